@@ -1,0 +1,17 @@
+"""The errors a user can cause: each says in one line what was wrong and what was expected."""
+
+
+class UformerError(Exception):
+    """Base of all errors that this package raises on bad input; `str()` is one line, fit to be shown."""
+
+
+class OptionError(UformerError, ValueError):
+    """A value that cannot be used: an unknown name, a number out of range, a missing extra."""
+
+
+class CheckpointError(UformerError, ValueError):
+    """A weights file that cannot be read, does not fit, or is not one."""
+
+
+class PictureError(UformerError, ValueError):
+    """A picture that cannot be read, restored or written."""

@@ -1,0 +1,1 @@
+"""The network, in torch: attention, LeWin blocks, and the U that they form."""
