@@ -124,7 +124,7 @@ class LeWinBlock(nn.Module):
 
         windows = self.to_windows(self.norm_attn(tokens))
         if self.modulator is not None:
-            windows = windows + self.modulator
+            windows = windows + self.modulator.to(windows.dtype)
         memory_windows = self.to_windows(self.norm_memory(memory)) if self.norm_memory is not None else None
         if self.cross_attn is None:
             tokens = tokens + self.drop_path(self.to_map(self.attn(windows, memory_windows, mask), h, w))

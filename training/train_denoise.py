@@ -1,0 +1,142 @@
+"""Train uformer_t.denoise: from starting weights, on a folder of clean pictures, for a given time.
+
+    python training/train_denoise.py DATA --start START.safetensors --out runs/denoise --minutes 120
+
+Every picture below DATA is used (lossless ones, in colour). The learning rate falls along a cosine over the given time,
+so a run ends finished however busy the machine is. `--out` gets log.jsonl, last.safetensors (the moving average of
+the weights, written every few minutes, whole or not at all) and, at the end, a line to go on with.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pyvips
+import torch
+from torch import Tensor, nn
+
+from uformer.config import variant
+from uformer.degradations.compose import random_noise
+from uformer.model.uformer import Uformer
+from uformer.weights.checkpoint import load, save
+
+SUFFIXES = {".webp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"}
+
+
+def read_clean(folder: Path) -> list[np.ndarray]:
+    """All pictures below a folder as uint8 (H, W, 3), in the order of their names."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and "degraded" not in path.parts)
+    return [pyvips.Image.new_from_file(str(path)).colourspace("srgb")[:3].numpy() for path in files]
+
+
+def draw_batch(pictures: list[np.ndarray], rng: np.random.Generator, *, batch: int, patch: int) -> tuple[Tensor, Tensor]:
+    """(degraded, clean), each (B, 3, patch, patch) float32: random crops, flipped and turned, each with noise of its own."""
+    weights = np.array([picture.shape[0] * picture.shape[1] for picture in pictures], float) ** 0.5
+    degraded, clean = [], []
+    for picture in rng.choice(len(pictures), size=batch, p=weights / weights.sum()):
+        pixels = pictures[picture]
+        top, left = (rng.integers(0, side - patch + 1) for side in pixels.shape[:2])
+        crop = pixels[top : top + patch, left : left + patch]
+        crop = np.rot90(crop[::-1] if rng.random() < 0.5 else crop, rng.integers(4)).astype(np.float32) / 255
+        clean.append(crop)
+        degraded.append(random_noise(crop, rng))
+    return tuple(torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2).copy()) for crops in (degraded, clean))
+
+
+def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
+    """Charbonnier loss, epsilon 1e-3 (CVPR 2022, equation 7)."""
+    return ((restored - clean) ** 2 + 1e-6).sqrt().mean()
+
+
+def optimizers(model: nn.Module, *, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
+    """AdamW for all parameters; or Muon (Jordan et al. 2024) for the matrices of the blocks and AdamW for the rest."""
+    named = dict(model.named_parameters())
+    matrices = [name for name, value in named.items() if muon and name.endswith("weight") and value.ndim == 2]
+    rest = [value for name, value in named.items() if name not in matrices]
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.99), weight_decay=0)]
+    if matrices:
+        found.append(torch.optim.Muon([named[name] for name in matrices], lr=lr, weight_decay=0, adjust_lr_fn="match_rms_adamw"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of clean pictures")
+    parser.add_argument("--start", type=Path, help="weights to go on from; without it, from nothing")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--batch", type=int, default=8, help="patches in a step")
+    parser.add_argument("--micro", type=int, default=4, help="patches at once; the largest that fits the processor's cache is fastest")
+    parser.add_argument("--patch", type=int, default=128, help="side of a patch, pixels")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--muon", action="store_true")
+    parser.add_argument("--ema", type=float, default=0.998)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save-minutes", type=float, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    if args.start:
+        model = load(args.start)
+        model.config = dataclasses.replace(model.config, drop_path_rate=0.0)
+    else:
+        model = Uformer(dataclasses.replace(variant("uformer_t"), bottleneck_shift=False, drop_path_rate=0.0))
+    model = model.to(args.device).train()
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(args.ema))
+    found = optimizers(model, lr=args.lr, muon=args.muon)
+    pictures = read_clean(args.data)
+    print(f"{len(pictures)} pictures, {sum(picture.size for picture in pictures) / 3e6:.0f} Mpixels", flush=True)
+
+    start = saved = time.monotonic()
+    step, losses = 0, []
+    while (elapsed := (time.monotonic() - start) / 60) < args.minutes:
+        rate = 0.5 * (1 + math.cos(math.pi * elapsed / args.minutes)) * min(1, (step + 1) / 50)
+        for optimizer in found:
+            for group in optimizer.param_groups:
+                group["lr"] = max(args.lr * rate, 1e-6)
+        degraded, clean = (x.to(args.device) for x in draw_batch(pictures, rng, batch=args.batch, patch=args.patch))
+        for part in range(0, args.batch, args.micro):
+            at = slice(part, part + args.micro)
+            with torch.autocast(args.device, torch.bfloat16):
+                restored = model(degraded[at])
+            loss = charbonnier(restored.float(), clean[at])
+            if not loss.isfinite():
+                raise SystemExit(f"step {step}: the loss is {loss.item()}; {args.out / 'last.safetensors'} holds the last good weights")
+            (loss * len(degraded[at]) / args.batch).backward()
+            losses.append(loss.item())
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in found:
+            optimizer.step()
+            optimizer.zero_grad()
+        average.update_parameters(model)
+        step += 1
+        if step % 50 == 0:
+            line = {
+                "step": step,
+                "minutes": round(elapsed, 2),
+                "lr": args.lr * rate,
+                "loss": sum(losses) / len(losses),
+                "norm": norm.item(),
+                "patches_per_s": round(step * args.batch / (elapsed * 60), 2),
+            }
+            with open(args.out / "log.jsonl", "a") as log:
+                log.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+            losses = []
+        if time.monotonic() - saved > args.save_minutes * 60:
+            save(args.out / "last.safetensors", average.module)
+            saved = time.monotonic()
+    save(args.out / "last.safetensors", average.module)
+    print(f"{step} steps of {args.batch}; next: python benchmarks/quality.py --weights {args.out / 'last.safetensors'}")
+
+
+if __name__ == "__main__":
+    main()

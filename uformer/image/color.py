@@ -1,0 +1,21 @@
+"""Colour: sRGB and linear light, and luma as the benchmarks compute it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.float32]
+
+
+def srgb_to_linear(srgb: Pixels) -> Pixels:
+    """Linear light for sRGB values (IEC 61966-2-1), both in [0, 1], any shape."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def linear_to_srgb(linear: Pixels) -> Pixels:
+    """sRGB values for linear light (IEC 61966-2-1), both in [0, 1], any shape."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def rgb_to_y(rgb: Pixels) -> Pixels:
+    """Luma (H, W) in [16/255, 235/255] of RGB (H, W, 3) in [0, 1], as MATLAB's rgb2ycbcr (ITU-R BT.601)."""
+    return ((rgb @ np.array([65.481, 128.553, 24.966], np.float32)) / 255 + np.float32(16 / 255)).astype(np.float32)
