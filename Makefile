@@ -1,0 +1,26 @@
+.PHONY: check format-check lint types contracts test bench format
+
+check: format-check lint types contracts test
+
+format-check:
+	ruff format --check .
+
+lint:
+	ruff check .
+
+types:
+	mypy
+
+contracts:
+	lint-imports
+
+test:
+	python -m pytest
+
+bench:
+	python benchmarks/speed.py
+	python benchmarks/quality.py
+
+format:
+	ruff format .
+	ruff check --fix .

@@ -1,0 +1,114 @@
+"""The house keeps its rules: imports point down, starting is quick, files stay short, each has its tests."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for path in (ROOT / "uformer").rglob("*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
+
+TESTED_ELSEWHERE: dict[str, str] = {
+    "uformer/errors.py": "every test of a refusal",
+    "uformer/__main__.py": "tests/test_cli.py",
+}
+"""Modules without a test file of their own name, and what tests them."""
+
+NEEDS_TORCH = ("uformer.model", "uformer.restore.backends.pytorch")
+
+
+def loaded_after(code: str, *, without: tuple[str, ...] = ()) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after `code`; importing one of `without` fails in it."""
+    script = f"""
+import json, sys
+for name in {without!r}:
+    sys.modules[name] = None
+try:
+    exec({code!r})
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print()
+print(json.dumps(sorted({{name.partition(".")[0] for name, module in sys.modules.items() if module is not None}})))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def broken_contracts(folder: Path) -> str:
+    """What import-linter finds broken in the package of a folder; nothing where all is kept."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo", "--no-cache"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, check=False)
+    return "" if result.returncode == 0 else result.stdout + result.stderr
+
+
+def test_imports_point_down() -> None:
+    assert not broken_contracts(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("image/color.py", "import uformer.weights.checkpoint", "Imports point down"),
+        ("image/color.py", "import torch", "at any distance"),
+        ("degradations/noise.py", "import torch", "torch only in"),
+        ("weights/checkpoint.py", "import openvino", "openvino and onnxruntime only in"),
+        ("files.py", "import fastapi", "fastapi only in serve"),
+        ("somewhere.py", "import numpy", "not listed as layers"),
+    ],
+)
+def test_contracts_catch(tmp_path: Path, module: str, line: str, contract: str) -> None:
+    shutil.copytree(ROOT / "uformer", tmp_path / "uformer", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with open(tmp_path / "uformer" / module, "a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    said = broken_contracts(tmp_path)
+    assert contract in " ".join(said.split()), said
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import uformer; dir(uformer)",
+        "import sys; sys.argv = ['uformer', '--version']; from uformer.cli import main; main()",
+        "import sys; sys.argv = ['uformer', '--help']; from uformer.cli import main; main()",
+        "import sys; sys.argv = ['uformer', 'restore', '--help']; from uformer.cli import main; main()",
+    ],
+    ids=["import", "--version", "--help", "restore --help"],
+)
+def test_start_loads_neither_torch_nor_openvino(code: str) -> None:
+    assert not loaded_after(code) & {"torch", "openvino", "onnxruntime"}
+
+
+def test_all_but_the_network_imports_without_torch() -> None:
+    names = [
+        str(path.with_suffix("").relative_to(ROOT)).replace("/", ".").removesuffix(".__init__")
+        for path in MODULES
+        if path.name != "__main__.py"
+    ]
+    free = [name for name in names if not name.startswith(NEEDS_TORCH)]
+    assert set(names) - set(free)
+    loaded_after(f"import importlib\nfor name in {free!r}: importlib.import_module(name)", without=("torch",))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_is_read_in_one_sitting(name: str) -> None:
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("__init__.py")])
+def test_module_has_its_tests(name: str) -> None:
+    inside = Path(name).relative_to("uformer")
+    mirror = ROOT / "tests" / inside.with_name(f"test_{inside.name}")
+    if name in TESTED_ELSEWHERE:
+        assert not mirror.exists(), f"{name} has its tests now; take it off the list"
+    else:
+        assert mirror.exists(), f"{mirror.relative_to(ROOT)} is missing"
+
+
+def test_lists_name_what_exists() -> None:
+    assert {name for name in TESTED_ELSEWHERE if not (ROOT / name).exists()} == set()
