@@ -1,0 +1,120 @@
+"""What the README and the docs say to type is typed."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_spec = importlib.util.spec_from_file_location("readme_command", ROOT / ".ci" / "readme_command.py")
+assert _spec is not None
+assert _spec.loader is not None
+readme_command = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(readme_command)
+
+COMMANDS: dict[str, str] = readme_command.blocks(README)
+
+
+def fenced(language: str) -> list[str]:
+    """The README's blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def uformer_lines() -> list[str]:
+    """Every `uformer ...` that a bash block of the README runs."""
+    return [part.strip() for block in fenced("bash") for line in re.split(r"&&|\n", block) if (part := line.strip()).startswith("uformer ")]
+
+
+def noise_level(path: Path) -> float:
+    """Standard deviation of white noise in a picture's green channel on the 0-255 scale, from its 2 x 2 differences, robustly."""
+    pixels: NDArray[np.float32] = pyvips.Image.new_from_file(str(path)).colourspace("srgb")[1].numpy().astype(np.float32)
+    diagonal = (pixels[:-1, :-1] - pixels[1:, :-1] - pixels[:-1, 1:] + pixels[1:, 1:]) / 2  # what is smooth cancels, unit gain for noise
+    return float(np.median(np.abs(diagonal)) / 0.6745)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with the examples and a small photo.jpg in it."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    picture = pyvips.Image.new_from_file(str(example()))
+    picture.crop(0, 0, min(96, picture.width), min(64, picture.height)).jpegsave(str(tmp_path / "photo.jpg"))
+    return tmp_path
+
+
+def example() -> Path:
+    """The picture that the README's first command restores."""
+    found = re.search(r"uformer restore (\S+)", COMMANDS["restore"])
+    assert found
+    return ROOT / found[1]
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a command of this environment in a folder; it must succeed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    result = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=280, check=False)
+    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+
+
+def test_two_commands() -> None:
+    assert list(COMMANDS) == ["restore", "test"]
+    assert "pip install" in COMMANDS["restore"]
+    assert "torch" not in COMMANDS["restore"]
+    assert "pytest" in COMMANDS["test"]
+
+
+def test_extraction_takes_a_block_whole_and_no_other() -> None:
+    other = "```bash\nno\n```\n"
+    one = "<!-- command: one -->\n```bash\na\nb\n```\n"
+    two = "<!-- command: two -->\n\n```bash\nc && d\n```\n"
+    text = other + one + "then\n\n" + two + other
+    assert readme_command.blocks(text) == {"one": "a\nb\n", "two": "c && d\n"}
+
+
+@pytest.mark.slow
+def test_restore_command_gives_a_cleaner_picture(workplace: Path) -> None:
+    line = re.search(r"uformer restore .*", COMMANDS["restore"])
+    assert line
+    *_, output = command = line[0].split()
+    run(command, workplace)
+    degraded, restored = (pyvips.Image.new_from_file(str(path)) for path in (example(), workplace / output))
+    assert (degraded.width, degraded.height) == (restored.width, restored.height)
+    assert noise_level(workplace / output) < 0.5 * noise_level(example())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line in uformer_lines() if "examples/" not in line])
+def test_command_line_runs(line: str, workplace: Path) -> None:
+    run(line.split(), workplace)
+    if line == "uformer restore photo.jpg":
+        assert (workplace / "photo.restored.jpg").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("snippet", fenced("python"), ids=range(len(fenced("python"))))
+def test_python_runs(snippet: str, workplace: Path) -> None:
+    run([sys.executable, "-c", snippet], workplace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_names_what_exists() -> None:
+    from uformer.config import VARIANTS
+
+    named = re.findall(r"`(uformer_\w+)`", README)
+    assert named
+    assert set(named) <= set(VARIANTS)
