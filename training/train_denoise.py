@@ -11,8 +11,8 @@ import argparse
 import dataclasses
 import json
 import math
-import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,14 @@ def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
     return ((restored - clean) ** 2 + 1e-6).sqrt().mean()
 
 
+def gradients(model: nn.Module, degraded: Tensor, clean: Tensor) -> tuple[float, tuple[Tensor, ...]]:
+    """Mean loss of a few patches and its gradients, in bfloat16 autocast."""
+    with torch.autocast(degraded.device.type, torch.bfloat16):
+        restored = model(degraded)
+    loss = charbonnier(restored.float(), clean)
+    return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
+
+
 def optimizers(model: nn.Module, *, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
     """AdamW for all parameters; or Muon (Jordan et al. 2024) for the matrices of the blocks and AdamW for the rest."""
     named = dict(model.named_parameters())
@@ -70,8 +78,11 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to go on from; without it, from nothing")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--steps", type=int, default=0, help="stop after this many steps, and let the learning rate fall along them")
     parser.add_argument("--batch", type=int, default=8, help="patches in a step")
-    parser.add_argument("--micro", type=int, default=4, help="patches at once; the largest that fits the processor's cache is fastest")
+    parser.add_argument("--micro", type=int, default=2, help="patches that a worker takes at once; divides --batch")
+    parser.add_argument("--threads", type=int, default=2, help="workers, each on one core of its own; 1 on a GPU")
+    parser.add_argument("--warmup", type=int, default=50, help="steps")
     parser.add_argument("--patch", type=int, default=128, help="side of a patch, pixels")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--muon", action="store_true")
@@ -83,6 +94,7 @@ def main() -> None:
 
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
+    torch.set_num_threads(1)  # a worker on each core waits for nobody; cores sharing each operation do
     rng = np.random.default_rng(args.seed)
     if args.start:
         model = load(args.start)
@@ -95,27 +107,30 @@ def main() -> None:
     pictures = read_clean(args.data)
     print(f"{len(pictures)} pictures, {sum(picture.size for picture in pictures) / 3e6:.0f} Mpixels", flush=True)
 
+    parameters = list(model.parameters())
+    workers = ThreadPoolExecutor(args.threads)
     start = saved = time.monotonic()
     step, losses = 0, []
-    while (elapsed := (time.monotonic() - start) / 60) < args.minutes:
-        rate = 0.5 * (1 + math.cos(math.pi * elapsed / args.minutes)) * min(1, (step + 1) / 50)
+    batch = workers.submit(draw_batch, pictures, rng, batch=args.batch, patch=args.patch)
+    while (elapsed := (time.monotonic() - start) / 60) < args.minutes and step != args.steps:
+        done = step / args.steps if args.steps else elapsed / args.minutes
+        rate = 0.5 * (1 + math.cos(math.pi * done)) * min(1, (step + 1) / args.warmup)
         for optimizer in found:
             for group in optimizer.param_groups:
                 group["lr"] = max(args.lr * rate, 1e-6)
-        degraded, clean = (x.to(args.device) for x in draw_batch(pictures, rng, batch=args.batch, patch=args.patch))
-        for part in range(0, args.batch, args.micro):
-            at = slice(part, part + args.micro)
-            with torch.autocast(args.device, torch.bfloat16):
-                restored = model(degraded[at])
-            loss = charbonnier(restored.float(), clean[at])
-            if not loss.isfinite():
-                raise SystemExit(f"step {step}: the loss is {loss.item()}; {args.out / 'last.safetensors'} holds the last good weights")
-            (loss * len(degraded[at]) / args.batch).backward()
-            losses.append(loss.item())
-        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        degraded, clean = (x.to(args.device) for x in batch.result())
+        parts = zip(degraded.split(args.micro), clean.split(args.micro), strict=True)
+        answers = [workers.submit(gradients, model, *part) for part in parts]
+        batch = workers.submit(draw_batch, pictures, rng, batch=args.batch, patch=args.patch)
+        found_losses, found_gradients = zip(*(answer.result() for answer in answers), strict=True)
+        if not all(map(math.isfinite, found_losses)):
+            raise SystemExit(f"step {step}: a loss is not finite; {args.out / 'last.safetensors'} holds the last good weights")
+        losses += found_losses
+        for parameter, *shares in zip(parameters, *found_gradients, strict=True):
+            parameter.grad = torch.stack(shares).mean(dim=0)
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimizer in found:
             optimizer.step()
-            optimizer.zero_grad()
         average.update_parameters(model)
         step += 1
         if step % 50 == 0:

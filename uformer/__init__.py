@@ -1,0 +1,48 @@
+"""Uformer: noisy, rainy or blurred pictures in, clean pictures out.
+
+Names load on first use: `import uformer` imports neither torch nor openvino.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uformer.config import UformerConfig as UformerConfig
+    from uformer.errors import CheckpointError as CheckpointError
+    from uformer.errors import OptionError as OptionError
+    from uformer.errors import PictureError as PictureError
+    from uformer.errors import UformerError as UformerError
+    from uformer.model.uformer import Uformer as Uformer
+    from uformer.restore.options import RestoreOptions as RestoreOptions
+    from uformer.restore.restorer import Restorer as Restorer
+    from uformer.restore.restorer import restore as restore
+    from uformer.weights.create import create_model as create_model
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CheckpointError": "uformer.errors",
+    "OptionError": "uformer.errors",
+    "PictureError": "uformer.errors",
+    "RestoreOptions": "uformer.restore.options",
+    "Restorer": "uformer.restore.restorer",
+    "Uformer": "uformer.model.uformer",
+    "UformerConfig": "uformer.config",
+    "UformerError": "uformer.errors",
+    "create_model": "uformer.weights.create",
+    "restore": "uformer.restore.restorer",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'uformer' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

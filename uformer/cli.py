@@ -1,0 +1,51 @@
+"""The command line: a table of commands, each imported when it is used.
+
+Exit codes: 0 all done; 1 some files failed; 2 wrong usage; 130 interrupted. Errors are one line on stderr.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from uformer import __version__
+from uformer.errors import PictureError, UformerError
+
+COMMANDS = {
+    "restore": ("uformer.restore.command:restore", "Restore a picture: noisy in, clean out."),
+    "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
+    "models": ("uformer.models:models", "List the networks, and the weights that ship."),
+    "convert": ("uformer.convert:convert", "Turn the original authors' weights into ours, or ours into theirs."),
+}
+
+
+def make_app() -> App:
+    """The command-line application, no command imported yet."""
+    app = App(name="uformer", version=__version__, help="Restore pictures with Uformer: noisy in, clean out.", help_format="plaintext")
+    for name, (target, summary) in COMMANDS.items():
+        app.command(target, name=name, help=summary)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code."""
+    try:
+        answer = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, UformerError) as error:
+        return _fail(error, 1 if isinstance(error, PictureError) else 2)
+    except KeyboardInterrupt:
+        print("uformer: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        return _fail(error, 1)
+    except MemoryError:
+        return _fail(MemoryError("out of memory; try a smaller --tile"), 1)
+    return answer if isinstance(answer, int) else 0
+
+
+def _fail(error: BaseException, code: int) -> int:
+    print("uformer: error: " + " ".join(str(error).split()), file=sys.stderr)
+    return code

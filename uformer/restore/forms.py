@@ -1,0 +1,96 @@
+"""Pictures in whatever form a caller has them: into (H, W, C) float32 in [0, 1] and back into the same form."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.errors import PictureError
+
+if TYPE_CHECKING:
+    import PIL.Image
+    import torch
+
+Pixels = NDArray[np.float32]
+Restore = Callable[[Pixels], Pixels]  # (H, W, C) float32 in [0, 1] to the same
+
+
+def is_tensor(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether a value is a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_pil(value: object) -> TypeGuard[PIL.Image.Image]:
+    """Whether a value is a Pillow image, without importing Pillow."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
+
+
+def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -> NDArray[Any]:
+    """Restore (H, W) or (H, W, C), uint8, uint16 or float in [0, 1]; a second or fourth channel is alpha and stays as it is.
+
+    `channels`: what the network takes; an array of just so many is taken whole. Raises PictureError for other shapes and types.
+    """
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise PictureError(f"an array of shape {array.shape} is no picture; expected (H, W) or (H, W, C)")
+    colours = array if array.ndim == 3 else array[..., None]
+    if colours.shape[2] != channels and colours.shape[2] not in (1, 2, 3, 4):
+        raise PictureError(f"a picture of {colours.shape[2]} channels; expected 1 to 4, or {channels}")
+    seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
+    restored = from_unit(restore(to_unit(colours[..., :seen])), array.dtype)
+    return np.concatenate([restored, colours[..., seen:]], axis=2).reshape(*array.shape[:2], *([-1] if array.ndim == 3 else []))
+
+
+def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3) -> torch.Tensor:
+    """Restore (C, H, W) or (B, C, H, W), types and channels as of `through_array`; device and dtype stay."""
+    import torch  # noqa: PLC0415 - the caller has it, or there would be no tensor
+
+    if tensor.ndim not in (3, 4) or 0 in tensor.shape:
+        raise PictureError(f"a tensor of shape {tuple(tensor.shape)} is no picture; expected (C, H, W) or (B, C, H, W)")
+    values = tensor.detach().cpu()
+    half = values.dtype == torch.bfloat16  # numpy has none
+    arrays = (values.float() if half else values).numpy().reshape(-1, *tensor.shape[-3:])
+    restored = [through_array(array.transpose(1, 2, 0), restore, channels=channels).transpose(2, 0, 1) for array in arrays]
+    stacked = torch.from_numpy(np.stack(restored) if tensor.ndim == 4 else np.ascontiguousarray(restored[0]))
+    return stacked.to(device=tensor.device, dtype=tensor.dtype)
+
+
+def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
+    """Restore a Pillow image; modes L, LA, RGB, RGBA and I;16 stay, a palette becomes RGB or RGBA, other modes RGB."""
+    import PIL.Image  # noqa: PLC0415 - the caller has it
+
+    mode = picture.mode
+    if mode in ("P", "PA"):
+        mode = "RGBA" if mode == "PA" or "transparency" in picture.info else "RGB"
+    elif mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
+        mode = "L" if mode == "1" else "RGB"
+    array = np.asarray(picture if picture.mode == mode else picture.convert(mode))
+    restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array, restore)))
+    restored.info = dict(picture.info)
+    return restored
+
+
+def to_unit(values: NDArray[Any]) -> Pixels:
+    """float32 in [0, 1] for uint8, uint16 or float values. Raises PictureError for another type, or values that are not finite."""
+    if values.dtype in (np.uint8, np.uint16):
+        return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise PictureError(f"pixels of type {values.dtype}; expected uint8, uint16 or float in [0, 1]")
+    if not np.isfinite(values).all():
+        raise PictureError("the picture has pixels that are not finite numbers")
+    if values.max() > 2:
+        raise PictureError(f"float pixels up to {values.max():g}; expected the range 0 to 1 (divide by 255?)")
+    return values.astype(np.float32)
+
+
+def from_unit(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values of a type for float32 in [0, 1]: clipped, and rounded to the nearest where whole."""
+    clipped = np.clip(pixels, 0, 1)
+    if np.issubdtype(dtype, np.floating):
+        return clipped.astype(dtype)
+    return np.rint(clipped * np.float32(np.iinfo(dtype).max)).astype(dtype)

@@ -1,0 +1,43 @@
+"""What a caller can choose: one declaration for the library, the command line and the HTTP API."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from uformer.errors import OptionError
+
+Backend = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions:
+    """How a picture is restored. Raises OptionError for a value out of range."""
+
+    task: str = "denoise"
+    """What is wrong with the picture; picks the weights that ship for it."""
+    weights: str | None = None
+    """Weights by name, or a .safetensors file, instead of the task's own."""
+    backend: Backend = "auto"
+    """Who computes: OpenVINO on a CPU, torch on a GPU; auto takes torch where it is installed and sees a GPU."""
+    device: str = "auto"
+    """Where: auto, cpu, cuda, cuda:1, mps; all but cpu need torch."""
+    precision: Precision = "auto"
+    """In what numbers; auto takes the fastest that stays within one 8-bit level of fp32."""
+    tile: int | None = None
+    """Side of a tile in pixels; None chooses from the memory at hand. Rounded up to what the network needs."""
+    overlap: int | None = None
+    """Pixels that neighbouring tiles share at least; None chooses."""
+    strength: float = 1.0
+    """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
+
+    def __post_init__(self) -> None:
+        if self.backend not in ("auto", "openvino", "torch"):
+            raise OptionError(f"backend: {self.backend!r} is not one of auto, openvino, torch")
+        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
+            raise OptionError(f"precision: {self.precision!r} is not one of auto, fp32, bf16, fp16")
+        if self.tile is not None and self.tile < 1:
+            raise OptionError(f"tile: {self.tile} must be at least 1")
+        if self.overlap is not None and self.overlap < 0:
+            raise OptionError(f"overlap: {self.overlap} must not be negative")
+        if not 0 <= self.strength <= 1:
+            raise OptionError(f"strength: {self.strength} is not between 0 and 1")
