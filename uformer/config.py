@@ -44,7 +44,7 @@ class UformerConfig:
     skip: Skip = "concat"
     """How an encoder feature enters the decoder (arXiv v1, section 3.3)."""
     cross_blocks: CrossBlocks = "all"
-    """With skip `cross`, the decoder blocks that attend to the encoder: all of a stage (the authors' code) or the first only (the paper)."""
+    """With skip `cross`, the decoder blocks that attend to the encoder: all of a stage (the authors' code) or the first (the paper)."""
     interleaved_keys: bool = False
     """With skip `concat_cross`, give bias and mask to the joint keys as the authors' code does (for their files only).
 

@@ -10,7 +10,7 @@ Shapes = dict[str, tuple[int, ...]]
 def parameter_shapes(config: UformerConfig) -> Shapes:
     """Every parameter of `Uformer(config)` by its state-dict key, in the order of the picture's way through the network."""
     dims, levels = config.stage_dims, config.levels
-    shapes = _affine("input_proj.conv", (dims[0], config.in_channels, 3, 3))
+    shapes: Shapes = _affine("input_proj.conv", (dims[0], config.in_channels, 3, 3))
     for level in range(levels):
         shapes |= _stage(config, level, f"encoder.{level}")
         shapes |= _affine(f"downsample.{level}.conv", (dims[level + 1], dims[level], 4, 4))
@@ -45,7 +45,7 @@ def _block(config: UformerConfig, stage: int, index: int) -> Shapes:
     memory = decoder and config.skip != "concat" and (index == 0 or config.cross_blocks == "all")
 
     def attention(name: str, *, bias_table: bool = True, joint: bool = False) -> Shapes:
-        table = {f"{name}.relative_position_bias_table": ((2 * side - 1) ** 2, heads)} if bias_table else {}
+        table: Shapes = {f"{name}.relative_position_bias_table": ((2 * side - 1) ** 2, heads)} if bias_table else {}
         projections = {"to_q": dim, "to_kv": 2 * dim} | ({"memory_to_kv": 2 * dim} if joint else {})
         for projection, out in projections.items():
             table |= _affine(f"{name}.{projection}", (out, dim), bias=config.qkv_bias)

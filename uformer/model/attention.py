@@ -51,6 +51,8 @@ class WindowAttention(nn.Module):
     [tokens; memory] (skip `concat_cross`). Each half of joint keys gets the same bias and mask, unless `interleaved_keys`.
     """
 
+    relative_position_index: Tensor
+
     def __init__(
         self,
         dim: int,
@@ -75,14 +77,15 @@ class WindowAttention(nn.Module):
 
     def position_bias(self) -> Tensor:
         """(h, N, N) to add to the scores."""
-        return self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+        bias: Tensor = self.relative_position_bias_table[self.relative_position_index]  # (N, N, h)
+        return bias.permute(2, 0, 1)
 
     def forward(self, windows: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Attend inside each of (B, n, N, C) windows; `memory` is the encoder's windows, same shape; mask (n, N, N)."""
         b, n, tokens, c = windows.shape
 
         def heads(x: Tensor) -> Tensor:  # (B, n, K, C) -> (B, n, h, K, d)
-            return x.unflatten(-1, (self.num_heads, c // self.num_heads)).transpose(2, 3)
+            return x.view(b, n, x.shape[2], self.num_heads, c // self.num_heads).transpose(2, 3)
 
         q = heads(self.to_q(windows) * self.scale)
         if memory is None or self.memory_to_kv is not None:
@@ -100,8 +103,8 @@ class WindowAttention(nn.Module):
             bias = bias.repeat_interleave(2, dim=-1) if self.interleaved_keys else torch.cat([bias, bias], dim=-1)  # (.., N, 2N)
         scores = q @ k.transpose(-2, -1)  # (B, n, h, N, K)
         attention = (scores + bias.to(scores.dtype)).softmax(dim=-1)
-        out = (attention.to(v.dtype) @ v).transpose(2, 3).reshape(b, n, tokens, c)
-        return self.proj(out)
+        out: Tensor = self.proj((attention.to(v.dtype) @ v).transpose(2, 3).reshape(b, n, tokens, c))
+        return out
 
 
 class GlobalAttention(nn.Module):
@@ -121,5 +124,5 @@ class GlobalAttention(nn.Module):
         q = (self.to_q(tokens) * self.scale).view(b, h * w, self.num_heads, c // self.num_heads).transpose(1, 2)  # (B, h, HW, d)
         kv = self.to_kv(memory).view(-1, 2, self.num_heads, c // self.num_heads).permute(1, 2, 0, 3)  # (2, h, K, d)
         attention = (q @ kv[0].transpose(-2, -1)).softmax(dim=-1)  # (B, h, HW, K)
-        out = (attention.to(kv.dtype) @ kv[1]).transpose(1, 2).reshape(b, h, w, c)
-        return self.proj(out)
+        out: Tensor = self.proj((attention.to(kv.dtype) @ kv[1]).transpose(1, 2).reshape(b, h, w, c))
+        return out

@@ -37,7 +37,8 @@ class LeFF(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:  # (B, H, W, C)
         x = self.act(self.linear1(tokens)).permute(0, 3, 1, 2)  # (B, D, H, W)
         x = self.act(self.dwconv(x)).permute(0, 2, 3, 1)  # (B, H, W, D)
-        return self.linear2(x)
+        out: Tensor = self.linear2(x)
+        return out
 
 
 class Mlp(nn.Module):
@@ -50,7 +51,8 @@ class Mlp(nn.Module):
         self.act = nn.GELU()
 
     def forward(self, tokens: Tensor) -> Tensor:  # (B, H, W, C)
-        return self.linear2(self.act(self.linear1(tokens)))
+        out: Tensor = self.linear2(self.act(self.linear1(tokens)))
+        return out
 
 
 class LeWinBlock(nn.Module):
@@ -90,12 +92,10 @@ class LeWinBlock(nn.Module):
                 interleaved_keys=interleaved_keys,
             )
 
+        self.cross_modulator = nn.Parameter(torch.randn(window_size**2, dim)) if cross_modulator else None
         if cross_modulator:
-            self.cross_modulator = nn.Parameter(torch.randn(window_size**2, dim))
             self.norm_cross_modulator = nn.LayerNorm(dim)  # computed and never used by the authors, so without effect; kept for their files
             self.cross_modulator_attn = GlobalAttention(dim, num_heads=num_heads, qkv_bias=qkv_bias)
-        else:
-            self.cross_modulator = None
         self.norm_attn = nn.LayerNorm(dim)
         self.modulator = nn.Parameter(torch.randn(window_size**2, dim)) if modulator else None
         self.attn = attention(joint=memory == "joint")
@@ -126,10 +126,11 @@ class LeWinBlock(nn.Module):
         if self.modulator is not None:
             windows = windows + self.modulator.to(windows.dtype)
         memory_windows = self.to_windows(self.norm_memory(memory)) if self.norm_memory is not None else None
-        if self.cross_attn is None:
+        if self.cross_attn is None or self.norm_cross is None:
             tokens = tokens + self.drop_path(self.to_map(self.attn(windows, memory_windows, mask), h, w))
         else:
             tokens = tokens + self.drop_path(self.to_map(self.attn(windows, None, mask), h, w))
             windows = self.to_windows(self.norm_cross(tokens))
             tokens = tokens + self.drop_path(self.to_map(self.cross_attn(windows, memory_windows, mask), h, w))
-        return tokens + self.drop_path(self.feed_forward(self.norm_ff(tokens)))
+        out: Tensor = tokens + self.drop_path(self.feed_forward(self.norm_ff(tokens)))
+        return out

@@ -3,6 +3,8 @@
 Legend as in attention.py. Tokens stay (B, H, W, C) from the input to the output projection.
 """
 
+import typing
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,12 +19,31 @@ def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Extend (B, C, H, W) at the bottom and right to multiples, by reflection, repeated where the picture is smaller."""
 
     def reflected(length: int) -> Tensor:  # indices of the extended axis
-        padded = (length + multiple - 1) // multiple * multiple
+        padded = _units(length, multiple) * multiple
+        torch._check(length <= padded)
         period = torch.sym_max(2 * length - 2, 1)
         at = torch.arange(padded, device=image.device) % period
         return torch.where(at < length, at, period - at)
 
     return image[:, :, reflected(image.shape[2])[:, None], reflected(image.shape[3])]
+
+
+def _units(length: int, multiple: int) -> int:
+    """How often `multiple` goes into `length`, rounded up.
+
+    Where torch.export leaves the length free, the answer becomes a size of its own, known to be positive and no
+    more. As a formula of the length it would tie the graph to the example's ("more than one window"), which holds for
+    no picture smaller than that.
+    """
+    units = (length + multiple - 1) // multiple
+    if torch.compiler.is_exporting():
+        from torch.fx.experimental.symbolic_shapes import has_static_value  # noqa: PLC0415 - slow to import, and only needed here
+
+        if has_static_value(length):
+            return units
+        units = typing.cast(int, torch.scalar_tensor(units, dtype=torch.int64).item())
+        torch._check(units >= 1)
+    return units
 
 
 class InputProjection(nn.Module):
@@ -44,7 +65,8 @@ class OutputProjection(nn.Module):
         self.conv = nn.Conv2d(dim, out_channels, 3, padding=1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.conv(tokens.permute(0, 3, 1, 2))  # (B, C, H, W)
+        image: Tensor = self.conv(tokens.permute(0, 3, 1, 2))  # (B, C, H, W)
+        return image
 
 
 class Downsample(nn.Module):
@@ -55,7 +77,8 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(dim, out_dim, 4, stride=2, padding=1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.conv(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        half: Tensor = self.conv(tokens.permute(0, 3, 1, 2))
+        return half.permute(0, 2, 3, 1)
 
 
 class Upsample(nn.Module):
@@ -66,7 +89,8 @@ class Upsample(nn.Module):
         self.deconv = nn.ConvTranspose2d(dim, out_dim, 2, stride=2)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.deconv(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        twice: Tensor = self.deconv(tokens.permute(0, 3, 1, 2))
+        return twice.permute(0, 2, 3, 1)
 
 
 class Stage(nn.Module):
@@ -153,7 +177,7 @@ class Uformer(nn.Module):
         tokens = self.bottleneck(tokens)
         for up, stage, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
             tokens = stage(up(tokens), skip)
-        restored = self.output_proj(tokens)
+        restored: Tensor = self.output_proj(tokens)
         if self.config.in_channels == self.config.out_channels:
             restored = restored + padded
         return restored[:, :, :height, :width]
