@@ -1,5 +1,6 @@
 """The house keeps its rules: imports point down, starting is quick, files stay short, each has its tests."""
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -112,3 +113,10 @@ def test_module_has_its_tests(name: str) -> None:
 
 def test_lists_name_what_exists() -> None:
     assert {name for name in TESTED_ELSEWHERE if not (ROOT / name).exists()} == set()
+
+
+def test_version_is_one() -> None:
+    import uformer
+
+    assert f"\nversion: {uformer.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert importlib.metadata.version("uformer") == uformer.__version__
