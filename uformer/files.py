@@ -1,9 +1,11 @@
-"""Writing files whole or not at all, and asking for what is not installed."""
+"""What every reader and writer of files needs: whole files or none, short error texts, and extras that may be missing."""
 
 import contextlib
+import errno
 import importlib
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,20 +15,32 @@ from uformer.errors import OptionError
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place if the block ends well and disappears if it does not."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """A temporary path beside `path`, which takes its place if the block ends well and disappears if it does not.
+
+    A symbolic link is followed, and a file that is replaced leaves its permissions to the new one. Raises OSError
+    where the file cannot be written, and where `path` is something else than a file (a folder, a device).
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "exists and is not a regular file", str(path))
+    temporary = path.parent / f".uformer-{secrets.token_hex(8)}{path.suffix}"
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def one_line(text: object, limit: int = 160) -> str:
+    """What a file says of itself, fit for an error message: one line, no control characters, at most `limit` characters."""
+    line = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * limit])
+    line = " ".join(line.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -1,177 +1,285 @@
-"""The original authors' checkpoints (2021 and 2022 forms) to ours and back.
+"""The original authors' state dicts (2021 and 2022 forms) to ours and back.
 
-Their file is a pickle of tensors by name, with no hyperparameters. The tensors tell all but two: whether windows shift,
-and whether the bottleneck's do, which follows from the size that the network was trained at.
+Theirs are tensors by name, with no hyperparameters. The tensors tell all but two: whether windows shift (they do,
+unless said), and whether the bottleneck's do, which follows from the size that the network was built for.
 """
 
+import dataclasses
 import math
-import re
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uformer.config import UformerConfig
+from uformer.config import Skip, UformerConfig
 from uformer.errors import CheckpointError, OptionError
+from uformer.files import one_line
 from uformer.layout import parameter_shapes
 
 State = Mapping[str, NDArray[np.generic]]
 
+LEVELS = 4
+"""Encoder stages of the authors' code, always."""
+INDEX = "relative_position_index"
+"""A buffer of theirs that follows from the window size; ours do not store it."""
 
-def from_original(state: State, *, train_size: int, shift: bool = True) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
-    """Our configuration and tensors for the authors' state dict (`module.` prefixes allowed).
+_STAGES = {  # ours -> theirs, in the order of UformerConfig.depths
+    **{f"encoder.{k}": f"encoderlayer_{k}" for k in range(LEVELS)},
+    "bottleneck": "conv",
+    **{f"decoder.{k}": f"decoderlayer_{k}" for k in range(LEVELS)},
+}
+_PROJECTIONS = {
+    "input_proj.conv": "input_proj.proj.0",
+    "output_proj.conv": "output_proj.proj.0",
+    **{f"downsample.{k}.conv": f"dowsample_{k}.conv.0" for k in range(LEVELS)},
+    **{f"upsample.{k}.deconv": f"upsample_{k}.deconv.0" for k in range(LEVELS)},
+}
 
-    `train_size`: side of the pictures that the authors' network was built for (128 or 256 in their releases); it
-    decides whether the bottleneck shifts. Raises CheckpointError where the tensors are no Uformer's, OptionError
-    for a train_size that this network cannot have.
+
+def from_original(
+    state: State, *, train_size: int | None = None, shift: bool = True
+) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
+    """Our configuration and tensors (views, in the dtypes given) for the authors' state dict, `module.` prefixes allowed.
+
+    `train_size`: side in pixels of the pictures that the network was built for (the authors trained denoising at 128,
+    deblurring at 256). Where the bottleneck is then no larger than one window, it does not shift. May be None only
+    where that makes no difference. `shift`: False for a network that was built with `shift_flag=False`.
+
+    A ConcatCross file gets `interleaved_keys=True`: the network exactly as the authors' code computes it.
+
+    Raises CheckpointError where the tensors are no Uformer's, OptionError for a train_size that is missing or that
+    this network cannot have been built for.
     """
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    state = {key: value for key, value in state.items() if not key.endswith("relative_position_index")}
-    config = _recover(state, train_size=train_size, shift=shift)
-    wanted = _theirs_to_ours(config)
-    if missing := wanted.keys() - state.keys():
-        raise CheckpointError(f"not an original Uformer checkpoint: no tensor {min(missing)!r}")
-    if foreign := state.keys() - wanted.keys():
-        raise CheckpointError(f"not an original Uformer checkpoint: unknown tensor {min(foreign)!r}")
-    shapes = parameter_shapes(config)
+    found = _without_prefix(state)
+    indices = {key: found.pop(key) for key in list(found) if key.endswith(f".{INDEX}")}
+    config = _recover(found, train_size=train_size, shift=shift)
+    shapes, wanted = parameter_shapes(config), _theirs_to_ours(config)
+    if missing := wanted.keys() - found.keys():
+        raise _foreign(f"no tensor {_quote(min(missing))}")
+    if unknown := found.keys() - wanted.keys():
+        raise _foreign(f"unknown tensor {_quote(min(unknown))}")
+    for key, index in indices.items():
+        if index.shape != (config.window_size**2,) * 2 or key.replace(INDEX, "relative_position_bias_table") not in wanted:
+            raise _foreign(f"{_quote(key)} is {list(index.shape)}, for windows of {config.window_size}")
     ours: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in wanted.items():
-        sizes = [shapes[key][0] for key in keys]
-        if state[theirs].shape != (sum(sizes), *shapes[keys[0]][1:]):
-            raise CheckpointError(f"not an original Uformer checkpoint: {theirs!r} is {list(state[theirs].shape)}")
-        ours |= zip(keys, np.split(state[theirs], np.cumsum(sizes)[:-1]), strict=True)
+        rows = [shapes[key][0] for key in keys]
+        shape = (sum(rows), *shapes[keys[0]][1:])
+        if found[theirs].shape != shape:
+            raise _foreign(f"{_quote(theirs)} is {list(found[theirs].shape)}, not {list(shape)}")
+        ours |= zip(keys, np.split(found[theirs], np.cumsum(rows)[:-1]), strict=True)
     return config, {key: ours[key] for key in shapes}
 
 
 def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.generic]]:
-    """The authors' keys for our tensors, with the index buffers that their loader expects. Raises CheckpointError where they have none."""
-    if config.skip == "cross" and config.cross_blocks == "first":
-        raise CheckpointError("the original code has no network whose first blocks alone are crossed")
-    if config.levels != 4:
-        raise CheckpointError(f"the original code has 4 levels, not {config.levels}")
-    out = {}
+    """The authors' keys for our tensors, with the index buffers (int64) that their loader expects.
+
+    Raises CheckpointError where their code has no such network.
+    """
+    if reason := _no_original(config):
+        raise CheckpointError(f"the original code has no such network: {reason}")
+    if config.skip == "concat_cross" and not config.interleaved_keys:
+        raise CheckpointError(
+            "the original code gives each joint key another's bias; only a network with interleaved_keys is the same there"
+        )
+    out: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in _theirs_to_ours(config).items():
         out[theirs] = np.concatenate([state[key] for key in keys])
         if theirs.endswith("relative_position_bias_table"):
-            index = theirs.replace("bias_table", "index")
-            out[index] = _relative_position_index(config.window_size)
+            out[theirs.replace("relative_position_bias_table", INDEX)] = _relative_position_index(config.window_size)
     return out
 
 
-def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
-    """Their key -> our keys: two where one of theirs holds both, stacked along the first axis."""
-    keys = parameter_shapes(config)
-    out: dict[str, list[str]] = defaultdict(list)
-    for key in keys:
-        stage, index, name = re.fullmatch(r"(.*?)(?:\.blocks\.(\d+))?\.(\D.*)", key).groups() if ".blocks." in key else (None, None, key)
-        if stage is None:
-            out[_outer(key)].append(key)
-        else:
-            block = f"{stage}.blocks.{index}"
-            crossed = f"{block}.norm_cross.weight" in keys
-            joint = f"{block}.attn.memory_to_kv.weight" in keys
-            out[f"{_outer(stage)}.blocks.{index}.{_inner(name, crossed=crossed, joint=joint, config=config)}"].append(key)
-    return out
-
-
-def _outer(name: str) -> str:
-    for ours, theirs in (
-        (r"^(in|out)put_proj\.conv", r"\1put_proj.proj.0"),
-        (r"^downsample\.(\d+)\.conv", r"dowsample_\1.conv.0"),
-        (r"^upsample\.(\d+)\.deconv", r"upsample_\1.deconv.0"),
-        (r"^(en|de)coder\.(\d+)", r"\1coderlayer_\2"),
-        (r"^bottleneck", "conv"),
-    ):
-        name = re.sub(ours, theirs, name)
-    return name
-
-
-def _inner(name: str, *, crossed: bool, joint: bool, config: UformerConfig) -> str:
-    """Their name of a parameter inside a block; crossed and joint blocks are the 2021 Cross and ConcatCross."""
-    if name in ("modulator", "cross_modulator"):
-        return f"{name}.weight"
-    leff = config.feed_forward == "leff"
-    module, _, rest = name.partition(".")
-    modules = {
-        "norm_attn": "norm1",
-        "norm_memory": "norm_kv",
-        "norm_cross": "norm2",
-        "norm_ff": "norm3" if crossed else "norm2",
-        "norm_cross_modulator": "norm_cross",
-        "attn": "cross_attn" if joint else "attn",
-        "cross_modulator_attn": "cross_attn",
-        "feed_forward": "mlp",
+def original_arguments(config: UformerConfig) -> dict[str, object]:
+    """The arguments of the authors' `Uformer(...)` that build the network of `to_original`."""
+    shifts = config.stage_shift(LEVELS) > 0
+    return {
+        "img_size": config.multiple * (2 if shifts else 1),
+        "in_chans": config.out_channels,
+        "dd_in": config.in_channels,
+        "embed_dim": config.embed_dim,
+        "depths": list(config.depths),
+        "num_heads": list(config.num_heads),
+        "win_size": config.window_size,
+        "mlp_ratio": config.mlp_ratio,
+        "qkv_bias": config.qkv_bias,
+        "token_mlp": "leff" if config.feed_forward == "leff" else "ffn",
+        "shift_flag": config.shift,
+        "modulator": config.modulator,
+        "cross_modulator": config.cross_modulator,
     }
-    parts = {
-        "to_q": "qkv.to_qkv" if joint else "qkv.to_q",
-        "to_kv": "qkv.to_qkv" if joint else "qkv.to_kv",
-        "memory_to_kv": "qkv.to_kv",
-        "linear1": "linear1.0" if leff else "fc1",
-        "dwconv": "dwconv.0",
-        "linear2": "linear2.0" if leff else "fc2",
-    }
-    part, dot, kind = rest.partition(".")
-    return f"{modules.get(module, module)}.{parts.get(part, part)}{dot}{kind}"
 
 
-def _recover(state: State, *, train_size: int, shift: bool) -> UformerConfig:
-    """Every hyperparameter, from the shapes of their tensors."""
+def _without_prefix(state: State) -> dict[str, NDArray[np.generic]]:
+    found: dict[str, NDArray[np.generic]] = {}
+    for key, value in state.items():
+        name = key.removeprefix("module.")
+        if name in found:
+            raise _foreign(f"{_quote(name)} is there twice, with and without 'module.'")
+        found[name] = value
+    return found
+
+
+def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerConfig:
+    """Every hyperparameter, from the names and shapes of their tensors."""
 
     def shape(key: str, ndim: int) -> tuple[int, ...]:
-        if key not in state or state[key].ndim != ndim:
-            raise CheckpointError(f"not an original Uformer checkpoint: no usable tensor {key!r}")
+        if key not in state or state[key].ndim != ndim or 0 in state[key].shape:
+            raise _foreign(f"no usable tensor {_quote(key)}")
         return state[key].shape
 
-    def has(pattern: str) -> bool:
-        return any(re.search(pattern, key) for key in state)
-
-    levels = len({m[1] for key in state if (m := re.match(r"encoderlayer_(\d+)\.", key))})
-    if not 1 <= levels <= 8:
-        raise CheckpointError("not an original Uformer checkpoint: it has no encoder stages under the authors' names")
-    stages = [*(f"encoderlayer_{k}" for k in range(levels)), "conv", *(f"decoderlayer_{k}" for k in range(levels))]
-    embed_dim, in_channels = shape("input_proj.proj.0.weight", 4)[:2]
+    embed_dim, in_channels, *_ = shape("input_proj.proj.0.weight", 4)
     out_channels = shape("output_proj.proj.0.weight", 4)[0]
-    rows = shape("encoderlayer_0.blocks.0.attn.relative_position_bias_table", 2)[0]
-    window_size = (math.isqrt(rows) + 1) // 2
-    if has(r"qkv\.to_qkv\."):
-        skip = "concat_cross"
-    else:
-        skip = "cross" if has(r"norm_kv\.") else "concat"
-    attention = "cross_attn" if skip == "concat_cross" else "attn"
-    tables = [f"{name}.blocks.0.{attention if 'decoder' in name else 'attn'}.relative_position_bias_table" for name in stages]
-    leff = has(r"mlp\.linear1\.0\.")
-    hidden = shape("encoderlayer_0.blocks.0.mlp." + ("linear1.0.weight" if leff else "fc1.weight"), 2)[0]
+    blocks: dict[str, set[str]] = {stage: set() for stage in _STAGES.values()}
+    names = set()  # their names inside a decoder block
+    for key in state:
+        stage, dot, rest = key.partition(".blocks.")
+        if dot and stage not in blocks:
+            raise _foreign(f"unknown stage {_quote(stage)}")
+        if dot:
+            index, _, name = rest.partition(".")
+            blocks[stage].add(index)
+            names |= {name} if stage.startswith("decoder") else set()
 
-    if train_size < 1 or train_size % (window_size << 0) or train_size >> levels < 1:
-        raise OptionError(f"--train-size {train_size} is no multiple of the window, {window_size}")
-    if train_size >> (levels - 1) <= window_size or train_size >> levels < window_size:
-        least = window_size << levels
-        raise OptionError(f"--train-size {train_size} is too small for windows of {window_size}: the original network needs {least}")
+    skip: Skip = "concat_cross" if "cross_attn.qkv.to_qkv.weight" in names else "cross" if "norm_kv.weight" in names else "concat"
+    heads, windows, hidden = [], [], []
+    leff = "mlp.linear1.0.weight" in names
+    for stage in _STAGES.values():
+        attention = "cross_attn" if skip == "concat_cross" and stage.startswith("decoder") else "attn"
+        rows, columns = shape(f"{stage}.blocks.0.{attention}.relative_position_bias_table", 2)
+        heads.append(columns)
+        windows.append((math.isqrt(rows) + 1) // 2)
+        hidden.append(shape(f"{stage}.blocks.0.mlp.{'linear1.0' if leff else 'fc1'}.weight", 2)[0])
+    depths = tuple(len(indices) for indices in blocks.values())
+    bottleneck_shift = _bottleneck_shift(windows, train_size=train_size, matters=shift and depths[LEVELS] > 1)
     try:
         config = UformerConfig(
             embed_dim=embed_dim,
-            depths=tuple(len({m[1] for key in state if (m := re.match(rf"{name}\.blocks\.(\d+)\.", key))}) for name in stages),
-            num_heads=tuple(shape(table, 2)[1] for table in tables),
-            window_size=window_size,
-            mlp_ratio=hidden / embed_dim,
-            qkv_bias=has(r"qkv\.to_\w+\.bias$"),
+            depths=depths,
+            num_heads=tuple(heads),
+            window_size=windows[0],
+            qkv_bias="attn.qkv.to_q.bias" in names or "cross_attn.qkv.to_kv.bias" in names,
             feed_forward="leff" if leff else "mlp",
             skip=skip,
             interleaved_keys=skip == "concat_cross",
-            modulator=has(r"\.modulator\.weight$"),
-            cross_modulator=has(r"cross_modulator\.weight$"),
+            modulator="modulator.weight" in names,
+            cross_modulator="cross_modulator.weight" in names,
             shift=shift,
-            bottleneck_shift=train_size >> levels > window_size,
+            bottleneck_shift=bottleneck_shift,
             in_channels=in_channels,
             out_channels=out_channels,
         )
     except OptionError as error:
-        raise CheckpointError(f"not an original Uformer checkpoint: {error}") from None
-    return config
+        raise _foreign(str(error)) from None
+    if reason := _no_original(config):
+        raise _foreign(reason)
+    return dataclasses.replace(config, mlp_ratio=_ratio(config.stage_dims, hidden))
+
+
+def _bottleneck_shift(windows: Sequence[int], *, train_size: int | None, matters: bool) -> bool:
+    """Whether the authors' code shifts in the bottleneck: only where its map is larger than one window.
+
+    Where the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3 does not
+    shift either. The bias tables show it, and no network of ours is like that.
+    """
+    window, bottleneck = windows[0], windows[LEVELS]
+    least = window << LEVELS
+    if bottleneck < window:
+        raise _foreign(
+            f"its bottleneck has windows of {bottleneck}, not {window}: built for pictures under {least}, which is not supported"
+        )
+    if train_size is None:
+        if matters and window > 1:
+            raise OptionError(
+                "--train-size is needed: it decides whether the bottleneck shifts its windows, which the tensors cannot tell; "
+                "the authors' usual ones are 128 (denoising) and 256 (deblurring)"
+            )
+        return True
+    if train_size < least:
+        raise OptionError(f"--train-size {train_size} is too small: windows of {window} in the bottleneck need at least {least}")
+    return train_size >> LEVELS > window
+
+
+def _ratio(dims: Sequence[int], hidden: Sequence[int]) -> float:
+    """The shortest decimal r with int(dim * r) == hidden in every stage."""
+    least = max(size / dim for dim, size in zip(dims, hidden, strict=True))
+    for digits in range(12):
+        ratio = math.ceil(least * 10**digits - 1e-9) / 10**digits
+        if all(int(dim * ratio) == size for dim, size in zip(dims, hidden, strict=True)):
+            return ratio
+    raise _foreign(f"hidden channels {list(hidden)} for {list(dims)} follow no one ratio")
+
+
+def _no_original(config: UformerConfig) -> str | None:
+    """Why the authors' code cannot build this network, if so."""
+    if config.levels != LEVELS:
+        return f"{config.levels} levels, where it has {LEVELS}"
+    if config.skip != "concat" and (config.modulator or config.cross_modulator):
+        return f"modulators with skip {config.skip!r}"
+    if config.cross_blocks == "first":
+        return "cross_blocks 'first', where every decoder block attends to the encoder"
+    return None
+
+
+def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
+    """Their key -> our keys: two where one of theirs holds both, stacked along the first axis."""
+    out: dict[str, list[str]] = {}
+    for key in parameter_shapes(config):
+        stage, dot, rest = key.partition(".blocks.")
+        if dot:
+            index, _, name = rest.partition(".")
+            names = _block_names(config, decoder=stage.startswith("decoder"))
+            theirs = f"{_STAGES[stage]}.blocks.{index}.{_renamed(name, names)}"
+        else:
+            theirs = _renamed(key, _PROJECTIONS)
+        out.setdefault(theirs, []).append(key)
+    return out
+
+
+def _renamed(key: str, names: Mapping[str, str]) -> str:
+    if key in names:
+        return names[key]
+    module, _, kind = key.rpartition(".")
+    return f"{names[module]}.{kind}"
+
+
+def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
+    """Ours -> theirs inside a block of an encoder (and bottleneck) or decoder stage."""
+    crossed = decoder and config.skip == "cross"
+    joint = decoder and config.skip == "concat_cross"
+    attn = "cross_attn" if joint else "attn"
+    leff = config.feed_forward == "leff"
+    names = {
+        "modulator": "modulator.weight",
+        "cross_modulator": "cross_modulator.weight",
+        "norm_cross_modulator": "norm_cross",
+        "norm_attn": "norm1",
+        "norm_memory": "norm_kv",
+        "norm_cross": "norm2",
+        "norm_ff": "norm3" if crossed else "norm2",
+        "attn.to_q": "cross_attn.qkv.to_qkv" if joint else "attn.qkv.to_q",
+        "attn.to_kv": "cross_attn.qkv.to_qkv" if joint else "attn.qkv.to_kv",
+        "attn.memory_to_kv": "cross_attn.qkv.to_kv",
+        "feed_forward.linear1": "mlp.linear1.0" if leff else "mlp.fc1",
+        "feed_forward.dwconv": "mlp.dwconv.0",
+        "feed_forward.linear2": "mlp.linear2.0" if leff else "mlp.fc2",
+    }
+    for ours, theirs in (("attn", attn), ("cross_attn", "cross_attn"), ("cross_modulator_attn", "cross_attn")):
+        names.setdefault(f"{ours}.to_q", f"{theirs}.qkv.to_q")
+        names.setdefault(f"{ours}.to_kv", f"{theirs}.qkv.to_kv")
+        names |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("proj", "relative_position_bias_table")}
+    return names
 
 
 def _relative_position_index(side: int) -> NDArray[np.int64]:
     at = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij")).reshape(2, -1)
     offset = at[:, :, None] - at[:, None, :] + side - 1
     return offset[0] * (2 * side - 1) + offset[1]
+
+
+def _foreign(reason: str) -> CheckpointError:
+    return CheckpointError(f"not an original Uformer checkpoint: {reason}")
+
+
+def _quote(name: str) -> str:
+    return f"'{one_line(name, 80)}'"

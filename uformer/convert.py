@@ -1,0 +1,103 @@
+"""`uformer convert`: the original authors' weights to ours, and back."""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from uformer.config import VARIANTS, UformerConfig, differences
+from uformer.errors import CheckpointError, OptionError
+from uformer.layout import parameter_count
+from uformer.weights import checkpoint, official, pth
+
+_UNNAMED = {"shift", "bottleneck_shift", "interleaved_keys"}  # not part of what makes a published network
+
+
+def convert(source: Path, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False) -> None:
+    """Turn the original authors' weights (.pth) into a checkpoint (.safetensors), or a checkpoint back into theirs.
+
+    No code from the file is run. Every hyperparameter is recovered from the tensors, but for the two that they
+    cannot tell, which the options say.
+
+    Parameters
+    ----------
+    source
+        The authors' file (of 2021 or 2022; .pth, or .safetensors with their keys), or a checkpoint of ours.
+    output
+        OUT.safetensors for the authors' file, OUT.pth for a checkpoint.
+    train_size
+        Side of the pictures that the authors' network was built for: 128 for their denoising, 256 for their
+        deblurring. It decides whether the bottleneck shifts its windows.
+    shift
+        --no-shift: the authors' network was built with shift_flag=False.
+    overwrite
+        Replace OUT where it exists.
+    """
+    ours = pth.is_safetensors(source) and checkpoint.is_checkpoint(source)
+    _check_output(source, output, (".pth", ".pt") if ours else (".safetensors",), overwrite=overwrite)
+    if ours:
+        if train_size is not None or not shift:
+            raise OptionError(f"{source}: a checkpoint, which says itself how it shifts; leave out --train-size and --no-shift")
+        config, state = checkpoint.read(source)
+        with _naming(source):
+            original = official.to_original(config, state)
+        pth.write(output, original)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in official.original_arguments(config).items())
+        print(f"{output}: {_summary(config)}")
+        print(f"in the original code: Uformer({arguments})")
+    else:
+        original = pth.read(source)
+        with _naming(source):
+            config, state = official.from_original(original, train_size=train_size, shift=shift)
+        checkpoint.write(output, config, state)
+        print(f"{output}: {_summary(config)}")
+        if config.in_channels == config.out_channels == 3:
+            print(f"next: uformer restore PHOTO --weights {shlex.quote(str(output))}")
+    if config.in_channels == config.out_channels != 3:
+        print(
+            f"note: this network adds its input of {config.in_channels} channels to the output, as the authors' 2021 code does; "
+            "their 2022 code does so for 3 channels only"
+        )
+
+
+def _check_output(source: Path, output: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
+    if output.suffix.lower() not in suffixes:
+        kind = "a checkpoint of ours" if ".pth" in suffixes else "not a checkpoint of ours"
+        raise OptionError(f"{output}: {source} is {kind}, so the output must end in {suffixes[0]}")
+    if output.exists() and output.samefile(source):
+        raise OptionError(f"{output}: the output is the input")
+    if not output.parent.is_dir():
+        raise OptionError(f"{output}: there is no folder {output.parent}")
+    if output.exists() and not overwrite:
+        raise OptionError(f"{output}: exists already; add --overwrite to replace it")
+
+
+@contextlib.contextmanager
+def _naming(source: Path) -> Iterator[None]:
+    """Errors of a file's content name the file."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from None
+
+
+def _summary(config: UformerConfig) -> str:
+    """The network in one line: its name, where it is a published one, its size, and all that was recovered."""
+    published = (name for name, other in VARIANTS.items() if {text.partition(":")[0] for text in differences(config, other)} <= _UNNAMED)
+    shifts = "shifted windows" if config.shift else "no shift"
+    if config.shift and config.depths[config.levels] > 1 and not config.bottleneck_shift:
+        shifts += " but in the bottleneck"
+    parts = [
+        f"embed_dim {config.embed_dim}",
+        f"depths {' '.join(map(str, config.depths))}",
+        f"heads {' '.join(map(str, config.num_heads))}",
+        f"window {config.window_size}",
+        f"{config.feed_forward} x {config.mlp_ratio:g}",
+        f"skip {config.skip}",
+        *(["modulators"] if config.modulator else []),
+        *(["cross-modulators"] if config.cross_modulator else []),
+        *([] if config.qkv_bias else ["no qkv bias"]),
+        shifts,
+        f"{config.in_channels} channels in, {config.out_channels} out",
+    ]
+    return f"{next(published, 'a Uformer')}, {parameter_count(config) / 1e6:.2f} M parameters ({', '.join(parts)})"
