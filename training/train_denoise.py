@@ -67,8 +67,8 @@ def optimizers(model: nn.Module, *, lr: float, muon: bool) -> list[torch.optim.O
     matrices = [name for name, value in named.items() if muon and name.endswith("weight") and value.ndim == 2]
     rest = [value for name, value in named.items() if name not in matrices]
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.99), weight_decay=0)]
-    if matrices:
-        found.append(torch.optim.Muon([named[name] for name in matrices], lr=lr, weight_decay=0, adjust_lr_fn="match_rms_adamw"))
+    for share in (matrices[::2], matrices[1::2]) if matrices else ():  # two, so that two workers can step them at once
+        found.append(torch.optim.Muon([named[name] for name in share], lr=lr, weight_decay=0, adjust_lr_fn="match_rms_adamw"))
     return found
 
 
@@ -96,12 +96,11 @@ def main() -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)  # a worker on each core waits for nobody; cores sharing each operation do
     rng = np.random.default_rng(args.seed)
-    if args.start:
-        model = load(args.start)
-        model.config = dataclasses.replace(model.config, drop_path_rate=0.0)
-    else:
-        model = Uformer(dataclasses.replace(variant("uformer_t"), bottleneck_shift=False, drop_path_rate=0.0))
-    model = model.to(args.device).train()
+    started = load(args.start) if args.start else None
+    config = started.config if started else dataclasses.replace(variant("uformer_t"), bottleneck_shift=False)
+    model = Uformer(dataclasses.replace(config, drop_path_rate=0.0)).to(args.device)  # a short run underfits: nothing to regularise
+    if started:
+        model.load_state_dict(started.state_dict())
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(args.ema))
     found = optimizers(model, lr=args.lr, muon=args.muon)
     pictures = read_clean(args.data)
@@ -112,7 +111,7 @@ def main() -> None:
     start = saved = time.monotonic()
     step, losses = 0, []
     batch = workers.submit(draw_batch, pictures, rng, batch=args.batch, patch=args.patch)
-    while (elapsed := (time.monotonic() - start) / 60) < args.minutes and step != args.steps:
+    while (elapsed := (time.monotonic() - start) / 60) < args.minutes and not (args.steps and step >= args.steps):
         done = step / args.steps if args.steps else elapsed / args.minutes
         rate = 0.5 * (1 + math.cos(math.pi * done)) * min(1, (step + 1) / args.warmup)
         for optimizer in found:
@@ -129,8 +128,7 @@ def main() -> None:
         for parameter, *shares in zip(parameters, *found_gradients, strict=True):
             parameter.grad = torch.stack(shares).mean(dim=0)
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)
-        for optimizer in found:
-            optimizer.step()
+        list(workers.map(lambda optimizer: optimizer.step(), found))
         average.update_parameters(model)
         step += 1
         if step % 50 == 0:

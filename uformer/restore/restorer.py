@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and their number."""
 
 LARGEST_TILE = 512  # larger ones were no faster and take longer to compile
-OVERLAP = 64
+OVERLAP = 32  # pixels; see tiles.py for what it costs in exactness
 SHARE_OF_MEMORY = 0.5
 
 
@@ -118,8 +118,8 @@ class Restorer:
         multiple = self.config.multiple
         tile = self.options.tile or self._choose_tile()
         while True:
-            overlap = self.options.overlap if self.options.overlap is not None else min(OVERLAP, max(tile - multiple, 0))
-            tiles = plan(height, width, tile=tile, overlap=overlap, multiple=multiple)
+            overlap = min(OVERLAP, multiple // 2) if self.options.overlap is None else self.options.overlap
+            tiles = plan(height, width, tile=tile, overlap=overlap, multiple=multiple, align=max(multiple // 4, 1))
             try:
                 return blend(self._run(picture, tiles, progress), tiles)
             except MemoryError:

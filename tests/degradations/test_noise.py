@@ -1,0 +1,97 @@
+"""Noise has the strength and the correlation that its model says."""
+
+import numpy as np
+import pytest
+
+from uformer.degradations.noise import camera_noise, gaussian_noise
+from uformer.image.color import linear_to_srgb, srgb_to_linear
+
+
+def flat(level: float, side: int = 256) -> np.ndarray:
+    return np.full((side, side, 3), level, np.float32)
+
+
+def in_linear_light(noisy: np.ndarray, level: float) -> np.ndarray:
+    return srgb_to_linear(noisy).astype(float) - float(srgb_to_linear(np.float32(level)))
+
+
+@pytest.mark.parametrize("sigma", [0, 5, 25, 50])
+def test_gaussian_noise_has_its_sigma(sigma: float) -> None:
+    noise = gaussian_noise(flat(0.5), np.random.default_rng(0), sigma=sigma) - 0.5
+    assert noise.dtype == np.float32
+    assert noise.std() * 255 == pytest.approx(sigma, rel=0.01)
+    assert abs(noise.mean() * 255) < sigma / 100 + 1e-6
+
+
+@pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
+def test_camera_noise_follows_the_sensors_variance(level: float) -> None:
+    shot, read, gains = 1e-3, 2e-3, np.array([2.0, 1.0, 1.6])
+    noisy = camera_noise(flat(level), np.random.default_rng(0), shot=shot, read=read, red_gain=2.0, blue_gain=1.6, bayer=False)
+    signal = float(srgb_to_linear(np.float32(level)))
+    expected = gains**2 * (shot * signal / gains + read**2)
+    np.testing.assert_allclose(in_linear_light(noisy, level).var(axis=(0, 1)), expected, rtol=0.03)
+
+
+def test_a_bayer_sensor_keeps_the_noise_of_the_colour_it_saw() -> None:
+    parameters = {"shot": 1e-4, "read": 1e-3, "red_gain": 1.0, "blue_gain": 1.0}
+    noisy = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters), 0.5)
+    free = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=False), 0.5)
+    for channel, rows, columns in [(0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)]:
+        np.testing.assert_allclose(noisy[rows::2, columns::2, channel], free[rows::2, columns::2, channel], atol=1e-6)
+    red = noisy[1:-1, 1:-1, 0]  # at the centre of four seen ones, their mean: a quarter of the variance
+    assert red[0::2, 0::2].var() == pytest.approx(free.var() / 4, rel=0.05)
+
+
+def test_demosaicing_correlates_neighbours_and_the_open_sensor_does_not() -> None:
+    parameters = {"shot": 1e-4, "read": 1e-3}
+
+    def neighbours(bayer: bool) -> float:
+        noise = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=bayer), 0.5)[..., 0]
+        return float(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
+
+    assert abs(neighbours(bayer=False)) < 0.01
+    assert neighbours(bayer=True) > 0.3
+
+
+def test_smoothing_correlates_and_keeps_the_strength() -> None:
+    parameters = {"shot": 1e-4, "read": 1e-3, "bayer": False}
+    plain = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters), 0.5)
+    smooth = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, smooth=0.8), 0.5)
+    assert smooth.std() == pytest.approx(plain.std(), rel=0.03)
+    assert np.corrcoef(smooth[:, :-1, 0].ravel(), smooth[:, 1:, 0].ravel())[0, 1] > 0.4
+
+
+def test_mixing_correlates_colours() -> None:
+    noise = in_linear_light(
+        camera_noise(flat(0.5), np.random.default_rng(1), shot=1e-4, read=1e-3, bayer=False, mix=0.35), 0.5
+    )
+    between = np.corrcoef(noise.reshape(-1, 3).T)
+    assert abs(between[np.triu_indices(3, 1)]).max() > 0.05
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_camera_noise_without_noise_is_the_picture(level: float) -> None:
+    np.testing.assert_allclose(camera_noise(flat(level, 8), np.random.default_rng(0), shot=0, read=0), level, atol=1e-5)
+
+
+def test_noise_is_seeded_pure_and_in_range() -> None:
+    clean = np.random.default_rng(5).random((17, 9, 3), dtype=np.float32)
+    before = clean.copy()
+    a, b = (camera_noise(clean, np.random.default_rng(3), shot=2e-2, read=6e-3, smooth=0.9, mix=0.3) for _ in range(2))
+    assert np.array_equal(a, b)
+    assert np.array_equal(clean, before)
+    assert (a.min(), a.max()) >= (0, 0)
+    assert a.max() <= 1
+    assert a.dtype == np.float32
+
+
+def test_impossible_parameters_are_refused() -> None:
+    with pytest.raises(ValueError, match="sigma: -1"):
+        gaussian_noise(flat(0.5, 4), np.random.default_rng(0), sigma=-1)
+    with pytest.raises(ValueError, match="red_gain=0.5"):
+        camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, red_gain=0.5)
+
+
+def test_srgb_round_trip() -> None:
+    values = np.linspace(0, 1, 1001, dtype=np.float32)
+    np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(values)), values, atol=1e-6)

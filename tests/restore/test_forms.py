@@ -1,0 +1,98 @@
+"""Every form of a picture comes back as it came, and alpha is never touched."""
+
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from uformer.errors import PictureError
+from uformer.restore.forms import from_unit, through_array, through_pil, through_tensor, to_unit
+
+
+def brighter(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    assert pixels.dtype == np.float32
+    assert pixels.ndim == 3
+    return pixels + np.float32(0.25)
+
+
+def same(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    return pixels
+
+
+DTYPES = [np.uint8, np.uint16, np.float16, np.float32, np.float64]
+SHAPES = [(5, 7), (5, 7, 1), (5, 7, 2), (5, 7, 3), (5, 7, 4), (1, 1), (1, 1, 3)]
+
+
+def some(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    rng = np.random.default_rng(0)
+    if np.issubdtype(dtype, np.floating):
+        return rng.random(shape, dtype=np.float32).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_array_shape_type_and_values_survive(shape: tuple[int, ...], dtype: Any) -> None:
+    array = some(shape, dtype)
+    before = array.copy()
+    out = through_array(array, same)
+    assert out.dtype == array.dtype
+    assert np.array_equal(out, array)  # whole numbers and float32 both go through [0, 1] without loss
+    assert np.array_equal(array, before)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 2), (5, 7, 4)])
+def test_alpha_stays(shape: tuple[int, ...]) -> None:
+    array = some(shape, np.uint8)
+    out = through_array(array, brighter)
+    assert np.array_equal(out[..., -1], array[..., -1])
+    assert np.array_equal(out[..., :-1], np.minimum(array[..., :-1].astype(int) + 64, 255))
+
+
+def test_a_network_of_four_channels_takes_all_four() -> None:
+    array = np.full((3, 3, 4), 0.5, np.float32)
+    assert (through_array(array, brighter, channels=4) == 0.75).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 3, 5, 7), (2, 1, 5, 7), (4, 5, 7)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16, torch.bfloat16])
+def test_tensor_shape_and_type_survive(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    tensor = (torch.rand(shape) * 255).round()
+    tensor = tensor.to(dtype) if dtype == torch.uint8 else (tensor / 255).to(dtype)
+    out = through_tensor(tensor, same)
+    assert out.dtype == dtype
+    assert torch.equal(out, tensor)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pil_mode_survives(mode: str) -> None:
+    picture = PIL.Image.fromarray(some((5, 7), np.uint16)) if mode == "I;16" else PIL.Image.new(mode, (7, 5), 77 if mode == "L" else None)
+    picture.info["dpi"] = (72, 72)
+    out = through_pil(picture, same)
+    assert (out.mode, out.size, out.info["dpi"]) == (mode, (7, 5), (72, 72))
+    assert np.array_equal(np.asarray(out), np.asarray(picture))
+
+
+@pytest.mark.parametrize(("mode", "out"), [("P", "RGB"), ("1", "L"), ("CMYK", "RGB")])
+def test_other_pil_modes_become_plain_ones(mode: str, out: str) -> None:
+    assert through_pil(PIL.Image.new(mode, (7, 5)), same).mode == out
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5,), (5, 7, 5), (2, 2, 2, 2)])
+def test_no_picture_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(PictureError, match="picture"):
+        through_array(np.zeros(shape, np.uint8), same)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((2, 2), np.int32), np.full((2, 2), np.nan), np.full((2, 2), 200.0), np.zeros((2, 2), bool)])
+def test_pixels_that_mean_nothing_are_refused(bad: NDArray[Any]) -> None:
+    with pytest.raises(PictureError, match="expected|finite"):
+        to_unit(bad)
+
+
+def test_levels_are_rounded_and_clipped() -> None:
+    pixels = np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.2], np.float32)
+    assert from_unit(pixels, np.dtype(np.uint8)).tolist() == [0, 0, 1, 255]

@@ -1,0 +1,179 @@
+"""The restorer's own work, around a network that is replaced here by plain arithmetic."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import uformer
+from uformer.config import UformerConfig
+from uformer.errors import CheckpointError, OptionError, PictureError
+from uformer.restore import restorer as module
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer, default_output
+
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 32
+Tiles = NDArray[np.float32]
+
+
+class Arithmetic:
+    """A backend that computes a function of its tiles, and remembers their shapes."""
+
+    precision = "fp16"
+
+    def __init__(self, function: Callable[[Tiles], Tiles]) -> None:
+        self.function = function
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, tiles: Tiles) -> Tiles:
+        self.shapes.append(tiles.shape)
+        return self.function(tiles)
+
+    def in_fp32(self) -> "Arithmetic":
+        return Arithmetic(lambda tiles: tiles * 0 + np.float32(0.5))
+
+
+def make(function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **options: Any) -> tuple[Restorer, Arithmetic]:
+    backend = Arithmetic(function)
+    restorer = Restorer(config, {}, RestoreOptions(backend="openvino", **options))
+    restorer._backend_for = lambda _height, _width: backend  # type: ignore[assignment, method-assign]
+    return restorer, backend
+
+
+def darker(tiles: Tiles) -> Tiles:
+    return tiles - np.float32(0.25)
+
+
+def picture(height: int = 40, width: int = 70, channels: int = 3) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(64, 256, (height, width, channels), dtype=np.uint8)
+
+
+def encoded(suffix: str = "png") -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(picture()).save(file, suffix)
+    return file.getvalue()
+
+
+def test_tiles_have_the_sides_that_the_network_needs() -> None:
+    restorer, backend = make(darker, tile=33, overlap=8)
+    out = restorer(picture(100, 70))
+    assert set(backend.shapes) == {(1, 3, 64, 64)} or set(backend.shapes) == {(1, 3, 64, 96)}
+    assert np.array_equal(out, picture(100, 70) - 64)
+
+
+def test_a_small_picture_is_whole() -> None:
+    restorer, backend = make(darker)
+    restorer(picture(33, 1))
+    assert backend.shapes == [(1, 3, 64, 32)]
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_strength_mixes(strength: float) -> None:
+    restorer, _ = make(darker, strength=strength)
+    assert np.array_equal(restorer(picture()), picture() - round(64 * strength))
+
+
+def test_gray_stays_gray() -> None:
+    restorer, backend = make(lambda tiles: tiles + np.array([0.1, 0.0, -0.1], np.float32)[:, None, None])
+    gray = np.full((5, 7), 0.5, np.float32)
+    np.testing.assert_allclose(restorer(gray), gray, atol=1e-6)
+    assert backend.shapes == [(1, 3, 32, 32)]
+
+
+def test_a_gray_network_restores_each_colour() -> None:
+    config = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2, in_channels=1, out_channels=1)
+    restorer, backend = make(darker, config)
+    assert np.array_equal(restorer(picture()), picture() - 64)
+    assert len(backend.shapes) == 3
+
+
+def test_a_tile_that_is_not_finite_runs_again_in_fp32() -> None:
+    restorer, _ = make(lambda tiles: tiles * np.float32(np.nan))
+    with pytest.warns(UserWarning, match="not finite in fp16; running it again in fp32"):
+        out = restorer(picture())
+    assert (out == 128).all()
+
+
+def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Restorer, "_choose_tile", lambda _self: 256)
+
+    def hungry(tiles: Tiles) -> Tiles:
+        if tiles.shape[-1] > 64:
+            raise MemoryError
+        return darker(tiles)
+
+    restorer, backend = make(hungry)
+    restorer._backend_for.cache_clear = lambda: None  # type: ignore[attr-defined, method-assign]
+    with pytest.warns(UserWarning, match="out of memory with tiles of 256; going on with 128"):
+        out = restorer(picture(300, 300))
+    assert np.array_equal(out, picture(300, 300) - 64)
+    assert backend.shapes[-1] == (1, 3, 64, 64)
+    with pytest.raises(PictureError, match="out of memory with tiles of 256"):
+        make(hungry, tile=256)[0](picture(300, 300))
+
+
+def test_forms_come_back_as_they_came(tmp_path: Path) -> None:
+    restorer, _ = make(darker)
+    expected = picture() - 64
+    assert np.array_equal(restorer(picture()), expected)
+    assert torch.equal(restorer(torch.from_numpy(picture().transpose(2, 0, 1).copy())), torch.from_numpy(expected.transpose(2, 0, 1).copy()))
+    assert np.array_equal(np.asarray(restorer(PIL.Image.fromarray(picture()))), expected)
+    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(restorer(encoded())))), expected)
+    path = tmp_path / "a b.png"
+    path.write_bytes(encoded())
+    out = restorer(path)
+    assert out == tmp_path / "a b.restored.png"
+    assert np.array_equal(np.asarray(PIL.Image.open(out)), expected)
+    assert restorer(str(path)) == str(out)
+    assert path.read_bytes() == encoded()
+
+
+def test_progress_counts_tiles() -> None:
+    restorer, _ = make(darker, tile=32, overlap=8)
+    seen: list[tuple[int, int]] = []
+    restorer(picture(64, 40), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, seen[-1][1]) for done in range(1, seen[-1][1] + 1)]
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("what", [None, 3, {"a": 1}, [1, 2]])
+def test_no_picture_is_refused(what: Any) -> None:
+    with pytest.raises(PictureError, match="cannot restore a"):
+        make(darker)[0](what)
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(OptionError, match="unknown task 'dehaze'; known: denoise"):
+        uformer.restore(picture(), task="dehaze")
+    with pytest.raises(OptionError, match="unknown weights 'uformer_x.denoise'; known: uformer_t.denoise"):
+        Restorer.from_pretrained("uformer_x.denoise")
+    with pytest.raises(OptionError, match="unexpected keyword argument 'tiles'"):
+        uformer.restore(picture(), tiles=3)
+    with pytest.raises(OptionError, match="device"):
+        Restorer.from_pretrained("uformer_t.denoise", backend="openvino", device="cuda")
+
+
+def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"none\.safetensors"):
+        Restorer.from_pretrained(tmp_path / "none.safetensors")
+
+
+def test_weights_of_unequal_channels_are_refused() -> None:
+    with pytest.raises(OptionError, match="6 channels in, 3 out"):
+        Restorer(UformerConfig(in_channels=6), {})
+
+
+def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)  # type: ignore[attr-defined]
+    assert module._choose_backend(RestoreOptions()) == "openvino"
+    assert module._choose_backend(RestoreOptions(device="cuda")) == "torch"
+
+
+def test_default_output() -> None:
+    assert default_output(Path("a/b.c.jpg")) == Path("a/b.c.restored.jpg")
