@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -83,8 +84,8 @@ class UformerConfig:
                 raise OptionError(f"num_heads: stage {stage} has {dim} channels, which {heads} heads do not divide")
         if not 0 <= self.drop_path_rate < 1:
             raise OptionError(f"drop_path_rate: {self.drop_path_rate} is not in [0, 1)")
-        if self.mlp_ratio <= 0:
-            raise OptionError(f"mlp_ratio: {self.mlp_ratio} must be positive")
+        if not 0 < self.mlp_ratio < math.inf or int(self.embed_dim * self.mlp_ratio) < 1:
+            raise OptionError(f"mlp_ratio: {self.mlp_ratio} must be positive and leave {self.embed_dim} channels a hidden one")
         if self.cross_blocks == "first" and self.skip != "cross":
             raise OptionError(f"cross_blocks: 'first' needs skip 'cross', not {self.skip!r}")
         if self.interleaved_keys and self.skip != "concat_cross":

@@ -1,0 +1,113 @@
+"""`uformer info`."""
+
+import dataclasses
+import re
+from typing import cast
+
+from rich.console import Console
+from rich.table import Table
+
+from uformer.complexity import Complexity, Cost, multiply_adds
+from uformer.config import VARIANTS, UformerConfig
+from uformer.errors import OptionError
+from uformer.files import one_line
+from uformer.layout import parameter_count
+from uformer.weights import checkpoint
+from uformer.weights.create import weights_file
+
+
+def info(name: str, *, size: str = "256x256") -> None:
+    """Show a network: its configuration, parameters and multiply-adds, and how these grow with picture and window.
+
+    Parameters
+    ----------
+    name
+        A network (uformer_b), weights (uformer_t.denoise), or the path of a .safetensors file.
+    size
+        Of the picture, HEIGHTxWIDTH in pixels.
+    """
+    height, width = parse_size(size)
+    config, notes = _describe(name)
+    here = multiply_adds(config, height, width)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(_facts(config, notes), "", _steps(here), "", _growth(here))
+    console.print("Windows of M x M tokens: scores + values cost O(M^2 H W C). Every token to its whole map: O(H^2 W^2 C).")
+
+
+def parse_size(size: str) -> tuple[int, int]:
+    """(height, width) of "HEIGHTxWIDTH". Raises OptionError for anything else."""
+    found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", size.strip(), re.ASCII)
+    if not found:
+        raise OptionError(f"--size {size!r} is not HEIGHTxWIDTH in pixels, as 256x256")
+    return int(found[1]), int(found[2])
+
+
+def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
+    """A network's configuration, and what its file adds."""
+    if name in VARIANTS:
+        return VARIANTS[name], {"network": name}
+    path = weights_file(name)
+    said = checkpoint.describe(path)
+    config, notes = cast(UformerConfig, said["config"]), cast(dict[str, str], said["notes"])
+    return config, {"weights": str(path), "dtype": str(said["dtype"]), **notes}
+
+
+def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for key, value in notes.items():
+        table.add_row(one_line(key), one_line(value))
+    parameters = parameter_count(config)
+    table.add_row("parameters", f"{parameters:,} ({parameters / 1e6:.2f} M)")
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        table.add_row(field.name, " ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return table
+
+
+def _steps(here: Complexity) -> Table:
+    title = f"multiply-adds (G) of a picture of {here.height}x{here.width}: {here.total:,} in all"
+    table = _table(title, ["step", "map"], ["C", "attention\nprojections", "scores +\nvalues", "feed-\nforward", "convo-\nlutions", "all"])
+    for stage in here.stages:
+        table.add_row(stage.name, f"{stage.height}x{stage.width}", str(stage.channels), *_parts(stage.cost))
+    table.add_row("in all", "", "", *_parts(here.cost))
+    return table
+
+
+def _growth(here: Complexity) -> Table:
+    config, height, width = here.config, here.height, here.width
+    side = config.window_size
+    wider = dataclasses.replace(config, window_size=2 * side)
+    rows = [
+        (f"windows of {side}x{side}", here),
+        ("  twice the height", multiply_adds(config, 2 * height, width)),
+        ("  twice height and width", multiply_adds(config, 2 * height, 2 * width)),
+        (f"windows of {2 * side}x{2 * side}", multiply_adds(wider, height, width)),
+        ("global attention", multiply_adds(config, height, width, global_attention=True)),
+        ("  twice the height", multiply_adds(config, 2 * height, width, global_attention=True)),
+        ("  twice height and width", multiply_adds(config, 2 * height, 2 * width, global_attention=True)),
+    ]
+    table = _table("how they grow (G, and times the first line)", ["", "picture"], ["scores +\nvalues", "\ntimes", "\nall", "\ntimes"])
+    first = here.cost.scores_values
+    for label, there in rows:
+        scores = there.cost.scores_values
+        times = f"{scores / first:,.2f}", f"{there.total / here.total:,.2f}"
+        table.add_row(label, f"{there.height}x{there.width}", _giga(scores), times[0], _giga(there.total), times[1])
+    return table
+
+
+def _table(title: str, names: list[str], numbers: list[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in names:
+        table.add_column(column, no_wrap=True)
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _parts(cost: Cost) -> list[str]:
+    parts = cost.projections, cost.scores_values, cost.feed_forward, cost.resampling + cost.picture, cost.total
+    return [_giga(part) if part else "" for part in parts]
+
+
+def _giga(multiply_adds: int) -> str:
+    return f"{multiply_adds / 1e9:,.3f}"

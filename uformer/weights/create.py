@@ -1,0 +1,47 @@
+"""A network by name: of a published variant, of the weights that ship, or of a checkpoint file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uformer.config import VARIANTS
+from uformer.errors import OptionError
+from uformer.files import require
+from uformer.weights import registry
+from uformer.weights.checkpoint import load
+
+if TYPE_CHECKING:
+    from uformer.model.uformer import Uformer
+
+
+def create_model(name_or_path: str | os.PathLike[str]) -> Uformer:
+    """A network on the CPU in float32.
+
+    - The name of a variant ("uformer_t"): fresh weights, drawn from torch's global generator, in training mode, as any new nn.Module.
+    - The name of weights ("uformer_t.denoise") or the path of a .safetensors checkpoint: those weights, in evaluation mode.
+
+    Raises OptionError, which lists what is known, for anything else, and CheckpointError for a file that is missing or damaged.
+    """
+    name = os.fspath(name_or_path)
+    if name not in VARIANTS:
+        return load(weights_file(name))
+    require("torch", "torch")
+    from uformer.model.uformer import Uformer  # noqa: PLC0415 - torch is optional
+
+    return Uformer(VARIANTS[name])
+
+
+def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
+    """The checkpoint file of weights that ship, verified, or the path as given if it is one.
+
+    Raises OptionError for a name that is unknown, CheckpointError where the weights that ship are missing or damaged.
+    """
+    name = os.fspath(name_or_path)
+    if name in registry.WEIGHTS:
+        return registry.find(name).verify()
+    if Path(name).suffix == ".safetensors" or Path(name).is_file():
+        return Path(name)
+    known = ", ".join([*VARIANTS, *registry.WEIGHTS])
+    raise OptionError(f"unknown network or weights {name!r}; known: {known}; or the path of a .safetensors file")
