@@ -1,0 +1,358 @@
+import contextlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import PIL.PngImagePlugin
+import pytest
+import pyvips
+
+from uformer.errors import PictureError
+from uformer.image import exif as tags
+from uformer.image.read import Limits, read
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (12, 20, 3), np.uint8)
+SMOOTH = np.stack([np.add.outer(np.arange(24) * 3, np.arange(32) * 4)] * 3, axis=-1).astype(np.uint8)
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".avif": "AVIF"}
+
+
+def pillow(pixels: np.ndarray, form: str, *, mode: str | None = None, **options: Any) -> bytes:
+    image = PIL.Image.fromarray(pixels)
+    return save(image.convert(mode) if mode else image, form, **options)
+
+
+def save(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def levels(pixels: np.ndarray, peak: int = 255) -> np.ndarray:
+    return np.rint(pixels * peak).astype(np.int64)
+
+
+def one_line(error: pytest.ExceptionInfo[PictureError]) -> str:
+    message = str(error.value)
+    assert message
+    assert "\n" not in message
+    return message
+
+
+def chunk(name: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
+
+
+def png_header(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_each_format(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "misnamed.dat"
+    path.write_bytes(pillow(SMOOTH, FORMATS[suffix]))
+    image = read(path)
+    assert image.suffix == suffix
+    assert image.depth == 8
+    assert image.alpha is None
+    assert image.pixels.dtype == np.float32
+    assert image.pixels.flags.c_contiguous
+    assert np.abs(levels(image.pixels)[..., :1] - SMOOTH[..., :1]).max() <= (0 if suffix in (".png", ".tif") else 8)
+    np.testing.assert_array_equal(read(path.read_bytes()).pixels, image.pixels)
+
+
+def test_gray_stays_gray() -> None:
+    for form in ("PNG", "TIFF", "JPEG"):
+        image = read(pillow(SMOOTH[..., 0].copy(), form))
+        assert image.channels == 1
+        assert np.abs(levels(image.pixels)[..., 0] - SMOOTH[..., 0]).max() <= (4 if form == "JPEG" else 0)
+
+
+def test_gray_of_a_format_without_gray() -> None:
+    assert read(pillow(SMOOTH, "WEBP", lossless=True)).channels == 1
+    assert read(pillow(RGB, "WEBP", lossless=True)).channels == 3
+    assert read(pillow(SMOOTH, "PNG")).channels == 3
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha(mode: str) -> None:
+    pixels = RNG.integers(0, 256, (9, 7, len(mode)), np.uint8)
+    image = read(save(PIL.Image.frombytes(mode, (7, 9), pixels.tobytes()), "PNG"))
+    assert image.alpha is not None
+    assert image.alpha.dtype == np.uint8
+    np.testing.assert_array_equal(image.alpha, pixels[..., -1])
+    np.testing.assert_array_equal(levels(image.pixels), pixels[..., :-1])
+
+
+def test_palette() -> None:
+    palette = PIL.Image.fromarray(SMOOTH).quantize(17)
+    np.testing.assert_array_equal(levels(read(save(palette, "PNG")).pixels), np.asarray(palette.convert("RGB")))
+    palette.info["transparency"] = 3
+    image = read(save(palette, "PNG"))
+    assert image.alpha is not None
+    np.testing.assert_array_equal(image.alpha == 0, np.asarray(palette) == 3)
+
+
+@pytest.mark.parametrize("saver", ["pngsave_buffer", "tiffsave_buffer"])
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_16_bits(saver: str, bands: int) -> None:
+    samples = RNG.integers(0, 65536, (9, 7, bands), np.uint16)
+    source = pyvips.Image.new_from_array(samples, interpretation="grey16" if bands < 3 else "rgb16")
+    image = read(getattr(source, saver)())
+    assert image.depth == 16
+    colours = bands - (bands % 2 == 0)
+    np.testing.assert_array_equal(levels(image.pixels, 65535), samples[..., :colours])
+    if bands % 2 == 0:
+        np.testing.assert_array_equal(image.alpha, samples[..., -1])
+
+
+def test_12_bit_avif_reaches_white() -> None:
+    samples = np.array([[[0] * 3, [65535] * 3, [32768, 16, 4096]]] * 2, np.uint16)
+    source = pyvips.Image.new_from_array(samples, interpretation="rgb16")
+    image = read(source.heifsave_buffer(compression="av1", lossless=True, bitdepth=12))
+    assert image.depth == 16
+    np.testing.assert_array_equal(levels(image.pixels, 4095), samples >> 4)
+    assert image.pixels.max() == 1
+
+
+def test_1_bit() -> None:
+    bits = PIL.Image.fromarray(RGB).convert("1")
+    for form in ("PNG", "TIFF"):
+        np.testing.assert_array_equal(levels(read(save(bits, form)).pixels)[..., 0], np.asarray(bits) * 255)
+
+
+def test_float_tiff() -> None:
+    samples = RNG.random((5, 6, 3), np.float32)
+    image = read(pyvips.Image.new_from_array(samples, interpretation="srgb").tiffsave_buffer())
+    assert image.depth == 16
+    np.testing.assert_array_equal(image.pixels, samples)
+    for bad in (2.0, np.nan):
+        samples[0, 0, 0] = bad
+        with pytest.raises(PictureError, match="expected 0 to 1"):
+            read(pyvips.Image.new_from_array(samples, interpretation="srgb").tiffsave_buffer())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_orientation(orientation: int, form: str) -> None:
+    corners = np.zeros((16, 32, 3), np.uint8)
+    corners[:8, :16], corners[:8, 16:], corners[8:, :16] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    data = pillow(corners, form, exif=exif, **({"quality": 95, "subsampling": 0} if form == "JPEG" else {}))
+    expected = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data))).convert("RGB"))
+    image = read(data)
+    assert image.pixels.flags.c_contiguous
+    assert np.abs(levels(image.pixels) - expected).mean() < 2
+    assert image.metadata.exif is None or tags.orientation(image.metadata.exif) == 1
+
+
+def test_avif_turned_by_the_file_is_turned_once() -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    image = read(pillow(SMOOTH, "AVIF", exif=exif, quality=95))
+    assert (image.height, image.width) == (32, 24)
+    assert np.abs(levels(image.pixels)[..., 0] - np.rot90(SMOOTH[..., 0], -1)).mean() < 4
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_metadata_byte_for_byte(form: str, exif: bytes, turned_exif: bytes, profile: bytes, xmp: bytes) -> None:
+    options: dict[str, Any] = {"exif": b"Exif\0\0" + turned_exif, "icc_profile": profile, "xmp": xmp.replace(b'ion="1"', b'ion="6"')}
+    if form == "PNG":
+        info = PIL.PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode())
+        options["pnginfo"] = info
+    metadata = read(pillow(RGB, form, **options)).metadata
+    assert metadata.exif == exif
+    assert metadata.xmp == xmp
+    assert metadata.icc == profile
+
+
+def test_cmyk_becomes_srgb() -> None:
+    cmyk = np.zeros((16, 16, 4), np.uint8)
+    cmyk[..., 1] = 255
+    image = read(save(PIL.Image.frombytes("CMYK", (16, 16), cmyk.tobytes()), "JPEG"))
+    red, green, blue = image.pixels.mean((0, 1))
+    assert image.channels == 3
+    assert image.metadata.icc is None
+    assert red > 0.6 > blue > green  # magenta ink
+
+
+def test_lab_becomes_srgb() -> None:
+    lab = pyvips.Image.black(8, 8, bands=3).linear([1, 1, 1], [100, 0, 0]).copy(interpretation="lab")
+    image = read(lab.tiffsave_buffer())
+    assert image.pixels.min() > 0.98
+
+
+def test_premultiplied_tiff_comes_out_plain() -> None:
+    pixels = np.full((8, 8, 4), 128, np.uint8)
+    pixels[..., :3] = 200
+    data = pyvips.Image.new_from_array(pixels, interpretation="srgb").tiffsave_buffer(premultiply=True)
+    image = read(data)
+    assert np.abs(levels(image.pixels) - 200).max() <= 1
+    assert (image.alpha == 128).all()
+
+
+def test_profile_of_other_channels_is_ignored(profile: bytes) -> None:
+    assert read(pillow(SMOOTH[..., 0].copy(), "PNG", icc_profile=profile)).metadata.icc is None
+
+
+def test_webp_knows_whether_it_is_lossless() -> None:
+    assert read(pillow(RGB, "WEBP", lossless=True)).lossless
+    assert not read(pillow(RGB, "WEBP")).lossless
+
+
+@pytest.mark.parametrize("name", ["späß Ω 写真.png", "two words.png", "a[page=2].png", "[x].png", "a,b=c.png", "-.png", "%d.png"])
+def test_any_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(pillow(RGB, "PNG"))
+    np.testing.assert_array_equal(levels(read(str(path)).pixels), RGB)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system of bytes")
+def test_a_name_that_is_not_text(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe.png"))
+    path.write_bytes(pillow(RGB, "PNG"))
+    assert read(path).width == 20
+
+
+def test_bomb_is_refused_from_its_header() -> None:
+    bomb = png_header(60_000, 60_000) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    with pytest.raises(PictureError, match=r"60000 x 60000 pixels, over the limit") as error:
+        read(bomb)
+    one_line(error)
+
+
+def test_avif_that_claims_to_be_large_is_refused() -> None:
+    data = pillow(RGB, "AVIF")
+    sides = struct.pack(">II", 20, 12)
+    assert data.count(sides) == 1
+    with pytest.raises(PictureError):
+        read(data.replace(sides, struct.pack(">II", 60_000, 60_000)))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(max_pixels=239), "240|over the limit of 239"),
+        (Limits(max_side=19), "a side is over the limit of 19"),
+        (Limits(max_bytes=100), "larger than the limit of 100 bytes"),
+    ],
+)
+def test_limits(limits: Limits, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(pillow(RGB, "PNG"))
+    for source in (path, path.read_bytes()):
+        with pytest.raises(PictureError, match=message):
+            read(source, limits=limits)
+    assert read(path, limits=Limits(max_pixels=240, max_side=20)).width == 20
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_cut_off(suffix: str, tmp_path: Path) -> None:
+    data = pillow(RGB, FORMATS[suffix])
+    path = tmp_path / f"cut{suffix}"
+    for length in (13, len(data) // 2, len(data) - 16):
+        path.write_bytes(data[:length])
+        with pytest.raises(PictureError) as error:
+            read(path)
+        assert one_line(error).startswith(str(path))
+
+
+@pytest.mark.parametrize("content", [b"this is text\n", b"GIF89a" + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG"])
+def test_not_a_picture(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match="not a PNG, JPEG, WebP, TIFF or AVIF picture") as error:
+        read(path)
+    one_line(error)
+
+
+def test_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(PictureError, match=r"a\.png: is empty"):
+        read(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="is empty"):
+        read(b"")
+
+
+def test_not_a_file(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="is not a file"):
+        read(tmp_path)
+    with pytest.raises(PictureError, match="No such file"):
+        read(tmp_path / "missing.png")
+    with pytest.raises(PictureError, match="is not a file name"):
+        read("a\0b.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="is not a file"):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "AVIF"])
+def test_several_frames_are_refused(form: str) -> None:
+    frames = [PIL.Image.fromarray(np.roll(RGB, shift)) for shift in (0, 1, 2)]
+    with pytest.raises(PictureError, match="pages or frames, expected one"):
+        read(save(frames[0], form, save_all=True, append_images=frames[1:]))
+
+
+def test_raw_file_is_refused() -> None:
+    info = {254: 1}
+    with pytest.raises(PictureError, match="raw file"):
+        read(pillow(RGB, "TIFF", tiffinfo=info))
+
+
+def test_five_channels_are_refused() -> None:
+    with pytest.raises(PictureError, match="5 channels"):
+        read(pyvips.Image.black(8, 8, bands=5).copy(interpretation="multiband").tiffsave_buffer())
+
+
+def test_32_bit_samples_are_refused() -> None:
+    with pytest.raises(PictureError, match="samples of type uint32"):
+        read(pyvips.Image.black(8, 8).cast("uint").tiffsave_buffer())
+
+
+def test_libvips_is_silent_and_its_untrusted_loaders_are_off(tmp_path: Path) -> None:
+    path = tmp_path / "noisy.jpg"
+    data = pillow(RGB, "JPEG", quality=90)
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", 14) + b"Exif\0\0garbag" + data[2:-40] + b"\0" * 40)
+    code = f"""
+import pyvips
+from uformer.errors import PictureError
+from uformer.image.read import read
+try:
+    read({str(path)!r})
+except PictureError:
+    pass
+try:
+    pyvips.Image.svgload_buffer(b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>")
+except pyvips.Error as error:
+    assert "blocked" in str(error) or "class" in str(error), error
+else:
+    raise SystemExit("svg was loaded")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("form", FORMATS.values())
+def test_damage_never_escapes_as_another_error(form: str, turned_exif: bytes) -> None:
+    data = pillow(RGB, form, exif=b"Exif\0\0" + turned_exif)
+    rng = np.random.default_rng(7)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for position in rng.integers(12, len(data), 3):
+            damaged[position] = rng.integers(256)
+        with contextlib.suppress(PictureError):
+            read(bytes(damaged))

@@ -1,0 +1,139 @@
+"""The files around encoded pictures: what libvips does not tell of them, and EXIF put in byte for byte.
+
+libvips would write EXIF anew, and lose what it does not know.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from uformer.errors import PictureError
+from uformer.image import exif as tags
+from uformer.image import formats
+from uformer.image.formats import Format
+
+PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
+"""An empty EXIF block, whose item in an AVIF file `embed_exif` then points at the real one."""
+
+
+def embed_exif(data: bytes, picture_format: Format, exif: bytes, *, width: int, height: int, alpha: bool) -> bytes:
+    """The encoded picture with the EXIF block in it; an AVIF file must have been written with PLACEHOLDER."""
+    if picture_format is formats.JPEG:
+        return _into_jpeg(data, exif)
+    if picture_format is formats.PNG:
+        end_of_ihdr = 33
+        return data[:end_of_ihdr] + _png_chunk(b"eXIf", exif) + data[end_of_ihdr:]
+    if picture_format is formats.WEBP:
+        return _into_webp(data, exif, width=width, height=height, alpha=alpha)
+    if picture_format is formats.TIFF:
+        return tags.into_tiff(data, exif)
+    return _into_avif(data, exif)
+
+
+def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
+    """The JPEG with a JFIF header that tells its resolution (pixels per millimetre), which libvips writes as EXIF only."""
+    across, down = (min(max(round(each * 25.4), 1), 65_535) for each in resolution)
+    return jpeg[:2] + b"\xff\xe0" + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, across, down, 0, 0) + jpeg[2:]
+
+
+def is_animated(data: bytes, picture_format: Format) -> bool:
+    """Whether a PNG or AVIF file holds more than one frame; libvips sees only the first. False for other formats."""
+    if picture_format is formats.AVIF:
+        return data[8:12] == b"avis"
+    position = 8
+    while picture_format is formats.PNG and position + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        if name == b"acTL":
+            return int.from_bytes(data[position + 8 : position + 12], "big") > 1
+        if name == b"IDAT":
+            break
+        position += 12 + length
+    return False
+
+
+def is_lossless_webp(data: bytes) -> bool:
+    """Whether a WebP file holds a lossless picture."""
+    return any(name == b"VP8L" for name, _, _ in _riff_chunks(data))
+
+
+def _into_jpeg(data: bytes, exif: bytes) -> bytes:
+    position = 2
+    if data[2:4] == b"\xff\xe0":  # JFIF's segment must stay the first
+        position += 2 + int.from_bytes(data[4:6], "big")
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif
+    return data[:position] + segment + data[position:]
+
+
+def _png_chunk(name: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end (padding included) of each chunk."""
+    position = 12
+    while position + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, position)
+        end = position + 8 + length + length % 2
+        yield name, position, end
+        position = end
+
+
+def _into_webp(data: bytes, exif: bytes, *, width: int, height: int, alpha: bool) -> bytes:
+    has_exif, has_alpha = 0x08, 0x10
+    chunks = {name: data[start:end] for name, start, end in _riff_chunks(data)}
+    xmp = chunks.pop(b"XMP ", b"")
+    header = bytearray(chunks.pop(b"VP8X", b""))
+    if not header:
+        sides = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+        header = bytearray(b"VP8X" + struct.pack("<IB3x", 10, has_alpha * alpha) + sides)
+    header[8] |= has_exif
+    body = bytes(header) + b"".join(chunks.values()) + b"EXIF" + struct.pack("<I", len(exif)) + exif + bytes(len(exif) % 2) + xmp
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the contents of each box of an ISO base media file (sizes of 32 bits)."""
+    while start + 8 <= end:
+        size, name = struct.unpack_from(">I4s", data, start)
+        yield name, start + 8, start + size
+        start += max(size, 8)
+
+
+def _into_avif(data: bytes, exif: bytes) -> bytes:
+    """Append the EXIF block, and let the item of PLACEHOLDER point at it (ISO/IEC 14496-12, 8.11.3)."""
+    (meta,) = ((start + 4, end) for name, start, end in _boxes(data, 0, len(data)) if name == b"meta")
+    parts = {name: (start, end) for name, start, end in _boxes(data, *meta)}
+    entries_start = parts[b"iinf"][0] + (6 if data[parts[b"iinf"][0]] == 0 else 8)
+    item = None
+    for _, start, _ in _boxes(data, entries_start, parts[b"iinf"][1]):
+        number, kind = struct.unpack_from(">H2x4s" if data[start] == 2 else ">I2x4s", data, start + 4)
+        if kind == b"Exif":
+            item = number
+    payload = struct.pack(">I", 0) + exif  # the number of bytes before the EXIF header
+    box = struct.pack(">I4s", 8 + len(payload), b"mdat") + payload
+    for position, number, base in _avif_extents(data, parts[b"iloc"][0]):
+        if number == item:
+            return data[:position] + struct.pack(">II", len(data) + 8 - base, len(payload)) + data[position + 8 :] + box
+    raise PictureError("the AVIF encoder left no place for EXIF; strip the metadata, or write PNG, JPEG, WebP or TIFF")
+
+
+def _avif_extents(data: bytes, start: int) -> Iterator[tuple[int, int, int]]:
+    """Where each item's only extent (offset and length, 32 bits each) is written, the item's number, and what its offset counts from."""
+    version, sizes, base_size = data[start], data[start + 4], data[start + 5] >> 4
+    if sizes != 0x44:
+        return
+    wide = version == 2
+    count = int.from_bytes(data[start + 6 : start + (10 if wide else 8)], "big")
+    position = start + (10 if wide else 8)
+    for _ in range(count):
+        number = int.from_bytes(data[position : position + (4 if wide else 2)], "big")
+        position += 4 if wide else 2
+        method = int.from_bytes(data[position : position + 2], "big") & 15 if version else 0
+        position += (2 if version else 0) + 2
+        base = int.from_bytes(data[position : position + base_size], "big")
+        position += base_size
+        extents = int.from_bytes(data[position : position + 2], "big")
+        position += 2
+        if extents == 1 and method == 0:
+            yield position, number, base
+        position += 8 * extents

@@ -1,0 +1,183 @@
+"""EXIF blocks: resetting the orientation, and carrying the tags into and out of TIFF files.
+
+An EXIF block is a small TIFF file, so both are read by the same few functions. Field names are those of the EXIF 2.32 and
+TIFF 6.0 standards.
+"""
+
+import struct
+from collections.abc import Container
+from dataclasses import dataclass
+
+import numpy as np
+
+ORIENTATION = 0x0112
+NEW_SUBFILE_TYPE = 0x00FE
+DNG_VERSION = 0xC612
+
+_EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
+_POINTERS = {_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}
+# Tags of the first IFD that describe the picture; the others say how a TIFF file stores it.
+_DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_IFD, _GPS_IFD}
+_DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
+
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of each type
+_LIMIT = 2**24  # bytes of tags; more is an attack: entries may all point at the same large value
+
+
+@dataclass(frozen=True)
+class _Form:
+    order: str  # "<" or ">"
+    big: bool  # BigTIFF: 64-bit offsets
+
+    @property
+    def word(self) -> str:
+        return self.order + ("Q" if self.big else "I")
+
+    @property
+    def count(self) -> str:
+        return self.order + ("Q" if self.big else "H")
+
+    @property
+    def inline(self) -> int:
+        return 8 if self.big else 4
+
+
+@dataclass(frozen=True)
+class _Value:
+    kind: int
+    data: bytes  # little-endian
+
+
+_Ifd = dict[int, "_Value | _Ifd"]
+
+
+def tiff_tags(data: bytes, wanted: Container[int]) -> dict[int, tuple[int, ...]]:
+    """The wanted integer tags of the first IFD of a TIFF file, by their number; empty if it is malformed."""
+    try:
+        form, offset = _header(data)
+        fields = _parse(data, form, offset, wanted=wanted)
+    except (ValueError, struct.error):
+        return {}
+    values = {tag: value for tag, value in fields.items() if isinstance(value, _Value) and value.kind in (1, 3, 4)}
+    return {tag: tuple(np.frombuffer(value.data, f"<u{_SIZES[value.kind]}").tolist()) for tag, value in values.items()}
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation of an EXIF block, 1 to 8; 1 where it has none that can be reset."""
+    found = _find_orientation(exif)
+    return found[1] if found else 1
+
+
+def upright(exif: bytes) -> bytes:
+    """The same EXIF block, byte for byte, with orientation 1."""
+    found = _find_orientation(exif)
+    if found is None:
+        return exif
+    form, position = found[0], found[2]
+    return exif[:position] + struct.pack(form.order + "H", 1) + exif[position + 2 :]
+
+
+def from_tiff(data: bytes) -> bytes | None:
+    """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if it has none."""
+    try:
+        form, offset = _header(data)
+        fields = _parse(data, form, offset, wanted=_DESCRIPTIVE)
+    except (ValueError, struct.error):
+        return None
+    if not fields:
+        return None
+    mark = b"II*\0" if form.order == "<" else b"MM\0*"
+    return mark + struct.pack(form.order + "I", 8) + _pack(fields, _Form(form.order, big=False), 8)
+
+
+def into_tiff(data: bytes, exif: bytes) -> bytes:
+    """A TIFF file of one page with the tags of an EXIF block added. An EXIF block that cannot be read adds nothing."""
+    try:
+        exif_form, exif_offset = _header(exif)
+        added = _parse(exif, exif_form, exif_offset, wanted=_DESCRIPTIVE)
+    except (ValueError, struct.error):
+        return data
+    form, offset = _header(data)
+    fields = added | _parse(data, form, offset, limit=len(data))
+    data += bytes(-len(data) % 8)
+    start = 8 if form.big else 4
+    return data[:start] + struct.pack(form.word, len(data)) + data[start + form.inline :] + _pack(fields, form, len(data))
+
+
+def _find_orientation(exif: bytes) -> tuple[_Form, int, int] | None:
+    """Form of the block, orientation, and where its two bytes lie."""
+    try:
+        form, offset = _header(exif)
+        (count,) = struct.unpack_from(form.count, exif, offset)
+        for position in range(offset + 2, offset + 2 + 12 * count, 12):
+            tag, kind, number, value = struct.unpack_from(form.order + "HHIH", exif, position)
+            if tag == ORIENTATION and kind == 3 and number == 1 and 1 <= value <= 8:
+                return form, value, position + 8
+    except (ValueError, struct.error):
+        pass
+    return None
+
+
+def _header(data: bytes) -> tuple[_Form, int]:
+    """Form, and offset of the first IFD. Raises ValueError or struct.error if malformed."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        raise ValueError("no byte order mark")
+    (version,) = struct.unpack_from(order + "H", data, 2)
+    if version not in (42, 43):
+        raise ValueError("not a TIFF header")
+    form = _Form(order, version == 43)
+    (offset,) = struct.unpack_from(form.word, data, 8 if form.big else 4)
+    return form, offset
+
+
+def _parse(data: bytes, form: _Form, offset: int, *, wanted: Container[int] | None = None, limit: int = _LIMIT, depth: int = 0) -> _Ifd:
+    """The wanted (None: all) fields of an IFD, and all of those it points to. Raises ValueError or struct.error if malformed."""
+    (count,) = struct.unpack_from(form.count, data, offset)
+    if count > 4096:
+        raise ValueError(f"{count} tags")
+    offset += struct.calcsize(form.count)
+    fields: _Ifd = {}
+    for index in range(count):
+        position = offset + index * (4 + 2 * form.inline)
+        tag, kind = struct.unpack_from(form.order + "HH", data, position)
+        number, pointer = struct.unpack_from(form.order + ("QQ" if form.big else "II"), data, position + 4)
+        if kind not in _SIZES or (wanted is not None and tag not in wanted):
+            continue
+        size = number * _SIZES[kind]
+        start = pointer if size > form.inline else position + 4 + form.inline
+        limit -= size
+        if start + size > len(data) or limit < 0:
+            raise ValueError(f"tag {tag:#x} lies outside of the data")
+        if tag in _POINTERS and depth < 2:
+            (child,) = struct.unpack_from(form.order + ("Q" if kind in (16, 18) else "I"), data, start)
+            fields[tag] = _parse(data, form, child, limit=limit, depth=depth + 1)
+        else:
+            fields[tag] = _Value(kind, _swapped(data[start : start + size], kind, form.order))
+    return fields
+
+
+def _pack(fields: _Ifd, form: _Form, base: int) -> bytes:
+    """The bytes of an IFD that will lie at `base`, with its values and the IFDs it points to behind it."""
+    head = struct.pack(form.count, len(fields))
+    tail = bytearray()
+    behind = base + len(head) + len(fields) * (4 + 2 * form.inline) + form.inline
+    for tag, value in sorted(fields.items()):
+        position = struct.pack(form.word, behind + len(tail))
+        if isinstance(value, _Value):
+            kind, data = value.kind, _swapped(value.data, value.kind, form.order)
+            number = len(data) // _SIZES[kind]
+        else:
+            kind, number, data = (16 if form.big else 4), 1, position
+            tail += _pack(value, form, behind + len(tail))
+        if len(data) > form.inline:
+            tail += data + bytes(len(data) % 2)
+            data = position
+        head += struct.pack(form.order + "HH", tag, kind) + struct.pack(form.word, number) + data.ljust(form.inline, b"\0")
+    return head + bytes(form.inline) + bytes(tail)
+
+
+def _swapped(data: bytes, kind: int, order: str) -> bytes:
+    """Values of a type between little-endian and `order` (the same both ways)."""
+    unit = 4 if kind in (5, 10) else _SIZES[kind]
+    return data if order == "<" or unit == 1 else np.frombuffer(data, f"<u{unit}").byteswap().tobytes()

@@ -1,0 +1,68 @@
+"""A picture in memory: its pixels, and everything else that came with them."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.errors import PictureError
+
+Pixels = NDArray[np.float32]
+Alpha = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What a file says about its picture, byte for byte; only the orientation is reset to 1, as the pixels are upright."""
+
+    icc: bytes | None = None
+    """Colour profile; None means sRGB (or its gray)."""
+    exif: bytes | None = None
+    """EXIF block, from its byte order mark on (without the "Exif" that JPEG puts in front)."""
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    resolution: tuple[float, float] | None = None
+    """Pixels per millimetre across and down; None if unknown."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Image:
+    """A picture, upright. Raises PictureError where shapes or types do not fit together."""
+
+    pixels: Pixels
+    """(H, W, C), C = 1 (gray) or 3 (RGB), the file's encoded values scaled to [0, 1]; their colours are what metadata.icc says."""
+    alpha: Alpha | None = None
+    """(H, W), the file's own values; carried along, never restored."""
+    depth: int = 8
+    """Bits of a sample, 8 or 16."""
+    suffix: str = ".png"
+    """Of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif"."""
+    metadata: Metadata = field(default_factory=Metadata)
+    lossless: bool = True
+    """Whether the file held its pixels without loss."""
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape or self.pixels.dtype != np.float32:
+            raise PictureError(f"pixels: {self.pixels.dtype} {shape}, expected float32 (H, W, 1 or 3)")
+        if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype not in (np.uint8, np.uint16)):
+            raise PictureError(f"alpha: {self.alpha.dtype} {self.alpha.shape}, expected uint8 or uint16 {shape[:2]}")
+        if self.depth not in (8, 16):
+            raise PictureError(f"depth: {self.depth} is not 8 or 16")
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def channels(self) -> int:
+        return int(self.pixels.shape[2])
+
+    def with_pixels(self, pixels: Pixels) -> "Image":
+        """The same picture with other pixels; alpha, depth and metadata stay."""
+        return dataclasses.replace(self, pixels=pixels)

@@ -1,0 +1,59 @@
+"""libvips as this package uses it: trusted loaders only, nothing cached, its complaints in one line."""
+
+from typing import Any
+
+import pyvips
+
+pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
+pyvips.cache_set_max(0)
+
+ERRORS: tuple[type[Exception], ...] = (pyvips.Error, UnicodeDecodeError)
+"""What libvips raises; the second where its message quotes bytes of a damaged file, which pyvips fails to decode."""
+
+KEEP_EXIF = int(pyvips.enums.ForeignKeep.EXIF)
+KEEP_XMP = int(pyvips.enums.ForeignKeep.XMP)
+KEEP_IPTC = int(pyvips.enums.ForeignKeep.IPTC)
+KEEP_ICC = int(pyvips.enums.ForeignKeep.ICC)
+
+
+def load(loader: str, data: bytes) -> Any:
+    """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
+
+    Raises one of ERRORS, here for a bad header, later for bad or missing pixels.
+    """
+    pyvips.vips_lib.vips_error_clear()  # what is left of another picture's complaints is not this one's
+    return getattr(pyvips.Image, loader)(data, access="sequential", fail_on="error")
+
+
+def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
+    """The encoded bytes of a pyvips image. Raises one of ERRORS."""
+    return bytes(getattr(image, saver)(**options))
+
+
+def from_samples(samples: memoryview, width: int, height: int, bands: int, *, wide: bool) -> Any:
+    """A pyvips image over (height, width, bands) samples of 8 bits, or of 16 if wide; 1 or 2 bands are gray, 3 or 4 are RGB."""
+    image = pyvips.Image.new_from_memory(samples, width, height, bands, "ushort" if wide else "uchar")
+    return image.copy(interpretation=("grey16" if wide else "b-w") if bands < 3 else ("rgb16" if wide else "srgb"))
+
+
+def blob(image: Any, field: str) -> bytes | None:
+    """A binary metadata field, None where absent or empty."""
+    return (bytes(image.get(field)) or None) if image.get_typeof(field) == pyvips.GValue.blob_type else None
+
+
+def set_blob(image: Any, field: str, value: bytes) -> None:
+    """Set a binary metadata field of an image that this process made."""
+    image.set_type(pyvips.GValue.blob_type, field, value)
+
+
+def integer(image: Any, field: str, default: int) -> int:
+    """An integer metadata field, `default` where absent."""
+    return int(image.get(field)) if image.get_typeof(field) else default
+
+
+def reason(error: Exception) -> str:
+    """What libvips said, in one line."""
+    detail = error.detail if isinstance(error, pyvips.Error) else ""
+    lines = [" ".join(line.split()) for line in str(detail).splitlines()]
+    kept = dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call"))
+    return "; ".join(kept) or "the data is damaged"
