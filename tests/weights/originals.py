@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 State = dict[str, NDArray[Any]]
+Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 ONES = (1,) * 9
-HEADS = {"concat": (1, 2, 4, 8, 16, 16, 8, 4, 2), "cross": (1, 2, 4, 8, 16, 8, 4, 2, 1), "concat_cross": (1, 2, 4, 8, 16, 8, 4, 2, 1)}
 
 
 def original_state(*, seed: int = 0, index: bool = True, prefix: str = "", **options: Any) -> State:
@@ -28,11 +28,26 @@ def original_state(*, seed: int = 0, index: bool = True, prefix: str = "", **opt
     return state
 
 
+def _affine(key: str, *shape: int, biased: bool = True, out: int | None = None) -> Shapes:
+    yield f"{key}.weight", shape
+    if biased:
+        yield f"{key}.bias", (out or shape[0],)
+
+
+def _attention(key: str, c: int, h: int | None, m: int, *, bias: bool, joint: bool = False) -> Shapes:
+    if h is not None:
+        yield f"{key}.relative_position_bias_table", ((2 * m - 1) ** 2, h)
+        yield f"{key}.relative_position_index", (m * m, m * m)
+    yield from _affine(f"{key}.qkv.{'to_qkv' if joint else 'to_q'}", 3 * c if joint else c, c, biased=bias)
+    yield from _affine(f"{key}.qkv.to_kv", 2 * c, c, biased=bias)
+    yield from _affine(f"{key}.proj", c, c)
+
+
 def _shapes(
     *,
     dim: int = 4,
     depths: Sequence[int] = ONES,
-    heads: Sequence[int] | None = None,
+    heads: Sequence[int] = (1, 2, 4, 4, 4, 4, 4, 2, 1),
     window: int = 2,
     bottleneck_window: int | None = None,
     ratio: float = 2.0,
@@ -42,50 +57,34 @@ def _shapes(
     cross_modulator: bool = False,
     bias: bool = True,
     channels: tuple[int, int] = (3, 3),
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    heads = heads or tuple(min(h, 4) for h in HEADS[skip])
-
-    def affine(key: str, *shape: int, biased: bool = True, out: int | None = None) -> Iterator[tuple[str, tuple[int, ...]]]:
-        yield f"{key}.weight", shape
-        if biased:
-            yield f"{key}.bias", (out or shape[0],)
-
-    def attention(key: str, c: int, h: int | None, m: int, *, joint: bool = False) -> Iterator[tuple[str, tuple[int, ...]]]:
-        if h is not None:
-            yield f"{key}.relative_position_bias_table", ((2 * m - 1) ** 2, h)
-            yield f"{key}.relative_position_index", (m * m, m * m)
-        yield from affine(f"{key}.qkv.{'to_qkv' if joint else 'to_q'}", 3 * c if joint else c, c, biased=bias)
-        yield from affine(f"{key}.qkv.to_kv", 2 * c, c, biased=bias)
-        yield from affine(f"{key}.proj", c, c)
-
-    def block(key: str, c: int, h: int, m: int, *, decoder: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+) -> Shapes:
+    def block(key: str, c: int, h: int, m: int, *, decoder: bool) -> Shapes:
         if decoder and modulator:
             yield f"{key}.modulator.weight", (window**2, c)
         if decoder and cross_modulator:
             yield f"{key}.cross_modulator.weight", (window**2, c)
-            yield from attention(f"{key}.cross_attn", c, None, m)
-            yield from affine(f"{key}.norm_cross", c)
-        norms = ["norm1", "norm2"]
+            yield from _attention(f"{key}.cross_attn", c, None, m, bias=bias)
+            yield from _affine(f"{key}.norm_cross", c)
+        more_norms = {"concat": (), "cross": ("norm_kv", "norm3"), "concat_cross": ("norm_kv",)}[skip if decoder else "concat"]
         if decoder and skip != "concat":
-            norms += ["norm_kv", "norm3"] if skip == "cross" else ["norm_kv"]
-            yield from attention(f"{key}.cross_attn", c, h, m, joint=skip == "concat_cross")
+            yield from _attention(f"{key}.cross_attn", c, h, m, joint=skip == "concat_cross", bias=bias)
         if not decoder or skip != "concat_cross":
-            yield from attention(f"{key}.attn", c, h, m)
-        for norm in norms:
-            yield from affine(f"{key}.{norm}", c)
+            yield from _attention(f"{key}.attn", c, h, m, bias=bias)
+        for norm in ("norm1", "norm2", *more_norms):
+            yield from _affine(f"{key}.{norm}", c)
         hidden = int(c * ratio)
-        yield from affine(f"{key}.mlp.{'linear1.0' if leff else 'fc1'}", hidden, c)
+        yield from _affine(f"{key}.mlp.{'linear1.0' if leff else 'fc1'}", hidden, c)
         if leff:
-            yield from affine(f"{key}.mlp.dwconv.0", hidden, 1, 3, 3)
-        yield from affine(f"{key}.mlp.{'linear2.0' if leff else 'fc2'}", c, hidden)
+            yield from _affine(f"{key}.mlp.dwconv.0", hidden, 1, 3, 3)
+        yield from _affine(f"{key}.mlp.{'linear2.0' if leff else 'fc2'}", c, hidden)
 
     wide = 2 if skip == "concat" else 1
-    yield from affine("input_proj.proj.0", dim, channels[0], 3, 3)
-    yield from affine("output_proj.proj.0", channels[1], wide * dim, 3, 3)
+    yield from _affine("input_proj.proj.0", dim, channels[0], 3, 3)
+    yield from _affine("output_proj.proj.0", channels[1], wide * dim, 3, 3)
     for k in range(4):
-        yield from affine(f"dowsample_{k}.conv.0", dim << (k + 1), dim << k, 4, 4)
+        yield from _affine(f"dowsample_{k}.conv.0", dim << (k + 1), dim << k, 4, 4)
         up = dim << (3 - k)
-        yield from affine(f"upsample_{k}.deconv.0", dim << 4 if k == 0 else wide * 2 * up, up, 2, 2, out=up)
+        yield from _affine(f"upsample_{k}.deconv.0", dim << 4 if k == 0 else wide * 2 * up, up, 2, 2, out=up)
     stages = [*((f"encoderlayer_{k}", dim << k) for k in range(4)), ("conv", dim << 4)]
     stages += [(f"decoderlayer_{k}", wide * (dim << (3 - k))) for k in range(4)]
     for (stage, c), depth, h in zip(stages, depths, heads, strict=True):

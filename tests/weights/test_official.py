@@ -116,7 +116,10 @@ def _broken(**changes: Any) -> dict[str, Any]:
         (_broken(encoderlayer_4__blocks__0__norm1__weight=np.zeros(4)), "unknown stage 'encoderlayer_4'"),
         (_broken(conv__blocks__0__norm1__weight=np.zeros(3)), r"'conv.blocks.0.norm1.weight' is \[3\], not \[64\]"),
         (_broken(conv__blocks__0__mlp__linear1__0__weight=np.zeros((5, 64))), "follow no one ratio"),
-        (_broken(conv__blocks__0__attn__relative_position_index=np.zeros((9, 9))), r"relative_position_index' is \[9, 9\], for windows of 2"),
+        (
+            _broken(conv__blocks__0__attn__relative_position_index=np.zeros((9, 9))),
+            r"relative_position_index' is \[9, 9\], for windows of 2",
+        ),
         (_broken(conv__blocks__7__attn__relative_position_index=np.zeros((4, 4))), "relative_position_index"),
         (_broken(encoderlayer_0__blocks__0__attn__relative_position_bias_table=np.zeros((10, 1))), "relative_position_bias_table"),
         (_broken(conv__blocks__0__attn__relative_position_bias_table=np.zeros((9, 3))), "num_heads: stage 4"),
@@ -142,7 +145,8 @@ def test_foreign_tensors_are_named(state: dict[str, Any], text: str) -> None:
     ],
 )
 def test_networks_without_an_original_form(change: dict[str, Any], text: str) -> None:
-    config = UformerConfig(**({"embed_dim": 4, "depths": ONES, "num_heads": ONES, "window_size": 2} | change))
+    values: dict[str, Any] = {"embed_dim": 4, "depths": ONES, "num_heads": ONES, "window_size": 2} | change
+    config = UformerConfig(**values)
     state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(config).items()}
     with pytest.raises(CheckpointError, match=text):
         to_original(config, state)
