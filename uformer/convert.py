@@ -42,9 +42,8 @@ def convert(source: Path, output: Path, *, train_size: int | None = None, shift:
         with _naming(source):
             original = official.to_original(config, state)
         pth.write(output, original)
-        arguments = ", ".join(f"{name}={value!r}" for name, value in official.original_arguments(config).items())
         print(f"{output}: {_summary(config)}")
-        print(f"in the original code: Uformer({arguments})")
+        print(f"in the original code: {official.original_call(config)}")
     else:
         original = pth.read(source)
         with _naming(source):

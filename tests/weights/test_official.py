@@ -9,7 +9,7 @@ from tests.weights.originals import ONES, original_state
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_shapes
-from uformer.weights.official import from_original, original_arguments, to_original
+from uformer.weights.official import from_original, original_call, to_original
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "2021 concat": ({}, {"skip": "concat", "modulator": False, "feed_forward": "leff", "qkv_bias": True}),
@@ -73,7 +73,7 @@ def test_training_size_decides_the_bottleneck_shift(window: int, size: int, *, s
     assert config.stage_shift(3) == window // 2
     without, _ = from_original(state, train_size=size, shift=False)
     assert without.stage_shift(3) == without.stage_shift(4) == 0
-    assert original_arguments(config)["img_size"] == (32 if shifts else 16) * window
+    assert original_call(config).startswith(f"Uformer(img_size={(32 if shifts else 16) * window}, ")
 
 
 def test_training_size_is_asked_for_only_where_it_matters() -> None:
@@ -150,3 +150,13 @@ def test_networks_without_an_original_form(change: dict[str, Any], text: str) ->
     state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(config).items()}
     with pytest.raises(CheckpointError, match=text):
         to_original(config, state)
+
+
+def test_the_call_that_builds_it_in_the_original_code() -> None:
+    config, _ = from_original(original_state(skip="cross", leff=False), train_size=32)
+    assert original_call(config) == (
+        "Uformer_Cross(img_size=32, in_chans=3, embed_dim=4, depths=[1, 1, 1, 1, 1, 1, 1, 1, 1], num_heads=[1, 2, 4, 4, 4, 4, 4, 2, 1], "
+        "win_size=2, mlp_ratio=2.0, qkv_bias=True, token_mlp='ffn', shift_flag=True)"
+    )
+    config, _ = from_original(original_state(channels=(6, 3), modulator=True), train_size=32)
+    assert original_call(config).endswith("dd_in=6, modulator=True, cross_modulator=False)")

@@ -90,13 +90,12 @@ def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.gen
     return out
 
 
-def original_arguments(config: UformerConfig) -> dict[str, object]:
-    """The arguments of the authors' `Uformer(...)` that build the network of `to_original`."""
-    shifts = config.stage_shift(LEVELS) > 0
-    return {
-        "img_size": config.multiple * (2 if shifts else 1),
+def original_call(config: UformerConfig) -> str:
+    """The call of the authors' code that builds the network of `to_original`."""
+    name = {"concat": "Uformer", "cross": "Uformer_Cross", "concat_cross": "Uformer_CatCross"}[config.skip]
+    arguments: dict[str, object] = {
+        "img_size": config.multiple * (2 if config.stage_shift(LEVELS) else 1),
         "in_chans": config.out_channels,
-        "dd_in": config.in_channels,
         "embed_dim": config.embed_dim,
         "depths": list(config.depths),
         "num_heads": list(config.num_heads),
@@ -105,9 +104,10 @@ def original_arguments(config: UformerConfig) -> dict[str, object]:
         "qkv_bias": config.qkv_bias,
         "token_mlp": "leff" if config.feed_forward == "leff" else "ffn",
         "shift_flag": config.shift,
-        "modulator": config.modulator,
-        "cross_modulator": config.cross_modulator,
     }
+    if config.skip == "concat":  # the 2022 code; without these, the 2021 code takes the rest too
+        arguments |= {"dd_in": config.in_channels, "modulator": config.modulator, "cross_modulator": config.cross_modulator}
+    return f"{name}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
 
 def _without_prefix(state: State) -> dict[str, NDArray[np.generic]]:
