@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from uformer.restore.restorer import Restorer as Restorer
     from uformer.restore.restorer import restore as restore
     from uformer.weights.create import create_model as create_model
+else:
+    from uformer import restore
 
 __version__ = "0.1.0"
 
@@ -30,10 +32,9 @@ _HOMES = {
     "UformerConfig": "uformer.config",
     "UformerError": "uformer.errors",
     "create_model": "uformer.weights.create",
-    "restore": "uformer.restore.restorer",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = sorted([*_HOMES, "__version__", "restore"])
 
 
 def __getattr__(name: str) -> object:

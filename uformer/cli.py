@@ -21,7 +21,13 @@ COMMANDS = {
 
 def make_app() -> App:
     """The command-line application, no command imported yet."""
-    app = App(name="uformer", version=__version__, help="Restore pictures with Uformer: noisy in, clean out.", help_format="plaintext")
+    app = App(
+        name="uformer",
+        version=__version__,
+        help="Restore pictures with Uformer: noisy in, clean out.",
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
     for name, (target, summary) in COMMANDS.items():
         app.command(target, name=name, help=summary)
     return app

@@ -40,6 +40,7 @@ class Arithmetic:
 
 
 def make(function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **options: Any) -> tuple[Restorer, Arithmetic]:
+    options = {"tile": 512, **options}  # else OpenVINO is asked what it needs
     backend = Arithmetic(function)
     restorer = Restorer(config, {}, RestoreOptions(backend="openvino", **options))
     restorer._backend_for = lambda _height, _width: backend  # type: ignore[assignment, method-assign]
@@ -63,7 +64,7 @@ def encoded(suffix: str = "png") -> bytes:
 def test_tiles_have_the_sides_that_the_network_needs() -> None:
     restorer, backend = make(darker, tile=33, overlap=8)
     out = restorer(picture(100, 70))
-    assert set(backend.shapes) == {(1, 3, 64, 64)} or set(backend.shapes) == {(1, 3, 64, 96)}
+    assert set(backend.shapes) == {(1, 3, 64, 64)}
     assert np.array_equal(out, picture(100, 70) - 64)
 
 
@@ -108,10 +109,14 @@ def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.Monkey
             raise MemoryError
         return darker(tiles)
 
-    restorer, backend = make(hungry)
+    restorer, backend = make(hungry, tile=None)
     restorer._backend_for.cache_clear = lambda: None  # type: ignore[attr-defined, method-assign]
-    with pytest.warns(UserWarning, match="out of memory with tiles of 256; going on with 128"):
+    with pytest.warns(UserWarning, match="out of memory") as warned:
         out = restorer(picture(300, 300))
+    assert [str(warning.message) for warning in warned] == [
+        "out of memory with tiles of 256; going on with 128",
+        "out of memory with tiles of 128; going on with 64",
+    ]
     assert np.array_equal(out, picture(300, 300) - 64)
     assert backend.shapes[-1] == (1, 3, 64, 64)
     with pytest.raises(PictureError, match="out of memory with tiles of 256"):

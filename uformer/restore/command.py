@@ -17,9 +17,9 @@ from uformer.restore.restorer import Restorer, default_output
 
 
 def restore(
-    picture: str,
+    picture: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
     metadata: Literal["keep", "strip"] = "keep",
     overwrite: bool = False,
@@ -42,6 +42,8 @@ def restore(
     """
     from_stdin = picture == "-"
     to_stdout = output == Path("-") or (from_stdin and output is None)
+    if picture.startswith("-") and not from_stdin and not Path(picture).exists():
+        raise OptionError(f"unknown option {picture}")
     path = output or default_output(Path(picture))
     if not to_stdout:
         _check_output(path, None if from_stdin else Path(picture), overwrite=overwrite)

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import psutil
 
+CGROUP = Path("/sys/fs/cgroup")
+
 
 def available_memory() -> int:
     """Bytes that this process can still take: what the system has free, and what a container's limit leaves."""
     free = int(psutil.virtual_memory().available)
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        limit = (CGROUP / "memory.max").read_text().strip()
+        used = int((CGROUP / "memory.current").read_text())
+        return free if limit == "max" else min(free, max(int(limit) - used, 0))
     except (OSError, ValueError):
         return free
-    return free if limit == "max" else min(free, max(int(limit) - used, 0))

@@ -24,9 +24,9 @@ class RestoreOptions:
     precision: Precision = "auto"
     """In what numbers; auto takes the fastest that stays within one 8-bit level of fp32."""
     tile: int | None = None
-    """Side of a tile in pixels; None chooses from the memory at hand. Rounded up to what the network needs."""
+    """Side of a tile in pixels; by default chosen from the memory at hand. Rounded up to what the network needs."""
     overlap: int | None = None
-    """Pixels that neighbouring tiles share at least; None chooses."""
+    """Pixels that neighbouring tiles share at least; by default 32."""
     strength: float = 1.0
     """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
 

@@ -137,9 +137,9 @@ class Restorer:
             if not np.isfinite(restored).all():
                 warnings.warn(f"a tile came out not finite in {backend.precision}; running it again in fp32", stacklevel=2)
                 restored = backend.in_fp32()(tile[None])
-            yield restored[0]
             if progress:
                 progress(done, tiles.count)
+            yield restored[0]
 
     def _choose_tile(self) -> int:
         if self._kind == "torch":
@@ -192,8 +192,8 @@ def _find_weights(options: RestoreOptions) -> Path:
     if options.weights in registry.WEIGHTS:
         return registry.find(options.weights).verify()
     path = Path(options.weights)
-    if not path.suffix and not path.exists():
-        registry.find(options.weights)
+    if path.suffix != ".safetensors" and not path.exists():
+        registry.find(options.weights)  # says which names there are
     return path
 
 

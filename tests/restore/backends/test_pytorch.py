@@ -1,0 +1,40 @@
+"""The torch backend computes what the network computes."""
+
+import numpy as np
+import pytest
+import torch
+
+from uformer.config import UformerConfig
+from uformer.errors import OptionError
+from uformer.model.uformer import Uformer
+from uformer.restore.backends.pytorch import TorchBackend, choose_device
+
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
+
+
+def test_it_is_the_network() -> None:
+    torch.manual_seed(0)
+    model = Uformer(SMALL).eval()
+    state = {key: value.numpy() for key, value in model.state_dict().items()}
+    tiles = np.random.default_rng(0).random((2, 3, 32, 64), dtype=np.float32)
+    backend = TorchBackend(SMALL, state, device="cpu")
+    assert backend.precision == "fp32"
+    with torch.no_grad():
+        expected = model(torch.from_numpy(tiles)).numpy()
+    np.testing.assert_allclose(backend(tiles), expected, atol=1e-6)
+
+    half = TorchBackend(SMALL, state, device="cpu", precision="bf16")
+    assert half.precision == "bf16"
+    assert 0 < abs(half(tiles) - expected).max() < 0.02
+    assert half.in_fp32().precision == "fp32"
+    np.testing.assert_allclose(half.in_fp32()(tiles), expected, atol=1e-6)
+    assert half.precision == "bf16"
+
+
+def test_devices_are_checked() -> None:
+    assert choose_device("cpu") == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionError, match="device: 'cuda:7' cannot be used here"):
+            choose_device("cuda:7")
+    with pytest.raises(OptionError, match="device: 'toaster' cannot be used here"):
+        choose_device("toaster")

@@ -1,0 +1,218 @@
+"""`uformer restore` on good and bad files: one line on stderr, the right exit code, nothing harmed, nothing half written."""
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from uformer.cli import main
+from uformer.errors import PictureError
+from uformer.image.image import Image
+from uformer.restore import command
+from uformer.restore.restorer import Restorer
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `uformer restore ...` in an empty folder, with a network that only darkens."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        Restorer, "restore_image", lambda _self, image, **_: image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
+    )
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(["restore", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def save_picture(path: Path, mode: str = "RGB") -> bytes:
+    rng = np.random.default_rng(0)
+    PIL.Image.fromarray(rng.integers(60, 256, (20, 30, 3), dtype=np.uint8)).convert(mode).save(path)
+    return path.read_bytes()
+
+
+def level(path: Path) -> np.ndarray:
+    return np.asarray(PIL.Image.open(path)).astype(int)
+
+
+def folder(path: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in path.iterdir() if file.is_file()}
+
+
+def test_the_output_lies_beside_the_picture(run: Run, tmp_path: Path) -> None:
+    before = save_picture(tmp_path / "a.png")
+    assert run("a.png") == (0, "a.restored.png\n", "")
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert np.array_equal(level(tmp_path / "a.restored.png"), level(tmp_path / "a.png") - 51)
+    assert stat.S_IMODE((tmp_path / "a.restored.png").stat().st_mode) & 0o400
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif"])
+def test_the_outputs_suffix_is_its_format(run: Run, tmp_path: Path, suffix: str) -> None:
+    save_picture(tmp_path / "ä ö[1].png")
+    code, out, _ = run("ä ö[1].png", "-o", "out" + suffix, "--quiet")
+    assert (code, out) == (0, "")
+    assert PIL.Image.open(tmp_path / ("out" + suffix)).size == (30, 20)
+
+
+@pytest.mark.usefixtures("run")
+def test_standard_input_and_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = save_picture(tmp_path / "a.png")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
+    assert main(["restore", "-"]) == 0
+    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(out.getvalue()))).astype(int), level(tmp_path / "a.png") - 51)
+    assert list(folder(tmp_path)) == ["a.png"]
+
+
+def test_an_existing_output_is_kept_unless_told(run: Run, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("mine")
+    code, out, err = run("a.png", "-o", "b.png")
+    assert (code, out) == (2, "")
+    assert "b.png exists" in err
+    assert (tmp_path / "b.png").read_text() == "mine"
+    assert run("a.png", "-o", "b.png", "--overwrite")[0] == 0
+    assert PIL.Image.open(tmp_path / "b.png").size == (30, 20)
+
+
+def test_the_picture_itself_is_never_the_output(run: Run, tmp_path: Path) -> None:
+    before = save_picture(tmp_path / "a.png")
+    code, _, err = run("a.png", "-o", "./a.png", "--overwrite")
+    assert code == 2
+    assert "would replace the picture itself" in err
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def _truncated(path: Path) -> None:
+    data = save_picture(path)
+    path.write_bytes(data[: len(data) // 2])
+
+
+BAD_PICTURES: dict[str, Callable[[Path], object]] = {
+    "text.png": lambda path: path.write_text("hello, I am a text"),
+    "empty.png": lambda path: path.write_bytes(b""),
+    "truncated.jpg": _truncated,
+    "folder.png": lambda path: path.mkdir(),
+    "missing.png": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("name", BAD_PICTURES)
+def test_a_bad_picture_is_one_line_and_code_1(run: Run, tmp_path: Path, name: str) -> None:
+    BAD_PICTURES[name](tmp_path / name)
+    before = folder(tmp_path)
+    code, out, err = run(name, "-o", "out.png")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert err.startswith("uformer: error: ")
+    assert name in err
+    assert folder(tmp_path) == before
+
+
+BAD_USAGE = [
+    (["a.png", "--task", "dehaze"], "unknown task 'dehaze'; known: denoise"),
+    (["a.png", "--weights", "empty.safetensors"], "empty.safetensors"),
+    (["a.png", "--weights", "none.safetensors"], "none.safetensors"),
+    (["a.png", "--weights", "nobody"], "unknown weights 'nobody'"),
+    (["a.png", "--strength", "2"], "strength: 2.0 is not between 0 and 1"),
+    (["a.png", "--strength", "much"], "much"),
+    (["a.png", "--tile", "0"], "tile: 0 must be at least 1"),
+    (["a.png", "--overlap", "-3"], "overlap: -3 must not be negative"),
+    (["a.png", "--backend", "magic"], "magic"),
+    (["a.png", "--precision", "int4"], "int4"),
+    (["a.png", "--backend", "openvino", "--device", "cuda"], "the openvino backend computes on the cpu"),
+    (["a.png", "-o", "out.xyz"], "unknown format '.xyz'"),
+    (["a.png", "--fast"], "--fast"),
+    ([], "picture"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_USAGE)
+def test_wrong_usage_is_one_line_and_code_2(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+    save_picture(tmp_path / "a.png")
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    before = folder(tmp_path)
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
+    assert folder(tmp_path) == before
+
+
+def test_a_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png")
+    code, _, err = run("a.png", "-o", "nowhere/out.png")
+    assert code == 1
+    assert "nowhere: no such folder" in err
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to(run: Run, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    code, _, err = run("a.png", "-o", "locked/out.png")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "Permission denied" in err
+
+
+def test_a_full_disk_leaves_nothing_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = save_picture(tmp_path / "a.png")
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, out, err = run("a.png", "-o", "out.png")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "No space left on device" in err
+    assert folder(tmp_path) == {"a.png": hashlib.sha256(before).hexdigest()}
+
+
+def test_alpha_into_jpeg_is_refused_before_any_work(run: Run, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", "RGBA")
+    code, _, err = run("a.png", "-o", "out.jpg")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "alpha" in err
+    assert not (tmp_path / "out.jpg").exists()
+
+
+def test_interruption_is_code_130(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_picture(tmp_path / "a.png")
+
+    def interrupt(*_: object, **__: object) -> Image:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Restorer, "restore_image", interrupt)
+    code, out, err = run("a.png")
+    assert (code, out, err) == (130, "", "uformer: interrupted\n")
+    assert list(folder(tmp_path)) == ["a.png"]
+
+
+def test_metadata_can_be_stripped(run: Run, tmp_path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x010E] = "a secret"
+    PIL.Image.new("RGB", (9, 9), "white").save(tmp_path / "a.jpg", exif=exif)
+    assert run("a.jpg", "-o", "kept.jpg")[0] == 0
+    assert run("a.jpg", "-o", "stripped.jpg", "--metadata", "strip")[0] == 0
+    assert b"a secret" in (tmp_path / "kept.jpg").read_bytes()
+    assert b"a secret" not in (tmp_path / "stripped.jpg").read_bytes()
+
+
+def test_picture_errors_are_the_commands_business() -> None:
+    assert issubclass(PictureError, ValueError)
+    assert command.restore.__doc__
