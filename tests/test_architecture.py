@@ -16,6 +16,7 @@ NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 TESTED_ELSEWHERE: dict[str, str] = {
     "uformer/errors.py": "every test of a refusal",
     "uformer/__main__.py": "tests/test_cli.py",
+    "uformer/restore/backends/base.py": "a protocol: the tests of each backend",
 }
 """Modules without a test file of their own name, and what tests them."""
 
