@@ -34,5 +34,5 @@ def test_linear_light_at_known_points() -> None:
 
 
 def test_every_8_bit_level_survives_linear_light() -> None:
-    levels = np.arange(256, dtype=np.float32) / 255
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
     np.testing.assert_array_equal(np.rint(linear_to_srgb(srgb_to_linear(levels)) * 255), np.arange(256))

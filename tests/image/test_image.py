@@ -30,7 +30,7 @@ def test_pixels_of_another_shape_are_refused(pixels: np.ndarray) -> None:
 
 def test_pixels_of_another_type_are_refused() -> None:
     with pytest.raises(PictureError, match="uint8"):
-        Image(pixels=np.zeros((2, 2, 3), np.uint8))  # type: ignore[arg-type]
+        Image(pixels=np.zeros((2, 2, 3), np.uint8))
 
 
 def test_alpha_must_fit() -> None:

@@ -1,3 +1,4 @@
+import concurrent.futures
 import contextlib
 import io
 import os
@@ -37,7 +38,7 @@ def save(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
 
 
 def levels(pixels: np.ndarray, peak: int = 255) -> np.ndarray:
-    return np.rint(pixels * peak).astype(np.int64)
+    return np.asarray(np.rint(pixels * peak).astype(np.int64))
 
 
 def one_line(error: pytest.ExceptionInfo[PictureError]) -> str:
@@ -147,7 +148,8 @@ def test_orientation(orientation: int, form: str) -> None:
     corners[:8, :16], corners[:8, 16:], corners[8:, :16] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
-    data = pillow(corners, form, exif=exif, **({"quality": 95, "subsampling": 0} if form == "JPEG" else {}))
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if form == "JPEG" else {}
+    data = pillow(corners, form, exif=exif, **options)
     expected = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data))).convert("RGB"))
     image = read(data)
     assert image.pixels.flags.c_contiguous
@@ -198,7 +200,7 @@ def test_premultiplied_tiff_comes_out_plain() -> None:
     data = pyvips.Image.new_from_array(pixels, interpretation="srgb").tiffsave_buffer(premultiply=True)
     image = read(data)
     assert np.abs(levels(image.pixels) - 200).max() <= 1
-    assert (image.alpha == 128).all()
+    np.testing.assert_array_equal(image.alpha, np.full((8, 8), 128))
 
 
 def test_profile_of_other_channels_is_ignored(profile: bytes) -> None:
@@ -305,6 +307,31 @@ def test_several_frames_are_refused(form: str) -> None:
     frames = [PIL.Image.fromarray(np.roll(RGB, shift)) for shift in (0, 1, 2)]
     with pytest.raises(PictureError, match="pages or frames, expected one"):
         read(save(frames[0], form, save_all=True, append_images=frames[1:]))
+
+
+def test_a_million_empty_chunks_cost_no_time() -> None:
+    data = png_header(8, 8) + chunk(b"teSt", b"") * 1_000_000
+    with pytest.raises(PictureError):
+        read(data)
+
+
+def test_many_threads_read_at_once() -> None:
+    sources = [pillow(np.roll(RGB, shift, 0), "PNG") for shift in range(8)] + [pillow(RGB, "JPEG")[:-200]] * 8
+
+    def levels_or_error(data: bytes) -> np.ndarray | str:
+        try:
+            return levels(read(data).pixels)
+        except PictureError as error:
+            return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(levels_or_error, sources * 4))
+    for index, result in enumerate(results):
+        shift = index % len(sources)
+        if shift < 8:
+            np.testing.assert_array_equal(result, np.roll(RGB, shift, 0))
+        else:
+            assert isinstance(result, str)
 
 
 def test_raw_file_is_refused() -> None:

@@ -1,7 +1,6 @@
 import errno
 import io
 import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from uformer.errors import PictureError
+from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image, Metadata
 from uformer.image.read import read
 from uformer.image.write import SUFFIXES, encode, supports, write
@@ -29,7 +28,7 @@ def picture(channels: int = 3, *, depth: int = 8, alpha: bool = False, side: int
     """Noise."""
     peak = 2**depth - 1
     pixels = RNG.integers(0, peak + 1, (side, side + 3, channels)).astype(np.float32) / np.float32(peak)
-    plane = RNG.integers(0, peak + 1, pixels.shape[:2]).astype(np.uint8 if depth == 8 else np.uint16)
+    plane: Any = RNG.integers(0, peak + 1, pixels.shape[:2]).astype(np.uint8 if depth == 8 else np.uint16)
     return Image(pixels=pixels, alpha=plane if alpha else None, depth=depth, **rest)
 
 
@@ -294,6 +293,11 @@ def test_unknown_suffix_names_the_file(tmp_path: Path) -> None:
         write(picture(), tmp_path / "a.gif")
 
 
+def test_neither_keep_nor_strip() -> None:
+    with pytest.raises(OptionError, match="'drop' is not keep or strip"):
+        encode(picture(), ".png", metadata="drop")  # type: ignore[arg-type]
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"a\.png: cannot be written: No such file or directory"):
         write(picture(), tmp_path / "missing" / "a.png")
@@ -306,7 +310,7 @@ def test_a_folder_in_its_place(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may write anywhere")
 def test_unwritable_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PictureError, match="Permission denied"):
@@ -328,6 +332,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small_files_only() -> Iterator[None]:
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
     yield

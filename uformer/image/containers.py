@@ -3,6 +3,7 @@
 libvips would write EXIF anew, and lose what it does not know.
 """
 
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from uformer.image.formats import Format
 
 PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
 """An empty EXIF block, whose item in an AVIF file `embed_exif` then points at the real one."""
+
+
+_MOST_CHUNKS = 1000  # looked at; a file can hold millions of empty ones, only to cost time
 
 
 def embed_exif(data: bytes, picture_format: Format, exif: bytes, *, width: int, height: int, alpha: bool) -> bytes:
@@ -41,7 +45,9 @@ def is_animated(data: bytes, picture_format: Format) -> bool:
     if picture_format is formats.AVIF:
         return data[8:12] == b"avis"
     position = 8
-    while picture_format is formats.PNG and position + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS if picture_format is formats.PNG else 0):
+        if position + 8 > len(data):
+            break
         length, name = struct.unpack_from(">I4s", data, position)
         if name == b"acTL":
             return int.from_bytes(data[position + 8 : position + 12], "big") > 1
@@ -53,7 +59,7 @@ def is_animated(data: bytes, picture_format: Format) -> bool:
 
 def is_lossless_webp(data: bytes) -> bool:
     """Whether a WebP file holds a lossless picture."""
-    return any(name == b"VP8L" for name, _, _ in _riff_chunks(data))
+    return any(name == b"VP8L" for name, _, _ in itertools.islice(_riff_chunks(data), _MOST_CHUNKS))
 
 
 def _into_jpeg(data: bytes, exif: bytes) -> bytes:

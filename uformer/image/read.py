@@ -55,9 +55,9 @@ def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIM
         _check_header(name, image, data, picture_format, limits)
         return _decode(name, image, data, picture_format)
     except vips.ERRORS as error:
-        raise PictureError(f"{name}: damaged {picture_format.name} picture: {vips.reason(error)}") from None
+        raise PictureError(f"{name}: cannot be read as {picture_format.name}: {vips.reason(error)}") from None
     except MemoryError:
-        raise PictureError(f"{name}: {image.width} x {image.height} pixels do not fit into memory") from None
+        raise PictureError(f"{name}: does not fit into memory") from None
 
 
 def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> tuple[str, bytes]:
@@ -73,7 +73,7 @@ def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> tuple[str, 
             with open(path, "rb") as file:  # libvips would take "[...]" at the end of a name for options
                 data = file.read(limits.max_bytes + 1)
         except OSError as error:
-            raise PictureError(f"{name}: {error.strerror}") from None
+            raise PictureError(f"{name}: {error.strerror or error}") from None
         except ValueError:
             raise PictureError(f"{name!r}: is not a file name") from None
     if not data:
@@ -104,7 +104,7 @@ def _decode(name: str, image: Any, data: bytes, picture_format: Format) -> Image
     image, metadata = _to_gray_or_rgb(name, image, metadata)
     bits = vips.integer(image, "bits-per-sample", 16) if picture_format is formats.AVIF else 16
     samples = _turned(image.numpy().reshape(image.height, image.width, image.bands), orientation)
-    channels = samples.shape[2] - (1 - samples.shape[2] % 2)  # 1, 1 + alpha, 3, 3 + alpha
+    channels = 1 if samples.shape[2] < 3 else 3
     pixels, alpha = _scaled(name, samples, channels, bits)
     lossless = is_lossless_webp(data) if picture_format is formats.WEBP else picture_format.lossless
     if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):

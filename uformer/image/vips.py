@@ -4,6 +4,8 @@ from typing import Any
 
 import pyvips
 
+from uformer.files import one_line
+
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
 
@@ -56,4 +58,4 @@ def reason(error: Exception) -> str:
     detail = error.detail if isinstance(error, pyvips.Error) else ""
     lines = [" ".join(line.split()) for line in str(detail).splitlines()]
     kept = dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call"))
-    return "; ".join(kept) or "the data is damaged"
+    return one_line("; ".join(kept)) or "the data is damaged"

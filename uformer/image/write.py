@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uformer.errors import PictureError
+from uformer.errors import OptionError, PictureError
 from uformer.files import atomic_path, one_line
 from uformer.image import formats, vips
 from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
@@ -38,7 +38,7 @@ def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolic
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise PictureError(f"{name}: cannot be written: {error.strerror}") from None
+        raise PictureError(f"{name}: cannot be written: {error.strerror or error}") from None
     except ValueError:
         raise PictureError(f"{name!r}: is not a file name") from None
 
@@ -57,11 +57,12 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep") -> b
     Values outside of [0, 1] are clipped, and rounded to the nearest of the most bits that picture and format both have (of an alpha
     too). `strip` leaves out EXIF (with GPS), XMP and IPTC; the colour profile always stays, or the colours would change.
 
-    Raises PictureError: unknown suffix, non-finite pixels, alpha into JPEG, a side or metadata that the format cannot hold.
+    Raises PictureError: unknown suffix, non-finite pixels, alpha into JPEG, a side or metadata that the format cannot hold. OptionError:
+    neither keep nor strip.
     """
     target = formats.by_suffix(suffix)
     if metadata not in ("keep", "strip"):
-        raise PictureError(f"metadata: {metadata!r} is not keep or strip")
+        raise OptionError(f"metadata: {metadata!r} is not keep or strip")
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:

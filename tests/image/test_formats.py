@@ -1,0 +1,37 @@
+import pytest
+
+from uformer.errors import PictureError
+from uformer.image import formats
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (b"\x89PNG\r\n\x1a\n", formats.PNG),
+        (b"\xff\xd8\xff\xe0", formats.JPEG),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", formats.WEBP),
+        (b"II*\0", formats.TIFF),
+        (b"MM\0+", formats.TIFF),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1", formats.AVIF),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", formats.AVIF),
+        (b"\0\0\0\x14ftypheic\0\0\0\0mif1avif", None),  # the brand lies behind the end of the box
+        (b"RIFF\x10\0\0\0WAVEfmt ", None),
+        (b"GIF89a", None),
+        (b"", None),
+    ],
+)
+def test_sniff(start: bytes, expected: formats.Format | None) -> None:
+    assert formats.sniff(start) is expected
+
+
+def test_suffixes_name_one_format_each() -> None:
+    assert len(set(formats.SUFFIXES)) == len(formats.SUFFIXES)
+    for each in formats.FORMATS:
+        for suffix in each.suffixes:
+            assert formats.by_suffix(suffix.upper()) is each
+            assert formats.supports(suffix)
+
+
+def test_unknown_suffix() -> None:
+    with pytest.raises(PictureError, match=r"suffix '\.bmp' is not one of \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff, \.avif"):
+        formats.by_suffix(".bmp")
