@@ -1,0 +1,66 @@
+"""The weights that ship, on a real picture of a phone's night shot: what the README promises."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import uformer
+from uformer.image.read import read
+from uformer.metrics import psnr
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+Pixels = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Pixels:
+    return read(EXAMPLES / "night.png").pixels
+
+
+@pytest.fixture(scope="module")
+def clean() -> Pixels:
+    return read(EXAMPLES / "night.clean.png").pixels
+
+
+@pytest.fixture(scope="module")
+def restorer() -> uformer.Restorer:
+    return uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino")
+
+
+@pytest.fixture(scope="module")
+def restored(restorer: uformer.Restorer, noisy: Pixels) -> Pixels:
+    return restorer.restore_pixels(noisy)
+
+
+def test_noise_goes_and_colours_stay(noisy: Pixels, clean: Pixels, restored: Pixels) -> None:
+    assert psnr(restored, clean) > psnr(noisy, clean) + 10
+    assert abs(restored.mean(axis=(0, 1)) - clean.mean(axis=(0, 1))).max() < 0.02
+
+
+def test_tiles_against_the_whole_picture(noisy: Pixels, restored: Pixels) -> None:
+    tiled = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=256).restore_pixels(noisy)
+    assert psnr(tiled, restored, rounded=False) > 50
+
+
+def test_twice_gives_the_same_bytes(restorer: uformer.Restorer, noisy: Pixels, restored: Pixels) -> None:
+    assert np.array_equal(restorer.restore_pixels(noisy), restored)
+
+
+def test_the_precision_it_picks_stays_within_one_level_of_torch(noisy: Pixels, restored: Pixels) -> None:
+    exact = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="torch", device="cpu").restore_pixels(noisy)
+    assert abs(restored - exact).max() < 1 / 255
+
+
+def test_fp32_is_torch(noisy: Pixels) -> None:
+    crop = noisy[100:280, 50:180]
+    by = [uformer.Restorer.from_pretrained("uformer_t.denoise", precision="fp32", backend=name, device="cpu") for name in ("openvino", "torch")]
+    openvino, torch = (restorer.restore_pixels(crop) for restorer in by)
+    assert abs(openvino - torch).max() < 1e-4
+
+
+@pytest.mark.parametrize("level", [0, 64, 128, 200, 255])
+def test_a_flat_clean_picture_comes_back_within_a_level(restorer: uformer.Restorer, level: int) -> None:
+    flat = np.full((512, 512, 3), level, np.uint8)
+    assert abs(restorer(flat).astype(int) - level).max() <= 1
