@@ -19,7 +19,7 @@ test:
 
 bench:
 	python benchmarks/speed.py
-	python benchmarks/quality.py
+	$(if $(DATA),python benchmarks/quality.py $(DATA),@echo "for quality too: make bench DATA=FOLDER")
 
 format:
 	ruff format .

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from uformer.errors import OptionError, PictureError
-from uformer.image.read import read
+from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import encode, supports, write
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer, default_output
@@ -47,7 +47,7 @@ def restore(
     path = output or default_output(Path(picture))
     if not to_stdout:
         _check_output(path, None if from_stdin else Path(picture), overwrite=overwrite)
-    image = read(sys.stdin.buffer.read() if from_stdin else picture)
+    image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if from_stdin else picture)
     restorer = Restorer.from_pretrained(**{name: getattr(options, name) for name in RestoreOptions.__dataclass_fields__})
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr)
