@@ -1,10 +1,13 @@
 """The house keeps its rules: imports point down, starting is quick, files stay short, each has its tests."""
 
+import ast
 import importlib.metadata
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,21 @@ def test_all_but_the_network_imports_without_torch() -> None:
     free = [name for name in names if not name.startswith(NEEDS_TORCH)]
     assert set(names) - set(free)
     loaded_after(f"import importlib\nfor name in {free!r}: importlib.import_module(name)", without=("torch",))
+
+
+def test_imports_are_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
+    declared = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in project["dependencies"] + extras}
+    imported: set[str] = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    callers = {"PIL"}  # imported only where a caller hands in a Pillow image
+    assert imported - set(sys.stdlib_module_names) - {"uformer"} - declared - callers == set()
 
 
 @pytest.mark.parametrize("name", NAMES)
