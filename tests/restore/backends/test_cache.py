@@ -1,0 +1,131 @@
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uformer.restore.backends import cache
+
+ROOT = Path(__file__).parents[3]
+BLOB = bytes(range(256)) * 40
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    assert cache.load(folder, "key") is None
+    cache.store(folder, "key", BLOB)
+    assert cache.load(folder, "key") == BLOB
+    assert cache.load(folder, "other") is None
+    assert files(folder) == ["key.compiled"]
+
+
+@pytest.mark.parametrize("length", [0, 5, 30, 51, 1000])
+def test_a_truncated_file_is_not_there(tmp_path: Path, length: int) -> None:
+    cache.store(tmp_path, "key", BLOB)
+    path = tmp_path / "key.compiled"
+    path.write_bytes(path.read_bytes()[:length])
+    assert cache.load(tmp_path, "key") is None
+
+
+@pytest.mark.parametrize("at", [0, 20, 60, -1])
+def test_a_changed_byte_is_noticed(tmp_path: Path, at: int) -> None:
+    cache.store(tmp_path, "key", BLOB)
+    path = tmp_path / "key.compiled"
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    assert cache.load(tmp_path, "key") is None
+    cache.store(tmp_path, "key", BLOB)
+    assert cache.load(tmp_path, "key") == BLOB
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        cache.store(folder, "key", BLOB)
+        assert cache.load(folder, "key") is None
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_entry_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "key.compiled").mkdir()
+    cache.store(tmp_path, "key", BLOB)
+    assert cache.load(tmp_path, "key") is None
+    assert files(tmp_path) == ["key.compiled"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    cache.store(tmp_path, "key", BLOB)
+    assert cache.load(tmp_path, "key") is None
+
+
+def test_a_read_only_file_system() -> None:
+    folder = Path("/proc/uformer")
+    cache.store(folder, "key", BLOB)
+    assert cache.load(folder, "key") is None
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    script = f"from pathlib import Path; from uformer.restore.backends import cache; cache.store(Path({str(tmp_path)!r}), 'key', {BLOB!r})"
+    subprocess.run([sys.executable, "-B", "-c", script], check=True, timeout=60, cwd=ROOT, preexec_fn=limit)  # noqa: PLW1509 - one thread
+    assert files(tmp_path) == []
+
+
+def test_old_entries_go_beyond_the_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MAX_FILES", 3)
+    for index, key in enumerate("abcd"):
+        cache.store(tmp_path, key, BLOB)
+        os.utime(tmp_path / f"{key}.compiled", (index, index))
+    assert files(tmp_path) == ["b.compiled", "c.compiled", "d.compiled"]
+    assert cache.load(tmp_path, "b") == BLOB  # used, so now the newest
+    cache.store(tmp_path, "e", BLOB)
+    assert files(tmp_path) == ["b.compiled", "d.compiled", "e.compiled"]
+
+
+def test_old_entries_go_beyond_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MAX_BYTES", 2.5 * len(BLOB))
+    for index, key in enumerate("abc"):
+        cache.store(tmp_path, key, BLOB)
+        os.utime(tmp_path / f"{key}.compiled", (index, index))
+    assert files(tmp_path) == ["b.compiled", "c.compiled"]
+    cache.store(tmp_path, "large", BLOB * 10)
+    assert files(tmp_path) == ["large.compiled"]
+
+
+def test_only_abandoned_unfinished_files_go(tmp_path: Path) -> None:
+    for name in (".old.compiled", ".new.compiled", "notes.txt"):
+        (tmp_path / name).write_bytes(b"part")
+    os.utime(tmp_path / ".old.compiled", (0, 0))
+    os.utime(tmp_path / "notes.txt", (0, 0))
+    cache.store(tmp_path, "key", BLOB)
+    assert files(tmp_path) == [".new.compiled", "key.compiled", "notes.txt"]
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UFORMER_CACHE", str(tmp_path))
+    assert cache.default_cache_dir() == tmp_path
+    monkeypatch.delenv("UFORMER_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative, so not to be used")
+    assert cache.default_cache_dir() == tmp_path / ".cache" / "uformer"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache.default_cache_dir() == tmp_path / "xdg" / "uformer"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cache.default_cache_dir() == tmp_path / "Library" / "Caches" / "uformer"
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    assert cache.default_cache_dir() == tmp_path / "uformer" / "cache"
+    monkeypatch.delenv("LOCALAPPDATA")
+    assert cache.default_cache_dir() is None

@@ -1,0 +1,78 @@
+"""Compiled graphs kept on disk, since compiling takes longer than restoring a small picture.
+
+A cache only ever saves time: whatever is wrong with its folder or a file in it, the answer is "not there".
+"""
+
+import contextlib
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from uformer.files import atomic_path
+
+MAX_FILES = 20
+MAX_BYTES = 512 * 2**20
+STALE = 3600  # seconds after which an unfinished file is an abandoned one
+SUFFIX = ".compiled"
+_MAGIC = b"uformer-compiled-1\n"
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+def default_cache_dir() -> Path | None:
+    """$UFORMER_CACHE, or else the folder that this system keeps caches in; None where it names none."""
+    if chosen := os.environ.get("UFORMER_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local) / "uformer" / "cache" if local else None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "uformer"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else home / ".cache") / "uformer"
+
+
+def load(folder: Path, key: str) -> bytes | None:
+    """What `store` kept under `key`, bit for bit; None where there is nothing, or not all of it."""
+    path = folder / f"{key}{SUFFIX}"
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    digest, blob = data[len(_MAGIC) : len(_MAGIC) + _DIGEST_SIZE], data[len(_MAGIC) + _DIGEST_SIZE :]
+    if not data.startswith(_MAGIC) or hashlib.sha256(blob).digest() != digest:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used now, so among the last to go
+    return blob
+
+
+def store(folder: Path, key: str, blob: bytes) -> None:
+    """Keep `blob` under `key` where that is possible, and let the longest unused go beyond MAX_FILES or MAX_BYTES."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with atomic_path(folder / f"{key}{SUFFIX}") as temporary:
+            temporary.write_bytes(_MAGIC + hashlib.sha256(blob).digest() + blob)
+        _prune(folder)
+
+
+def _prune(folder: Path) -> None:
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):  # another process may have removed it
+            found.append((path.stat().st_mtime, path.stat().st_size, path))
+    kept = size = 0
+    for modified, length, path in sorted(found, reverse=True):
+        if path.name.startswith("."):  # being written, or abandoned
+            remove = modified < time.time() - STALE
+        else:
+            kept, size = kept + 1, size + length
+            remove = kept > 1 and (kept > MAX_FILES or size > MAX_BYTES)
+        if remove:
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -1,0 +1,182 @@
+"""The OpenVINO backend: any CPU, no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import pkgutil
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.config import UformerConfig
+from uformer.errors import OptionError
+from uformer.restore.backends import cache, openvino_graph
+from uformer.restore.backends.cache import default_cache_dir
+from uformer.restore.backends.quiet import ov
+
+__all__ = ["OpenVINOBackend", "choose_precision", "default_cache_dir", "memory_per_pixel"]
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+
+
+class OpenVINOBackend:
+    """The network for tiles of one size, compiled at the first call or taken from the cache; one call at a time, others wait.
+
+    `state`: the tensors of `checkpoint.read`. `height`, `width`: of the tiles, multiples of `config.multiple`. `threads`: None leaves
+    the choice to OpenVINO (the physical cores). `cache_dir`: None keeps nothing, "default" is `default_cache_dir()`.
+    Raises ValueError for another size, OptionError for a precision that this CPU lacks.
+    """
+
+    precision: str
+    """In what numbers it computes: fp32, bf16 or fp16; never "auto"."""
+
+    def __init__(
+        self,
+        config: UformerConfig,
+        state: Mapping[str, NDArray[Any]],
+        *,
+        height: int,
+        width: int,
+        precision: Precision = "auto",
+        threads: int | None = None,
+        cache_dir: Path | Literal["default"] | None = "default",
+    ) -> None:
+        if height < 1 or width < 1 or height % config.multiple or width % config.multiple:
+            raise ValueError(f"tile of {height} x {width}: not multiples of {config.multiple}")
+        self.precision = choose_precision(precision)
+        self._config, self._state, self._size = config, state, (height, width)
+        self._threads = threads
+        self._cache_dir = default_cache_dir() if cache_dir == "default" else cache_dir
+        self._lock = threading.Lock()
+
+    def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, in_channels, h, w) float32 in [0, 1] to (B, out_channels, h, w) float32, not clipped.
+
+        Raises ValueError for another shape, MemoryError where memory does not suffice.
+        """
+        expected = (self._config.in_channels, *self._size)
+        if tiles.shape[1:] != expected:
+            raise ValueError(f"tiles of shape {tiles.shape}, expected (B, {', '.join(map(str, expected))})")
+        restored = np.empty((len(tiles), self._config.out_channels, *self._size), np.float32)
+        with self._lock, _memory_errors():
+            request = self._request
+            for tile, out in zip(tiles, restored, strict=True):
+                request.set_input_tensor(ov.Tensor(np.ascontiguousarray(tile[None], np.float32)))
+                request.infer()
+                out[...] = request.get_output_tensor().data[0]
+        return restored
+
+    def in_fp32(self) -> OpenVINOBackend:
+        """The same network for the same tiles, in float32; the same object each time."""
+        return self if self.precision == "fp32" else self._twin
+
+    @functools.cached_property
+    def _twin(self) -> OpenVINOBackend:
+        height, width = self._size
+        return OpenVINOBackend(
+            self._config,
+            self._state,
+            height=height,
+            width=width,
+            precision="fp32",
+            threads=self._threads,
+            cache_dir=self._cache_dir,
+        )
+
+    @functools.cached_property
+    def _request(self) -> Any:
+        return self._compiled().create_infer_request()
+
+    def _compiled(self) -> Any:
+        """The compiled graph: from the cache if it is there, else made, and left there for the next time."""
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[self.precision]}
+        if self._threads is not None:
+            options["INFERENCE_NUM_THREADS"] = self._threads
+        folder = self._cache_dir / "openvino" if self._cache_dir is not None else None
+        key = self._cache_key(options) if folder is not None else None
+        if folder is not None and key is not None and (blob := cache.load(folder, key)) is not None:
+            try:
+                return _core().import_model(blob, "CPU", options)
+            except RuntimeError:
+                pass  # whole, but not this OpenVINO's
+        height, width = self._size
+        compiled = _core().compile_model(openvino_graph.build(self._config, self._state, height=height, width=width), "CPU", options)
+        if folder is not None and key is not None:
+            stream = io.BytesIO()
+            compiled.export_model(stream)
+            cache.store(folder, key, stream.getvalue())
+        return compiled
+
+    def _cache_key(self, options: Mapping[str, Any]) -> str | None:
+        """All that the compiled graph depends on; None where that cannot be known."""
+        try:
+            source = pkgutil.get_data(__package__, "openvino_graph.py")
+        except OSError:
+            return None
+        about = {
+            "openvino": ov.__version__,
+            "cpu": [_core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
+            "config": self._config.to_json(),
+            "size": self._size,
+            "options": dict(options),
+        }
+        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode() + (source or b""))
+        for name in sorted(self._state):
+            tensor = self._state[name]
+            key.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())
+        return key.hexdigest()
+
+
+def choose_precision(precision: Precision) -> Literal["fp32", "bf16", "fp16"]:
+    """What to compute in: "auto" is bf16 where the CPU has instructions for it, else fp32.
+
+    Raises OptionError for a precision that the CPU does not know.
+    """
+    if precision == "auto":
+        # The plugin's own default is bf16 only on a CPU with native bf16; it lists BF16 as a capability on slower ones too.
+        native = _core().get_property("CPU", "INFERENCE_PRECISION_HINT") == ov.Type.bf16
+        return "bf16" if native else "fp32"
+    if precision not in _HINTS:
+        raise OptionError(f"precision: {precision!r} is not one of auto, {', '.join(_HINTS)}")
+    if _CAPABILITIES[precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise OptionError(f"precision: this CPU does not compute in {precision}; use auto or fp32")
+    return precision
+
+
+def memory_per_pixel(config: UformerConfig, precision: Precision) -> int:
+    """Bytes of memory that a tile takes per pixel at the peak, as fitted to runs of tiles of 256 and 512 of eight networks.
+
+    To be added for the process itself, whatever the tile: about 150 MiB, and 8 bytes per parameter.
+    """
+    size = 4 if choose_precision(precision) == "fp32" else 2
+    dim = config.stage_dims[-1]
+    hidden = int(dim * config.mlp_ratio)
+    memory = 0 if config.skip == "concat" else 16 * dim  # the encoder's feature, as it is and normalized
+    return size * max(2 * hidden, 6 * dim) + memory + 450
+
+
+@functools.cache
+def _core() -> Any:
+    return ov.Core()
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """OpenVINO says by a RuntimeError that memory ran out; make it a MemoryError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "alloc" not in str(error):
+            raise
+        raise MemoryError(str(error).splitlines()[0]) from error
