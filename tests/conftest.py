@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; the networks are small, and threads that wait for a busy core are slow
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; threads that wait for a busy core are slow
 
 import hypothesis
 
