@@ -78,7 +78,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
     script = f"from pathlib import Path; from uformer.restore.backends import cache; cache.store(Path({str(tmp_path)!r}), 'key', {BLOB!r})"
-    subprocess.run([sys.executable, "-B", "-c", script], check=True, timeout=60, cwd=ROOT, preexec_fn=limit)  # noqa: PLW1509 - one thread
+    subprocess.run([sys.executable, "-B", "-c", script], check=True, timeout=60, cwd=ROOT, preexec_fn=limit)
     assert files(tmp_path) == []
 
 

@@ -151,13 +151,16 @@ class _Network:
     def feed_forward(self, tokens: Node, block: str, height: int, width: int) -> Node:  # (H W, C) to the same
         name = f"{block}.feed_forward"
         hidden = ops.gelu(_linear(_normalize(tokens), *self.weights(f"{name}.linear1", f"{block}.norm_ff")), "erf")  # (H W, D)
-        if self.config.feed_forward == "leff":
-            kernel = self.state[f"{name}.dwconv.weight"][:, :, None]  # (D, 1, 1, 3, 3)
-            features = _permute(_shape(hidden, 1, height, width, -1), 0, 3, 1, 2)
-            features = ops.group_convolution(features, _constant(kernel), [1, 1], [1, 1], [1, 1], [1, 1])
-            features = ops.gelu(ops.add(features, _constant(self.state[f"{name}.dwconv.bias"].reshape(1, -1, 1, 1))), "erf")
-            hidden = _shape(_permute(features, 0, 2, 3, 1), -1, kernel.shape[0])
-        return _linear(hidden, *self.weights(f"{name}.linear2"))
+        features = _permute(_shape(hidden, 1, height, width, -1), 0, 3, 1, 2)  # (1, D, H, W)
+        weight, bias = self.weights(f"{name}.linear2")
+        if self.config.feed_forward == "mlp":
+            # As a convolution: OpenVINO 2026.4 dies of a segmentation fault where two products of few tokens follow each other.
+            change = ops.convolution(features, _constant(weight[:, :, None, None]), [1, 1], [0, 0], [0, 0], [1, 1])
+            return _to_tokens(ops.add(change, _constant(bias.reshape(1, -1, 1, 1))))
+        kernel = self.state[f"{name}.dwconv.weight"][:, :, None]  # (D, 1, 1, 3, 3)
+        features = ops.group_convolution(features, _constant(kernel), [1, 1], [1, 1], [1, 1], [1, 1])
+        features = ops.gelu(ops.add(features, _constant(self.state[f"{name}.dwconv.bias"].reshape(1, -1, 1, 1))), "erf")
+        return _linear(_shape(_permute(features, 0, 2, 3, 1), -1, kernel.shape[0]), weight, bias)
 
     def convolution(self, features: Node, name: str, *, stride: int = 1, padding: int) -> Node:
         weight, bias = _constant(self.state[f"{name}.weight"]), _constant(self.state[f"{name}.bias"].reshape(1, -1, 1, 1))

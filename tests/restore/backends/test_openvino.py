@@ -1,0 +1,304 @@
+import dataclasses
+import math
+import pkgutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from uformer.config import UformerConfig
+from uformer.errors import OptionError
+from uformer.layout import parameter_shapes
+from uformer.restore.backends import cache, openvino, openvino_graph
+from uformer.restore.backends.openvino import OpenVINOBackend, choose_precision, memory_per_pixel
+from uformer.restore.backends.quiet import ov
+from uformer.weights import checkpoint, registry
+
+ROOT = Path(__file__).parents[3]
+CONFIG = UformerConfig(embed_dim=4, depths=(1, 2, 1), num_heads=(1, 2, 4), window_size=4, modulator=True)
+
+Backend = Callable[..., OpenVINOBackend]
+
+
+def random_state(config: UformerConfig = CONFIG, *, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    return {key: rng.standard_normal(shape, dtype=np.float32) * np.float32(0.2) for key, shape in parameter_shapes(config).items()}
+
+
+def tiles(count: int = 1, height: int = 16, width: int = 24) -> NDArray[np.float32]:
+    return np.random.default_rng(7).random((count, 3, height, width), dtype=np.float32)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Backend:
+    def make(**options: Any) -> OpenVINOBackend:
+        defaults: dict[str, Any] = {"state": random_state(), "height": 16, "width": 24, "precision": "fp32", "cache_dir": tmp_path}
+        return OpenVINOBackend(CONFIG, **(defaults | options))
+
+    return make
+
+
+@pytest.fixture
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with each graph that is made."""
+    made: list[int] = []
+    build = openvino_graph.build
+
+    def counted(*args: Any, **options: Any) -> Any:
+        made.append(1)
+        return build(*args, **options)
+
+    monkeypatch.setattr(openvino_graph, "build", counted)
+    return made
+
+
+def test_a_batch_is_its_tiles(make: Backend) -> None:
+    backend, batch = make(), tiles(3)
+    restored = backend(batch)
+    assert restored.shape == batch.shape
+    assert restored.dtype == np.float32
+    for tile, alone in zip(batch, restored, strict=True):
+        assert np.array_equal(backend(tile[None])[0], alone)
+    assert backend(batch[:0]).shape == (0, 3, 16, 24)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_the_same_bytes_each_time(make: Backend, precision: str) -> None:
+    first, second = make(precision=precision), make(precision=precision, cache_dir=None)
+    assert first(tiles()).tobytes() == first(tiles()).tobytes() == second(tiles()).tobytes()
+
+
+def test_results_do_not_share_memory(make: Backend) -> None:
+    backend = make()
+    first = backend(tiles())
+    kept = first.copy()
+    backend(np.zeros_like(tiles()))
+    assert np.array_equal(first, kept)
+
+
+def test_arrays_of_any_stride(make: Backend) -> None:
+    batch = tiles()
+    assert np.array_equal(make()(batch.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)), make()(batch))
+
+
+def test_calls_from_several_threads(make: Backend) -> None:
+    backend, batch = make(), tiles(4)
+    expected = backend(batch)
+    found: dict[int, NDArray[np.float32]] = {}
+
+    def run(index: int) -> None:
+        for _ in range(5):
+            found[index] = backend(batch[index : index + 1])[0]
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found[index], expected[index]) for index in range(4))
+
+
+def test_threads_can_be_chosen(make: Backend) -> None:
+    assert np.allclose(make(threads=1)(tiles()), make()(tiles()), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 24, 16), (1, 1, 16, 24), (1, 3, 16, 16), (3, 16, 24)])
+def test_refuses_other_shapes(make: Backend, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected \(B, 3, 16, 24\)"):
+        make()(np.zeros(shape, np.float32))
+
+
+def test_refuses_sizes_that_windows_do_not_tile(make: Backend) -> None:
+    with pytest.raises(ValueError, match="tile of 12 x 24: not multiples of 8"):
+        make(height=12)
+
+
+def test_out_of_memory_is_a_memory_error(make: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def import_model(self, *_: object) -> None:
+            raise RuntimeError("std::bad_alloc")
+
+        compile_model = import_model
+
+        def get_property(self, *_: object) -> list[str]:
+            return ["FP32"]
+
+    backend = make(cache_dir=None)
+    monkeypatch.setattr(openvino, "_core", Full)
+    with pytest.raises(MemoryError, match="bad_alloc"):
+        backend(tiles())
+
+
+def test_precision_is_what_was_chosen(make: Backend) -> None:
+    assert make(precision="auto").precision in ("fp32", "bf16")
+    assert make(precision="fp32").precision == "fp32"
+
+
+@pytest.mark.parametrize(("native", "chosen"), [("bf16", "bf16"), ("f32", "fp32"), ("f16", "fp32")])
+def test_auto_is_bf16_only_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch, native: str, chosen: str) -> None:
+    class Core:
+        def get_property(self, _: str, name: str) -> Any:
+            return getattr(ov.Type, native) if name == "INFERENCE_PRECISION_HINT" else ["FP32", "BF16", "FP16"]
+
+    monkeypatch.setattr(openvino, "_core", Core)
+    assert choose_precision("auto") == chosen
+    assert choose_precision("fp16") == "fp16"
+
+
+def test_refuses_a_precision_that_the_cpu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        def get_property(self, *_: str) -> list[str]:
+            return ["FP32"]
+
+    monkeypatch.setattr(openvino, "_core", Core)
+    with pytest.raises(OptionError, match="this CPU does not compute in bf16; use auto or fp32"):
+        choose_precision("bf16")
+    with pytest.raises(OptionError, match="'int8' is not one of auto, fp32, bf16, fp16"):
+        choose_precision("int8")  # type: ignore[arg-type]
+
+
+def test_in_fp32(make: Backend) -> None:
+    backend = make(precision="auto")
+    twin = backend.in_fp32()
+    assert twin.precision == "fp32"
+    assert backend.in_fp32() is twin is twin.in_fp32()
+    assert np.array_equal(twin(tiles()), make()(tiles()))
+
+
+def test_compiled_graphs_are_kept(make: Backend, compilations: list[int]) -> None:
+    first = make()(tiles())
+    assert len(compilations) == 1
+    assert np.array_equal(make()(tiles()), first)
+    assert len(compilations) == 1
+
+
+def test_nothing_is_kept_without_a_folder(make: Backend, compilations: list[int], tmp_path: Path) -> None:
+    for _ in range(2):
+        make(cache_dir=None)(tiles())
+    assert len(compilations) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_default_folder(make: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UFORMER_CACHE", str(tmp_path / "chosen"))
+    make(cache_dir="default")(tiles())
+    assert len(list((tmp_path / "chosen" / "openvino").iterdir())) == 1
+
+
+def test_whatever_changes_the_result_has_an_entry_of_its_own(
+    make: Backend, compilations: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = random_state()
+    key = "output_proj.conv.bias"
+    make()(tiles())
+    changed = make(state=state | {key: state[key] + 1})(tiles())
+    assert np.allclose(changed, make()(tiles()) + 1, atol=1e-5)
+    make(state={name: value.astype(np.float16) for name, value in state.items()})(tiles())
+    make(threads=1)(tiles())
+    make(height=24, width=16)(tiles(height=24, width=16))
+    OpenVINOBackend(dataclasses.replace(CONFIG, shift=False), state, height=16, width=24, precision="fp32", cache_dir=make()._cache_dir)(
+        tiles()
+    )
+    assert len(compilations) == 6
+    monkeypatch.setattr(pkgutil, "get_data", lambda *_: b"a newer graph")
+    make()(tiles())
+    assert len(compilations) == 7
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def foreign(path: Path) -> None:
+    """A whole entry whose content is not OpenVINO's."""
+    cache.store(path.parent, path.stem, b"garbage" * 1000)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [garbage, truncated, foreign, empty])
+def test_a_bad_entry_is_made_anew(make: Backend, compilations: list[int], tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    expected = make()(tiles())
+    (entry,) = (tmp_path / "openvino").iterdir()
+    whole = entry.stat().st_size
+    damage(entry)
+    assert np.array_equal(make()(tiles()), expected)
+    assert len(compilations) == 2
+    assert entry.stat().st_size == whole
+    assert np.array_equal(make()(tiles()), expected)
+    assert len(compilations) == 2
+
+
+@pytest.mark.parametrize("folder", ["/proc/uformer", "/dev/null", "file"])
+def test_an_unusable_folder_changes_nothing(make: Backend, tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    assert np.array_equal(make(cache_dir=tmp_path / folder)(tiles()), make(cache_dir=None)(tiles()))
+
+
+def test_two_processes_at_once(make: Backend, tmp_path: Path) -> None:
+    script = f"""
+import numpy as np
+from pathlib import Path
+from tests.restore.backends.test_openvino import CONFIG, OpenVINOBackend, random_state, tiles
+backend = OpenVINOBackend(CONFIG, random_state(), height=16, width=24, precision="fp32", cache_dir=Path({str(tmp_path)!r}))
+np.save({str(tmp_path)!r} + "/" + __import__("sys").argv[1], backend(tiles()))
+"""
+    running = [subprocess.Popen([sys.executable, "-c", script, name], cwd=ROOT) for name in ("a.npy", "b.npy")]
+    assert [process.wait(120) for process in running] == [0, 0]
+    expected = make(cache_dir=None)(tiles())
+    assert np.array_equal(np.load(tmp_path / "a.npy"), expected)
+    assert np.array_equal(np.load(tmp_path / "b.npy"), expected)
+    assert len(list((tmp_path / "openvino").iterdir())) == 1
+
+
+def picture(side: int) -> NDArray[np.float32]:
+    """A scene with flat areas, ramps, edges and fine lines, under noise: (3, side, side) in [0, 1]."""
+    y, x = np.mgrid[:side, :side] / side
+    planes = [0.2 + 0.6 * x, 0.5 + 0.3 * np.sin(40 * x * y), np.where((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08, 0.9, 0.15 + 0.2 * y)]
+    scene = np.stack(planes) + 0.1 * (np.sin(150 * x) > 0.8)
+    noisy = scene + np.random.default_rng(1).normal(0, 25 / 255, scene.shape)
+    return np.round(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255)
+
+
+def test_auto_is_within_one_level_of_fp32() -> None:
+    path = registry.WEIGHTS["uformer_t.denoise"].path
+    config, state = checkpoint.read(path)
+    auto = OpenVINOBackend(config, state, height=256, width=256, cache_dir=None)
+    image = picture(256)[None]
+    error = np.abs(auto(image) - auto.in_fp32()(image))
+    assert error.max() < 1 / 255
+    assert -10 * math.log10(max(float(np.square(error).mean()), 1e-12)) > 60
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="counts memory as Linux does")
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_memory_per_pixel_is_what_is_taken(precision: Any) -> None:
+    config = UformerConfig(embed_dim=16, depths=(1, 1, 1), num_heads=(1, 2, 2), window_size=8)
+    script = f"""
+import numpy as np
+from tests.restore.backends.test_openvino import OpenVINOBackend, UformerConfig, random_state, tiles
+config = UformerConfig.from_json({config.to_json()!r})
+def peak():
+    return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+peaks = []
+for side in (256, 512):
+    backend = OpenVINOBackend(config, random_state(config), height=side, width=side, precision={precision!r}, cache_dir=None)
+    backend(tiles(1, side, side))
+    peaks.append(peak())
+    del backend
+print((peaks[1] - peaks[0]) / (512**2 - 256**2))
+"""
+    taken = float(subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=200, check=True).stdout)
+    assert 0.5 * taken < memory_per_pixel(config, precision) < 2 * taken
