@@ -10,6 +10,9 @@ With T = H W / 4^k tokens of C channels in a stage of level k, windows of M x M 
     feed-forward                 2 T C D + 9 T D
 
 so the whole is linear in H W, and only scores + values know of M: O(M^2 H W C), against O(H^2 W^2 C).
+
+Uformer-B costs 86.57 G at 256 x 256, where the paper has 89.46 G: it counts each upsampling as if every token it gives
+used all four weights (one is used), 2.82 G more, and a multiply-add for each value that a norm sees, 0.06 G more.
 """
 
 from dataclasses import dataclass

@@ -54,8 +54,10 @@ def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
 
 def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for key, value in notes.items():
-        table.add_row(one_line(key), one_line(value))
+        table.add_row(one_line(key, 30), one_line(value, 400))
     parameters = parameter_count(config)
     table.add_row("parameters", f"{parameters:,} ({parameters / 1e6:.2f} M)")
     for field in dataclasses.fields(config):

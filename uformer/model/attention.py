@@ -84,8 +84,8 @@ class WindowAttention(nn.Module):
         """Attend inside each of (B, n, N, C) windows; `memory` is the encoder's windows, same shape; mask (n, N, N)."""
         b, n, tokens, c = windows.shape
 
-        def heads(x: Tensor) -> Tensor:  # (B, n, K, C) -> (B, n, h, K, d)
-            return x.view(b, n, x.shape[2], self.num_heads, c // self.num_heads).transpose(2, 3)
+        def heads(x: Tensor) -> Tensor:  # (B, n, K, C) -> (B n, h, K, d)
+            return x.view(b * n, x.shape[2], self.num_heads, c // self.num_heads).transpose(1, 2)
 
         q = heads(self.to_q(windows) * self.scale)
         if memory is None or self.memory_to_kv is not None:
@@ -100,10 +100,12 @@ class WindowAttention(nn.Module):
         if mask is not None:
             bias = bias + mask[:, None]  # (n, h, N, N)
         if self.memory_to_kv is not None:
-            bias = bias.repeat_interleave(2, dim=-1) if self.interleaved_keys else torch.cat([bias, bias], dim=-1)  # (.., N, 2N)
-        scores = q @ k.transpose(-2, -1)  # (B, n, h, N, K)
-        attention = (scores + bias.to(scores.dtype)).softmax(dim=-1)
-        out: Tensor = self.proj((attention.to(v.dtype) @ v).transpose(2, 3).reshape(b, n, tokens, c))
+            bias = bias.repeat_interleave(2, dim=-1) if self.interleaved_keys else torch.cat([bias, bias], dim=-1)  # (.., N, K)
+        scores = q @ k.transpose(-2, -1)  # (B n, h, N, K)
+        bias = bias.to(scores.dtype)
+        scores = scores + bias if mask is None else (scores.unflatten(0, (b, n)) + bias).flatten(0, 1)
+        attention = scores.softmax(dim=-1)
+        out: Tensor = self.proj((attention.to(v.dtype) @ v).transpose(1, 2).reshape(b, n, tokens, c))
         return out
 
 

@@ -149,9 +149,9 @@ class Uformer(nn.Module):
         super().__init__()
         self.config = config
         levels, dims, depths = config.levels, config.stage_dims, config.depths
-        encoder_rates = torch.linspace(0, config.drop_path_rate, sum(depths[:levels])).tolist()
-        decoder_rates = torch.linspace(config.drop_path_rate, 0, sum(depths[levels + 1 :])).tolist()
-        rates = encoder_rates + [config.drop_path_rate] * depths[levels] + decoder_rates
+        rising = _ramp(config.drop_path_rate, sum(depths[:levels]))
+        falling = _ramp(config.drop_path_rate, sum(depths[levels + 1 :]))[::-1]
+        rates = rising + [config.drop_path_rate] * depths[levels] + falling
         starts = [sum(depths[:stage]) for stage in range(len(depths))]
         stages = [Stage(config, stage, rates[start:]) for stage, start in enumerate(starts)]
         up_dims = [config.embed_dim << level for level in reversed(range(levels))]
@@ -181,6 +181,11 @@ class Uformer(nn.Module):
         if self.config.in_channels == self.config.out_channels:
             restored = restored + padded
         return restored[:, :, :height, :width]
+
+
+def _ramp(rate: float, blocks: int) -> list[float]:
+    """From 0 up to `rate`, one value a block; all 0 where there is one block."""
+    return [rate * index / max(blocks - 1, 1) for index in range(blocks)]
 
 
 def _init_linear(module: nn.Module) -> None:

@@ -1,0 +1,122 @@
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.networks import TINY
+from uformer.complexity import multiply_adds
+from uformer.config import variant
+from uformer.errors import CheckpointError, OptionError
+from uformer.info import info, parse_size
+from uformer.layout import parameter_shapes
+from uformer.weights import checkpoint, registry
+
+
+def printed(capsys: pytest.CaptureFixture[str], name: str, size: str = "256x256") -> list[list[str]]:
+    """The words of each line."""
+    info(name, size=size)
+    text = capsys.readouterr().out
+    assert "…" not in text  # nothing cut off, in 80 columns
+    return [line.split() for line in text.splitlines()]
+
+
+def row(lines: list[list[str]], *label: str, nth: int = 0) -> list[str]:
+    """What follows a label at the start of a line."""
+    return [line[len(label) :] for line in lines if tuple(line[: len(label)]) == label][nth]
+
+
+@pytest.fixture
+def tiny_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.safetensors"
+    config = dataclasses.replace(TINY, skip="cross", cross_modulator=True)
+    state = {key: np.zeros(shape, np.float16) for key, shape in parameter_shapes(config).items()}
+    checkpoint.write(path, config, state, notes={"licence": "[red]any[/red]\x1b[2J"})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, "uformer_b")
+    cost = multiply_adds(variant("uformer_b"), 256, 256)
+    assert row(lines, "parameters") == ["50,880,946", "(50.88", "M)"]
+    assert row(lines, "depths") == ["1", "2", "8", "8", "2", "8", "8", "2", "1"]
+    assert row(lines, "modulator") == ["True"]
+    assert ["256x256:", f"{cost.total:,}", "in", "all"] == row(lines, "multiply-adds", "(G)", "of", "a", "picture", "of")
+    for stage in cost.stages:
+        found = row(lines, stage.name)
+        assert found[:2] == [f"{stage.height}x{stage.width}", str(stage.channels)]
+        assert found[-1] == f"{stage.cost.total / 1e9:,.3f}"
+    assert row(lines, "in", "all")[-1] == f"{cost.total / 1e9:,.3f}" == "86.574"
+
+
+def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, "uformer_t", "256x512")
+    assert row(lines, "windows", "of", "8x8")[0] == "256x512"
+    assert row(lines, "windows", "of", "8x8")[2::2] == ["1.00", "1.00"]
+    assert row(lines, "twice", "the", "height") == ["512x512", "6.107", "2.00", "45.074", "2.00"]
+    assert row(lines, "twice", "height", "and", "width")[0::2] == ["512x1024", "4.00", "4.00"]
+    assert row(lines, "windows", "of", "16x16")[0:3:2] == ["256x512", "4.00"]
+    everything = multiply_adds(variant("uformer_t"), 256, 512, global_attention=True)
+    assert row(lines, "global", "attention")[1] == f"{everything.cost.scores_values / 1e9:,.3f}"
+    first, height, both = (
+        float(row(lines, *label, nth=nth)[2].replace(",", ""))
+        for label, nth in ((("global", "attention"), 0), (("twice", "the", "height"), 1), (("twice", "height", "and", "width"), 1))
+    )
+    assert height / first == pytest.approx(4, rel=1e-4)
+    assert both / first == pytest.approx(16, rel=1e-4)
+
+
+def test_padding_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, "uformer_t", "1x200")
+    assert row(lines, "multiply-adds", "(G)", "of", "a", "picture", "of")[0] == "128x256:"
+
+
+def test_file(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:
+    lines = printed(capsys, str(tiny_file), "40x50")
+    assert row(lines, "skip") == ["cross"]
+    assert row(lines, "dtype") == ["F16"]
+    assert row(lines, "licence") == ["[red]any[/red]", "[2J"]
+    assert row(lines, "windows", "of", "4x4")[0] == "40x56"
+
+
+def test_weights_that_ship(capsys: pytest.CaptureFixture[str], tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = dataclasses.replace(next(iter(registry.WEIGHTS.values())), name="tiny.denoise")
+    monkeypatch.setattr(registry.Weights, "verify", lambda _: tiny_file)
+    monkeypatch.setattr(registry, "WEIGHTS", {"tiny.denoise": shipped})
+    assert row(printed(capsys, "tiny.denoise"), "embed_dim") == ["4"]
+
+
+@pytest.mark.parametrize(
+    "size", ["", "256", "256x", "x256", "256x256x3", "0x256", "256x0", "-1x256", "2.5x3", "1000000x1", "256 x 256", "axb", "٢x٢", "1e3x1"]
+)
+def test_bad_size(size: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        info("uformer_t", size=size)
+    assert str(caught.value) == f"--size {size!r} is not HEIGHTxWIDTH in pixels, as 256x256"
+
+
+def test_size() -> None:
+    assert parse_size("480x640") == (480, 640)
+    assert parse_size("999999x1") == (999999, 1)
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(OptionError, match=r"^unknown network or weights 'uformer_x'; known: uformer_t, .*uformer_t\.denoise"):
+        info("uformer_x")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such file"):
+        info(str(tmp_path / "none.safetensors"))
+
+
+def test_needs_no_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from uformer.info import info; info('uformer_t')"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[1])
