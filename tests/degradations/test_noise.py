@@ -32,14 +32,24 @@ def test_camera_noise_follows_the_sensors_variance(level: float) -> None:
     np.testing.assert_allclose(in_linear_light(noisy, level).var(axis=(0, 1)), expected, rtol=0.03)
 
 
-def test_a_bayer_sensor_keeps_the_noise_of_the_colour_it_saw() -> None:
+@pytest.mark.parametrize(("detail", "across"), [(0, 0.25), (1, (6**2 + 4 * 2**2 + 4 * 1.5**2) / 64)])
+def test_a_bayer_sensor_keeps_the_noise_of_the_colour_it_saw(detail: float, across: float) -> None:
     parameters = {"shot": 1e-4, "read": 1e-3, "red_gain": 1.0, "blue_gain": 1.0}
-    noisy = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters), 0.5)
+    noisy = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, detail=detail), 0.5)
     free = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=False), 0.5)
     for channel, rows, columns in [(0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)]:
         np.testing.assert_allclose(noisy[rows::2, columns::2, channel], free[rows::2, columns::2, channel], atol=1e-6)
-    red = noisy[1:-1, 1:-1, 0]  # at the centre of four seen ones, their mean: a quarter of the variance
-    assert red[0::2, 0::2].var() == pytest.approx(free.var() / 4, rel=0.05)
+    red_at_blue = noisy[1:-1:2, 1:-1:2, 0]  # a linear filter's output: the sum of its squared weights is its variance
+    assert red_at_blue.var() == pytest.approx(across * free.var(), rel=0.05)
+
+
+def test_detail_makes_the_colours_noise_alike() -> None:
+    def colours(detail: float) -> float:
+        noisy = camera_noise(flat(0.5), np.random.default_rng(0), shot=1e-4, read=1e-3, detail=detail)
+        return float(np.corrcoef(in_linear_light(noisy, 0.5).reshape(-1, 3).T)[0, 2])
+
+    assert abs(colours(0)) < 0.02
+    assert 0.2 < colours(0.5) < colours(1)
 
 
 def test_demosaicing_correlates_neighbours_and_the_open_sensor_does_not() -> None:

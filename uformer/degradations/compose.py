@@ -19,12 +19,13 @@ def random_noise(clean: Pixels, rng: Generator) -> Pixels:
     noisy = camera_noise(
         clean,
         rng,
-        shot=10 ** rng.uniform(-4, -1.7),
-        read=10 ** rng.uniform(-5, -2.2),
+        shot=10 ** rng.uniform(-4, -1.5),
+        read=10 ** rng.uniform(-5, -2),
         red_gain=rng.uniform(1.2, 2.4),
         blue_gain=rng.uniform(1.2, 2.4),
-        bayer=kind < 0.4,
-        smooth=rng.uniform(0.3, 0.9) if 0.3 < kind < 0.8 else 0.0,
+        bayer=kind < 0.6,
+        detail=rng.uniform(0, 1),
+        smooth=rng.uniform(0.3, 0.9) if 0.4 < kind < 0.9 else 0.0,
         mix=rng.uniform(0, 0.35) if rng.random() < 0.5 else 0.0,
     )
     if rng.random() < 0.5:

@@ -28,6 +28,7 @@ def camera_noise(
     red_gain: float = 2.0,
     blue_gain: float = 1.7,
     bayer: bool = True,
+    detail: float = 0.5,
     smooth: float = 0.0,
     mix: float = 0.0,
 ) -> Pixels:
@@ -36,50 +37,71 @@ def camera_noise(
     Variance on the sensor is shot * signal + read^2, signal 1 being saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1).
 
     `shot`, `read`: about 1e-4 to 2e-2 and 1e-5 to 6e-3. `red_gain`, `blue_gain`: white balance against green, 1 to 2.5.
-    `bayer`: each sensor pixel sees one colour, and bilinear demosaicing spreads its noise over its neighbours; else each colour has
-    noise of its own at every pixel. `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by, its strength
+    `bayer`: each sensor pixel sees one colour, and demosaicing spreads its noise over neighbours and colours; else each colour has
+    noise of its own at every pixel. `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the
+    colours' noise alike: 0 is bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between. `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by, its strength
     kept. `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 0.4.
     Raises ValueError for a negative value or a gain below 1.
     """
-    if min(shot, read, smooth, mix) < 0 or min(red_gain, blue_gain) < 1:
-        raise ValueError(f"camera noise: {shot=}, {read=}, {smooth=}, {mix=} must not be negative, {red_gain=}, {blue_gain=} not below 1")
+    if min(shot, read, smooth, mix, detail) < 0 or min(red_gain, blue_gain) < 1:
+        raise ValueError(f"camera noise: {shot=}, {read=}, {smooth=}, {mix=}, {detail=} must not be negative, {red_gain=}, {blue_gain=} not below 1")
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
     linear = srgb_to_linear(np.clip(clean, 0, 1))
     sensor = linear / gains
     noise = rng.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(np.float32(shot) * sensor + np.float32(read**2))
     if bayer:
-        noise = _demosaic_bilinear(noise)
+        noise = _demosaic(noise, detail)
     if smooth > 0:
         noise = _smooth_keeping_strength(noise, smooth)
     noise = noise * gains
     if mix > 0:
-        matrix = rng.uniform(-mix, mix / 4, (3, 3))  # a camera's matrix subtracts the other colours
+        matrix = rng.uniform(-mix / 2, mix, (3, 3))
         np.fill_diagonal(matrix, 0)
         np.fill_diagonal(matrix, 1 - matrix.sum(axis=1))
         noise = noise @ matrix.T.astype(np.float32)
     return linear_to_srgb(np.clip(linear + noise, 0, 1))
 
 
-def _demosaic_bilinear(noise: Pixels) -> Pixels:
-    """Keep of each RGGB sensor pixel its own colour, and fill the other two in from the nearest ones that have them."""
+# Malvar, He & Cutler (ICASSP 2004), figure 2, in eighths: bilinear interpolation, and its correction by the colour that was seen.
+_GREEN = (  # at red or blue
+    ((0, 0, 0, 0, 0), (0, 0, 2, 0, 0), (0, 2, 0, 2, 0), (0, 0, 2, 0, 0), (0, 0, 0, 0, 0)),
+    ((0, 0, -1, 0, 0), (0, 0, 0, 0, 0), (-1, 0, 4, 0, -1), (0, 0, 0, 0, 0), (0, 0, -1, 0, 0)),
+)
+_BESIDE = (  # at green, the colour of its row
+    ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 4, 0, 4, 0), (0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
+    ((0, 0, 0.5, 0, 0), (0, -1, 0, -1, 0), (-1, 0, 5, 0, -1), (0, -1, 0, -1, 0), (0, 0, 0.5, 0, 0)),
+)
+_ACROSS = (  # red at blue, blue at red
+    ((0, 0, 0, 0, 0), (0, 2, 0, 2, 0), (0, 0, 0, 0, 0), (0, 2, 0, 2, 0), (0, 0, 0, 0, 0)),
+    ((0, 0, -1.5, 0, 0), (0, 0, 0, 0, 0), (-1.5, 0, 6, 0, -1.5), (0, 0, 0, 0, 0), (0, 0, -1.5, 0, 0)),
+)
+
+
+def _demosaic(noise: Pixels, detail: float) -> Pixels:
+    """Keep of each RGGB sensor pixel its own colour, and fill the other two in."""
     rows, columns = np.indices(noise.shape[:2])
-    red = (rows % 2 == 0) & (columns % 2 == 0)
-    blue = (rows % 2 == 1) & (columns % 2 == 1)
+    seen = (rows % 2) + (columns % 2)  # the channel that a sensor pixel sees
+    mosaic = np.take_along_axis(noise, seen[..., None], axis=2)[..., 0]
+    at_chroma, beside, across = (np.array(plain) + detail * np.array(correction) for plain, correction in (_GREEN, _BESIDE, _ACROSS))
+    in_row, in_column, opposite = (_filter(mosaic, kernel) for kernel in (beside, beside.T, across))
     out = np.empty_like(noise)
-    for channel, seen in enumerate((red, ~(red | blue), blue)):
-        diagonal = channel != 1  # green neighbours lie beside, red and blue ones also across
-        plane = _spread(np.where(seen, noise[..., channel], np.float32(0)), diagonal=diagonal)
-        out[..., channel] = plane / _spread(seen.astype(np.float32), diagonal=diagonal)
+    out[..., 1] = np.where(seen == 1, mosaic, _filter(mosaic, at_chroma))
+    for channel, parity in ((0, 0), (2, 1)):  # red lies in the even rows, blue in the odd ones
+        at_green = np.where(rows % 2 == parity, in_row, in_column)
+        out[..., channel] = np.where(seen == channel, mosaic, np.where(seen == 1, at_green, opposite))
     return out
 
 
-def _spread(plane: Pixels, *, diagonal: bool) -> Pixels:
-    """Share (H, W) out to the neighbours, diagonal ones too or not; against the weights' own spread, bilinear interpolation."""
-    padded = np.pad(plane, 1)
-    if diagonal:
-        across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-        return across[:-2] + 2 * across[1:-1] + across[2:]
-    return 4 * plane + padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
+def _filter(plane: Pixels, kernel: NDArray[np.float64]) -> Pixels:
+    """Correlate (H, W) with a 5 x 5 kernel in eighths; beyond the border the plane repeats with the mosaic's period of two."""
+    height, width = plane.shape
+    at_rows, at_columns = (np.arange(-2, side + 2) for side in (height, width))
+    for at, side in ((at_rows, height), (at_columns, width)):
+        at[at < 0] += 2
+        at[at >= side] -= 2
+    padded = plane[np.clip(at_rows, 0, height - 1)[:, None], np.clip(at_columns, 0, width - 1)]
+    taps = [(y, x, np.float32(weight / 8)) for (y, x), weight in np.ndenumerate(kernel) if weight]
+    return sum((padded[y : y + height, x : x + width] * weight for y, x, weight in taps), np.zeros_like(plane))
 
 
 def _smooth_keeping_strength(noise: Pixels, sigma: float) -> Pixels:
