@@ -35,7 +35,7 @@ def gaussian_pairs(folder: Path, sigma: float) -> Iterator[tuple[Pixels, Pixels]
     for index, path in enumerate(sorted(folder.iterdir())):
         clean = read(path).pixels
         noisy = gaussian_noise(clean, np.random.default_rng(index), sigma=sigma)
-        yield np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / 255, clean
+        yield np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255), clean
 
 
 def file_pairs(folder: Path) -> Iterator[tuple[Pixels, Pixels]]:

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import math
 import time
+import typing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def draw_batch(pictures: list[np.ndarray], rng: np.random.Generator, *, batch: i
         pixels = pictures[picture]
         top, left = (rng.integers(0, side - patch + 1) for side in pixels.shape[:2])
         crop = pixels[top : top + patch, left : left + patch]
-        crop = np.rot90(crop[::-1] if rng.random() < 0.5 else crop, rng.integers(4)).astype(np.float32) / 255
+        crop = np.rot90(crop[::-1] if rng.random() < 0.5 else crop, int(rng.integers(4))).astype(np.float32) / 255
         kind = rng.random()
         if kind < 0.06:
             crop = draw_gradient(rng, patch)
@@ -57,7 +58,8 @@ def draw_batch(pictures: list[np.ndarray], rng: np.random.Generator, *, batch: i
             noisy = np.repeat(noisy[..., 1:2], 3, axis=2)
         clean.append(crop)
         degraded.append(noisy)
-    return tuple(torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2).copy()) for crops in (degraded, clean))
+    as_tensors = (torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2).copy()) for crops in (degraded, clean))
+    return next(as_tensors), next(as_tensors)
 
 
 def draw_gradient(rng: np.random.Generator, patch: int) -> NDArray[np.float32]:
@@ -87,8 +89,9 @@ def optimizers(model: nn.Module, *, lr: float, muon: bool) -> list[torch.optim.O
     matrices = [name for name, value in named.items() if muon and name.endswith("weight") and value.ndim == 2]
     rest = [value for name, value in named.items() if name not in matrices]
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.99), weight_decay=0)]
-    for share in (matrices[::2], matrices[1::2]) if matrices else ():  # two, so that two workers can step them at once
-        found.append(torch.optim.Muon([named[name] for name in share], lr=lr, weight_decay=0, adjust_lr_fn="match_rms_adamw"))
+    if matrices:  # two, so that two workers can step them at once
+        shares = ([named[name] for name in matrices[start::2]] for start in (0, 1))
+        found += [torch.optim.Muon(share, lr=lr, weight_decay=0, adjust_lr_fn="match_rms_adamw") for share in shares]
     return found
 
 
@@ -129,7 +132,8 @@ def main() -> None:
     parameters = list(model.parameters())
     workers = ThreadPoolExecutor(args.threads)
     start = saved = time.monotonic()
-    step, losses = 0, []
+    step = 0
+    losses: list[float] = []
     batch = workers.submit(draw_batch, pictures, rng, batch=args.batch, patch=args.patch)
     while (elapsed := (time.monotonic() - start) / 60) < args.minutes and not (args.steps and step >= args.steps):
         done = step / args.steps if args.steps else elapsed / args.minutes
@@ -165,9 +169,9 @@ def main() -> None:
             print(line, flush=True)
             losses = []
         if time.monotonic() - saved > args.save_minutes * 60:
-            save(args.out / "last.safetensors", average.module)
+            save(args.out / "last.safetensors", typing.cast(Uformer, average.module))
             saved = time.monotonic()
-    save(args.out / "last.safetensors", average.module)
+    save(args.out / "last.safetensors", typing.cast(Uformer, average.module))
     print(f"{step} steps of {args.batch}; next: python benchmarks/quality.py --weights {args.out / 'last.safetensors'}")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uformer.restore.restorer import restore as restore
     from uformer.weights.create import create_model as create_model
 else:
-    from uformer import restore
+    from uformer import restore as restore
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,19 @@ _HOMES = {
     "create_model": "uformer.weights.create",
 }
 
-__all__ = sorted([*_HOMES, "__version__", "restore"])
+__all__ = [
+    "CheckpointError",
+    "OptionError",
+    "PictureError",
+    "RestoreOptions",
+    "Restorer",
+    "Uformer",
+    "UformerConfig",
+    "UformerError",
+    "__version__",
+    "create_model",
+    "restore",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -17,7 +17,7 @@ def test_draws_are_seeded_and_in_range() -> None:
         assert np.array_equal(a, b)
         assert a.shape == (48, 64, 3)
         assert a.dtype == np.float32
-        assert 0 <= a.min()
+        assert a.min() >= 0
         assert a.max() <= 1
 
 

@@ -1,5 +1,7 @@
 """Noise has the strength and the correlation that its model says."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,12 @@ def flat(level: float, side: int = 256) -> np.ndarray:
     return np.full((side, side, 3), level, np.float32)
 
 
+def linear(level: float) -> float:
+    return float(srgb_to_linear(np.array([level], np.float32))[0])
+
+
 def in_linear_light(noisy: np.ndarray, level: float) -> np.ndarray:
-    return srgb_to_linear(noisy).astype(float) - float(srgb_to_linear(np.float32(level)))
+    return srgb_to_linear(noisy).astype(float) - linear(level)
 
 
 @pytest.mark.parametrize("sigma", [0, 5, 25, 50])
@@ -27,14 +33,14 @@ def test_gaussian_noise_has_its_sigma(sigma: float) -> None:
 def test_camera_noise_follows_the_sensors_variance(level: float) -> None:
     shot, read, gains = 1e-3, 2e-3, np.array([2.0, 1.0, 1.6])
     noisy = camera_noise(flat(level), np.random.default_rng(0), shot=shot, read=read, red_gain=2.0, blue_gain=1.6, bayer=False)
-    signal = float(srgb_to_linear(np.float32(level)))
+    signal = linear(level)
     expected = gains**2 * (shot * signal / gains + read**2)
     np.testing.assert_allclose(in_linear_light(noisy, level).var(axis=(0, 1)), expected, rtol=0.03)
 
 
 @pytest.mark.parametrize(("detail", "across"), [(0, 0.25), (1, (6**2 + 4 * 2**2 + 4 * 1.5**2) / 64)])
 def test_a_bayer_sensor_keeps_the_noise_of_the_colour_it_saw(detail: float, across: float) -> None:
-    parameters = {"shot": 1e-4, "read": 1e-3, "red_gain": 1.0, "blue_gain": 1.0}
+    parameters: dict[str, Any] = {"shot": 1e-4, "read": 1e-3, "red_gain": 1.0, "blue_gain": 1.0}
     noisy = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, detail=detail), 0.5)
     free = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=False), 0.5)
     for channel, rows, columns in [(0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)]:
@@ -53,7 +59,7 @@ def test_detail_makes_the_colours_noise_alike() -> None:
 
 
 def test_demosaicing_correlates_neighbours_and_the_open_sensor_does_not() -> None:
-    parameters = {"shot": 1e-4, "read": 1e-3}
+    parameters: dict[str, Any] = {"shot": 1e-4, "read": 1e-3}
 
     def neighbours(bayer: bool) -> float:
         noise = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=bayer), 0.5)[..., 0]
@@ -64,7 +70,7 @@ def test_demosaicing_correlates_neighbours_and_the_open_sensor_does_not() -> Non
 
 
 def test_smoothing_correlates_and_keeps_the_strength() -> None:
-    parameters = {"shot": 1e-4, "read": 1e-3, "bayer": False}
+    parameters: dict[str, Any] = {"shot": 1e-4, "read": 1e-3, "bayer": False}
     plain = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters), 0.5)
     smooth = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, smooth=0.8), 0.5)
     assert smooth.std() == pytest.approx(plain.std(), rel=0.03)
@@ -72,9 +78,7 @@ def test_smoothing_correlates_and_keeps_the_strength() -> None:
 
 
 def test_mixing_correlates_colours() -> None:
-    noise = in_linear_light(
-        camera_noise(flat(0.5), np.random.default_rng(1), shot=1e-4, read=1e-3, bayer=False, mix=0.35), 0.5
-    )
+    noise = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(1), shot=1e-4, read=1e-3, bayer=False, mix=0.35), 0.5)
     between = np.corrcoef(noise.reshape(-1, 3).T)
     assert abs(between[np.triu_indices(3, 1)]).max() > 0.05
 

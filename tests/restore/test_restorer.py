@@ -43,7 +43,7 @@ def make(function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **op
     options = {"tile": 512, **options}  # else OpenVINO is asked what it needs
     backend = Arithmetic(function)
     restorer = Restorer(config, {}, RestoreOptions(backend="openvino", **options))
-    restorer._backend_for = lambda _height, _width: backend  # type: ignore[assignment, method-assign]
+    restorer._backend_for = lambda _height, _width: backend  # type: ignore[assignment]
     return restorer, backend
 
 
@@ -110,7 +110,7 @@ def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.Monkey
         return darker(tiles)
 
     restorer, backend = make(hungry, tile=None)
-    restorer._backend_for.cache_clear = lambda: None  # type: ignore[attr-defined, method-assign]
+    restorer._backend_for.cache_clear = lambda: None  # type: ignore[method-assign]
     with pytest.warns(UserWarning, match="out of memory") as warned:
         out = restorer(picture(300, 300))
     assert [str(warning.message) for warning in warned] == [
@@ -127,7 +127,8 @@ def test_forms_come_back_as_they_came(tmp_path: Path) -> None:
     restorer, _ = make(darker)
     expected = picture() - 64
     assert np.array_equal(restorer(picture()), expected)
-    assert torch.equal(restorer(torch.from_numpy(picture().transpose(2, 0, 1).copy())), torch.from_numpy(expected.transpose(2, 0, 1).copy()))
+    planar, planar_expected = (torch.from_numpy(array.transpose(2, 0, 1).copy()) for array in (picture(), expected))
+    assert torch.equal(restorer(planar), planar_expected)
     assert np.array_equal(np.asarray(restorer(PIL.Image.fromarray(picture()))), expected)
     assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(restorer(encoded())))), expected)
     path = tmp_path / "a b.png"

@@ -55,8 +55,10 @@ def test_the_precision_it_picks_stays_within_one_level_of_torch(noisy: Pixels, r
 
 def test_fp32_is_torch(noisy: Pixels) -> None:
     crop = noisy[100:280, 50:180]
-    by = [uformer.Restorer.from_pretrained("uformer_t.denoise", precision="fp32", backend=name, device="cpu") for name in ("openvino", "torch")]
-    openvino, torch = (restorer.restore_pixels(crop) for restorer in by)
+    openvino, torch = (
+        uformer.Restorer.from_pretrained("uformer_t.denoise", precision="fp32", backend=backend, device="cpu").restore_pixels(crop)
+        for backend in ("openvino", "torch")
+    )
     assert abs(openvino - torch).max() < 1e-4
 
 

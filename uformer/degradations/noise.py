@@ -36,15 +36,21 @@ def camera_noise(
 
     Variance on the sensor is shot * signal + read^2, signal 1 being saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1).
 
-    `shot`, `read`: about 1e-4 to 2e-2 and 1e-5 to 6e-3. `red_gain`, `blue_gain`: white balance against green, 1 to 2.5.
-    `bayer`: each sensor pixel sees one colour, and demosaicing spreads its noise over neighbours and colours; else each colour has
-    noise of its own at every pixel. `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the
-    colours' noise alike: 0 is bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between. `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by, its strength
-    kept. `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 0.4.
+    - `shot`, `read`: about 1e-4 to 3e-2 and 1e-5 to 1e-2.
+    - `red_gain`, `blue_gain`: white balance against green, 1 to 2.5.
+    - `bayer`: each sensor pixel sees one colour, and demosaicing spreads its noise over neighbours and colours; else each colour has
+      noise of its own at every pixel.
+    - `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the colours' noise alike: 0 is
+      bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between.
+    - `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by, its strength kept.
+    - `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 0.4.
+
     Raises ValueError for a negative value or a gain below 1.
     """
-    if min(shot, read, smooth, mix, detail) < 0 or min(red_gain, blue_gain) < 1:
-        raise ValueError(f"camera noise: {shot=}, {read=}, {smooth=}, {mix=}, {detail=} must not be negative, {red_gain=}, {blue_gain=} not below 1")
+    if min(shot, read, detail, smooth, mix) < 0:
+        raise ValueError(f"camera noise: {shot=}, {read=}, {detail=}, {smooth=}, {mix=} must not be negative")
+    if min(red_gain, blue_gain) < 1:
+        raise ValueError(f"camera noise: {red_gain=}, {blue_gain=} must be at least 1")
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
     linear = srgb_to_linear(np.clip(clean, 0, 1))
     sensor = linear / gains
@@ -79,8 +85,8 @@ _ACROSS = (  # red at blue, blue at red
 
 def _demosaic(noise: Pixels, detail: float) -> Pixels:
     """Keep of each RGGB sensor pixel its own colour, and fill the other two in."""
-    rows, columns = np.indices(noise.shape[:2])
-    seen = (rows % 2) + (columns % 2)  # the channel that a sensor pixel sees
+    rows, columns = np.ogrid[: noise.shape[0], : noise.shape[1]]
+    seen: NDArray[np.intp] = (rows % 2) + (columns % 2)  # the channel that a sensor pixel sees
     mosaic = np.take_along_axis(noise, seen[..., None], axis=2)[..., 0]
     at_chroma, beside, across = (np.array(plain) + detail * np.array(correction) for plain, correction in (_GREEN, _BESIDE, _ACROSS))
     in_row, in_column, opposite = (_filter(mosaic, kernel) for kernel in (beside, beside.T, across))

@@ -41,9 +41,7 @@ class Axis:
         total = np.zeros(self.padded)
         for start, slope in zip(self.starts, slopes, strict=True):
             total[start : start + self.tile] += slope
-        return [
-            (slope / total[start : start + self.tile]).astype(np.float32) for start, slope in zip(self.starts, slopes, strict=True)
-        ]
+        return [(slope / total[start : start + self.tile]).astype(np.float32) for start, slope in zip(self.starts, slopes, strict=True)]
 
 
 @dataclass(frozen=True)

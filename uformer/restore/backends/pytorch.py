@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,25 +12,20 @@ from uformer.errors import OptionError
 from uformer.files import require
 from uformer.weights.checkpoint import State, to_model
 
-if TYPE_CHECKING:
-    import torch
-
 
 class TorchBackend:
     """The network in torch on one device. Raises OptionError where torch or the device is missing."""
 
     def __init__(self, config: UformerConfig, state: State, *, device: str = "auto", precision: str = "auto") -> None:
-        self._torch = require("torch", "torch")
+        torch = require("torch", "torch")
         self.device = choose_device(device)
         self.precision = ("fp16" if self.device.startswith("cuda") else "fp32") if precision == "auto" else precision
-        dtypes = {"fp32": self._torch.float32, "bf16": self._torch.bfloat16, "fp16": self._torch.float16}
-        self._dtype: torch.dtype = dtypes[self.precision]
-        self._model = to_model(config, state).to(self.device)
+        self._torch, self._model = torch, to_model(config, state).to(self.device)
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = self._torch
-        half = self._dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], self._dtype, enabled=half):
+        half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+        with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], half, enabled=half is not None):
             restored = self._model(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device))
         answer: NDArray[np.float32] = restored.float().cpu().numpy()
         return answer
@@ -39,7 +33,7 @@ class TorchBackend:
     def in_fp32(self) -> TorchBackend:
         """The same network on the same device, in float32."""
         twin = copy.copy(self)
-        twin.precision, twin._dtype = "fp32", self._torch.float32
+        twin.precision = "fp32"
         return twin
 
 
