@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _spec = importlib.util.spec_from_file_location("readme_command", ROOT / ".ci" / "readme_command.py")
 assert _spec is not None
