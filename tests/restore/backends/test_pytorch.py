@@ -31,6 +31,17 @@ def test_it_is_the_network() -> None:
     assert half.precision == "bf16"
 
 
+def test_a_device_out_of_memory_is_a_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nmore")
+
+    state = {key: value.numpy() for key, value in Uformer(SMALL).state_dict().items()}
+    backend = TorchBackend(SMALL, state, device="cpu")
+    monkeypatch.setattr(Uformer, "forward", full)
+    with pytest.raises(MemoryError, match="Tried to allocate 20 GiB$"):
+        backend(np.zeros((1, 3, 32, 32), np.float32))
+
+
 def test_devices_are_checked() -> None:
     assert choose_device("cpu") == "cpu"
     if not torch.cuda.is_available():
