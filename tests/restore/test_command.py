@@ -128,7 +128,7 @@ BAD_USAGE = [
     (["a.png", "--task", "dehaze"], "unknown task 'dehaze'; known: denoise"),
     (["a.png", "--weights", "empty.safetensors"], "empty.safetensors"),
     (["a.png", "--weights", "none.safetensors"], "none.safetensors"),
-    (["a.png", "--weights", "nobody"], "unknown weights 'nobody'"),
+    (["a.png", "--weights", "nobody"], "unknown network or weights 'nobody'"),
     (["a.png", "--strength", "2"], "strength: 2.0 is not between 0 and 1"),
     (["a.png", "--strength", "much"], "much"),
     (["a.png", "--tile", "0"], "tile: 0 must be at least 1"),

@@ -157,8 +157,10 @@ def test_no_picture_is_refused(what: Any) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(OptionError, match="unknown task 'dehaze'; known: denoise"):
         uformer.restore(picture(), task="dehaze")
-    with pytest.raises(OptionError, match="unknown weights 'uformer_x.denoise'; known: uformer_t.denoise"):
+    with pytest.raises(OptionError, match=r"unknown network or weights 'uformer_x\.denoise'; known: .*uformer_t\.denoise"):
         Restorer.from_pretrained("uformer_x.denoise")
+    with pytest.raises(OptionError, match=r"'uformer_b' is a network without weights; weights that ship: uformer_t\.denoise"):
+        Restorer.from_pretrained("uformer_b")
     with pytest.raises(OptionError, match="unexpected keyword argument 'tiles'"):
         uformer.restore(picture(), tiles=3)
     with pytest.raises(OptionError, match="device"):

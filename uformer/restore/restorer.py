@@ -25,6 +25,7 @@ from uformer.restore.memory import available_memory
 from uformer.restore.options import RestoreOptions
 from uformer.restore.tiles import Plan, blend, cut, plan
 from uformer.weights import checkpoint, registry
+from uformer.weights.create import weights_file
 
 Pixels = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -62,7 +63,8 @@ class Restorer:
             chosen = RestoreOptions(**options)
         except TypeError as error:
             raise OptionError(str(error).replace("RestoreOptions.__init__()", "Restorer")) from None
-        config, state = checkpoint.read(_find_weights(chosen))
+        path = registry.for_task(chosen.task).verify() if chosen.weights is None else weights_file(chosen.weights)
+        config, state = checkpoint.read(path)
         return cls(config, state, chosen)
 
     def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
@@ -183,18 +185,6 @@ def _restorer(options: tuple[tuple[str, Any], ...]) -> Restorer:
 def default_output(path: Path) -> Path:
     """NAME.restored.EXT beside NAME.EXT."""
     return path.with_name(f"{path.stem}.restored{path.suffix}")
-
-
-def _find_weights(options: RestoreOptions) -> Path:
-    """The checkpoint's file: the named weights, verified, or the path as given, or those of the task."""
-    if options.weights is None:
-        return registry.for_task(options.task).verify()
-    if options.weights in registry.WEIGHTS:
-        return registry.find(options.weights).verify()
-    path = Path(options.weights)
-    if path.suffix != ".safetensors" and not path.exists():
-        registry.find(options.weights)  # says which names there are
-    return path
 
 
 def _choose_backend(options: RestoreOptions) -> str:

@@ -43,5 +43,7 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
         return registry.find(name).verify()
     if Path(name).suffix == ".safetensors" or Path(name).is_file():
         return Path(name)
+    if name in VARIANTS:
+        raise OptionError(f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}")
     known = ", ".join([*VARIANTS, *registry.WEIGHTS])
     raise OptionError(f"unknown network or weights {name!r}; known: {known}; or the path of a .safetensors file")

@@ -100,7 +100,12 @@ class OpenVINOBackend:
 
     def _compiled(self) -> Any:
         """The compiled graph: from the cache if it is there, else made, and left there for the next time."""
-        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[self.precision]}
+        # Unpinned, since threads bound to cores wait where another program has one: a third slower on a busy machine.
+        options: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "ENABLE_CPU_PINNING": False,
+        }
         if self._threads is not None:
             options["INFERENCE_NUM_THREADS"] = self._threads
         folder = self._cache_dir / "openvino" if self._cache_dir is not None else None

@@ -275,13 +275,13 @@ _MARKED_IR = """<?xml version="1.0"?><net name="marked" version="11"><layers>
 <layer id="0" name="a" type="Parameter" version="opset1"><data shape="1" element_type="f32"/>
   <output><port id="0" precision="FP32"><dim>1</dim></port></output></layer>
 <layer id="1" name="b" type="Relu" version="opset1"><rt_info>
-  <attribute name="precise" version="0"/><attribute name="DisablePrecisionConversion" version="0" value="dynamic:f16"/></rt_info>
+  <attribute name="DisablePrecisionConversion" version="0" value="dynamic:f16"/></rt_info>
   <input><port id="0"><dim>1</dim></port></input><output><port id="1" precision="FP32"><dim>1</dim></port></output></layer>
 <layer id="2" name="c" type="Result" version="opset1"><input><port id="0"><dim>1</dim></port></input></layer>
 </layers><edges>
 <edge from-layer="0" from-port="0" to-layer="1" to-port="0"/><edge from-layer="1" from-port="1" to-layer="2" to-port="0"/>
 </edges></net>"""
-"""A model whose one operation carries the mark under its names of 2025 and 2026: Python can copy the mark, but not make it."""
+"""A model whose one operation carries the mark, which Python can copy but not make; OpenVINO heeds it from 2026.4 on."""
 
 
 @functools.cache
