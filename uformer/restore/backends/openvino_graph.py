@@ -3,16 +3,17 @@
 Legend: H W a map's height and width in tokens, C channels, M window side, N = M^2, n windows, h heads, d = C / h, K keys.
 Tokens are a matrix (H W, C); a window's tokens are N consecutive rows of such a matrix.
 
-The shape of the graph was chosen by time on uformer_t at 256 x 256, AVX-512, against the network written out as in torch:
+The shape of the graph was chosen by measurement: uformer_t on 256 x 256 pixels, one thread with AVX-512, takes 0.45 s in float32 and
+0.29 s in bfloat16 where the network written out as in torch takes 0.55 and 0.34 (and torch itself 0.94).
 
-- Tokens as a matrix, not (1, H, W, C): the plugin then has no layout to choose, and inserts no reorders (20 % of the time).
+- Tokens as a matrix, not (1, H, W, C): that has only one memory layout, so the plugin inserts no reorders into another.
 - Shift and partition as one Gather of rows each way, not Roll, Reshape and Transpose (Roll has no fast kernel).
 - q, k, v by three products, not one product and a split; transposes directly before the products: the plugin then makes one
   kernel of the whole attention (with five dimensions it does not).
 - Windows in the order inside, right edge, bottom edge, corner: each kind has one mask of (N, N), part of its bias. As fast as one mask
   for each window, which for a tile of 512 takes 64 MiB per head, block and copy.
 - The scale of q and the affine part of a LayerNorm are folded into the next product.
-- ScaledDotProductAttention, 1 x 1 convolutions for the products, and products fused with the residual sum were no faster.
+- ScaledDotProductAttention, or 1 x 1 convolutions for the products (which take in the residual sum), were no faster.
 """
 
 from __future__ import annotations
@@ -264,7 +265,7 @@ def _wide(node: Node) -> Node:
     """Keep a node in float32 in the lower precisions too.
 
     So are all that hold the residual stream, from the first convolution to the last. On real noisy pictures bfloat16 all
-    the way is up to 2.3 levels of 8 bits away from float32, with a wide residual stream 0.7, at a tenth more time.
+    the way is up to 2.3 levels of 8 bits away from float32, with a wide residual stream 0.8; it takes about a tenth more time.
     """
     for key, value in _wide_marks():
         node.set_rt_info(value, key)
