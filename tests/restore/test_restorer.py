@@ -123,6 +123,14 @@ def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.Monkey
         make(hungry, tile=256)[0](picture(300, 300))
 
 
+@pytest.mark.parametrize(("gigabytes", "side"), [(64, 512), (0.8, 352), (0.1, 32)])
+def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, gigabytes: float, side: int) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: int(gigabytes * 2**30))
+    monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
+    restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino"))
+    assert restorer._choose_tile() == side
+
+
 def test_forms_come_back_as_they_came(tmp_path: Path) -> None:
     restorer, _ = make(darker)
     expected = picture() - 64

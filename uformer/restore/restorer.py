@@ -146,11 +146,12 @@ class Restorer:
     def _choose_tile(self) -> int:
         if self._kind == "torch":
             return LARGEST_TILE
-        from uformer.restore.backends.openvino import memory_per_pixel  # noqa: PLC0415 - openvino takes long to import
+        from uformer.restore.backends.openvino import fixed_memory, memory_per_pixel  # noqa: PLC0415 - openvino takes long to import
 
-        pixels = available_memory() * SHARE_OF_MEMORY / memory_per_pixel(self.config, self.options.precision)
+        memory = max(available_memory() * SHARE_OF_MEMORY - fixed_memory(self.config), 0)
+        side = int((memory / memory_per_pixel(self.config, self.options.precision)) ** 0.5)
         multiple = self.config.multiple
-        return max(multiple, min(int(pixels**0.5), LARGEST_TILE) // multiple * multiple)
+        return max(multiple, min(side, LARGEST_TILE) // multiple * multiple)
 
     def _make_backend(self, height: int, width: int) -> Backend:
         if self._kind == "torch":

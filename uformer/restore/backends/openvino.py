@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
+from uformer.layout import parameter_count
 from uformer.restore.backends import cache, openvino_graph
 from uformer.restore.backends.cache import default_cache_dir
 from uformer.restore.backends.quiet import ov
 
-__all__ = ["OpenVINOBackend", "choose_precision", "default_cache_dir", "memory_per_pixel"]
+__all__ = ["OpenVINOBackend", "choose_precision", "default_cache_dir", "fixed_memory", "memory_per_pixel"]
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -160,15 +161,17 @@ def choose_precision(precision: Precision) -> Literal["fp32", "bf16", "fp16"]:
 
 
 def memory_per_pixel(config: UformerConfig, precision: Precision) -> int:
-    """Bytes of memory that a tile takes per pixel at the peak, as fitted to runs of tiles of 256 and 512 of eight networks.
-
-    To be added for the process itself, whatever the tile: about 150 MiB, and 8 bytes per parameter.
-    """
+    """Bytes of memory that a tile takes per pixel at the peak, as fitted to runs of tiles of 256 and 512 of eight networks."""
     size = 4 if choose_precision(precision) == "fp32" else 2
     dim = config.stage_dims[-1]
     hidden = int(dim * config.mlp_ratio)
     memory = 0 if config.skip == "concat" else 16 * dim  # the encoder's feature, as it is and normalized
     return size * max(2 * hidden, 6 * dim) + memory + 450
+
+
+def fixed_memory(config: UformerConfig) -> int:
+    """Bytes of memory that a network takes whatever the tile, the process itself included, from the same runs."""
+    return 150 * 2**20 + 8 * parameter_count(config)
 
 
 @functools.cache

@@ -30,8 +30,10 @@ class TorchBackend:
             with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], half, enabled=half is not None):
                 restored = self._model(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device))
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(str(error).splitlines()[0]) from None
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise MemoryError(str(error).splitlines()[0]) from None
+            raise
         return answer
 
     def in_fp32(self) -> TorchBackend:
