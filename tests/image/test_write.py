@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import io
 import os
@@ -330,17 +331,20 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files_only() -> Iterator[None]:
+    """No file of this process may grow beyond 2048 bytes; for a moment only, as pytest writes one too."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_a_write_that_stops_half_way(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="File too large"):
-        write(picture(side=64), tmp_path / "a.png")
+    large = picture(side=64)
+    with small_files_only(), pytest.raises(PictureError, match="File too large"):
+        write(large, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
