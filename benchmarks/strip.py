@@ -1,6 +1,8 @@
 """Put pictures of one size side by side, as in the README and the model cards.
 
 python benchmarks/strip.py OUT.jpg PICTURE PICTURE... [--crop LEFT,TOP,SIDE]
+
+A gap of a few white pixels parts them.
 """
 
 import argparse
