@@ -17,12 +17,16 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_containers_limit_counts(group: Path) -> None:
     (group / "memory.max").write_text("3000000\n")
     (group / "memory.current").write_text("1000000\n")
+    (group / "memory.stat").write_text("anon 100\ninactive_file 0\n")
     assert memory.available_memory() == 2000000
+    (group / "memory.stat").write_text("anon 100\ninactive_file 400000\n")  # given back when needed
+    assert memory.available_memory() == 2400000
 
 
 def test_a_full_container_leaves_nothing(group: Path) -> None:
     (group / "memory.max").write_text("3000000\n")
     (group / "memory.current").write_text("4000000\n")
+    (group / "memory.stat").write_text("")
     assert memory.available_memory() == 0
 
 

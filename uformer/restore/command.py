@@ -50,6 +50,8 @@ def restore(
     image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if from_stdin else picture)
     restorer = Restorer.from_pretrained(**{name: getattr(options, name) for name in RestoreOptions.__dataclass_fields__})
     with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter("ignore")
         warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as bar:

@@ -19,6 +19,26 @@ Pixels = NDArray[np.float32]
 Restore = Callable[[Pixels], Pixels]  # (H, W, C) float32 in [0, 1] to the same
 
 
+_PIL_MODES = {  # in -> out
+    "1": "L",
+    "L": "L",
+    "LA": "LA",
+    "RGB": "RGB",
+    "RGBA": "RGBA",
+    "RGBX": "RGB",
+    "P": "RGB",
+    "PA": "RGBA",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+    "LAB": "RGB",
+    "I;16": "I;16",
+    "I;16B": "I;16",
+    "I;16L": "I;16",
+    "I;16N": "I;16",
+}
+
+
 def is_tensor(value: object) -> TypeGuard[torch.Tensor]:
     """Whether a value is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
@@ -61,17 +81,21 @@ def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3)
 
 
 def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
-    """Restore a Pillow image; modes L, LA, RGB, RGBA and I;16 stay, a palette becomes RGB or RGBA, other modes RGB."""
+    """Restore a Pillow image; modes L, LA, RGB, RGBA and I;16 stay, others become one of these without loss of depth or alpha.
+
+    Raises PictureError for a mode (I, F) whose range is unknown.
+    """
     import PIL.Image  # noqa: PLC0415 - the caller has it
 
-    mode = picture.mode
-    if mode in ("P", "PA"):
-        mode = "RGBA" if mode == "PA" or "transparency" in picture.info else "RGB"
-    elif mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
-        mode = "L" if mode == "1" else "RGB"
-    array = np.asarray(picture if picture.mode == mode else picture.convert(mode))
-    restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array, restore)))
-    restored.info = dict(picture.info)
+    if picture.mode not in _PIL_MODES:
+        known = ", ".join(_PIL_MODES)
+        raise PictureError(f"a Pillow image of mode {picture.mode}; convert it to one of {known}")
+    mode = _PIL_MODES[picture.mode]
+    if "transparency" in picture.info and mode in ("L", "RGB"):  # one colour that is see-through
+        mode = {"L": "LA", "RGB": "RGBA"}[mode]
+    array = np.asarray(picture if picture.mode == mode or mode == "I;16" else picture.convert(mode))
+    restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore)))
+    restored.info = {key: value for key, value in picture.info.items() if key != "transparency"}
     return restored
 
 
@@ -83,8 +107,8 @@ def to_unit(values: NDArray[Any]) -> Pixels:
         raise PictureError(f"pixels of type {values.dtype}; expected uint8, uint16 or float in [0, 1]")
     if not np.isfinite(values).all():
         raise PictureError("the picture has pixels that are not finite numbers")
-    if values.max() > 2:
-        raise PictureError(f"float pixels up to {values.max():g}; expected the range 0 to 1 (divide by 255?)")
+    if max(values.max(), -values.min()) > 2:
+        raise PictureError(f"float pixels from {values.min():g} to {values.max():g}; expected the range 0 to 1 (divide by 255?)")
     return values.astype(np.float32)
 
 

@@ -31,6 +31,9 @@ class RestoreOptions:
     """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
 
     def __post_init__(self) -> None:
+        for field, kinds in {"task": str, "device": str, "tile": int | None, "overlap": int | None, "strength": float | int}.items():
+            if not isinstance(getattr(self, field), kinds):
+                raise OptionError(f"{field}: {getattr(self, field)!r} is a {type(getattr(self, field)).__name__}")
         if self.backend not in ("auto", "openvino", "torch"):
             raise OptionError(f"backend: {self.backend!r} is not one of auto, openvino, torch")
         if self.precision not in ("auto", "fp32", "bf16", "fp16"):

@@ -72,7 +72,8 @@ class Restorer:
 
         A numpy array (H, W) or (H, W, C) or a torch tensor (C, H, W) or (B, C, H, W), uint8, uint16 or float in [0, 1]; a
         Pillow image; bytes of a picture file, which become bytes of the same format; or a path, whose restored
-        picture is written beside it as NAME.restored.EXT and whose path is given back. Raises PictureError.
+        picture is written beside it as NAME.restored.EXT, replacing a file of that name, and whose path is given back.
+        Raises PictureError, and OptionError where the precision or the device that was asked for is not there.
         """
         run = functools.partial(self.restore_pixels, progress=progress)
         if isinstance(picture, np.ndarray):
@@ -83,8 +84,8 @@ class Restorer:
             return forms.through_pil(picture, run)
         if isinstance(picture, Image):
             return self.restore_image(picture, progress=progress)
-        if isinstance(picture, bytes):
-            image = read(picture)
+        if isinstance(picture, bytes | bytearray | memoryview):
+            image = read(bytes(picture))
             return encode(self.restore_image(image, progress=progress), image.suffix)
         if isinstance(picture, str | os.PathLike):
             path = default_output(Path(picture))
@@ -104,7 +105,7 @@ class Restorer:
         planar = np.ascontiguousarray(pixels.transpose(2, 0, 1))
         if channels == self.config.in_channels:
             restored = self._restore_planar(planar, progress)
-        elif channels == 1:
+        elif channels == 1 and self.config.in_channels == 3:
             gray = self._restore_planar(np.repeat(planar, self.config.in_channels, axis=0), progress)
             restored = gray.mean(axis=0, keepdims=True)
         elif self.config.in_channels == 1:
@@ -136,9 +137,11 @@ class Restorer:
         backend = self._backend_for(tiles.rows.tile, tiles.columns.tile)
         for done, tile in enumerate(cut(picture, tiles), start=1):
             restored = backend(tile[None])
-            if not np.isfinite(restored).all():
+            if not np.isfinite(restored).all() and backend.precision != "fp32":
                 warnings.warn(f"a tile came out not finite in {backend.precision}; running it again in fp32", stacklevel=2)
                 restored = backend.in_fp32()(tile[None])
+            if not np.isfinite(restored).all():
+                raise PictureError("the network gives values that are not finite; are its weights sound?")
             if progress:
                 progress(done, tiles.count)
             yield restored[0]
@@ -170,21 +173,26 @@ class Restorer:
 def restore(picture: Any, task: str = "denoise", **options: Any) -> Any:
     """Restore one picture, in whatever form (see `Restorer.__call__`), and give it back in the same form; options as of RestoreOptions.
 
-    The restorer of the last few choices of options is kept, so that a loop over pictures loads its weights once.
+    The restorer of the last few choices of options is kept, so that a loop over pictures loads its weights once; a weights
+    file that has changed is loaded again.
     """
-    try:
-        return _restorer(tuple(sorted({"task": task, **options}.items())))(picture)
-    except TypeError as error:
-        raise OptionError(str(error)) from None
+    file = None
+    if options.get("weights") is not None:
+        path = weights_file(options["weights"]).absolute()
+        if path.exists():
+            options["weights"], file = str(path), (path.stat().st_mtime_ns, path.stat().st_size)
+    return _restorer(tuple(sorted({"task": task, **options}.items())), file)(picture)
 
 
 @functools.lru_cache(maxsize=4)
-def _restorer(options: tuple[tuple[str, Any], ...]) -> Restorer:
+def _restorer(options: tuple[tuple[str, Any], ...], _file: tuple[int, int] | None) -> Restorer:
     return Restorer.from_pretrained(**dict(options))
 
 
 def default_output(path: Path) -> Path:
-    """NAME.restored.EXT beside NAME.EXT."""
+    """NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder, or a path with no name."""
+    if not path.name or path.is_dir():
+        raise PictureError(f"{str(path)!r} is a folder, not a picture")
     return path.with_name(f"{path.stem}.restored{path.suffix}")
 
 

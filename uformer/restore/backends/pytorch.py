@@ -31,7 +31,7 @@ class TorchBackend:
                 restored = self._model(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device))
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            if any(text in str(error) for text in ("out of memory", "can't allocate memory")):  # CUDA's and MPS's, the CPU's
                 raise MemoryError(str(error).splitlines()[0]) from None
             raise
         return answer
@@ -50,6 +50,8 @@ def choose_device(device: str) -> str:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
+    if device.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise OptionError(f"device: {device!r} is not one of auto, cpu, cuda, cuda:NUMBER, mps")
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
