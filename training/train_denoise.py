@@ -2,7 +2,7 @@
 
     python training/train_denoise.py DATA --start START.safetensors --out runs/denoise --minutes 120
 
-Every picture below DATA is used (lossless ones, in colour). The learning rate falls along a cosine over the given time,
+Every picture below DATA is used but those in folders named `degraded`; the better they are, the cleaner it learns to restore. The learning rate falls along a cosine over the given time,
 so a run ends finished however busy the machine is. `--out` gets log.jsonl, last.safetensors (the moving average of
 the weights, written every few minutes, whole or not at all) and, at the end, a line to go on with.
 """
@@ -30,10 +30,14 @@ from uformer.weights.checkpoint import load, save
 SUFFIXES = {".webp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"}
 
 
-def read_clean(folder: Path) -> list[np.ndarray]:
-    """All pictures below a folder as uint8 (H, W, 3), in the order of their names."""
+def read_clean(folder: Path, patch: int) -> list[np.ndarray]:
+    """All pictures below a folder that hold a patch, as uint8 (H, W, 3), in the order of their names."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and "degraded" not in path.parts)
-    return [pyvips.Image.new_from_file(str(path)).colourspace("srgb")[:3].numpy() for path in files]
+    pictures = [pyvips.Image.new_from_file(str(path)).colourspace("srgb")[:3].numpy() for path in files]
+    pictures = [picture for picture in pictures if min(picture.shape[:2]) >= patch]
+    if not pictures:
+        raise SystemExit(f"{folder}: no picture of at least {patch} x {patch} pixels")
+    return pictures
 
 
 def draw_batch(pictures: list[np.ndarray], rng: np.random.Generator, *, batch: int, patch: int) -> tuple[Tensor, Tensor]:
@@ -126,7 +130,7 @@ def main() -> None:
         model.load_state_dict(started.state_dict())
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(args.ema))
     found = optimizers(model, lr=args.lr, muon=args.muon)
-    pictures = read_clean(args.data)
+    pictures = read_clean(args.data, args.patch)
     print(f"{len(pictures)} pictures, {sum(picture.size for picture in pictures) / 3e6:.0f} Mpixels", flush=True)
 
     parameters = list(model.parameters())
@@ -147,11 +151,13 @@ def main() -> None:
         batch = workers.submit(draw_batch, pictures, rng, batch=args.batch, patch=args.patch)
         found_losses, found_gradients = zip(*(answer.result() for answer in answers), strict=True)
         if not all(map(math.isfinite, found_losses)):
-            raise SystemExit(f"step {step}: a loss is not finite; {args.out / 'last.safetensors'} holds the last good weights")
+            raise SystemExit(f"step {step}: a loss is not finite; the weights last saved to {args.out} are good")
         losses += found_losses
         for parameter, *shares in zip(parameters, *found_gradients, strict=True):
             parameter.grad = torch.stack(shares).mean(dim=0)
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        if not math.isfinite(norm.item()):
+            raise SystemExit(f"step {step}: a gradient is not finite; the weights last saved to {args.out} are good")
         list(workers.map(lambda optimizer: optimizer.step(), found))
         average.update_parameters(model)
         step += 1

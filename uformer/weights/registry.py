@@ -48,8 +48,16 @@ _ALL = (
         sha256="1ad82af96ec0759f4f51de32a43f0597afefc7fda846e4691c454657682e52b4",
         licence="CC BY-SA 4.0",
         data="CID22 (CC BY-SA 4.0), CLIC 2025 (Unsplash License), 59 free photographs, GoPro frames (CC BY 4.0)",
-        recipe="",
-        scores=types.MappingProxyType({}),
+        recipe="four runs on two CPU cores, 3 hours, about 38,000 patches; training/train_denoise.py",
+        scores=types.MappingProxyType(
+            {
+                "CBSD68 sigma 15": 32.95,
+                "CBSD68 sigma 25": 30.45,
+                "CBSD68 sigma 50": 27.20,
+                "sidd": 35.03,
+                "nam": 41.42,
+            }
+        ),
     ),
 )
 
