@@ -2,9 +2,10 @@
 
     python training/train_denoise.py DATA --start START.safetensors --out runs/denoise --minutes 120
 
-Every picture below DATA is used but those in folders named `degraded`; the better they are, the cleaner it learns to restore. The learning rate falls along a cosine over the given time,
-so a run ends finished however busy the machine is. `--out` gets log.jsonl, last.safetensors (the moving average of
-the weights, written every few minutes, whole or not at all) and, at the end, a line to go on with.
+Every picture below DATA is used but those in folders named `degraded`; the better they are, the cleaner it learns to
+restore. The learning rate falls along a cosine over the given time, so a run ends finished however busy the machine is.
+`--out` gets log.jsonl, last.safetensors (the moving average of the weights, written every few minutes, whole or not at
+all) and, at the end, a line to go on with.
 """
 
 import argparse

@@ -93,7 +93,7 @@ def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
     mode = _PIL_MODES[picture.mode]
     if "transparency" in picture.info and mode in ("L", "RGB"):  # one colour that is see-through
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
-    array = np.asarray(picture if picture.mode == mode or mode == "I;16" else picture.convert(mode))
+    array = np.asarray(picture if mode in (picture.mode, "I;16") else picture.convert(mode))
     restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore)))
     restored.info = {key: value for key, value in picture.info.items() if key != "transparency"}
     return restored
