@@ -81,6 +81,26 @@ def test_other_pil_modes_become_plain_ones(mode: str, out: str) -> None:
     assert through_pil(PIL.Image.new(mode, (7, 5)), same).mode == out
 
 
+def test_a_transparent_colour_becomes_alpha() -> None:
+    picture = PIL.Image.new("RGB", (2, 1), (255, 0, 0))
+    picture.info["transparency"] = (255, 0, 0)
+    out = through_pil(picture, lambda pixels: pixels * np.float32(0.5))
+    assert out.mode == "RGBA"
+    assert out.getpixel((0, 0)) == (128, 0, 0, 0)
+    assert "transparency" not in out.info
+
+
+def test_sixteen_bits_survive_either_byte_order() -> None:
+    picture = PIL.Image.frombytes("I;16B", (2, 1), np.array([20000, 65535], ">u2").tobytes())
+    assert np.asarray(through_pil(picture, same)).tolist() == [[20000, 65535]]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pil_modes_of_unknown_range_are_refused(mode: str) -> None:
+    with pytest.raises(PictureError, match=f"a Pillow image of mode {mode}; convert it"):
+        through_pil(PIL.Image.new(mode, (2, 2)), same)
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (5,), (5, 7, 5), (2, 2, 2, 2)])
 def test_no_picture_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(PictureError, match="picture"):

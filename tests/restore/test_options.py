@@ -11,7 +11,17 @@ from uformer.restore.options import RestoreOptions
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("backend", "tensorflow"), ("precision", "int8"), ("tile", 0), ("overlap", -1), ("strength", 1.01), ("strength", float("nan"))],
+    [
+        ("backend", "tensorflow"),
+        ("precision", "int8"),
+        ("tile", 0),
+        ("overlap", -1),
+        ("strength", 1.01),
+        ("tile", "128"),
+        ("overlap", 2.5),
+        ("device", 3),
+        ("strength", float("nan")),
+    ],
 )
 def test_a_bad_value_is_named(field: str, value: Any) -> None:
     with pytest.raises(OptionError, match=f"^{field}: .*{re.escape(str(value))}"):

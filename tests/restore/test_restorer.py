@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 import uformer
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError, PictureError
+from uformer.layout import parameter_shapes
 from uformer.restore import restorer as module
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer, default_output
+from uformer.weights import checkpoint
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 32
 Tiles = NDArray[np.float32]
@@ -99,6 +101,31 @@ def test_a_tile_that_is_not_finite_runs_again_in_fp32() -> None:
     with pytest.warns(UserWarning, match="not finite in fp16; running it again in fp32"):
         out = restorer(picture())
     assert (out == 128).all()
+
+
+def test_what_is_not_finite_in_fp32_either_never_reaches_the_picture() -> None:
+    restorer, backend = make(lambda tiles: tiles * np.float32(np.nan))
+    backend.precision = "fp32"
+    with pytest.raises(PictureError, match="not finite; are its weights sound"):
+        restorer(picture())
+
+
+def test_a_weights_file_that_has_changed_is_loaded_again(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    gray = np.full((8, 8), 128, np.uint8)
+    levels = []
+    for bias in (0.0, 0.25):
+        state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(SMALL).items()}
+        state["output_proj.conv.bias"] += np.float32(bias)
+        checkpoint.write(path, SMALL, state)
+        levels.append(int(uformer.restore(gray, weights=path, backend="torch", device="cpu")[0, 0]))
+    assert levels == [128, 192]
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_folder_is_refused(path: str) -> None:
+    with pytest.raises(PictureError, match="is a folder, not a picture"):
+        make(darker)[0](path)
 
 
 def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
