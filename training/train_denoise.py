@@ -25,15 +25,14 @@ from torch import Tensor, nn
 
 from uformer.config import variant
 from uformer.degradations.compose import random_noise
+from uformer.image.formats import supports
 from uformer.model.uformer import Uformer
 from uformer.weights.checkpoint import load, save
-
-SUFFIXES = {".webp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"}
 
 
 def read_clean(folder: Path, patch: int) -> list[np.ndarray]:
     """All pictures below a folder that hold a patch, as uint8 (H, W, 3), in the order of their names."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and "degraded" not in path.parts)
+    files = sorted(path for path in folder.rglob("*") if supports(path.suffix) and "degraded" not in path.parts)
     pictures = [pyvips.Image.new_from_file(str(path)).colourspace("srgb")[:3].numpy() for path in files]
     pictures = [picture for picture in pictures if min(picture.shape[:2]) >= patch]
     if not pictures:

@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from uformer.config import UformerConfig
 
 Shapes = dict[str, tuple[int, ...]]
@@ -25,6 +28,12 @@ def parameter_shapes(config: UformerConfig) -> Shapes:
 def parameter_count(config: UformerConfig) -> int:
     """Number of learned values of `Uformer(config)`."""
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
+
+
+def relative_position_index(side: int) -> NDArray[np.int64]:
+    """(N, N), N = side^2: for each pair of a window's tokens, the row of the bias table that belongs to their offset."""
+    y, x = np.divmod(np.arange(side * side, dtype=np.int64), side)
+    return (y[:, None] - y[None, :] + side - 1) * (2 * side - 1) + x[:, None] - x[None, :] + side - 1
 
 
 def _affine(name: str, weight: tuple[int, ...], *, bias: bool = True, bias_size: int | None = None) -> Shapes:

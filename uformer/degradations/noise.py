@@ -42,7 +42,7 @@ def camera_noise(
       noise of its own at every pixel.
     - `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the colours' noise alike: 0 is
       bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between.
-    - `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by, its strength kept.
+    - `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by; white noise keeps its strength.
     - `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 0.4.
 
     Raises ValueError for a negative value or a gain below 1.

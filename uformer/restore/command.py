@@ -48,7 +48,7 @@ def restore(
     if not to_stdout:
         _check_output(path, None if from_stdin else Path(picture), overwrite=overwrite)
     image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if from_stdin else picture)
-    restorer = Restorer.from_pretrained(**{name: getattr(options, name) for name in RestoreOptions.__dataclass_fields__})
+    restorer = Restorer.from_options(options)
     with warnings.catch_warnings():
         if quiet:
             warnings.simplefilter("ignore")

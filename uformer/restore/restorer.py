@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -59,13 +60,14 @@ class Restorer:
         """
         if name_or_path is not None:
             options["weights"] = os.fspath(name_or_path)
-        try:
-            chosen = RestoreOptions(**options)
-        except TypeError as error:
-            raise OptionError(str(error).replace("RestoreOptions.__init__()", "Restorer")) from None
-        path = registry.for_task(chosen.task).verify() if chosen.weights is None else weights_file(chosen.weights)
+        return cls.from_options(_make_options(options))
+
+    @classmethod
+    def from_options(cls, options: RestoreOptions) -> Restorer:
+        """A restorer with the weights that the options name, or with those that ship for their task; errors as of `from_pretrained`."""
+        path = registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
         config, state = checkpoint.read(path)
-        return cls(config, state, chosen)
+        return cls(config, state, options)
 
     def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
         """Restore a picture and give it back in the form that it came in.
@@ -176,17 +178,24 @@ def restore(picture: Any, task: str = "denoise", **options: Any) -> Any:
     The restorer of the last few choices of options is kept, so that a loop over pictures loads its weights once; a weights
     file that has changed is loaded again.
     """
-    file = None
-    if options.get("weights") is not None:
-        path = weights_file(options["weights"]).absolute()
+    chosen, file = _make_options({"task": task, **options}), None
+    if chosen.weights is not None and chosen.weights not in registry.WEIGHTS:
+        path = weights_file(chosen.weights).absolute()
         if path.exists():
-            options["weights"], file = str(path), (path.stat().st_mtime_ns, path.stat().st_size)
-    return _restorer(tuple(sorted({"task": task, **options}.items())), file)(picture)
+            chosen, file = dataclasses.replace(chosen, weights=str(path)), (path.stat().st_mtime_ns, path.stat().st_size)
+    return _restorer(chosen, file)(picture)
 
 
 @functools.lru_cache(maxsize=4)
-def _restorer(options: tuple[tuple[str, Any], ...], _file: tuple[int, int] | None) -> Restorer:
-    return Restorer.from_pretrained(**dict(options))
+def _restorer(options: RestoreOptions, _file: tuple[int, int] | None) -> Restorer:
+    return Restorer.from_options(options)
+
+
+def _make_options(values: dict[str, Any]) -> RestoreOptions:
+    try:
+        return RestoreOptions(**values)
+    except TypeError as error:
+        raise OptionError(str(error).replace("RestoreOptions.__init__()", "Restorer")) from None
 
 
 def default_output(path: Path) -> Path:

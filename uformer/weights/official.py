@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uformer.config import Skip, UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import one_line
-from uformer.layout import parameter_shapes
+from uformer.layout import parameter_shapes, relative_position_index
 
 State = Mapping[str, NDArray[np.generic]]
 
@@ -86,7 +86,7 @@ def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.gen
     for theirs, keys in _theirs_to_ours(config).items():
         out[theirs] = np.concatenate([state[key] for key in keys])
         if theirs.endswith("relative_position_bias_table"):
-            out[theirs.replace("relative_position_bias_table", INDEX)] = _relative_position_index(config.window_size)
+            out[theirs.replace("relative_position_bias_table", INDEX)] = relative_position_index(config.window_size)
     return out
 
 
@@ -269,12 +269,6 @@ def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
         names.setdefault(f"{ours}.to_kv", f"{theirs}.qkv.to_kv")
         names |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("proj", "relative_position_bias_table")}
     return names
-
-
-def _relative_position_index(side: int) -> NDArray[np.int64]:
-    at = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij")).reshape(2, -1)
-    offset = at[:, :, None] - at[:, None, :] + side - 1
-    return offset[0] * (2 * side - 1) + offset[1]
 
 
 def _foreign(reason: str) -> CheckpointError:
