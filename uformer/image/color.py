@@ -1,9 +1,12 @@
 """Colour: sRGB and linear light, and luma as the benchmarks compute it."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 def srgb_to_linear(srgb: Pixels) -> Pixels:
@@ -16,6 +19,6 @@ def linear_to_srgb(linear: Pixels) -> Pixels:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
-def rgb_to_y(rgb: Pixels) -> Pixels:
-    """Luma (H, W) in [16/255, 235/255] of RGB (H, W, 3) in [0, 1], as MATLAB's rgb2ycbcr (ITU-R BT.601)."""
-    return ((rgb @ np.array([65.481, 128.553, 24.966], np.float32)) / 255 + np.float32(16 / 255)).astype(np.float32)
+def rgb_to_y(rgb: NDArray[Real]) -> NDArray[Real]:
+    """Luma (H, W) in [16/255, 235/255] of RGB (H, W, 3) in [0, 1], as MATLAB's rgb2ycbcr (ITU-R BT.601); of the same float type."""
+    return ((rgb @ np.array([65.481, 128.553, 24.966], rgb.dtype) + 16) / 255).astype(rgb.dtype)
