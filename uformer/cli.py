@@ -13,6 +13,8 @@ from uformer.errors import PictureError, UformerError
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore a picture: noisy in, clean out."),
+    "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
+    "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.models:models", "List the networks, and the weights that ship."),
     "convert": ("uformer.convert:convert", "Turn the original authors' weights into ours, or ours into theirs."),

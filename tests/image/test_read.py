@@ -18,7 +18,7 @@ import pyvips
 
 from uformer.errors import PictureError
 from uformer.image import exif as tags
-from uformer.image.read import Limits, read
+from uformer.image.read import Limits, read, read_samples
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (12, 20, 3), np.uint8)
@@ -383,3 +383,33 @@ def test_damage_never_escapes_as_another_error(form: str, turned_exif: bytes) ->
             damaged[position] = rng.integers(256)
         with contextlib.suppress(PictureError):
             read(bytes(damaged))
+
+
+def test_samples_are_the_files_own() -> None:
+    assert np.array_equal(read_samples(pillow(RGB, "PNG")), RGB)
+    wide = np.arange(24, dtype=np.uint16).reshape(4, 6) * 1000
+    assert np.array_equal(read_samples(pillow(wide, "PNG")), wide[..., None])
+    alpha = np.dstack([RGB, RGB[..., :1]])
+    assert np.array_equal(read_samples(pillow(alpha, "PNG")), RGB)
+    assert np.array_equal(read_samples(pillow(alpha, "TIFF")), RGB)
+
+
+@pytest.mark.parametrize("channels", [5, 8])
+def test_samples_of_many_channels(channels: int) -> None:
+    samples = RNG.integers(0, 65536, (6, 7, channels), np.uint16)
+    data = pyvips.Image.new_from_array(samples).tiffsave_buffer()
+    assert np.array_equal(read_samples(data), samples)
+
+
+def test_samples_are_upright_and_float_becomes_16_bits(turned_exif: bytes) -> None:
+    assert read_samples(pillow(SMOOTH, "PNG", exif=b"Exif\0\0" + turned_exif)).shape == (32, 24, 3)
+    values = np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6)
+    found = read_samples(pillow(values, "TIFF"))
+    assert found.dtype == np.uint16
+    assert np.abs(found[..., 0] / 65535 - values).max() < 1e-5
+
+
+def test_samples_refuse_what_read_refuses() -> None:
+    for data in (b"no picture", pillow(RGB, "PNG")[:60]):
+        with pytest.raises(PictureError):
+            read_samples(data)

@@ -1,8 +1,10 @@
 """Reading a picture file, once its header has shown that it can be afforded."""
 
+import contextlib
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +48,51 @@ def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIM
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """
+    name, image, data, picture_format = _open(source, limits)
+    with _naming(name, picture_format):
+        return _decode(name, image, data, picture_format)
+
+
+def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
+    """The samples of a picture file, upright: (H, W, C) uint8 or uint16, alpha left out, no metadata.
+
+    As `read`, errors too, with two differences: TIFF files of any number of channels come out whole (of more than four, or of three
+    and more that are not said to be RGB), and gray pictures in formats that have no gray stay RGB. Float TIFF in [0, 1] becomes
+    uint16.
+    """
+    name, image, data, picture_format = _open(source, limits)
+    with _naming(name, picture_format):
+        many = image.bands > 4 or (image.bands > 2 and image.interpretation in ("b-w", "grey16"))
+        if not many or image.interpretation == "cmyk":
+            image, _ = _to_gray_or_rgb(name, image, Metadata())
+            if image.bands in (2, 4):
+                image = image.extract_band(0, n=image.bands - 1)
+        bits = vips.integer(image, "bits-per-sample", 16) if picture_format is formats.AVIF else 16
+        orientation = _metadata(image, data, picture_format)[1]
+        samples = _turned(image.numpy().reshape(image.height, image.width, image.bands), orientation)
+        if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
+            return np.ascontiguousarray(samples)
+        pixels, _ = _scaled(name, samples, samples.shape[2], bits)
+        return np.rint(pixels * 65535).astype(np.uint16)
+
+
+def _open(source: str | os.PathLike[str] | bytes, limits: Limits) -> tuple[str, Any, bytes, Format]:
+    """A name for messages, the picture whose pixels are not decoded yet, the encoded bytes and their format."""
     name, data = _load(source, limits)
     picture_format = formats.sniff(data)
     if picture_format is None:
         raise PictureError(f"{name}: not a PNG, JPEG, WebP, TIFF or AVIF picture")
-    try:
+    with _naming(name, picture_format):
         image = vips.load(f"{picture_format.operation}load_buffer", data)
         _check_header(name, image, data, picture_format, limits)
-        return _decode(name, image, data, picture_format)
+        return name, image, data, picture_format
+
+
+@contextlib.contextmanager
+def _naming(name: str, picture_format: Format) -> Iterator[None]:
+    """Errors of libvips, and a lack of memory, become PictureErrors that name the file."""
+    try:
+        yield
     except vips.ERRORS as error:
         raise PictureError(f"{name}: cannot be read as {picture_format.name}: {vips.reason(error)}") from None
     except MemoryError:

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.pictures import make_pairs, photo, save
+from uformer.cli import main
+from uformer.data.check import best_shift
+from uformer.image.read import read
+
+
+def test_a_good_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path / "set", 5)
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "check", "set"]) == 0
+    out = capsys.readouterr().out
+    assert "5 pairs, 0 with problems" in out
+    assert "channels: 3 (5)" in out
+    assert "sizes: 40-40 high, 48-48 wide" in out
+    assert "PSNR of the degraded pictures: 28." in out
+    assert "misaligned" not in out
+    page = read(tmp_path / "set.check.png").pixels
+    assert page.shape == (5 * 40 + 4 * 4, 2 * 48 + 4, 3)
+    assert np.allclose(page[:40, 52:], photo(seed=0) / 255, atol=1e-3)
+
+
+def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path)
+    sheet = tmp_path / "sheet.png"
+    sheet.write_bytes(b"mine")
+    assert main(["data", "check", str(tmp_path), "--sheet", str(sheet)]) == 2
+    assert sheet.read_bytes() == b"mine"
+    assert "exists; give another with --sheet" in capsys.readouterr().err
+    assert main(["data", "check", str(tmp_path), "--sheet", str(sheet), "--overwrite", "--samples", "1"]) == 0
+    assert read(sheet).height == 40
+
+
+def test_problems_come_at_the_end_each_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path, 4)
+    (tmp_path / "degraded" / "1.png").write_bytes(b"no picture")
+    save(tmp_path / "clean" / "2.png", photo(40, 50))
+    assert main(["data", "check", str(tmp_path), "-o", str(tmp_path / "s.png")]) == 1
+    captured = capsys.readouterr()
+    assert "4 pairs, 2 with problems" in captured.out
+    assert captured.err.count("\n") == 2
+    assert "1.png: not a PNG" in captured.err
+    assert "2: sizes differ, 40 x 48 and 40 x 50" in captured.err
+
+
+def test_misaligned_pairs_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path, 2)
+    moved = np.roll(photo(seed=1), (1, -2), (0, 1))
+    save(tmp_path / "degraded" / "1.png", moved)
+    assert (
+        main(["data", "check", "--degraded", str(tmp_path / "degraded"), "--clean", str(tmp_path / "clean"), "-o", str(tmp_path / "s.png")])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "misaligned, it seems: 1 pairs" in out
+    assert "moved by -1 down, 2 right" in out
+
+
+def test_shift_of_a_picture_too_small_to_tell() -> None:
+    assert best_shift(np.zeros((9, 9, 3), np.float32), np.ones((9, 9, 3), np.float32)) is None
+
+
+def test_clean_pictures_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(5):
+        save(tmp_path / "set" / f"{index}.png", photo(seed=index))
+    assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
+    assert "5 pictures, 0 with problems" in capsys.readouterr().out
+    assert read(tmp_path / "s.png").width == 4 * 48 + 3 * 4
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "--degraded", "b", "--clean", "c"], ["--clean", "c"]])
+def test_options_that_do_not_go_together(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", *arguments]) == 2
+    assert "give one folder, or both --degraded and --clean" in capsys.readouterr().err

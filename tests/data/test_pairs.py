@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.pictures import save
+from uformer.data.pairs import find, find_clean, find_pairs, has_pairs
+from uformer.errors import OptionError
+
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+def test_pairs_match_by_their_path_without_the_suffix(tmp_path: Path) -> None:
+    for name in ("degraded/b.png", "degraded/x/a.jpg", "clean/b.tif", "clean/x/a.png"):
+        save(tmp_path / name, PIXELS)
+    found = find_pairs(tmp_path / "degraded", tmp_path / "clean")
+    assert [source.name for source in found] == ["b", "x/a"]
+    assert found[1].degraded == tmp_path / "degraded/x/a.jpg"
+    assert found[1].clean == tmp_path / "clean/x/a.png"
+    assert has_pairs(tmp_path)
+    assert find(tmp_path) == found
+
+
+def test_accents_match_however_they_are_written(tmp_path: Path) -> None:
+    save(tmp_path / "degraded" / "caf\u00e9.png", PIXELS)
+    save(tmp_path / "clean" / "cafe\u0301.png", PIXELS)
+    assert len(find_pairs(tmp_path / "degraded", tmp_path / "clean")) == 1
+
+
+@pytest.mark.parametrize("side", ["degraded", "clean"])
+def test_a_picture_without_partner_is_named(tmp_path: Path, side: str) -> None:
+    for name in ("degraded/a.png", "clean/a.png", f"{side}/one.png", f"{side}/two.png"):
+        save(tmp_path / name, PIXELS)
+    with pytest.raises(OptionError, match=f"{side}/one.png and 1 more: no picture of the same name"):
+        find(tmp_path)
+
+
+def test_two_pictures_of_one_name_are_named(tmp_path: Path) -> None:
+    for name in ("degraded/a.png", "clean/a.png", "clean/a.jpg"):
+        save(tmp_path / name, PIXELS)
+    with pytest.raises(OptionError, match=r"a.jpg and .*a.png: two pictures of one name"):
+        find(tmp_path)
+
+
+def test_clean_pictures_leave_degraded_ones_out(tmp_path: Path) -> None:
+    for name in ("a.png", "x/b.jpg", "x/degraded/c.png", ".hidden.png"):
+        save(tmp_path / "set" / name, PIXELS)
+    (tmp_path / "set" / "notes.txt").write_text("no picture")
+    assert [source.name for source in find_clean(tmp_path / "set")] == ["a.png", "x/b.jpg"]
+    assert all(source.degraded is None for source in find(tmp_path / "set"))
+
+
+def test_clean_pictures_below_a_folder_of_that_name(tmp_path: Path) -> None:
+    save(tmp_path / "degraded" / "a.png", PIXELS)
+    assert len(find_clean(tmp_path / "degraded")) == 1
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no such folder"):
+        find(tmp_path / "nowhere")
+    with pytest.raises(OptionError, match=r"no pictures in it \(.png"):
+        find(tmp_path)

@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.pictures import make_pairs, photo, save
+from tests.data.stand_in import Halve
+from uformer.data.pairs import find, find_pairs
+from uformer.data.pictures import PictureSet, cut, inside, load
+from uformer.errors import OptionError, PictureError
+
+MEMORY = 10**9
+
+
+def load_folder(folder: Path, *, smallest: int = 16) -> PictureSet:
+    found, notes = load(find(folder), smallest=smallest, memory=MEMORY)
+    assert notes == []
+    return found
+
+
+def test_pairs_stay_together(tmp_path: Path) -> None:
+    found = load_folder(make_pairs(tmp_path))
+    assert found.names == ("0", "1", "2")
+    assert found.channels == (3, 3)
+    assert found.sizes == ((40, 48),) * 3
+    assert found.degraded is not None
+    for index in range(3):
+        assert np.array_equal(found.store[found.clean[index]], photo(seed=index))
+        assert 5 < np.std(found.store[found.degraded[index]].astype(int) - photo(seed=index)) < 15
+
+
+def test_small_and_unreadable_pictures_are_left_out_and_named(tmp_path: Path) -> None:
+    make_pairs(tmp_path)
+    (tmp_path / "degraded" / "1.png").write_bytes(b"no picture")
+    for side in ("degraded", "clean"):
+        save(tmp_path / side / "tiny.png", photo(12, 100))
+    found, notes = load(find(tmp_path), smallest=16, memory=MEMORY)
+    assert found.names == ("0", "2")
+    assert len(notes) == 2
+    assert "cannot be read: 1 (" in notes[0]
+    assert "1.png: not a PNG" in notes[0]
+    assert notes[1] == "left out, smaller than 16 x 16: 1 (tiny)"
+
+
+def test_an_error_if_no_picture_is_left(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"no picture is left to learn from; left out, smaller than 41 x 41: 3 \(0, 1, 2\)"):
+        load(find(make_pairs(tmp_path)), smallest=41, memory=MEMORY)
+
+
+def test_a_pair_of_two_sizes_is_refused_by_name(tmp_path: Path) -> None:
+    make_pairs(tmp_path)
+    save(tmp_path / "clean" / "1.png", photo(40, 50))
+    with pytest.raises(OptionError, match="1: 40 x 48 degraded, 40 x 50 clean; a pair must be of one size"):
+        load(find(tmp_path), smallest=16, memory=MEMORY)
+
+
+def test_any_number_of_channels_each_side_its_own(tmp_path: Path) -> None:
+    many = np.random.default_rng(0).integers(0, 65536, (20, 24, 5), np.uint16)
+    save(tmp_path / "a" / "x.tif", many)
+    save(tmp_path / "b" / "x.png", photo(20, 24))
+    found, _ = load(find_pairs(tmp_path / "a", tmp_path / "b"), smallest=16, memory=MEMORY)
+    assert found.channels == (5, 3)
+    degraded, clean = found.centre(0, 16, degradation=None, seed=0)
+    assert degraded.shape == (16, 16, 5)
+    assert np.allclose(degraded, many[2:18, 4:20] / 65535, atol=1e-7)
+    assert np.allclose(clean, photo(20, 24)[2:18, 4:20] / 255, atol=1e-7)
+
+
+def test_gray_among_colour_counts_as_colour(tmp_path: Path) -> None:
+    make_pairs(tmp_path, 1)
+    for side in ("degraded", "clean"):
+        save(tmp_path / side / "gray.png", photo(20, 24)[..., 0])
+    found = load_folder(tmp_path)
+    assert found.channels == (3, 3)
+    degraded, _ = found.centre(found.names.index("gray"), 16, degradation=None, seed=0)
+    assert degraded.shape == (16, 16, 3)
+    assert np.array_equal(degraded[..., 0], degraded[..., 2])
+
+
+def test_gray_alone_is_gray(tmp_path: Path) -> None:
+    for side in ("degraded", "clean"):
+        save(tmp_path / side / "gray.png", photo(20, 24)[..., 0])
+    assert load_folder(tmp_path).channels == (1, 1)
+
+
+def test_channels_that_do_not_agree_are_refused(tmp_path: Path) -> None:
+    make_pairs(tmp_path, 1)
+    for side in ("degraded", "clean"):
+        save(tmp_path / side / "five.tif", np.zeros((20, 20, 5), np.uint8))
+    with pytest.raises(OptionError, match="channels differ: 3 in 0, 5 in five"):
+        load(find(tmp_path), smallest=16, memory=MEMORY)
+
+
+def test_degradations_need_gray_or_rgb(tmp_path: Path) -> None:
+    save(tmp_path / "five.tif", np.zeros((20, 20, 5), np.uint8))
+    with pytest.raises(OptionError, match="pictures of 5 channels"):
+        load(find(tmp_path), smallest=16, memory=MEMORY)
+
+
+def test_split_is_the_seed_s_and_takes_a_quarter_at_most(tmp_path: Path) -> None:
+    found = load_folder(make_pairs(tmp_path, 8))
+    rest, held = found.split(2, seed=1)
+    assert (len(rest), len(held)) == (6, 2)
+    assert sorted(rest.names + held.names) == list("01234567")
+    assert held.names == found.split(2, seed=1)[1].names
+    assert len({found.split(2, seed=seed)[1].names for seed in range(8)}) > 1
+    assert len(found.split(100, seed=0)[1]) == 2
+    assert np.array_equal(held.store[held.clean[0]], photo(seed=int(held.names[0])))
+
+
+def test_fingerprint_follows_names_and_sizes(tmp_path: Path) -> None:
+    one, same, other = (load_folder(make_pairs(tmp_path / name, count)) for name, count in (("a", 3), ("b", 3), ("c", 4)))
+    assert one.fingerprint() == same.fingerprint() != other.fingerprint()
+
+
+def test_centre_degrades_the_same_way_each_time(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo())
+    found = load_folder(tmp_path)
+    (one, clean), (two, _) = (found.centre(0, 24, degradation=Halve(margin=4), seed=3) for _ in range(2))
+    assert np.array_equal(one, two)
+    assert one.shape == clean.shape == (24, 24, 3)
+    assert np.allclose(clean, photo()[8:32, 12:36] / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (4, 6), (8, 8)])
+def test_margin_is_the_picture_around_and_its_reflection_beyond(top: int, left: int) -> None:
+    picture = photo(16, 16)
+    piece = cut(picture, top, left, 8, 8, channels=3, margin=6)
+    padded = np.pad(picture, ((6, 6), (6, 6), (0, 0)), mode="symmetric").astype(np.float32) / 255
+    assert np.allclose(piece, padded[top : top + 20, left : left + 20])
+    assert np.array_equal(inside((piece, piece), 6)[1], cut(picture, top, left, 8, 8, channels=3))
+
+
+def test_no_margin_leaves_all() -> None:
+    piece = cut(photo(), 0, 0, 8, 8, channels=3)
+    assert inside((piece, piece), 0)[0].shape == (8, 8, 3)

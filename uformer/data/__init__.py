@@ -1,0 +1,1 @@
+"""What a network learns from: file pairs or clean pictures, decoded once, cut into patches."""

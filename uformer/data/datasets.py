@@ -1,0 +1,91 @@
+"""Patches to learn from, each a pure function of the seed and its number."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.data.augment import draw_gradient, to_gray, turn
+from uformer.data.pictures import Degradation, PictureSet, Pixels, cut, inside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patches:
+    """Pairs of patches cut at random places of random pictures, those of larger ones more often (by the square root of their area).
+
+    Patch i depends on `seed` and i alone: whoever draws it, in whatever order, gets the same, so a run that is resumed goes on
+    as if it had never stopped.
+    """
+
+    pictures: PictureSet
+    side: int
+    """Pixels; no picture may be smaller."""
+    seed: int
+    degradation: Degradation | None = None
+    """Makes the degraded patch, where the pictures are not pairs."""
+    augment: bool = True
+    """Flip half of the time, and turn by 0 to 3 quarters."""
+    drawn: float = 0.0
+    """Share of patches that are smooth drawings, half of them not degraded; with a degradation only."""
+    gray: float = 0.0
+    """Share of patches that are gray, and degraded in all channels alike; with a degradation only."""
+
+    _sizes: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    _upto: NDArray[np.float64] = field(init=False, repr=False)
+    """For each picture, the chance of it or one before it."""
+
+    def __post_init__(self) -> None:
+        sizes = self.pictures.sizes
+        roots = np.array([height * width for height, width in sizes], float) ** 0.5
+        object.__setattr__(self, "_sizes", sizes)
+        object.__setattr__(self, "_upto", np.cumsum(roots) / roots.sum())
+
+    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
+        """(degraded, clean) number `index`, each (C, side, side) float32 in [0, 1]."""
+        rng = np.random.default_rng([self.seed, index])
+        picture = self._picture(rng)
+        top, left = (int(rng.integers(0, length - self.side + 1)) for length in self._sizes[picture])
+        flip, quarters = (bool(rng.random() < 0.5), int(rng.integers(4))) if self.augment else (False, 0)
+        turned = functools.partial(turn, flip=flip, quarters=quarters)
+        if self.pictures.degraded is None:
+            pair = self._degrade(picture, top, left, turned, rng)
+        else:
+            degraded, clean = self._pair(picture, top, left)
+            pair = turned(degraded), turned(clean)
+        degraded, clean = (np.ascontiguousarray(patch.transpose(2, 0, 1)) for patch in pair)
+        return degraded, clean
+
+    def name(self, index: int) -> str:
+        """The picture that patch `index` is cut from."""
+        return self.pictures.names[self._picture(np.random.default_rng([self.seed, index]))]
+
+    def _picture(self, rng: np.random.Generator) -> int:
+        return min(int(np.searchsorted(self._upto, rng.random(), side="right")), len(self.pictures) - 1)
+
+    def _pair(self, picture: int, top: int, left: int) -> tuple[Pixels, Pixels]:
+        assert self.pictures.degraded is not None
+        places = zip((self.pictures.degraded[picture], self.pictures.clean[picture]), self.pictures.channels, strict=True)
+        store, side = self.pictures.store, self.side
+        degraded, clean = (cut(store[place], top, left, side, side, channels=channels) for place, channels in places)
+        return degraded, clean
+
+    def _degrade(
+        self, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
+    ) -> tuple[Pixels, Pixels]:
+        """Turned before it is degraded: rain falls, and sensors and JPEG files have rows."""
+        assert self.degradation is not None
+        margin = self.degradation.margin
+        kind = rng.random()
+        if kind < self.drawn:
+            seen = draw_gradient(rng, self.side + 2 * margin)
+        else:
+            source = self.pictures.store[self.pictures.clean[picture]]
+            seen = turned(cut(source, top, left, self.side, self.side, channels=3, margin=margin))
+        if kind < self.drawn / 2:
+            return inside((seen, seen), margin)
+        if self.drawn <= kind < self.drawn + self.gray:
+            degraded, clean = inside(self.degradation.apply(to_gray(seen), rng), margin)
+            return np.repeat(degraded[..., 1:2], 3, axis=2), np.repeat(clean[..., 1:2], 3, axis=2)
+        return inside(self.degradation.apply(seen, rng), margin)
