@@ -1,79 +1,80 @@
 """Measure how well weights restore: PSNR on pictures with ground truth.
 
-    python benchmarks/quality.py DATA [--weights NAME|FILE] [--json OUT.json]
+    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--json OUT.json]
 
-DATA holds any of these folders: cbsd68/ (clean pictures), sidd/ and nam/ (each with degraded/ and clean/, matching names).
-Protocol, all in sRGB over the three channels, 8-bit pictures, whole pictures, no border left out: Gaussian noise of sigma 15, 25
-and 50 is drawn by numpy's default_rng(index of the picture in name order), and the noisy picture is clipped and rounded to
-8 bits, as a picture file is (published tables add noise without clipping: their inputs hold a little more information);
-restored pictures are rounded to 8 bits. The mean of the pictures' PSNR is given.
+DATA holds any of these folders: cbsd68/ (clean pictures), sidd/, nam/, rain100l/ and gopro/ (each with degraded/ and clean/, matching
+names). They are scored as `uformer eval` does by the protocols gaussian, pairs, pairs, rain and gopro, which say how; the mean of the
+pictures' PSNR is given. Without --weights, those that ship for each task are measured on that task's folders; weights that are named, on
+the folders of their task alone (of a file: of --task).
 """
 
 import argparse
 import datetime
 import json
 import platform
-import statistics
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 import uformer
-from uformer.degradations.noise import gaussian_noise
-from uformer.image.read import read
-from uformer.metrics import psnr
+from uformer.evaluate.protocols import PROTOCOLS
+from uformer.evaluate.report import failure_line
+from uformer.evaluate.run import evaluate, mean
+from uformer.evaluate.samples import find_samples
+from uformer.weights import registry
 
-Pixels = NDArray[np.float32]
-SIGMAS = (15, 25, 50)
-
-
-def gaussian_pairs(folder: Path, sigma: float) -> Iterator[tuple[Pixels, Pixels]]:
-    """(degraded, clean) of every picture in a folder of clean ones."""
-    for index, path in enumerate(sorted(folder.iterdir())):
-        clean = read(path).pixels
-        noisy = gaussian_noise(clean, np.random.default_rng(index), sigma=sigma)
-        yield np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255), clean
+FOLDERS = {
+    "denoise": {"cbsd68": "gaussian", "sidd": "pairs", "nam": "pairs"},
+    "derain": {"rain100l": "rain"},
+    "deblur": {"gopro": "gopro"},
+}
+"""For each task, the folders and the protocol of each."""
 
 
-def file_pairs(folder: Path) -> Iterator[tuple[Pixels, Pixels]]:
-    """(degraded, clean) of the files with the same name in two folders."""
-    for path in sorted((folder / "degraded").iterdir()):
-        yield read(path).pixels, read(folder / "clean" / path.name).pixels
-
-
-def score(restorer: uformer.Restorer, pairs: Iterator[tuple[Pixels, Pixels]]) -> tuple[float, float, int]:
-    """Mean PSNR of the degraded and of the restored pictures, and their number."""
-    scores = [(psnr(degraded, clean), psnr(restorer.restore_pixels(degraded), clean)) for degraded, clean in pairs]
-    before, after = (statistics.mean(values) for values in zip(*scores, strict=True))
-    return before, after, len(scores)
-
-
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", default="uformer_t.denoise")
+    parser.add_argument("--weights")
+    parser.add_argument("--task", choices=FOLDERS, help="what a weights file is for (denoise)")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
 
-    restorer = uformer.Restorer.from_pretrained(args.weights, backend=args.backend, precision=args.precision)
-    sets = {f"CBSD68 sigma {sigma}": gaussian_pairs(args.data / "cbsd68", sigma) for sigma in SIGMAS if (args.data / "cbsd68").is_dir()}
-    sets |= {name: file_pairs(args.data / name) for name in ("sidd", "nam") if (args.data / name).is_dir()}
-    if not sets:
-        sys.exit(f"{args.data}: no folder cbsd68, sidd or nam in it")
-    print(f"{args.weights}, {datetime.date.today()}, {platform.machine()}, uformer {uformer.__version__}")
-    figures = {}
-    for name, pairs in sets.items():
-        before, after, count = score(restorer, pairs)
-        figures[name] = {"input": round(before, 2), "restored": round(after, 2), "pictures": count}
-        print(f"{name:16} {count:3} pictures: {before:6.2f} -> {after:6.2f} dB ({after - before:+.2f})", flush=True)
+    if args.weights is None:
+        weights = {task: registry.for_task(task).name for task in registry.TASKS if args.task in (None, task)}
+    else:
+        shipped = registry.WEIGHTS.get(args.weights)
+        weights = {args.task or (shipped.task if shipped else "denoise"): args.weights}
+    work = [
+        (name, folder, protocol)
+        for task, name in weights.items()
+        for folder, protocol in FOLDERS.get(task, {}).items()
+        if (args.data / folder).is_dir()
+    ]
+    if not work:
+        wanted = ", ".join(folder for task in weights for folder in FOLDERS.get(task, {}))
+        sys.exit(f"{args.data}: no folder {wanted} in it" if weights else f"no weights for {args.task} ship; name some with --weights")
+    print(f"{', '.join(weights.values())}, {datetime.date.today()}, {platform.machine()}, uformer {uformer.__version__}")
+    names = dict.fromkeys(name for name, _, _ in work)
+    restorers = {name: uformer.Restorer.from_pretrained(name, backend=args.backend, precision=args.precision) for name in names}
+    figures, failed = {}, False
+    for name, folder, protocol in work:
+        samples = find_samples(PROTOCOLS[protocol], args.data / folder)
+        for subset in dict.fromkeys(sample.subset for sample in samples):
+            found = evaluate(restorers[name], [sample for sample in samples if sample.subset == subset], PROTOCOLS[protocol].scoring)
+            for failure in found.failures:
+                print(failure_line(failure), file=sys.stderr)
+                failed = True
+            if not found.measured:
+                continue
+            before, after = (mean(scores).psnr for scores in zip(*((each.degraded, each.restored) for each in found.measured), strict=True))
+            title = f"{folder.upper()} {subset}" if subset else folder
+            figures[title] = {"input": round(before, 2), "restored": round(after, 2), "pictures": len(found.measured)}
+            print(f"{title:16} {len(found.measured):3} pictures: {before:6.2f} -> {after:6.2f} dB ({after - before:+.2f})", flush=True)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -69,6 +69,17 @@ class Restorer:
         config, state = checkpoint.read(path)
         return cls(config, state, options)
 
+    @property
+    def backend(self) -> str:
+        """Who computes: openvino or torch."""
+        return self._kind
+
+    @property
+    def precision(self) -> str:
+        """In what numbers: fp32, bf16 or fp16. Raises OptionError where the one that was asked for is not there."""
+        side = self.config.multiple
+        return self._make_backend(side, side).precision
+
     def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
         """Restore a picture and give it back in the form that it came in.
 

@@ -1,0 +1,219 @@
+"""`uformer eval`."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from uformer.errors import OptionError
+from uformer.evaluate import report, submit
+from uformer.evaluate.protocols import Protocol, find
+from uformer.evaluate.report import Setting
+from uformer.evaluate.run import Advance, Failure, Keep, evaluate
+from uformer.evaluate.samples import Sample, find_samples
+from uformer.image.image import Image
+from uformer.image.write import write
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+from uformer.weights import registry
+from uformer.weights.create import weights_file
+
+Pixels = NDArray[np.float32]
+_SECONDS_BETWEEN_LINES = 30
+
+
+def eval_command(
+    protocol: str | None = None,
+    folder: Path | None = None,
+    clean: Path | None = None,
+    *,
+    options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    json: Path | None = None,
+    save: Path | None = None,
+    limit: int | None = None,
+    list_protocols: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Measure how well weights restore, as published numbers are computed; --list shows the protocols.
+
+    Parameters
+    ----------
+    protocol
+        How the numbers are computed, and of which data: pairs, gaussian, sidd, gopro, rain100l, ...
+    folder
+        The data set's folder, as its owners lay it out; the message of an empty one says what is expected.
+    clean
+        For pairs and rain: the clean pictures' folder, where the first holds the degraded ones.
+    json
+        Also write every picture's numbers and all that they depend on to this file.
+    save
+        Keep the restored pictures in this folder, as PNG; for sidd-benchmark and dnd the files to submit.
+    limit
+        Only the first so many pictures, for a quick look.
+    list_protocols
+        Show the protocols.
+    overwrite
+        Replace files that exist.
+    quiet
+        Print nothing but the numbers and errors.
+    """
+    if list_protocols:
+        report.show_protocols(report.console_for())
+        return 0
+    if protocol is None or folder is None:
+        raise OptionError("expected PROTOCOL FOLDER; uformer eval --list shows the protocols")
+    chosen = find(protocol)
+    if limit is not None and (limit < 1 or not chosen.scored):
+        raise OptionError("--limit: a submission must be whole" if limit > 0 else f"--limit {limit} must be at least 1")
+    if json is not None:
+        _check_json(json, overwrite=overwrite, scored=chosen.scored)
+    if not chosen.scored:
+        return _submit(chosen, folder, clean, _with_weights(options, chosen), save, overwrite=overwrite, quiet=quiet)
+
+    samples = find_samples(chosen, folder, clean)
+    found = len(samples) // max(len(chosen.sigmas), 1)
+    taken = [sample for subset in dict.fromkeys(each.subset for each in samples) for sample in _first(samples, subset, limit)]
+    keep = None if save is None else _keeper(save, taken, overwrite=overwrite)
+    options = _with_weights(options, chosen)
+    restorer = Restorer.from_options(options)
+    setting = _setting(restorer, options, found, limit)
+    with _quiet_warnings(quiet=quiet), _progress(chosen.name, len(taken), quiet=quiet) as advance:
+        evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance)
+    if evaluation.measured:
+        report.show(report.console_for(), chosen, evaluation, setting)
+    if json is not None:
+        report.write_json(report.as_json(chosen, evaluation, setting), json)
+    return _name_failures(evaluation.failures)
+
+
+def _first(samples: list[Sample], subset: str, limit: int | None) -> list[Sample]:
+    return [sample for sample in samples if sample.subset == subset][:limit]
+
+
+def _submit(
+    protocol: Protocol, folder: Path, clean: Path | None, options: RestoreOptions, save: Path | None, *, overwrite: bool, quiet: bool
+) -> int:
+    if save is None or clean is not None:
+        raise OptionError(f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; {protocol.how_to_get()}")
+    if not folder.is_dir():
+        raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
+    names = submit.submission_files(protocol, folder)
+    _check_save(save, [save / name for name in names], [folder, folder / "images_srgb"], overwrite=overwrite)
+    restorer = Restorer.from_options(options)
+    method = Path(str(options.weights)).stem if str(options.weights).endswith(".safetensors") else str(options.weights)
+    with _quiet_warnings(quiet=quiet), _progress(protocol.name, protocol.count, quiet=quiet) as advance:
+        failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance)
+    console = report.console_for()
+    report.show_published(console, protocol)
+    if not failures:
+        console.print(f"{save}: {len(names)} files; next: submit {'them' if len(names) > 1 else 'it'} at {protocol.url}")
+    return _name_failures(tuple(failures))
+
+
+def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions:
+    """The options with weights named: those that ship for the protocol's task, where none were given."""
+    if options.weights is not None:
+        return options
+    task = protocol.task or options.task
+    if task not in registry.TASKS:
+        raise OptionError(f"no weights for the task {task!r} ship ({', '.join(registry.TASKS)} do); name some with --weights")
+    return dataclasses.replace(options, weights=registry.for_task(task).name)
+
+
+def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int | None) -> Setting:
+    with open(weights_file(str(options.weights)), "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Setting(
+        weights=str(options.weights),
+        sha256=sha256,
+        backend=restorer.backend,
+        precision=restorer.precision,
+        multiple=restorer.config.multiple,
+        strength=options.strength,
+        found=found,
+        limit=limit,
+    )
+
+
+def _check_json(path: Path, *, overwrite: bool, scored: bool) -> None:
+    if not scored:
+        raise OptionError("--json: there are no numbers where only the benchmark's server knows the truth")
+    if path.exists() and not overwrite:
+        raise OptionError(f"{path} exists; give another with --json, or --overwrite")
+    if not path.parent.is_dir():
+        raise OptionError(f"{path}: there is no folder {path.parent}")
+
+
+def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite: bool) -> None:
+    """Make the folder for what is kept. Raises OptionError where a file is there already, or would be an input."""
+    inputs = {Path(os.path.realpath(source)) for source in sources}
+    if any(Path(os.path.realpath(path.parent)) in inputs for path in files):
+        raise OptionError(f"{save}: the pictures that are measured lie there; give another folder with --save")
+    there = [path for path in files if path.exists()]
+    if there and not overwrite:
+        raise OptionError(f"{there[0]} exists; give another folder with --save, or --overwrite")
+    try:
+        for parent in dict.fromkeys(path.parent for path in files):
+            parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{save}: cannot be made: {error.strerror or error}") from None
+
+
+def _keeper(save: Path, samples: list[Sample], *, overwrite: bool) -> Keep:
+    """Writes each restored picture to SAVE/SUBSET/NAME.png."""
+    paths = {sample: save / sample.subset / f"{sample.name}.png" for sample in samples}
+    if len(set(paths.values())) < len(paths):
+        raise OptionError("--save: two pictures have the same name but for their suffix, and would be kept in one file")
+    _check_save(save, list(paths.values()), [sample.folder for sample in samples], overwrite=overwrite)
+
+    def keep(sample: Sample, restored: Pixels) -> None:
+        write(Image(pixels=restored), paths[sample])
+
+    return keep
+
+
+@contextlib.contextmanager
+def _quiet_warnings(*, quiet: bool) -> Iterator[None]:
+    with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter("ignore")
+        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr)
+        yield
+
+
+@contextlib.contextmanager
+def _progress(name: str, total: int, *, quiet: bool) -> Iterator[Advance]:
+    """A bar on a terminal; elsewhere a line now and then."""
+    done, last = 0, time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task(name, total=total)
+
+        def advance() -> None:
+            nonlocal done, last
+            done += 1
+            bar.advance(task)
+            if bar.disable and not quiet and time.monotonic() - last > _SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                print(f"uformer: {name}: {done} of {total}", file=sys.stderr)
+
+        yield advance
+
+
+def _name_failures(failures: tuple[Failure, ...]) -> int:
+    for failure in failures:
+        print(report.failure_line(failure), file=sys.stderr)
+    return 1 if failures else 0

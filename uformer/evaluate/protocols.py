@@ -1,0 +1,331 @@
+"""How published numbers are computed: each protocol one small value.
+
+Where the authors of the Uformer published their own evaluation code, it decides; else that of the papers they compare with.
+"""
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from uformer.errors import OptionError
+from uformer.metrics import Window
+
+Kind = Literal["noise", "pairs", "sidd", "sidd-benchmark", "dnd"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """What a restored and a clean picture are compared by; fields as the arguments of `uformer.metrics`."""
+
+    luma: bool = False
+    luma_rounded: bool = False
+    rounded: bool = True
+    border: int = 0
+    ssim_window: Window = "gaussian"
+    ssim_range: float = 1.0
+    aligned: bool = False
+    """Whether the restored picture is first moved onto the clean one (see align.py)."""
+
+    def describe(self) -> str:
+        """In few words, for the line that a number stands in."""
+        colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else "RGB"
+        rounding = "restored rounded to 8 bits" if self.rounded else "restored not rounded"
+        border = f"border {self.border} left out" if self.border else "no border"
+        return ", ".join([colour, rounding, border, *(["aligned"] if self.aligned else [])])
+
+    def describe_ssim(self) -> str:
+        windows = {
+            "gaussian": "Gaussian window 11 x 11 inside the picture, mean of the channels",
+            "uniform": "uniform window 7 x 7 inside the picture, unbiased, mean of the channels",
+            "matlab": "Gaussian window 11 x 11 x 11 over height, width and channels (MATLAB's ssim of an RGB array)",
+        }
+        return f"{windows[self.ssim_window]}, L = {self.ssim_range:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where a data set keeps its pairs; folders are relative to the one that is given, and a `*` stands for one folder's name."""
+
+    degraded: str
+    clean: str
+    differ: str = ""
+    """Regular expression of what is left out of both names before they are compared."""
+    by_order: bool = False
+    """Whether the pictures belong together by their order, not by their names."""
+    listing: str = ""
+    """A file that names the pairs to take, two paths a line; then the folders are what the paths' last folders are called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A published number, PSNR in dB; SSIM only where it was computed as the protocol computes it."""
+
+    method: str
+    psnr: float
+    source: str
+    ssim: float | None = None
+    subset: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything that decides a number, but the network and the pictures."""
+
+    name: str
+    summary: str
+    kind: Kind = "pairs"
+    task: str | None = None
+    """The task whose weights are taken when none are named."""
+    scoring: Scoring = Scoring()
+    layouts: tuple[Layout, ...] = ()
+    sigmas: tuple[float, ...] = ()
+    """Gaussian noise, on the 0-255 scale: one row of the table each."""
+    noise_rounded: bool = True
+    """Whether the noisy picture is clipped and rounded to 8 bits, as a picture file is."""
+    dataset: str = ""
+    """The data that the published numbers are of."""
+    count: int = 0
+    """How many pictures that data set has; 0 where any number will do."""
+    url: str = ""
+    """Where the data set's owners offer it."""
+    place: str = ""
+    """What the folder must hold."""
+    published: tuple[Published, ...] = ()
+    differs: str = ""
+    """What is done otherwise than by those who published the numbers."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is a ground truth here; else a file for the benchmark's server is written."""
+        return self.kind in ("noise", "pairs", "sidd")
+
+    def how_to_get(self) -> str:
+        """Where the data is, and what to put where."""
+        origin = f" {self.dataset} cannot be shipped; its owners offer it at {self.url}." if self.url else ""
+        return f"expected {self.place}.{origin}"
+
+
+_PLAIN = (Layout(degraded="degraded", clean="clean"), Layout(degraded="input", clean="target"))
+_PLAIN_PLACE = "or input/ and target/, or degraded/ and clean/, with matching names"
+_UFORMER = "Wang et al., CVPR 2022"
+_PADDING = "the authors pad with zeros to a square multiple of 128 and restore whole pictures; here see `padding` and `tiles`"
+_RAIN = "Zamir et al., CVPR 2022"
+_Y = Scoring(luma=True, luma_rounded=True)
+_RAIN_LAYOUTS = (
+    Layout(degraded="rainy", clean=".", differ=r"^(no)?rain-"),
+    Layout(degraded="rain", clean="norain", differ=r"^(no)?rain-|x2$"),
+    Layout(degraded="rain/X2", clean="norain", differ=r"^(no)?rain-|x2$"),
+    *_PLAIN,
+)
+_RAIN_PLACE = "rainy/rain-001.png and norain-001.png beside that folder, or rain/ and norain/, " + _PLAIN_PLACE
+_RAIN_URL = "https://www.icst.pku.edu.cn/struct/Projects/joint_rain_removal.html"
+
+
+def _cbsd68(method: str, source: str, *psnrs: float) -> tuple[Published, ...]:
+    sigmas = ("sigma 15", "sigma 25", "sigma 50")
+    return tuple(Published(method=method, psnr=psnr, source=source, subset=sigma) for sigma, psnr in zip(sigmas, psnrs, strict=True))
+
+
+_CBSD68 = (
+    *_cbsd68("CBM3D, told sigma", "Zhang et al., TIP 2018", 33.52, 30.71, 27.38),
+    *_cbsd68("CDnCNN", "Zhang et al., TIP 2018", 33.89, 31.23, 27.92),
+    *_cbsd68("FFDNet, told sigma", "Zhang et al., TIP 2018", 33.87, 31.21, 27.96),
+    *_cbsd68("DRUNet, told sigma", "Zhang et al., TPAMI 2021", 34.30, 31.69, 28.51),
+    *_cbsd68("SwinIR, one network per sigma", "Liang et al., ICCVW 2021", 34.42, 31.78, 28.56),
+    *_cbsd68("Restormer, one network per sigma", _RAIN, 34.40, 31.79, 28.60),
+)
+_GAUSSIAN_PLACE = "clean pictures, as those of CBSD68"
+_BSDS = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
+
+
+def _realblur(letter: str, folder: str, psnr: float) -> Protocol:
+    return Protocol(
+        name=f"realblur-{letter.lower()}",
+        summary=f"RealBlur-{letter}: real camera shake, the restored picture aligned to the sharp one (Rim et al., ECCV 2020)",
+        task="deblur",
+        scoring=Scoring(aligned=True),
+        layouts=(
+            Layout(degraded="blur", clean="gt", listing=f"RealBlur_{letter}_test_list.txt"),
+            Layout(degraded="*/blur", clean="*/gt", differ="^(blur|gt)_"),
+            *_PLAIN,
+        ),
+        dataset=f"RealBlur-{letter}",
+        count=980,
+        url="https://github.com/rimchang/RealBlur",
+        place=f"RealBlur_{letter}_test_list.txt beside {folder}/, or scenes SCENE/blur/ and SCENE/gt/, {_PLAIN_PLACE}",
+        published=(Published(method="Uformer-B, trained on GoPro", psnr=psnr, source=_UFORMER),),
+        differs=_PADDING,
+    )
+
+
+_ALL = (
+    Protocol(
+        name="gaussian",
+        summary="Gaussian noise in colour, of sigma 15, 25 and 50, on clean pictures; the noisy picture is clipped and rounded to 8 bits",
+        kind="noise",
+        task="denoise",
+        sigmas=(15, 25, 50),
+        dataset="CBSD68",
+        count=68,
+        url=_BSDS,
+        place=_GAUSSIAN_PLACE,
+        published=_CBSD68,
+        differs="published tables neither clip nor round the noisy picture, which so holds more (gaussian-float), and draw other noise",
+    ),
+    Protocol(
+        name="gaussian-float",
+        summary="the same noise, neither clipped nor rounded, as published tables are computed",
+        kind="noise",
+        task="denoise",
+        sigmas=(15, 25, 50),
+        noise_rounded=False,
+        dataset="CBSD68",
+        count=68,
+        url=_BSDS,
+        place=_GAUSSIAN_PLACE,
+        published=_CBSD68,
+        differs="published tables draw other noise",
+    ),
+    Protocol(
+        name="pairs",
+        summary="any two folders with matching names, in RGB",
+        layouts=_PLAIN,
+        place="degraded/ and clean/, or input/ and target/, with matching names (or give the two folders)",
+    ),
+    Protocol(
+        name="sidd",
+        summary="SIDD's validation blocks: 1,280 crops of phones' noise, 256 x 256 (Abdelhamed et al., CVPR 2018)",
+        kind="sidd",
+        task="denoise",
+        scoring=Scoring(rounded=False, ssim_window="matlab"),
+        dataset="SIDD",
+        count=1280,
+        url="https://abdokamel.github.io/sidd/",
+        place="ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat",
+        published=(Published(method="Uformer-B", psnr=39.89, ssim=0.960, source=_UFORMER),),
+    ),
+    Protocol(
+        name="sidd-benchmark",
+        summary="SIDD's benchmark blocks, whose truth its server keeps: writes SubmitSrgb.mat",
+        kind="sidd-benchmark",
+        task="denoise",
+        dataset="SIDD's benchmark",
+        count=1280,
+        url="https://abdokamel.github.io/sidd/",
+        place="BenchmarkNoisyBlocksSrgb.mat",
+    ),
+    Protocol(
+        name="dnd",
+        summary="DND: 1,000 crops of real noise, whose truth its server keeps: writes the 50 files to submit (Ploetz & Roth, CVPR 2017)",
+        kind="dnd",
+        task="denoise",
+        dataset="DND",
+        count=1000,
+        url="https://noise.visinf.tu-darmstadt.de/",
+        place="info.mat and images_srgb/0001.mat to 0050.mat",
+        published=(Published(method="Uformer-B", psnr=40.04, ssim=0.956, source=_UFORMER),),
+    ),
+    Protocol(
+        name="gopro",
+        summary="GoPro's test set: motion blur by averaged frames (Nah et al., CVPR 2017)",
+        task="deblur",
+        scoring=Scoring(rounded=False, ssim_window="uniform", ssim_range=2.0),
+        layouts=(
+            Layout(degraded="test/*/blur", clean="test/*/sharp"),
+            Layout(degraded="*/blur", clean="*/sharp"),
+            *_PLAIN,
+        ),
+        dataset="GoPro's test set",
+        count=1111,
+        url="https://seungjunnah.github.io/Datasets/gopro",
+        place=f"GOPRO_Large's test/SCENE/blur/ and test/SCENE/sharp/, {_PLAIN_PLACE}",
+        published=(Published(method="Uformer-B", psnr=33.06, ssim=0.967, source=_UFORMER),),
+        differs=_PADDING,
+    ),
+    Protocol(
+        name="hide",
+        summary="HIDE's test set: motion blur of people (Shen et al., ICCV 2019)",
+        task="deblur",
+        scoring=Scoring(rounded=False, ssim_window="uniform", ssim_range=2.0),
+        layouts=(Layout(degraded="test/*", clean="GT"), *_PLAIN),
+        dataset="HIDE's test set",
+        count=2025,
+        url="https://github.com/joanshen0508/HA_deblur",
+        place=f"HIDE_dataset's test/test-close-ups/, test/test-long-shot/ and GT/, {_PLAIN_PLACE}",
+        published=(Published(method="Uformer-B, trained on GoPro", psnr=30.90, ssim=0.953, source=_UFORMER),),
+        differs=_PADDING,
+    ),
+    _realblur("R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref", 36.19),
+    _realblur("J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref", 29.09),
+    Protocol(
+        name="dpdd",
+        summary="DPDD's test set: defocus, from the combined picture alone (Abuolaim & Brown, ECCV 2020)",
+        task="deblur",
+        scoring=Scoring(rounded=False, ssim_window="uniform"),
+        layouts=(Layout(degraded="test_c/source", clean="test_c/target", by_order=True), *_PLAIN),
+        dataset="DPDD's test set",
+        count=76,
+        url="https://github.com/Abdullah-Abuolaim/defocus-deblurring-dual-pixel",
+        place=f"dd_dp_dataset_canon's test_c/source/ and test_c/target/, {_PLAIN_PLACE}",
+        published=(Published(method="Uformer-B, from both dual-pixel views", psnr=26.28, source=_UFORMER),),
+        differs="the published network sees the two dual-pixel views, six channels; weights here restore one picture",
+    ),
+    Protocol(
+        name="rain",
+        summary="any rainy and clean folders, on Y: Test100, Test1200, Test2800, Rain12 and your own",
+        task="derain",
+        scoring=_Y,
+        layouts=_RAIN_LAYOUTS,
+        place=_RAIN_PLACE,
+    ),
+    Protocol(
+        name="rain100l",
+        summary="Rain100L: light synthetic rain, on Y (Yang et al., CVPR 2017)",
+        task="derain",
+        scoring=_Y,
+        layouts=_RAIN_LAYOUTS,
+        dataset="Rain100L",
+        count=100,
+        url=_RAIN_URL,
+        place=_RAIN_PLACE,
+        published=(
+            Published(method="PReNet, trained on Rain100L", psnr=37.48, source="Ren et al., CVPR 2019"),
+            Published(method="MPRNet, trained on Rain13K", psnr=36.40, source="Zamir et al., CVPR 2021"),
+            Published(method="Restormer, trained on Rain13K", psnr=38.99, source=_RAIN),
+        ),
+    ),
+    Protocol(
+        name="rain100h",
+        summary="Rain100H: heavy synthetic rain, on Y (Yang et al., CVPR 2017)",
+        task="derain",
+        scoring=_Y,
+        layouts=_RAIN_LAYOUTS,
+        dataset="Rain100H",
+        count=100,
+        url=_RAIN_URL,
+        place=_RAIN_PLACE,
+    ),
+    Protocol(
+        name="spad",
+        summary="SPA-Data's test set: real rain, on Y (Wang et al., CVPR 2019)",
+        task="derain",
+        scoring=_Y,
+        layouts=(Layout(degraded="rain", clean="gt", differ="gt$"), *_PLAIN),
+        dataset="SPA-Data's test set",
+        count=1000,
+        url="https://stevewongv.github.io/derain-project.html",
+        place=f"real_test_1000's rain/ and gt/, {_PLAIN_PLACE}",
+        published=(Published(method="Uformer-B", psnr=47.84, ssim=0.9925, source=_UFORMER),),
+        differs=_PADDING,
+    ),
+)
+
+PROTOCOLS: Mapping[str, Protocol] = types.MappingProxyType({protocol.name: protocol for protocol in _ALL})
+
+
+def find(name: str) -> Protocol:
+    """A protocol by name. Raises OptionError, which lists the names, for an unknown one."""
+    if name not in PROTOCOLS:
+        raise OptionError(f"unknown protocol {name!r}; known: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]

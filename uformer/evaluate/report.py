@@ -1,0 +1,182 @@
+"""What a run is reported as: a table for people, JSON for programs. Measured and published numbers stand together, and never mixed up."""
+
+import dataclasses
+import datetime
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import uformer
+from uformer.errors import PictureError
+from uformer.evaluate.protocols import PROTOCOLS, Protocol
+from uformer.evaluate.run import Evaluation, Failure, mean
+from uformer.evaluate.score import Score
+from uformer.files import atomic_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What restored the pictures, and how many there were."""
+
+    weights: str
+    """Name or file."""
+    sha256: str
+    backend: str
+    precision: str
+    multiple: int
+    """Of how many pixels the sides are, once they are padded."""
+    strength: float
+    found: int
+    """Pictures of each subset that the folder holds."""
+    limit: int | None
+    """How many of them were taken; None for all."""
+
+    @property
+    def padding(self) -> str:
+        return f"by reflection, below and to the right, to multiples of {self.multiple}"
+
+
+def console_for(*, stderr: bool = False) -> Console:
+    """A console that keeps its lines whole where nobody looks at them."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=400, soft_wrap=True)
+
+
+def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
+    """Print the numbers, each with how it was computed, the published ones below, and what must be known of them."""
+    console.print(f"{protocol.name}: {protocol.summary}")
+    console.print(_table(protocol, evaluation, terminal=console.is_terminal))
+    facts = {
+        "weights": f"{setting.weights} (sha256 {setting.sha256[:12]}...), {setting.backend}, {setting.precision}",
+        "ssim": protocol.scoring.describe_ssim(),
+        "padding": setting.padding,
+        "tiles": _tiles(evaluation),
+        **({"differs": protocol.differs} if protocol.differs else {}),
+    }
+    for key, value in facts.items():
+        console.print(f"{key:8} {value}")
+    for warning in warnings_of(protocol, evaluation, setting):
+        console.print(f"warning: {warning}", style="yellow")
+
+
+def show_protocols(console: Console) -> None:
+    """Print what there is to choose from."""
+    table = _plain_table(("protocol", "what", "scored on"), terminal=console.is_terminal)
+    for protocol in PROTOCOLS.values():
+        table.add_row(protocol.name, protocol.summary, protocol.scoring.describe() if protocol.scored else "its server")
+    console.print(table)
+
+
+def show_published(console: Console, protocol: Protocol) -> None:
+    """Print the published numbers of a benchmark that only its server can add to."""
+    for each in protocol.published:
+        console.print(f"published: {each.method} {_numbers(each.psnr, each.ssim)} ({each.source})")
+
+
+def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> list[str]:
+    """Why the numbers are not what the protocol's name promises."""
+    found = []
+    if protocol.count and setting.found != protocol.count:
+        found.append(f"{setting.found} pictures; {protocol.dataset} has {protocol.count}: do not compare with the published numbers")
+    if setting.limit is not None and setting.limit < setting.found:
+        found.append(f"--limit {setting.limit}: only the first {setting.limit} of {setting.found} pictures")
+    if setting.strength != 1:
+        found.append(f"--strength {setting.strength:g}: only a part of the change was applied")
+    if evaluation.failures:
+        found.append(f"{len(evaluation.failures)} pictures have no numbers and are left out of the means")
+    return found
+
+
+def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str:
+    """The whole run; an infinite PSNR (equal pictures) is null."""
+    values = {
+        "uformer": uformer.__version__,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "protocol": dataclasses.asdict(protocol),
+        "weights": {"name": setting.weights, "sha256": setting.sha256},
+        "backend": setting.backend,
+        "precision": setting.precision,
+        "strength": setting.strength,
+        "padding": setting.padding,
+        "tiles": _tiles(evaluation),
+        "limit": setting.limit,
+        "warnings": warnings_of(protocol, evaluation, setting),
+        "results": [_result(evaluation, subset) for subset in evaluation.subsets],
+        "failures": [dataclasses.asdict(failure) for failure in evaluation.failures],
+    }
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
+
+
+def write_json(text: str, path: Path) -> None:
+    """Write the report, whole or not at all. Raises PictureError where it cannot be written."""
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def failure_line(failure: Failure) -> str:
+    """A picture without numbers, for standard error: 'uformer: sigma 15, 005: reason'."""
+    return f"uformer: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}"
+
+
+def _table(protocol: Protocol, evaluation: Evaluation, *, terminal: bool) -> Table:
+    table = _plain_table(("", "pictures", "input dB", "SSIM", "restored dB", "SSIM", "computed on / published by"), terminal=terminal)
+    for column in table.columns[1:6]:
+        column.justify = "right"
+    how = f"{protocol.scoring.describe()}, {_tiles(evaluation)}, padded by reflection"
+    for subset in evaluation.subsets:
+        scores = evaluation.of(subset)
+        before, after = mean([each.degraded for each in scores]), mean([each.restored for each in scores])
+        row = (f"measured {subset}".strip(), str(len(scores)), *_cells(before), *_cells(after), how)
+        table.add_row(*row, style="bold" if terminal else "")
+        for published in (each for each in protocol.published if each.subset in ("", subset)):
+            shown = f"published {published.subset}".strip()
+            number = (f"{published.psnr:.2f}", "" if published.ssim is None else f"{published.ssim:g}")
+            table.add_row(shown, "", "", "", *number, f"{published.method} ({published.source})", style="dim" if terminal else "")
+    return table
+
+
+def _plain_table(columns: tuple[str, ...], *, terminal: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _cells(score: Score) -> tuple[str, str]:
+    return f"{score.psnr:.2f}", f"{score.ssim:.4f}"
+
+
+def _numbers(psnr: float, ssim: float | None) -> str:
+    return f"{psnr:.2f} dB" + ("" if ssim is None else f", SSIM {ssim:g}")
+
+
+def _tiles(evaluation: Evaluation) -> str:
+    most = evaluation.tiles
+    return "whole pictures" if most <= 1 else f"in tiles, up to {most} a picture"
+
+
+def _result(evaluation: Evaluation, subset: str) -> dict[str, Any]:
+    scores = evaluation.of(subset)
+    return {
+        "subset": subset,
+        "pictures": len(scores),
+        "input": _plain(mean([each.degraded for each in scores])),
+        "restored": _plain(mean([each.restored for each in scores])),
+        "scores": [
+            {"picture": each.name, "input": _plain(each.degraded), "restored": _plain(each.restored), "tiles": each.tiles}
+            for each in scores
+        ],
+    }
+
+
+def _plain(score: Score) -> dict[str, float | None]:
+    return {"psnr": score.psnr if math.isfinite(score.psnr) else None, "ssim": score.ssim}

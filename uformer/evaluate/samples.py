@@ -1,0 +1,115 @@
+"""The pictures of a protocol: found in their owners' folders first, read one by one later."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.degradations.noise import gaussian_noise
+from uformer.errors import OptionError, PictureError
+from uformer.evaluate import folders, matlab
+from uformer.evaluate.folders import Pair
+from uformer.evaluate.protocols import Protocol
+from uformer.image.read import read
+
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A degraded picture with its ground truth, not yet read."""
+
+    subset: str
+    """The row of the table that it counts for; "" where there is but one."""
+    name: str
+    folder: Path
+    """Where its files lie."""
+    load: Callable[[], tuple[Pixels, Pixels]]
+    """(degraded, clean), each (H, W, 3) in [0, 1] and of one size. Raises PictureError."""
+
+
+def find_samples(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Sample]:
+    """Every picture of a protocol that is scored here, in order; at least one.
+
+    `clean`: the second of two folders, where the first holds the degraded pictures themselves. Raises OptionError, which says where the
+    data is offered and what to put where, for a folder that does not hold what the protocol needs, and PictureError for a .mat file that
+    cannot be read.
+    """
+    if not folder.is_dir():
+        raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
+    if clean is not None:
+        if protocol.kind != "pairs":
+            raise OptionError(f"{clean}: {protocol.name} takes one folder; {protocol.how_to_get()}")
+        found = list(_of_pairs(folders.pairs_of(folder, clean)))
+    elif protocol.kind == "noise":
+        found = list(_of_clean(folder, protocol))
+    elif protocol.kind == "sidd":
+        found = _of_blocks(folder, protocol)
+    else:
+        found = list(_of_pairs(folders.pairs_in(folder, protocol.layouts)))
+    if not found:
+        raise OptionError(f"{folder}: no pictures as {protocol.name} needs them; {protocol.how_to_get()}")
+    return found
+
+
+def check_files(folder: Path, names: Iterable[str], protocol: Protocol) -> None:
+    """Raise OptionError, which names what is missing and where it is offered, unless all of the files are in the folder."""
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise OptionError(f"{folder}: {', '.join(missing[:3])}{more} missing; {protocol.how_to_get()}")
+
+
+def read_rgb(path: Path) -> Pixels:
+    """A picture file as (H, W, 3) in [0, 1], gray three times, alpha left out. Raises PictureError."""
+    pixels = read(path).pixels
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
+    for sigma in protocol.sigmas:
+        for index, path in enumerate(folders.pictures(folder)):
+            load = functools.partial(_load_noisy, path, sigma, index, rounded=protocol.noise_rounded)
+            yield Sample(f"sigma {sigma:g}", path.stem, folder, load)
+
+
+def _load_noisy(path: Path, sigma: float, seed: int, *, rounded: bool) -> tuple[Pixels, Pixels]:
+    clean = read_rgb(path)
+    noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
+    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
+
+
+def _of_pairs(pairs: list[Pair]) -> Iterable[Sample]:
+    for pair in pairs:
+        yield Sample("", pair.name, pair.degraded.parent, functools.partial(_load_pair, pair))
+
+
+def _load_pair(pair: Pair) -> tuple[Pixels, Pixels]:
+    if pair.clean.is_dir():
+        raise PictureError(f"{pair.degraded}: no clean picture of that name in {pair.clean}")
+    degraded, clean = read_rgb(pair.degraded), read_rgb(pair.clean)
+    if degraded.shape != clean.shape:
+        sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (degraded, clean)]
+        raise PictureError(f"{pair.degraded}: is {sizes[0]} pixels, and its clean picture {pair.clean} {sizes[1]}")
+    return degraded, clean
+
+
+def _of_blocks(folder: Path, protocol: Protocol) -> list[Sample]:
+    variables = ("ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb")
+    check_files(folder, [f"{variable}.mat" for variable in variables], protocol)
+    noisy, clean = (matlab.read_blocks(folder / f"{variable}.mat", variable) for variable in variables)
+    if noisy.shape != clean.shape:
+        raise PictureError(f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size")
+    return [
+        Sample("", f"{row + 1:04}_{column + 1:02}", folder, functools.partial(_load_block, noisy, clean, row, column))
+        for row in range(noisy.shape[0])
+        for column in range(noisy.shape[1])
+    ]
+
+
+def _load_block(noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int) -> tuple[Pixels, Pixels]:
+    degraded, truth = (blocks[row, column].astype(np.float32) / np.float32(255) for blocks in (noisy, clean))
+    return degraded, truth

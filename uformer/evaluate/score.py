@@ -1,0 +1,37 @@
+"""The numbers of one restored picture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.errors import PictureError
+from uformer.evaluate.align import aligned_scores
+from uformer.evaluate.protocols import Scoring
+from uformer.metrics import psnr, ssim
+
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How close two pictures are; PSNR in dB, infinite where they are equal."""
+
+    psnr: float
+    ssim: float
+
+
+def score(restored: Pixels, clean: Pixels, scoring: Scoring) -> Score:
+    """Compare (H, W, 3) in [0, 1] with the ground truth as the protocol does. Raises PictureError where that cannot be done."""
+    how: dict[str, Any] = {"luma": scoring.luma, "luma_rounded": scoring.luma_rounded, "border": scoring.border, "rounded": scoring.rounded}
+    try:
+        if scoring.aligned:
+            shown = np.clip(restored, 0, 1)
+            if scoring.rounded:
+                shown = np.rint(shown * 255).astype(np.float32) / np.float32(255)
+            return Score(*aligned_scores(shown, clean))
+        similarity = ssim(restored, clean, window=scoring.ssim_window, data_range=scoring.ssim_range, **how)
+        return Score(psnr(restored, clean, **how), similarity)
+    except ValueError as error:
+        raise PictureError(str(error)) from None
