@@ -128,13 +128,14 @@ def _cbsd68(method: str, source: str, *psnrs: float) -> tuple[Published, ...]:
 
 
 _CBSD68 = (
-    *_cbsd68("CBM3D, told sigma", "Zhang et al., TIP 2018", 33.52, 30.71, 27.38),
+    *_cbsd68("CBM3D", "Zhang et al., TIP 2018", 33.52, 30.71, 27.38),
     *_cbsd68("CDnCNN", "Zhang et al., TIP 2018", 33.89, 31.23, 27.92),
-    *_cbsd68("FFDNet, told sigma", "Zhang et al., TIP 2018", 33.87, 31.21, 27.96),
-    *_cbsd68("DRUNet, told sigma", "Zhang et al., TPAMI 2021", 34.30, 31.69, 28.51),
-    *_cbsd68("SwinIR, one network per sigma", "Liang et al., ICCVW 2021", 34.42, 31.78, 28.56),
-    *_cbsd68("Restormer, one network per sigma", _RAIN, 34.40, 31.79, 28.60),
+    *_cbsd68("FFDNet", "Zhang et al., TIP 2018", 33.87, 31.21, 27.96),
+    *_cbsd68("DRUNet", "Zhang et al., TPAMI 2021", 34.30, 31.69, 28.51),
+    *_cbsd68("SwinIR", "Liang et al., ICCVW 2021", 34.42, 31.78, 28.56),
+    *_cbsd68("Restormer", _RAIN, 34.40, 31.79, 28.60),
 )
+_TOLD = "CBM3D, FFDNet and DRUNet are told sigma, SwinIR and Restormer have a network for each; published tables draw other noise"
 _GAUSSIAN_PLACE = "clean pictures, as those of CBSD68"
 _BSDS = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
 
@@ -171,7 +172,7 @@ _ALL = (
         url=_BSDS,
         place=_GAUSSIAN_PLACE,
         published=_CBSD68,
-        differs="published tables neither clip nor round the noisy picture, which so holds more (gaussian-float), and draw other noise",
+        differs=f"{_TOLD}, and neither clip nor round it, so that the input holds more: see gaussian-float",
     ),
     Protocol(
         name="gaussian-float",
@@ -185,7 +186,7 @@ _ALL = (
         url=_BSDS,
         place=_GAUSSIAN_PLACE,
         published=_CBSD68,
-        differs="published tables draw other noise",
+        differs=_TOLD,
     ),
     Protocol(
         name="pairs",

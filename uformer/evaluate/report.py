@@ -67,9 +67,9 @@ def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: 
 
 def show_protocols(console: Console) -> None:
     """Print what there is to choose from."""
-    table = _plain_table(("protocol", "what", "scored on"), terminal=console.is_terminal)
+    table = _plain_table(("protocol", "what, and what it is scored on"), terminal=console.is_terminal)
     for protocol in PROTOCOLS.values():
-        table.add_row(protocol.name, protocol.summary, protocol.scoring.describe() if protocol.scored else "its server")
+        table.add_row(protocol.name, f"{protocol.summary} ({protocol.scoring.describe()})" if protocol.scored else protocol.summary)
     console.print(table)
 
 
@@ -128,7 +128,7 @@ def failure_line(failure: Failure) -> str:
 
 
 def _table(protocol: Protocol, evaluation: Evaluation, *, terminal: bool) -> Table:
-    table = _plain_table(("", "pictures", "input dB", "SSIM", "restored dB", "SSIM", "computed on / published by"), terminal=terminal)
+    table = _plain_table(("", "n", "input dB", "SSIM", "restored dB", "SSIM", "computed on / published by"), terminal=terminal)
     for column in table.columns[1:6]:
         column.justify = "right"
     how = f"{protocol.scoring.describe()}, {_tiles(evaluation)}, padded by reflection"
@@ -138,16 +138,16 @@ def _table(protocol: Protocol, evaluation: Evaluation, *, terminal: bool) -> Tab
         row = (f"measured {subset}".strip(), str(len(scores)), *_cells(before), *_cells(after), how)
         table.add_row(*row, style="bold" if terminal else "")
         for published in (each for each in protocol.published if each.subset in ("", subset)):
-            shown = f"published {published.subset}".strip()
             number = (f"{published.psnr:.2f}", "" if published.ssim is None else f"{published.ssim:g}")
-            table.add_row(shown, "", "", "", *number, f"{published.method} ({published.source})", style="dim" if terminal else "")
+            table.add_row("published", "", "", "", *number, f"{published.method} ({published.source})", style="dim" if terminal else "")
     return table
 
 
 def _plain_table(columns: tuple[str, ...], *, terminal: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 1, 0, 0) if terminal else (0, 1))
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
     return table
 
 

@@ -1,0 +1,109 @@
+"""The report says how each number came about, keeps published ones apart, and warns where they must not be compared."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from uformer.errors import PictureError
+from uformer.evaluate import report
+from uformer.evaluate.protocols import PROTOCOLS
+from uformer.evaluate.report import Setting
+from uformer.evaluate.run import Evaluation, Failure, Measured
+from uformer.evaluate.score import Score
+
+SETTING = Setting(
+    weights="mine", sha256="0123456789abcdef" * 4, backend="openvino", precision="bf16", multiple=128, strength=1.0, found=68, limit=None
+)
+FOUND = Evaluation(tuple(Measured(f"sigma {sigma}", "a", Score(20, 0.4), Score(30 + sigma / 100, 0.8), 1) for sigma in (15, 25, 50)), ())
+
+
+def shown(protocol: str, evaluation: Evaluation, setting: Setting, *, terminal: bool = False) -> list[str]:
+    out = io.StringIO()
+    report.show(
+        Console(file=out, width=200, force_terminal=terminal, no_color=True, highlight=False), PROTOCOLS[protocol], evaluation, setting
+    )
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
+    lines = shown("gaussian", FOUND, SETTING, terminal=terminal)
+    (row,) = (line for line in lines if "measured sigma 25" in line)
+    for part in ("20.00", "0.4000", "30.25", "0.8000", "RGB, restored rounded to 8 bits, no border, whole pictures, padded by reflection"):
+        assert part in row
+    published = lines[lines.index(row) + 1 :][:6]
+    assert all("published" in line and "20.00" not in line for line in published)
+    assert any("31.23" in line and "CDnCNN (Zhang et al., TIP 2018)" in line for line in published)
+    text = "\n".join(lines)
+    for part in ("mine (sha256 0123456789ab...), openvino, bf16", "multiples of 128", "11 x 11", "gaussian-float"):
+        assert part in text
+    assert "warning" not in text
+
+
+def test_every_reason_not_to_compare_is_said() -> None:
+    failed = Evaluation(FOUND.measured, (Failure("sigma 15", "b", "damaged"),))
+    setting = Setting(**{**SETTING.__dict__, "found": 10, "limit": 3, "strength": 0.5})
+    warnings = report.warnings_of(PROTOCOLS["gaussian"], failed, setting)
+    assert [warning.split(":")[0] for warning in warnings] == [
+        "10 pictures; CBSD68 has 68",
+        "--limit 3",
+        "--strength 0.5",
+        "1 pictures have no numbers and are left out of the means",
+    ]
+    assert sum("warning: " in line for line in shown("gaussian", failed, setting)) == 4
+    assert report.warnings_of(PROTOCOLS["pairs"], FOUND, SETTING) == []
+    assert report.failure_line(failed.failures[0]) == "uformer: sigma 15, b: damaged"
+    assert report.failure_line(Failure("", "b", "damaged")) == "uformer: b: damaged"
+
+
+def test_tiles_are_said() -> None:
+    tiled = Evaluation((Measured("", "a", Score(20, 0.4), Score(30, 0.8), 6),), ())
+    assert any("in tiles, up to 6 a picture" in line for line in shown("pairs", tiled, SETTING))
+
+
+def test_json_has_everything_and_no_infinity() -> None:
+    found = Evaluation((Measured("", "a", Score(20, 0.4), Score(math.inf, 1.0), 2),), (Failure("", "b", "damaged"),))
+    values = json.loads(report.as_json(PROTOCOLS["rain"], found, SETTING))
+    assert values["weights"] == {"name": "mine", "sha256": SETTING.sha256}
+    assert values["protocol"]["scoring"]["luma_rounded"]
+    assert (values["backend"], values["precision"]) == ("openvino", "bf16")
+    assert values["date"].endswith("+00:00")
+    assert values["results"] == [
+        {
+            "subset": "",
+            "pictures": 1,
+            "input": {"psnr": 20, "ssim": 0.4},
+            "restored": {"psnr": None, "ssim": 1.0},
+            "scores": [{"picture": "a", "input": {"psnr": 20, "ssim": 0.4}, "restored": {"psnr": None, "ssim": 1.0}, "tiles": 2}],
+        }
+    ]
+    assert values["failures"] == [{"subset": "", "name": "b", "reason": "damaged"}]
+    assert values["warnings"]
+    assert values["uformer"]
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    report.write_json("{}\n", tmp_path / "out.json")
+    assert (tmp_path / "out.json").read_text() == "{}\n"
+    with pytest.raises(PictureError, match="cannot be written"):
+        report.write_json("{}\n", tmp_path / "nowhere/out.json")
+
+
+def test_protocols_and_published_numbers_are_listed() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=300)
+    report.show_protocols(console)
+    for name, protocol in PROTOCOLS.items():
+        assert name in out.getvalue()
+        assert protocol.summary in out.getvalue()
+    report.show_published(console, PROTOCOLS["dnd"])
+    assert "published: Uformer-B 40.04 dB, SSIM 0.956 (Wang et al., CVPR 2022)" in out.getvalue()
+
+
+def test_lines_stay_whole_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert report.console_for().width > 200

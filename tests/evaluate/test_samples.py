@@ -1,0 +1,87 @@
+"""The pictures of each kind of protocol, and what is said where they are not there."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
+from uformer.errors import OptionError, PictureError
+from uformer.evaluate.protocols import PROTOCOLS
+from uformer.evaluate.samples import check_files, find_samples, read_rgb
+
+
+def test_gaussian_noise_is_drawn_by_the_pictures_place_and_rounded(tmp_path: Path) -> None:
+    levels = [save_picture(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
+    samples = find_samples(PROTOCOLS["gaussian"], tmp_path)
+    assert [(each.subset, each.name) for each in samples] == [(f"sigma {sigma}", name) for sigma in (15, 25, 50) for name in "ab"]
+    degraded, clean = samples[3].load()
+    assert np.array_equal(np.rint(clean * 255), levels[1])
+    noise = np.random.default_rng(1).standard_normal(clean.shape, dtype=np.float32) * np.float32(25 / 255)
+    assert np.allclose(degraded, np.rint(np.clip(clean + noise, 0, 1) * 255) / 255, atol=1e-6)
+
+
+def test_published_noise_is_neither_clipped_nor_rounded(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", level=0)
+    degraded, clean = find_samples(PROTOCOLS["gaussian-float"], tmp_path)[1].load()
+    assert degraded.min() < 0
+    assert not np.allclose(degraded * 255, np.rint(degraded * 255), atol=1e-3)
+    assert not clean.any()
+
+
+def test_two_folders_of_any_name(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"x": (10, 20)}, names=("noisy", "truth"))
+    (sample,) = find_samples(PROTOCOLS["pairs"], tmp_path / "noisy", tmp_path / "truth")
+    degraded, clean = sample.load()
+    assert np.allclose(degraded * 255, 10)
+    assert np.allclose(clean * 255, 20)
+    with pytest.raises(OptionError, match="gaussian takes one folder"):
+        find_samples(PROTOCOLS["gaussian"], tmp_path / "noisy", tmp_path / "truth")
+
+
+def test_sidds_blocks(tmp_path: Path) -> None:
+    noisy = save_sidd(tmp_path / "ValidationNoisyBlocksSrgb.mat", seed=1)
+    clean = save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat", seed=2)
+    samples = find_samples(PROTOCOLS["sidd"], tmp_path)
+    assert [each.name for each in samples] == ["0001_01", "0001_02", "0001_03", "0002_01", "0002_02", "0002_03"]
+    found = samples[4].load()
+    assert np.allclose(found[0] * 255, noisy[1, 1])
+    assert np.allclose(found[1] * 255, clean[1, 1])
+    save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat", shape=(1, 3, 16, 20, 3))
+    with pytest.raises(PictureError, match="differ in number or size"):
+        find_samples(PROTOCOLS["sidd"], tmp_path)
+
+
+def test_a_picture_without_partner_and_one_of_another_size(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"a": (1, 2)})
+    save_picture(tmp_path / "degraded/b.png", size=(24, 30))
+    save_picture(tmp_path / "degraded/c.png", size=(24, 30))
+    save_picture(tmp_path / "clean/c.png", size=(24, 32))
+    _, alone, other = find_samples(PROTOCOLS["pairs"], tmp_path)
+    with pytest.raises(PictureError, match="b.png: no clean picture of that name in .*clean"):
+        alone.load()
+    with pytest.raises(PictureError, match="c.png: is 30 x 24 pixels, and its clean picture .*c.png 32 x 24"):
+        other.load()
+
+
+@pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.scored])
+def test_a_folder_without_the_data_says_what_is_expected_and_where_it_is(tmp_path: Path, name: str) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(OptionError) as caught:
+            find_samples(PROTOCOLS[name], folder)
+        assert PROTOCOLS[name].place in str(caught.value)
+        assert PROTOCOLS[name].url in str(caught.value)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    save_sidd(tmp_path / "ValidationNoisyBlocksSrgb.mat")
+    with pytest.raises(OptionError, match=r": ValidationGtBlocksSrgb\.mat missing; expected .*https://"):
+        find_samples(PROTOCOLS["sidd"], tmp_path)
+    with pytest.raises(OptionError, match="a, b, c and 2 more missing"):
+        check_files(tmp_path, "abcde", PROTOCOLS["sidd"])
+
+
+def test_gray_comes_three_times(tmp_path: Path) -> None:
+    PIL.Image.new("L", (5, 4), 51).save(tmp_path / "a.png")
+    assert np.allclose(read_rgb(tmp_path / "a.png"), np.full((4, 5, 3), 0.2))
