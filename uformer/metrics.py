@@ -88,8 +88,7 @@ def comparable(
 
 def ssim_map(a: Array, b: Array, *, window: Window, data_range: float) -> Array:
     """SSIM at each position of the window: (H - 10, W - 10, C) for "gaussian", (H - 6, W - 6, C) for "uniform", (H, W, C) for "matlab"."""
-    axes: tuple[int, ...] = (0, 1)
-    scale = 1.0
+    scale, mix = 1.0, None
     if window == "uniform":
         weights = np.full(2 * _UNIFORM_RADIUS + 1, 1 / (2 * _UNIFORM_RADIUS + 1))
         scale = len(weights) ** 2 / (len(weights) ** 2 - 1)
@@ -98,25 +97,30 @@ def ssim_map(a: Array, b: Array, *, window: Window, data_range: float) -> Array:
         weights = np.exp(-0.5 * (at / 1.5) ** 2)
         weights /= weights.sum()
     if window == "matlab":
-        a, b = (np.pad(picture, GAUSSIAN_RADIUS, mode="edge") for picture in (a, b))
-        axes = (0, 1, 2)
+        mix = _across_channels(weights, a.shape[2])
+        a, b = (np.pad(picture, ((GAUSSIAN_RADIUS,) * 2, (GAUSSIAN_RADIUS,) * 2, (0, 0)), mode="edge") for picture in (a, b))
     if min(a.shape[:2]) < len(weights):
         raise ValueError(f"a picture of {a.shape[0]} x {a.shape[1]} is smaller than the window of SSIM, {len(weights)} x {len(weights)}")
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    mean_a, mean_b = _filter(a, weights, axes), _filter(b, weights, axes)
-    variance = scale * (_filter(a * a + b * b, weights, axes) - mean_a**2 - mean_b**2)  # of both pictures together
-    covariance = scale * (_filter(a * b, weights, axes) - mean_a * mean_b)
+    mean_a, mean_b = _filter(a, weights, mix), _filter(b, weights, mix)
+    variance = scale * (_filter(a * a + b * b, weights, mix) - mean_a**2 - mean_b**2)  # of both pictures together
+    covariance = scale * (_filter(a * b, weights, mix) - mean_a * mean_b)
     return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / ((mean_a**2 + mean_b**2 + c1) * (variance + c2))
 
 
-def _filter(picture: Array, weights: Array, axes: tuple[int, ...]) -> Array:
-    """Correlate with the weights along each axis, where they lie within the picture."""
-    for axis in axes:
+def _filter(picture: Array, weights: Array, mix: Array | None) -> Array:
+    """Correlate rows and columns with the weights, where they lie within the picture; then `mix` the channels."""
+    for axis in (0, 1):
         length = picture.shape[axis] - len(weights) + 1
-        filtered = np.zeros((*picture.shape[:axis], length, *picture.shape[axis + 1 :]))
-        at: list[slice] = [slice(None)] * picture.ndim
-        for start, weight in enumerate(weights):
-            at[axis] = slice(start, start + length)
-            filtered += weight * picture[tuple(at)]
-        picture = filtered
-    return picture
+        slices = [picture[start : start + length] if axis == 0 else picture[:, start : start + length] for start in range(len(weights))]
+        picture = sum((weight * each for weight, each in zip(weights, slices, strict=True)), np.zeros_like(slices[0]))
+    return picture if mix is None else picture @ mix.T
+
+
+def _across_channels(weights: Array, channels: int) -> Array:
+    """The matrix (C, C) that correlates channels with the weights, the first and last channel repeated beyond them."""
+    matrix = np.zeros((channels, channels))
+    for channel in range(channels):
+        at = np.clip(np.arange(len(weights)) + channel - len(weights) // 2, 0, channels - 1)
+        np.add.at(matrix[channel], at, weights)
+    return matrix
