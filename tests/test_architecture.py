@@ -23,7 +23,15 @@ TESTED_ELSEWHERE: dict[str, str] = {
 }
 """Modules without a test file of their own name, and what tests them."""
 
-NEEDS_TORCH = ("uformer.model", "uformer.restore.backends.pytorch")
+NEEDS_TORCH = (
+    "uformer.model",
+    "uformer.restore.backends.pytorch",
+    *(
+        f"uformer.train.{name}"
+        for name in ("average", "curves", "devices", "folder", "loader", "loop", "losses", "optimizers", "report", "session", "validate")
+    ),
+)
+"""Modules that import torch, or what comes with it in an extra."""
 
 
 def loaded_after(code: str, *, without: tuple[str, ...] = ()) -> set[str]:
@@ -111,6 +119,8 @@ def test_imports_are_declared() -> None:
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition(".")[0])
+    if "pyyaml" in declared:
+        declared.add("yaml")
     callers = {"PIL"}  # imported only where a caller hands in a Pillow image
     assert imported - set(sys.stdlib_module_names) - {"uformer"} - declared - callers == set()
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from uformer import __version__
-from uformer.errors import PictureError, UformerError
+from uformer.errors import PictureError, TrainingError, UformerError
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore a picture: noisy in, clean out."),
+    "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
     "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
     "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, UformerError) as error:
-        return _fail(error, 1 if isinstance(error, PictureError) else 2)
+        return _fail(error, 1 if isinstance(error, PictureError | TrainingError) else 2)
     except KeyboardInterrupt:
         print("uformer: interrupted", file=sys.stderr)
         return 130

@@ -15,3 +15,7 @@ class CheckpointError(UformerError, ValueError):
 
 class PictureError(UformerError, ValueError):
     """A picture that cannot be read, restored or written."""
+
+
+class TrainingError(UformerError, RuntimeError):
+    """A training run that cannot go on: a loss that is not finite, a folder that cannot be written."""

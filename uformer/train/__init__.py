@@ -1,0 +1,1 @@
+"""Train a network: recipes, the loop, and the folder of a run."""

@@ -1,0 +1,131 @@
+"""`uformer train`."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from uformer.errors import OptionError
+from uformer.files import require
+from uformer.train import recipes
+from uformer.train.recipe import Recipe, override
+from uformer.train.setup import Folders, check_sources
+
+if TYPE_CHECKING:
+    from uformer.train.session import Session
+
+
+def train(
+    recipe: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    degraded: Path | None = None,
+    clean: Path | None = None,
+    validation: Path | None = None,
+    settings: Annotated[Sequence[str], Parameter(name="--set", negative="")] = (),
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    start: str | None = None,
+    resume: bool = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    list_recipes: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    measure_loader: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a network: on pairs of your own, or on clean pictures.
+
+    Parameters
+    ----------
+    recipe
+        One of those that --list shows (pairs, denoise, derain, deblur, ...), or the config.yaml of another run.
+    data
+        Folder with degraded/ and clean/ in it, or with clean pictures.
+    degraded
+        Folder of degraded pictures, instead of --data.
+    clean
+        Folder of clean pictures with the same names.
+    validation
+        Folder to score with, as --data; without it, a few of the pictures are held out.
+    settings
+        KEY=VALUE, as often as you like: batch=16, steps=20000, network=uformer_b, network.window_size=4, ...
+    out
+        The run's folder; runs/RECIPE by default. Nothing in it is overwritten.
+    start
+        Weights to go on from: a name that ships (uformer_t.denoise) or a .safetensors file.
+    resume
+        Go on with the run in --out, exactly where it was saved.
+    device
+        auto takes a GPU where there is one.
+    list_recipes
+        Show the recipes, and nothing else.
+    measure_loader
+        Measure how many patches a second can be loaded, and nothing else.
+    quiet
+        Print nothing but errors.
+    """
+    if list_recipes:
+        Console(highlight=False, markup=False, emoji=False).print(table())
+        return 0
+    for module in ("torch", "accelerate", "yaml", "matplotlib"):
+        require(module, "train")
+    from uformer.train.session import Session  # noqa: PLC0415 - torch and accelerate take seconds to import
+
+    folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
+    if resume:
+        session = Session.resume(recipe, folders, settings, out=_folder(recipe, out), start=start)
+    else:
+        chosen = override(find(recipe), settings)
+        check_sources(chosen, folders.sources())
+        session = Session(chosen, folders, tuple(settings), _folder(recipe, out), start=start)
+    if measure_loader:
+        print(session.measure(device))
+        return 0
+    return _finish(session, finished=session.run(device, quiet=quiet), quiet=quiet)
+
+
+def find(name: str | None) -> Recipe:
+    """A recipe by name, or of a config.yaml. Raises OptionError for none and for an unknown one."""
+    if name is None:
+        raise OptionError(f"which recipe? {', '.join(recipes.RECIPES)} (uformer train --list)")
+    if name not in recipes.RECIPES and Path(name).suffix in (".yaml", ".yml"):
+        from uformer.train.folder import read_config  # noqa: PLC0415 - imports torch
+
+        found: Recipe = read_config(Path(name))["recipe"]
+        return found
+    return recipes.find(name)
+
+
+def table() -> Table:
+    """The recipes: what each is for, and its main figures."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("recipe", "pictures", "patch", "batch", "steps", "what it does"):
+        shown.add_column(title, no_wrap=title != "what it does", justify="right" if title in ("patch", "batch", "steps") else "left")
+    for name, make in recipes.RECIPES.items():
+        recipe = make()
+        kind = "none" if recipe.drawn == 1 else "pairs" if recipe.degradation == "none" else "clean"
+        summary = (make.__doc__ or "").partition("\n")[0]
+        shown.add_row(name, kind, str(recipe.patch), str(recipe.batch), f"{recipe.steps:,}", summary)
+    return shown
+
+
+def _folder(recipe: str | None, out: Path | None) -> Path:
+    if out is not None:
+        return out
+    if recipe is None or recipe not in recipes.RECIPES:
+        raise OptionError("which run? give its folder with --out")
+    return Path("runs") / recipe
+
+
+def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
+    """Say what to do next, and the exit code."""
+    if not finished:
+        print(f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}", file=sys.stderr)
+        return 130
+    if session.first_process and not quiet:
+        print(f"next: uformer restore PHOTO --weights {shlex.quote(str(session.folder.best))}")
+    return 0

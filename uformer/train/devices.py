@@ -1,0 +1,39 @@
+"""Where a run computes: accelerate's device and processes, and the precision that the device has."""
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from uformer.errors import OptionError
+from uformer.train.recipe import Recipe
+
+
+def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
+    """For `device` auto, cpu, cuda or mps, under `accelerate launch` one of several. Raises OptionError for a device that is not there.
+
+    fp16 scales its losses, so that small gradients do not vanish.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
+    if not there.get(device, False):
+        raise OptionError(f"device: {device!r} is not here; here are: {', '.join(name for name, here in there.items() if here)}")
+    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - a process may train more than once
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+    precision = choose_precision(recipe, accelerator.device)
+    if precision == "fp32":
+        return accelerator
+    AcceleratorState._reset_state(reset_partial_state=False)  # noqa: SLF001 - the device says which precision it has
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+
+
+def choose_precision(recipe: Recipe, device: torch.device) -> str:
+    """fp32, bf16 or fp16. Raises OptionError for fp16 on a device that has no fast fp16."""
+    if recipe.precision == "auto":
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    if recipe.precision == "fp16" and device.type != "cuda":
+        raise OptionError(f"precision: fp16 needs a GPU (CUDA), not {device.type}; bf16 and fp32 work here")
+    return recipe.precision
+
+
+def compiles(recipe: Recipe, device: torch.device) -> bool:
+    """Whether the network is compiled (torch.compile)."""
+    return recipe.compile == "always" or (recipe.compile == "auto" and device.type == "cuda")

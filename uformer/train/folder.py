@@ -1,0 +1,166 @@
+"""The folder of a run: what lies where, each file whole or not at all, so that a run can be killed at any moment.
+
+config.yaml        the recipe, the pictures' folders, the weights it started from
+log.jsonl          a line of figures every few steps
+last.safetensors   the weights (their moving average) of the last save
+best.safetensors   those that restored the held-out pictures best
+state/state.pt     everything that going on needs
+samples/           degraded | restored | clean, while it learns
+curves.png         loss, PSNR and learning rate so far
+cache/             decoded pictures, where they do not fit into memory; removed when the run is over
+"""
+
+import contextlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from uformer.data.store import remove_cache
+from uformer.errors import CheckpointError, OptionError, PictureError, TrainingError
+from uformer.files import atomic_path, one_line
+from uformer.image.image import Image
+from uformer.image.write import write
+from uformer.model.uformer import Uformer
+from uformer.train.recipe import Recipe, differences
+from uformer.weights import checkpoint
+
+FORMAT = "uformer-run-1"
+
+
+class RunFolder:
+    """The files of one run. Where one cannot be written, a TrainingError says so, and that the saved state is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.log = path / "log.jsonl"
+        self.last = path / "last.safetensors"
+        self.best = path / "best.safetensors"
+        self.state = path / "state" / "state.pt"
+        self.samples = path / "samples"
+        self.curves = path / "curves.png"
+        self.cache = path / "cache"
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with this run."""
+        return f"uformer train --resume --out {shlex.quote(str(self.path))}"
+
+    def check_free(self) -> None:
+        """Raise OptionError where the folder has something in it, but for pictures that a run decoded and did not come to use."""
+        if self.path.exists() and not self.path.is_dir():
+            raise OptionError(f"{self.path} is a file; give a folder with --out")
+        if self.path.exists() and any(path != self.cache for path in self.path.iterdir()):
+            hint = "go on with it by --resume, or " if self.config.exists() else ""
+            raise OptionError(f"{self.path} exists; {hint}give another with --out")
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Begin a run in a folder that is free."""
+        self.check_free()
+        with self.writing():
+            self.state.parent.mkdir(parents=True)
+            self.samples.mkdir()
+        self.write_config(config)
+
+    def discard(self) -> None:
+        """Leave nothing of a run that did not begin."""
+        remove_cache(self.cache)
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write config.yaml."""
+        self._write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100))
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """The lines of log.jsonl; one that was cut off is left out."""
+        if not self.log.exists():
+            return []
+        found = []
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to log.jsonl."""
+        with self.writing(), open(self.log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def rewind_log(self, step: int) -> None:
+        """Take out what was logged after a step, as a run that goes on from there will log it again."""
+        kept = [line for line in self.read_log() if line.get("step", 0) <= step]
+        self._write(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def save_weights(self, path: Path, model: Uformer, notes: Mapping[str, str]) -> None:
+        """Write a checkpoint. Raises TrainingError where it cannot be written."""
+        with self.writing():
+            checkpoint.save(path, model, notes=notes)
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Replace state/state.pt, at once: whatever happens meanwhile, the old one or the new one is there, whole."""
+        with self.writing(), atomic_path(self.state) as temporary, open(temporary, "wb") as file:
+            try:
+                torch.save({"format": FORMAT, **state}, file)
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):  # torch's own message does not say that the disk is full
+                    raise error.__context__ from None
+                raise
+
+    def load_state(self) -> dict[str, Any]:
+        """What `save_state` wrote, on the CPU. Raises OptionError where there is none, CheckpointError for a damaged one."""
+        if not self.state.exists():
+            raise OptionError(f"{self.path}: no state to go on from; the run ended before it was first saved")
+        try:
+            state = torch.load(self.state, map_location="cpu", weights_only=True)
+        except Exception as error:  # noqa: BLE001 - torch raises whatever the damage leads to
+            raise CheckpointError(f"{self.state}: damaged ({one_line(error)})") from None
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise CheckpointError(f"{self.state}: not the state of a run, or of another version")
+        return state
+
+    def save_sample(self, name: str, image: Image) -> None:
+        """Write a picture into samples/."""
+        with self.writing():
+            self.samples.mkdir(exist_ok=True)
+            write(image, self.samples / name)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what goes wrong in writing into one line that says how to go on."""
+        try:
+            yield
+        except (OSError, CheckpointError, PictureError) as error:
+            said = f"{error.filename or self.path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            how = f"; the saved state is whole: make room, then {self.resume_command}" if self.state.exists() else ""
+            raise TrainingError(f"{said}{how}") from None
+
+    def _write(self, path: Path, text: str) -> None:
+        with self.writing(), atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What `write_config` wrote, with a Recipe under "recipe". Raises OptionError, which names the file, for anything else."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise OptionError(f"{path}: cannot be read ({one_line(error)})") from None
+    if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
+        raise OptionError(f"{path}: not the configuration of a run")
+    try:
+        return {**found, "recipe": Recipe.from_values(found["recipe"])}
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from None
+
+
+def check_same(old: Recipe, new: Recipe, may_change: tuple[str, ...]) -> None:
+    """Raise OptionError, which names the field, where a run would go on with another recipe than it began with."""
+    changed = [text for text in differences(old, new) if text.partition(":")[0] not in may_change]
+    if changed:
+        raise OptionError(f"this run began otherwise: {'; '.join(changed)}; only {', '.join(may_change)} may change")

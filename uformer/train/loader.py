@@ -1,0 +1,104 @@
+"""From patches to batches: which process draws which, and how fast."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from uformer.data.datasets import Patches
+from uformer.errors import OptionError
+from uformer.train.recipe import Recipe
+
+Batch = tuple[Tensor, Tensor]
+"""(degraded, clean), each (B, C, H, W) float32 in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Share(Sampler[list[int]]):
+    """The patches of one process of several: for each step from `start` on, for each of its parts, their numbers.
+
+    Step s takes the patches s * batch to (s + 1) * batch - 1, however many processes and parts there are.
+    """
+
+    recipe: Recipe
+    start: int = 0
+    process: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.recipe.batch % (self.recipe.accumulate * self.processes):
+            parts = f"{self.recipe.accumulate} parts on {self.processes} devices"
+            raise OptionError(f"batch: {self.recipe.batch} patches cannot be shared out to {parts}")
+
+    @property
+    def size(self) -> int:
+        """Patches that a process takes at once."""
+        return self.recipe.batch // (self.recipe.accumulate * self.processes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        recipe, size = self.recipe, self.size
+        for step in range(self.start, recipe.steps):
+            for part in range(recipe.accumulate):
+                first = step * recipe.batch + (part * self.processes + self.process) * size
+                yield list(range(first, first + size))
+
+    def __len__(self) -> int:
+        return max(self.recipe.steps - self.start, 0) * self.recipe.accumulate
+
+
+def make_loader(patches: Patches, share: Share, *, workers: int, pin_memory: bool = False) -> "DataLoader[Batch]":
+    """Batches in the order of their steps, cut by `workers` processes; by this one where 0.
+
+    Workers are started afresh (`spawn`), as libvips does not work in a process that was forked.
+    """
+    if not workers:
+        return DataLoader(patches, batch_sampler=share, pin_memory=pin_memory)  # type: ignore[arg-type]
+    os.environ.setdefault("VIPS_CONCURRENCY", "1")  # in the workers: one thread each, as they are one for each core
+    return DataLoader(
+        patches,  # type: ignore[arg-type]
+        batch_sampler=share,
+        num_workers=workers,
+        multiprocessing_context="spawn",
+        worker_init_fn=_ignore_interrupts,
+        pin_memory=pin_memory,
+        prefetch_factor=4,
+    )
+
+
+def choose_workers(recipe: Recipe, *, on_cpu: bool, processes: int = 1) -> int:
+    """How many workers the recipe asks for, or how many fit: none where the network takes the cores itself."""
+    if recipe.workers >= 0:
+        return recipe.workers
+    return 0 if on_cpu else max(1, min(16, (os.cpu_count() or 1) // processes - 1))
+
+
+def rate_of_one(patches: Patches, *, seconds: float = 0.5) -> float:
+    """Patches a second that one process cuts by itself, measured for so long."""
+    patches[0]
+    start, count = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - start) < seconds or not count:
+        patches[count]
+        count += 1
+    return count / elapsed
+
+
+def rate_of_loader(patches: Patches, share: Share, *, workers: int, seconds: float = 5.0) -> float:
+    """Patches a second that the whole loader delivers, measured for so long once all workers have started."""
+    batches = iter(make_loader(patches, share, workers=workers))
+    for _ in range(4 * workers + 1):  # what was cut while the workers were starting
+        if next(batches, None) is None:
+            raise OptionError(f"steps: {share.recipe.steps} are too few to measure by; --set steps=10000")
+    start, count = time.perf_counter(), 0
+    for batch in batches:
+        count += len(batch[0])
+        if time.perf_counter() - start > seconds:
+            break
+    return count / (time.perf_counter() - start)
+
+
+def _ignore_interrupts(_worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the main process saves, then ends its workers

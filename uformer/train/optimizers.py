@@ -1,0 +1,44 @@
+"""Optimizers, and the learning rate along a run."""
+
+import math
+
+import torch
+from torch import nn
+
+from uformer.train.recipe import Recipe
+
+
+def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW for all parameters; or Muon (Jordan et al. 2024) for the matrices of the blocks, and AdamW for the rest.
+
+    Muon's steps are scaled to AdamW's size, so that both take one learning rate (Liu et al. 2025, section 2.2).
+    """
+    named = dict(model.named_parameters())
+    matrices = [name for name in named if is_matrix(name, named[name])] if recipe.optimizer == "muon" else []
+    rest = [value for name, value in named.items() if name not in set(matrices)]
+    decay = recipe.weight_decay
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=recipe.lr, betas=recipe.betas, weight_decay=decay)]
+    if matrices:
+        parameters = [named[name] for name in matrices]
+        found.append(torch.optim.Muon(parameters, lr=recipe.lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return found
+
+
+def is_matrix(name: str, value: torch.Tensor) -> bool:
+    """Whether a parameter is the matrix of a linear layer in a block."""
+    return ".blocks." in f".{name}" and name.endswith("weight") and value.ndim == 2
+
+
+def learning_rate(recipe: Recipe, step: int, *, done: float) -> float:
+    """At step 0, 1, ...: up in a straight line, then down along half a cosine; `done` is the share of the run that is over."""
+    warmup = min(recipe.warmup, recipe.steps // 10)
+    if step < warmup:
+        return recipe.lr * (step + 1) / warmup
+    start = warmup / recipe.steps
+    along = min(max((done - start) / (1 - start), 0.0), 1.0)
+    return recipe.lr_min + (recipe.lr - recipe.lr_min) * 0.5 * (1 + math.cos(math.pi * along))
+
+
+def share_done(recipe: Recipe, step: int, *, minutes: float) -> float:
+    """Share of the run that is over after so many steps and minutes, 0 to 1."""
+    return min(max(step / recipe.steps, minutes / recipe.minutes if recipe.minutes else 0.0), 1.0)

@@ -1,0 +1,243 @@
+"""What defines a training run: one frozen value, checked, with typed settings from a command line or a file."""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from uformer.config import UformerConfig, variant
+from uformer.errors import CheckpointError, OptionError
+
+MAY_CHANGE = ("steps", "minutes", "log_every", "save_every", "save_minutes", "validate_every", "workers")
+"""Fields that a run that is resumed may change: how long it lasts, and what does not touch its weights."""
+
+_OF_TRAINING = ("bottleneck_shift", "drop_path_rate", "gradient_checkpointing")  # a recipe's own, whatever the variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that defines a training run but its pictures. Raises OptionError for a value out of range."""
+
+    name: str
+    network: UformerConfig
+    steps: int
+    """Updates of the weights; the learning rate falls along them."""
+    minutes: float = 0.0
+    """Where not 0: end after so many minutes at the latest, and let the learning rate fall along the time."""
+    degradation: Literal["none", "noise", "rain", "blur"] = "none"
+    """What makes degraded pictures of clean ones; `none` needs pairs."""
+    drawn: float = 0.0
+    """Share of patches that are smooth drawings, half of them left clean; 1 needs no pictures. With a degradation only."""
+    gray: float = 0.0
+    """Share of patches that are gray, in all channels alike. With a degradation only."""
+    augment: bool = True
+    """Flips and quarter turns."""
+    patch: int = 128
+    """Side of a patch, pixels."""
+    batch: int = 32
+    """Patches in a step, over all devices."""
+    accumulate: int = 1
+    """Parts that a batch is taken in, where it does not fit into the device's memory; divides batch."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: Muon for the matrices of the blocks, AdamW for the rest."""
+    lr: float = 2e-4
+    """Largest learning rate."""
+    lr_min: float = 1e-6
+    """Where the cosine ends."""
+    warmup: int = 0
+    """Steps in which the learning rate rises, in a straight line from 0; at most a tenth of all."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's."""
+    weight_decay: float = 0.02
+    charbonnier_eps: float = 1e-3
+    """Of the loss sqrt((restored - clean)^2 + eps^2)."""
+    ema: float = 0.0
+    """Decay of the moving average of the weights, which is what is scored and saved; 0 is the weights themselves."""
+    clip: float = 0.0
+    """Largest norm of the gradient; 0 does not clip."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 on a GPU that has it, else fp32."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """torch.compile; `auto`: on a GPU."""
+    seed: int = 0
+    log_every: int = 50
+    """Steps; also how often the loss is checked to be finite."""
+    save_every: int = 1000
+    """Steps between saves of the state."""
+    save_minutes: float = 5.0
+    """Minutes between saves of the state, whichever comes first."""
+    validate_every: int = 1000
+    """Steps between scores of the pictures held out; samples and curves are drawn too."""
+    held_out: int = 8
+    """Pictures kept from training to score with, where no others are given; at most a quarter of all."""
+    validation_side: int = 512
+    """Of each, the middle of this side is scored, pixels."""
+    workers: int = -1
+    """Processes that cut patches; -1: one a core on a GPU, none on a CPU."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, convert(field.name, getattr(self, field.name), hints[field.name]))
+        for name in ("steps", "patch", "batch", "accumulate", "log_every", "save_every", "validate_every", "validation_side"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("minutes", "lr_min", "weight_decay", "clip", "save_minutes", "warmup", "seed", "held_out"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("lr", "charbonnier_eps"):
+            self._check(name, getattr(self, name) > 0, "more than 0")
+        for name in ("drawn", "gray"):
+            self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
+        self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
+        self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
+        self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
+        self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
+        self._check("accumulate", self.batch % self.accumulate == 0, f"a divisor of batch ({self.batch})")
+        self._check("workers", self.workers >= -1, "at least 0, or -1 for as many as fit")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise OptionError(f"{name}: {getattr(self, name)} must be {expected}")
+
+    def to_values(self) -> dict[str, Any]:
+        """Plain values by name, as a file holds them."""
+        return {name: plain(value) for name, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `to_values` gave. Raises OptionError for an unknown name or a value that does not fit."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise OptionError(_unknown(str(name), known))
+        network = values.get("network")
+        if not isinstance(network, Mapping):
+            raise OptionError("a recipe needs a network")
+        try:
+            config = UformerConfig.from_values(network)
+            return cls(**{**values, "network": config})
+        except CheckpointError as error:
+            raise OptionError(f"network: {error}") from None
+        except TypeError:
+            needed = [field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
+            raise OptionError(f"a recipe needs {', '.join(name for name in needed if name not in values)}") from None
+
+
+def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """A recipe with settings "key=value" put in, as "batch=16", "network=uformer_b" or "network.window_size=4".
+
+    `network=NAME` comes first, wherever it stands; what belongs to training rather than to the variant stays the recipe's.
+    Raises OptionError for an unknown key, which names the nearest, and for a value that does not fit.
+    """
+    hints, network_hints = typing.get_type_hints(Recipe), typing.get_type_hints(UformerConfig)
+    changes: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+    base = recipe.network
+    for key, text in map(_split, settings):
+        prefix, dot, name = key.partition(".")
+        if key == "network":
+            base = dataclasses.replace(variant(text), **{field: getattr(recipe.network, field) for field in _OF_TRAINING})
+        elif prefix == "network" and dot:
+            if name not in network_hints:
+                raise OptionError(_unknown(key, [f"network.{field}" for field in network_hints]))
+            network[name] = convert(key, text, network_hints[name])
+        elif key not in hints or key == "name":
+            raise OptionError(
+                _unknown(key, [*(name for name in hints if name != "name"), *(f"network.{field}" for field in network_hints)])
+            )
+        else:
+            changes[key] = convert(key, text, hints[key])
+    return dataclasses.replace(recipe, network=dataclasses.replace(base, **network), **changes)
+
+
+def changed_network_fields(settings: Sequence[str]) -> set[str]:
+    """The fields of the network that settings name; {"all"} is in it where they name a variant."""
+    keys = [key for key, _ in map(_split, settings)]
+    return {key.partition(".")[2] or "all" for key in keys if key.partition(".")[0] == "network"}
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """The fields in which two recipes differ, each as "batch: 32, now 16"."""
+    before, after = (_flat(recipe.to_values()) for recipe in (old, new))
+    return [f"{key}: {before[key]}, now {after[key]}" for key in before if before[key] != after[key]]
+
+
+def convert(name: str, value: object, kind: Any) -> Any:
+    """A value of the kind that a field has, from itself or from text. Raises OptionError, which names the field, where it does not fit."""
+    if kind in (UformerConfig, str):
+        return value
+    try:
+        if typing.get_origin(kind) is tuple:
+            return _tuple(value, typing.get_args(kind))
+        return _scalar(value, kind)
+    except (ValueError, TypeError, OverflowError):
+        raise OptionError(f"{name}: {plain(value)!r} is not {_say(kind)}") from None
+
+
+def plain(value: object) -> object:
+    """A value as a file holds it: tuples as lists, mappings of such."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _split(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals or not key.strip():
+        raise OptionError(f"--set {setting!r} is not KEY=VALUE")
+    return key.strip().replace("-", "_"), value.strip()
+
+
+def _scalar(value: object, kind: Any) -> Any:
+    if typing.get_origin(kind) is Literal:
+        if value not in typing.get_args(kind):
+            raise ValueError(value)
+        return value
+    if kind is bool:
+        return value if isinstance(value, bool) else _truth(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    if kind is float:
+        return number
+    if number != int(number):
+        raise ValueError(value)
+    return int(value) if isinstance(value, int) else int(number)
+
+
+def _truth(value: object) -> bool:
+    text = str(value).lower()
+    if text not in ("true", "yes", "1", "false", "no", "0"):
+        raise ValueError(value)
+    return text in ("true", "yes", "1")
+
+
+def _tuple(value: object, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    parts = value.strip("()[] ").split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or (kinds[-1] is not Ellipsis and len(parts) != len(kinds)):
+        raise ValueError(value)
+    return tuple(_scalar(part.strip() if isinstance(part, str) else part, kinds[0]) for part in parts)
+
+
+def _say(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(typing.get_args(kind))
+    if typing.get_origin(kind) is tuple or isinstance(kind, types.GenericAlias):
+        args = typing.get_args(kind)
+        return "numbers separated by commas" if args[-1] is Ellipsis else f"{len(args)} numbers separated by a comma"
+    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, str(kind))
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1) or difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
+    return f"unknown setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    network = {f"network.{key}": value for key, value in values["network"].items()}
+    return {key: value for key, value in values.items() if key != "network"} | network

@@ -1,0 +1,166 @@
+"""One call of `uformer train`, from the recipe to the last save."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from accelerate import Accelerator
+
+import uformer
+from uformer.data.store import remove_cache
+from uformer.errors import OptionError
+from uformer.layout import parameter_count
+from uformer.model.uformer import Uformer
+from uformer.restore.memory import available_memory
+from uformer.train import recipes
+from uformer.train.devices import make_accelerator
+from uformer.train.folder import RunFolder, check_same, read_config
+from uformer.train.loader import Share, choose_workers, rate_of_loader, rate_of_one
+from uformer.train.loop import Trainer
+from uformer.train.recipe import MAY_CHANGE, Recipe, override
+from uformer.train.report import Reporter
+from uformer.train.setup import Folders, Prepared, prepare
+from uformer.train.validate import HeldOut, input_score
+from uformer.weights import checkpoint
+from uformer.weights.create import weights_file
+
+
+class Session:
+    """A run to be made or gone on with: its recipe, its pictures and its folder."""
+
+    def __init__(self, recipe: Recipe, folders: Folders, settings: Sequence[str], out: Path, *, start: str | None = None) -> None:
+        self.recipe, self.folders, self.settings, self.start = recipe, folders, settings, start
+        self.folder = RunFolder(out)
+        self.state: dict[str, Any] | None = None
+        self.first_process = True
+
+    @classmethod
+    def resume(cls, name: str | None, folders: Folders, settings: Sequence[str], *, out: Path, start: str | None) -> Self:
+        """The run of a folder. Raises OptionError where there is none, or where it would go on with another recipe."""
+        folder = RunFolder(out)
+        if not folder.config.exists():
+            raise OptionError(f"{out}: no run to go on with (there is no config.yaml)")
+        if start is not None:
+            raise OptionError("--start is for a new run; one that is resumed has its weights")
+        config = read_config(folder.config)
+        recipe: Recipe = config["recipe"]
+        if name in recipes.RECIPES and name != recipe.name:
+            raise OptionError(f"{out}: a run of {recipe.name}, not of {name}")
+        changed = override(recipe, settings)
+        check_same(recipe, changed, MAY_CHANGE)
+        stored = Folders.from_values(config.get("data") or {})
+        session = cls(changed, folders if folders.given else stored, (), out)
+        session.state = folder.load_state()
+        return session
+
+    def run(self, device: str, *, quiet: bool = False) -> bool:
+        """Train to the end; False where it was interrupted, after all was saved. Errors as of `Trainer.run` and `prepare`."""
+        accelerator = make_accelerator(self.recipe, device)
+        self.first_process = accelerator.is_main_process
+        begins = self.first_process and self.state is None
+        if begins:
+            self.folder.check_free()
+        try:
+            with accelerator.main_process_first():
+                prepared, weights = self._prepare(accelerator)
+            trainer = self._trainer(prepared, weights, accelerator)
+        except BaseException:
+            if begins:
+                self.folder.discard()
+            raise
+        about = {"recipe": prepared.recipe.to_values(), "pictures": prepared.patches.pictures.fingerprint()}
+        if begins:
+            self.folder.create(self._config(prepared))
+        elif self.first_process:
+            self.folder.write_config(self._config(prepared))
+            self.folder.rewind_log(trainer.step)
+        with Reporter(self.folder, total=prepared.recipe.steps, quiet=quiet, silent=not self.first_process) as reporter:
+            for line in self._introduction(prepared, trainer):
+                reporter.say(line)
+            finished = trainer.run(reporter, about)
+        accelerator.wait_for_everyone()
+        if finished and self.first_process:
+            remove_cache(self.folder.cache)
+        return finished
+
+    def measure(self, device: str) -> str:
+        """How many patches a second the loader delivers, in a line; nothing is trained, and no run's folder is made."""
+        accelerator = make_accelerator(self.recipe, device)
+        prepared, _ = self._prepare(accelerator)
+        workers = choose_workers(prepared.recipe, on_cpu=accelerator.device.type == "cpu")
+        rate = rate_of_loader(prepared.patches, Share(prepared.recipe), workers=workers)
+        if not self.folder.config.exists():
+            self.folder.discard()
+        return f"loader: {rate:,.0f} patches of {prepared.recipe.patch} x {prepared.recipe.patch} a second, {_by(workers)}"
+
+    def _prepare(self, accelerator: Accelerator) -> tuple[Prepared, Uformer | None]:
+        """The pictures and the recipe that fits them, and the weights to start from."""
+        weights = checkpoint.load(weights_file(self.start)) if self.start is not None else None
+        workers = choose_workers(self.recipe, on_cpu=accelerator.device.type == "cpu", processes=accelerator.num_processes)
+        prepared = prepare(
+            self.recipe,
+            self.folders,
+            self.settings,
+            started=weights.config if weights is not None else self.recipe.network if self.state is not None else None,
+            memory=available_memory() // 2,
+            cache=self.folder.cache,
+            shared=workers > 0 or accelerator.num_processes > 1,
+        )
+        return prepared, weights
+
+    def _trainer(self, prepared: Prepared, weights: Uformer | None, accelerator: Accelerator) -> Trainer:
+        recipe = prepared.recipe
+        torch.manual_seed(recipe.seed)
+        model = Uformer(recipe.network)
+        if weights is not None:
+            model.load_state_dict(weights.state_dict())
+        held = HeldOut(prepared.held_out, prepared.degradation, recipe)
+        pictures = prepared.patches.pictures
+        shown = held if len(held) else HeldOut(pictures.take(range(min(2, len(pictures)))), prepared.degradation, recipe)
+        trainer = Trainer(recipe, model, prepared.patches, held, self.folder, accelerator, shown=shown)
+        if self.state is not None:
+            check_same(Recipe.from_values(self.state["recipe"]), recipe, MAY_CHANGE)
+            if self.state["pictures"] != prepared.patches.pictures.fingerprint():
+                raise OptionError(f"{self.folder.path}: the pictures are not those that the run began with")
+            trainer.load_state(self.state)
+            if trainer.done >= 1:
+                raise OptionError(f"{self.folder.path}: this run is over ({trainer.step} steps); --set steps=MORE goes on")
+        return trainer
+
+    def _config(self, prepared: Prepared) -> dict[str, Any]:
+        pictures = {"learned_from": len(prepared.patches.pictures), "held_out": len(prepared.held_out)}
+        start = {"start": self.start} if self.start is not None else {}
+        stored = read_config(self.folder.config).get("start") if self.state is not None else None
+        start = {"start": stored} if stored else start
+        values = prepared.recipe.to_values()
+        return {"uformer": uformer.__version__, **start, "data": self.folders.to_values(), "pictures": pictures, "recipe": values}
+
+    def _introduction(self, prepared: Prepared, trainer: Trainer) -> list[str]:
+        """What a run says before it begins: pictures, network, device, how fast patches can be loaded."""
+        recipe, accelerator, found = prepared.recipe, trainer.accelerator, prepared.patches.pictures
+        lines = [f"uformer: {note}" for note in prepared.notes]
+        kind = "pairs" if found.degraded is not None else "clean pictures"
+        pixels = sum(height * width for height, width in found.sizes) / 1e6
+        score = f", held out {len(prepared.held_out)}"
+        if len(prepared.held_out):
+            held = range(len(prepared.held_out))
+            score += f" (as they are: PSNR {input_score(trainer.held, held) / len(held):.2f} dB)"
+        lines.append(f"pictures: {len(found)} {kind}, {pixels:,.1f} Mpixels{score}")
+        parameters = parameter_count(recipe.network) / 1e6
+        how = f"{accelerator.num_processes} x {accelerator.device.type}, {_precision(accelerator)}"
+        lines.append(f"{recipe.name}: {parameters:.2f} M parameters, {recipe.steps:,} steps of {recipe.batch}, {how}; {self.folder.path}")
+        workers = choose_workers(recipe, on_cpu=accelerator.device.type == "cpu", processes=accelerator.num_processes)
+        rate = rate_of_one(prepared.patches) * max(workers, 1) * accelerator.num_processes
+        lines.append(f"loader alone: about {rate:,.0f} patches/s, {_by(workers)}")
+        if self.state is not None:
+            lines.append(f"going on after step {trainer.step}")
+        return lines
+
+
+def _by(workers: int) -> str:
+    return f"by {workers} workers" if workers else "by the training process itself"
+
+
+def _precision(accelerator: Accelerator) -> str:
+    return {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)

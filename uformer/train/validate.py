@@ -1,0 +1,65 @@
+"""How well a network restores the pictures that were held out, and what that looks like."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uformer.data.contact import lay_out, thumbnail
+from uformer.data.pictures import Degradation, PictureSet
+from uformer.image.image import Image
+from uformer.metrics import psnr
+from uformer.model.uformer import Uformer
+from uformer.train.recipe import Recipe
+
+Pixels = NDArray[np.float32]
+
+_SHOWN = 4  # pictures in a sample
+_SIDE = 384  # pixels
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Pictures to score with: the middle of each, degraded the same way each time."""
+
+    pictures: PictureSet
+    degradation: Degradation | None
+    recipe: Recipe
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def pairs(self, indices: Sequence[int]) -> Iterator[tuple[Pixels, Pixels]]:
+        """(degraded, clean) of some of the pictures, (h, w, C) float32 in [0, 1]."""
+        for index in indices:
+            side, seed = self.recipe.validation_side, self.recipe.seed
+            yield self.pictures.centre(index, side, degradation=self.degradation, seed=seed)
+
+
+def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
+    """Sum of PSNR (dB, over all channels, rounded to 8 bits) of the restored pictures of these numbers."""
+    return sum(psnr(restore(model, degraded), clean) for degraded, clean in held.pairs(indices))
+
+
+def input_score(held: HeldOut, indices: Sequence[int]) -> float:
+    """As `score`, of the degraded pictures as they are; nan where they have other channels than the clean ones."""
+    return sum(psnr(degraded, clean) if degraded.shape == clean.shape else float("nan") for degraded, clean in held.pairs(indices))
+
+
+@torch.inference_mode()
+def restore(model: Uformer, degraded: Pixels) -> Pixels:
+    """Restore (H, W, C) float32 in [0, 1], in float32 on the model's device; clipped to [0, 1]."""
+    device = next(model.parameters()).device
+    picture = torch.from_numpy(np.ascontiguousarray(degraded.transpose(2, 0, 1)))[None].to(device)
+    restored: Pixels = model(picture)[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    return restored
+
+
+def sample(model: Uformer, held: HeldOut) -> Image:
+    """A few of the pictures, a row each: degraded, restored, clean."""
+    rows = []
+    for degraded, clean in held.pairs(range(min(_SHOWN, len(held)))):
+        rows.append([thumbnail(picture, _SIDE) for picture in (degraded, restore(model, degraded), clean)])
+    return Image(pixels=lay_out(rows))
