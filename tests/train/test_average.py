@@ -13,7 +13,7 @@ def test_it_follows_by_its_formula() -> None:
     for step in range(3):
         with torch.no_grad():
             for value in model.parameters():
-                value += step + 1
+                value.add_(step + 1)
         average.update(model, step)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = {name: decay * expected[name] + (1 - decay) * value for name, value in model.named_parameters()}

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def test_the_learning_rate_rises_and_falls_along_a_cosine() -> None:
     assert rates[49] == pytest.approx(5e-4)
     assert rates[100] == pytest.approx(1e-3)
     assert rates[550] == pytest.approx((1e-3 + 1e-5) / 2)
-    assert all(a > b for a, b in zip(rates[100:], rates[101:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[100:]))
     assert learning_rate(recipe, 1000, done=1) == pytest.approx(1e-5)
 
 

@@ -89,7 +89,7 @@ class RunFolder:
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl."""
-        with self.writing(), open(self.log, "a", encoding="utf-8") as file:
+        with self.writing(self.log), open(self.log, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def rewind_log(self, step: int) -> None:
@@ -99,12 +99,12 @@ class RunFolder:
 
     def save_weights(self, path: Path, model: Uformer, notes: Mapping[str, str]) -> None:
         """Write a checkpoint. Raises TrainingError where it cannot be written."""
-        with self.writing():
+        with self.writing(path):
             checkpoint.save(path, model, notes=notes)
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Replace state/state.pt, at once: whatever happens meanwhile, the old one or the new one is there, whole."""
-        with self.writing(), atomic_path(self.state) as temporary, open(temporary, "wb") as file:
+        with self.writing(self.state), atomic_path(self.state) as temporary, open(temporary, "wb") as file:
             try:
                 torch.save({"format": FORMAT, **state}, file)
             except RuntimeError as error:
@@ -131,17 +131,17 @@ class RunFolder:
             write(image, self.samples / name)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Turn what goes wrong in writing into one line that says how to go on."""
+    def writing(self, path: Path | None = None) -> Iterator[None]:
+        """Turn what goes wrong in writing (a path) into one line that says how to go on."""
         try:
             yield
         except (OSError, CheckpointError, PictureError) as error:
-            said = f"{error.filename or self.path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            said = f"{path or self.path}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
             how = f"; the saved state is whole: make room, then {self.resume_command}" if self.state.exists() else ""
             raise TrainingError(f"{said}{how}") from None
 
     def _write(self, path: Path, text: str) -> None:
-        with self.writing(), atomic_path(path) as temporary:
+        with self.writing(path), atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 

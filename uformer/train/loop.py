@@ -227,7 +227,7 @@ class Trainer:
             self.best = mean
             self.folder.save_weights(self.folder.best, self.average.model, self._notes())
         self.folder.save_sample(f"{self.step:07}.png", sample(self.average.model, self.shown))
-        with self.folder.writing():
+        with self.folder.writing(self.folder.curves):
             draw_curves(self.folder.read_log(), self.folder.curves)
 
     def _save(self, about: dict[str, Any]) -> None:

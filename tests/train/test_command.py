@@ -1,0 +1,143 @@
+"""`uformer train` as a process: killed, interrupted, out of space."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.data.pictures import make_pairs
+from tests.train.runs import arguments, as_options, same_values
+from uformer.cli import main
+from uformer.train.folder import RunFolder
+from uformer.train.recipes import RECIPES
+from uformer.weights import checkpoint
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    return make_pairs(tmp_path / "set", 4)
+
+
+def start(words: list[str], *, preexec: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "uformer", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=preexec)  # noqa: PLW1509
+
+
+def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def test_list_shows_every_recipe_without_torch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in RECIPES)
+    code = "import sys; from uformer.cli import main; main(['train', '--list']); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "which recipe? pairs, denoise"),
+        (["sharpen"], "unknown recipe 'sharpen'"),
+        (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["denoise"], "denoise needs pictures: --data DIR"),
+        (["pairs", "--data", "nowhere"], "nowhere: no such folder"),
+        (["pairs", "--clean", "x"], "--degraded and --clean go together"),
+        (["debug", "--set", "bacth=3"], "did you mean 'batch'?"),
+        (["--resume"], "which run? give its folder with --out"),
+    ],
+)
+def test_wrong_usage_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_missing_extra_says_how_to_install_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert main(["train", "debug"]) == 2
+    assert 'accelerate is not installed; run: pip install "uformer[train]"' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights(pairs: Path, tmp_path: Path) -> None:
+    settings = ("steps=40", "save_every=1", "ema=0.9")
+    assert main([*arguments(pairs, tmp_path / "whole", *settings, "save_every=50"), "--quiet"]) == 0
+    out = tmp_path / "killed"
+    folder = RunFolder(out)
+    words = arguments(pairs, out, *settings)
+    for delay in (0.0, 0.13):
+        before = folder.load_state()["step"] if folder.state.exists() else 0
+        process = start(words)
+        wait_for(lambda before=before: folder.state.exists() and folder.load_state()["step"] > before, process)  # type: ignore[misc]
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert before < folder.load_state()["step"] < 40, "whole, whenever it was killed"
+        checkpoint.read(folder.last)
+        words = ["train", "--resume", "--out", str(out), "--device", "cpu"]
+    assert main([*words, "--quiet"]) == 0
+    one, two = (RunFolder(tmp_path / name).load_state() for name in ("whole", "killed"))
+    for key in ("step", "model", "average", "optimizers"):
+        assert same_values(one[key], two[key])
+    logged = [line["step"] for line in folder.read_log() if "loss" in line]
+    assert logged == sorted(set(logged))
+    assert logged[-1] == 40
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(arguments(pairs, out, "steps=100000", "save_every=100000"))
+    wait_for(lambda: len(RunFolder(out).read_log()) > 2, process)
+    process.send_signal(signal.SIGINT)
+    code, err = finish(process)
+    assert code == 130
+    assert err.splitlines()[-1] == f"uformer: interrupted, and saved; go on with: uformer train --resume --out {out}"
+    assert "Traceback" not in err
+    assert RunFolder(out).load_state()["step"] >= 6
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(pairs: Path, tmp_path: Path) -> None:
+    """Files may not grow beyond a size, as on a full disk; the log is the first to reach it."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (180_000, resource.RLIM_INFINITY))
+
+    out = tmp_path / "run"
+    assert main([*arguments(pairs, out), "--quiet"]) == 0
+    with open(out / "log.jsonl", "a") as log:
+        log.write('{"step": 0}\n' * (170_000 // 12))
+    settings = as_options(("steps=100000", "log_every=1", "save_every=10", "validate_every=100000"))
+    process = start(["train", "--resume", "--out", str(out), "--device", "cpu", *settings], preexec=limit)
+    code, err = finish(process)
+    assert code == 1
+    assert f"uformer: error: {out}/log.jsonl: File too large; the saved state is whole: make room" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert RunFolder(out).load_state()["step"] % 10 == 0
+
+
+def test_debug_takes_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "debug", "--device", "cpu"]) == 0
+    assert "next: uformer restore PHOTO --weights runs/debug/best.safetensors" in capsys.readouterr().out
+    assert os.path.exists("runs/debug/curves.png")

@@ -1,0 +1,148 @@
+import errno
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.networks import TINY, build
+from tests.train.runs import tiny
+from uformer.errors import CheckpointError, OptionError, TrainingError
+from uformer.train.folder import FORMAT, RunFolder, check_same, read_config
+from uformer.train.recipe import override
+from uformer.weights import checkpoint
+
+STATE = {"step": 3, "model": {"x": torch.arange(5.0)}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "runs" / "a")
+    folder.create({"recipe": tiny().to_values()})
+    return folder
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file may grow beyond 10 kB while this holds."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, before)
+
+
+def test_nothing_is_overwritten(folder: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="exists; go on with it by --resume, or give another with --out"):
+        folder.create({})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
+    with pytest.raises(OptionError, match="other exists; give another with --out"):
+        RunFolder(tmp_path / "other").create({})
+    with pytest.raises(OptionError, match="mine.txt is a file; give a folder"):
+        RunFolder(tmp_path / "other" / "mine.txt").create({})
+    RunFolder(tmp_path / "empty").check_free()
+
+
+def test_pictures_decoded_for_nothing_do_not_count_and_can_be_discarded(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "b")
+    folder.cache.mkdir(parents=True)
+    folder.check_free()
+    folder.discard()
+    assert not folder.path.exists()
+
+
+def test_the_configuration_comes_back(folder: RunFolder) -> None:
+    assert read_config(folder.config)["recipe"] == tiny()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "cannot be read"), ("a: 1", "not the configuration of a run"), ("recipe: {batch: 3}", "needs a network")]
+)
+def test_a_damaged_configuration_is_refused(folder: RunFolder, text: str, said: str) -> None:
+    folder.config.write_text(text)
+    with pytest.raises(OptionError, match=f"config.yaml: .*{said}"):
+        read_config(folder.config)
+
+
+def test_the_log_is_rewound_to_a_step(folder: RunFolder) -> None:
+    assert folder.read_log() == []
+    for step in (1, 2, 3):
+        folder.append_log({"step": step})
+    with open(folder.log, "a") as file:
+        file.write('{"step": 4, "lo')  # cut off by a kill
+    folder.rewind_log(2)
+    folder.append_log({"step": 3})
+    assert folder.read_log() == [{"step": 1}, {"step": 2}, {"step": 3}]
+
+
+def test_the_state_comes_back(folder: RunFolder) -> None:
+    folder.save_state(STATE)
+    found = folder.load_state()
+    assert found["step"] == 3
+    assert torch.equal(found["model"]["x"], torch.arange(5.0))
+
+
+def test_no_state_and_a_damaged_one(folder: RunFolder) -> None:
+    with pytest.raises(OptionError, match="no state to go on from"):
+        folder.load_state()
+    folder.state.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="state.pt: damaged"):
+        folder.load_state()
+    torch.save({"step": 3}, folder.state)
+    with pytest.raises(CheckpointError, match="not the state of a run"):
+        folder.load_state()
+
+
+def test_a_state_runs_no_code(folder: RunFolder) -> None:
+    torch.save({"format": FORMAT, "x": Path("x")}, folder.state)
+    with pytest.raises(CheckpointError, match="damaged"):
+        folder.load_state()
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_file_that_cannot_be_written_leaves_the_old_state(folder: RunFolder) -> None:
+    folder.save_state(STATE)
+    with pytest.raises(
+        TrainingError, match="File too large; the saved state is whole: make room, then uformer train --resume --out"
+    ) as caught:
+        folder.save_state({"step": 4, "model": {"x": torch.zeros(10_000)}})
+    assert "\n" not in str(caught.value)
+    assert folder.load_state()["step"] == 3
+    assert [path.name for path in folder.state.parent.iterdir()] == ["state.pt"]
+
+
+def test_a_full_disk_in_any_file_is_one_line(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x.safetensors")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    with pytest.raises(TrainingError, match="last.safetensors: No space left on device$"):
+        folder.save_weights(folder.last, build(TINY), {})
+
+
+def test_a_folder_that_disappears_is_said(folder: RunFolder) -> None:
+    shutil.rmtree(folder.path)
+    with pytest.raises(TrainingError, match="log.jsonl: No such file or directory"):
+        folder.append_log({"step": 1})
+
+
+def test_weights_are_a_checkpoint_with_notes(folder: RunFolder) -> None:
+    folder.save_weights(folder.best, build(TINY), {"steps": "3"})
+    said = checkpoint.describe(folder.best)
+    assert said["config"] == TINY
+    assert said["notes"] == {"steps": "3"}
+
+
+def test_the_command_that_goes_on_can_be_pasted(tmp_path: Path) -> None:
+    assert RunFolder(Path("runs/my run")).resume_command == "uformer train --resume --out 'runs/my run'"
+
+
+def test_a_recipe_that_changed_is_refused_by_its_fields() -> None:
+    check_same(tiny(), tiny("steps=100"), ("steps",))
+    with pytest.raises(OptionError, match="began otherwise: lr: 0.003, now 0.1; only steps may change"):
+        check_same(tiny(), override(tiny(), ["steps=100", "lr=0.1"]), ("steps",))

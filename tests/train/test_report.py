@@ -1,0 +1,58 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uformer.train.folder import RunFolder
+from uformer.train.report import Reporter
+
+LINE: dict[str, Any] = {"step": 5, "loss": 0.0321, "patches_per_s": 123.4, "waited": 0.25}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def test_plain_lines_where_there_is_no_terminal(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(folder, total=20) as reporter:
+        reporter.say("hello")
+        reporter.advance(5, 0.25)
+        reporter.figures(LINE, done=0.25, seconds_left=61)
+        reporter.figures({"step": 10, "psnr": 31.234}, done=0.5, seconds_left=1)
+        reporter.figures({**LINE, "step": 15, "waited": 0.001}, done=0.75, seconds_left=1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "hello",
+        "step 5/20  loss 0.0321  123.4 patches/s  25% of the time waiting for the loader  ETA 0:01:01",
+        "step 10/20  PSNR 31.23 dB",
+        "step 15/20  loss 0.0321  PSNR 31.23  123.4 patches/s  ETA 0:00:01",
+    ]
+    assert [line["step"] for line in folder.read_log()] == [5, 10, 15]
+
+
+def test_quiet_logs_and_prints_nothing(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(folder, total=20, quiet=True) as reporter:
+        reporter.say("hello")
+        reporter.figures(LINE, done=0.25, seconds_left=61)
+    assert capsys.readouterr() == ("", "")
+    assert folder.read_log() == [LINE]
+
+
+def test_only_the_first_process_reports(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(folder, total=20, silent=True) as reporter:
+        reporter.figures(LINE, done=0.25, seconds_left=61)
+    assert capsys.readouterr() == ("", "")
+    assert folder.read_log() == []
+
+
+def test_a_bar_on_a_terminal(folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    with Reporter(folder, total=20) as reporter:
+        assert not reporter.bar.disable
+        reporter.figures(LINE, done=0.25, seconds_left=61)
+    err = capsys.readouterr().err
+    assert "step 5/20" in err
+    assert "ETA 0:01:01" in err

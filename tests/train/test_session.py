@@ -1,0 +1,165 @@
+"""Runs from their first to their last line, resumed, changed and refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.data.pictures import make_pairs, photo, save
+from tests.networks import build
+from tests.train.runs import arguments, same_values, tiny
+from uformer.cli import main
+from uformer.train import session as module
+from uformer.train.folder import RunFolder, read_config
+from uformer.train.setup import Folders
+from uformer.weights import checkpoint
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    return make_pairs(tmp_path / "set", 4)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+def resume(out: Path, *settings: str) -> int:
+    return main(["train", "--resume", "--out", str(out), "--device", "cpu", *settings])
+
+
+def error(capsys: pytest.CaptureFixture[str]) -> str:
+    err = capsys.readouterr().err
+    (line,) = [line for line in err.splitlines() if "error" in line]
+    return line
+
+
+def test_a_run_says_what_it_does_and_what_to_do_next(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(pairs, out)) == 0
+    said, told = capsys.readouterr()
+    assert said == f"next: uformer restore PHOTO --weights {out}/best.safetensors\n"
+    assert "pictures: 3 pairs, 0.0 Mpixels, held out 1 (as they are: PSNR 28." in told
+    assert "6 steps of 2, 1 x cpu, fp32" in told
+    assert "loader alone: about" in told
+    assert "step 6/6  loss 0." in told
+    config = read_config(out / "config.yaml")
+    assert config["data"] == {"data": str(pairs)}
+    assert config["pictures"] == {"learned_from": 3, "held_out": 1}
+    assert config["recipe"] == tiny()
+
+
+def test_more_steps_than_at_first(pairs: Path, out: Path) -> None:
+    """The log goes on, and the state is that of the larger number."""
+    assert main(arguments(pairs, out)) == 0
+    assert resume(out, "--set", "steps=9") == 0
+    folder = RunFolder(out)
+    assert folder.load_state()["step"] == 9
+    assert read_config(folder.config)["recipe"].steps == 9
+    steps = [line["step"] for line in folder.read_log()]
+    assert steps == sorted(steps)
+    assert steps[-1] == 9
+
+
+def test_pictures_that_moved_are_found_where_they_are_said_to_be(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(pairs, out)) == 0
+    moved = pairs.rename(pairs.parent / "moved")
+    assert resume(out, "--set", "steps=8") == 2
+    assert "no such folder" in error(capsys)
+    assert resume(out, "--set", "steps=8", "--data", str(moved)) == 0
+
+
+def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(pairs, out)) == 0
+    for side in ("degraded", "clean"):
+        save(pairs / side / "new.png", photo(seed=9))
+    before = RunFolder(out).state.read_bytes()
+    assert resume(out, "--set", "steps=8") == 2
+    assert "the pictures are not those that the run began with" in error(capsys)
+    assert RunFolder(out).state.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "lr=0.1"], "this run began otherwise: lr: 0.003, now 0.1; only steps, minutes"),
+        (["--set", "network.window_size=8"], "network.window_size: 4, now 8"),
+        (["--start", "x.safetensors"], "--start is for a new run"),
+        ([], "this run is over (6 steps); --set steps=MORE goes on"),
+        (["denoise"], "a run of pairs, not of denoise"),
+    ],
+)
+def test_a_run_that_would_go_on_otherwise_is_refused(
+    pairs: Path, out: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(pairs, out)) == 0
+    capsys.readouterr()
+    assert main(["train", *words, "--resume", "--out", str(out), "--device", "cpu"]) == 2
+    assert said in error(capsys)
+
+
+def test_a_folder_that_holds_something_is_left_alone(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(pairs, out)) == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert main(arguments(pairs, out)) == 2
+    assert "exists; go on with it by --resume" in error(capsys)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(pairs, out, "patch=64")) == 1
+    assert "no picture is left" in error(capsys)
+    assert not out.exists()
+
+
+def test_no_run_to_go_on_with(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert resume(out) == 2
+    assert "no run to go on with" in error(capsys)
+
+
+def test_a_config_is_a_recipe(pairs: Path, out: Path, tmp_path: Path) -> None:
+    assert main(arguments(pairs, out, "seed=3")) == 0
+    again = tmp_path / "again"
+    words = ["train", str(out / "config.yaml"), "--data", str(pairs), "--out", str(again), "--device", "cpu", "--quiet"]
+    assert main(words) == 0
+    one, two = (RunFolder(path).load_state() for path in (out, again))
+    assert same_values(one["model"], two["model"])
+
+
+def test_weights_to_start_from(pairs: Path, out: Path, tmp_path: Path) -> None:
+    recipe = tiny()
+    start = tmp_path / "start.safetensors"
+    checkpoint.save(start, build(recipe.network))
+    words = [*arguments(pairs, out, "lr=1e-9", "lr_min=0", "ema=0"), "--start", str(start)]
+    assert main(words) == 0
+    before, after = (checkpoint.read(path)[1] for path in (start, out / "last.safetensors"))
+    assert all(abs(before[key].astype(float) - after[key]).max() < 1e-6 for key in before)
+    assert read_config(out / "config.yaml")["start"] == str(start)
+    assert resume(out, "--set", "steps=7") == 0
+    assert read_config(out / "config.yaml")["start"] == str(start)
+
+
+def test_decoded_pictures_do_not_outlast_the_run(
+    pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 0)
+    assert main(arguments(pairs, out)) == 0
+    assert not (out / "cache").exists()
+    assert main([*arguments(pairs, out.with_name("other")), "--measure-loader"]) == 0
+    assert not out.with_name("other").exists()
+    assert "patches of 16 x 16 a second, by the training process itself" in capsys.readouterr().out
+
+
+def test_the_seed_is_the_run(pairs: Path, tmp_path: Path) -> None:
+    runs = {name: ("seed=1" if name != "c" else "seed=2") for name in "abc"}
+    for name, seed in runs.items():
+        assert main([*arguments(pairs, tmp_path / name, seed), "--quiet"]) == 0
+    a, b, c = (RunFolder(tmp_path / name).load_state()["model"] for name in runs)
+    assert same_values(a, b)
+    assert not same_values(a, c)
+    assert all(value.dtype == torch.float32 for value in a.values())
+
+
+def test_folders_given_again_are_those_that_count(pairs: Path) -> None:
+    assert Folders(data=pairs).given
+    assert not Folders(validation=pairs).given

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.data.pictures import make_pairs
+from tests.data.stand_in import Halve
+from tests.networks import TINY, build
+from tests.train.runs import tiny
+from uformer.data.pairs import find, find_clean
+from uformer.data.pictures import load
+from uformer.metrics import psnr
+from uformer.train.validate import HeldOut, input_score, restore, sample, score
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> HeldOut:
+    return HeldOut(load(find(make_pairs(tmp_path)), smallest=1, memory=10**9)[0], None, tiny("validation_side=32"))
+
+
+def test_scores_are_sums_over_pictures(held: HeldOut) -> None:
+    pairs = list(held.pairs(range(3)))
+    assert pairs[0][0].shape == (32, 32, 3)
+    assert input_score(held, range(3)) == pytest.approx(sum(psnr(degraded, clean) for degraded, clean in pairs))
+    model = build(TINY)
+    whole = score(model, held, range(3))
+    assert whole == pytest.approx(score(model, held, [0]) + score(model, held, [1, 2]))
+    assert whole == pytest.approx(sum(psnr(restore(model, degraded), clean) for degraded, clean in pairs))
+
+
+def test_restoring_is_the_network_clipped() -> None:
+    model = build(TINY)
+    picture = np.random.default_rng(0).random((9, 7, 3), np.float32)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(picture.transpose(2, 0, 1))[None])[0].clamp(0, 1)
+    assert np.allclose(restore(model, picture), expected.permute(1, 2, 0).numpy(), atol=1e-6)
+
+
+def test_a_sample_is_rows_of_degraded_restored_clean(held: HeldOut) -> None:
+    image = sample(build(TINY), held)
+    assert image.pixels.shape == (3 * 32 + 2 * 4, 3 * 32 + 2 * 4, 3)
+    degraded, clean = next(held.pairs([0]))
+    assert np.allclose(image.pixels[:32, :32], degraded)
+    assert np.allclose(image.pixels[:32, -32:], clean)
+
+
+def test_clean_pictures_are_degraded_the_same_way_each_time(tmp_path: Path) -> None:
+    pictures = load(find_clean(make_pairs(tmp_path) / "clean"), smallest=1, memory=10**9)[0]
+    held = HeldOut(pictures, Halve(), tiny())
+    assert input_score(held, range(3)) == input_score(held, range(3))
