@@ -1,4 +1,8 @@
-"""What training draws from: one random degradation of a clean picture for a task."""
+"""What training draws from: for each task, one random degradation of a clean picture."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyvips
@@ -6,6 +10,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise
+from uformer.degradations.rain import rain, veil
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """A random degradation of clean pictures, as training draws it."""
+
+    apply: Callable[[Pixels, Generator], tuple[Pixels, Pixels]]
+    """(clean, rng) -> (degraded, clean): float32 (H, W, 3) in [0, 1]; the clean one is what a network is to give back."""
+    margin: int
+    """Pixels beyond a patch that the degraded patch depends on, to be cut off both afterwards."""
 
 
 def random_noise(clean: Pixels, rng: Generator) -> Pixels:
@@ -33,9 +48,47 @@ def random_noise(clean: Pixels, rng: Generator) -> Pixels:
     return noisy
 
 
+def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
+    """(degraded, clean): two thirds light rain like Rain100L's, most of the rest heavier rain in two layers, one in twenty none.
+
+    A veil of haze belongs to the weather, not to the streaks: where there is one it lies over both pictures, so that a network
+    learns to take streaks away and leave contrast alone. One degraded picture in five goes through JPEG.
+    """
+    kind = rng.random()
+    if kind < 0.05:
+        return clean, clean
+    heavy = kind > 0.7
+    if heavy and rng.random() < 0.4:
+        clean = np.clip(veil(clean, rng, haze=rng.uniform(0.1, 0.6)), 0, 1)
+    wet, angle = clean, float(np.clip(rng.normal(0, 18), -50, 50))
+    for _ in range(2 if heavy else 1):
+        wet = rain(
+            wet,
+            rng,
+            density=10 ** rng.uniform(0, 1.3) if heavy else 10 ** rng.uniform(-0.3, 0.8),
+            length=rng.uniform(15, 100),
+            width=rng.uniform(1.0, 4.0),
+            angle=angle + rng.normal(0, 5),
+            spread=rng.uniform(0, 4),
+            depth=rng.uniform(1.5, 5),
+            strength=rng.uniform(0.15, 1.0),
+            blend="add" if rng.random() < 0.8 else "screen",
+        )
+    if rng.random() < 0.2:
+        wet = jpeg(wet, quality=int(rng.integers(75, 98)), subsample=bool(rng.random() < 0.5))
+    return wet, clean
+
+
 def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:
     """Through a JPEG file and back: quality 1-100, chroma at half resolution where `subsample`."""
     levels: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     picture = pyvips.Image.new_from_array(np.ascontiguousarray(levels), interpretation="srgb")
     data = picture.jpegsave_buffer(Q=quality, subsample_mode="on" if subsample else "off", keep="none")
     return pyvips.Image.new_from_buffer(data, "").numpy().astype(np.float32) / 255
+
+
+DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType({
+    "noise": Degradation(lambda clean, rng: (random_noise(clean, rng), clean), margin=0),
+    "rain": Degradation(random_rain, margin=0),
+})
+"""By the name that recipes and `uformer degrade` say: task -> degradation."""

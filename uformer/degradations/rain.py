@@ -1,0 +1,119 @@
+"""Rain: streaks of light, each with a direction, length, width and depth of its own, and the veil of haze between them.
+
+Pictures are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`. A streak is what a
+falling drop draws while the shutter is open (Garg & Nayar, IJCV 2007, section 4); a rainy picture is the clean one with layers
+of streaks and a veil (Yang et al., CVPR 2017, equations 1 and 2).
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from uformer.degradations.noise import Pixels
+
+
+def rain(
+    clean: Pixels,
+    rng: Generator,
+    *,
+    density: float = 3.0,
+    length: float = 40.0,
+    width: float = 2.5,
+    angle: float = 0.0,
+    spread: float = 3.0,
+    depth: float = 3.0,
+    strength: float = 0.4,
+    blend: Literal["add", "screen"] = "add",
+    haze: float = 0.0,
+) -> Pixels:
+    """Let it rain on a picture; clipped to [0, 1].
+
+    - `density`: streaks that begin in an area of 1000 pixels, 0 to 50: 1 is light, 20 a downpour.
+    - `length`, `width`: of the nearest streaks, in pixels: 5 to 200, 0.5 to 10.
+    - `angle`, `spread`: mean and standard deviation of the direction in degrees: 0 falls straight down, positive to the right.
+    - `depth`: how many times farther the farthest streak is than the nearest; far ones are shorter, thinner and fainter. At least 1.
+    - `strength`: light of the nearest streaks, 0 to 1.
+    - `blend`: "add" adds it (Rain100L), "screen" lets it hide what lies behind.
+    - `haze`: how much of the light the veil takes, at the most: 0 to 0.9. Its own light is a bright gray.
+
+    Raises ValueError for a value out of its range.
+    """
+    if blend not in ("add", "screen"):
+        raise ValueError(f"rain: blend={blend!r} must be 'add' or 'screen'")
+    if not 0 <= haze <= 0.9:
+        raise ValueError(f"rain: {haze=} must be between 0 and 0.9")
+    streaks = rain_streaks(
+        (clean.shape[0], clean.shape[1]),
+        rng,
+        density=density,
+        length=length,
+        width=width,
+        angle=angle,
+        spread=spread,
+        depth=depth,
+        strength=strength,
+    )[..., None]
+    veiled = veil(clean, rng, haze=haze) if haze else clean
+    wet = veiled + streaks if blend == "add" else 1 - (1 - veiled) * (1 - np.minimum(streaks, 1))
+    return np.clip(wet, 0, 1).astype(np.float32)
+
+
+def rain_streaks(
+    shape: tuple[int, int],
+    rng: Generator,
+    *,
+    density: float,
+    length: float,
+    width: float,
+    angle: float,
+    spread: float,
+    depth: float,
+    strength: float,
+) -> NDArray[np.float32]:
+    """The light of the streaks alone, (H, W), at least 0; where streaks cross it adds up. Parameters and errors are those of `rain`."""
+    if min(density, spread, strength) < 0 or min(length, width) <= 0 or depth < 1:
+        raise ValueError(
+            f"rain: {density=}, {spread=}, {strength=} must not be negative, {length=}, {width=} must be positive, {depth=} at least 1"
+        )
+    height, columns = shape
+    light = np.zeros(shape, np.float32)
+    count = rng.poisson(density / 1000 * (height + length) * (columns + length))
+    near = depth ** -rng.random(count)  # 1 / distance, evenly spread on a logarithmic scale: most streaks are far
+    ys = rng.uniform(-length / 2, height + length / 2, count)
+    xs = rng.uniform(-length / 2, columns + length / 2, count)
+    directions = np.deg2rad(angle + spread * rng.standard_normal(count))
+    lengths = length * near * rng.uniform(0.5, 1.0, count)
+    widths = np.maximum(width * near * rng.uniform(0.6, 1.0, count), 0.7)
+    lights = strength * near * rng.uniform(0.4, 1.0, count)
+    slopes = rng.uniform(-0.6, 0.6, count)  # brighter towards one end, as a drop that swings is
+    for y, x, direction, long, wide, bright, slope in zip(ys, xs, directions, lengths, widths, lights, slopes, strict=True):
+        _draw(light, y, x, direction, long, wide, bright, slope)
+    return light
+
+
+def _draw(light: NDArray[np.float32], y: float, x: float, direction: float, long: float, wide: float, bright: float, slope: float) -> None:
+    """Add one streak: a Gaussian of full width `wide` at half its height across, soft ends along."""
+    down, right = np.cos(direction), np.sin(direction)
+    reach_y, reach_x = (abs(part) * long / 2 + 1.5 * wide + 1 for part in (down, right))
+    top, bottom = max(0, int(y - reach_y)), min(light.shape[0], int(y + reach_y) + 2)
+    left, end = max(0, int(x - reach_x)), min(light.shape[1], int(x + reach_x) + 2)
+    if top >= bottom or left >= end:
+        return
+    rows = (np.arange(top, bottom) - y).astype(np.float32)[:, None]
+    columns = (np.arange(left, end) - x).astype(np.float32)
+    along = rows * np.float32(down) + columns * np.float32(right)
+    across = columns * np.float32(down) - rows * np.float32(right)
+    ends = np.clip((long / 2 - np.abs(along)) / max(1.0, 0.15 * long) + 0.5, 0, 1)
+    profile = np.exp(across**2 * np.float32(-4 * np.log(2) / wide**2))
+    light[top:bottom, left:end] += ends * profile * (bright * (1 + slope * (2 / long) * np.clip(along, -long / 2, long / 2)))
+
+
+def veil(clean: Pixels, rng: Generator, *, haze: float) -> Pixels:
+    """What distant rain makes of a picture: clean * t + light * (1 - t), t between 1 - haze and 1 and changing smoothly (Yang 2017, eq. 2)."""
+    height, width = clean.shape[:2]
+    slope_y, slope_x = rng.uniform(-0.5, 0.5, 2)
+    ramp = 0.5 + slope_y * np.linspace(-1, 1, height)[:, None] + slope_x * np.linspace(-1, 1, width)
+    transmitted = (1 - haze * np.clip(ramp, 0, 1)).astype(np.float32)[..., None]
+    return clean * transmitted + np.float32(rng.uniform(0.6, 0.95)) * (1 - transmitted)
