@@ -60,3 +60,27 @@ def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
         find(tmp_path / "nowhere")
     with pytest.raises(OptionError, match=r"no pictures in it \(.png"):
         find(tmp_path)
+
+
+def test_patterns_of_folders_as_gopro_has_them(tmp_path: Path) -> None:
+    for name in ("s1/blur/1.png", "s1/blur_gamma/1.png", "s1/sharp/1.png", "s2/blur/1.png", "s2/sharp/1.png"):
+        save(tmp_path / "GoPro" / name, PIXELS)
+    found = find_pairs(tmp_path / "GoPro/*/blur", tmp_path / "GoPro/*/sharp")
+    assert [source.name for source in found] == ["s1/1", "s2/1"]
+    assert found[1].clean == tmp_path / "GoPro/s2/sharp/1.png"
+
+
+def test_patterns_of_files_as_sidd_has_them(tmp_path: Path) -> None:
+    for scene in ("0001_S6", "0002_GP"):
+        for number in ("010", "011"):
+            for kind in ("NOISY", "GT"):
+                save(tmp_path / "Data" / scene / f"{scene[:4]}_{kind}_SRGB_{number}.png", PIXELS)
+    found = find_pairs(tmp_path / "Data/*/*_NOISY_SRGB_*.png", tmp_path / "Data/*/*_GT_SRGB_*.png")
+    assert [source.name for source in found] == [f"{s}/{s[:4]}/{n}" for s in ("0001_S6", "0002_GP") for n in ("010", "011")]
+    assert all("GT" in source.clean.name and "NOISY" in str(source.degraded) for source in found)
+
+
+def test_a_pattern_that_nothing_matches_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", PIXELS)
+    with pytest.raises(OptionError, match=r"x\*.png: no pictures that match"):
+        find_pairs(tmp_path / "x*.png", tmp_path / "*.png")

@@ -65,11 +65,11 @@ def data(
     folder
         With degraded/ and clean/ in it, whose names match; or with clean pictures alone.
     degraded
-        Instead of FOLDER: the folder of degraded pictures.
+        Instead of FOLDER: the folder of degraded pictures, or a pattern ("GoPro/train/*/blur").
     clean
-        Instead of FOLDER: the folder of clean pictures.
+        Instead of FOLDER: the folder of clean pictures, or a pattern ("GoPro/train/*/sharp").
     sheet
-        The contact sheet to write (.png), degraded beside clean; by default FOLDER's name and .check.png, here.
+        The contact sheet to write (.png), degraded beside clean; by default FOLDER's name (or pairs) and .check.png, here.
     samples
         Pictures, or pairs, on the sheet.
     overwrite
@@ -99,7 +99,7 @@ def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tu
     if folder is not None and degraded is None and clean is None:
         return pairs.find(folder), folder.resolve().name or "data"
     if folder is None and degraded is not None and clean is not None:
-        return pairs.find_pairs(degraded, clean), clean.resolve().name or "data"
+        return pairs.find_pairs(degraded, clean), "pairs"
     raise OptionError("give one folder, or both --degraded and --clean")
 
 

@@ -1,7 +1,8 @@
 """Find the pictures to learn from: pairs of files with matching names, or clean pictures alone."""
 
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Source:
     """The files of one sample; `degraded` is None where a degradation will make it from the clean picture."""
 
     name: str
-    """Path below the folder, without the suffix, with forward slashes."""
+    """Of a pair, the path below its folder without the suffix; of a clean picture alone, with it. Slashes lean forward."""
     clean: Path
     degraded: Path | None = None
 
@@ -29,6 +30,9 @@ def has_pairs(folder: Path) -> bool:
 
 def find_pairs(degraded: Path, clean: Path) -> tuple[Source, ...]:
     """The pictures of two folders (any depth), matched by their path without the suffix, in the order of their names.
+
+    In place of a folder, a pattern with `*`, of folders or of files ("SIDD/*/*_GT_SRGB_*.PNG"): what each `*` stands for (part of a
+    name, never a slash) makes the name to match by, together with the path below.
 
     Raises OptionError for a folder that is missing or empty, a picture without partner, and two pictures of one name.
     """
@@ -51,12 +55,36 @@ def find(folder: Path) -> tuple[Source, ...]:
 
 def _by_name(folder: Path) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
-    for path in _pictures(folder):
-        name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+    for name, path in _matching(folder) if "*" in str(folder) else _below(folder):
         if name in found:
             raise OptionError(f"{found[name]} and {path}: two pictures of one name; which one is meant?")
         found[name] = path
     return found
+
+
+def _below(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in _pictures(folder):
+        yield _name(path.relative_to(folder).as_posix()), path
+
+
+def _matching(pattern: Path) -> Iterator[tuple[str, Path]]:
+    """Pictures that a pattern names, or that lie in folders that it names."""
+    fixed = next(index for index, part in enumerate(pattern.parts) if "*" in part)
+    root, rest = Path(*pattern.parts[:fixed]), "/".join(pattern.parts[fixed:])
+    form = re.compile("([^/]*)".join(map(re.escape, rest.split("*"))) + "(?:/(.+))?")
+    count = 0
+    for path in _pictures(root):
+        if match := form.fullmatch(path.relative_to(root).as_posix()):
+            count += 1
+            yield _name("/".join(filter(None, match.groups()))), path
+    if not count:
+        raise OptionError(f"{pattern}: no pictures that match")
+
+
+def _name(path: str) -> str:
+    """A path without the suffix of a picture, its accents written in one way only."""
+    stem, dot, suffix = path.rpartition(".")
+    return unicodedata.normalize("NFC", stem if supports(dot + suffix) else path)
 
 
 def _pictures(folder: Path, *, without: str | None = None) -> list[Path]:

@@ -46,9 +46,9 @@ def train(
     data
         Folder with degraded/ and clean/ in it, or with clean pictures.
     degraded
-        Folder of degraded pictures, instead of --data.
+        Folder of degraded pictures, or a pattern ("GoPro/train/*/blur"), instead of --data.
     clean
-        Folder of clean pictures with the same names.
+        Folder of clean pictures with the same names, or a pattern ("GoPro/train/*/sharp").
     validation
         Folder to score with, as --data; without it, a few of the pictures are held out.
     settings
