@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ from uformer.degradations import compose
 from uformer.errors import OptionError, PictureError
 from uformer.train.recipe import Recipe, override
 from uformer.train.recipes import debug
-from uformer.train.setup import Folders, Prepared, check_sources, prepare
+from uformer.train.setup import Folders, Named, Prepared, check_sources, prepare
 
 
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "DEGRADATIONS", {"noise": Halve(), "rain": Halve(2)}, raising=False)
+    monkeypatch.setattr(compose, "DEGRADATIONS", {"noise": Halve(), "rain": Halve(2)})
 
 
 def get_ready(recipe: Recipe, folders: Folders, *settings: str, **options: object) -> Prepared:
@@ -42,7 +43,9 @@ def test_pairs_are_learned_from_as_they_are_whatever_the_recipe(tmp_path: Path) 
 
 def test_clean_pictures_get_the_recipe_s_degradation(tmp_path: Path) -> None:
     found = get_ready(tiny("degradation=rain"), Folders(data=make_clean(tmp_path)))
-    assert found.degradation == Halve(2)
+    assert found.degradation == Named("rain")
+    assert found.degradation.margin == 2
+    assert pickle.loads(pickle.dumps(found.degradation)) == found.degradation
     degraded, clean = found.patches[0]
     assert np.allclose(degraded, clean / 2, atol=0.011)
 

@@ -4,16 +4,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
+from numpy.random import Generator
 
 from uformer.config import TRAINING_ONLY, UformerConfig, differences
 from uformer.data import pairs, pictures
 from uformer.data.augment import draw_gradient
 from uformer.data.datasets import Patches
 from uformer.data.pairs import Source
-from uformer.data.pictures import Degradation, PictureSet
+from uformer.data.pictures import Degradation, PictureSet, Pixels
 from uformer.data.store import Store
 from uformer.degradations import compose
 from uformer.errors import OptionError
@@ -64,6 +65,22 @@ class Folders:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A degradation of the table by its name, which is all that is sent to a worker process."""
+
+    name: str
+
+    @property
+    def margin(self) -> int:
+        """As of the degradation."""
+        return compose.DEGRADATIONS[self.name].margin
+
+    def apply(self, clean: Pixels, rng: Generator, /) -> tuple[Pixels, Pixels]:
+        """As of the degradation."""
+        return compose.DEGRADATIONS[self.name].apply(clean, rng)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What a run learns from and is scored with, and the recipe that fits."""
 
@@ -109,7 +126,7 @@ def prepare(
     """
     sources = folders.sources()
     recipe = check_sources(recipe, sources)
-    degradation = None if recipe.degradation == "none" else cast(Degradation, compose.DEGRADATIONS[recipe.degradation])
+    degradation = None if recipe.degradation == "none" else Named(recipe.degradation)
     memory = min(memory, _SENT_TO_WORKERS) if shared else memory
     if sources:
         found, notes = pictures.load(sources, smallest=recipe.patch, memory=memory, cache=cache)
