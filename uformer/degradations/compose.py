@@ -9,8 +9,12 @@ import pyvips
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise
 from uformer.degradations.rain import rain, veil
+
+BLUR_MARGIN = 24
+"""Pixels: half of the longest path that `random_blur` draws, and some."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,35 @@ def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
     return wet, clean
 
 
+def random_blur(clean: Pixels, rng: Generator) -> Pixels:
+    """Three of four times a shaken camera, else a measured kernel or defocus, one in twenty none; then a little noise, at times JPEG.
+
+    (H, W, 3) float32 in [0, 1], in and out. The blur reaches BLUR_MARGIN pixels at the most.
+    """
+    kind = rng.random()
+    if kind < 0.05:
+        return clean
+    if kind < 0.8:
+        blurred = shake(
+            clean,
+            rng,
+            length=10 ** rng.uniform(0.4, 1.6),
+            anxiety=rng.uniform(0, 0.3) if rng.random() < 0.7 else rng.uniform(0.3, 1),
+            roll=rng.uniform(0, 1.5),
+            near=rng.uniform(1, 2),
+            nodes=1 if rng.random() < 0.7 else 2,
+        )
+    elif kind < 0.9:
+        blurred = levin(clean, rng, scale=rng.uniform(0.4, 1.2))
+    else:
+        blurred = defocus(clean, rng, radius=rng.uniform(0.7, 5), blades=int(rng.choice([0, 5, 6, 8])))
+    if rng.random() < 0.5:
+        blurred = np.clip(gaussian_noise(blurred, rng, sigma=rng.uniform(0, 3)), 0, 1)
+    if rng.random() < 0.25:
+        blurred = jpeg(blurred, quality=int(rng.integers(80, 98)), subsample=bool(rng.random() < 0.5))
+    return blurred
+
+
 def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:
     """Through a JPEG file and back: quality 1-100, chroma at half resolution where `subsample`."""
     levels: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
@@ -87,8 +120,11 @@ def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:
     return pyvips.Image.new_from_buffer(data, "").numpy().astype(np.float32) / 255
 
 
-DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType({
-    "noise": Degradation(lambda clean, rng: (random_noise(clean, rng), clean), margin=0),
-    "rain": Degradation(random_rain, margin=0),
-})
+DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
+    {
+        "noise": Degradation(lambda clean, rng: (random_noise(clean, rng), clean), margin=0),
+        "blur": Degradation(lambda clean, rng: (random_blur(clean, rng), clean), margin=BLUR_MARGIN),
+        "rain": Degradation(random_rain, margin=0),
+    }
+)
 """By the name that recipes and `uformer degrade` say: task -> degradation."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from uformer.degradations.tables import expose, responses, unexpose
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 
 Pixels = NDArray[np.float32]
@@ -17,6 +18,19 @@ def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float) -> Pixels:
     if sigma < 0:
         raise ValueError(f"sigma: {sigma} must not be negative")
     return clean + rng.standard_normal(clean.shape, dtype=np.float32) * np.float32(sigma / 255)
+
+
+def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: float) -> Pixels:
+    """Noise of counted light, in linear light and every colour for itself: Poisson with `shot` a photon, then Gaussian; clipped to [0, 1].
+
+    The variance in linear light is shot * signal + read^2, signal 1 being white (Foi et al., IEEE TIP 2008, equation 3); `shot`
+    about 1e-5 to 3e-2, `read` 0 to 1e-1. Raises ValueError for a negative value.
+    """
+    if min(shot, read) < 0:
+        raise ValueError(f"poisson-gaussian noise: {shot=}, {read=} must not be negative")
+    linear = srgb_to_linear(np.clip(clean, 0, 1))
+    counted = (rng.poisson(linear / shot) * shot).astype(np.float32) if shot else linear
+    return linear_to_srgb(np.clip(counted + np.float32(read) * rng.standard_normal(clean.shape, dtype=np.float32), 0, 1))
 
 
 def camera_noise(
@@ -31,6 +45,7 @@ def camera_noise(
     detail: float = 0.5,
     smooth: float = 0.0,
     mix: float = 0.0,
+    response: int | None = None,
 ) -> Pixels:
     """Shot and read noise in linear light before white balance, correlated as developing a raw file correlates it; clipped to [0, 1].
 
@@ -44,15 +59,20 @@ def camera_noise(
       bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between.
     - `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by; white noise keeps its strength.
     - `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 0.4.
+    - `response`: number of a measured response curve, 0 to 200, that turns light into pixel values (CBDNet, Guo et al., CVPR 2019,
+      section 3.1); None for sRGB's.
 
-    Raises ValueError for a negative value or a gain below 1.
+    Raises ValueError for a negative value, a gain below 1, or a curve that is not there.
     """
     if min(shot, read, detail, smooth, mix) < 0:
         raise ValueError(f"camera noise: {shot=}, {read=}, {detail=}, {smooth=}, {mix=} must not be negative")
     if min(red_gain, blue_gain) < 1:
         raise ValueError(f"camera noise: {red_gain=}, {blue_gain=} must be at least 1")
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
-    linear = srgb_to_linear(np.clip(clean, 0, 1))
+    if response is not None and not 0 <= response < len(responses()):
+        raise ValueError(f"camera noise: {response=} must be between 0 and {len(responses()) - 1}")
+    shown = np.clip(clean, 0, 1)
+    linear = srgb_to_linear(shown) if response is None else unexpose(shown, response)
     sensor = linear / gains
     noise = rng.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(np.float32(shot) * sensor + np.float32(read**2))
     if bayer:
@@ -65,7 +85,8 @@ def camera_noise(
         np.fill_diagonal(matrix, 0)
         np.fill_diagonal(matrix, 1 - matrix.sum(axis=1))
         noise = noise @ matrix.T.astype(np.float32)
-    return linear_to_srgb(np.clip(linear + noise, 0, 1))
+    noisy = np.clip(linear + noise, 0, 1)
+    return linear_to_srgb(noisy) if response is None else expose(noisy, response)
 
 
 # Malvar, He & Cutler (ICASSP 2004), figure 2, in eighths: bilinear interpolation, and its correction by the colour that was seen.

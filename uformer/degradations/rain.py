@@ -111,7 +111,7 @@ def _draw(light: NDArray[np.float32], y: float, x: float, direction: float, long
 
 
 def veil(clean: Pixels, rng: Generator, *, haze: float) -> Pixels:
-    """What distant rain makes of a picture: clean * t + light * (1 - t), t between 1 - haze and 1 and changing smoothly (Yang 2017, eq. 2)."""
+    """What distant rain makes of a picture: clean * t + light * (1 - t), t between 1 - haze and 1, smooth (Yang 2017, equation 2)."""
     height, width = clean.shape[:2]
     slope_y, slope_x = rng.uniform(-0.5, 0.5, 2)
     ramp = 0.5 + slope_y * np.linspace(-1, 1, height)[:, None] + slope_x * np.linspace(-1, 1, width)

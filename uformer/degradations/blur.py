@@ -1,0 +1,164 @@
+"""Blur: a shaken camera, measured kernels, defocus; in linear light, where sensors add light up.
+
+Pictures are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`. A kernel is float32
+(k, k), k odd, not negative, and sums to one; beyond its border a picture is mirrored.
+"""
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from uformer.degradations.noise import Pixels
+from uformer.degradations.tables import levin_kernels
+from uformer.image.color import linear_to_srgb, srgb_to_linear
+
+Path = NDArray[np.complex128]
+"""Where a point of the picture lies at equally spaced moments of the exposure: x + iy in pixels, y down, (T,)."""
+
+
+def shake(
+    clean: Pixels,
+    rng: Generator,
+    *,
+    length: float,
+    anxiety: float = 0.1,
+    roll: float = 0.0,
+    near: float = 1.0,
+    nodes: int = 1,
+) -> Pixels:
+    """What a camera held by hand makes of a picture: every point is drawn along a random path of its own.
+
+    - `length`: of the path in pixels, 0 to 100.
+    - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
+    - `roll`: how far the camera turns about its axis during the exposure, in degrees, 0 to 5.
+    - `near`: how many times as far points on one side of the picture move as those on the other, 1 to 4, as a ground that
+      comes nearer does.
+    - `nodes`: the blur is computed at nodes x nodes places and interpolated between (Nagy & O'Leary 1998); 1 if it is the same all over.
+
+    Sources: Boracchi & Foi, IEEE TIP 2012; Kupyn et al., CVPR 2018, algorithm 1. Raises ValueError for a value out of its range.
+    """
+    if length < 0 or not 0 <= anxiety <= 1 or near < 1 or nodes < 1:
+        raise ValueError(f"shake: {length=} must not be negative, {anxiety=} in 0 to 1, {near=} and {nodes=} at least 1")
+    path = trajectory(rng, length=length, anxiety=anxiety)
+    if nodes == 1:
+        return blur(clean, kernel_of(path))
+    turn = np.deg2rad(roll) * (np.linspace(-0.5, 0.5, len(path)) if rng.random() < 0.5 else np.linspace(0.5, -0.5, len(path)))
+    slope = rng.uniform(0, 2 * np.pi)
+    rows, columns = (np.linspace(-0.5, 0.5, nodes) for _ in range(2))
+    height, width = clean.shape[:2]
+    linear, total = srgb_to_linear(np.clip(clean, 0, 1)), np.zeros(clean.shape, np.float32)
+    for row in range(nodes):
+        for column in range(nodes):
+            at = columns[column] * width + 1j * rows[row] * height
+            nearness = (columns[column] * np.cos(slope) + rows[row] * np.sin(slope)) / np.sqrt(0.5) + 0.5  # 0 to 1
+            here = path * near ** (nearness - 1) + at * np.expm1(1j * turn)
+            weight = _hat(nodes, row, height)[:, None, None] * _hat(nodes, column, width)[:, None]
+            total += convolve(linear, kernel_of(here)) * weight
+    return linear_to_srgb(np.clip(total, 0, 1))
+
+
+def _hat(nodes: int, node: int, side: int) -> NDArray[np.float32]:
+    """The share of a node in each of `side` pixels: 1 at the node, falling to 0 at its neighbours."""
+    at = np.linspace(0, nodes - 1, side)
+    return np.maximum(1 - np.abs(at - node), 0).astype(np.float32)
+
+
+def trajectory(rng: Generator, *, length: float, anxiety: float, moments: int = 96) -> Path:
+    """A random path of the given length in pixels, its mean at 0: inertia, a pull back, tremor, and now and then a jerk that turns it."""
+    speed = np.exp(2j * np.pi * rng.random())
+    tremor = anxiety * 0.7 * (rng.standard_normal(moments) + 1j * rng.standard_normal(moments)) * np.sqrt(0.5)
+    jerks = rng.random(moments) < 0.05 * anxiety
+    turns = np.exp(1j * (np.pi + rng.uniform(-0.5, 0.5, moments)))
+    bend = rng.normal(0, 1.2) / moments  # a steady hand draws an arc
+    pull = anxiety * rng.uniform(0, 0.7) / moments
+    path = np.zeros(moments, complex)
+    for moment in range(1, moments):
+        speed = speed * np.exp(1j * bend) + tremor[moment] - pull * path[moment - 1]
+        if jerks[moment]:
+            speed += 2 * speed * turns[moment]
+        speed /= max(abs(speed), 1e-6)
+        path[moment] = path[moment - 1] + speed
+    path *= length / (moments - 1)
+    return path - path.mean()
+
+
+def kernel_of(path: Path) -> NDArray[np.float32]:
+    """The kernel that draws a point along a path: each moment gives its share to the four pixels about it."""
+    # As dense as half a pixel, so that a long path has no gaps.
+    steps = max(1, int(np.ceil(np.abs(np.diff(path)).max() * 2))) if len(path) > 1 else 1
+    fine = np.interp(np.arange((len(path) - 1) * steps + 1) / steps, np.arange(len(path)), path)
+    return _splat(fine, np.ones(len(fine), np.float32))
+
+
+def _splat(points: Path, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The kernel that has these weights at these points, each shared among the four pixels about it."""
+    radius = int(np.ceil(max(np.abs(points.real).max(), np.abs(points.imag).max()))) + 1
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1))
+    left, top = np.floor(points.real), np.floor(points.imag)
+    right_share, lower_share = points.real - left, points.imag - top
+    for down in (0, 1):
+        for right in (0, 1):
+            share = (lower_share if down else 1 - lower_share) * (right_share if right else 1 - right_share)
+            np.add.at(kernel, (top.astype(int) + radius + down, left.astype(int) + radius + right), share * weights)
+    return (kernel / kernel.sum()).astype(np.float32)
+
+
+def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
+    """One of Levin's eight measured kernels, 13 to 27 pixels wide, turned and mirrored at random; `scale` resizes it, 0.3 to 2."""
+    if scale <= 0:
+        raise ValueError(f"levin: {scale=} must be positive")
+    kernels = levin_kernels()
+    kernel = kernels[rng.integers(len(kernels))]
+    kernel = np.rot90(kernel.T if rng.random() < 0.5 else kernel, int(rng.integers(4)))
+    if scale != 1:
+        middle = kernel.shape[0] // 2
+        ys, xs = np.nonzero(kernel)
+        points = ((xs - middle) + 1j * (ys - middle)) * scale
+        kernel = _splat(points, kernel[ys, xs])
+    return blur(clean, kernel)
+
+
+def defocus(clean: Pixels, rng: Generator, *, radius: float, blades: int = 0) -> Pixels:
+    """A lens out of focus: a disc of `radius` pixels, 0 to 50, or the polygon of an aperture with `blades` (5 to 9), turned at random."""
+    if radius < 0 or (blades and blades < 3):
+        raise ValueError(f"defocus: {radius=} must not be negative, {blades=} must be 0 or at least 3")
+    return blur(clean, defocus_kernel(radius, blades=blades, turn=rng.uniform(0, 2 * np.pi)))
+
+
+def defocus_kernel(radius: float, *, blades: int = 0, turn: float = 0.0) -> NDArray[np.float32]:
+    """A disc of `radius` pixels with a border one pixel soft; with `blades`, the regular polygon inside it."""
+    reach = int(np.ceil(radius)) + 1
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
+    distance = np.hypot(rows, columns)
+    if blades:
+        half = np.pi / blades
+        angle = (np.arctan2(rows, columns) + turn) % (2 * half) - half
+        distance = distance * np.cos(angle) / np.cos(half)
+    kernel = np.clip(radius + 0.5 - distance, 0, 1)
+    return (kernel / kernel.sum()).astype(np.float32)
+
+
+def blur(clean: Pixels, kernel: NDArray[np.float32]) -> Pixels:
+    """Convolve a picture with a kernel in linear light; clipped to [0, 1]."""
+    return linear_to_srgb(np.clip(convolve(srgb_to_linear(np.clip(clean, 0, 1)), kernel), 0, 1))
+
+
+def convolve(linear: Pixels, kernel: NDArray[np.float32]) -> Pixels:
+    """Convolve (H, W, C) with a kernel, mirrored beyond the border; by Fourier transform."""
+    (height, width), radius = linear.shape[:2], kernel.shape[0] // 2
+    padded = np.pad(linear, ((radius, radius), (radius, radius), (0, 0)), mode="symmetric")
+    shape = tuple(_fast_length(side) for side in padded.shape[:2])
+    spectrum = np.fft.rfft2(padded, shape, axes=(0, 1)) * np.fft.rfft2(kernel, shape)[..., None]
+    return np.fft.irfft2(spectrum, shape, axes=(0, 1))[2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width].astype(np.float32)
+
+
+def _fast_length(side: int) -> int:
+    """The next length without a prime factor above 5, which Fourier transforms are fast for."""
+    while True:
+        rest = side
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return side
+        side += 1
