@@ -141,3 +141,16 @@ def test_debug_takes_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert main(["train", "debug", "--device", "cpu"]) == 0
     assert "next: uformer restore PHOTO --weights runs/debug/best.safetensors" in capsys.readouterr().out
     assert os.path.exists("runs/debug/curves.png")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    """The batch is shared out, so the losses are those of one process but for rounding."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    words = ["-m", "uformer", "train", "debug", "--device", "cpu", "--quiet", "--set", "ema=0", "--out"]
+    assert main([*words[2:], str(one)]) == 0
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run([*launch, *words, str(two)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    expected, found = ([line["loss"] for line in RunFolder(out).read_log() if "loss" in line] for out in (one, two))
+    assert found == pytest.approx(expected, rel=1e-3)

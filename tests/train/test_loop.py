@@ -181,14 +181,13 @@ def test_a_save_is_due_by_the_clock_too(pairs: Path, tmp_path: Path) -> None:
 
 
 def test_compiled_it_is_the_same(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With dynamo's graphs, run as they are: to compile them takes minutes."""
+    """With dynamo's graphs, run as they are: to compile them takes minutes. With all else that a GPU would be asked for."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    one, two = (
-        make(tiny("steps=2", f"compile={when}", "network.drop_path_rate=0"), pairs, tmp_path / when) for when in ("never", "always")
-    )
+    settings = ("steps=2", "network.drop_path_rate=0", "network.gradient_checkpointing=yes", "precision=bf16")
+    one, two = (make(tiny(*settings, f"compile={when}"), pairs, tmp_path / when) for when in ("never", "always"))
     assert run(one)
     assert run(two)
-    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
+    assert all(torch.allclose(a, b, atol=2e-3) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
 
 
 def test_gradient_checkpointing_changes_nothing(pairs: Path, tmp_path: Path) -> None:
