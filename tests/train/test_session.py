@@ -160,6 +160,11 @@ def test_the_seed_is_the_run(pairs: Path, tmp_path: Path) -> None:
     assert all(value.dtype == torch.float32 for value in a.values())
 
 
-def test_folders_given_again_are_those_that_count(pairs: Path) -> None:
-    assert Folders(data=pairs).given
-    assert not Folders(validation=pairs).given
+def test_pictures_to_score_with_may_be_given_later(pairs: Path, out: Path, tmp_path: Path) -> None:
+    other = make_pairs(tmp_path / "other", 2)
+    assert main([*arguments(pairs, out, "held_out=0"), "--quiet"]) == 0
+    assert resume(out, "--set", "steps=8", "--validation", str(other)) == 0
+    config = read_config(out / "config.yaml")
+    assert config["data"] == Folders(data=pairs, validation=other).to_values()
+    assert config["pictures"] == {"learned_from": 4, "held_out": 2}
+    assert any("psnr" in line for line in RunFolder(out).read_log())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.data.pictures import make_pairs
-from tests.data.stand_in import Halve
+from tests.data.stand_in import Halve, Identity
 from tests.networks import TINY, build
 from tests.train.runs import tiny
 from uformer.data.pairs import find, find_clean
@@ -49,3 +49,8 @@ def test_clean_pictures_are_degraded_the_same_way_each_time(tmp_path: Path) -> N
     pictures = load(find_clean(make_pairs(tmp_path) / "clean"), smallest=1, memory=10**9)[0]
     held = HeldOut(pictures, Halve(), tiny())
     assert input_score(held, range(3)) == input_score(held, range(3))
+
+
+def test_a_picture_that_is_not_degraded_leaves_the_mean_finite(tmp_path: Path) -> None:
+    pictures = load(find_clean(make_pairs(tmp_path) / "clean"), smallest=1, memory=10**9)[0]
+    assert input_score(HeldOut(pictures, Identity(), tiny()), range(3)) == 180

@@ -1,5 +1,6 @@
 """One call of `uformer train`, from the recipe to the last save."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -50,7 +51,9 @@ class Session:
         changed = override(recipe, settings)
         check_same(recipe, changed, MAY_CHANGE)
         stored = Folders.from_values(config.get("data") or {})
-        session = cls(changed, folders if folders.given else stored, (), out)
+        if not folders.given:
+            folders = dataclasses.replace(stored, validation=folders.validation or stored.validation)
+        session = cls(changed, folders, (), out)
         session.state = folder.load_state()
         return session
 

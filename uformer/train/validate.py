@@ -16,6 +16,9 @@ from uformer.train.recipe import Recipe
 
 Pixels = NDArray[np.float32]
 
+MOST = 60.0
+"""dB that a picture counts which is restored exactly: some are not degraded at all, and infinity has no mean."""
+
 _SHOWN = 4  # pictures in a sample
 _SIDE = 384  # pixels
 
@@ -39,13 +42,14 @@ class HeldOut:
 
 
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
-    """Sum of PSNR (dB, over all channels, rounded to 8 bits) of the restored pictures of these numbers."""
-    return sum(psnr(restore(model, degraded), clean) for degraded, clean in held.pairs(indices))
+    """Sum of PSNR (dB, over all channels, rounded to 8 bits; at most MOST) of the restored pictures of these numbers."""
+    return sum(min(psnr(restore(model, degraded), clean), MOST) for degraded, clean in held.pairs(indices))
 
 
 def input_score(held: HeldOut, indices: Sequence[int]) -> float:
     """As `score`, of the degraded pictures as they are; nan where they have other channels than the clean ones."""
-    return sum(psnr(degraded, clean) if degraded.shape == clean.shape else float("nan") for degraded, clean in held.pairs(indices))
+    pairs = held.pairs(indices)
+    return sum(min(psnr(degraded, clean), MOST) if degraded.shape == clean.shape else float("nan") for degraded, clean in pairs)
 
 
 @torch.inference_mode()
