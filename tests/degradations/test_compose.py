@@ -1,8 +1,10 @@
 """What training draws is in range, varied, and seeded."""
 
 import numpy as np
+import pytest
 
-from uformer.degradations.compose import jpeg, random_noise
+from uformer.degradations.blur import shake
+from uformer.degradations.compose import BLUR_MARGIN, DEGRADATIONS, LONGEST_SHAKE, fit, jpeg, random_blur, random_noise, random_rain
 from uformer.metrics import psnr
 
 
@@ -11,14 +13,60 @@ def scene() -> np.ndarray:
     return np.stack([rows / 48, columns / 64, (rows + columns) / 112], axis=-1)
 
 
-def test_draws_are_seeded_and_in_range() -> None:
+@pytest.mark.parametrize("task", DEGRADATIONS)
+def test_draws_are_seeded_and_in_range(task: str) -> None:
     for seed in range(30):
-        a, b = (random_noise(scene(), np.random.default_rng(seed)) for _ in range(2))
+        (a, clean), (b, again) = (DEGRADATIONS[task].apply(scene(), np.random.default_rng(seed)) for _ in range(2))
         assert np.array_equal(a, b)
-        assert a.shape == (48, 64, 3)
-        assert a.dtype == np.float32
-        assert a.min() >= 0
-        assert a.max() <= 1
+        assert np.array_equal(clean, again)
+        for picture in (a, clean):
+            assert picture.shape == (48, 64, 3)
+            assert picture.dtype == np.float32
+            assert picture.min() >= 0
+            assert picture.max() <= 1
+
+
+def test_one_in_twenty_draws_of_rain_and_blur_is_clean() -> None:
+    rng = np.random.default_rng(0)
+    rainy, blurred = ([draw(scene(), rng) for _ in range(200)] for draw in (random_rain, random_blur))
+    assert 4 <= sum(np.array_equal(degraded, scene()) for degraded, _ in rainy) <= 20
+    assert 4 <= sum(np.array_equal(degraded, scene()) for degraded in blurred) <= 20
+
+
+def test_only_the_veil_lies_over_the_clean_picture_too() -> None:
+    """Where there is rain it is brighter than what is to come back, but for JPEG; elsewhere both are alike."""
+    rng = np.random.default_rng(1)
+    pairs = [random_rain(scene(), rng) for _ in range(100)]
+    veiled = [not np.array_equal(clean, scene()) for _, clean in pairs]
+    assert 3 <= sum(veiled) <= 25
+    added = [float((degraded - clean).min()) for degraded, clean in pairs]
+    assert sum(least >= -1e-6 for least in added) >= 60
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_margin_is_all_that_blur_reaches(seed: int) -> None:
+    """What lies beyond the margin of the longest path changes nothing inside."""
+    side = 2 * BLUR_MARGIN + 16
+    picture = np.random.default_rng(seed).random((side, side, 3), dtype=np.float32)
+    mirrored, black = (
+        shake(pixels, np.random.default_rng(seed), length=LONGEST_SHAKE, anxiety=0)
+        for pixels in (picture, np.pad(picture, ((8, 8), (8, 8), (0, 0))))
+    )
+    inside = slice(BLUR_MARGIN, -BLUR_MARGIN)
+    np.testing.assert_allclose(mirrored[inside, inside], black[8:-8, 8:-8][inside, inside], atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (127, 33)])
+def test_fit_gives_the_size_asked_for(shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
+    for scale in (1.1, 1.37, 2.0):
+        larger = fit(picture, round(shape[0] * scale), round(shape[1] * scale))
+        assert larger.shape == (round(shape[0] * scale), round(shape[1] * scale), 3)
+        assert fit(larger, *shape).shape == picture.shape
+
+
+def test_fit_there_and_back_keeps_a_smooth_picture() -> None:
+    assert psnr(fit(fit(scene(), 77, 90), 48, 64), scene()) > 35
 
 
 def test_draws_reach_from_nearly_clean_to_very_noisy() -> None:

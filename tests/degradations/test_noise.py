@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uformer.degradations.noise import camera_noise, gaussian_noise
+from uformer.degradations.noise import camera_noise, gaussian_noise, poisson_gaussian_noise
+from uformer.degradations.tables import expose, unexpose
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 
 
@@ -27,6 +28,29 @@ def test_gaussian_noise_has_its_sigma(sigma: float) -> None:
     assert noise.dtype == np.float32
     assert noise.std() * 255 == pytest.approx(sigma, rel=0.01)
     assert abs(noise.mean() * 255) < sigma / 100 + 1e-6
+
+
+@pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
+def test_counted_light_follows_its_variance(level: float) -> None:
+    shot, read = 2e-3, 5e-3
+    noise = in_linear_light(poisson_gaussian_noise(flat(level), np.random.default_rng(0), shot=shot, read=read), level)
+    assert noise.var() == pytest.approx(shot * linear(level) + read**2, rel=0.03)
+    assert abs(noise.mean()) < 0.01 * linear(level)
+    assert abs(np.corrcoef(noise.reshape(-1, 3).T)[0, 1]) < 0.01
+
+
+def test_few_photons_are_counted_whole() -> None:
+    noisy = srgb_to_linear(poisson_gaussian_noise(flat(0.5, 64), np.random.default_rng(0), shot=0.25, read=0))
+    assert len(np.unique(noisy.round(3))) <= 5
+
+
+def test_a_response_curve_carries_the_noise_into_its_pixel_values() -> None:
+    level, response = 0.5, 40
+    noisy = camera_noise(flat(level), np.random.default_rng(0), shot=0, read=1e-3, red_gain=1, blue_gain=1, bayer=False, response=response)
+    light = unexpose(np.array([level], np.float32), response)[0]
+    slope = (expose(np.array([light + 1e-3], np.float32), response) - expose(np.array([light - 1e-3], np.float32), response))[0] / 2e-3
+    assert noisy.std() == pytest.approx(1e-3 * slope, rel=0.1)
+    np.testing.assert_allclose(camera_noise(flat(level, 8), np.random.default_rng(0), shot=0, read=0, response=response), level, atol=3e-3)
 
 
 @pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
@@ -102,6 +126,10 @@ def test_noise_is_seeded_pure_and_in_range() -> None:
 def test_impossible_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="sigma: -1"):
         gaussian_noise(flat(0.5, 4), np.random.default_rng(0), sigma=-1)
+    with pytest.raises(ValueError, match="shot=-0.1"):
+        poisson_gaussian_noise(flat(0.5, 4), np.random.default_rng(0), shot=-0.1, read=0)
+    with pytest.raises(ValueError, match="response=201"):
+        camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, response=201)
     with pytest.raises(ValueError, match="red_gain=0.5"):
         camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, red_gain=0.5)
 

@@ -24,7 +24,7 @@ def shake(
     anxiety: float = 0.1,
     roll: float = 0.0,
     near: float = 1.0,
-    nodes: int = 1,
+    nodes: int = 3,
 ) -> Pixels:
     """What a camera held by hand makes of a picture: every point is drawn along a random path of its own.
 
@@ -33,14 +33,14 @@ def shake(
     - `roll`: how far the camera turns about its axis during the exposure, in degrees, 0 to 5.
     - `near`: how many times as far points on one side of the picture move as those on the other, 1 to 4, as a ground that
       comes nearer does.
-    - `nodes`: the blur is computed at nodes x nodes places and interpolated between (Nagy & O'Leary 1998); 1 if it is the same all over.
+    - `nodes`: blur that is not the same all over is computed at nodes x nodes places and interpolated between (Nagy & O'Leary 1998).
 
     Sources: Boracchi & Foi, IEEE TIP 2012; Kupyn et al., CVPR 2018, algorithm 1. Raises ValueError for a value out of its range.
     """
-    if length < 0 or not 0 <= anxiety <= 1 or near < 1 or nodes < 1:
-        raise ValueError(f"shake: {length=} must not be negative, {anxiety=} in 0 to 1, {near=} and {nodes=} at least 1")
+    if min(length, roll) < 0 or not 0 <= anxiety <= 1 or near < 1 or nodes < 2:
+        raise ValueError(f"shake: {length=}, {roll=} must not be negative, {anxiety=} in 0 to 1, {near=} at least 1, {nodes=} at least 2")
     path = trajectory(rng, length=length, anxiety=anxiety)
-    if nodes == 1:
+    if roll == 0 and near == 1:
         return blur(clean, kernel_of(path))
     turn = np.deg2rad(roll) * (np.linspace(-0.5, 0.5, len(path)) if rng.random() < 0.5 else np.linspace(0.5, -0.5, len(path)))
     slope = rng.uniform(0, 2 * np.pi)

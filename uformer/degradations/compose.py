@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise
 from uformer.degradations.rain import rain, veil
+from uformer.degradations.tables import responses
 
+LONGEST_SHAKE = 40.0
+"""Pixels of path, in `random_blur`."""
 BLUR_MARGIN = 24
-"""Pixels: half of the longest path that `random_blur` draws, and some."""
+"""Pixels that `random_blur` reaches: half of its longest path, and some."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Degradation:
 def random_noise(clean: Pixels, rng: Generator) -> Pixels:
     """Half of the time Gaussian noise of sigma 0-50, else camera noise of random strength and correlation, then JPEG half of the time.
 
+    One camera in six has a measured response curve, one in six a sensor with more pixels than the picture.
     (H, W, 3) float32 in [0, 1], in and out; clipped, as any picture file is.
     """
     if rng.random() < 0.5:
         return np.clip(gaussian_noise(clean, rng, sigma=rng.uniform(0, 50)), 0, 1)
-    kind = rng.random()
+    kind, source = rng.random(), rng.random()
+    scale = rng.uniform(1.1, 2) if source < 1 / 6 else 1.0
     noisy = camera_noise(
-        clean,
+        fit(clean, round(clean.shape[0] * scale), round(clean.shape[1] * scale)),
         rng,
         shot=10 ** rng.uniform(-4, -1.5),
         read=10 ** rng.uniform(-5, -2),
@@ -46,7 +51,9 @@ def random_noise(clean: Pixels, rng: Generator) -> Pixels:
         detail=rng.uniform(0, 1),
         smooth=rng.uniform(0.3, 0.9) if 0.4 < kind < 0.9 else 0.0,
         mix=rng.uniform(0, 0.35) if rng.random() < 0.5 else 0.0,
+        response=int(rng.integers(len(responses()))) if source > 5 / 6 else None,
     )
+    noisy = fit(noisy, clean.shape[0], clean.shape[1])
     if rng.random() < 0.5:
         noisy = jpeg(noisy, quality=int(rng.integers(70, 98)), subsample=bool(rng.random() < 0.5))
     return noisy
@@ -92,14 +99,15 @@ def random_blur(clean: Pixels, rng: Generator) -> Pixels:
     if kind < 0.05:
         return clean
     if kind < 0.8:
+        varies = rng.random() < 0.3
         blurred = shake(
             clean,
             rng,
-            length=10 ** rng.uniform(0.4, 1.6),
+            length=LONGEST_SHAKE ** rng.uniform(0.25, 1),
             anxiety=rng.uniform(0, 0.3) if rng.random() < 0.7 else rng.uniform(0.3, 1),
-            roll=rng.uniform(0, 1.5),
-            near=rng.uniform(1, 2),
-            nodes=1 if rng.random() < 0.7 else 2,
+            roll=rng.uniform(0, 1.5) if varies else 0.0,
+            near=rng.uniform(1, 2) if varies else 1.0,
+            nodes=2,
         )
     elif kind < 0.9:
         blurred = levin(clean, rng, scale=rng.uniform(0.4, 1.2))
@@ -110,6 +118,15 @@ def random_blur(clean: Pixels, rng: Generator) -> Pixels:
     if rng.random() < 0.25:
         blurred = jpeg(blurred, quality=int(rng.integers(80, 98)), subsample=bool(rng.random() < 0.5))
     return blurred
+
+
+def fit(pixels: Pixels, height: int, width: int) -> Pixels:
+    """The picture at another size, (height, width, 3), by Lanczos filtering; clipped to [0, 1]."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    picture = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation="srgb")
+    resized = picture.resize(width / pixels.shape[1], vscale=height / pixels.shape[0]).numpy()
+    return np.clip(resized[:height, :width], 0, 1)
 
 
 def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:

@@ -1,0 +1,109 @@
+"""Streaks have the direction, number, length and light that they are asked for; rain only adds light."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uformer.degradations.rain import rain, rain_streaks, veil
+
+STEADY: dict[str, Any] = {"density": 2.0, "length": 40.0, "width": 2.0, "angle": 0.0, "spread": 0.0, "depth": 1.0, "strength": 0.5}
+
+
+def flat(level: float, side: int = 128) -> np.ndarray:
+    return np.full((side, side, 3), level, np.float32)
+
+
+def streaks(seed: int = 0, side: int = 256, **parameters: Any) -> np.ndarray:
+    return rain_streaks((side, side), np.random.default_rng(seed), **(STEADY | parameters))
+
+
+def direction(light: np.ndarray) -> float:
+    """Degrees from straight down, positive to the right: across the mean direction of the gradients (structure tensor)."""
+    down, right = np.gradient(light.astype(float))
+    across = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2).sum() - (down**2).sum())
+    return float(np.rad2deg(-across))
+
+
+@pytest.mark.parametrize("angle", [-40, -15, 0, 15, 40])
+def test_streaks_fall_in_their_direction(angle: float) -> None:
+    wide = streaks(angle=angle, width=8.0, length=80.0)  # differences of neighbours tell thin lines badly
+    assert direction(wide) == pytest.approx(angle, abs=1.5)
+
+
+def test_the_light_is_density_times_that_of_one_streak() -> None:
+    """Mean light: streaks per pixel x mean length x area of the Gaussian across x mean brightness."""
+    expected = 2 / 1000 * (0.75 * 40) * (0.8 * 2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.7 * 0.5)
+    found = np.mean([streaks(seed, side=400).mean() for seed in range(8)])
+    assert found == pytest.approx(expected, rel=0.08)
+
+
+def test_twice_the_density_is_twice_the_light() -> None:
+    once, twice = (np.mean([streaks(seed, density=density).mean() for seed in range(8)]) for density in (1.0, 2.0))
+    assert twice / once == pytest.approx(2, rel=0.15)
+
+
+def test_length_and_width_are_what_they_say() -> None:
+    """Of a lone streak: the spread of its light along and across."""
+    light = np.zeros((0, 0), np.float32)
+    for seed in range(100):
+        light = rain_streaks((200, 200), np.random.default_rng(seed), **(STEADY | {"density": 0.02, "length": 60.0, "width": 3.0}))
+        rows, columns = np.nonzero(light > 0.01)
+        if len(rows) and rows.min() > 10 and rows.max() < 190 and columns.max() - columns.min() < 10:
+            break
+    assert 60 * 0.5 - 10 <= rows.max() - rows.min() + 1 <= 60 + 12
+    row = light[(rows.min() + rows.max()) // 2]
+    assert 3 * 0.6 - 1 <= (row > row.max() / 2).sum() <= 3 + 1
+
+
+def test_far_streaks_are_smaller_and_fainter() -> None:
+    near, far = streaks(depth=1.0), streaks(depth=6.0)
+    assert far.mean() < 0.5 * near.mean()
+
+
+def test_rain_is_neutral_and_only_adds() -> None:
+    clean = flat(0.3)
+    wet = rain(clean, np.random.default_rng(0), strength=0.3)
+    added = wet - clean
+    assert (added >= 0).all()
+    assert added.max() > 0.05
+    np.testing.assert_allclose(added[..., 0], added[..., 2], atol=1e-6)
+
+
+def test_screened_streaks_never_pass_white_and_are_fainter_on_bright_ground() -> None:
+    dark, bright = (rain(flat(level), np.random.default_rng(0), blend="screen") - level for level in (0.2, 0.8))
+    np.testing.assert_allclose(bright / 0.2, dark / 0.8, atol=1e-5)
+
+
+def test_the_veil_takes_contrast_away() -> None:
+    clean = np.random.default_rng(1).random((64, 64, 3), dtype=np.float32)
+    hazy = veil(clean, np.random.default_rng(0), haze=0.8)
+    assert hazy.std() < 0.8 * clean.std()
+    np.testing.assert_array_equal(veil(clean, np.random.default_rng(0), haze=0.0), clean)
+
+
+def test_no_rain_leaves_the_picture() -> None:
+    clean = flat(0.4)
+    np.testing.assert_array_equal(rain(clean, np.random.default_rng(0), density=0), clean)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (37, 5)])
+def test_any_size(shape: tuple[int, int]) -> None:
+    wet = rain(np.zeros((*shape, 3), np.float32), np.random.default_rng(0), density=20, haze=0.5)
+    assert wet.shape == (*shape, 3)
+    assert wet.dtype == np.float32
+    assert ((wet >= 0) & (wet <= 1)).all()
+
+
+def test_the_same_seed_gives_the_same_rain() -> None:
+    once, again, other = (rain(flat(0.3), np.random.default_rng(seed)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"density": -1}, {"length": 0}, {"depth": 0.5}, {"haze": 1.0}, {"blend": "multiply"}, {"strength": -0.1}]
+)
+def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        rain(flat(0.3), np.random.default_rng(0), **wrong)

@@ -1,0 +1,124 @@
+"""`uformer degrade`, as it is called: seeded, typed parameters, folders mirrored, every refusal one line and nothing written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uformer.cli import main
+from uformer.degrade import FUNCTIONS
+from uformer.image.image import Image
+from uformer.image.read import read
+from uformer.image.write import write
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    path = tmp_path / "clean.png"
+    write(Image(pixels=np.full((64, 80, 3), 0.5, np.float32)), path)
+    return path
+
+
+def call(*arguments: object) -> int:
+    return main(["degrade", *map(str, arguments)])
+
+
+def test_gaussian_noise_of_the_sigma_given(clean: Path, tmp_path: Path) -> None:
+    assert call(clean, tmp_path / "noisy.png", "--function", "gaussian_noise", "--set", "sigma=25") == 0
+    noise = read(tmp_path / "noisy.png").pixels - read(clean).pixels
+    assert noise.std() * 255 == pytest.approx(25, rel=0.03)
+
+
+@pytest.mark.parametrize("task", ["denoise", "derain", "deblur"])
+def test_tasks_are_seeded(task: str, clean: Path, tmp_path: Path) -> None:
+    for name, seed in [("a", 11), ("b", 11)]:
+        assert call(clean, tmp_path / f"{name}.png", "--task", task, "--seed", seed) == 0
+    once, again = (read(tmp_path / f"{name}.png") for name in "ab")
+    np.testing.assert_array_equal(once.pixels, again.pixels)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_can_be_called(function: str, clean: Path, tmp_path: Path) -> None:
+    needed = {
+        "gaussian_noise": ["sigma=9.5"],
+        "poisson_gaussian_noise": ["shot=1e-3", "read=0"],
+        "camera_noise": ["shot=0.01", "read=1e-3", "bayer=false", "response=7"],
+        "shake": ["length=9", "roll=1"],
+        "defocus": ["radius=2", "blades=6"],
+        "rain": ["blend=screen", "strength=0.8"],
+    }
+    settings = [word for setting in needed.get(function, []) for word in ("--set", setting)]
+    assert call(clean, tmp_path / "out.png", "--function", function, *settings) == 0
+    assert read(tmp_path / "out.png").pixels.shape == (64, 80, 3)
+
+
+def test_gray_stays_gray_and_alpha_stays(tmp_path: Path) -> None:
+    alpha = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    write(Image(pixels=np.full((8, 8, 1), 0.5, np.float32), alpha=alpha), tmp_path / "gray.png")
+    assert call(tmp_path / "gray.png", tmp_path / "out.png", "--function", "gaussian_noise", "--set", "sigma=25") == 0
+    out = read(tmp_path / "out.png")
+    assert out.channels == 1
+    assert out.pixels.std() > 0.05
+    np.testing.assert_array_equal(out.alpha, alpha)
+
+
+def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.png", "sub/b.png"):
+        (folder / name).write_bytes(clean.read_bytes())
+    (folder / "broken.png").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("kept out")
+    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=25") == 1
+    errors = capsys.readouterr()
+    assert "broken.png" in errors.err
+    assert "2 of 3" in errors.out
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["a.png", "sub/b.png"]
+    first, second = (read(out / name).pixels for name in ("a.png", "sub/b.png"))
+    assert (first != second).any()
+    before = (out / "a.png").read_bytes()
+    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=1") == 1  # what is there stays
+    assert (out / "a.png").read_bytes() == before
+    (folder / "broken.png").unlink()
+    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=25", "--overwrite") == 0
+    assert (out / "a.png").read_bytes() == before  # the same seed, the same bytes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--task denoise|derain|deblur or --function"),
+        (["--task", "derain", "--function", "rain"], "either"),
+        (["--task", "sharpen"], "sharpen"),
+        (["--task", "derain", "--set", "density=1"], "--set belongs to --function"),
+        (["--function", "snow"], "snow must be one of"),
+        (["--function", "gaussian_noise"], "needs --set sigma="),
+        (["--function", "gaussian_noise", "--set", "sigma=much"], "sigma=much: expected float"),
+        (["--function", "gaussian_noise", "--set", "sigma=nan"], "expected float"),
+        (["--function", "gaussian_noise", "--set", "sigma=-1"], "must not be negative"),
+        (["--function", "gaussian_noise", "--set", "sgima=1"], "gaussian_noise has sigma"),
+        (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"], "true/false"),
+        (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"], "between 0 and 200"),
+        (["--function", "rain", "--set", "blend=burn"], "expected add or screen"),
+        (["--task", "derain", "--seed", "-1"], "must not be negative"),
+    ],
+)
+def test_refusals(arguments: list[str], words: str, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(clean, tmp_path / "out.png", *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = clean.read_bytes()
+    assert call(clean, clean, "--task", "derain", "--overwrite") == 2
+    assert call(clean, tmp_path / "out.xyz", "--task", "derain") == 2
+    assert call(clean, tmp_path / "none" / "out.png", "--task", "derain") == 1
+    assert call(tmp_path / "none.png", tmp_path / "out.png", "--task", "derain") == 1
+    (tmp_path / "empty").mkdir()
+    assert call(tmp_path / "empty", tmp_path / "out", "--task", "derain") == 1
+    assert call(tmp_path, tmp_path / "inside", "--task", "derain") == 2
+    assert capsys.readouterr().err.count("uformer: error: ") == 6
+    assert clean.read_bytes() == before

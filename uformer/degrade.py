@@ -1,0 +1,169 @@
+"""`uformer degrade`: noise, rain or blur on clean pictures, to test restoring with or to train on."""
+
+import inspect
+import json
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import numpy as np
+from cyclopts import Parameter
+
+from uformer.degradations.blur import defocus, levin, shake
+from uformer.degradations.compose import DEGRADATIONS
+from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, poisson_gaussian_noise
+from uformer.degradations.rain import rain
+from uformer.errors import OptionError, PictureError
+from uformer.image.formats import supports
+from uformer.image.image import Image
+from uformer.image.read import read
+from uformer.image.write import write
+
+FUNCTIONS: dict[str, Callable[..., Pixels]] = {
+    "gaussian_noise": gaussian_noise,
+    "poisson_gaussian_noise": poisson_gaussian_noise,
+    "camera_noise": camera_noise,
+    "rain": rain,
+    "shake": shake,
+    "levin": levin,
+    "defocus": defocus,
+}
+"""The degradations whose parameters can be given one by one."""
+_TASKS = {"denoise": "noise", "derain": "rain", "deblur": "blur"}
+
+
+def degrade(
+    picture: Path,
+    output: Path,
+    *,
+    task: Literal["denoise", "derain", "deblur"] | None = None,
+    function: str | None = None,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Degrade clean pictures: what restoring is tested with.
+
+    Parameters
+    ----------
+    picture
+        A clean picture's file, or a folder of them.
+    output
+        The file to write, its format by its suffix; for a folder, a folder, in which files keep their names and places.
+    task
+        Draw at random what training for the task draws: noise, rain or blur.
+    function
+        Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, rain, shake, levin or defocus, with parameters of your own.
+    settings
+        key=value, a parameter of the function, as often as needed: --function gaussian_noise --set sigma=25.
+    seed
+        The same seed gives the same pictures; within a folder each name has a draw of its own.
+    overwrite
+        Replace outputs that exist.
+    """
+    if seed < 0:
+        raise OptionError(f"--seed: {seed} must not be negative")
+    apply = _choose(task, function, settings or [])
+    if not picture.is_dir():
+        _degrade(picture, output, apply, np.random.default_rng(seed), overwrite=overwrite)
+        print(output)
+        return 0
+    if output.resolve().is_relative_to(picture.resolve()):
+        raise OptionError(f"{output}: the output lies in the folder of the clean pictures; give another")
+    files = sorted(path for path in picture.rglob("*") if path.is_file() and supports(path.suffix))
+    if not files:
+        raise PictureError(f"{picture}: no picture in it")
+    failures = 0
+    for path in files:
+        name = path.relative_to(picture)
+        rng = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode("utf-8", "surrogateescape"))])
+        try:
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            _degrade(path, output / name, apply, rng, overwrite=overwrite)
+        except (PictureError, OptionError) as error:
+            failures += 1
+            print(f"uformer: error: {error}", file=sys.stderr)
+    print(f"{output}: {len(files) - failures} of {len(files)} pictures")
+    return 1 if failures else 0
+
+
+def _choose(task: str | None, function: str | None, settings: list[str]) -> Callable[[Pixels, np.random.Generator], Pixels]:
+    if (task is None) == (function is None):
+        raise OptionError(f"give either --task {'|'.join(_TASKS)} or --function {'|'.join(FUNCTIONS)}")
+    if function is None:
+        if settings:
+            raise OptionError("--set belongs to --function; --task draws its parameters at random")
+        drawn = DEGRADATIONS[_TASKS[task or ""]]
+        return lambda clean, rng: drawn.apply(clean, rng)[0]
+    if function not in FUNCTIONS:
+        raise OptionError(f"--function: {function} must be one of {', '.join(FUNCTIONS)}")
+    chosen, parameters = FUNCTIONS[function], _parameters(FUNCTIONS[function], settings)
+
+    def apply(clean: Pixels, rng: np.random.Generator) -> Pixels:
+        try:
+            return np.clip(chosen(clean, rng, **parameters), 0, 1)
+        except ValueError as error:
+            raise OptionError(str(error)) from error
+
+    return apply
+
+
+def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[str, Any]:
+    """The values of `key=value`, each of the type that the function declares."""
+    hints = get_type_hints(function)
+    known = {
+        name: parameter for name, parameter in inspect.signature(function).parameters.items() if parameter.kind == parameter.KEYWORD_ONLY
+    }
+    values = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        if key not in known:
+            raise OptionError(f"--set {setting}: {function.__name__} has {', '.join(known)}")
+        values[key] = _value(setting, text, hints[key])
+    missing = [name for name, parameter in known.items() if parameter.default is parameter.empty and name not in values]
+    if missing:
+        raise OptionError(f"{function.__name__} needs {' and '.join(f'--set {name}=...' for name in missing)}")
+    return values
+
+
+def _value(setting: str, text: str, hint: Any) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    choices = get_args(hint) or (hint,)
+    if value in choices:  # one of a Literal's
+        return value
+    kind = next((kind for kind in (bool, int, float) if kind in choices), None)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is float and is_number:
+        return float(value)
+    if kind is int and is_number and int(value) == value:
+        return int(value)
+    words = " or ".join("true/false" if choice is bool else getattr(choice, "__name__", str(choice)) for choice in choices)
+    raise OptionError(f"--set {setting}: expected {words}")
+
+
+def _degrade(
+    path: Path, output: Path, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator, *, overwrite: bool
+) -> None:
+    if not supports(output.suffix):
+        raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
+    if output.exists() and output.samefile(path):
+        raise OptionError(f"{output}: the output would replace the picture itself; give another")
+    if output.exists() and not overwrite:
+        raise OptionError(f"{output} exists; give another, or --overwrite")
+    if not output.parent.is_dir():
+        raise PictureError(f"{output.parent}: no such folder")
+    write(degrade_image(read(path), apply, rng), output)
+
+
+def degrade_image(image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator) -> Image:
+    """The picture degraded; a gray one stays gray, its noise that of one colour."""
+    if image.channels == 3:
+        return image.with_pixels(apply(image.pixels, rng))
+    return image.with_pixels(apply(np.repeat(image.pixels, 3, axis=2), rng)[..., 1:2].copy())
