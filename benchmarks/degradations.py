@@ -1,0 +1,40 @@
+"""Draw docs/images/degradations.jpg: the example picture, and what each degradation makes of it.
+
+python benchmarks/degradations.py [OUT.jpg]
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from uformer.cli import main as uformer
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = {
+    "gaussian_noise": ["sigma=25"],
+    "poisson_gaussian_noise": ["shot=1e-2", "read=1e-2"],
+    "camera_noise": ["shot=1e-2", "read=5e-3", "mix=0.3"],
+    "rain": ["density=4", "angle=15", "strength=0.6"],
+    "shake": ["length=20", "roll=1"],
+    "levin": ["scale=0.8"],
+    "defocus": ["radius=3.5"],
+}
+
+
+def main() -> None:
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/images/degradations.jpg"
+    clean = ROOT / "examples/court.clean.png"
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = [str(clean)]
+        for function, settings in SETTINGS.items():
+            pictures.append(str(Path(folder) / f"{function}.png"))
+            words = [word for setting in settings for word in ("--set", setting)]
+            if uformer(["degrade", str(clean), pictures[-1], "--function", function, *words]):
+                sys.exit(1)
+        strip = ROOT / "benchmarks/strip.py"
+        subprocess.run([sys.executable, strip, out, *pictures, "--crop", "0,60,200", "--columns", "4"], check=True)
+
+
+if __name__ == "__main__":
+    main()
