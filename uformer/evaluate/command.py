@@ -92,10 +92,10 @@ def eval_command(
     setting = _setting(restorer, options, found, limit)
     with _quiet_warnings(quiet=quiet), _progress(chosen.name, len(taken), quiet=quiet) as advance:
         evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance)
-    if evaluation.measured:
-        report.show(report.console_for(), chosen, evaluation, setting)
     if json is not None:
         report.write_json(report.as_json(chosen, evaluation, setting), json)
+    if evaluation.measured:
+        report.show(report.console_for(), chosen, evaluation, setting)
     return _name_failures(evaluation.failures)
 
 
