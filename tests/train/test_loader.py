@@ -9,7 +9,7 @@ from uformer.data.datasets import Patches
 from uformer.data.pairs import find
 from uformer.data.pictures import load
 from uformer.errors import OptionError
-from uformer.train.loader import Share, choose_workers, make_loader, rate_of_loader, rate_of_one
+from uformer.train.loader import Share, choose_workers, rate_of_loader, rate_of_one, start_loader
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused() -> None:
 
 def test_batches_come_in_order_and_whole(patches: Patches) -> None:
     recipe = tiny("steps=3")
-    batches = list(make_loader(patches, Share(recipe, 1), workers=0))
+    batches = list(start_loader(patches, Share(recipe, 1), workers=0))
     assert len(batches) == 2
     degraded, clean = batches[0]
     assert degraded.shape == clean.shape == (2, 3, 16, 16)
@@ -46,7 +46,7 @@ def test_batches_come_in_order_and_whole(patches: Patches) -> None:
 @pytest.mark.slow
 def test_workers_draw_the_same(patches: Patches) -> None:
     share = Share(tiny("steps=4"))
-    alone, shared = (list(make_loader(patches, share, workers=workers)) for workers in (0, 2))
+    alone, shared = (list(start_loader(patches, share, workers=workers)) for workers in (0, 2))
     assert all(torch.equal(a, b) for one, two in zip(alone, shared, strict=True) for a, b in zip(one, two, strict=True))
 
 

@@ -67,6 +67,8 @@ def test_a_network_by_name_comes_first_and_leaves_training_to_the_recipe() -> No
         ("ema=1", "ema: 1.0 must be in"),
         ("drawn=0.7", "drawn: 0.7 must be at most 1 together with gray"),
         ("workers=-2", "workers: -2 must be at least 0"),
+        ("batch=1e20", "batch: 100000000000000000000 must be at most 1,048,576"),
+        ("seed=9223372036854775808", r"seed: 9223372036854775808 must be below 2\^63"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_one_line(setting: str, said: str) -> None:

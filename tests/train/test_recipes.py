@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from uformer.config import variant
@@ -11,7 +13,9 @@ def test_the_paper_s(name: str, patch: int) -> None:
     assert (recipe.optimizer, recipe.betas, recipe.weight_decay, recipe.lr, recipe.lr_min) == ("adamw", (0.9, 0.999), 0.02, 2e-4, 1e-6)
     assert (recipe.charbonnier_eps, recipe.augment, recipe.patch, recipe.degradation) == (1e-3, True, patch, "none")
     assert (recipe.ema, recipe.clip, recipe.drawn, recipe.gray) == (0, 0, 0, 0)
-    assert 0 < recipe.warmup < recipe.steps // 10
+    epochs = {128: 250, 256: 3000}[patch]
+    assert recipe.steps == epochs * math.ceil({128: 96_000, 256: 2103}[patch] / recipe.batch)
+    assert recipe.warmup == 3 * recipe.steps / epochs
     assert recipe.network.depths == variant("uformer_b").depths
     assert recipe.network.bottleneck_shift == (patch == 256)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,11 @@ def test_pictures_that_moved_are_found_where_they_are_said_to_be(pairs: Path, ou
     assert resume(out, "--set", "steps=8") == 2
     assert "no such folder" in error(capsys)
     assert resume(out, "--set", "steps=8", "--data", str(moved)) == 0
+    scored = make_pairs(pairs.parent / "scored", 1)
+    other = out.with_name("other")
+    assert main([*arguments(moved, other), "--validation", str(scored)]) == 0
+    assert resume(other, "--set", "steps=8", "--data", str(moved.rename(pairs))) == 0
+    assert read_config(other / "config.yaml")["data"]["validation"] == str(scored), "those to score with are still where they were"
 
 
 def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +81,9 @@ def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.Captu
         save(pairs / side / "new.png", photo(seed=9))
     before = RunFolder(out).state.read_bytes()
     assert resume(out, "--set", "steps=8") == 2
-    assert "the pictures are not those that the run began with" in error(capsys)
+    said = error(capsys)
+    assert "the pictures are not those that the run began with" in said
+    assert f"--start {out}/last.safetensors begins another run from its weights" in said
     assert RunFolder(out).state.read_bytes() == before
 
 
@@ -87,6 +95,7 @@ def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.Captu
         (["--start", "x.safetensors"], "--start is for a new run"),
         ([], "this run is over (6 steps); --set steps=MORE goes on"),
         (["denoise"], "a run of pairs, not of denoise"),
+        (["--validation", "x"], "this run holds out 1 of its own pictures"),
     ],
 )
 def test_a_run_that_would_go_on_otherwise_is_refused(
@@ -96,6 +105,51 @@ def test_a_run_that_would_go_on_otherwise_is_refused(
     capsys.readouterr()
     assert main(["train", *words, "--resume", "--out", str(out), "--device", "cpu"]) == 2
     assert said in error(capsys)
+
+
+def test_a_state_that_does_not_fit_is_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(pairs, out)) == 0
+    folder = RunFolder(out)
+    whole = folder.load_state()
+    name = next(iter(whole["model"]))
+    damaged: tuple[dict[str, object], ...]
+    damaged = ({"model": None}, {"model": {**whole["model"], name: torch.zeros(3)}}, {"optimizers": []}, {"optimizers": [{}, {}]})
+    for part in damaged:
+        folder.save_state({**whole, **part})
+        assert resume(out, "--set", "steps=8") == 2
+        assert "state.pt: does not fit the run (" in error(capsys)
+
+
+def test_memory_that_runs_out_is_one_line(
+    pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(pairs, out, f"network.embed_dim={2**26}")) == 1
+    assert "out of memory; less is needed with --set accumulate=2" in error(capsys)
+    assert not out.exists()
+
+    def ill(*_args: object) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(module, "Uformer", ill)
+    with pytest.raises(RuntimeError, match="something else"):
+        main(arguments(pairs, out))
+
+
+def test_what_takes_less_memory_may_be_set_when_going_on(pairs: Path, out: Path) -> None:
+    assert main(arguments(pairs, out)) == 0
+    assert resume(out, "--set", "steps=8", "--set", "accumulate=2", "--set", "network.gradient_checkpointing=true") == 0
+    assert read_config(out / "config.yaml")["recipe"].network.gradient_checkpointing
+
+
+def test_what_to_do_next_with_other_channels(tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`uformer restore` takes gray and RGB only."""
+    rng = np.random.default_rng(0)
+    for index in range(2):
+        save(tmp_path / "set" / "degraded" / f"{index}.tif", rng.integers(0, 256, (20, 24, 5), np.uint8))
+        save(tmp_path / "set" / "clean" / f"{index}.tif", photo(20, 24))
+    assert main(arguments(tmp_path / "set", out)) == 0
+    said = capsys.readouterr().out
+    assert said == f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors'), a network (torch) of 5 channels to 3\n"
 
 
 def test_a_folder_that_holds_something_is_left_alone(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,4 +221,10 @@ def test_pictures_to_score_with_may_be_given_later(pairs: Path, out: Path, tmp_p
     config = read_config(out / "config.yaml")
     assert config["data"] == Folders(data=pairs, validation=other).to_values()
     assert config["pictures"] == {"learned_from": 4, "held_out": 2}
+    best = RunFolder(out).load_state()["best"]
+    RunFolder(out).save_state({**RunFolder(out).load_state(), "best": 59.0})
+    assert resume(out, "--set", "steps=9") == 0
+    assert RunFolder(out).load_state()["best"] == 59
+    assert resume(out, "--set", "steps=10", "--validation", str(make_pairs(tmp_path / "third", 1))) == 0
+    assert RunFolder(out).load_state()["best"] < best + 5, "a score of other pictures does not count"
     assert any("psnr" in line for line in RunFolder(out).read_log())

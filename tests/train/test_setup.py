@@ -89,8 +89,9 @@ def test_folders_that_do_not_go_together(options: dict[str, Path], said: str) ->
 def test_folders_survive_a_file() -> None:
     folders = Folders(degraded=Path("a").absolute(), clean=Path("b").absolute())
     assert Folders.from_values(folders.to_values()) == folders
-    with pytest.raises(OptionError, match="data: x: expected data, degraded"):
-        Folders.from_values({"x": "y"})
+    for other in ({"x": "y"}, {"data": ["a", "b"]}, {"data": None}, 3):
+        with pytest.raises(OptionError, match="expected paths of data, degraded"):
+            Folders.from_values(other)
 
 
 def make_channels(folder: Path, degraded: int, clean: int) -> Path:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.files import require
 from uformer.train import recipes
@@ -127,5 +128,16 @@ def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
         print(f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}", file=sys.stderr)
         return 130
     if session.first_process and not quiet:
-        print(f"next: uformer restore PHOTO --weights {shlex.quote(str(session.folder.best))}")
+        print(_next(session.folder.best))
     return 0
+
+
+def _next(weights: Path) -> str:
+    from uformer.weights import checkpoint  # noqa: PLC0415 - imports safetensors, for which --list need not wait
+
+    config = checkpoint.describe(weights)["config"]
+    assert isinstance(config, UformerConfig)
+    if config.in_channels == config.out_channels and config.in_channels in (1, 3):
+        return f"next: uformer restore PHOTO --weights {shlex.quote(str(weights))}"
+    channels = f"{config.in_channels} channels to {config.out_channels}"
+    return f"next, in Python: uformer.weights.checkpoint.load({str(weights)!r}), a network (torch) of {channels}"

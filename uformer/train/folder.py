@@ -56,7 +56,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OptionError(f"{self.path} is a file; give a folder with --out")
         if self.path.exists() and any(path != self.cache for path in self.path.iterdir()):
-            hint = "go on with it by --resume, or " if self.config.exists() else ""
+            hint = "go on with it by --resume, or " if self.state.exists() else ""
             raise OptionError(f"{self.path} exists; {hint}give another with --out")
 
     def create(self, config: Mapping[str, Any]) -> None:
@@ -119,7 +119,8 @@ class RunFolder:
         try:
             state = torch.load(self.state, map_location="cpu", weights_only=True)
         except Exception as error:  # noqa: BLE001 - torch raises whatever the damage leads to
-            raise CheckpointError(f"{self.state}: damaged ({one_line(error)})") from None
+            how = f"; --start {shlex.quote(str(self.last))} begins another run from its weights"
+            raise CheckpointError(f"{self.state}: damaged ({one_line(error, 80)}){how}") from None
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise CheckpointError(f"{self.state}: not the state of a run, or of another version")
         return state

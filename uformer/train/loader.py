@@ -1,7 +1,9 @@
 """From patches to batches: which process draws which, and how fast."""
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,23 +52,24 @@ class Share(Sampler[list[int]]):
         return max(self.recipe.steps - self.start, 0) * self.recipe.accumulate
 
 
-def make_loader(patches: Patches, share: Share, *, workers: int, pin_memory: bool = False) -> "DataLoader[Batch]":
+def start_loader(patches: Patches, share: Share, *, workers: int, pin_memory: bool = False) -> Iterator[Batch]:
     """Batches in the order of their steps, cut by `workers` processes; by this one where 0.
 
     Workers are started afresh (`spawn`), as libvips does not work in a process that was forked.
     """
     if not workers:
-        return DataLoader(patches, batch_sampler=share, pin_memory=pin_memory)  # type: ignore[arg-type]
+        return iter(DataLoader(patches, batch_sampler=share, pin_memory=pin_memory))  # type: ignore[arg-type]
     os.environ.setdefault("VIPS_CONCURRENCY", "1")  # in the workers: one thread each, as they are one for each core
-    return DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         patches,  # type: ignore[arg-type]
         batch_sampler=share,
         num_workers=workers,
         multiprocessing_context="spawn",
-        worker_init_fn=_ignore_interrupts,
         pin_memory=pin_memory,
         prefetch_factor=4,
     )
+    with _handing_down_no_interrupts():
+        return iter(loader)
 
 
 def choose_workers(recipe: Recipe, *, on_cpu: bool, processes: int = 1) -> int:
@@ -88,7 +91,7 @@ def rate_of_one(patches: Patches, *, seconds: float = 0.2) -> float:
 
 def rate_of_loader(patches: Patches, share: Share, *, workers: int, seconds: float = 5.0) -> float:
     """Patches a second that the whole loader delivers, measured for so long once all workers have started."""
-    batches = iter(make_loader(patches, share, workers=workers))
+    batches = start_loader(patches, share, workers=workers)
     for _ in range(4 * workers + 1):  # what was cut while the workers were starting
         if next(batches, None) is None:
             raise OptionError(f"steps: {share.recipe.steps} are too few to measure by; --set steps=10000")
@@ -100,5 +103,14 @@ def rate_of_loader(patches: Patches, share: Share, *, workers: int, seconds: flo
     return count / (time.perf_counter() - start)
 
 
-def _ignore_interrupts(_worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the main process saves, then ends its workers
+@contextlib.contextmanager
+def _handing_down_no_interrupts() -> Iterator[None]:
+    """Processes that are started inside ignore Ctrl-C, which reaches them too: the main process saves, then ends them."""
+    if threading.current_thread() is not threading.main_thread():  # where handlers cannot be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

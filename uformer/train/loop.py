@@ -12,14 +12,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from uformer.data.datasets import Patches
-from uformer.errors import TrainingError
+from uformer.errors import CheckpointError, TrainingError
+from uformer.files import one_line
 from uformer.model.uformer import Uformer
 from uformer.train.average import Average
 from uformer.train.curves import draw_curves
 from uformer.train.devices import compiles
 from uformer.train.folder import RunFolder
 from uformer.train.interrupt import Interrupt
-from uformer.train.loader import Batch, Share, choose_workers, make_loader
+from uformer.train.loader import Batch, Share, choose_workers, start_loader
 from uformer.train.losses import charbonnier
 from uformer.train.optimizers import learning_rate, make_optimizers, share_done
 from uformer.train.recipe import Recipe
@@ -81,14 +82,17 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
-        if self.accelerator.scaler and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+        """Go on from what `state` gave. Raises CheckpointError for anything else, and for the state of another network."""
+        try:
+            self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+            self.model.load_state_dict(state["model"])
+            self.average.model.load_state_dict(state["average"])
+            for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(values)
+            if self.accelerator.scaler and state["scaler"]:
+                self.accelerator.scaler.load_state_dict(state["scaler"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{self.folder.state}: does not fit the run ({one_line(error)})") from None
         self.saved = (self.step, self.seconds)
 
     @property
@@ -105,9 +109,11 @@ class Trainer:
         share = Share(recipe, self.step, accelerator.process_index, accelerator.num_processes)
         on_cpu = accelerator.device.type == "cpu"
         workers = choose_workers(recipe, on_cpu=on_cpu, processes=accelerator.num_processes)
-        batches = iter(make_loader(self.patches, share, workers=workers, pin_memory=accelerator.device.type == "cuda"))
-        self.pending = Pending()
         with Interrupt() as interrupt:
+            if self.step == 0:
+                self._save(about)  # what cannot be written is known at once, and whenever it is killed it can go on
+            batches = start_loader(self.patches, share, workers=workers, pin_memory=accelerator.device.type == "cuda")
+            self.pending = Pending()
             while self.done < 1:
                 begun = time.perf_counter()
                 self._step([self._next(batches) for _ in range(recipe.accumulate)])
@@ -208,8 +214,8 @@ class Trainer:
         batch = range(step * self.recipe.batch, (step + 1) * self.recipe.batch)
         names = list(dict.fromkeys(self.patches.name(index) for index in batch))
         said = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        kept = f"the state of step {self.saved[0]} is kept" if self.folder.state.exists() else "nothing was saved yet"
-        raise TrainingError(f"step {step + 1}: the loss or its gradient is not finite; its pictures: {said}; {kept}, a lower lr may help")
+        kept = f"the state of step {self.saved[0]} is kept, a lower lr may help"
+        raise TrainingError(f"step {step + 1}: the loss or its gradient is not finite; its pictures: {said}; {kept}")
 
     def _validate(self, reporter: Reporter) -> None:
         """Score the moving average on the pictures held out, keep the best, and draw samples and curves."""

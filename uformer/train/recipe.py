@@ -12,9 +12,13 @@ from typing import Any, Literal, Self
 from uformer.config import UformerConfig, variant
 from uformer.errors import CheckpointError, OptionError
 
-MAY_CHANGE = ("steps", "minutes", "log_every", "save_every", "save_minutes", "validate_every", "workers")
-"""Fields that a run that is resumed may change: how long it lasts, and what does not touch its weights."""
+MAY_CHANGE = (
+    *("steps", "minutes", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
+    *("accumulate", "network.gradient_checkpointing"),
+)
+"""Fields that a run that is resumed may change: how long it lasts, and what touches its weights by rounding at most."""
 
+_MOST = 2**20  # patches in a batch
 _OF_TRAINING = ("bottleneck_shift", "drop_path_rate", "gradient_checkpointing")  # a recipe's own, whatever the variant
 
 
@@ -97,6 +101,8 @@ class Recipe:
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
         self._check("accumulate", self.batch % self.accumulate == 0, f"a divisor of batch ({self.batch})")
         self._check("workers", self.workers >= -1, "at least 0, or -1 for as many as fit")
+        self._check("batch", self.batch <= _MOST, f"at most {_MOST:,}")
+        self._check("seed", self.seed < 2**63, "below 2^63")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -1,6 +1,8 @@
 """One call of `uformer train`, from the recipe to the last save."""
 
 import dataclasses
+import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,9 +12,10 @@ from accelerate import Accelerator
 
 import uformer
 from uformer.data.store import remove_cache
-from uformer.errors import OptionError
+from uformer.errors import OptionError, TrainingError
 from uformer.layout import parameter_count
 from uformer.model.uformer import Uformer
+from uformer.restore.backends.pytorch import is_out_of_memory
 from uformer.restore.memory import available_memory
 from uformer.train import recipes
 from uformer.train.devices import make_accelerator
@@ -51,14 +54,29 @@ class Session:
         changed = override(recipe, settings)
         check_same(recipe, changed, MAY_CHANGE)
         stored = Folders.from_values(config.get("data") or {})
-        if not folders.given:
-            folders = dataclasses.replace(stored, validation=folders.validation or stored.validation)
+        if folders.validation and not stored.validation and (held := (config.get("pictures") or {}).get("held_out")):
+            raise OptionError(
+                f"--validation: this run holds out {held} of its own pictures; only one that holds out none can be given others"
+            )
+        folders = dataclasses.replace(folders if folders.given else stored, validation=folders.validation or stored.validation)
         session = cls(changed, folders, (), out)
         session.state = folder.load_state()
         return session
 
     def run(self, device: str, *, quiet: bool = False) -> bool:
-        """Train to the end; False where it was interrupted, after all was saved. Errors as of `Trainer.run` and `prepare`."""
+        """Train to the end; False where it was interrupted, after all was saved.
+
+        Errors as of `Trainer.run` and `prepare`; TrainingError too where memory runs out.
+        """
+        try:
+            return self._run(device, quiet=quiet)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        how = "--set accumulate=2 (or more), --set network.gradient_checkpointing=true, or a smaller batch or patch"
+        raise TrainingError(f"out of memory; less is needed with {how}")
+
+    def _run(self, device: str, *, quiet: bool) -> bool:
         accelerator = make_accelerator(self.recipe, device)
         self.first_process = accelerator.is_main_process
         begins = self.first_process and self.state is None
@@ -72,7 +90,11 @@ class Session:
             if begins:
                 self.folder.discard()
             raise
-        about = {"recipe": prepared.recipe.to_values(), "pictures": prepared.patches.pictures.fingerprint()}
+        about = {
+            "recipe": prepared.recipe.to_values(),
+            "pictures": prepared.patches.pictures.fingerprint(),
+            "held_out": prepared.held_out.fingerprint(),
+        }
         if begins:
             self.folder.create(self._config(prepared))
         elif self.first_process:
@@ -124,9 +146,12 @@ class Session:
         trainer = Trainer(recipe, model, prepared.patches, held, self.folder, accelerator, shown=shown)
         if self.state is not None:
             check_same(Recipe.from_values(self.state["recipe"]), recipe, MAY_CHANGE)
-            if self.state["pictures"] != prepared.patches.pictures.fingerprint():
-                raise OptionError(f"{self.folder.path}: the pictures are not those that the run began with")
+            if self.state["pictures"] != pictures.fingerprint():
+                how = f"--start {shlex.quote(str(self.folder.last))} begins another run from its weights"
+                raise OptionError(f"{self.folder.path}: the pictures are not those that the run began with; {how}")
             trainer.load_state(self.state)
+            if self.state.get("held_out") != prepared.held_out.fingerprint():
+                trainer.best = -math.inf  # a score of other pictures
             if trainer.done >= 1:
                 raise OptionError(f"{self.folder.path}: this run is over ({trainer.step} steps); --set steps=MORE goes on")
         return trainer

@@ -1,7 +1,7 @@
 """From what the user asked for to what a run needs: the recipe, fitted to the pictures, and the pictures."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -57,10 +57,11 @@ class Folders:
         return {name: str(path.absolute()) for name, path in dataclasses.asdict(self).items() if path is not None}
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Self:
+    def from_values(cls, values: object) -> Self:
         """Build from what `to_values` gave. Raises OptionError for anything else."""
-        if not set(values) <= {field.name for field in dataclasses.fields(cls)}:
-            raise OptionError(f"data: {', '.join(values)}: expected data, degraded, clean, validation")
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or not set(values) <= known or not all(isinstance(path, str) for path in values.values()):
+            raise OptionError(f"config.yaml: data: {values!r}: expected paths of data, degraded, clean, validation")
         return cls(**{name: Path(path) for name, path in values.items()})
 
 

@@ -31,7 +31,7 @@ class TorchBackend:
                 restored = self._model(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device))
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
         except RuntimeError as error:
-            if any(text in str(error) for text in ("out of memory", "can't allocate memory")):  # CUDA's and MPS's, the CPU's
+            if is_out_of_memory(error):
                 raise MemoryError(str(error).splitlines()[0]) from None
             raise
         return answer
@@ -41,6 +41,11 @@ class TorchBackend:
         twin = copy.copy(self)
         twin.precision = "fp32"
         return twin
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch says by an error that the device's memory is used up: CUDA's and MPS's words, or the CPU's."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in ("out of memory", "can't allocate memory"))
 
 
 def choose_device(device: str) -> str:
