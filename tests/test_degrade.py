@@ -101,6 +101,11 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"], "between 0 and 200"),
         (["--function", "rain", "--set", "blend=burn"], "expected add or screen"),
         (["--task", "derain", "--seed", "-1"], "must not be negative"),
+        (["--function", "shake", "--set", "length=1e5"], "shake: length 100000 must be between 0 and 1000"),
+        (["--function", "defocus", "--set", "radius=1e6"], "defocus: radius"),
+        (["--function", "rain", "--set", "density=1e6"], "rain: density"),
+        (["--function", "levin", "--set", "scale=1e9"], "levin: scale"),
+        (["--function", "camera_noise", "--set", "shot=1e300", "--set", "read=1e300"], "camera_noise: shot"),
     ],
 )
 def test_refusals(arguments: list[str], words: str, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +123,14 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert call(clean, tmp_path / "none" / "out.png", "--task", "derain") == 1
     assert call(tmp_path / "none.png", tmp_path / "out.png", "--task", "derain") == 1
     (tmp_path / "empty").mkdir()
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.png").write_bytes(before)
+    assert call(folder, clean, "--task", "derain") == 2
+    assert call(folder, tmp_path / "new", "--function", "gaussian_noise", "--set", "sigma=-1") == 2
+    assert not (tmp_path / "new").exists()
     assert call(tmp_path / "empty", tmp_path / "out", "--task", "derain") == 1
     assert call(tmp_path, tmp_path / "inside", "--task", "derain") == 2
-    assert capsys.readouterr().err.count("uformer: error: ") == 6
+    assert capsys.readouterr().err.count("uformer: error: ") == 8
     assert clean.read_bytes() == before

@@ -50,9 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
-        return _fail(error, 1)
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(OSError(f"{where}{error.strerror or error}"), 1)
     except MemoryError:
-        return _fail(MemoryError("out of memory; try a smaller --tile"), 1)
+        return _fail(MemoryError("out of memory"), 1)
     return answer if isinstance(answer, int) else 0
 
 

@@ -70,6 +70,8 @@ def degrade(
         _degrade(picture, output, apply, np.random.default_rng(seed), overwrite=overwrite)
         print(output)
         return 0
+    if output.exists() and not output.is_dir():
+        raise OptionError(f"{output} is a file; give a folder")
     if output.resolve().is_relative_to(picture.resolve()):
         raise OptionError(f"{output}: the output lies in the folder of the clean pictures; give another")
     files = sorted(path for path in picture.rglob("*") if path.is_file() and supports(path.suffix))
@@ -107,6 +109,7 @@ def _choose(task: str | None, function: str | None, settings: list[str]) -> Call
         except ValueError as error:
             raise OptionError(str(error)) from error
 
+    apply(np.zeros((8, 8, 3), np.float32), np.random.default_rng(0))  # a value out of range is known before any picture is read
     return apply
 
 

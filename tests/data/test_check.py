@@ -35,6 +35,21 @@ def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert read(sheet).height == 40
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["-o", "nowhere/s.png"], "there is no folder nowhere"), (["-o", "s.xyz"], "unknown format"), (["--samples", "-1"], "-1 must not be")],
+)
+def test_what_cannot_be_written_is_known_at_once(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_pairs(tmp_path / "set")
+    assert main(["data", "check", "set", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+
+
 def test_problems_come_at_the_end_each_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_pairs(tmp_path, 4)
     (tmp_path / "degraded" / "1.png").write_bytes(b"no picture")
@@ -42,7 +57,7 @@ def test_problems_come_at_the_end_each_named(tmp_path: Path, capsys: pytest.Capt
     assert main(["data", "check", str(tmp_path), "-o", str(tmp_path / "s.png")]) == 1
     captured = capsys.readouterr()
     assert "4 pairs, 2 with problems" in captured.out
-    assert captured.err.count("\n") == 2
+    assert captured.err.count("\n") == captured.err.count("uformer: error: ") == 2
     assert "1.png: not a PNG" in captured.err
     assert "2: sizes differ, 40 x 48 and 40 x 50" in captured.err
 

@@ -106,7 +106,7 @@ def test_bad_pictures_are_named_at_the_end_with_code_1(run: Run, tmp_path: Path)
     assert code == 1
     assert "measured  1 " in out
     assert "1 pictures have no numbers" in out
-    assert err.startswith("uformer: a: data/degraded/a.png: not a PNG")
+    assert err.startswith("uformer: error: a: data/degraded/a.png: not a PNG")
     assert err.count("\n") == 1
     (tmp_path / "data/degraded/b.png").write_bytes(b"")
     code, out, err = run("pairs", "data", "--json", "out.json")
@@ -133,11 +133,12 @@ def test_restored_pictures_are_kept(run: Run, tmp_path: Path) -> None:
 
 def test_inputs_are_never_replaced(run: Run, tmp_path: Path) -> None:
     save_pairs(tmp_path / "data", {"a": (1, 2)})
-    before = (tmp_path / "data/degraded/a.png").read_bytes()
-    code, _, err = run("pairs", "data", "--save", "data/degraded", "--overwrite")
-    assert code == 2
-    assert "the pictures that are measured lie there" in err
-    assert (tmp_path / "data/degraded/a.png").read_bytes() == before
+    for side in ("degraded", "clean"):
+        before = (tmp_path / f"data/{side}/a.png").read_bytes()
+        code, _, err = run("pairs", "data", "--save", f"data/{side}", "--overwrite")
+        assert code == 2
+        assert "the pictures that are measured lie there" in err
+        assert (tmp_path / f"data/{side}/a.png").read_bytes() == before
 
 
 def test_submissions(run: Run, tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_submissions(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert "40.04" in out
     assert "next:" not in out
-    assert err.startswith("uformer: 0002.mat: ")
+    assert err.startswith("uformer: error: 0002.mat: ")
     assert [path.name for path in (tmp_path / "bundle").iterdir()] == ["0001.mat"]
 
 

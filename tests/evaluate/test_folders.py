@@ -87,5 +87,9 @@ def test_what_is_no_picture_is_left_out(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     assert pairs_in(tmp_path / "nowhere", PROTOCOLS["gopro"].layouts) == []
+    save_picture(tmp_path / "a/1.png")
     with pytest.raises(OptionError, match="nowhere: no such folder"):
-        pairs_of(tmp_path, tmp_path / "nowhere")
+        pairs_of(tmp_path / "a", tmp_path / "nowhere")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OptionError, match="b: no pictures in it"):
+        pairs_of(tmp_path / "a", tmp_path / "b")

@@ -43,6 +43,6 @@ def test_a_weights_file_is_measured_on_its_task(
     assert run(monkeypatch, str(tmp_path), *weights, "--task", "derain") == 1
     out, err = capsys.readouterr()
     assert "rain100l           1 pictures:  30.07 ->  30.07 dB" in out  # Y is 102 and 110
-    assert err.startswith("uformer: b: ")
+    assert err.startswith("uformer: error: b: ")
     with pytest.raises(SystemExit, match="no folder cbsd68, sidd, nam in it"):
         run(monkeypatch, str(tmp_path), *weights)

@@ -56,8 +56,8 @@ def test_every_reason_not_to_compare_is_said() -> None:
     ]
     assert sum("warning: " in line for line in shown("gaussian", failed, setting)) == 4
     assert report.warnings_of(PROTOCOLS["pairs"], FOUND, SETTING) == []
-    assert report.failure_line(failed.failures[0]) == "uformer: sigma 15, b: damaged"
-    assert report.failure_line(Failure("", "b", "damaged")) == "uformer: b: damaged"
+    assert report.failure_line(failed.failures[0]) == "uformer: error: sigma 15, b: damaged"
+    assert report.failure_line(Failure("", "b", "damaged")) == "uformer: error: b: damaged"
 
 
 def test_tiles_are_said() -> None:

@@ -80,17 +80,21 @@ def data(
     path = sheet or Path(f"{name}.check.png")
     if not supports(path.suffix):
         raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png")
+    if samples < 0:
+        raise OptionError(f"--samples: {samples} must not be negative")
+    if not path.parent.is_dir():
+        raise OptionError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not overwrite:
         raise OptionError(f"{path} exists; give another with --sheet, or --overwrite")
     found = check(sources, samples=samples)
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for line in report(sources, found):
         console.print(line)
+    for problem in found.problems:
+        print(f"uformer: error: {problem}", file=sys.stderr)
     if found.rows:
         _write_sheet(found.rows, path)
         console.print(f"contact sheet: {path}")
-    for problem in found.problems:
-        print(f"uformer: {problem}", file=sys.stderr)
     return 1 if found.problems else 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from uformer.degradations.noise import Pixels
+from uformer.degradations.noise import Pixels, check_ranges
 from uformer.degradations.tables import levin_kernels
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 
@@ -28,17 +28,17 @@ def shake(
 ) -> Pixels:
     """What a camera held by hand makes of a picture: every point is drawn along a random path of its own.
 
-    - `length`: of the path in pixels, 0 to 100.
+    - `length`: of the path in pixels, 0 to 1000.
     - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
-    - `roll`: how far the camera turns about its axis during the exposure, in degrees, 0 to 5.
-    - `near`: how many times as far points on one side of the picture move as those on the other, 1 to 4, as a ground that
+    - `roll`: how far the camera turns about its axis during the exposure, in degrees, 0 to 45.
+    - `near`: how many times as far points on one side of the picture move as those on the other, 1 to 10, as a ground that
       comes nearer does.
-    - `nodes`: blur that is not the same all over is computed at nodes x nodes places and interpolated between (Nagy & O'Leary 1998).
+    - `nodes`: blur that is not the same all over is computed at nodes x nodes places, 2 to 32, and interpolated between (Nagy &
+      O'Leary 1998).
 
     Sources: Boracchi & Foi, IEEE TIP 2012; Kupyn et al., CVPR 2018, algorithm 1. Raises ValueError for a value out of its range.
     """
-    if min(length, roll) < 0 or not 0 <= anxiety <= 1 or near < 1 or nodes < 2:
-        raise ValueError(f"shake: {length=}, {roll=} must not be negative, {anxiety=} in 0 to 1, {near=} at least 1, {nodes=} at least 2")
+    check_ranges("shake", length=(length, 0, 1000), anxiety=(anxiety, 0, 1), roll=(roll, 0, 45), near=(near, 1, 10), nodes=(nodes, 2, 32))
     path = trajectory(rng, length=length, anxiety=anxiety)
     if roll == 0 and near == 1:
         return blur(clean, kernel_of(path))
@@ -104,9 +104,8 @@ def _splat(points: Path, weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
-    """One of Levin's eight measured kernels, 13 to 27 pixels wide, turned and mirrored at random; `scale` resizes it, 0.3 to 2."""
-    if scale <= 0:
-        raise ValueError(f"levin: {scale=} must be positive")
+    """One of Levin's eight measured kernels, 13 to 27 pixels wide, turned and mirrored at random; `scale` resizes it, 0.1 to 10."""
+    check_ranges("levin", scale=(scale, 0.1, 10))
     kernels = levin_kernels()
     kernel = kernels[rng.integers(len(kernels))]
     kernel = np.rot90(kernel.T if rng.random() < 0.5 else kernel, int(rng.integers(4)))
@@ -119,9 +118,8 @@ def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
 
 
 def defocus(clean: Pixels, rng: Generator, *, radius: float, blades: int = 0) -> Pixels:
-    """A lens out of focus: a disc of `radius` pixels, 0 to 50, or the polygon of an aperture with `blades` (5 to 9), turned at random."""
-    if radius < 0 or (blades and blades < 3):
-        raise ValueError(f"defocus: {radius=} must not be negative, {blades=} must be 0 or at least 3")
+    """A lens out of focus: a disc of `radius` pixels, 0 to 500, or the polygon of an aperture with `blades` (3 to 20), turned at random."""
+    check_ranges("defocus", radius=(radius, 0, 500), blades=(blades or 3, 3, 20))
     return blur(clean, defocus_kernel(radius, blades=blades, turn=rng.uniform(0, 2 * np.pi)))
 
 

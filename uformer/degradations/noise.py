@@ -11,6 +11,14 @@ from uformer.degradations.tables import expose, responses, unexpose
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 
 Pixels = NDArray[np.float32]
+_LEAST = 1e-12  # of a photon's share of white: what counting less adds, no picture can show
+
+
+def check_ranges(function: str, **ranges: tuple[float, float, float]) -> None:
+    """Raise ValueError, which names the parameter, unless each (value, least, largest) lies in its range."""
+    for name, (value, least, largest) in ranges.items():
+        if not least <= value <= largest:
+            raise ValueError(f"{function}: {name} {value:g} must be between {least:g} and {largest:g}")
 
 
 def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float) -> Pixels:
@@ -24,12 +32,11 @@ def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: 
     """Noise of counted light, in linear light and every colour for itself: Poisson with `shot` a photon, then Gaussian; clipped to [0, 1].
 
     The variance in linear light is shot * signal + read^2, signal 1 being white (Foi et al., IEEE TIP 2008, equation 3); `shot`
-    about 1e-5 to 3e-2, `read` 0 to 1e-1. Raises ValueError for a negative value.
+    about 1e-5 to 3e-2, `read` 0 to 1e-1. Raises ValueError for a value that is not in 0 to 1.
     """
-    if min(shot, read) < 0:
-        raise ValueError(f"poisson-gaussian noise: {shot=}, {read=} must not be negative")
+    check_ranges("poisson_gaussian_noise", shot=(shot, 0, 1), read=(read, 0, 1))
     linear = srgb_to_linear(np.clip(clean, 0, 1))
-    counted = (rng.poisson(linear / shot) * shot).astype(np.float32) if shot else linear
+    counted = (rng.poisson(linear / shot) * shot).astype(np.float32) if shot > _LEAST else linear
     return linear_to_srgb(np.clip(counted + np.float32(read) * rng.standard_normal(clean.shape, dtype=np.float32), 0, 1))
 
 
@@ -51,26 +58,23 @@ def camera_noise(
 
     Variance on the sensor is shot * signal + read^2, signal 1 being saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1).
 
-    - `shot`, `read`: about 1e-4 to 3e-2 and 1e-5 to 1e-2.
-    - `red_gain`, `blue_gain`: white balance against green, 1 to 2.5.
+    - `shot`, `read`: about 1e-4 to 3e-2 and 1e-5 to 1e-2; at most 1.
+    - `red_gain`, `blue_gain`: white balance against green, 1 to 10; cameras have 1 to 2.5.
     - `bayer`: each sensor pixel sees one colour, and demosaicing spreads its noise over neighbours and colours; else each colour has
       noise of its own at every pixel.
     - `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the colours' noise alike: 0 is
       bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between.
-    - `smooth`: standard deviation in pixels of a Gaussian that the noise is smoothed by; white noise keeps its strength.
-    - `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 0.4.
+    - `smooth`: standard deviation in pixels, 0 to 20, of a Gaussian that the noise is smoothed by; white noise keeps its strength.
+    - `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 1.
     - `response`: number of a measured response curve, 0 to 200, that turns light into pixel values (CBDNet, Guo et al., CVPR 2019,
       section 3.1); None for sRGB's.
 
-    Raises ValueError for a negative value, a gain below 1, or a curve that is not there.
+    Raises ValueError for a value out of its range.
     """
-    if min(shot, read, detail, smooth, mix) < 0:
-        raise ValueError(f"camera noise: {shot=}, {read=}, {detail=}, {smooth=}, {mix=} must not be negative")
-    if min(red_gain, blue_gain) < 1:
-        raise ValueError(f"camera noise: {red_gain=}, {blue_gain=} must be at least 1")
+    check_ranges("camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20), mix=(mix, 0, 1))
+    check_ranges("camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10))
+    check_ranges("camera_noise", response=(response or 0, 0, len(responses()) - 1))
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
-    if response is not None and not 0 <= response < len(responses()):
-        raise ValueError(f"camera noise: {response=} must be between 0 and {len(responses()) - 1}")
     shown = np.clip(clean, 0, 1)
     linear = srgb_to_linear(shown) if response is None else unexpose(shown, response)
     sensor = linear / gains

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from uformer.degradations.noise import Pixels
+from uformer.degradations.noise import Pixels, check_ranges
 
 
 def rain(
@@ -31,9 +31,10 @@ def rain(
     """Let it rain on a picture; clipped to [0, 1].
 
     - `density`: streaks that begin in an area of 1000 pixels, 0 to 50: 1 is light, 20 a downpour.
-    - `length`, `width`: of the nearest streaks, in pixels: 5 to 200, 0.5 to 10.
-    - `angle`, `spread`: mean and standard deviation of the direction in degrees: 0 falls straight down, positive to the right.
-    - `depth`: how many times farther the farthest streak is than the nearest; far ones are shorter, thinner and fainter. At least 1.
+    - `length`, `width`: of the nearest streaks, in pixels: 1 to 1000, 0.1 to 100.
+    - `angle`, `spread`: mean and standard deviation of the direction in degrees, -90 to 90 and 0 to 45; 0 falls straight down,
+      positive to the right.
+    - `depth`: how many times farther the farthest streak is than the nearest; far ones are shorter, thinner and fainter. 1 to 100.
     - `strength`: light of the nearest streaks, 0 to 1.
     - `blend`: "add" adds it (Rain100L), "screen" lets it hide what lies behind.
     - `haze`: how much of the light the veil takes, at the most: 0 to 0.9. Its own light is a bright gray.
@@ -42,8 +43,7 @@ def rain(
     """
     if blend not in ("add", "screen"):
         raise ValueError(f"rain: blend={blend!r} must be 'add' or 'screen'")
-    if not 0 <= haze <= 0.9:
-        raise ValueError(f"rain: {haze=} must be between 0 and 0.9")
+    check_ranges("rain", haze=(haze, 0, 0.9))
     streaks = rain_streaks(
         (clean.shape[0], clean.shape[1]),
         rng,
@@ -73,10 +73,8 @@ def rain_streaks(
     strength: float,
 ) -> NDArray[np.float32]:
     """The light of the streaks alone, (H, W), at least 0; where streaks cross it adds up. Parameters and errors are those of `rain`."""
-    if min(density, spread, strength) < 0 or min(length, width) <= 0 or depth < 1:
-        raise ValueError(
-            f"rain: {density=}, {spread=}, {strength=} must not be negative, {length=}, {width=} must be positive, {depth=} at least 1"
-        )
+    check_ranges("rain", density=(density, 0, 50), length=(length, 1, 1000), width=(width, 0.1, 100), strength=(strength, 0, 1))
+    check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
     height, columns = shape
     light = np.zeros(shape, np.float32)
     count = rng.poisson(density / 1000 * (height + length) * (columns + length))

@@ -177,7 +177,7 @@ def _keeper(save: Path, samples: list[Sample], *, overwrite: bool) -> Keep:
     paths = {sample: save / sample.subset / f"{sample.name}.png" for sample in samples}
     if len(set(paths.values())) < len(paths):
         raise OptionError("--save: two pictures have the same name but for their suffix, and would be kept in one file")
-    _check_save(save, list(paths.values()), [sample.folder for sample in samples], overwrite=overwrite)
+    _check_save(save, list(paths.values()), [folder for sample in samples for folder in sample.folders], overwrite=overwrite)
 
     def keep(sample: Sample, restored: Pixels) -> None:
         write(Image(pixels=restored), paths[sample])

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from uformer.errors import OptionError
 from uformer.evaluate.protocols import Layout
-from uformer.image.formats import supports
+from uformer.image.formats import SUFFIXES, supports
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,12 @@ def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
 
 
 def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
-    """The pairs of two folders, by name; a name with another suffix will do. Raises OptionError where one is no folder."""
+    """The pairs of two folders, by name; a name with another suffix will do. Raises OptionError where one is no folder, or empty."""
     for path in (degraded, clean):
         if not path.is_dir():
             raise OptionError(f"{path}: no such folder")
+        if not pictures(path):
+            raise OptionError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
     return _in_folders("", degraded, clean, Layout(degraded="", clean=""))
 
 

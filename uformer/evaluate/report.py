@@ -123,8 +123,8 @@ def write_json(text: str, path: Path) -> None:
 
 
 def failure_line(failure: Failure) -> str:
-    """A picture without numbers, for standard error: 'uformer: sigma 15, 005: reason'."""
-    return f"uformer: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}"
+    """A picture without numbers, for standard error: 'uformer: error: sigma 15, 005: reason'."""
+    return f"uformer: error: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}"
 
 
 def _table(protocol: Protocol, evaluation: Evaluation, *, terminal: bool) -> Table:

@@ -25,7 +25,7 @@ class Sample:
     subset: str
     """The row of the table that it counts for; "" where there is but one."""
     name: str
-    folder: Path
+    folders: tuple[Path, ...]
     """Where its files lie."""
     load: Callable[[], tuple[Pixels, Pixels]]
     """(degraded, clean), each (H, W, 3) in [0, 1] and of one size. Raises PictureError."""
@@ -73,7 +73,7 @@ def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
     for sigma in protocol.sigmas:
         for index, path in enumerate(folders.pictures(folder)):
             load = functools.partial(_load_noisy, path, sigma, index, rounded=protocol.noise_rounded)
-            yield Sample(f"sigma {sigma:g}", path.stem, folder, load)
+            yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
 def _load_noisy(path: Path, sigma: float, seed: int, *, rounded: bool) -> tuple[Pixels, Pixels]:
@@ -84,7 +84,8 @@ def _load_noisy(path: Path, sigma: float, seed: int, *, rounded: bool) -> tuple[
 
 def _of_pairs(pairs: list[Pair]) -> Iterable[Sample]:
     for pair in pairs:
-        yield Sample("", pair.name, pair.degraded.parent, functools.partial(_load_pair, pair))
+        lie_in = (pair.degraded.parent, pair.clean if pair.clean.is_dir() else pair.clean.parent)
+        yield Sample("", pair.name, lie_in, functools.partial(_load_pair, pair))
 
 
 def _load_pair(pair: Pair) -> tuple[Pixels, Pixels]:
@@ -104,7 +105,7 @@ def _of_blocks(folder: Path, protocol: Protocol) -> list[Sample]:
     if noisy.shape != clean.shape:
         raise PictureError(f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size")
     return [
-        Sample("", f"{row + 1:04}_{column + 1:02}", folder, functools.partial(_load_block, noisy, clean, row, column))
+        Sample("", f"{row + 1:04}_{column + 1:02}", (folder,), functools.partial(_load_block, noisy, clean, row, column))
         for row in range(noisy.shape[0])
         for column in range(noisy.shape[1])
     ]
