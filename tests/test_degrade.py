@@ -68,7 +68,8 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
     for name in ("a.png", "sub/b.png"):
         (folder / name).write_bytes(clean.read_bytes())
     (folder / "broken.png").write_bytes(b"nothing")
-    (folder / "notes.txt").write_text("kept out")
+    for name in ("notes.txt", "._a.png"):
+        (folder / name).write_text("kept out")
     assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=25") == 1
     errors = capsys.readouterr()
     assert "broken.png" in errors.err
@@ -128,9 +129,12 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     for name in "ab":
         (folder / f"{name}.png").write_bytes(before)
     assert call(folder, clean, "--task", "derain") == 2
+    assert call(folder, clean / "x", "--task", "derain") == 1
     assert call(folder, tmp_path / "new", "--function", "gaussian_noise", "--set", "sigma=-1") == 2
     assert not (tmp_path / "new").exists()
     assert call(tmp_path / "empty", tmp_path / "out", "--task", "derain") == 1
     assert call(tmp_path, tmp_path / "inside", "--task", "derain") == 2
-    assert capsys.readouterr().err.count("uformer: error: ") == 8
+    err = capsys.readouterr().err
+    assert err.count("uformer: error: ") == err.count("\n") == 9
+    assert f"uformer: error: {clean}/x: Not a directory" in err
     assert clean.read_bytes() == before

@@ -16,7 +16,7 @@ from uformer.degradations.compose import DEGRADATIONS
 from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import supports
+from uformer.image.formats import picture_files, supports
 from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import write
@@ -74,7 +74,7 @@ def degrade(
         raise OptionError(f"{output} is a file; give a folder")
     if output.resolve().is_relative_to(picture.resolve()):
         raise OptionError(f"{output}: the output lies in the folder of the clean pictures; give another")
-    files = sorted(path for path in picture.rglob("*") if path.is_file() and supports(path.suffix))
+    files = picture_files(picture, below=True)
     if not files:
         raise PictureError(f"{picture}: no picture in it")
     failures = 0

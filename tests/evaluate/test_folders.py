@@ -7,7 +7,7 @@ import pytest
 
 from tests.evaluate.conftest import save_picture
 from uformer.errors import OptionError
-from uformer.evaluate.folders import pairs_in, pairs_of, pictures
+from uformer.evaluate.folders import pairs_in, pairs_of
 from uformer.evaluate.protocols import PROTOCOLS
 
 CASES = {
@@ -74,15 +74,6 @@ def test_unequal_numbers_have_no_order(tmp_path: Path) -> None:
         save_picture(tmp_path / "test_c/target" / name)
     with pytest.raises(OptionError, match="source holds 1 pictures and .*target 2"):
         pairs_in(tmp_path, PROTOCOLS["dpdd"].layouts)
-
-
-def test_what_is_no_picture_is_left_out(tmp_path: Path) -> None:
-    save_picture(tmp_path / "b.png")
-    save_picture(tmp_path / "a.jpg")
-    for name in ("._b.png", "notes.txt"):
-        (tmp_path / name).write_text("x")
-    (tmp_path / "c.png").mkdir()
-    assert [path.name for path in pictures(tmp_path)] == ["a.jpg", "b.png"]
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uformer.errors import OptionError
-from uformer.image.formats import SUFFIXES, supports
+from uformer.image.formats import SUFFIXES, picture_files, supports
 
 DEGRADED, CLEAN = "degraded", "clean"
 """Names of the two folders of a data set of pairs."""
@@ -90,8 +90,7 @@ def _name(path: str) -> str:
 def _pictures(folder: Path, *, without: str | None = None) -> list[Path]:
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder")
-    found = sorted(path for path in folder.rglob("*") if supports(path.suffix) and not path.name.startswith(".") and path.is_file())
-    found = [path for path in found if without not in path.relative_to(folder).parts[:-1]]
+    found = [path for path in picture_files(folder, below=True) if without not in path.relative_to(folder).parts[:-1]]
     if not found:
         raise OptionError(f"{folder}: no pictures in it ({', '.join(SUFFIXES)})")
     return found

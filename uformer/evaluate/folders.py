@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from uformer.errors import OptionError
 from uformer.evaluate.protocols import Layout
-from uformer.image.formats import SUFFIXES, supports
+from uformer.image.formats import SUFFIXES, picture_files
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,6 @@ class Pair:
     name: str
     degraded: Path
     clean: Path
-
-
-def pictures(folder: Path) -> list[Path]:
-    """The picture files in a folder (not below it, not hidden), by their suffix, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if supports(path.suffix) and not path.name.startswith(".") and path.is_file())
 
 
 def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
@@ -42,7 +37,7 @@ def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
     for path in (degraded, clean):
         if not path.is_dir():
             raise OptionError(f"{path}: no such folder")
-        if not pictures(path):
+        if not picture_files(path, below=False):
             raise OptionError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
     return _in_folders("", degraded, clean, Layout(degraded="", clean=""))
 
@@ -56,7 +51,7 @@ def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
 
 
 def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> list[Pair]:
-    inputs, targets = pictures(degraded), pictures(clean)
+    inputs, targets = (picture_files(folder, below=False) for folder in (degraded, clean))
     if layout.by_order:
         return _by_order(degraded, clean, inputs, targets)
     exact = {path.name: path for path in targets}

@@ -13,6 +13,7 @@ from uformer.errors import OptionError, PictureError
 from uformer.evaluate import folders, matlab
 from uformer.evaluate.folders import Pair
 from uformer.evaluate.protocols import Protocol
+from uformer.image.formats import picture_files
 from uformer.image.read import read
 
 Pixels = NDArray[np.float32]
@@ -71,7 +72,7 @@ def read_rgb(path: Path) -> Pixels:
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
     for sigma in protocol.sigmas:
-        for index, path in enumerate(folders.pictures(folder)):
+        for index, path in enumerate(picture_files(folder, below=False)):
             load = functools.partial(_load_noisy, path, sigma, index, rounded=protocol.noise_rounded)
             yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 

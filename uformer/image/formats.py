@@ -1,6 +1,7 @@
 """The picture formats: how each is recognised, what it can hold, and how it is written."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from uformer.errors import PictureError
@@ -65,6 +66,12 @@ _AVIF_BRANDS = (b"avif", b"avis")
 def supports(suffix: str) -> bool:
     """Whether pictures with this suffix (".png", any case) can be written."""
     return suffix.lower() in SUFFIXES
+
+
+def picture_files(folder: Path, *, below: bool) -> list[Path]:
+    """The files in a folder that their suffix calls pictures, hidden ones left out, by name; where `below`, those in its folders too."""
+    found = folder.rglob("*") if below else folder.iterdir()
+    return sorted(path for path in found if supports(path.suffix) and not path.name.startswith(".") and path.is_file())
 
 
 def by_suffix(suffix: str) -> Format:
