@@ -63,8 +63,8 @@ def test_the_log_is_rewound_to_a_step(folder: RunFolder) -> None:
     assert folder.read_log() == []
     for step in (1, 2, 3):
         folder.append_log({"step": step})
-    with open(folder.log, "a") as file:
-        file.write('{"step": 4, "lo')  # cut off by a kill
+    with open(folder.log, "ab") as file:
+        file.write(b'3\n["step"]\n{"loss": 1}\n\xff\xfe\n{"step": 4, "lo')  # damaged, and cut off by a kill
     folder.rewind_log(2)
     folder.append_log({"step": 3})
     assert folder.read_log() == [{"step": 1}, {"step": 2}, {"step": 3}]

@@ -78,14 +78,14 @@ class RunFolder:
         self._write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100))
 
     def read_log(self) -> list[dict[str, Any]]:
-        """The lines of log.jsonl; one that was cut off is left out."""
+        """The lines of log.jsonl; what was cut off or is no line of a step is left out."""
         if not self.log.exists():
             return []
         found = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
+        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):
                 found.append(json.loads(line))
-        return found
+        return [line for line in found if isinstance(line, dict) and isinstance(line.get("step"), int)]
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl."""
@@ -94,7 +94,7 @@ class RunFolder:
 
     def rewind_log(self, step: int) -> None:
         """Take out what was logged after a step, as a run that goes on from there will log it again."""
-        kept = [line for line in self.read_log() if line.get("step", 0) <= step]
+        kept = [line for line in self.read_log() if line["step"] <= step]
         self._write(self.log, "".join(json.dumps(line) + "\n" for line in kept))
 
     def save_weights(self, path: Path, model: Uformer, notes: Mapping[str, str]) -> None:
