@@ -26,6 +26,14 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is over; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    assert main([*arguments(make_pairs(folder / "set", 4), folder / "run"), "--quiet"]) == 0
+    return folder / "run"
+
+
 def resume(out: Path, *settings: str) -> int:
     return main(["train", "--resume", "--out", str(out), "--device", "cpu", *settings])
 
@@ -99,11 +107,10 @@ def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.Captu
     ],
 )
 def test_a_run_that_would_go_on_otherwise_is_refused(
-    pairs: Path, out: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    finished: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments(pairs, out)) == 0
     capsys.readouterr()
-    assert main(["train", *words, "--resume", "--out", str(out), "--device", "cpu"]) == 2
+    assert main(["train", *words, "--resume", "--out", str(finished), "--device", "cpu"]) == 2
     assert said in error(capsys)
 
 
@@ -152,12 +159,11 @@ def test_what_to_do_next_with_other_channels(tmp_path: Path, out: Path, capsys: 
     assert said == f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors'), a network (torch) of 5 channels to 3\n"
 
 
-def test_a_folder_that_holds_something_is_left_alone(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments(pairs, out)) == 0
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    assert main(arguments(pairs, out)) == 2
+def test_a_folder_that_holds_something_is_left_alone(pairs: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    assert main(arguments(pairs, finished)) == 2
     assert "exists; go on with it by --resume" in error(capsys)
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
