@@ -16,6 +16,7 @@ TINY = (
     "network.drop_path_rate=0.2",
     "patch=16",
     "batch=2",
+    "accumulate=1",
     "steps=6",
     "lr=0.003",
     "warmup=0",

@@ -3,7 +3,7 @@ import torch
 
 from tests.train.runs import tiny
 from uformer.errors import OptionError
-from uformer.train.devices import choose_precision, compiles, make_accelerator
+from uformer.train.devices import choose_precision, compiles, make_accelerator, with_parts
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -22,6 +22,24 @@ def test_it_compiles_on_a_gpu() -> None:
     assert [compiles(tiny(f"compile={when}"), device) for when in ("auto", "always", "never") for device in (CPU, GPU)] == [
         False, True, True, True, False, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "processes", "parts"),
+    [
+        (("batch=32", "patch=128"), CPU, 1, 16),
+        (("batch=32", "patch=128"), CPU, 2, 8),
+        (("batch=32", "patch=256"), CPU, 1, 32),
+        (("batch=32", "patch=64"), CPU, 1, 4),
+        (("batch=6", "patch=16"), CPU, 1, 1),
+        (("batch=32", "patch=128"), GPU, 1, 1),
+        (("batch=32", "patch=128", "accumulate=4"), CPU, 1, 4),
+    ],
+)
+def test_a_cpu_takes_a_batch_in_parts_that_fit_its_caches(
+    settings: tuple[str, ...], device: torch.device, processes: int, parts: int
+) -> None:
+    assert with_parts(tiny("accumulate=0", *settings), device, processes=processes).accumulate == parts
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -1,5 +1,7 @@
 """Where a run computes: accelerate's device and processes, and the precision that the device has."""
 
+import dataclasses
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -32,6 +34,18 @@ def choose_precision(recipe: Recipe, device: torch.device) -> str:
     if recipe.precision == "fp16" and device.type != "cuda":
         raise OptionError(f"precision: fp16 needs a GPU (CUDA), not {device.type}; bf16 and fp32 work here")
     return recipe.precision
+
+
+def with_parts(recipe: Recipe, device: torch.device, *, processes: int = 1) -> Recipe:
+    """The recipe with the parts that a batch is taken in, where it leaves them open (`accumulate` 0)."""
+    if recipe.accumulate:
+        return recipe
+    if device.type != "cpu":
+        return dataclasses.replace(recipe, accumulate=1)
+    fit = max(1, 2 * 128**2 // recipe.patch**2)  # patches
+    share = recipe.batch // processes
+    parts = next((parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= fit), 1)
+    return dataclasses.replace(recipe, accumulate=parts)
 
 
 def compiles(recipe: Recipe, device: torch.device) -> bool:

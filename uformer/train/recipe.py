@@ -44,8 +44,8 @@ class Recipe:
     """Side of a patch, pixels."""
     batch: int = 32
     """Patches in a step, over all devices."""
-    accumulate: int = 1
-    """Parts that a batch is taken in, where it does not fit into the device's memory; divides batch."""
+    accumulate: int = 0
+    """Parts that a batch is taken in; divides batch. 0: one on a GPU; on a CPU parts of two patches of 128 x 128, which fit its caches."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon for the matrices of the blocks, AdamW for the rest."""
     lr: float = 2e-4
@@ -87,9 +87,9 @@ class Recipe:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, convert(field.name, getattr(self, field.name), hints[field.name]))
-        for name in ("steps", "patch", "batch", "accumulate", "log_every", "save_every", "validate_every", "validation_side"):
+        for name in ("steps", "patch", "batch", "log_every", "save_every", "validate_every", "validation_side"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("minutes", "lr_min", "weight_decay", "clip", "save_minutes", "warmup", "seed", "held_out"):
+        for name in ("minutes", "lr_min", "weight_decay", "clip", "save_minutes", "warmup", "seed", "held_out", "accumulate"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "charbonnier_eps"):
             self._check(name, getattr(self, name) > 0, "more than 0")
@@ -99,7 +99,7 @@ class Recipe:
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
         self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
-        self._check("accumulate", self.batch % self.accumulate == 0, f"a divisor of batch ({self.batch})")
+        self._check("accumulate", self.batch % max(self.accumulate, 1) == 0, f"a divisor of batch ({self.batch})")
         self._check("workers", self.workers >= -1, "at least 0, or -1 for as many as fit")
         self._check("batch", self.batch <= _MOST, f"at most {_MOST:,}")
         self._check("seed", self.seed < 2**63, "below 2^63")

@@ -18,7 +18,7 @@ from uformer.model.uformer import Uformer
 from uformer.restore.backends.pytorch import is_out_of_memory
 from uformer.restore.memory import available_memory
 from uformer.train import recipes
-from uformer.train.devices import make_accelerator
+from uformer.train.devices import make_accelerator, with_parts
 from uformer.train.folder import RunFolder, check_same, read_config
 from uformer.train.loader import Share, choose_workers, rate_of_loader, rate_of_one
 from uformer.train.loop import Trainer
@@ -73,11 +73,12 @@ class Session:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        how = "--set accumulate=2 (or more), --set network.gradient_checkpointing=true, or a smaller batch or patch"
+        parts = f"--set accumulate={2 * max(self.recipe.accumulate, 1)} (or more)"
+        how = f"{parts}, --set network.gradient_checkpointing=true, or a smaller batch or patch"
         raise TrainingError(f"out of memory; less is needed with {how}")
 
     def _run(self, device: str, *, quiet: bool) -> bool:
-        accelerator = make_accelerator(self.recipe, device)
+        accelerator = self._accelerator(device)
         self.first_process = accelerator.is_main_process
         begins = self.first_process and self.state is None
         if begins:
@@ -111,13 +112,19 @@ class Session:
 
     def measure(self, device: str) -> str:
         """How many patches a second the loader delivers, in a line; nothing is trained, and no run's folder is made."""
-        accelerator = make_accelerator(self.recipe, device)
+        accelerator = self._accelerator(device)
         prepared, _ = self._prepare(accelerator)
         workers = choose_workers(prepared.recipe, on_cpu=accelerator.device.type == "cpu")
         rate = rate_of_loader(prepared.patches, Share(prepared.recipe), workers=workers)
         if not self.folder.config.exists():
             self.folder.discard()
         return f"loader: {rate:,.0f} patches of {prepared.recipe.patch} x {prepared.recipe.patch} a second, {_by(workers)}"
+
+    def _accelerator(self, device: str) -> Accelerator:
+        """Where it runs; the recipe takes on what depends on that."""
+        accelerator = make_accelerator(self.recipe, device)
+        self.recipe = with_parts(self.recipe, accelerator.device, processes=accelerator.num_processes)
+        return accelerator
 
     def _prepare(self, accelerator: Accelerator) -> tuple[Prepared, Uformer | None]:
         """The pictures and the recipe that fits them, and the weights to start from."""
