@@ -1,6 +1,6 @@
 """Put trained weights into the package: float16, with notes of what they are.
 
-    python training/publish.py runs/denoise/last.safetensors uformer_t.denoise "what they were trained on, how long"
+    python training/publish.py runs/denoise/best.safetensors uformer_t.denoise "what they were trained on, how long"
 
 Prints the sha256 that uformer/weights/registry.py and the model card must hold. Publish only what scores better:
 benchmarks/quality.py takes the trained file as it is.

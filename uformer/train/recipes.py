@@ -85,7 +85,7 @@ def denoise() -> Recipe:
 
 def derain() -> Recipe:
     """Deraining, from clean pictures: uformer_t."""
-    return _ours("derain", degradation="rain")
+    return _ours("derain", degradation="rain", drawn=0.03, gray=0.03)
 
 
 def deblur() -> Recipe:
@@ -94,7 +94,7 @@ def deblur() -> Recipe:
     Patches of 256, so that long strokes fit in.
     """
     network = dataclasses.replace(variant("uformer_t"), drop_path_rate=0.0)
-    return _ours("deblur", degradation="blur", network=network, patch=256, batch=8)
+    return _ours("deblur", degradation="blur", network=network, drawn=0.03, gray=0.03, patch=256, batch=8)
 
 
 def debug() -> Recipe:
