@@ -1,6 +1,6 @@
 """The comparisons of the paper's section 4.6, in small: one budget for each network, the same patches, one table.
 
-    python benchmarks/ablations.py CLEAN [--steps 400] [--out FOLDER] [--json OUT.json]
+    python benchmarks/ablations.py CLEAN [--steps 120] [--out FOLDER] [--json OUT.json]
 
 CLEAN is a folder of clean pictures; Gaussian noise of sigma 50 is put on them once (`uformer degrade`). Each row is one `uformer train`
 command, which is printed, and the PSNR of its newest weights on the pictures held out. The networks are narrow (embed_dim 8, one block a
@@ -20,7 +20,16 @@ from uformer.complexity import multiply_adds
 from uformer.layout import parameter_count
 from uformer.weights import checkpoint
 
-SMALL = ["network.embed_dim=8", "network.depths=1,1,1,1,1,1,1,1,1", "patch=64", "batch=8", "held_out=16", "validation_side=256"]
+SMALL = [
+    "network.embed_dim=8",
+    "network.depths=1,1,1,1,1,1,1,1,1",
+    "patch=64",
+    "batch=8",
+    "held_out=16",
+    "validation_side=256",
+    "lr=8e-3",
+    "ema=0.9",
+]
 ROWS = {
     "skip: concat": ["network=uformer_16"],
     "skip: cross": ["network=uformer_16_cross"],
@@ -41,7 +50,7 @@ def uformer(words: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clean", type=Path)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--out", type=Path, help="folder for the noisy pictures and the runs; by default they are thrown away")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
