@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -
 
 
 def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
-    pairs: Path, tmp_path: Path, small_files: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+    pairs: Path, tmp_path: Path, small_files: Callable[[int], AbstractContextManager[None]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The log is the first to reach the size."""
     out = tmp_path / "run"
@@ -139,8 +140,9 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
     with open(out / "log.jsonl", "a") as log:
         log.write('{"step": 0}\n' * (170_000 // 12))
     settings = as_options(("steps=100000", "log_every=1", "save_every=10", "validate_every=100000"))
-    small_files(180_000)
-    assert main(["train", "--resume", "--out", str(out), "--device", "cpu", "--quiet", *settings]) == 1
+    with small_files(180_000):
+        code = main(["train", "--resume", "--out", str(out), "--device", "cpu", "--quiet", *settings])
+    assert code == 1
     err = capsys.readouterr().err
     assert f"uformer: error: {out}/log.jsonl: File too large; the saved state is whole: make room" in err
     assert err.count("\n") == 1

@@ -1,6 +1,7 @@
 import errno
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -94,12 +95,12 @@ def test_a_state_runs_no_code(folder: RunFolder) -> None:
         folder.load_state()
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_state(folder: RunFolder, small_files: Callable[[int], None]) -> None:
+def test_a_file_that_cannot_be_written_leaves_the_old_state(
+    folder: RunFolder, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
     folder.save_state(STATE)
-    small_files(10_000)
-    with pytest.raises(
-        TrainingError, match="File too large; the saved state is whole: make room, then uformer train --resume --out"
-    ) as caught:
+    said = "File too large; the saved state is whole: make room, then uformer train --resume --out"
+    with pytest.raises(TrainingError, match=said) as caught, small_files(10_000):
         folder.save_state({"step": 4, "model": {"x": torch.zeros(10_000)}})
     assert "\n" not in str(caught.value)
     assert folder.load_state()["step"] == 3
