@@ -18,7 +18,8 @@ import pyvips
 
 from uformer.errors import PictureError
 from uformer.image import exif as tags
-from uformer.image.read import Limits, read, read_samples
+from uformer.image.image import Header
+from uformer.image.read import Limits, header, read, read_samples
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (12, 20, 3), np.uint8)
@@ -413,3 +414,21 @@ def test_samples_refuse_what_read_refuses() -> None:
     for data in (b"no picture", pillow(RGB, "PNG")[:60]):
         with pytest.raises(PictureError):
             read_samples(data)
+
+
+def test_header(tmp_path: Path, turned_exif: bytes) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(pillow(SMOOTH, "JPEG", exif=b"Exif\0\0" + turned_exif))
+    expected = Header(width=24, height=32, channels=3, alpha=False, depth=8, suffix=".jpg", orientation=6)
+    assert header(path) == header(path.read_bytes()) == expected
+    assert expected.pixels == 24 * 32
+    gray = pyvips.Image.black(3, 2, bands=2).cast("ushort").copy(interpretation="grey16").pngsave_buffer()
+    assert header(gray) == Header(width=3, height=2, channels=1, alpha=True, depth=16, suffix=".png")
+    assert header(save(PIL.Image.new("CMYK", (3, 2)), "TIFF")).converted
+
+
+def test_header_decodes_nothing() -> None:
+    data = pillow(RGB, "PNG")
+    assert header(data[:60]).width == 20
+    with pytest.raises(PictureError):
+        header(b"text")

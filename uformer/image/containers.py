@@ -40,7 +40,7 @@ def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
     return jpeg[:2] + b"\xff\xe0" + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, across, down, 0, 0) + jpeg[2:]
 
 
-def is_animated(data: bytes, picture_format: Format) -> bool:
+def is_animated(data: tags.Encoded, picture_format: Format) -> bool:
     """Whether a PNG or AVIF file holds more than one frame; libvips sees only the first. False for other formats."""
     if picture_format is formats.AVIF:
         return data[8:12] == b"avis"
@@ -57,7 +57,7 @@ def is_animated(data: bytes, picture_format: Format) -> bool:
     return False
 
 
-def is_lossless_webp(data: bytes) -> bool:
+def is_lossless_webp(data: tags.Encoded) -> bool:
     """Whether a WebP file holds a lossless picture."""
     return any(name == b"VP8L" for name, _, _ in itertools.islice(_riff_chunks(data), _MOST_CHUNKS))
 
@@ -74,7 +74,7 @@ def _png_chunk(name: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
 
 
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _riff_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end (padding included) of each chunk."""
     position = 12
     while position + 8 <= len(data):

@@ -4,11 +4,14 @@ An EXIF block is a small TIFF file, so both are read by the same few functions. 
 TIFF 6.0 standards.
 """
 
+import mmap
 import struct
 from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
+
+Encoded = bytes | mmap.mmap
 
 ORIENTATION = 0x0112
 NEW_SUBFILE_TYPE = 0x00FE
@@ -51,7 +54,7 @@ class _Value:
 _Ifd = dict[int, "_Value | _Ifd"]
 
 
-def tiff_tags(data: bytes, wanted: Container[int]) -> dict[int, tuple[int, ...]]:
+def tiff_tags(data: Encoded, wanted: Container[int]) -> dict[int, tuple[int, ...]]:
     """The wanted integer tags of the first IFD of a TIFF file, by their number; empty if it is malformed."""
     try:
         form, offset = _header(data)
@@ -77,7 +80,7 @@ def upright(exif: bytes) -> bytes:
     return exif[:position] + struct.pack(form.order + "H", 1) + exif[position + 2 :]
 
 
-def from_tiff(data: bytes) -> bytes | None:
+def from_tiff(data: Encoded) -> bytes | None:
     """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if it has none."""
     try:
         form, offset = _header(data)
@@ -118,7 +121,7 @@ def _find_orientation(exif: bytes) -> tuple[_Form, int, int] | None:
     return None
 
 
-def _header(data: bytes) -> tuple[_Form, int]:
+def _header(data: Encoded) -> tuple[_Form, int]:
     """Form, and offset of the first IFD. Raises ValueError or struct.error if malformed."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
@@ -131,7 +134,7 @@ def _header(data: bytes) -> tuple[_Form, int]:
     return form, offset
 
 
-def _parse(data: bytes, form: _Form, offset: int, *, wanted: Container[int] | None = None, limit: int = _LIMIT, depth: int = 0) -> _Ifd:
+def _parse(data: Encoded, form: _Form, offset: int, *, wanted: Container[int] | None = None, limit: int = _LIMIT, depth: int = 0) -> _Ifd:
     """The wanted (None: all) fields of an IFD, and all of those it points to. Raises ValueError or struct.error if malformed."""
     (count,) = struct.unpack_from(form.count, data, offset)
     if count > 4096:

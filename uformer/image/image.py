@@ -26,6 +26,33 @@ class Metadata:
     """Pixels per millimetre across and down; None if unknown."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a picture file says of itself before its pixels are decoded."""
+
+    width: int
+    """Upright, in pixels."""
+    height: int
+    channels: int
+    """Colours that `read` would give: 1 (gray) or 3; gray pictures in formats without gray (WebP, AVIF) count as 3."""
+    alpha: bool
+    depth: int
+    """Bits of a sample, as of Image.depth."""
+    suffix: str
+    """Of its format, as of Image.suffix."""
+    orientation: int = 1
+    """How its stored pixels lie, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
+    frames: int = 1
+    """Pages or frames; only the first is read. 2 where there are several and it takes decoding to count them."""
+    converted: bool = False
+    """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
+
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Image:
     """A picture, upright. Raises PictureError where shapes or types do not fit together."""

@@ -1,41 +1,25 @@
 """Reading a picture file, once its header has shown that it can be afforded."""
 
-import contextlib
 import os
 import re
-import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.files import one_line
 from uformer.image import exif as tags
 from uformer.image import formats, vips
-from uformer.image.containers import is_animated, is_lossless_webp
-from uformer.image.formats import Format
-from uformer.image.image import Alpha, Image, Metadata, Pixels
+from uformer.image.containers import is_lossless_webp
+from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
+from uformer.image.source import DEFAULT_LIMITS, Limits, Opened, opened
+
+__all__ = ["DEFAULT_LIMITS", "Header", "Limits", "Samples", "header", "read", "read_samples"]
 
 Samples = NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a picture may cost; a larger one is refused before its pixels are decoded."""
-
-    max_pixels: int = 2**28
-    """Width times height."""
-    max_side: int = 100_000
-    """Pixels."""
-    max_bytes: int = 2**31
-    """Size of the file."""
-
-
-DEFAULT_LIMITS = Limits()
+_CONVERTED = ("cmyk", "lab", "labs", "labq", "xyz", "yxy", "lch")
 
 
 def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Image:
@@ -48,9 +32,8 @@ def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIM
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """
-    name, image, data, picture_format = _open(source, limits)
-    with _naming(name, picture_format):
-        return _decode(name, image, data, picture_format)
+    with opened(source, limits) as file:
+        return _decode(file)
 
 
 def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
@@ -60,92 +43,51 @@ def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEF
     and more that are not said to be RGB), and gray pictures in formats that have no gray stay RGB. Float TIFF in [0, 1] becomes
     uint16.
     """
-    name, image, data, picture_format = _open(source, limits)
-    with _naming(name, picture_format):
+    with opened(source, limits) as file:
+        image = file.image
         many = image.bands > 4 or (image.bands > 2 and image.interpretation in ("b-w", "grey16"))
         if not many or image.interpretation == "cmyk":
-            image, _ = _to_gray_or_rgb(name, image, Metadata())
+            image, _ = _to_gray_or_rgb(file.name, image, Metadata())
             if image.bands in (2, 4):
                 image = image.extract_band(0, n=image.bands - 1)
-        bits = vips.integer(image, "bits-per-sample", 16) if picture_format is formats.AVIF else 16
-        orientation = _metadata(image, data, picture_format)[1]
+        bits = vips.integer(image, "bits-per-sample", 16) if file.format is formats.AVIF else 16
+        orientation = _metadata(file)[1]
         samples = _turned(image.numpy().reshape(image.height, image.width, image.bands), orientation)
         if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
             return np.ascontiguousarray(samples)
-        pixels, _ = _scaled(name, samples, samples.shape[2], bits)
+        pixels, _ = _scaled(file.name, samples, samples.shape[2], bits)
         return np.rint(pixels * 65535).astype(np.uint16)
 
 
-def _open(source: str | os.PathLike[str] | bytes, limits: Limits) -> tuple[str, Any, bytes, Format]:
-    """A name for messages, the picture whose pixels are not decoded yet, the encoded bytes and their format."""
-    name, data = _load(source, limits)
-    picture_format = formats.sniff(data)
-    if picture_format is None:
-        raise PictureError(f"{name}: not a PNG, JPEG, WebP, TIFF or AVIF picture")
-    with _naming(name, picture_format):
-        image = vips.load(f"{picture_format.operation}load_buffer", data)
-        _check_header(name, image, data, picture_format, limits)
-        return name, image, data, picture_format
+def header(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Header:
+    """What a picture file says of itself; its pixels are not decoded, and a large file is not loaded. Errors as of `read`."""
+    with opened(source, limits, mapped=True) as file:
+        image, orientation = file.image, _metadata(file)[1]
+        converted = image.interpretation in _CONVERTED
+        colours = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
+        width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)
+        return Header(
+            width=width,
+            height=height,
+            channels=1 if colours == 1 else 3,
+            alpha=image.bands > colours,
+            depth=8 if image.format == "uchar" else 16,
+            suffix=file.format.suffixes[0],
+            orientation=orientation,
+            frames=file.frames,
+            converted=converted,
+        )
 
 
-@contextlib.contextmanager
-def _naming(name: str, picture_format: Format) -> Iterator[None]:
-    """Errors of libvips, and a lack of memory, become PictureErrors that name the file."""
-    try:
-        yield
-    except vips.ERRORS as error:
-        raise PictureError(f"{name}: cannot be read as {picture_format.name}: {vips.reason(error)}") from None
-    except MemoryError:
-        raise PictureError(f"{name}: does not fit into memory") from None
-
-
-def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> tuple[str, bytes]:
-    """A name for messages, and the encoded bytes."""
-    if isinstance(source, bytes):
-        name, data = "picture", source
-    else:
-        path = Path(source)
-        name = one_line(path, 4096)
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise PictureError(f"{name}: is not a file")
-            with open(path, "rb") as file:  # libvips would take "[...]" at the end of a name for options
-                data = file.read(limits.max_bytes + 1)
-        except OSError as error:
-            raise PictureError(f"{name}: {error.strerror or error}") from None
-        except ValueError:
-            raise PictureError(f"{name!r}: is not a file name") from None
-    if not data:
-        raise PictureError(f"{name}: is empty")
-    if len(data) > limits.max_bytes:
-        raise PictureError(f"{name}: larger than the limit of {limits.max_bytes} bytes")
-    return name, data
-
-
-def _check_header(name: str, image: Any, data: bytes, picture_format: Format, limits: Limits) -> None:
-    """Refuse what is too large or cannot be given back whole."""
-    width, height = image.width, image.height
-    if max(width, height) > limits.max_side:
-        raise PictureError(f"{name}: {width} x {height} pixels, a side is over the limit of {limits.max_side}")
-    if width * height > limits.max_pixels:
-        raise PictureError(f"{name}: {width} x {height} pixels, over the limit of {limits.max_pixels}")
-    pages = vips.integer(image, "n-pages", 1)
-    if pages > 1 or is_animated(data, picture_format):
-        raise PictureError(f"{name}: holds {pages if pages > 1 else 'several'} pages or frames, expected one")
-    if picture_format is formats.TIFF:
-        first = tags.tiff_tags(data, (tags.DNG_VERSION, tags.NEW_SUBFILE_TYPE))
-        if tags.DNG_VERSION in first or first.get(tags.NEW_SUBFILE_TYPE, (0,))[0] & 1:
-            raise PictureError(f"{name}: is a camera's raw file, expected a developed picture")
-
-
-def _decode(name: str, image: Any, data: bytes, picture_format: Format) -> Image:
-    metadata, orientation = _metadata(image, data, picture_format)
-    image, metadata = _to_gray_or_rgb(name, image, metadata)
+def _decode(file: Opened) -> Image:
+    image, picture_format = file.image, file.format
+    metadata, orientation = _metadata(file)
+    image, metadata = _to_gray_or_rgb(file.name, image, metadata)
     bits = vips.integer(image, "bits-per-sample", 16) if picture_format is formats.AVIF else 16
     samples = _turned(image.numpy().reshape(image.height, image.width, image.bands), orientation)
     channels = 1 if samples.shape[2] < 3 else 3
-    pixels, alpha = _scaled(name, samples, channels, bits)
-    lossless = is_lossless_webp(data) if picture_format is formats.WEBP else picture_format.lossless
+    pixels, alpha = _scaled(file.name, samples, channels, bits)
+    lossless = is_lossless_webp(file.data) if picture_format is formats.WEBP else picture_format.lossless
     if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
     return Image(
@@ -164,11 +106,12 @@ def _is_gray(pixels: Pixels, *, tolerance: float) -> bool:
     return all(float(np.abs(pixels[..., channel] - green).max()) <= tolerance * 1.01 for channel in range(pixels.shape[2]))
 
 
-def _metadata(image: Any, data: bytes, picture_format: Format) -> tuple[Metadata, int]:
+def _metadata(file: Opened) -> tuple[Metadata, int]:
     """Metadata that say upright, and the orientation that the pixels still have."""
+    image, picture_format = file.image, file.format
     xmp = vips.blob(image, "xmp-data")
     if picture_format is formats.TIFF:
-        exif, orientation = tags.from_tiff(data), vips.integer(image, "orientation", 1)
+        exif, orientation = tags.from_tiff(file.data), vips.integer(image, "orientation", 1)
     else:
         exif = vips.blob(image, "exif-data")
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
@@ -191,7 +134,7 @@ def _to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Met
         colour = image.extract_band(0, n=4).icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
         image = colour.bandjoin(image.extract_band(4)) if image.bands > 4 else colour
         metadata = _without_profile(metadata)
-    elif image.interpretation in ("lab", "labs", "labq", "xyz", "yxy", "lch"):
+    elif image.interpretation in _CONVERTED:
         image = image.colourspace("rgb16")
         metadata = _without_profile(metadata)
     if image.bands > 4:

@@ -1,5 +1,6 @@
 """libvips as this package uses it: trusted loaders only, nothing cached, its complaints in one line."""
 
+import mmap
 from typing import Any
 
 import pyvips
@@ -18,7 +19,7 @@ KEEP_IPTC = int(pyvips.enums.ForeignKeep.IPTC)
 KEEP_ICC = int(pyvips.enums.ForeignKeep.ICC)
 
 
-def load(loader: str, data: bytes) -> Any:
+def load(loader: str, data: bytes | mmap.mmap) -> Any:
     """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
 
     Raises one of ERRORS, here for a bad header, later for bad or missing pixels.
