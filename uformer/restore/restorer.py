@@ -20,9 +20,9 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import encode, write
+from uformer.memory import available_memory
 from uformer.restore import forms
 from uformer.restore.backends.base import Backend
-from uformer.restore.memory import available_memory
 from uformer.restore.options import RestoreOptions
 from uformer.restore.tiles import Plan, blend, cut, plan
 from uformer.weights import checkpoint, registry

@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from uformer.restore import memory
+from uformer import memory
 
 
 @pytest.fixture
