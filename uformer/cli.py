@@ -16,6 +16,7 @@ COMMANDS = {
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
     "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
     "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),
+    "serve": ("uformer.serve.command:serve", "Restore pictures in the browser and over HTTP."),
     "degrade": ("uformer.degrade:degrade", "Degrade clean pictures: noise, rain or blur, to test or train with."),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.models:models", "List the networks, and the weights that ship."),

@@ -1,0 +1,1 @@
+"""`uformer serve`: the restorer over HTTP, and a page that uses it."""

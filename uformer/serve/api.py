@@ -1,0 +1,184 @@
+"""The routes for pictures: at once, or as jobs."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from uformer.image.write import MetadataPolicy
+from uformer.serve.accept import Answer, check_accepted, choose_suffix
+from uformer.serve.jobs import FINISHED, Job, too_slow
+from uformer.serve.problems import GUARDED, Cancelled, Problem, refused_as, responses
+from uformer.serve.query import Asked, asked_options, only, option_names
+from uformer.serve.service import Service
+from uformer.serve.upload import FIELD, MEDIA_TYPES, check_header, picture_bytes
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: {"type": "string", "format": "binary"}}}}
+_BODY = {"requestBody": {"required": True, "content": {**dict.fromkeys(MEDIA_TYPES.values(), _BINARY), "multipart/form-data": _FORM}}}
+_PICTURE: dict[str, Any] = {"description": "The restored picture.", "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY)}
+_JOB_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "state", "tiles_done", "tiles", "result"],
+    "properties": {
+        "id": {"type": "string"},
+        "state": {"enum": ["queued", "running", *FINISHED]},
+        "ahead": {"type": "integer", "description": "Pictures that come before it."},
+        "width": {"type": "integer"},
+        "height": {"type": "integer"},
+        "tiles_done": {"type": "integer"},
+        "tiles": {"type": ["integer", "null"], "description": "Tiles in all; null before the first is done."},
+        "seconds": {"type": "number", "description": "Seconds of work so far."},
+        "eta_seconds": {"type": ["number", "null"]},
+        "problem": {"type": ["object", "null"], "description": "Why it failed."},
+        "result": {"type": "string", "description": "Where the picture is, once it is done."},
+    },
+}
+_JOB: dict[str, Any] = {"description": "The job.", "content": {"application/json": {"schema": _JOB_SCHEMA}}}
+_TAKES = (400, 406, 408, 413, 415, 422, 429, 503)  # refusals of an upload
+
+Metadata = Annotated[
+    MetadataPolicy,
+    Query(description="What becomes of EXIF, XMP and IPTC; stripped by default, as they say where and by whom. The colour profile stays."),
+]
+Format = Annotated[Answer, Query(alias="format", description="Format to answer in.")]
+
+
+def posts(service: Service) -> APIRouter:
+    """The routes that take pictures."""
+    routes = APIRouter(dependencies=[Depends(only(*option_names(), "metadata", "format"))])
+    chosen = Depends(asked_options(service.catalogue.names))
+    settings, engine = service.settings, service.engine
+
+    async def take(request: Request, asked: Asked, metadata: MetadataPolicy, answer: Answer, accept: str | None, seconds: float) -> Job:
+        """Admit, read, check and queue a picture. Raises Problem and Cancelled."""
+        with refused_as(422, "options"):
+            options = service.catalogue.options(asked)
+        slot = engine.admit()
+        try:
+            data = await picture_bytes(request, max_bytes=settings.max_bytes)
+            header = await asyncio.to_thread(check_header, data, max_pixels=settings.max_pixels)
+            suffix = choose_suffix(answer, accept, header)
+            job = Job(data, options, width=header.width, height=header.height, suffix=suffix, metadata=metadata, seconds=seconds)
+            del data
+            engine.submit(job, slot)
+        except BaseException:
+            slot.release()
+            raise
+        return job
+
+    @routes.post(
+        "/v1/restore",
+        summary="Restore a picture",
+        tags=["restore"],
+        response_class=Response,
+        responses={200: _PICTURE, **responses(*_TAKES, *GUARDED, 500, 504)},
+        openapi_extra=_BODY,
+    )
+    async def restore(request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same") -> Response:
+        """The restored picture, in the format that it came in, or the one of `format` or of the Accept header.
+
+        The work is dropped when the client leaves.
+        """
+        job = await take(request, asked, metadata, answer, request.headers.get("accept"), settings.timeout)
+        data = await _finished(request, job, settings.timeout)
+        return Response(data, media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)})
+
+    @routes.post(
+        "/v1/jobs",
+        summary="Begin to restore a picture",
+        tags=["jobs"],
+        status_code=202,
+        response_class=JSONResponse,
+        responses={202: _JOB, **responses(*_TAKES, *GUARDED, 500)},
+        openapi_extra=_BODY,
+    )
+    async def begin(request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same") -> Response:
+        """A job, to be asked about until it is done; for large pictures, and to show progress."""
+        service.store.check_room()
+        job = await take(request, asked, metadata, answer, None, settings.job_timeout)
+        service.store.add(job)
+        return JSONResponse(job.to_json(ahead=engine.ahead(job)), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+    return routes
+
+
+def jobs(service: Service) -> APIRouter:
+    """The routes of what was taken: how far it is, its result, and its end."""
+    routes = APIRouter()
+    engine, store = service.engine, service.store
+
+    @routes.get(
+        "/v1/jobs/{job_id}",
+        summary="How far a job is",
+        tags=["jobs"],
+        response_class=JSONResponse,
+        responses={200: _JOB, **responses(404, 422, *GUARDED, 500)},
+    )
+    async def look(job_id: str) -> Response:
+        job = store.get(job_id)
+        return JSONResponse(job.to_json(ahead=engine.ahead(job)))
+
+    @routes.get(
+        "/v1/jobs/{job_id}/result",
+        summary="The restored picture of a job",
+        tags=["jobs"],
+        response_class=Response,
+        responses={200: _PICTURE, **responses(400, 404, 406, 409, 410, 422, *GUARDED, 500, 503, 504)},
+    )
+    async def result(request: Request, job_id: str) -> Response:
+        """The picture, until it is deleted or its time is over; a failed job answers what went wrong, with that status."""
+        job = store.get(job_id)
+        if job.problem is not None:
+            raise job.problem
+        if job.state == "cancelled":
+            raise Problem(410, "cancelled", "the job was cancelled")
+        if job.state != "done":
+            raise Problem(409, "not-finished", "the job has not finished yet", retry_after=1)
+        check_accepted(job.suffix, request.headers.get("accept"))
+        job.fetched = True
+        return Response(job.future.result(), media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)})
+
+    @routes.delete(
+        "/v1/jobs/{job_id}",
+        summary="Cancel a job, forget its result",
+        tags=["jobs"],
+        status_code=204,
+        responses=responses(404, 422, *GUARDED, 500),
+    )
+    async def delete(job_id: str) -> None:
+        store.remove(store.get(job_id))
+
+    return routes
+
+
+async def _finished(request: Request, job: Job, seconds: float) -> bytes:
+    """The job's result. Raises Problem where it fails or is late, Cancelled where the client leaves; then the work is dropped."""
+    done = asyncio.wrap_future(job.future)
+    gone = asyncio.create_task(_left(request))
+    try:
+        waited: set[asyncio.Future[Any]] = {done, gone}
+        await asyncio.wait(waited, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        if job.problem is not None:
+            raise job.problem
+        if done.done() and not done.cancelled():
+            return done.result()
+        if gone.done() or done.cancelled():
+            raise Cancelled
+        raise too_slow(seconds)
+    finally:
+        gone.cancel()
+        done.cancel()
+        job.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _timing(job: Job) -> str:
+    """Milliseconds in the queue and at work, as browsers and tools show them."""
+    return f"queue;dur={1000 * (job.started - job.created):.0f}, restore;dur={1000 * (job.finished - job.started):.0f}"

@@ -1,0 +1,97 @@
+"""The application: the routes, the page, and how errors are answered."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+
+from uformer import __version__
+from uformer.serve import static
+from uformer.serve.about import about
+from uformer.serve.api import jobs, posts
+from uformer.serve.problems import Cancelled, Problem
+from uformer.serve.security import Guard
+from uformer.serve.service import Service
+from uformer.serve.upload import discard
+
+_WORDS = """Restores pictures: noisy, rainy or blurred in, clean out. The bytes are those of `uformer restore --metadata strip`.
+
+Refusals are `application/problem+json` (RFC 9457); `detail` says in words what was wrong."""
+
+
+def create_app(service: Service) -> Guard:
+    """The ASGI application of a service, whose workers run from its startup to its shutdown."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+        service.engine.start()
+        sweeper = asyncio.create_task(service.sweep())
+        yield
+        sweeper.cancel()
+        await asyncio.to_thread(service.engine.close)
+        service.store.clear()
+
+    api = FastAPI(title="Uformer", version=__version__, description=_WORDS, docs_url=None, redoc_url=None, lifespan=lifespan)
+    for routes in (posts, jobs, about):
+        api.include_router(routes(service))
+    _add_page(api)
+    api.add_exception_handler(Problem, _on_problem)
+    api.add_exception_handler(Cancelled, _on_cancelled)
+    api.add_exception_handler(RequestValidationError, _on_invalid)
+    api.add_exception_handler(404, _on_not_found)
+    api.add_exception_handler(405, _on_wrong_method)
+    api.add_exception_handler(Exception, _on_bug)
+    return Guard(api, service.settings, service.metrics)
+
+
+def _add_page(api: FastAPI) -> None:
+    files = static.files()
+
+    @api.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return files["index.html"].response(request)
+
+    @api.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return files["docs.html"].response(request)
+
+    @api.get("/page/{name}", include_in_schema=False)
+    async def file(request: Request, name: str) -> Response:
+        if name not in files:
+            return await _on_not_found(request, KeyError(name))
+        return files[name].response(request)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    if request.method == "POST":
+        await discard(request)
+    return error.response()
+
+
+async def _on_cancelled(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it; what proxies write into their logs for a client that left
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    """Parameters of wrong types or out of range."""
+    assert isinstance(error, RequestValidationError)
+    said = "; ".join(f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
+    return await _on_problem(request, Problem(422, "options", said))
+
+
+async def _on_not_found(request: Request, _error: Exception) -> Response:
+    return Problem(404, "not-found", f"there is nothing at {request.url.path[:200]!r}").response()
+
+
+async def _on_wrong_method(request: Request, error: Exception) -> Response:
+    answer = Problem(405, "method", f"{request.url.path[:200]} does not take {request.method}").response()
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
+
+
+async def _on_bug(_request: Request, _error: Exception) -> Response:
+    return Problem(500, "internal", "the server failed, which is a bug; its log says where").response()

@@ -1,0 +1,71 @@
+"""`uformer serve`."""
+
+import os
+import socket
+import sys
+import webbrowser
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from uformer.files import require
+from uformer.restore.options import RestoreOptions
+from uformer.serve.settings import Settings
+
+
+def serve(
+    *,
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
+    options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    browser: bool | None = None,
+    verbose: bool = False,
+) -> int:
+    """Restore pictures in the browser and over HTTP: a page, and the API behind it.
+
+    It listens to this machine only, keeps nothing on disk and opens no connection outward. The options of `uformer restore` are what
+    clients get who ask for nothing else; several devices (--device cuda:0,cuda:1) work side by side.
+
+    Parameters
+    ----------
+    browser
+        Open the page; by default where there is a screen and a person at the terminal.
+    verbose
+        Write a line for each request to standard error.
+    """
+    for module in ("fastapi", "uvicorn", "python_multipart"):
+        require(module, "serve")
+    from uformer.serve.run import Server  # noqa: PLC0415 - the extra may be missing
+    from uformer.serve.service import Service  # noqa: PLC0415
+
+    service = Service.build(settings, options)
+    listener = listen(settings.host, settings.port)
+    url = page_url(settings, listener.getsockname()[1])
+    plain = url.partition("#")[0]
+    server = Server(service, access_log=verbose)
+    print(f"{url if sys.stdout.isatty() else plain}  (the API: {plain}docs; Ctrl-C stops it)", flush=True)  # a log is no place for a token
+    if browser or (browser is None and settings.local and has_screen()):
+        webbrowser.open(url)
+    server.run(sockets=[listener])
+    return 130 if server.interrupted else 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=256)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen there: {error.strerror}", f"{host}:{port}") from None
+
+
+def page_url(settings: Settings, port: int) -> str:
+    """The page's address, with the token where there is one: behind the #, so that browsers never send it in a request's line."""
+    host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(settings.host, settings.host)  # noqa: S104 - a name, not a bind
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"http://{host}:{port}/" + (f"#token={settings.token}" if settings.token else "")
+
+
+def has_screen() -> bool:
+    """Whether a person is there to see a page open."""
+    graphical = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.stdout.isatty() and graphical

@@ -1,0 +1,67 @@
+"""The fields of RestoreOptions as query parameters, with their own words."""
+
+import ast
+import inspect
+import textwrap
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+
+from uformer.restore.options import RestoreOptions
+from uformer.serve.problems import Problem
+
+OPERATORS = ("backend", "device", "memory")
+"""Options that are said when the server is started; a client cannot change on what it runs."""
+
+BOUNDS: dict[str, dict[str, Any]] = {"tile": {"ge": 1, "le": 2048}, "overlap": {"ge": 0, "le": 1024}, "strength": {"ge": 0, "le": 1}}
+"""What a number must lie in; RestoreOptions leaves tiles open upwards, which here would let a client take any memory."""
+
+Asked = dict[str, Any]
+
+
+def option_names() -> list[str]:
+    """The options that a client may set."""
+    return [name for name in typing.get_type_hints(RestoreOptions) if name not in OPERATORS]
+
+
+def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
+    """A dependency that gives what a request's query says of options; None is left out. `weights`: the names that there are."""
+
+    def dependency(**values: Any) -> Asked:
+        return {name: value for name, value in values.items() if value is not None}
+
+    hints, words = typing.get_type_hints(RestoreOptions), field_words(RestoreOptions)
+    parameters = []
+    for name in option_names():
+        extra: dict[str, Any] = {"json_schema_extra": {"examples": list(weights)}} if name == "weights" else {}
+        about = Query(description=words.get(name), **BOUNDS.get(name, {}), **extra)
+        kind = Annotated[hints[name] | None, about]  # type: ignore[valid-type] # made while running
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    dependency.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what FastAPI reads
+    return dependency
+
+
+def only(*names: str) -> Callable[[Request], None]:
+    """A dependency that refuses parameters of other names, and those said twice: a slip of the pen must not pass unnoticed."""
+
+    def dependency(request: Request) -> None:
+        for name, _ in request.query_params.multi_items():
+            if name not in names:
+                raise Problem(422, "options", f"unknown parameter {name[:64]!r}; known: {', '.join(names)}")
+            if len(request.query_params.getlist(name)) > 1:
+                raise Problem(422, "options", f"{name}: said more than once")
+
+    return dependency
+
+
+def field_words(kind: type) -> dict[str, str]:
+    """The docstring under each field of a class."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    words = {}
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            words[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return words

@@ -1,0 +1,108 @@
+"""Who may use the server, and what browsers may do with its answers. Plain ASGI, around all of the application.
+
+Without a token, the server trusts whoever can reach it, so a page of another site must not reach it through its visitor's
+browser: neither by a request across sites (Origin), nor by a name of its own that it points at this machine (Host).
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from uformer.serve.metrics import Metrics
+from uformer.serve.problems import Problem
+from uformer.serve.settings import Settings, is_local
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' blob:; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    b"content-security-policy": POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"cache-control": b"no-store",
+}
+"""Sent with every answer, unless it says otherwise itself."""
+
+_GUARDED = ("/v1/", "/metrics")  # what a token opens; the page itself holds no secret
+
+
+class Guard:
+    """Lets in who may come in, counts all, and puts the headers on every answer."""
+
+    def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
+        self._app, self._settings, self._metrics = app, settings, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.monotonic(), 0
+
+        async def send_safely(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                said = {name.lower() for name, _ in message.get("headers", ())}
+                extra = [(name, value) for name, value in HEADERS.items() if name not in said]
+                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+            await send(message)
+
+        try:
+            problem = self.refusal(scope)
+            if problem is None:
+                await self._app(scope, receive, send_safely)
+            else:
+                await answer(problem, send_safely)
+        except asyncio.CancelledError:
+            status = status or 503
+            raise
+        finally:
+            route = getattr(scope.get("route"), "path", "refused" if status in (401, 403, 421) else "other")
+            self._metrics.count("uformer_http_requests_total", route=route, status=str(status or "gone"))
+            self._metrics.observe("uformer_http_request_seconds", time.monotonic() - start)
+
+    def refusal(self, scope: Scope) -> Problem | None:
+        """Why a request may not come in; None where it may."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if self._settings.token is not None:
+            given = headers.get(b"authorization", b"")
+            scheme, _, token = given.partition(b" ")
+            if not scope["path"].startswith(_GUARDED):
+                return None
+            if scheme.lower() == b"bearer" and secrets.compare_digest(token.strip(), self._settings.token.encode()):
+                return None
+            return Problem(401, "token", "send the token that this server was started with, as Authorization: Bearer TOKEN")
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._settings.local and not is_local(_name(host)):
+            return Problem(421, "host", f"this server answers to localhost only, not to {host[:64]!r}; start it with --host and a token")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and origin.partition("://")[2] != host:
+            return Problem(403, "origin", f"requests from pages of other sites are refused; this one is from {origin[:64]!r}")
+        return None
+
+
+def _name(host: str) -> str:
+    """The Host header without its port."""
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+async def answer(problem: Problem, send: Send) -> None:
+    """Send a problem where no framework is at hand."""
+    body = problem.body()
+    headers = {"content-type": "application/problem+json", "content-length": str(len(body)), **problem.headers()}
+    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
