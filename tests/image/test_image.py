@@ -38,9 +38,17 @@ def test_alpha_must_fit() -> None:
     with pytest.raises(PictureError, match="alpha"):
         Image(pixels=pixels, alpha=np.zeros((3, 2), np.uint8))
     with pytest.raises(PictureError, match="alpha"):
-        Image(pixels=pixels, alpha=np.zeros((2, 3), np.float32))  # type: ignore[arg-type]
+        Image(pixels=pixels, alpha=np.zeros((2, 3), np.float64))  # type: ignore[arg-type]
 
 
-def test_depth_is_8_or_16() -> None:
-    with pytest.raises(PictureError, match="10 is not 8 or 16"):
+def test_depth_is_8_16_or_32() -> None:
+    with pytest.raises(PictureError, match="10 is not 8, 16 or 32"):
         Image(pixels=np.zeros((1, 1, 3), np.float32), depth=10)
+
+
+def test_beyond_must_fit() -> None:
+    pixels = np.zeros((2, 3, 3), np.float32)
+    assert Image(pixels=pixels, beyond=pixels, depth=32).beyond is pixels
+    for beyond, depth in ((pixels[:1], 32), (pixels, 16)):
+        with pytest.raises(PictureError, match="beyond"):
+            Image(pixels=pixels, beyond=beyond, depth=depth)

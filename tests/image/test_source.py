@@ -5,7 +5,8 @@ import PIL.Image
 import pytest
 
 from uformer.errors import PictureError
-from uformer.image.source import Limits, opened
+from uformer.image.source import opened
+from uformer.image.vet import Limits
 
 
 @pytest.mark.parametrize("mapped", [False, True])

@@ -10,10 +10,10 @@ def test_nothing_is_cached() -> None:
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
-@pytest.mark.parametrize("wide", [False, True])
-def test_samples_in_are_samples_out(bands: int, wide: bool) -> None:
-    samples = np.random.default_rng(0).integers(0, 65536 if wide else 256, (3, 5, bands)).astype(np.uint16 if wide else np.uint8)
-    image = vips.from_samples(samples.data, 5, 3, bands, wide=wide)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_samples_in_are_samples_out(bands: int, kind: type) -> None:
+    samples: np.ndarray = (np.random.default_rng(0).random((3, 5, bands)) * (1 if kind is np.float32 else np.iinfo(kind).max)).astype(kind)
+    image = vips.from_samples(samples)
     np.testing.assert_array_equal(image.numpy().reshape(3, 5, bands), samples)
     assert image.hasalpha() == (bands in (2, 4))
 
@@ -25,6 +25,8 @@ def test_fields() -> None:
     assert vips.blob(image, "xmp-data") == b"<x/>"
     assert vips.integer(image, "n-pages", 1) == 1
     assert vips.integer(image, "width", 9) == 1
+    assert (vips.size(image, "xmp-data"), vips.size(image, "iptc-data")) == (4, 0)
+    assert (vips.text(image, "interpretation"), vips.text(image, "n-pages")) == ("multiband", "")
 
 
 def test_reason_is_one_line() -> None:

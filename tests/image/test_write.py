@@ -295,7 +295,7 @@ def test_unknown_suffix_names_the_file(tmp_path: Path) -> None:
 
 
 def test_neither_keep_nor_strip() -> None:
-    with pytest.raises(OptionError, match="'drop' is not keep or strip"):
+    with pytest.raises(OptionError, match="'drop' is not keep, strip or safe"):
         encode(picture(), ".png", metadata="drop")  # type: ignore[arg-type]
 
 

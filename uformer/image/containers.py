@@ -40,26 +40,26 @@ def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
     return jpeg[:2] + b"\xff\xe0" + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, across, down, 0, 0) + jpeg[2:]
 
 
-def is_animated(data: tags.Encoded, picture_format: Format) -> bool:
-    """Whether a PNG or AVIF file holds more than one frame; libvips sees only the first. False for other formats."""
+def frames(data: tags.Encoded, picture_format: Format) -> int:
+    """How many frames a PNG or AVIF file holds, of which libvips sees only one; 2 for any AVIF sequence. 1 for other formats."""
     if picture_format is formats.AVIF:
-        return data[8:12] == b"avis"
+        return 2 if data[8:12] == b"avis" else 1
     position = 8
     for _ in range(_MOST_CHUNKS if picture_format is formats.PNG else 0):
         if position + 8 > len(data):
             break
         length, name = struct.unpack_from(">I4s", data, position)
         if name == b"acTL":
-            return int.from_bytes(data[position + 8 : position + 12], "big") > 1
+            return int.from_bytes(data[position + 8 : position + 12], "big")
         if name == b"IDAT":
             break
         position += 12 + length
-    return False
+    return 1
 
 
 def is_lossless_webp(data: tags.Encoded) -> bool:
     """Whether a WebP file holds a lossless picture."""
-    return any(name == b"VP8L" for name, _, _ in itertools.islice(_riff_chunks(data), _MOST_CHUNKS))
+    return any(name == b"VP8L" for name, _, _ in itertools.islice(riff_chunks(data), _MOST_CHUNKS))
 
 
 def _into_jpeg(data: bytes, exif: bytes) -> bytes:
@@ -74,7 +74,7 @@ def _png_chunk(name: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
 
 
-def _riff_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, int, int]]:
+def riff_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end (padding included) of each chunk."""
     position = 12
     while position + 8 <= len(data):
@@ -86,7 +86,7 @@ def _riff_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, int, int]]:
 
 def _into_webp(data: bytes, exif: bytes, *, width: int, height: int, alpha: bool) -> bytes:
     has_exif, has_alpha = 0x08, 0x10
-    chunks = {name: data[start:end] for name, start, end in _riff_chunks(data)}
+    chunks = {name: data[start:end] for name, start, end in riff_chunks(data)}
     xmp = chunks.pop(b"XMP ", b"")
     header = bytearray(chunks.pop(b"VP8X", b""))
     if not header:
@@ -97,21 +97,22 @@ def _into_webp(data: bytes, exif: bytes, *, width: int, height: int, alpha: bool
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: tags.Encoded, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the contents of each box of an ISO base media file (sizes of 32 bits)."""
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
-        yield name, start + 8, start + size
+        size = end - start if size == 0 else size  # up to the end of the file
+        yield name, start + 8, min(start + size, end)
         start += max(size, 8)
 
 
 def _into_avif(data: bytes, exif: bytes) -> bytes:
     """Append the EXIF block, and let the item of PLACEHOLDER point at it (ISO/IEC 14496-12, 8.11.3)."""
-    (meta,) = ((start + 4, end) for name, start, end in _boxes(data, 0, len(data)) if name == b"meta")
-    parts = {name: (start, end) for name, start, end in _boxes(data, *meta)}
+    (meta,) = ((start + 4, end) for name, start, end in boxes(data, 0, len(data)) if name == b"meta")
+    parts = {name: (start, end) for name, start, end in boxes(data, *meta)}
     entries_start = parts[b"iinf"][0] + (6 if data[parts[b"iinf"][0]] == 0 else 8)
     item = None
-    for _, start, _ in _boxes(data, entries_start, parts[b"iinf"][1]):
+    for _, start, _ in boxes(data, entries_start, parts[b"iinf"][1]):
         number, kind = struct.unpack_from(">H2x4s" if data[start] == 2 else ">I2x4s", data, start + 4)
         if kind == b"Exif":
             item = number

@@ -6,7 +6,7 @@ TIFF 6.0 standards.
 
 import mmap
 import struct
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ Encoded = bytes | mmap.mmap
 
 ORIENTATION = 0x0112
 NEW_SUBFILE_TYPE = 0x00FE
+IPTC = 0x83BB
 DNG_VERSION = 0xC612
 
 _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
@@ -23,8 +24,11 @@ _POINTERS = {_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}
 _DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_IFD, _GPS_IFD}
 _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
 
+_LAYOUT = {ORIENTATION, 0x011A, 0x011B, 0x0128}  # orientation and resolution: an EXIF block has them, a TIFF file its own
+
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of each type
-_LIMIT = 2**24  # bytes of tags; more is an attack: entries may all point at the same large value
+_MOST_BYTES = 2**24  # of tags; more is an attack: entries may all point at the same large value
+_MOST_TAGS = 4096  # in all: entries may all point at the same IFD too
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,25 @@ class _Value:
 _Ifd = dict[int, "_Value | _Ifd"]
 
 
+@dataclass
+class _Budget:
+    """What may still be read of one file."""
+
+    data: int = _MOST_BYTES
+    tags: int = _MOST_TAGS
+
+    def spend(self, *, data: int = 0, tags: int = 0) -> None:
+        self.data -= data
+        self.tags -= tags
+        if self.data < 0 or self.tags < 0:
+            raise ValueError("too many tags, or too large")
+
+
 def tiff_tags(data: Encoded, wanted: Container[int]) -> dict[int, tuple[int, ...]]:
     """The wanted integer tags of the first IFD of a TIFF file, by their number; empty if it is malformed."""
     try:
         form, offset = _header(data)
-        fields = _parse(data, form, offset, wanted=wanted)
+        fields = _parse(data, form, offset, _Budget(), wanted=wanted)
     except (ValueError, struct.error):
         return {}
     values = {tag: value for tag, value in fields.items() if isinstance(value, _Value) and value.kind in (1, 3, 4)}
@@ -81,30 +99,85 @@ def upright(exif: bytes) -> bytes:
 
 
 def from_tiff(data: Encoded) -> bytes | None:
-    """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if it has none."""
+    """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if it has none, or they are malformed."""
     try:
         form, offset = _header(data)
-        fields = _parse(data, form, offset, wanted=_DESCRIPTIVE)
+        fields = _parse(data, form, offset, _Budget(), wanted=_DESCRIPTIVE)
     except (ValueError, struct.error):
         return None
-    if not fields:
-        return None
-    mark = b"II*\0" if form.order == "<" else b"MM\0*"
-    return mark + struct.pack(form.order + "I", 8) + _pack(fields, _Form(form.order, big=False), 8)
+    return _block(fields, form.order)
 
 
-def into_tiff(data: bytes, exif: bytes) -> bytes:
-    """A TIFF file of one page with the tags of an EXIF block added. An EXIF block that cannot be read adds nothing."""
+def iptc_of_tiff(data: Encoded) -> bytes | None:
+    """The IPTC records of a TIFF file; None if it has none. Some programs call their bytes 32-bit numbers, in the file's order."""
     try:
-        exif_form, exif_offset = _header(exif)
-        added = _parse(exif, exif_form, exif_offset, wanted=_DESCRIPTIVE)
+        form, offset = _header(data)
+        value = _parse(data, form, offset, _Budget(), wanted=(IPTC,)).get(IPTC)
     except (ValueError, struct.error):
+        return None
+    return _swapped(value.data, value.kind, form.order) or None if isinstance(value, _Value) else None
+
+
+def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> bytes:
+    """A TIFF file of one page with the tags of an EXIF block and IPTC records added. An EXIF block that cannot be read adds nothing."""
+    added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
+    try:
+        exif_form, exif_offset = _header(exif or b"")
+        added |= _parse(exif or b"", exif_form, exif_offset, _Budget(), wanted=_DESCRIPTIVE)
+    except (ValueError, struct.error):
+        pass
+    if not added:
         return data
     form, offset = _header(data)
-    fields = added | _parse(data, form, offset, limit=len(data))
+    fields = added | _parse(data, form, offset, _Budget(data=len(data)))
     data += bytes(-len(data) % 8)
     start = 8 if form.big else 4
     return data[:start] + struct.pack(form.word, len(data)) + data[start + form.inline :] + _pack(fields, form, len(data))
+
+
+def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:
+    """An EXIF block with some tags of its first IFD and of its EXIF IFD, and nothing else; None if none are left, or it is malformed."""
+    try:
+        form, offset = _header(exif)
+        found = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE | _LAYOUT)
+    except (ValueError, struct.error):
+        return None
+    fields: _Ifd = {tag: value for tag, value in found.items() if tag in first and isinstance(value, _Value)}
+    exposure = found.get(_EXIF_IFD)
+    if isinstance(exposure, dict):
+        kept: _Ifd = {tag: value for tag, value in exposure.items() if tag in inner and isinstance(value, _Value)}
+        if kept:
+            fields[_EXIF_IFD] = kept
+    return _block(fields, form.order)
+
+
+def sizes(data: Encoded, wanted: Container[int]) -> dict[int, int]:
+    """How many bytes each of the wanted tags of the first IFD of a TIFF file claims to hold; empty if it is malformed."""
+    try:
+        form, offset = _header(data)
+        return {tag: number * _SIZES.get(kind, 1) for _, tag, kind, number, _ in _entries(data, form, offset, _Budget()) if tag in wanted}
+    except (ValueError, struct.error):
+        return {}
+
+
+def ifds(data: Encoded) -> Iterator[int]:
+    """The offset of each IFD (page) of a TIFF file in turn; ends where they loop or are malformed."""
+    try:
+        form, offset = _header(data)
+        seen: set[int] = set()
+        while offset and offset not in seen:
+            seen.add(offset)
+            yield offset
+            (count,) = struct.unpack_from(form.count, data, offset)
+            (offset,) = struct.unpack_from(form.word, data, offset + struct.calcsize(form.count) + count * (4 + 2 * form.inline))
+    except (ValueError, struct.error):
+        return
+
+
+def _block(fields: _Ifd, order: str) -> bytes | None:
+    """An EXIF block of these fields; None if there are none."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "I", 8) + _pack(fields, _Form(order, big=False), 8) if fields else None
 
 
 def _find_orientation(exif: bytes) -> tuple[_Form, int, int] | None:
@@ -134,30 +207,32 @@ def _header(data: Encoded) -> tuple[_Form, int]:
     return form, offset
 
 
-def _parse(data: Encoded, form: _Form, offset: int, *, wanted: Container[int] | None = None, limit: int = _LIMIT, depth: int = 0) -> _Ifd:
+def _parse(data: Encoded, form: _Form, offset: int, budget: _Budget, *, wanted: Container[int] | None = None, depth: int = 0) -> _Ifd:
     """The wanted (None: all) fields of an IFD, and all of those it points to. Raises ValueError or struct.error if malformed."""
-    (count,) = struct.unpack_from(form.count, data, offset)
-    if count > 4096:
-        raise ValueError(f"{count} tags")
-    offset += struct.calcsize(form.count)
     fields: _Ifd = {}
-    for index in range(count):
-        position = offset + index * (4 + 2 * form.inline)
-        tag, kind = struct.unpack_from(form.order + "HH", data, position)
-        number, pointer = struct.unpack_from(form.order + ("QQ" if form.big else "II"), data, position + 4)
+    for position, tag, kind, number, pointer in _entries(data, form, offset, budget):
         if kind not in _SIZES or (wanted is not None and tag not in wanted):
             continue
         size = number * _SIZES[kind]
         start = pointer if size > form.inline else position + 4 + form.inline
-        limit -= size
-        if start + size > len(data) or limit < 0:
+        budget.spend(data=size)
+        if start + size > len(data):
             raise ValueError(f"tag {tag:#x} lies outside of the data")
         if tag in _POINTERS and depth < 2:
             (child,) = struct.unpack_from(form.order + ("Q" if kind in (16, 18) else "I"), data, start)
-            fields[tag] = _parse(data, form, child, limit=limit, depth=depth + 1)
+            fields[tag] = _parse(data, form, child, budget, depth=depth + 1)
         else:
             fields[tag] = _Value(kind, _swapped(data[start : start + size], kind, form.order))
     return fields
+
+
+def _entries(data: Encoded, form: _Form, offset: int, budget: _Budget) -> Iterator[tuple[int, int, int, int, int]]:
+    """Position, tag, type, number of values and offset of each entry of an IFD."""
+    (count,) = struct.unpack_from(form.count, data, offset)
+    budget.spend(tags=count)
+    first = offset + struct.calcsize(form.count)
+    for position in range(first, first + count * (4 + 2 * form.inline), 4 + 2 * form.inline):
+        yield position, *struct.unpack_from(form.order + ("HHQQ" if form.big else "HHII"), data, position)
 
 
 def _pack(fields: _Ifd, form: _Form, base: int) -> bytes:

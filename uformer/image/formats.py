@@ -20,6 +20,8 @@ class Format:
     """Most bits of a sample that can be written."""
     lossless: bool = False
     """Whether `options` lose nothing."""
+    floats: bool = False
+    """Whether samples can be written as 32-bit floating-point numbers."""
     gray: bool
     """Whether one channel can be stored as one; elsewhere it is repeated for R, G and B."""
     alpha: bool
@@ -47,7 +49,8 @@ WEBP = Format(
     lossless_options={"lossless": True, "Q": 75, "exact": True},  # Q is effort here
 )  # fmt: skip
 TIFF = Format(
-    name="TIFF", suffixes=(".tif", ".tiff"), operation="tiff", bits=16, lossless=True, gray=True, alpha=True, max_side=2**31 - 1,
+    name="TIFF", suffixes=(".tif", ".tiff"), operation="tiff", bits=16, floats=True, lossless=True, gray=True, alpha=True,
+    max_side=2**31 - 1,
     options={"compression": "deflate", "predictor": "horizontal"},
 )  # fmt: skip
 AVIF = Format(
@@ -56,11 +59,66 @@ AVIF = Format(
     lossless_options={"compression": "av1", "lossless": True, "effort": 2},
 )  # fmt: skip
 
+LOWEST_QUALITY = 90
+"""Of a JPEG: a file of lower quality comes back with this one, or the blocks that were just removed would be made again."""
+
 FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """Every suffix that can be read and written, in lower case."""
 
+NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF picture"
+
 _AVIF_BRANDS = (b"avif", b"avis")
+
+_OTHERS = (
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR"),
+    (0, b"#?R", "Radiance HDR"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"qoif", "QOI"),
+    (0, b"SIMPLE  =", "FITS"),
+    (128, b"DICM", "DICOM"),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw file"),
+    (0, b"IIRO", "a camera's raw file"),
+    (0, b"IIU\0", "a camera's raw file"),
+    (4, b"ftypcrx ", "a camera's raw file"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftyphev", "HEIC"),
+    (4, b"ftypmif1", "HEIF"),
+    (4, b"ftypmsf1", "HEIF"),
+    (4, b"ftyp", "a video"),
+    (0, b"\x1a\x45\xdf\xa3", "a video"),
+    (0, b"PK\3\4", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\x93NUMPY", "a NumPy array"),
+    (0, b"\x89HDF", "an HDF5 file"),
+)
+"""Where the first bytes of what people try lie, what they are, and what to call it."""
+
+_PICTURES = {
+    "GIF",
+    "BMP",
+    "JPEG XL",
+    "JPEG 2000",
+    "Photoshop",
+    "OpenEXR",
+    "Radiance HDR",
+    "ICO",
+    "QOI",
+    "FITS",
+    "DICOM",
+    "HEIC",
+    "HEIF",
+    "SVG",
+    "Netpbm",
+}
 
 
 def supports(suffix: str) -> bool:
@@ -97,3 +155,27 @@ def sniff(data: bytes) -> Format | None:
         if any(box[i : i + 4] in _AVIF_BRANDS for i in range(0, len(box), 4)):
             return AVIF
     return None
+
+
+def describe(data: bytes) -> str:
+    """What to say of bytes that are none of our formats, by their first 512: what they seem to be, and what to do."""
+    kind = _kind(data)
+    if kind in _PICTURES:
+        return f"is a {kind} picture, {NONE_OF_OURS}; convert it to one of these first"
+    return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS
+
+
+def _kind(data: bytes) -> str:
+    for position, mark, name in _OTHERS:
+        if data[position : position + len(mark)] == mark:
+            return name
+    text = data.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in text:
+        return "SVG"
+    if text.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page (a failed download?)"
+    if text.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer (run git lfs pull)"
+    if data[:1] == b"P" and data[1:2] in b"1234567Ff" and data[2:3].isspace():
+        return "Netpbm"
+    return ""

@@ -1,7 +1,9 @@
 """Reading a picture file, once its header has shown that it can be afforded."""
 
+import dataclasses
 import os
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,39 +11,46 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.image import exif as tags
-from uformer.image import formats, vips
+from uformer.image import formats, iptc, jpeg, vips
 from uformer.image.containers import is_lossless_webp
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
-from uformer.image.source import DEFAULT_LIMITS, Limits, Opened, opened
+from uformer.image.source import DEFAULT_LIMITS, Opened, opened
+from uformer.image.vet import Limits
 
 __all__ = ["DEFAULT_LIMITS", "Header", "Limits", "Samples", "header", "read", "read_samples"]
 
 Samples = NDArray[Any]
 
+_COLOUR_SPACES = {"cmyk": "CMYK", "lab": "Lab", "labs": "Lab", "labq": "Lab", "xyz": "XYZ", "yxy": "xyY", "lch": "LCh"}
+"""libvips' names of those that are converted to sRGB, and what people call them."""
 
-_CONVERTED = ("cmyk", "lab", "labs", "labq", "xyz", "yxy", "lch")
+MOST_BEYOND = 0.05
+"""Share of a float picture's samples that may lie outside of [0, 1]; more, and its white is not 1."""
 
 
 def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Image:
     """Read a PNG, JPEG, WebP, TIFF or AVIF picture from a path or from its bytes; what it is decides its contents, not its name.
 
     A palette comes out as RGB. CMYK and Lab come out as sRGB, through the embedded profile, which is then dropped. Channels that are
-    all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP, AVIF). Float TIFF must lie in
-    [0, 1] and counts as 16-bit, AVIF of 10 or 12 bits too. A file of several pages or frames is refused: writing one of them would
-    lose the others.
+    all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP, AVIF). Float TIFF counts as 32
+    bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as 16. Of several pages or frames
+    the first is read. A warning, one line, says where the file holds more than the answer.
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """
     with opened(source, limits) as file:
-        return _decode(file)
+        image = _decode(file)
+        for note in _header(file).notes:
+            warnings.warn(f"{file.name}: {note}", stacklevel=2)
+        return image
 
 
 def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
     """The samples of a picture file, upright: (H, W, C) uint8 or uint16, alpha left out, no metadata.
 
-    As `read`, errors too, with two differences: TIFF files of any number of channels come out whole (of more than four, or of three
-    and more that are not said to be RGB), and gray pictures in formats that have no gray stay RGB. Float TIFF in [0, 1] becomes
-    uint16.
+    As `read`, errors too, with these differences: TIFF files of any number of channels come out whole (of more than four, or of three
+    and more that are not said to be RGB), gray pictures in formats that have no gray stay RGB, and nothing is warned of. Float TIFF in
+    [0, 1] becomes uint16.
     """
     with opened(source, limits) as file:
         image = file.image
@@ -50,54 +59,74 @@ def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEF
             image, _ = _to_gray_or_rgb(file.name, image, Metadata())
             if image.bands in (2, 4):
                 image = image.extract_band(0, n=image.bands - 1)
-        bits = vips.integer(image, "bits-per-sample", 16) if file.format is formats.AVIF else 16
-        orientation = _metadata(file)[1]
-        samples = _turned(image.numpy().reshape(image.height, image.width, image.bands), orientation)
+        samples = _turned(file.samples(image), _metadata(file)[1])
+        bits = _bits(file)
         if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
             return np.ascontiguousarray(samples)
-        pixels, _ = _scaled(file.name, samples, samples.shape[2], bits)
+        pixels, _, beyond = _scaled(file.name, samples, samples.shape[2], bits)
+        if beyond is not None:
+            raise PictureError(f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1")
         return np.rint(pixels * 65535).astype(np.uint16)
 
 
 def header(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Header:
-    """What a picture file says of itself; its pixels are not decoded, and a large file is not loaded. Errors as of `read`."""
+    """What a picture file says of itself; its pixels are not decoded, and a file is not loaded. Errors as of `read`."""
     with opened(source, limits, mapped=True) as file:
-        image, orientation = file.image, _metadata(file)[1]
-        converted = image.interpretation in _CONVERTED
-        colours = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
-        width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)
-        return Header(
-            width=width,
-            height=height,
-            channels=1 if colours == 1 else 3,
-            alpha=image.bands > colours,
-            depth=8 if image.format == "uchar" else 16,
-            suffix=file.format.suffixes[0],
-            orientation=orientation,
-            frames=file.frames,
-            converted=converted,
-        )
+        return _header(file)
+
+
+def _header(file: Opened) -> Header:
+    image, orientation = file.image, _metadata(file)[1]
+    space = _COLOUR_SPACES.get(image.interpretation)
+    colours = 4 if space == "CMYK" else 1 if image.bands < 3 else 3
+    width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)
+    notes = []
+    if file.frames > 1:
+        number = "several" if file.format is formats.AVIF else f"{file.frames}"
+        notes.append(f"holds {number} {'pages' if file.format is formats.TIFF else 'frames'}; only the first is read")
+    if space:
+        notes.append(f"is {space}; converted to sRGB")
+    if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
+        notes.append("has 1 bit a pixel; comes out as 8-bit gray")
+    return Header(
+        width=width,
+        height=height,
+        channels=1 if colours == 1 else 3,
+        alpha=image.bands > colours,
+        depth={"uchar": 8, "float": 32, "double": 32}.get(image.format, 16),
+        suffix=file.format.suffixes[0],
+        orientation=orientation,
+        frames=file.frames,
+        converted=space is not None,
+        notes=tuple(notes),
+    )
 
 
 def _decode(file: Opened) -> Image:
     image, picture_format = file.image, file.format
     metadata, orientation = _metadata(file)
     image, metadata = _to_gray_or_rgb(file.name, image, metadata)
-    bits = vips.integer(image, "bits-per-sample", 16) if picture_format is formats.AVIF else 16
-    samples = _turned(image.numpy().reshape(image.height, image.width, image.bands), orientation)
+    samples = _turned(file.samples(image), orientation)
     channels = 1 if samples.shape[2] < 3 else 3
-    pixels, alpha = _scaled(file.name, samples, channels, bits)
+    pixels, alpha, beyond = _scaled(file.name, samples, channels, _bits(file))
     lossless = is_lossless_webp(file.data) if picture_format is formats.WEBP else picture_format.lossless
     if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
     return Image(
         pixels=pixels,
         alpha=alpha,
-        depth=8 if samples.dtype == np.uint8 else 16,
+        beyond=beyond,
+        depth={"u": 8 * samples.itemsize, "f": 32}[samples.dtype.kind],
         suffix=picture_format.suffixes[0],
         metadata=metadata,
         lossless=lossless,
+        jpeg=jpeg.coding(file.image, file.data) if picture_format is formats.JPEG else None,
     )
+
+
+def _bits(file: Opened) -> int:
+    """How many of a 16-bit sample's upper bits the file holds."""
+    return vips.integer(file.image, "bits-per-sample", 16) if file.format is formats.AVIF else 16
 
 
 def _is_gray(pixels: Pixels, *, tolerance: float) -> bool:
@@ -112,19 +141,22 @@ def _metadata(file: Opened) -> tuple[Metadata, int]:
     xmp = vips.blob(image, "xmp-data")
     if picture_format is formats.TIFF:
         exif, orientation = tags.from_tiff(file.data), vips.integer(image, "orientation", 1)
+        records = tags.iptc_of_tiff(file.data)
+        photoshop = iptc.wrapped(records) if records else None
     else:
         exif = vips.blob(image, "exif-data")
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
         orientation = tags.orientation(exif) if exif else 1
         exif = tags.upright(exif) if exif else None
+        photoshop = vips.blob(image, "iptc-data")
     if xmp and orientation != 1:
         xmp = re.sub(rb"(tiff:Orientation(?:>|=[\"']))[2-8]", rb"\g<1>1", xmp)
     if picture_format is formats.AVIF:
         orientation = 1  # libvips has turned it already, by the file's own transformations; EXIF does not count there
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
     known = (across, down) != (1.0, 1.0)  # libvips' word for unknown
-    icc, iptc = vips.blob(image, "icc-profile-data"), vips.blob(image, "iptc-data")
-    return Metadata(icc=icc, exif=exif, xmp=xmp, iptc=iptc, resolution=(across, down) if known else None), orientation
+    icc = vips.blob(image, "icc-profile-data")
+    return Metadata(icc=icc, exif=exif, xmp=xmp, iptc=photoshop, resolution=(across, down) if known else None), orientation
 
 
 def _to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:
@@ -133,19 +165,20 @@ def _to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Met
         depth = 16 if image.format == "ushort" else 8
         colour = image.extract_band(0, n=4).icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
         image = colour.bandjoin(image.extract_band(4)) if image.bands > 4 else colour
-        metadata = _without_profile(metadata)
-    elif image.interpretation in _CONVERTED:
+        metadata = dataclasses.replace(metadata, icc=None)
+    elif image.interpretation in _COLOUR_SPACES:
         image = image.colourspace("rgb16")
-        metadata = _without_profile(metadata)
+        metadata = dataclasses.replace(metadata, icc=None)
     if image.bands > 4:
         raise PictureError(f"{name}: {image.bands} channels, expected gray or RGB, with or without alpha")
-    if metadata.icc is not None and metadata.icc[16:20] != (b"GRAY" if image.bands < 3 else b"RGB "):
-        metadata = _without_profile(metadata)  # one that does not fit the channels says nothing about them
+    if metadata.icc is not None and not _fits(metadata.icc, gray=image.bands < 3):
+        metadata = dataclasses.replace(metadata, icc=None)
     return image, metadata
 
 
-def _without_profile(metadata: Metadata) -> Metadata:
-    return Metadata(exif=metadata.exif, xmp=metadata.xmp, iptc=metadata.iptc, resolution=metadata.resolution)
+def _fits(icc: bytes, *, gray: bool) -> bool:
+    """Whether a colour profile says something about these channels: one that is damaged or of other channels does not."""
+    return icc[36:40] == b"acsp" and icc[:4] == len(icc).to_bytes(4, "big") and icc[16:20] == (b"GRAY" if gray else b"RGB ")
 
 
 def _turned(samples: Samples, orientation: int) -> Samples:
@@ -159,21 +192,35 @@ def _turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def _scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixels, Alpha | None]:
-    """Pixels in [0, 1], and alpha in 8 or 16 bits. `bits` is how many of a 16-bit sample's upper bits the file holds."""
-    pixels = np.empty((*samples.shape[:2], channels), np.float32)
-    plane = np.ascontiguousarray(samples[..., channels]) if samples.shape[2] > channels else None
+def _scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
+    """Pixels in [0, 1], alpha, and what float samples have beyond [0, 1]. `bits`: how many of a 16-bit sample's upper bits count."""
     if samples.dtype in (np.float32, np.float64):
-        low, high = float(samples.min()), float(samples.max())
-        if not (low >= 0 and high <= 1):
-            raise PictureError(f"{name}: float samples from {low:g} to {high:g}, expected 0 to 1")
-        pixels[:] = samples[..., :channels]
-        return pixels, None if plane is None else np.rint(plane * 65535).astype(np.uint16)
+        return _from_float(name, samples, channels)
     if samples.dtype not in (np.uint8, np.uint16):
         raise PictureError(f"{name}: samples of type {samples.dtype}, expected uint8, uint16 or float")
+    pixels = np.empty((*samples.shape[:2], channels), np.float32)
+    plane = np.ascontiguousarray(samples[..., channels]) if samples.shape[2] > channels else None
     if samples.dtype == np.uint8 or bits == 16:
         np.divide(samples[..., :channels], np.float32(np.iinfo(samples.dtype).max), out=pixels, dtype=np.float32)
-        return pixels, plane
+        return pixels, plane, None
     shift, peak = 16 - bits, (1 << bits) - 1
     np.divide(samples[..., :channels] >> shift, np.float32(peak), out=pixels, dtype=np.float32)
-    return pixels, None if plane is None else (((plane >> shift).astype(np.uint32) * 65535 + peak // 2) // peak).astype(np.uint16)
+    return pixels, None if plane is None else (((plane >> shift).astype(np.uint32) * 65535 + peak // 2) // peak).astype(np.uint16), None
+
+
+def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
+    """The same for float samples, with alpha as it is."""
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinity, which is refused
+        values = samples.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise PictureError(f"{name}: float samples that are not finite (NaN or infinity)")
+    pixels = np.clip(values[..., :channels], 0, 1)
+    alpha = np.ascontiguousarray(values[..., channels]) if values.shape[2] > channels else None
+    beyond = values[..., :channels] - pixels
+    share = np.count_nonzero(beyond) / beyond.size
+    if share > MOST_BEYOND:
+        low, high = values[..., :channels].min(), values[..., :channels].max()
+        raise PictureError(
+            f"{name}: float samples from {low:g} to {high:g}, {share:.0%} of them outside of 0 to 1; scale them so that white is 1"
+        )
+    return np.ascontiguousarray(pixels), alpha, beyond if share else None

@@ -9,30 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.image import exif as tags
 from uformer.image import formats, vips
-from uformer.image.containers import is_animated
+from uformer.image.containers import frames
+from uformer.image.deadline import within
 from uformer.image.exif import Encoded
 from uformer.image.formats import Format
+from uformer.image.vet import Limits, objection
+from uformer.memory import available_memory
 
 Source = str | os.PathLike[str] | bytes
 
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a picture may cost; a larger one is refused before its pixels are decoded."""
-
-    max_pixels: int = 500_000_000
-    """Width times height."""
-    max_side: int = 1_000_000
-    """Pixels."""
-    max_bytes: int = 2**32
-    """Size of the file."""
-
-
 DEFAULT_LIMITS = Limits()
+
+_LARGE = 2**26  # bytes from which on a file is mapped, not loaded
+_MAY_SURPRISE = 2**26  # bytes of pixels from which on it is asked whether they fit into memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +41,34 @@ class Opened:
     data: Encoded
     format: Format
     frames: int
-    """Pages or frames; 2 where there are several and it takes decoding to count them."""
+    """Pages or frames; 2 for any AVIF sequence."""
+    limits: Limits
+
+    def samples(self, image: Any) -> Any:
+        """The samples (H, W, C) of a pyvips image made from this one. Raises PictureError for want of memory or time."""
+        size = image.width * image.height
+        copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 1
+        per_pixel = image.bands * _BYTES.get(image.format, 8) * copies + 4 * min(image.bands, 3)
+        per_pixel += 2 * image.bands * bool(vips.integer(self.image, "interlaced", 0))
+        if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
+            need, have = (f"{each / 2**30:.1f} GiB" for each in (size * per_pixel, available))
+            raise PictureError(f"{self.name}: {image.width} x {image.height} pixels take {need} of memory to read; {have} are free")
+        try:
+            flat = within(self.limits.max_seconds, image, image.numpy)
+        except TimeoutError:
+            raise PictureError(f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s") from None
+        return np.reshape(flat, (image.height, image.width, image.bands))
+
+
+_BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4}
 
 
 @contextlib.contextmanager
 def opened(source: Source, limits: Limits, *, mapped: bool = False) -> Iterator[Opened]:
     """A picture file from its path or bytes; inside, errors of libvips and a lack of memory become PictureErrors that name it.
 
-    `mapped`: a file is not loaded, its bytes are read where they are looked at. Raises PictureError: not there, not one of our
-    formats, a damaged header, or over a limit.
+    `mapped`: even a small file is not loaded, its bytes are read where they are looked at. Raises PictureError: not there, not one of
+    our formats, a damaged header, or over a limit.
     """
     with contextlib.ExitStack() as stack:
         name, data = _load(source, limits, mapped=mapped)
@@ -62,10 +76,13 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False) -> Iterator[
             stack.callback(_close, data)
         picture_format = formats.sniff(data[:256])
         if picture_format is None:
-            raise PictureError(f"{name}: not a PNG, JPEG, WebP, TIFF or AVIF picture")
+            raise PictureError(f"{name}: {formats.describe(data[:512])}")
+        if reason := objection(data, picture_format, limits):
+            raise PictureError(f"{name}: cannot be read as {picture_format.name}: {reason}")
         try:
             image = vips.load(f"{picture_format.operation}load_buffer", data)
-            yield Opened(name=name, image=image, data=data, format=picture_format, frames=_check(name, image, data, picture_format, limits))
+            count = _check(name, image, data, picture_format, limits)
+            yield Opened(name=name, image=image, data=data, format=picture_format, frames=count, limits=limits)
         except vips.ERRORS as error:
             raise PictureError(f"{name}: cannot be read as {picture_format.name}: {vips.reason(error)}") from None
         except MemoryError:
@@ -80,29 +97,38 @@ def _close(data: mmap.mmap) -> None:
 def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded]:
     """A name for messages, and the encoded bytes."""
     if isinstance(source, bytes):
-        if not source:
-            raise PictureError("picture: is empty")
-        if len(source) > limits.max_bytes:
-            raise PictureError(f"picture: larger than the limit of {limits.max_bytes} bytes")
+        _check_size("picture", len(source), limits)
         return "picture", source
     path = Path(source)
     name = one_line(path, 4096)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise PictureError(f"{name}: is not a file")
-        with open(path, "rb") as file:  # libvips would take "[...]" at the end of a name for options
-            size = os.fstat(file.fileno()).st_size
-            if size == 0:
-                raise PictureError(f"{name}: is empty")
-            if size > limits.max_bytes:
-                raise PictureError(f"{name}: larger than the limit of {limits.max_bytes} bytes")
-            return name, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else file.read(limits.max_bytes)
+        return name, _contents(name, path, limits, mapped=mapped)
     except OSError as error:
         raise PictureError(f"{name}: {error.strerror or error}") from None
     except PictureError:  # which is a ValueError
         raise
     except ValueError:
         raise PictureError(f"{name!r}: is not a file name") from None
+
+
+def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PictureError(f"{name}: is not a file")
+    with open(path, "rb") as file:  # libvips would take "[...]" at the end of a name for options
+        size = os.fstat(file.fileno()).st_size
+        _check_size(name, size, limits)
+        if mapped or size > _LARGE:
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        data = file.read(_LARGE)
+        _check_size(name, len(data), limits)
+        return data
+
+
+def _check_size(name: str, size: int, limits: Limits) -> None:
+    if size == 0:
+        raise PictureError(f"{name}: is empty")
+    if size > limits.max_bytes:
+        raise PictureError(f"{name}: larger than the limit of {limits.max_bytes} bytes")
 
 
 def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:
@@ -112,12 +138,14 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
         raise PictureError(f"{name}: {width} x {height} pixels, a side is over the limit of {limits.max_side}")
     if width * height > limits.max_pixels:
         raise PictureError(f"{name}: {width} x {height} pixels, over the limit of {limits.max_pixels}")
-    pages = vips.integer(image, "n-pages", 1)
-    frames = pages if pages > 1 else 1 + is_animated(data, picture_format)
-    if frames > 1:
-        raise PictureError(f"{name}: holds {pages if pages > 1 else 'several'} pages or frames, expected one")
+    count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
+    if count > limits.max_frames:
+        raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
+    metadata = sum(vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data"))
+    if metadata > limits.max_metadata:
+        raise PictureError(f"{name}: {metadata} bytes of metadata, over the limit of {limits.max_metadata}")
     if picture_format is formats.TIFF:
         first = tags.tiff_tags(data, (tags.DNG_VERSION, tags.NEW_SUBFILE_TYPE))
-        if tags.DNG_VERSION in first or first.get(tags.NEW_SUBFILE_TYPE, (0,))[0] & 1:
+        if tags.DNG_VERSION in first or any(value & 1 for value in first.get(tags.NEW_SUBFILE_TYPE, ())[:1]):
             raise PictureError(f"{name}: is a camera's raw file, expected a developed picture")
-    return frames
+    return count

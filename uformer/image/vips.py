@@ -4,6 +4,7 @@ import mmap
 from typing import Any
 
 import pyvips
+from numpy.typing import NDArray
 
 from uformer.files import one_line
 
@@ -33,15 +34,29 @@ def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
     return bytes(getattr(image, saver)(**options))
 
 
-def from_samples(samples: memoryview, width: int, height: int, bands: int, *, wide: bool) -> Any:
-    """A pyvips image over (height, width, bands) samples of 8 bits, or of 16 if wide; 1 or 2 bands are gray, 3 or 4 are RGB."""
-    image = pyvips.Image.new_from_memory(samples, width, height, bands, "ushort" if wide else "uchar")
-    return image.copy(interpretation=("grey16" if wide else "b-w") if bands < 3 else ("rgb16" if wide else "srgb"))
+_KINDS = {  # by numpy's name of a type: libvips' name, and what gray and RGB of it are called
+    "uint8": ("uchar", "b-w", "srgb"),
+    "uint16": ("ushort", "grey16", "rgb16"),
+    "float32": ("float", "b-w", "scrgb"),
+}
+
+
+def from_samples(samples: NDArray[Any]) -> Any:
+    """A pyvips image over (H, W, C) samples of uint8, uint16 or float32; 1 or 2 channels are gray, 3 or 4 are RGB."""
+    height, width, bands = samples.shape
+    kind, gray, rgb = _KINDS[samples.dtype.name]
+    image = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
+    return image.copy(interpretation=gray if bands < 3 else rgb)
 
 
 def blob(image: Any, field: str) -> bytes | None:
     """A binary metadata field, None where absent or empty."""
     return (bytes(image.get(field)) or None) if image.get_typeof(field) == pyvips.GValue.blob_type else None
+
+
+def size(image: Any, field: str) -> int:
+    """Bytes of a binary metadata field, 0 where absent."""
+    return len(blob(image, field) or b"")
 
 
 def set_blob(image: Any, field: str, value: bytes) -> None:
@@ -52,6 +67,11 @@ def set_blob(image: Any, field: str, value: bytes) -> None:
 def integer(image: Any, field: str, default: int) -> int:
     """An integer metadata field, `default` where absent."""
     return int(image.get(field)) if image.get_typeof(field) else default
+
+
+def text(image: Any, field: str) -> str:
+    """A text field, empty where absent."""
+    return str(image.get(field)) if image.get_typeof(field) else ""
 
 
 def reason(error: Exception) -> str:

@@ -1,6 +1,8 @@
 """Writing a picture with all that came with it, whole or not at all."""
 
+import dataclasses
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,14 +11,16 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.files import atomic_path, one_line
-from uformer.image import formats, vips
+from uformer.image import exif as tags
+from uformer.image import formats, iptc, vips
 from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
 from uformer.image.formats import SUFFIXES, Format, supports
 from uformer.image.image import Image, Metadata
+from uformer.image.privacy import safe
 
 __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 
-MetadataPolicy = Literal["keep", "strip"]
+MetadataPolicy = Literal["keep", "strip", "safe"]
 
 _UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
 _CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
@@ -49,39 +53,53 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep") -> b
     | format | written as | bits | gray | alpha |
     |---|---|---|---|---|
     | PNG | lossless | 8, 16 | yes | exact |
-    | TIFF | lossless, deflate | 8, 16 | yes | exact |
-    | JPEG | quality 95, 4:4:4 | 8 | yes | refused |
+    | TIFF | lossless, deflate | 8, 16, 32 float | yes | exact |
+    | JPEG | as the JPEG that was read, but of quality 90 at least; else quality 95, 4:4:4 | 8 | yes | refused |
     | WebP | lossless if the picture was read from a lossless file, else quality 98 | 8 | as RGB | exact |
     | AVIF | quality 90, 4:4:4; lossless with alpha, as its encoder has no other way to keep that exact | 8, 12 | as RGB | exact |
 
     Values outside of [0, 1] are clipped, and rounded to the nearest of the most bits that picture and format both have (of an alpha
-    too). `strip` leaves out EXIF (with GPS), XMP and IPTC; the colour profile always stays, or the colours would change.
+    too); as float, what the picture has beyond [0, 1] is added again. `strip` leaves out EXIF (with GPS), XMP and IPTC, `safe` all of
+    them that tells of place, person or device (see `privacy`); the colour profile always stays, or the colours would change. IPTC goes
+    into JPEG and TIFF only; elsewhere a warning says that it is left out.
 
     Raises PictureError: unknown suffix, non-finite pixels, alpha into JPEG, a side or metadata that the format cannot hold. OptionError:
-    neither keep nor strip.
+    none of keep, strip and safe.
     """
     target = formats.by_suffix(suffix)
-    if metadata not in ("keep", "strip"):
-        raise OptionError(f"metadata: {metadata!r} is not keep or strip")
+    if metadata not in ("keep", "strip", "safe"):
+        raise OptionError(f"metadata: {metadata!r} is not keep, strip or safe")
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
         raise PictureError(f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side")
     if not np.isfinite(image.pixels).all():
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
-    keep = metadata == "keep"
-    if keep and target is formats.JPEG:
-        _check_segments(image.metadata)
-    exif = image.metadata.exif if keep else None
+    shown = _shown(image.metadata, metadata, target)
     try:
-        data = vips.save(_picture(image, target), f"{target.operation}save_buffer", _options(image, target, keep=keep))
+        data = vips.save(_picture(image, target, shown), f"{target.operation}save_buffer", _options(image, target, shown))
     except vips.ERRORS as error:
         raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
     if target is formats.JPEG and image.metadata.resolution is not None:
         data = embed_density(data, image.metadata.resolution)
-    if exif is None:
+    if target is formats.TIFF:
+        return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+    if shown.exif is None:
         return data
-    return embed_exif(data, target, exif, width=image.width, height=image.height, alpha=image.alpha is not None)
+    return embed_exif(data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None)
+
+
+def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format) -> Metadata:
+    """The metadata that the policy lets through and the target can hold."""
+    if policy == "strip":
+        return Metadata(icc=metadata.icc, resolution=metadata.resolution)
+    shown = metadata if policy == "keep" else safe(metadata)
+    if target is formats.JPEG:
+        _check_segments(shown)
+    elif target is not formats.TIFF and shown.iptc is not None:
+        warnings.warn(f"{target.name} cannot hold IPTC; it is left out", stacklevel=4)
+        shown = dataclasses.replace(shown, iptc=None)
+    return shown
 
 
 def _check_segments(metadata: Metadata) -> None:
@@ -96,14 +114,13 @@ def _names_with_alpha() -> str:
     return f"{', '.join(names)} and {last}"
 
 
-def _picture(image: Image, target: Format) -> Any:
-    """The pyvips image with the samples that the target will hold, and with all of the metadata."""
-    bits = min(image.depth, target.bits)
+def _picture(image: Image, target: Format, shown: Metadata) -> Any:
+    """The pyvips image with the samples that the target will hold, and with the metadata that libvips writes."""
+    bits = 32 if image.depth == 32 and target.floats else min(image.depth, target.bits)
     icc = image.metadata.icc
     gray_profile = icc is not None and icc[16:20] == b"GRAY"
     expand = image.channels == 1 and not gray_profile and (icc is not None or not target.gray)
-    samples = _quantised(image, bits, channels=3 if expand else image.channels)
-    picture = vips.from_samples(samples.data, image.width, image.height, samples.shape[2], wide=bits > 8)
+    picture = vips.from_samples(_quantised(image, bits, channels=3 if expand else image.channels))
     if icc is not None:
         vips.set_blob(picture, "icc-profile-data", icc)
     if gray_profile and not target.gray:
@@ -112,7 +129,7 @@ def _picture(image: Image, target: Format) -> Any:
         picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
     across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION
     picture = picture.copy(xres=across, yres=down)
-    blobs = {"xmp-data": image.metadata.xmp, "iptc-data": image.metadata.iptc}
+    blobs = {"xmp-data": shown.xmp, "iptc-data": shown.iptc}
     for field, value in blobs.items():
         if value is not None:
             vips.set_blob(picture, field, value)
@@ -121,33 +138,53 @@ def _picture(image: Image, target: Format) -> Any:
     return picture
 
 
-def _options(image: Image, target: Format, *, keep: bool) -> dict[str, Any]:
+def _options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
     """The saver's options for this picture."""
     lossless = image.alpha is not None if target is formats.AVIF else image.lossless
     options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
-    options["keep"] = vips.KEEP_ICC
-    if keep:
-        options["keep"] |= vips.KEEP_XMP | vips.KEEP_IPTC
-    if keep and image.metadata.exif is not None and target is formats.AVIF:
-        options["keep"] |= vips.KEEP_EXIF
+    options["keep"] = vips.KEEP_ICC | vips.KEEP_XMP
+    if target is formats.JPEG:
+        options["keep"] |= vips.KEEP_IPTC
+        if image.jpeg is not None:
+            options["Q"] = max(image.jpeg.quality, formats.LOWEST_QUALITY)
+            options["subsample_mode"] = "on" if image.jpeg.subsampled else "off"
+            options["interlace"] = image.jpeg.progressive
     if target is formats.AVIF:
         options["bitdepth"] = min(image.depth, target.bits)
+        if shown.exif is not None:
+            options["keep"] |= vips.KEEP_EXIF
     if target is formats.TIFF:
-        options["bigtiff"] = image.pixels.nbytes // 4 * 2 > _CLASSIC_TIFF
+        options["bigtiff"] = image.pixels.nbytes // (1 if image.depth == 32 else 2) > _CLASSIC_TIFF
+        if image.depth == 32:
+            options["predictor"] = "float"
     return options
 
 
 def _quantised(image: Image, bits: int, *, channels: int) -> NDArray[Any]:
-    """Samples (H, W, channels, and one for alpha if there is one), in the upper `bits` of uint8 or uint16."""
+    """Samples (H, W, channels, and one for alpha if there is one): float32 for 32 bits, else in the upper `bits` of uint8 or uint16."""
     peak = (1 << bits) - 1
-    kind, shift = (np.dtype(np.uint8), 0) if bits == 8 else (np.dtype(np.uint16), 16 - bits)
+    kind = np.dtype(np.uint8 if bits == 8 else np.float32 if bits == 32 else np.uint16)
     samples: NDArray[Any] = np.empty((image.height, image.width, channels + (image.alpha is not None)), kind)
     for top in range(0, image.height, _STRIP_ROWS):
         rows = slice(top, top + _STRIP_ROWS)
-        values = np.rint(np.clip(image.pixels[rows], 0, 1) * np.float32(peak))
-        samples[rows, :, :channels] = np.left_shift(values.astype(kind), shift)
+        values = np.clip(image.pixels[rows], 0, 1)
+        if bits == 32:
+            samples[rows, :, :channels] = values if image.beyond is None else values + image.beyond[rows]
+        else:
+            samples[rows, :, :channels] = np.left_shift(np.rint(values * np.float32(peak)).astype(kind), -bits % 8)
         if image.alpha is not None:
-            source = int(np.iinfo(image.alpha.dtype).max)
-            plane = (image.alpha[rows].astype(np.uint32) * peak + source // 2) // source
-            samples[rows, :, channels] = np.left_shift(plane.astype(kind), shift)
+            samples[rows, :, channels] = _alpha(image.alpha[rows], bits)
     return samples
+
+
+def _alpha(alpha: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Alpha as float for 32 bits, else rounded into the upper `bits` of its type; its own values where it has these bits already."""
+    if bits == 32:
+        return alpha if alpha.dtype == np.float32 else (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
+    peak = (1 << bits) - 1
+    if alpha.dtype == np.float32:
+        plane = np.rint(np.clip(alpha, 0, 1) * np.float32(peak)).astype(np.uint32)
+    else:
+        source = int(np.iinfo(alpha.dtype).max)
+        plane = (alpha.astype(np.uint32) * peak + source // 2) // source
+    return np.left_shift(plane, -bits % 8)

@@ -1,0 +1,120 @@
+"""What a hostile file can be told by before any library sees it: lengths that lie, loops, bombs.
+
+Each check looks at a bounded number of bytes; a file that passes may still be damaged, which its decoder then says.
+"""
+
+import itertools
+import struct
+from dataclasses import dataclass
+
+from uformer.image import exif as tags
+from uformer.image.containers import boxes, riff_chunks
+from uformer.image.exif import Encoded
+from uformer.image.formats import Format
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a picture may cost; a larger one is refused, most of them before a pixel is decoded."""
+
+    max_pixels: int = 500_000_000
+    """Width times height."""
+    max_side: int = 1_000_000
+    """Pixels."""
+    max_bytes: int = 2**32
+    """Size of the file."""
+    max_frames: int = 10_000
+    """Pages or frames that a file holds, of which the first is read."""
+    max_metadata: int = 2**26
+    """Bytes of colour profile, EXIF, XMP and IPTC together."""
+    max_seconds: float = 120
+    """Time to decode the pixels."""
+
+
+_MOST_CHUNKS = 4096  # of one file, but for those of pixels
+_MOST_PIXEL_CHUNKS = 1_000_000
+_DEFLATE = 1032  # its output is at most so many times as long as its input
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_BITS, _SAMPLE_FORMAT = 0x0102, 0x0153
+_UNSIGNED, _FLOAT, _UNDEFINED = 1, 3, 4
+_TIFF_SAMPLES = {_UNSIGNED: (1, 2, 4, 8, 16), _UNDEFINED: (1, 2, 4, 8, 16), _FLOAT: (32,)}
+_TIFF_BLOBS = (0x02BC, 0x83BB, 0x8649, 0x8769, 0x8773)  # XMP, IPTC, Photoshop, EXIF, ICC
+
+
+def objection(data: Encoded, picture_format: Format, limits: Limits) -> str | None:
+    """Why a file should not be opened at all; None where nothing speaks against it."""
+    check = {"PNG": _png, "WebP": _webp, "TIFF": _tiff, "AVIF": _avif}.get(picture_format.name)
+    return check(data, limits) if check else None
+
+
+def _png(data: Encoded, limits: Limits) -> str | None:
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        return "no header where it should be"
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    position, others, pixel_chunks, pixel_bytes, other_bytes = 8, 0, 0, 0, 0
+    while position + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        if name == b"IDAT":
+            pixel_chunks += 1
+            pixel_bytes += length
+        elif pixel_chunks:
+            break
+        else:
+            others += 1
+            other_bytes += length
+        if others > _MOST_CHUNKS or pixel_chunks > _MOST_PIXEL_CHUNKS:
+            return "too many chunks"
+        position += 12 + length
+    if other_bytes > limits.max_metadata:
+        return f"{other_bytes} bytes of metadata, over the limit of {limits.max_metadata}"
+    if width * height <= limits.max_pixels and height * (width * bits * _PNG_SAMPLES.get(colour, 1) // 8 + 1) > _DEFLATE * (
+        min(pixel_bytes, len(data)) + 64
+    ):
+        return f"claims {width} x {height} pixels, more than its {pixel_bytes} bytes of them can hold"
+    return None
+
+
+def _webp(data: Encoded, limits: Limits) -> str | None:
+    frames = 0
+    for name, start, end in itertools.islice(riff_chunks(data), _MOST_CHUNKS + limits.max_frames):
+        frames += name == b"ANMF"
+        if name in (b"ICCP", b"EXIF", b"XMP ") and end - start > limits.max_metadata:
+            return f"{end - start} bytes of metadata, over the limit of {limits.max_metadata}"
+        if frames > limits.max_frames:
+            return f"more than {limits.max_frames} frames"
+        if end >= len(data):
+            return None
+    return None if len(data) < 12 else _rest_is_short(data, frames)
+
+
+def _rest_is_short(data: Encoded, frames: int) -> str | None:
+    """Of a WebP file whose chunks were not all seen, or whose last ones are cut off."""
+    seen = sum(1 for _ in itertools.islice(riff_chunks(data), _MOST_CHUNKS + frames + 1))
+    return "too many chunks" if seen > _MOST_CHUNKS + frames else None
+
+
+def _tiff(data: Encoded, limits: Limits) -> str | None:
+    pages = sum(1 for _ in itertools.islice(tags.ifds(data), limits.max_frames + 1))
+    if pages > limits.max_frames:
+        return f"more than {limits.max_frames} pages"
+    layout = tags.tiff_tags(data, (_BITS, _SAMPLE_FORMAT))
+    for bits, kind in itertools.product(layout.get(_BITS, ())[:1], layout.get(_SAMPLE_FORMAT, (_UNSIGNED,))[:1]):
+        if bits not in _TIFF_SAMPLES.get(kind, ()):
+            name = {_UNSIGNED: "", _FLOAT: " float"}.get(kind, " signed or complex")
+            return f"samples of {bits} bits{name}; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read"
+    metadata = sum(tags.sizes(data, _TIFF_BLOBS).values())
+    return f"{metadata} bytes of metadata, over the limit of {limits.max_metadata}" if metadata > limits.max_metadata else None
+
+
+def _avif(data: Encoded, limits: Limits) -> str | None:
+    top = list(itertools.islice(boxes(data, 0, len(data)), _MOST_CHUNKS))
+    if len(top) == _MOST_CHUNKS:
+        return "too many boxes"
+    for name, start, end in top:
+        if name != b"meta":
+            continue
+        if end - start > limits.max_metadata:
+            return f"{end - start} bytes of metadata, over the limit of {limits.max_metadata}"
+        if b"iovl" in data[start:end]:
+            return "is laid together from overlapping pictures, which is not supported"
+    return None
