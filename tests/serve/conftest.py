@@ -1,0 +1,149 @@
+"""A server whose restorer only darkens, tile by tile, at a pace that a test sets."""
+
+import dataclasses
+import http.client
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import PIL.Image
+import pytest
+from fastapi.testclient import TestClient
+
+from uformer.image.image import Image
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+from uformer.serve.app import create_app
+from uformer.serve.command import listen
+from uformer.serve.run import Server
+from uformer.serve.service import Service
+from uformer.serve.settings import Settings
+
+HEADERS = {"Content-Type": "image/png"}
+
+
+class Pace:
+    """What the stand-in does, and what it has done."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.at_work = threading.Event()
+        self.tiles = 4
+        self.tiles_done = 0
+        self.loaded: list[RestoreOptions] = []
+        self.seen: list[RestoreOptions] = []
+        self.error: Exception | None = None
+
+
+class StandIn:
+    """A restorer that takes 0.2 off every sample, and waits before each tile until the pace says go."""
+
+    def __init__(self, options: RestoreOptions, pace: Pace) -> None:
+        self.options, self._pace = options, pace
+        pace.loaded.append(options)
+
+    def restore_image(self, image: Image, *, progress: Callable[[int, int], None]) -> Image:
+        pace = self._pace
+        pace.seen.append(self.options)
+        pace.at_work.set()
+        if pace.error is not None:
+            raise pace.error
+        for tile in range(pace.tiles):
+            assert pace.go.wait(20), "the test forgot to let it go on"
+            pace.tiles_done += 1
+            progress(tile + 1, pace.tiles)
+        return image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
+
+
+Build = Callable[..., Service]
+
+
+@pytest.fixture
+def pace() -> Iterator[Pace]:
+    pace = Pace()
+    yield pace
+    pace.go.set()
+
+
+@pytest.fixture
+def build(pace: Pace) -> Build:
+    """Make a service of some settings (and `options`) with the stand-in."""
+
+    def build(options: RestoreOptions = RestoreOptions(), **settings: Any) -> Service:
+        chosen = dataclasses.replace(Settings(grace=0.5), **settings)
+        return Service.build(chosen, options, load=lambda each: cast(Restorer, StandIn(each, pace)))
+
+    return build
+
+
+@contextmanager
+def client_of(service: Service, host: str = "localhost") -> Iterator[TestClient]:
+    """A client that speaks to the application directly."""
+    with TestClient(create_app(service), base_url=f"http://{host}", raise_server_exceptions=False) as client:
+        wait_until(lambda: service.engine.not_ready is None)
+        yield client
+
+
+@pytest.fixture
+def client(build: Build) -> Iterator[TestClient]:
+    with client_of(build()) as client:
+        yield client
+
+
+@contextmanager
+def served(service: Service) -> Iterator[tuple[Server, int]]:
+    """A running server, and its port."""
+    listener = listen("127.0.0.1", 0)
+    server = Server(service)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        wait_until(lambda: server.started and service.engine.not_ready is None)
+        yield server, listener.getsockname()[1]
+    finally:
+        server.handle_exit(2, None)
+        server.handle_exit(2, None)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not come to hold"
+        time.sleep(0.005)
+
+
+def png(width: int = 12, height: int = 8, mode: str = "RGB", suffix: str = "PNG") -> bytes:
+    """A random picture's file."""
+    rng = np.random.default_rng(width + height)
+    picture = PIL.Image.fromarray(rng.integers(60, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
+    file = io.BytesIO()
+    picture.save(file, suffix, **({"exif": exif()} if suffix in ("PNG", "JPEG") else {}))
+    return file.getvalue()
+
+
+def exif() -> PIL.Image.Exif:
+    values = PIL.Image.Exif()
+    values[0x010E] = "where I live"
+    return values
+
+
+def levels(data: bytes) -> np.ndarray:
+    return np.asarray(PIL.Image.open(io.BytesIO(data))).astype(int)
+
+
+def send(port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, {**(HEADERS if body else {}), **(headers or {})})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

@@ -1,0 +1,49 @@
+"""What the server says of itself."""
+
+from fastapi.testclient import TestClient
+
+from tests.serve.conftest import HEADERS, Build, Pace, client_of, png
+from uformer.errors import CheckpointError
+from uformer.weights import registry
+
+
+def test_models_and_limits(client: TestClient) -> None:
+    said = client.get("/v1/models").json()
+    assert {model["name"] for model in said["models"]} == set(registry.WEIGHTS)
+    assert [model["name"] for model in said["models"] if model["default"]] == ["uformer_t.denoise"]
+    assert said["limits"]["max_pixels"] == 50_000_000
+    assert "image/avif" in said["media_types"]
+
+
+def test_healthy_and_ready(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_not_ready_says_why(build: Build, pace: Pace) -> None:
+    service = build()
+    with client_of(service) as client:
+        service.engine._not_ready = f"the weights cannot be loaded: {CheckpointError('gone')}"
+        for answer in (client.get("/readyz"), client.post("/v1/restore", content=png(), headers=HEADERS)):
+            assert answer.status_code == 503
+            assert "gone" in answer.json()["detail"]
+            assert int(answer.headers["retry-after"]) >= 1
+        assert client.get("/healthz").status_code == 200
+    assert not pace.seen
+
+
+def test_metrics_count_what_happens(client: TestClient) -> None:
+    client.post("/v1/restore", content=png(12, 8), headers=HEADERS)
+    client.post("/v1/restore", content=b"", headers=HEADERS)
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in (
+        'uformer_http_requests_total{route="/v1/restore",status="200"} 1',
+        'uformer_http_requests_total{route="/v1/restore",status="400"} 1',
+        'uformer_pictures_total{outcome="done",weights="uformer_t.denoise"} 1',
+        "uformer_pixels_total 96",
+        "uformer_restore_seconds_count 1",
+        "uformer_running 0",
+        "uformer_ready 1",
+    ):
+        assert line in answer.text.splitlines()

@@ -1,0 +1,80 @@
+"""What a client may ask for, and each restorer loaded once."""
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.networks import TINY, build
+from uformer.errors import CheckpointError, OptionError
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+from uformer.serve.catalogue import Catalogue, Restorers
+from uformer.weights import checkpoint
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    checkpoint.save(tmp_path / "mine.safetensors", build(TINY))
+    return tmp_path / "mine.safetensors"
+
+
+def test_a_clients_words_go_over_the_defaults() -> None:
+    catalogue = Catalogue(RestoreOptions(tile=64, weights="uformer_t.derain"))
+    assert catalogue.options({}) == catalogue.defaults
+    asked = catalogue.options({"task": "deblur", "strength": 0.5})
+    assert (asked.task, asked.weights, asked.tile, asked.strength) == ("deblur", None, 64, 0.5)
+    assert catalogue.name(asked) == "uformer_t.deblur"
+
+
+def test_weights_go_by_names_never_by_paths(own: Path) -> None:
+    catalogue = Catalogue(RestoreOptions(weights=str(own)))
+    assert catalogue.options({"weights": "mine"}).weights == str(own)
+    assert catalogue.name(catalogue.options({})) == "mine"
+    first, *_ = catalogue.describe()
+    assert (first["name"], first["default"]) == ("mine", True)
+    for name in (str(own), "other", ""):
+        with pytest.raises(OptionError, match="not one of mine, uformer_t.denoise"):
+            catalogue.options({"weights": name})
+
+
+@pytest.mark.parametrize("weights", ["no.safetensors", "uformer_t"])
+def test_weights_that_are_not_there_are_said_at_once(weights: str) -> None:
+    with pytest.raises((OptionError, CheckpointError)):
+        Catalogue(RestoreOptions(weights=weights))
+
+
+def test_a_wrong_task_is_said_at_once() -> None:
+    with pytest.raises(OptionError, match="known: denoise"):
+        Catalogue(RestoreOptions(task="x"))
+
+
+def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(own: Path) -> None:
+    loads = []
+
+    def load(options: RestoreOptions) -> Restorer:
+        loads.append(options)
+        return Restorer.from_options(options)
+
+    restorers = Restorers(load)
+    base = RestoreOptions(weights=str(own), backend="openvino")
+    for strength, tile in ((1.0, None), (0.5, 64), (0.0, None)):
+        options = RestoreOptions(weights=str(own), backend="openvino", strength=strength, tile=tile)
+        assert restorers.get(options).options == options
+    assert len(loads) == 1
+    restorers.get(RestoreOptions(weights=str(own), backend="openvino", precision="fp32"))
+    assert len(loads) == 2
+    assert restorers.get(base).options == base
+
+
+def test_restorers_are_bounded() -> None:
+    loads = []
+
+    def load(options: RestoreOptions) -> Restorer:
+        loads.append(options.device)
+        return cast(Restorer, type("R", (), {})())
+
+    restorers = Restorers(load)
+    for device in [*"abcdefg", "a"]:
+        restorers.get(RestoreOptions(device=device))
+    assert loads == [*"abcdefg", "a"]

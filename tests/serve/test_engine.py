@@ -1,0 +1,141 @@
+"""Workers, the queue before them, and stopping."""
+
+import gc
+import threading
+import weakref
+
+import psutil
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.serve.conftest import HEADERS, Build, Pace, client_of, png, wait_until
+from uformer.restore.options import RestoreOptions
+from uformer.serve.engine import Engine
+from uformer.serve.jobs import Job
+from uformer.serve.problems import Problem
+
+
+def make(engine: Engine) -> Job:
+    return Job(png(), engine.catalogue.defaults, width=12, height=8, suffix=".png", metadata="strip", seconds=60)
+
+
+def submit(engine: Engine) -> Job:
+    job = make(engine)
+    engine.submit(job, engine.admit())
+    return job
+
+
+@pytest.fixture
+def engine(build: Build) -> Engine:
+    engine = build(queue=2).engine
+    engine.start()
+    wait_until(lambda: engine.not_ready is None)
+    return engine
+
+
+def test_nothing_is_taken_before_the_weights_are_there(build: Build) -> None:
+    with pytest.raises(Problem, match="being loaded"):
+        build().engine.admit()
+
+
+def test_weights_that_cannot_be_loaded_are_said(build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = build().engine
+    monkeypatch.setattr(pace, "loaded", None)
+    engine.start()
+    wait_until(lambda: "cannot be loaded" in str(engine.not_ready))
+
+
+def test_slots_are_bounded_and_come_back(engine: Engine, pace: Pace) -> None:
+    pace.go.clear()
+    jobs = [submit(engine) for _ in range(3)]
+    assert engine.capacity == engine.admitted == 3
+    assert [engine.ahead(job) for job in jobs] == [0, 1, 2]
+    with pytest.raises(Problem, match="3 pictures are in the queue"):
+        engine.admit()
+    pace.go.set()
+    wait_until(lambda: engine.admitted == 0)
+    slot = engine.admit()
+    slot.release()
+    slot.release()
+    assert engine.admitted == 0
+    assert all(job.state == "done" for job in jobs)
+    engine.close()
+
+
+def test_one_worker_a_device(build: Build, pace: Pace) -> None:
+    engine = build(RestoreOptions(device="cuda:0,cuda:1", backend="torch")).engine
+    engine.start()
+    wait_until(lambda: engine.not_ready is None)
+    assert {options.device for options in pace.loaded} == {"cuda:0", "cuda:1"}
+    pace.go.clear()
+    jobs = [submit(engine) for _ in range(4)]
+    wait_until(lambda: engine.running == 2)
+    assert [job.state for job in jobs] == ["running", "running", "queued", "queued"]
+    pace.go.set()
+    wait_until(lambda: engine.admitted == 0)
+    engine.close()
+    assert sorted(options.device for options in pace.seen) == ["cuda:0", "cuda:0", "cuda:1", "cuda:1"]
+
+
+def test_draining_finishes_what_runs_and_refuses_the_rest(engine: Engine, pace: Pace) -> None:
+    pace.go.clear()
+    running, waiting = submit(engine), submit(engine)
+    assert pace.at_work.wait(20)
+    engine.drain()
+    assert waiting.problem is not None
+    assert waiting.problem.status == 503
+    with pytest.raises(Problem, match="stopping"):
+        engine.admit()
+    pace.go.set()
+    wait_until(lambda: engine.admitted == 0)
+    assert running.state == "done"
+    engine.close()
+
+
+def test_an_upload_that_ends_after_draining_is_refused(engine: Engine) -> None:
+    slot = engine.admit()
+    engine.drain()
+    with pytest.raises(Problem, match="stopping"):
+        engine.submit(make(engine), slot)
+    assert engine.admitted == 0
+    engine.close()
+
+
+def test_closing_stops_at_the_next_tile(engine: Engine, pace: Pace) -> None:
+    pace.go.clear()
+    job = submit(engine)
+    assert pace.at_work.wait(20)
+    threading.Timer(0.05, pace.go.set).start()
+    engine.close()
+    assert (job.state, pace.tiles_done) == ("cancelled", 1)
+
+
+def test_a_picture_is_let_go_when_it_is_done(engine: Engine) -> None:
+    jobs = [weakref.ref(submit(engine)) for _ in range(3)]
+    wait_until(lambda: engine.admitted == 0)
+    gc.collect()
+    assert [job() for job in jobs] == [None] * 3
+    engine.close()
+
+
+def restore_many(client: TestClient, data: bytes, number: int) -> None:
+    for at in range(number):
+        if at % 10 == 9:  # now and then by way of a job that is left behind, and by one that is refused
+            assert client.post("/v1/jobs", content=data, headers=HEADERS).status_code == 202
+            assert client.post("/v1/restore", content=data[:1000], headers=HEADERS).status_code == 400
+        else:
+            assert client.post("/v1/restore", content=data, headers=HEADERS).status_code == 200
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_a_thousand_requests(build: Build, pace: Pace) -> None:
+    pace.tiles = 1
+    data = png(110, 80)
+    process = psutil.Process()
+    with client_of(build(keep=0.5, queue=1000)) as client:
+        restore_many(client, data, 100)
+        before, threads = process.memory_info().rss, process.num_threads()
+        restore_many(client, data, 1000)
+        after = process.memory_info().rss
+        assert process.num_threads() <= threads + 1
+    assert after - before < 1000 * len(data) / 4, f"{before / 2**20:.0f} to {after / 2**20:.0f} MiB"

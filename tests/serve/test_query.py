@@ -1,0 +1,28 @@
+"""RestoreOptions as query parameters."""
+
+import dataclasses
+
+from fastapi.testclient import TestClient
+
+from uformer.restore.options import RestoreOptions
+from uformer.serve.query import OPERATORS, field_words, option_names
+
+
+def test_every_option_is_a_parameter_or_the_operators(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]["/v1/restore"]["post"]["parameters"]
+    fields = {field.name for field in dataclasses.fields(RestoreOptions)}
+    assert {each["name"] for each in described} == (fields - set(OPERATORS)) | {"metadata", "format"}
+    assert all(each["description"] for each in described)
+    assert not any(each["required"] for each in described)
+
+
+def test_bounds_are_described(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]["/v1/restore"]["post"]["parameters"]
+    (strength,) = (each for each in described if each["name"] == "strength")
+    assert (strength["schema"]["anyOf"][0]["minimum"], strength["schema"]["anyOf"][0]["maximum"]) == (0, 1)
+
+
+def test_words_of_the_fields() -> None:
+    words = field_words(RestoreOptions)
+    assert words["task"] == "What is wrong with the picture; picks the weights that ship for it."
+    assert set(option_names()) <= set(words)

@@ -1,0 +1,141 @@
+"""Reading an upload, chunk by chunk."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from tests.serve.conftest import png
+from uformer.serve import upload
+from uformer.serve.problems import Cancelled, Problem
+from uformer.serve.upload import check_header, discard, picture_bytes
+
+GONE: dict[str, Any] = {"type": "http.disconnect"}
+
+
+def request(*chunks: bytes | None, content_type: str = "image/png", **headers: str) -> Request:
+    """A request whose body comes in chunks; None is a client that leaves."""
+    waiting = list(chunks)
+
+    async def receive() -> dict[str, Any]:
+        if not waiting:
+            await asyncio.sleep(60)
+        chunk = waiting.pop(0)
+        return GONE if chunk is None else {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
+
+    said = {"content-type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in said.items()]
+    return Request({"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": encoded}, receive)
+
+
+def read(*chunks: bytes | None, max_bytes: int = 100, **about: str) -> bytes:
+    return asyncio.run(picture_bytes(request(*chunks, **about), max_bytes=max_bytes))
+
+
+def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
+    with pytest.raises(Problem) as caught:
+        read(*chunks, **about)
+    return caught.value.status, caught.value.kind
+
+
+def form(*parts: tuple[str, bytes], end: bytes = b"--\r\n") -> bytes:
+    heads = (
+        f'--B\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'.encode() + data + b"\r\n" for name, data in parts
+    )
+    return b"".join(heads) + b"--B" + end
+
+
+FORM = "multipart/form-data; boundary=B"
+
+
+def test_chunks() -> None:
+    assert read(b"ab", b"", b"cd") == b"abcd"
+    assert read(bytes(100)) == bytes(100)
+    assert read(b"x", content_type="IMAGE/JPEG; a=b") == b"x"
+
+
+def test_too_many_bytes_while_reading_and_before() -> None:
+    endless = [bytes(60)] * 100
+    assert refused(*endless) == (413, "too-many-bytes")
+    assert refused(content_length="101") == (413, "too-many-bytes")
+    assert refused(form(("picture", bytes(200))), content_type=FORM) == (413, "too-many-bytes")
+    assert refused(*[form(("other", bytes(20_000)))[:-5]] * 9, content_type=FORM) == (413, "too-many-bytes")
+
+
+def test_a_client_that_leaves() -> None:
+    with pytest.raises(Cancelled):
+        read(b"ab", None)
+
+
+def test_a_client_that_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "PATIENCE", 0.01)
+    with pytest.raises(Problem) as caught:
+        asyncio.run(picture_bytes(_stalled(), max_bytes=10))
+    assert caught.value.status == 408
+
+
+def _stalled() -> Request:
+    stalled = request(b"ab", b"cd")
+    receive, calls = stalled.receive, iter((False, True))
+
+    async def slow() -> Any:
+        if next(calls):
+            await asyncio.sleep(60)
+        return await receive()
+
+    stalled._receive = slow
+    return stalled
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_forms_in_any_pieces(size: int) -> None:
+    data = b"\r\n-- B\r\n--\r\nbytes\x00"
+    body = form(("note", b"hello"), ("picture", data))
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    assert read(*pieces, content_type=FORM, max_bytes=1000) == data
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (form(("other", b"x")), FORM),
+        (form(("picture", b"x"), ("picture", b"y")), FORM),
+        (form(("picture", b"x"), end=b""), FORM),
+        (form(("picture", b"x"))[:-20], FORM),
+        (b"nonsense", FORM),
+        (b"", FORM),
+        (form(("picture", b"x")), "multipart/form-data"),
+        (form(("picture", b"x")), "multipart/form-data; boundary=" + "B" * 500),
+        (form(("picture", b"")), FORM),
+    ],
+)
+def test_forms_that_are_none(body: bytes, content_type: str) -> None:
+    assert refused(body, content_type=content_type, max_bytes=1000)[0] == 400
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "image/gif", "image/svg+xml", "IMAGE/"])
+def test_other_content(content_type: str) -> None:
+    assert refused(b"x", content_type=content_type) == (415, "media-type")
+
+
+def test_header() -> None:
+    assert check_header(png(30, 20), max_pixels=600).width == 30
+    for most, status in ((599, 413), (600, None)):
+        if status:
+            with pytest.raises(Problem, match="30 x 20 are 600 pixels"):
+                check_header(png(30, 20), max_pixels=most)
+    with pytest.raises(Problem) as caught:
+        check_header(b"GIF89a", max_pixels=600)
+    assert caught.value.status == 400
+
+
+def test_the_rest_is_thrown_away_within_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.run(discard(request(b"ab", b"cd")))
+    asyncio.run(discard(request(b"ab", None)))
+    asyncio.run(discard(request(expect="100-continue")))
+    monkeypatch.setattr(upload, "_REST_PATIENCE", 0.01)
+    asyncio.run(discard(request()))
+    monkeypatch.setattr(upload, "_REST", 10)
+    taken = request(*[bytes(6)] * 9)
+    asyncio.run(discard(taken))
