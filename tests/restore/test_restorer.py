@@ -1,6 +1,7 @@
 """The restorer's own work, around a network that is replaced here by plain arithmetic."""
 
 import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError, PictureError
 from uformer.layout import parameter_shapes
 from uformer.restore import restorer as module
-from uformer.restore.options import RestoreOptions
+from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.restorer import Restorer, default_output
 from uformer.weights import checkpoint
 
@@ -45,7 +46,7 @@ def make(function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **op
     options = {"tile": 512, **options}  # else OpenVINO is asked what it needs
     backend = Arithmetic(function)
     restorer = Restorer(config, {}, RestoreOptions(backend="openvino", **options))
-    restorer._backend_for = lambda _height, _width: backend  # type: ignore[assignment]
+    restorer._backend_for = lambda _height, _width: backend  # type: ignore[method-assign,assignment]
     return restorer, backend
 
 
@@ -129,33 +130,101 @@ def test_a_folder_is_refused(path: str) -> None:
 
 
 def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Restorer, "_choose_tile", lambda _self: 256)
+    monkeypatch.setattr(Restorer, "_largest_tile", lambda _self, _height, _width: 256)
 
     def hungry(tiles: Tiles) -> Tiles:
-        if tiles.shape[-1] > 64:
+        if tiles.shape[-1] > 64 or len(backend.shapes) == 40:  # the second after some rows are finished
             raise MemoryError
         return darker(tiles)
 
     restorer, backend = make(hungry, tile=None)
-    restorer._backend_for.cache_clear = lambda: None  # type: ignore[method-assign]
     with pytest.warns(UserWarning, match="out of memory") as warned:
         out = restorer(picture(300, 300))
     assert [str(warning.message) for warning in warned] == [
         "out of memory with tiles of 256; going on with 128",
         "out of memory with tiles of 128; going on with 64",
+        "out of memory with tiles of 64; going on with 32",
     ]
     assert np.array_equal(out, picture(300, 300) - 64)
-    assert backend.shapes[-1] == (1, 3, 64, 64)
-    with pytest.raises(PictureError, match="out of memory with tiles of 256"):
-        make(hungry, tile=256)[0](picture(300, 300))
+    assert backend.shapes[-1] == (1, 3, 32, 32)
 
 
-@pytest.mark.parametrize(("gigabytes", "side"), [(64, 512), (0.8, 352), (0.1, 32)])
-def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, gigabytes: float, side: int) -> None:
-    monkeypatch.setattr(module, "available_memory", lambda: int(gigabytes * 2**30))
+def test_an_explicit_tile_is_never_changed() -> None:
+    def full(tiles: Tiles) -> Tiles:
+        raise MemoryError
+
+    with pytest.raises(PictureError, match="out of memory with tiles of 256; try a smaller --tile"):
+        make(full, tile=256)[0](picture(300, 300))
+
+
+@pytest.mark.parametrize(("free", "side"), [(64, 640), (1, 352), (0.1, 32)])
+def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
     monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
+    monkeypatch.setattr("uformer.restore.backends.openvino.fixed_memory", lambda _config: 200 * 2**20)
     restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino"))
-    assert restorer._choose_tile() == side
+    assert restorer._largest_tile(2000, 3000) == side
+    assert max(restorer.tile_for(2000, 3000)) <= side
+    assert restorer.tile_for(10, 10) == (32, 32)
+    assert Restorer(SMALL, {}, RestoreOptions(backend="openvino", tile=100)).tile_for(2000, 3000) == (128, 128)
+
+
+def test_memory_bounds_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
+    monkeypatch.setattr("uformer.restore.backends.openvino.fixed_memory", lambda _config: 200 * 2**20)
+    sides = []
+    for memory in ("500MB", "700MB", "1GB", "1.4GB"):
+        restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino", memory=memory))
+        assert restorer.memory_budget == memory_in_bytes(memory, free=0)
+        side = restorer._largest_tile(5000, 5000)
+        assert 200 * 2**20 + 2048 * side**2 < restorer.memory_budget
+        sides.append(side)
+    assert sides == sorted(set(sides))
+    with pytest.raises(OptionError, match=r"^memory: 200MB is too little here; this picture needs 0\.2GB$"):
+        Restorer(SMALL, {}, RestoreOptions(backend="openvino", memory="200MB")).tile_for(100, 100)
+
+
+def test_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 1000)
+    assert Restorer(SMALL, {}).memory_budget == 500
+    assert Restorer(SMALL, {}, RestoreOptions(memory="10%")).memory_budget == 100
+
+
+def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
+    """A network whose 8 pixels next to its own border are wrong, as zero padding makes them."""
+
+    def spoilt(tiles: Tiles) -> Tiles:
+        out = np.zeros_like(tiles)
+        out[:, :, 8:-8, 8:-8] = tiles[:, :, 8:-8, 8:-8]
+        return out
+
+    for height, width in ((32, 64), (1, 1), (16, 17), (31, 5)):
+        assert np.array_equal(make(spoilt)[0](picture(height, width)), picture(height, width))
+
+
+def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
+    ramp = np.linspace(0, 0.25, 64, dtype=np.float32)
+
+    def leaning(tiles: Tiles) -> Tiles:  # knows left from right and top from bottom; what it does is undone by its mirror images
+        height, width = tiles.shape[2:]
+        return tiles + ramp[:width] - ramp[:width].mean() + 2 * (ramp[:height] - ramp[:height].mean())[:, None]
+
+    restorer, backend = make(leaning, ensemble=True)
+    grey = np.full((40, 20, 3), 0.5, np.float32)
+    np.testing.assert_allclose(restorer(grey), grey, atol=1e-6)
+    assert sorted(backend.shapes) == [(1, 3, 32 + 32, 64)] * 4 + [(1, 3, 64, 64)] * 4
+    assert abs(make(leaning)[0](grey) - grey).max() > 0.1
+    pixels = np.random.default_rng(0).random((40, 20, 3), dtype=np.float32) / 2 + np.float32(0.25)
+    np.testing.assert_allclose(make(lambda tiles: tiles, ensemble=True)[0](pixels), pixels, atol=1e-6)
+    assert np.array_equal(restorer(pixels), restorer(pixels))
+
+
+def test_pickled_and_back() -> None:
+    state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(SMALL).items()}
+    state["output_proj.conv.bias"] += np.float32(0.25)
+    restorer = Restorer(SMALL, state, RestoreOptions(backend="torch", device="cpu"))
+    out = restorer(picture())
+    assert np.array_equal(pickle.loads(pickle.dumps(restorer))(picture()), out)
 
 
 def test_forms_come_back_as_they_came(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a caller can choose: one declaration for the library, the command line and the HTTP API."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,11 +28,16 @@ class RestoreOptions:
     """Side of a tile in pixels; by default chosen from the memory at hand. Rounded up to what the network needs."""
     overlap: int | None = None
     """Pixels that neighbouring tiles share at least; by default 32."""
+    memory: str | None = None
+    """Most memory that the whole process may take, such as 2GB, 500MB, 1.5GiB or 50% of what is free; by default half of that."""
+    ensemble: bool = False
+    """Restore each tile in all eight flips and rotations and average them: slightly better, eight times slower."""
     strength: float = 1.0
     """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
 
     def __post_init__(self) -> None:
-        for field, kinds in {"task": str, "device": str, "tile": int | None, "overlap": int | None, "strength": float | int}.items():
+        kinds_of = {"task": str, "device": str, "tile": int | None, "overlap": int | None, "memory": str | None, "ensemble": bool}
+        for field, kinds in {**kinds_of, "strength": float | int}.items():
             if not isinstance(getattr(self, field), kinds):
                 raise OptionError(f"{field}: {getattr(self, field)!r} is a {type(getattr(self, field)).__name__}")
         if self.backend not in ("auto", "openvino", "torch"):
@@ -42,5 +48,21 @@ class RestoreOptions:
             raise OptionError(f"tile: {self.tile} must be at least 1")
         if self.overlap is not None and self.overlap < 0:
             raise OptionError(f"overlap: {self.overlap} must not be negative")
+        if self.memory is not None:
+            memory_in_bytes(self.memory, free=0)
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength: {self.strength} is not between 0 and 1")
+
+
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?P<percent>%)|(?P<unit>[kmgt]?)(?P<binary>i?)b?)", re.IGNORECASE)
+
+
+def memory_in_bytes(amount: str, *, free: int) -> int:
+    """Bytes of an amount of memory: 500MB (10^6), 1.5GiB (2^30), 2g, 100000, or 50%, which is of `free`. Raises OptionError for another."""
+    found = _AMOUNT.fullmatch(amount.strip())
+    if found is None or not float(found[1]) or (found["percent"] and float(found[1]) > 100):
+        raise OptionError(f"memory: {amount!r} is not an amount such as 500MB, 2GB, 1.5GiB or 50%")
+    if found["percent"]:
+        return int(float(found[1]) / 100 * free)
+    return int(float(found[1]) * (1024 if found["binary"] else 1000) ** _UNITS[found["unit"].lower()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.util
+import math
 import os
 import sys
 import warnings
@@ -23,8 +24,9 @@ from uformer.image.write import encode, write
 from uformer.memory import available_memory
 from uformer.restore import forms
 from uformer.restore.backends.base import Backend
-from uformer.restore.options import RestoreOptions
-from uformer.restore.tiles import Plan, blend, cut, plan
+from uformer.restore.footprint import picture_memory
+from uformer.restore.options import RestoreOptions, memory_in_bytes
+from uformer.restore.tiles import Plan, Rows, blend, cut, plan, plan_freely
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
 
@@ -32,8 +34,9 @@ Pixels = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and their number."""
 
-LARGEST_TILE = 512  # larger ones were no faster and take longer to compile
+LARGEST_TILE = 640  # larger ones were no faster and take longer to compile
 OVERLAP = 32  # pixels; see tiles.py for what it costs in exactness
+MARGIN = 8  # pixels of extension around a picture: then a flat one comes back within one level of 8 bits (docs/memory.md)
 SHARE_OF_MEMORY = 0.5
 
 
@@ -50,7 +53,11 @@ class Restorer:
         self.options = options
         self._state = state
         self._kind = _choose_backend(options)
-        self._backend_for = functools.lru_cache(maxsize=4)(self._make_backend)
+        self._backends: dict[tuple[int, int], Backend] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the backends, which hold what cannot be pickled and are made again when they are needed."""
+        return {**{name: value for name, value in self.__dict__.items() if name != "_torch_backend"}, "_backends": {}}
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
@@ -114,60 +121,128 @@ class Restorer:
         """Restore (H, W, C) float32 in [0, 1] to the same; gray pixels pass through a colour network and come back gray."""
         if self.options.strength == 0:
             return pixels
-        channels = pixels.shape[2]
-        planar = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        if channels == self.config.in_channels:
-            restored = self._restore_planar(planar, progress)
-        elif channels == 1 and self.config.in_channels == 3:
-            gray = self._restore_planar(np.repeat(planar, self.config.in_channels, axis=0), progress)
-            restored = gray.mean(axis=0, keepdims=True)
-        elif self.config.in_channels == 1:
-            restored = np.concatenate([self._restore_planar(plane[None], progress) for plane in planar])
-        else:
+        planar = pixels.transpose(2, 0, 1)
+        restored = np.empty_like(pixels, order="C")
+        for first, rows in self.restore_rows(lambda start, end: planar[:, start:end], pixels.shape, progress=progress):
+            restored[first : first + len(rows)] = rows
+        return restored
+
+    def restore_rows(self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None) -> Iterator[tuple[int, Pixels]]:
+        """Restore a picture of `shape` (H, W, C) a band at a time, so that it need not be in memory.
+
+        `read` gives the rows from one to before another as (C, n, W) float32 in [0, 1], and is asked from top to bottom, for rows of a
+        row of tiles at a time. Yields the number of the first row and the rows (n, W, C), good until the next are asked for. When the
+        device runs out of memory, a tile that nobody asked for is halved, and all begins again at the top.
+        """
+        height, width, channels = shape
+        if channels not in (1, self.config.in_channels) and self.config.in_channels != 1:
             raise PictureError(f"a picture of {channels} channels; these weights restore {self.config.in_channels}")
-        mixed = planar + np.float32(self.options.strength) * (restored - planar)
-        return np.clip(mixed, 0, 1).transpose(1, 2, 0)
-
-    def _restore_planar(self, picture: Pixels, progress: Progress | None) -> Pixels:
-        """(C, H, W) to the same; when the device runs out of memory, a tile that nobody asked for is halved."""
-        height, width = picture.shape[1:]
-        multiple = self.config.multiple
-        tile = self.options.tile or self._choose_tile()
+        largest = self.options.tile or self._largest_tile(height, width)
         while True:
-            overlap = min(OVERLAP, multiple // 2) if self.options.overlap is None else self.options.overlap
-            tiles = plan(height, width, tile=tile, overlap=overlap, multiple=multiple, align=max(multiple // 4, 1))
+            tiles = self._plan(height, width, largest)
             try:
-                return blend(self._run(picture, tiles, progress), tiles)
+                for first, rows in blend(self._run(cut(read, tiles), tiles, progress), tiles):
+                    if self.options.strength != 1:
+                        _mix(rows, read(first, first + rows.shape[1]), self.options.strength)
+                    yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
             except MemoryError:
-                side = max(tiles.rows.tile, tiles.columns.tile)
-                if self.options.tile is not None or side <= multiple:
+                side = max(tiles.tile)
+                if self.options.tile is not None or side <= self.config.multiple:
                     raise PictureError(f"out of memory with tiles of {side}; try a smaller --tile, or another device") from None
-                tile = side // 2
-                self._backend_for.cache_clear()
-                warnings.warn(f"out of memory with tiles of {side}; going on with {tile}", stacklevel=2)
+                largest = side // 2
+                self._backends.clear()
+                warnings.warn(f"out of memory with tiles of {side}; going on with {largest}", stacklevel=2)
+            else:
+                return
 
-    def _run(self, picture: Pixels, tiles: Plan, progress: Progress | None) -> Iterator[Pixels]:
-        backend = self._backend_for(tiles.rows.tile, tiles.columns.tile)
-        for done, tile in enumerate(cut(picture, tiles), start=1):
-            restored = backend(tile[None])
-            if not np.isfinite(restored).all() and backend.precision != "fp32":
-                warnings.warn(f"a tile came out not finite in {backend.precision}; running it again in fp32", stacklevel=2)
-                restored = backend.in_fp32()(tile[None])
-            if not np.isfinite(restored).all():
-                raise PictureError("the network gives values that are not finite; are its weights sound?")
+    def tile_for(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the tiles that a picture of these sides is restored in, if memory does not run out."""
+        return self._plan(height, width, self.options.tile or self._largest_tile(height, width)).tile
+
+    @functools.cached_property
+    def memory_budget(self) -> int:
+        """Bytes that the whole process may take: what `memory` says, or else half of what was free when this was first asked."""
+        if self.options.memory is None:
+            return int(available_memory() * SHARE_OF_MEMORY)
+        return memory_in_bytes(self.options.memory, free=available_memory())
+
+    def _plan(self, height: int, width: int, largest: int) -> Plan:
+        multiple = self.config.multiple
+        overlap = min(OVERLAP, multiple // 2) if self.options.overlap is None else self.options.overlap
+        shared = {"overlap": overlap, "multiple": multiple, "align": max(multiple // 4, 1), "margin": MARGIN}
+        if self.options.tile is None:
+            return plan_freely(height, width, largest=largest, **shared)
+        return plan(height, width, tile=largest, **shared)
+
+    def _run(self, tiles: Iterator[Pixels], planned: Plan, progress: Progress | None) -> Iterator[Pixels]:
+        for done, tile in enumerate(tiles, start=1):
+            restored = self._restore_tile(tile)
             if progress:
-                progress(done, tiles.count)
-            yield restored[0]
+                progress(done, planned.count)
+            yield restored
 
-    def _choose_tile(self) -> int:
+    def _restore_tile(self, tile: Pixels) -> Pixels:
+        """(C, h, w) to the same, whatever the channels of picture and network."""
+        if len(tile) == self.config.in_channels:
+            return self._restore_colours(tile)
+        if self.config.in_channels == 1:
+            return np.concatenate([self._restore_colours(plane[None]) for plane in tile])
+        return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0)).mean(axis=0, keepdims=True)
+
+    def _restore_colours(self, tile: Pixels) -> Pixels:
+        """(C, h, w) to the same, C being the network's.
+
+        With `ensemble`, the mean over the eight symmetries g of the square of g^-1(f(g(tile))), f being the network.
+        """
+        if not self.options.ensemble:
+            return self._restore_once(tile)
+        total = np.zeros_like(tile)
+        for flip in (False, True):
+            for quarters in range(4):
+                turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
+                restored = np.rot90(self._restore_once(turned), -quarters, axes=(1, 2))
+                total += restored[:, :, ::-1] if flip else restored
+        return total / np.float32(8)
+
+    def _restore_once(self, tile: Pixels) -> Pixels:
+        backend = self._backend_for(*tile.shape[1:])
+        batch = np.ascontiguousarray(tile[None])
+        restored = backend(batch)
+        if not np.isfinite(restored).all() and backend.precision != "fp32":
+            warnings.warn(f"a tile came out not finite in {backend.precision}; running it again in fp32", stacklevel=2)
+            restored = backend.in_fp32()(batch)
+        if not np.isfinite(restored).all():
+            raise PictureError("the network gives values that are not finite; are its weights sound?")
+        return restored[0]
+
+    def _largest_tile(self, height: int, width: int) -> int:
+        """Side of the largest tile with which a picture stays within the budget.
+
+        Raises OptionError where the memory that was asked for does not suffice for the smallest.
+        """
         if self._kind == "torch":
             return LARGEST_TILE
         from uformer.restore.backends.openvino import fixed_memory, memory_per_pixel  # noqa: PLC0415 - openvino takes long to import
 
-        memory = max(available_memory() * SHARE_OF_MEMORY - fixed_memory(self.config), 0)
-        side = int((memory / memory_per_pixel(self.config, self.options.precision)) ** 0.5)
-        multiple = self.config.multiple
-        return max(multiple, min(side, LARGEST_TILE) // multiple * multiple)
+        each, multiple = memory_per_pixel(self.config, self.options.precision), self.config.multiple
+
+        def needed(side: int) -> int:
+            return fixed_memory(self.config) + side * side * each + picture_memory(height, width, side, self.memory_budget)
+
+        for side in range(max(LARGEST_TILE // multiple, 1) * multiple, 0, -multiple):
+            if needed(side) <= self.memory_budget:
+                return side
+        if self.options.memory is not None:
+            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(multiple) / 1e9:.1f}GB")
+        return multiple
+
+    def _backend_for(self, height: int, width: int) -> Backend:
+        """The network for tiles of a size; a few are kept, as many as take no more memory than two of the largest tile."""
+        backend = self._backends.pop((height, width), None) or self._make_backend(height, width)
+        while self._backends and sum(math.prod(size) for size in self._backends) + height * width > 2 * LARGEST_TILE**2:
+            self._backends.pop(next(iter(self._backends)))
+        self._backends[height, width] = backend  # the last used is the last
+        return backend
 
     def _make_backend(self, height: int, width: int) -> Backend:
         if self._kind == "torch":
@@ -181,6 +256,13 @@ class Restorer:
         from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional
 
         return TorchBackend(self.config, self._state, device=self.options.device, precision=self.options.precision)
+
+
+def _mix(restored: Pixels, original: Pixels, strength: float) -> None:
+    """original + strength (restored - original), in place of the restored."""
+    restored -= original
+    restored *= np.float32(strength)
+    restored += original
 
 
 def restore(picture: Any, task: str = "denoise", **options: Any) -> Any:
