@@ -12,6 +12,8 @@ from types import ModuleType
 
 from uformer.errors import OptionError
 
+_LONGEST_SUFFIX = 32  # bytes; a temporary name must not be too long where the file's own is not
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -23,9 +25,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "exists and is not a regular file", str(path))
-    temporary = path.parent / f".uformer-{secrets.token_hex(8)}{path.suffix}"
-    temporary.touch(exist_ok=False)
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
+    temporary = path.parent / f".uformer-{secrets.token_hex(8)}{suffix}"
     try:
+        temporary.touch(exist_ok=False)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())

@@ -107,7 +107,6 @@ BAD_PICTURES: dict[str, Callable[[Path], object]] = {
     "text.png": lambda path: path.write_text("hello, I am a text"),
     "empty.png": lambda path: path.write_bytes(b""),
     "truncated.jpg": _truncated,
-    "folder.png": lambda path: path.mkdir(),
     "missing.png": lambda path: None,
 }
 
@@ -138,6 +137,11 @@ BAD_USAGE = [
     (["a.png", "--backend", "openvino", "--device", "cuda"], "the openvino backend computes on the cpu"),
     (["a.png", "-o", "out.xyz"], "unknown format '.xyz'"),
     (["a.png", "--fast"], "--fast"),
+    (["a.png", "-", "-o", "out"], "- stands for one picture alone"),
+    (["a.png", "-o", "-", "--json"], "without --json"),
+    ([".", "-o", "-"], "- stands for one picture alone"),
+    ([".", "-o", "out.png"], "out.png: is the name of a picture; several pictures need a folder"),
+    ([".", "-o", "."], "the outputs would replace the pictures"),
     ([], "picture"),
 ]
 

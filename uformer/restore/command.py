@@ -1,63 +1,102 @@
 """`uformer restore`."""
 
+import functools
+import io
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from uformer.errors import OptionError, PictureError
+from uformer.errors import OptionError
 from uformer.image.read import DEFAULT_LIMITS, read
-from uformer.image.write import encode, supports, write
-from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer, default_output
+from uformer.image.write import MetadataPolicy, encode, write
+from uformer.memory import available_memory
+from uformer.restore import pipeline
+from uformer.restore.interrupt import stops_like_ctrl_c
+from uformer.restore.jobs import Plan, check_output, is_one_picture, one_job, plan
+from uformer.restore.options import RestoreOptions, memory_in_bytes
+from uformer.restore.report import Bars, Report
+from uformer.restore.restorer import Restorer
 
 
 def restore(
-    picture: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
+    *pictures: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
-    metadata: Literal["keep", "strip"] = "keep",
+    metadata: MetadataPolicy = "keep",
     overwrite: bool = False,
+    records: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: bool = False,
 ) -> int:
-    """Restore a picture: noisy in, clean out.
+    """Restore pictures: noisy in, clean out.
 
     Parameters
     ----------
-    picture
-        The picture's file (PNG, JPEG, WebP, TIFF, AVIF), or - for standard input.
+    pictures
+        Files (PNG, JPEG, WebP, TIFF, AVIF), folders, patterns such as "photos/**/*.jpg"; or - for standard input.
     output
-        The file to write, its format by its suffix; - for standard output. By default NAME.restored.EXT beside the picture.
+        For one picture the file to write, its format by its suffix (- for standard output); by default NAME.restored.EXT beside it.
+        For more a folder; by default NAME.restored beside a folder NAME, with the same folders and names inside.
     metadata
         Keep EXIF and XMP, or strip them; the colour profile always stays.
     overwrite
-        Replace the output if it exists.
+        Replace outputs that exist; otherwise those pictures are done.
+    records
+        Print one JSON record a picture on standard output.
     quiet
         Print nothing but errors.
     """
-    from_stdin = picture == "-"
-    to_stdout = output == Path("-") or (from_stdin and output is None)
-    if picture.startswith("-") and not from_stdin and not Path(picture).exists():
-        raise OptionError(f"unknown option {picture}")
-    path = output or default_output(Path(picture))
-    if not to_stdout:
-        _check_output(path, None if from_stdin else Path(picture), overwrite=overwrite)
-    image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if from_stdin else picture)
+    for argument in pictures:
+        if argument.startswith("-") and argument != "-" and not Path(argument).exists():
+            raise OptionError(f"unknown option {argument}")
+    if not pictures:
+        raise OptionError("which picture? give a file, a folder, a pattern, or - for standard input")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace")
+    with stops_like_ctrl_c():
+        if "-" in (*pictures, output):
+            return _through_streams(pictures, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet)
+        one = is_one_picture(pictures)
+        todo = Plan(jobs=[one_job(pictures[0], output, overwrite=overwrite)]) if one else plan(pictures, output, overwrite=overwrite)
+        report = Report(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
+        memory = None if options.memory is None else memory_in_bytes(options.memory, free=available_memory())
+        try:
+            with report:
+                if todo.jobs:
+                    pipeline.run(todo.jobs, functools.partial(Restorer.from_options, options), report, metadata=metadata, memory=memory)
+        except KeyboardInterrupt:
+            report.interrupted()
+            return 130
+        return report.end()
+
+
+def _through_streams(
+    pictures: tuple[str, ...],
+    output: str | None,
+    options: RestoreOptions,
+    metadata: MetadataPolicy,
+    *,
+    overwrite: bool,
+    records: bool,
+    quiet: bool,
+) -> int:
+    """One picture from standard input, to standard output, or both."""
+    if not is_one_picture(pictures) or records:
+        raise OptionError("- stands for one picture alone, without --json")
+    (picture,) = pictures
+    path = None if output in (None, "-") else Path(output or "")
+    if path is not None:
+        check_output(path, None, overwrite=overwrite)
+    image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture)
     restorer = Restorer.from_options(options)
-    with warnings.catch_warnings():
-        if quiet:
-            warnings.simplefilter("ignore")
-        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
-            task = bar.add_task(Path(picture).name, total=None)
-            restored = restorer.restore_image(image, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    if to_stdout:
+    with warnings.catch_warnings(), Bars(1, shown=not quiet and sys.stderr.isatty()) as bars:
+        warnings.simplefilter("ignore" if quiet else "always", UserWarning)
+        warnings.showwarning = lambda message, *_args, **_kwargs: bars.say(f"uformer: {message}")
+        bars.started("standard input" if picture == "-" else Path(picture).name)
+        restored = restorer.restore_image(image, progress=bars.tile)
+    if path is None:
         sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata))
         sys.stdout.buffer.flush()
         return 0
@@ -65,15 +104,3 @@ def restore(
     if not quiet:
         print(path)
     return 0
-
-
-def _check_output(path: Path, picture: Path | None, *, overwrite: bool) -> None:
-    """Raise before any work is done for nothing: the output's format, folder, and what already lies there."""
-    if not supports(path.suffix):
-        raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
-    if picture is not None and path.exists() and picture.exists() and path.samefile(picture):
-        raise OptionError(f"{path}: the output would replace the picture itself; give another with -o")
-    if path.exists() and not overwrite:
-        raise OptionError(f"{path} exists; give another with -o, or --overwrite")
-    if not path.parent.is_dir():
-        raise PictureError(f"{path.parent}: no such folder")

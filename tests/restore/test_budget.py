@@ -1,0 +1,78 @@
+import threading
+import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+
+import pytest
+
+from uformer.image.image import Header
+from uformer.restore import budget as module
+from uformer.restore.budget import Budget, budget_size, decoded_size
+
+
+def test_no_more_than_the_budget_is_out_and_all_are_served_in_order() -> None:
+    costs = [3, 9, 1, 4, 25, 2, 10, 0, 8, 3]
+    budget, lock = Budget(10), threading.Lock()
+    out, most, order = 0, 0, []
+
+    def use(number: int) -> None:
+        nonlocal out, most
+        time.sleep(0.002 * (len(costs) - number))  # the last ask first
+        budget.take(number, costs[number])
+        with lock:
+            out += costs[number]
+            most = max(most, out - (costs[number] if costs[number] == out else 0))
+            assert out <= 10 or out == costs[number]
+            order.append(number)
+        time.sleep(0.002)
+        with lock:
+            out -= costs[number]
+        budget.give_back(costs[number])
+
+    with ThreadPoolExecutor(len(costs)) as pool:
+        for done in [pool.submit(use, number) for number in range(len(costs))]:
+            done.result(timeout=20)
+    assert out == 0
+    assert sorted(order) == list(range(len(costs)))
+
+
+def test_turns_are_kept() -> None:
+    budget, order = Budget(10), []
+
+    def use(number: int) -> None:
+        budget.take(number, 10)
+        order.append(number)
+        budget.give_back(10)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in (3, 2, 1, 0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert order == [0, 1, 2, 3]
+
+
+def test_closing_wakes_those_who_wait() -> None:
+    budget = Budget(1)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(budget.take, 5, 1)
+        budget.close()
+        with pytest.raises(CancelledError):
+            waiting.result(timeout=20)
+    with pytest.raises(CancelledError):
+        budget.take(0, 0)
+
+
+def test_its_size_follows_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 8 * 2**30)
+    assert budget_size(None) == 2**30
+    assert budget_size(2 * 2**30) == 2**28
+    monkeypatch.setattr(module, "available_memory", lambda: 0)
+    assert budget_size(None) == 64 * 2**20
+    monkeypatch.setattr(module, "available_memory", lambda: 2**40)
+    assert budget_size(None) == 4 * 2**30
+
+
+@pytest.mark.parametrize(("channels", "alpha", "depth", "size"), [(3, False, 8, 12), (1, True, 8, 5), (3, True, 16, 14)])
+def test_what_a_picture_takes(channels: int, depth: int, size: int, *, alpha: bool) -> None:
+    header = Header(width=5, height=7, channels=channels, alpha=alpha, depth=depth, suffix=".png")
+    assert decoded_size(header) == 35 * size

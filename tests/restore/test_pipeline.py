@@ -1,0 +1,230 @@
+"""Reading, restoring and writing at once: in order, within bounds, one bad picture alone, whole files only."""
+
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.restore.stand_in import StandIn, is_restored, save_picture, tree
+from uformer.errors import CheckpointError, OptionError, PictureError
+from uformer.image.image import Image
+from uformer.image.read import read as image_read
+from uformer.image.write import write as image_write
+from uformer.restore import pipeline
+from uformer.restore.jobs import Job
+from uformer.restore.pipeline import Outcome, describe, run
+from uformer.restore.restorer import Restorer
+
+
+class Seen:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.tiles: list[tuple[int, int]] = []
+        self.messages: list[tuple[str, str]] = []
+        self.outcomes: list[Outcome] = []
+
+    def started(self, job: Job) -> None:
+        self.names.append(job.source.name)
+
+    def tile(self, done: int, total: int) -> None:
+        self.tiles.append((done, total))
+
+    def warned(self, job: Job, message: str) -> None:
+        self.messages.append((job.source.name, message))
+
+    def finished(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+def save_jobs(folder: Path, count: int) -> list[Job]:
+    return [Job(save_picture(folder / "in" / f"{n:02}.png", seed=n), folder / "out" / "deep" / f"{n:02}.png") for n in range(count)]
+
+
+def restore(jobs: Sequence[Job], restorer: Restorer | None = None, **options: Any) -> Seen:
+    seen = Seen()
+    run(jobs, lambda: restorer or StandIn(), seen, **options)
+    return seen
+
+
+def test_all_are_restored_in_order(tmp_path: Path) -> None:
+    jobs, network = save_jobs(tmp_path, 12), StandIn()
+    seen = restore(jobs, network)
+    assert all(is_restored(job.output, job.source) for job in jobs)
+    assert [outcome.job for outcome in seen.outcomes] == jobs
+    assert seen.names == [job.source.name for job in jobs]
+    assert seen.tiles == [(1, 2), (2, 2)] * 12
+    assert network.most_together == 1
+    assert {thread.rpartition("_")[0] for thread in network.threads} == {"uformer-network"}
+    first = seen.outcomes[0]
+    assert (first.width, first.height, first.tile, first.backend, first.precision) == (30, 20, (8, 8), "stand-in", "fp32")
+    assert first.bytes == jobs[0].output.stat().st_size
+    assert first.error is None
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("uformer-")]
+
+
+def test_one_bad_picture_stops_no_other(tmp_path: Path) -> None:
+    jobs = save_jobs(tmp_path, 6)
+    jobs[0].source.write_text("no picture")
+    jobs[2].source.unlink()
+    jobs[4].output.mkdir(parents=True)
+    seen = restore(jobs)
+    errors = [outcome.error for outcome in seen.outcomes]
+    assert [error is None for error in errors] == [False, True, False, True, False, True]
+    assert "not a PNG" in (errors[0] or "")
+    assert "No such file" in (errors[2] or "")
+    assert "not a regular file" in (errors[4] or "")
+    assert [is_restored(jobs[n].output, jobs[n].source) for n in (1, 3, 5)] == [True] * 3
+
+
+@pytest.mark.parametrize("error", [PictureError("bad values"), MemoryError(), RuntimeError("the device\nis gone"), ZeroDivisionError("0")])
+def test_what_the_network_raises_is_one_pictures_failure(tmp_path: Path, error: Exception) -> None:
+    jobs, calls = save_jobs(tmp_path, 3), []
+
+    def fail_at_the_second(image: Image) -> None:
+        calls.append(image)
+        if len(calls) == 2:
+            raise error
+
+    seen = restore(jobs, StandIn(before=fail_at_the_second))
+    said = [outcome.error for outcome in seen.outcomes]
+    assert [text is None for text in said] == [True, False, True]
+    assert "\n" not in (said[1] or "")
+    assert not jobs[1].output.exists()
+
+
+@pytest.mark.parametrize("error", [OptionError("no such precision"), CheckpointError("damaged"), KeyboardInterrupt()])
+def test_a_restorer_that_cannot_be_made_ends_it(tmp_path: Path, error: BaseException) -> None:
+    def make() -> Restorer:
+        raise error
+
+    seen = Seen()
+    with pytest.raises(type(error)):
+        run(save_jobs(tmp_path, 9), make, seen)
+    assert not seen.outcomes
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_that_restore_nothing_end_it(tmp_path: Path) -> None:
+    def refuse(_: Image) -> None:
+        raise OptionError("overlap: too much")
+
+    with pytest.raises(OptionError, match="overlap"):
+        restore(save_jobs(tmp_path, 3), StandIn(before=refuse))
+
+
+def test_an_interruption_leaves_whole_files_and_begins_nothing_new(tmp_path: Path) -> None:
+    jobs, seen = save_jobs(tmp_path, 12), Seen()
+
+    class Stops(Seen):
+        def finished(self, outcome: Outcome) -> None:
+            seen.finished(outcome)
+            if len(seen.outcomes) == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs, lambda: StandIn(seconds=0.05), Stops())
+    written = [job for job in jobs if job.output.exists()]
+    assert 2 <= len(written) < 6
+    assert all(is_restored(job.output, job.source) for job in written)
+    assert {outcome.job for outcome in seen.outcomes} == set(written)
+    assert not [name for name in tree(tmp_path) if ".uformer" in name]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("uformer-")]
+
+
+def test_reading_and_writing_go_on_beside_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, each = save_jobs(tmp_path, 8), 0.05
+
+    def read(*arguments: Any, **options: Any) -> Image:
+        time.sleep(each)
+        return image_read(*arguments, **options)
+
+    def write(*arguments: Any, **options: Any) -> None:
+        time.sleep(each)
+        image_write(*arguments, **options)
+
+    monkeypatch.setattr(pipeline, "read", read)
+    monkeypatch.setattr(pipeline, "write", write)
+    began = time.perf_counter()
+    restore(jobs, StandIn(seconds=each))
+    assert time.perf_counter() - began < 0.75 * 3 * each * len(jobs)  # one after the other they take 3 x
+
+
+class Counting:
+    """How many pictures are decoded and not yet written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = self.most = 0
+        lock = threading.Lock()
+
+        def counted_read(*arguments: Any, **options: Any) -> Image:
+            with lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            return image_read(*arguments, **options)
+
+        def counted_write(*arguments: Any, **options: Any) -> None:
+            image_write(*arguments, **options)
+            with lock:
+                self.now -= 1
+
+        monkeypatch.setattr(pipeline, "read", counted_read)
+        monkeypatch.setattr(pipeline, "write", counted_write)
+
+
+def test_small_pictures_wait_in_small_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(monkeypatch)
+    restore(save_jobs(tmp_path, 30), StandIn(seconds=0.005))
+    assert 2 <= counting.most <= 2 * pipeline.WORKERS + 1
+
+
+def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(monkeypatch)
+    monkeypatch.setattr(pipeline, "budget_size", lambda _: 2 * 30 * 20 * 12 - 1)  # bytes of two pictures, less one
+    seen = restore(save_jobs(tmp_path, 6))
+    assert counting.most == 1
+    assert all(outcome.error is None for outcome in seen.outcomes)
+
+
+def test_a_picture_too_large_for_memory_goes_from_file_to_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, streamed = save_jobs(tmp_path, 3), []
+
+    def restore_file(_restorer: Restorer, source: Path, output: Path, **options: Any) -> None:
+        options["progress"](1, 1)
+        streamed.append(source)
+        output.write_bytes(b"by regions")
+
+    monkeypatch.setattr(pipeline, "should_stream", lambda _header, budget: budget == 12345)
+    monkeypatch.setattr(pipeline, "restore_file", restore_file)
+    seen = restore(jobs, memory=12345)
+    assert streamed == [job.source for job in jobs]
+    assert [outcome.bytes for outcome in seen.outcomes] == [10] * 3
+
+
+def test_a_warning_is_that_of_its_picture(tmp_path: Path) -> None:
+    def warn(image: Image) -> None:
+        warnings.warn(f"a mean of {image.pixels.mean():.1f}", stacklevel=2)
+
+    seen = restore(save_jobs(tmp_path, 3), StandIn(before=warn))
+    assert [name for name, _ in seen.messages] == ["00.png", "01.png", "02.png"]
+    assert all(len(outcome.warnings) == 1 for outcome in seen.outcomes)
+
+
+def test_seconds_leave_waiting_out(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    seen = restore(save_jobs(tmp_path, 8), StandIn(seconds=0.05))
+    took = time.perf_counter() - began
+    assert all(0.05 <= outcome.seconds < took / 2 for outcome in seen.outcomes)
+
+
+def test_errors_in_one_line() -> None:
+    assert describe(None) is None
+    assert describe(PictureError("a.png: is empty")) == "a.png: is empty"
+    assert describe(MemoryError("9 bytes")) == "out of memory"
+    assert describe(OSError(28, "No space left on device", "out/a.png")) == "out/a.png: No space left on device"
+    assert describe(KeyError("x\ny")) == "unexpected KeyError: 'x\\ny'; please report it"

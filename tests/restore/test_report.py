@@ -1,0 +1,156 @@
+"""What is said: lines where there is no terminal, bars where there is one, records that a program can read."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uformer.errors import PictureError
+from uformer.restore.jobs import Job, Plan
+from uformer.restore.pipeline import Outcome
+from uformer.restore.report import Bars, Report
+
+A, B = Job(Path("in/a.png"), Path("out/a.png")), Job(Path("in/[b].png"), Path("out/[b].png"))
+KEYS = ["input", "output", "status", "seconds", "width", "height", "bytes", "tile", "backend", "precision", "warnings", "error"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def tell(plan: Plan, *, quiet: bool = False, records: bool = False, many: bool = True) -> int:
+    """A run in which the first picture is restored and all others fail."""
+    report = Report(plan, quiet=quiet, records=records, overwrite=False, many=many)
+    with report:
+        for number, job in enumerate(plan.jobs):
+            report.started(job)
+            report.tile(1, 2)
+            report.warned(job, "a word")
+            figures: dict[str, Any] = {"width": 3, "height": 2, "bytes": 99, "tile": (8, 8), "backend": "openvino", "precision": "bf16"}
+            report.finished(Outcome(job=job, seconds=1.23456, error=f"{job.source}: is empty" if number else None, **figures))
+    return report.end()
+
+
+def a_plan() -> Plan:
+    return Plan(
+        jobs=[A, B], done=[Job(Path("in/c.png"), Path("out/c.png"))], failures=[(Path("in/d"), "Permission denied")], home=Path("out")
+    )
+
+
+def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(a_plan()) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "uformer: in/a.png: a word",
+        "[1/2] in/a.png (1.2 s)",
+        "uformer: in/[b].png: a word",
+        "[2/2] in/[b].png failed",
+        "uformer: 1 of 4 pictures restored into out, 1 done before (--overwrite restores again), 2 failed",
+        "uformer: error: in/d: Permission denied",
+        "uformer: error: in/[b].png: is empty",
+    ]
+
+
+def test_quiet_says_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(a_plan(), quiet=True) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["uformer: error: in/d: Permission denied", "uformer: error: in/[b].png: is empty"]
+
+
+def test_records(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(a_plan(), quiet=True, records=True) == 1
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [list(record) for record in records] == [KEYS] * 4
+    assert [(record["input"], record["status"]) for record in records] == [
+        ("in/c.png", "skipped"), ("in/d", "failed"), ("in/a.png", "restored"), ("in/[b].png", "failed"),
+    ]  # fmt: skip
+    assert records[2] == {
+        "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235, "width": 3, "height": 2, "bytes": 99,
+        "tile": [8, 8], "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
+    }  # fmt: skip
+    assert (records[3]["output"], records[3]["error"]) == (None, "in/[b].png: is empty")
+
+
+def test_a_record_keeps_the_bytes_of_a_name_that_is_no_unicode(capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"in/caf\xe9\x1b[31m\n.png")
+    assert tell(Plan(jobs=[Job(Path(name), Path(name))]), records=True) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert os.fsencode(json.loads(out)["input"]) == b"in/caf\xe9\x1b[31m\n.png"
+    assert "\x1b" not in err
+    assert err.count("\n") == 3
+
+
+def test_one_picture_says_its_output_only(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(Plan(jobs=[A]), quiet=False, records=False, overwrite=False, many=False)
+    with report:
+        report.finished(Outcome(job=A))
+    assert report.end() == 0
+    assert capsys.readouterr() == ("out/a.png\n", "")
+    with report:
+        report.finished(Outcome(job=A, error="no file"))
+    with pytest.raises(PictureError, match=r"^in/a.png: no file$"):
+        report.end()
+
+
+def test_interrupted_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    for overwrite in (False, True):
+        report = Report(a_plan(), quiet=False, records=False, overwrite=overwrite, many=True)
+        with report:
+            report.finished(Outcome(job=A))
+        capsys.readouterr()
+        report.interrupted()
+        said = capsys.readouterr().err.splitlines()
+        how = "the same command without --overwrite" if overwrite else "the same command"
+        assert said[0] == f"uformer: interrupted; 2 of 4 pictures are done, each whole; {how} restores the rest"
+        assert len(said) == 2
+
+
+def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert tell(a_plan()) == 1
+    shown = terminal.getvalue()
+    assert "[b].png" in shown
+    assert "2/2 files" in shown
+    assert "1/2 tiles" in shown
+    assert "uformer: in/[b].png: a word" in shown
+    assert "uformer: error: in/[b].png: is empty" in shown
+    assert "[1/2] in/a.png" not in shown
+    assert capsys.readouterr().out == ""
+
+
+def test_one_picture_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    tell(Plan(jobs=[A]), many=False)
+    assert "files" not in terminal.getvalue()
+    assert "tiles" in terminal.getvalue()
+
+
+def test_records_and_bars_do_not_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    tell(a_plan(), records=True)
+    assert all(json.loads(line) for line in terminal.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("name", ["[/bold].png", "[red]", "x" * 300, "\x1b[2J.png", os.fsdecode(b"\xff.png")])
+def test_any_name_in_a_bar(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Bars(2, shown=True) as bars:
+        bars.started(name)
+        bars.tile(1, 2)
+        bars.file_done()
+        bars.say(name)

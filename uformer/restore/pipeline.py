@@ -1,0 +1,254 @@
+"""Many pictures: while the network restores one, the next are read and the last are written, in threads.
+
+Reading, the network and writing are three pools of threads, the network's of one; the caller's thread only waits, so that
+Ctrl-C is noticed at once, and no file is written in the thread that it interrupts. What one picture raises stays in its future and
+becomes that picture's failure.
+"""
+
+import os
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from uformer.errors import OptionError, UformerError
+from uformer.files import one_line
+from uformer.image.image import Image
+from uformer.image.read import header, read
+from uformer.image.write import MetadataPolicy, write
+from uformer.restore.budget import Budget, budget_size, decoded_size
+from uformer.restore.jobs import Job
+from uformer.restore.large import restore_file, should_stream
+from uformer.restore.restorer import Restorer
+
+WORKERS = min(4, os.cpu_count() or 1)
+"""Threads that read, and as many that write, each one picture at a time."""
+_POLL = 0.5  # seconds; where waiting cannot be interrupted (Windows), Ctrl-C is noticed after so long
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of one picture."""
+
+    job: Job
+    seconds: float = 0.0
+    """For reading, restoring and writing it, without waiting."""
+    width: int | None = None
+    """Pixels."""
+    height: int | None = None
+    bytes: int | None = None
+    """Size of the output."""
+    tile: tuple[int, int] | None = None
+    """Height and width, pixels."""
+    backend: str | None = None
+    precision: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+    """Why it failed, in one line; None where it was restored."""
+
+
+class Watcher(Protocol):
+    """Who wants to know how it goes; all but `finished` are called from other threads."""
+
+    def started(self, job: Job) -> None: ...
+    def tile(self, done: int, total: int) -> None: ...
+    def warned(self, job: Job, message: str) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
+
+
+def run(
+    jobs: Iterable[Job],
+    make_restorer: Callable[[], Restorer],
+    watcher: Watcher,
+    *,
+    metadata: MetadataPolicy = "keep",
+    memory: int | None = None,
+) -> None:
+    """Restore pictures, each into its output; what became of each, in order, goes to the watcher.
+
+    The restorer is made while the first pictures are read. `memory`: most bytes that the process should take; None: no limit is
+    asked for. When interrupted, pictures that are restored already are still written.
+    Raises what `make_restorer` raises, and OptionError where these options restore no picture.
+    """
+    line = _Line(watcher, metadata, memory)
+    going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
+
+    def finish_first() -> None:
+        outcome, restoring = going[0]
+        if error := _error_of(line.ready):
+            raise error
+        error = _error_of(restoring)
+        if isinstance(error, OptionError) or (error is not None and not isinstance(error, Exception)):
+            raise error  # of all pictures, not of this one
+        outcome.error = describe(_error_of(restoring.result()) if error is None else error)
+        watcher.finished(outcome)
+        going.popleft()
+
+    with _warnings_to(line.warn):
+        try:
+            line.make(make_restorer)
+            for number, job in enumerate(jobs):
+                going.append(line.put(number, job))
+                if len(going) > 2 * WORKERS:
+                    finish_first()
+            while going:
+                finish_first()
+        finally:
+            line.stop()
+            for outcome, restoring in going:  # those that were on their way when something stopped the run
+                if not restoring.cancelled() and not restoring.exception() and not restoring.result().exception():
+                    watcher.finished(outcome)
+
+
+def describe(error: BaseException | None) -> str | None:
+    """In one line what went wrong with a picture; None where nothing did."""
+    if error is None:
+        return None
+    if isinstance(error, UformerError):
+        return one_line(error, 4096)
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError):
+        return one_line(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, 4096)
+    return one_line(f"unexpected {type(error).__name__}: {error}; please report it", 4096)
+
+
+@dataclass
+class _Picture:
+    """A picture that was read, or one that is too large to be read whole (None)."""
+
+    image: Image | None
+    cost: int
+    """What it takes of the budget."""
+
+
+class _Line:
+    """The three pools, and what each does with a picture."""
+
+    ready: Future[Restorer]
+
+    def __init__(self, watcher: Watcher, metadata: MetadataPolicy, memory: int | None) -> None:
+        self._readers = ThreadPoolExecutor(WORKERS, "uformer-read")
+        self._network = ThreadPoolExecutor(1, "uformer-network")
+        self._writers = ThreadPoolExecutor(WORKERS, "uformer-write")
+        self._watcher, self._metadata, self._memory = watcher, metadata, memory
+        self._budget = Budget(budget_size(memory))
+        self._stopped = threading.Event()
+        self._at_work = threading.local()
+
+    def make(self, make_restorer: Callable[[], Restorer]) -> None:
+        """Have the restorer made, before the first picture gets to it."""
+        self.ready = self._network.submit(make_restorer)
+
+    def put(self, number: int, job: Job) -> tuple[Outcome, Future[Future[None]]]:
+        """Send a picture on its way; its future is that of restoring, whose result is that of writing."""
+        outcome = Outcome(job=job)
+        reading = self._readers.submit(self._read, number, outcome)
+        return outcome, self._network.submit(self._restore, outcome, reading)
+
+    def stop(self) -> None:
+        """Begin nothing new, write what is restored, and wait for that."""
+        self._stopped.set()
+        self._budget.close()
+        self._readers.shutdown(cancel_futures=True)
+        self._network.shutdown(cancel_futures=True)
+        self._writers.shutdown()
+
+    def warn(self, message: str) -> bool:
+        """Take a warning as that of the picture which this thread works on; False where it works on none."""
+        outcome: Outcome | None = getattr(self._at_work, "outcome", None)
+        if outcome is not None:
+            outcome.warnings.append(message)
+            self._watcher.warned(outcome.job, message)
+        return outcome is not None
+
+    def _read(self, number: int, outcome: Outcome) -> _Picture:
+        source, cost, whole = outcome.job.source, 0, True
+        try:
+            with self._working(outcome):
+                head = header(source)
+                outcome.width, outcome.height = head.width, head.height
+                whole = not should_stream(head, self._memory)
+                cost = decoded_size(head) if whole else 0
+        finally:
+            self._budget.take(number, cost)  # even for nothing: the next picture waits for this one's turn
+        with self._giving_back(cost), self._working(outcome):
+            return _Picture(read(source) if whole else None, cost)
+
+    def _restore(self, outcome: Outcome, reading: Future[_Picture]) -> Future[None]:
+        restorer, picture, job = self.ready.result(), reading.result(), outcome.job
+        with self._giving_back(picture.cost), self._working(outcome):
+            self._watcher.started(job)
+            outcome.backend, outcome.precision = restorer.backend, restorer.precision
+            if outcome.height and outcome.width:
+                outcome.tile = restorer.tile_for(outcome.height, outcome.width)
+            restored = None
+            if picture.image is not None:
+                restored = restorer.restore_image(picture.image, progress=self._tile)
+            else:
+                job.output.parent.mkdir(parents=True, exist_ok=True)
+                restore_file(restorer, job.source, job.output, metadata=self._metadata, progress=self._tile)
+            return self._writers.submit(self._write, outcome, restored, picture.cost)
+
+    def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
+        output = outcome.job.output
+        try:
+            with self._working(outcome):
+                if restored is not None:
+                    output.parent.mkdir(parents=True, exist_ok=True)
+                    write(restored, output, metadata=self._metadata)
+                outcome.bytes = output.stat().st_size
+        finally:
+            self._budget.give_back(cost)
+
+    def _tile(self, done: int, total: int) -> None:
+        if self._stopped.is_set():
+            raise CancelledError
+        self._watcher.tile(done, total)
+
+    @contextmanager
+    def _working(self, outcome: Outcome) -> Iterator[None]:
+        """Count the time, and the warnings, of a picture as its own."""
+        self._at_work.outcome = outcome
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            outcome.seconds += time.perf_counter() - began
+            self._at_work.outcome = None
+
+    @contextmanager
+    def _giving_back(self, cost: int) -> Iterator[None]:
+        """Give the picture's memory back where it goes no further."""
+        try:
+            yield
+        except BaseException:
+            self._budget.give_back(cost)
+            raise
+
+
+def _error_of(future: Future[Any]) -> BaseException | None:
+    """What a future raised, once it is done."""
+    while not future.done():
+        wait([future], timeout=_POLL)
+    return future.exception()
+
+
+@contextmanager
+def _warnings_to(take: Callable[[str], bool]) -> Iterator[None]:
+    """Offer each warning to `take`; what it does not take is shown as ever."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        show = warnings.showwarning
+
+        def offer(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+            if not take(str(message)):
+                show(message, *args, **kwargs)
+
+        warnings.showwarning = offer
+        yield

@@ -1,0 +1,179 @@
+"""What a run over pictures says: bars or lines on standard error, JSON records on standard output, failures at the end."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from uformer.errors import PictureError
+from uformer.files import one_line
+from uformer.restore.jobs import Job, Plan
+from uformer.restore.pipeline import Outcome
+
+_WIDEST_NAME = 40  # letters beside a bar
+_ETA_OVER = 600  # seconds of the past that tell how long the rest will take
+_LONGEST = 4096  # letters of a line
+
+
+class Bars:
+    """Two bars on a terminal, of files (where there are several) and of the present one's tiles; nothing where not `shown`."""
+
+    def __init__(self, files: int, *, shown: bool) -> None:
+        self.shown = shown
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, markup=False, highlight=False, emoji=False),
+            disable=not shown,
+            transient=True,
+            speed_estimate_period=_ETA_OVER,
+            redirect_stdout=False,
+        )
+        self._files = self._progress.add_task("all", total=files, unit="files", visible=files > 1)
+        self._tiles = self._progress.add_task("", total=None, unit="tiles")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def started(self, name: str) -> None:
+        self._progress.reset(self._tiles, description=one_line(name, _WIDEST_NAME), total=None)
+
+    def tile(self, done: int, total: int) -> None:
+        self._progress.update(self._tiles, completed=done, total=total)
+
+    def file_done(self) -> None:
+        self._progress.advance(self._files)
+
+    def say(self, line: str) -> None:
+        """A line on standard error, above the bars."""
+        if self.shown:
+            self._progress.console.print(one_line(line, _LONGEST), soft_wrap=True)
+        else:
+            print(one_line(line, _LONGEST), file=sys.stderr, flush=True)
+
+
+class Report:
+    """Tells what becomes of the pictures of a plan; a Watcher of the pipeline.
+
+    Of one picture (not `many`) the name of its output is all that is said, on standard output, and a failure is raised.
+    """
+
+    def __init__(self, plan: Plan, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
+        self._plan, self._quiet, self._records, self._overwrite, self._many = plan, quiet, records, overwrite, many
+        same_terminal = records and sys.stdout.isatty()
+        self._bars = Bars(len(plan.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
+        self._restored = 0
+        self._failures = [_with_name(source, why) for source, why in plan.failures]
+
+    def __enter__(self) -> Self:
+        for job in self._plan.done:
+            self._record("skipped", job.source, job.output)
+        for source, why in self._plan.failures:
+            self._record("failed", source, None, error=_with_name(source, why))
+        self._bars.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.__exit__(kind, error, trace)
+
+    def started(self, job: Job) -> None:
+        self._bars.started(job.source.name)
+
+    def tile(self, done: int, total: int) -> None:
+        self._bars.tile(done, total)
+
+    def warned(self, job: Job, message: str) -> None:
+        if not self._quiet:
+            self._bars.say(f"uformer: {_with_name(job.source, message)}")
+
+    def finished(self, outcome: Outcome) -> None:
+        job = outcome.job
+        if outcome.error is None:
+            self._restored += 1
+        else:
+            self._failures.append(_with_name(job.source, outcome.error))
+        self._record(
+            "restored" if outcome.error is None else "failed",
+            job.source,
+            job.output if outcome.error is None else None,
+            seconds=round(outcome.seconds, 3),
+            width=outcome.width,
+            height=outcome.height,
+            bytes=outcome.bytes,
+            tile=outcome.tile,
+            backend=outcome.backend,
+            precision=outcome.precision,
+            warnings=outcome.warnings,
+            error=outcome.error,
+        )
+        self._bars.file_done()
+        if self._many and not self._quiet and not self._bars.shown:
+            end = f"({outcome.seconds:.1f} s)" if outcome.error is None else "failed"
+            number = self._restored + len(self._failures) - len(self._plan.failures)
+            self._bars.say(f"[{number}/{len(self._plan.jobs)}] {job.source} {end}")
+
+    def end(self) -> int:
+        """The last words; the exit code. Raises PictureError where the only picture failed."""
+        if not self._many:
+            if self._failures:
+                raise PictureError(self._failures[0])
+            if not self._quiet and not self._records:
+                print(self._plan.jobs[0].output)
+            return 0
+        plan = self._plan
+        parts = [f"{self._restored} of {_pictures(plan.count)} restored" + (f" into {plan.home}" if plan.home else "")]
+        if plan.done:
+            parts.append(f"{len(plan.done)} done before (--overwrite restores again)")
+        if plan.left_out:
+            parts.append(f"{_pictures(len(plan.left_out))} left out as outputs of earlier runs")
+        if self._failures:
+            parts.append(f"{len(self._failures)} failed")
+        if not self._quiet:
+            self._bars.say("uformer: " + ", ".join(parts))
+        self._list_failures()
+        return 1 if self._failures else 0
+
+    def interrupted(self) -> None:
+        """The last words of a run that was stopped: how it goes on."""
+        said = "uformer: interrupted"
+        if self._many:
+            done = self._restored + len(self._plan.done)
+            how = "the same command without --overwrite" if self._overwrite else "the same command"
+            said += f"; {done} of {_pictures(self._plan.count)} are done, each whole; {how} restores the rest"
+        print(said, file=sys.stderr)
+        self._list_failures()
+
+    def _list_failures(self) -> None:
+        for failure in self._failures:
+            print(f"uformer: error: {failure}", file=sys.stderr)
+
+    def _record(
+        self, status: str, source: Path, output: Path | None, *, error: str | None = None, warnings: Sequence[str] = (), **figures: Any
+    ) -> None:
+        """One line of JSON; a path that is no Unicode keeps its bytes, as escapes that Python's `os.fsencode` turns back."""
+        if self._records:
+            known = dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision")) | figures
+            paths = {"input": str(source), "output": None if output is None else str(output)}
+            print(json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}), flush=True)
+
+
+def _with_name(source: Path, message: str) -> str:
+    """A message that names its picture."""
+    name = one_line(source, _LONGEST)
+    return one_line(message if name in message else f"{name}: {message}", _LONGEST)
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture" + ("" if count == 1 else "s")

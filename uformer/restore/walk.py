@@ -1,0 +1,132 @@
+"""Which pictures a folder or a pattern names: every real folder is entered once, so that links cannot lead round in circles."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from uformer.image.formats import supports
+
+RESTORED = ".restored"
+"""What the default name of an output has before its suffix, and that of a folder of outputs at its end."""
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass
+class Found:
+    """What lies below a folder, all paths relative to it, in the order of their names."""
+
+    pictures: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+    """Folders that cannot be listed, and why."""
+    left_out: list[Path] = field(default_factory=list)
+    """Outputs of earlier runs: NAME.restored.EXT beside NAME.EXT, and folders NAME.restored beside NAME."""
+
+
+def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without: Path | None = None) -> Found:
+    """The pictures below a folder, by their suffixes; hidden names are left out.
+
+    Links to folders are followed after the folders themselves, and none into a folder that has been entered already.
+    `enter`: whether a folder, by its path below the root, is entered. `without`: a folder that is not, whatever leads there.
+    """
+    found = Found()
+    seen = {identity(root)} | ({identity(without)} if without is not None else set())
+    waiting, links = [Path()], list[Path]()
+    while waiting or links:
+        below = waiting.pop() if waiting else links.pop(0)
+        if below != Path():
+            if (itself := identity(root / below)) in seen and itself is not None:
+                continue
+            seen.add(itself)
+        try:
+            with os.scandir(root / below) as entries:
+                listed = list(entries)
+        except OSError as error:
+            found.unreadable.append((below, error.strerror or str(error)))
+            continue
+        names = {entry.name for entry in listed}
+        for entry in listed:
+            path = below / entry.name
+            folder = _is_folder(entry)
+            if entry.name.startswith(".") or not (folder or supports(path.suffix)):
+                continue
+            if original(path, folder=folder).name in names - {entry.name}:
+                found.left_out.append(path)
+            elif not folder:
+                found.pictures.append(path)
+            else:
+                found.folders.append(path)
+                if enter(path):
+                    (links if entry.is_symlink() else waiting).append(path)
+    found.pictures.sort()
+    found.folders.sort()
+    found.unreadable.sort()
+    return found
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a name that is not there is meant as a pattern."""
+    return bool(_MAGIC.search(text)) and not os.path.lexists(text)
+
+
+def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
+    """The folder where a pattern begins to be one, and what below it the pattern names.
+
+    As in a shell, *, ? and [...] stand for parts of a name, never for a leading dot, and ** for any folders between. A part that
+    names what is there ("trip [2024]/*.png") stands for itself.
+    """
+    parts = Path(pattern).expanduser().parts
+    fixed = 0
+    while fixed < len(parts) - 1 and not (_MAGIC.search(parts[fixed]) and not os.path.lexists(Path(*parts[: fixed + 1]))):
+        fixed += 1
+    root, rest = Path(*parts[:fixed]), parts[fixed:]
+    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without)
+    for paths in (found.pictures, found.folders, found.left_out):
+        paths[:] = [path for path in paths if _matches(path.parts, rest)]
+    return root, found
+
+
+def output_name(path: Path, *, folder: bool = False) -> str:
+    """NAME.restored.EXT for a picture NAME.EXT, NAME.restored for a folder NAME."""
+    return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{path.suffix}"
+
+
+def original(path: Path, *, folder: bool = False) -> Path:
+    """What an output by its name was made from; a path by another name as it is."""
+    stem, suffix = (path.name, "") if folder else (path.stem, path.suffix)
+    return path.with_name(stem.removesuffix(RESTORED) + suffix) if stem != RESTORED and stem.endswith(RESTORED) else path
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What a path leads to, the same by whatever name; None where there is nothing, or nothing can be known of it."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link in a circle, say: reading it tells
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatch(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def _leads_on(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether below the folder something can match."""
+    if not parts or not pattern:
+        return bool(pattern)
+    return pattern[0] == "**" or (fnmatch(parts[0], pattern[0]) and _leads_on(parts[1:], pattern[1:]))
