@@ -1,4 +1,4 @@
-.PHONY: check format-check lint types contracts test bench format
+.PHONY: check format-check lint types contracts test fuzz bench format
 
 check: format-check lint types contracts test
 
@@ -16,6 +16,9 @@ contracts:
 
 test:
 	python -m pytest
+
+fuzz:
+	UFORMER_FUZZ_SECONDS=$(or $(SECONDS),600) UFORMER_FUZZ_SEED=$(or $(SEED),1000) python -m pytest -s tests/image/test_fuzz.py
 
 bench:
 	python benchmarks/speed.py

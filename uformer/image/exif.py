@@ -168,8 +168,8 @@ def ifds(data: Encoded) -> Iterator[int]:
         while offset and offset not in seen:
             seen.add(offset)
             yield offset
-            (count,) = struct.unpack_from(form.count, data, offset)
-            (offset,) = struct.unpack_from(form.word, data, offset + struct.calcsize(form.count) + count * (4 + 2 * form.inline))
+            (count,) = _unpack(form.count, data, offset)
+            (offset,) = _unpack(form.word, data, offset + struct.calcsize(form.count) + count * (4 + 2 * form.inline))
     except (ValueError, struct.error):
         return
 
@@ -184,9 +184,9 @@ def _find_orientation(exif: bytes) -> tuple[_Form, int, int] | None:
     """Form of the block, orientation, and where its two bytes lie."""
     try:
         form, offset = _header(exif)
-        (count,) = struct.unpack_from(form.count, exif, offset)
+        (count,) = _unpack(form.count, exif, offset)
         for position in range(offset + 2, offset + 2 + 12 * count, 12):
-            tag, kind, number, value = struct.unpack_from(form.order + "HHIH", exif, position)
+            tag, kind, number, value = _unpack(form.order + "HHIH", exif, position)
             if tag == ORIENTATION and kind == 3 and number == 1 and 1 <= value <= 8:
                 return form, value, position + 8
     except (ValueError, struct.error):
@@ -194,16 +194,23 @@ def _find_orientation(exif: bytes) -> tuple[_Form, int, int] | None:
     return None
 
 
+def _unpack(form: str, data: Encoded, offset: int) -> tuple[int, ...]:
+    """struct.unpack_from, which cannot count as far as an offset may point."""
+    if offset > len(data):
+        raise ValueError(f"offset {offset} lies outside of the data")
+    return struct.unpack_from(form, data, offset)
+
+
 def _header(data: Encoded) -> tuple[_Form, int]:
     """Form, and offset of the first IFD. Raises ValueError or struct.error if malformed."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         raise ValueError("no byte order mark")
-    (version,) = struct.unpack_from(order + "H", data, 2)
+    (version,) = _unpack(order + "H", data, 2)
     if version not in (42, 43):
         raise ValueError("not a TIFF header")
     form = _Form(order, version == 43)
-    (offset,) = struct.unpack_from(form.word, data, 8 if form.big else 4)
+    (offset,) = _unpack(form.word, data, 8 if form.big else 4)
     return form, offset
 
 
@@ -219,7 +226,7 @@ def _parse(data: Encoded, form: _Form, offset: int, budget: _Budget, *, wanted: 
         if start + size > len(data):
             raise ValueError(f"tag {tag:#x} lies outside of the data")
         if tag in _POINTERS and depth < 2:
-            (child,) = struct.unpack_from(form.order + ("Q" if kind in (16, 18) else "I"), data, start)
+            (child,) = _unpack(form.order + ("Q" if kind in (16, 18) else "I"), data, start)
             fields[tag] = _parse(data, form, child, budget, depth=depth + 1)
         else:
             fields[tag] = _Value(kind, _swapped(data[start : start + size], kind, form.order))
@@ -228,11 +235,12 @@ def _parse(data: Encoded, form: _Form, offset: int, budget: _Budget, *, wanted: 
 
 def _entries(data: Encoded, form: _Form, offset: int, budget: _Budget) -> Iterator[tuple[int, int, int, int, int]]:
     """Position, tag, type, number of values and offset of each entry of an IFD."""
-    (count,) = struct.unpack_from(form.count, data, offset)
+    (count,) = _unpack(form.count, data, offset)
     budget.spend(tags=count)
     first = offset + struct.calcsize(form.count)
     for position in range(first, first + count * (4 + 2 * form.inline), 4 + 2 * form.inline):
-        yield position, *struct.unpack_from(form.order + ("HHQQ" if form.big else "HHII"), data, position)
+        tag, kind, number, pointer = _unpack(form.order + ("HHQQ" if form.big else "HHII"), data, position)
+        yield position, tag, kind, number, pointer
 
 
 def _pack(fields: _Ifd, form: _Form, base: int) -> bytes:

@@ -2,14 +2,14 @@
 
 import struct
 from collections.abc import Iterator
-from typing import Any
 
-from uformer.image import vips
 from uformer.image.exif import Encoded
 from uformer.image.image import JpegCoding
 
 _MOST_SEGMENTS = 4096  # before the pixels; a file may hold millions of empty ones, only to cost time
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
+_SOF = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+_PROGRESSIVE = {0xC2, 0xCA}
 
 # ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance): the sums of their values tell qualities apart.
 _LUMA = (
@@ -23,15 +23,18 @@ _CHROMA = (
 )  # fmt: skip
 
 
-def coding(image: Any, data: Encoded) -> JpegCoding:
-    """Quality, subsampling and order of scans of a JPEG file that libvips has opened."""
-    tables = dict(_quantisation(data))
+def coding(data: Encoded) -> JpegCoding:
+    """Quality, subsampling and order of scans of a JPEG file; where they cannot be told, those of a good one."""
+    tables: dict[int, tuple[int, ...]] = {}
+    subsampled, progressive = False, False
+    for marker, payload in _segments(data):
+        if marker == _DQT:
+            tables.update(_tables(payload))
+        elif marker in _SOF:
+            progressive = marker in _PROGRESSIVE
+            subsampled = payload[5:6] == b"\3" and payload[7:8] == b"\x22" and payload[10:11] == payload[13:14] == b"\x11"
     found = [_quality(sum(tables[number]), standard) for number, standard in ((0, _LUMA), (1, _CHROMA)) if number in tables]
-    return JpegCoding(
-        quality=max(found, default=95),
-        subsampled=vips.text(image, "jpeg-chroma-subsample") == "4:2:0",
-        progressive=bool(vips.integer(image, "interlaced", 0)),
-    )
+    return JpegCoding(quality=max(found, default=95), subsampled=subsampled, progressive=progressive)
 
 
 def _quality(total: int, standard: tuple[int, ...]) -> int:
@@ -45,8 +48,8 @@ def _scaled(standard: tuple[int, ...], quality: int) -> Iterator[int]:
     return (min(max((value * scale + 50) // 100, 1), 255) for value in standard)
 
 
-def _quantisation(data: Encoded) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Number and values of each quantisation table before the first scan."""
+def _segments(data: Encoded) -> Iterator[tuple[int, bytes]]:
+    """Marker and payload of each segment before the first scan."""
     position = 2
     for _ in range(_MOST_SEGMENTS):
         marker = data[position : position + 2]
@@ -55,10 +58,17 @@ def _quantisation(data: Encoded) -> Iterator[tuple[int, tuple[int, ...]]]:
         if marker[1] == 0xFF:  # a fill byte
             position += 1
             continue
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker[1] == _DQT:
-            start = position + 4
-            while start < end and (size := 128 if data[start] >> 4 else 64) <= end - start - 1 and start + 1 + size <= len(data):
-                yield data[start] & 15, struct.unpack_from(">64H" if size == 128 else ">64B", data, start + 1)
-                start += 1 + size
-        position = max(end, position + 2)
+        size = max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
+        yield marker[1], data[position + 4 : position + 2 + size]
+        position += 2 + size
+
+
+def _tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Number and values of each quantisation table of a segment."""
+    while payload:
+        form = ">64H" if payload[0] >> 4 else ">64B"
+        end = 1 + struct.calcsize(form)
+        if end > len(payload):
+            return
+        yield payload[0] & 15, struct.unpack_from(form, payload, 1)
+        payload = payload[end:]

@@ -40,6 +40,7 @@ _SIMPLE = (
     "exif:FocalLengthIn35mmFilm", "exif:MeteringMode", "exif:WhiteBalance", "exif:ColorSpace", "exif:PhotographicSensitivity",
 )  # fmt: skip
 _LANGUAGES = ("dc:rights", "xmpRights:UsageTerms")
+_LONGEST = 2**20  # bytes of XMP that are searched
 _TEXT = rb"((?:[^\"<>&]|&(?:amp|lt|gt|quot|apos|#[0-9]{1,7});){1,4096})"
 
 
@@ -56,6 +57,8 @@ def safe(metadata: Metadata) -> Metadata:
 def _safe_xmp(xmp: bytes) -> bytes | None:
     """A new packet with the properties of the list; they are looked for by their usual prefixes, as text, so that no XML is parsed."""
     found: list[bytes] = []
+    if len(xmp) > _LONGEST:
+        return None
     for name in _SIMPLE:
         encoded = re.escape(name.encode())
         match = re.search(rb"\s" + encoded + rb"\s*=\s*\"" + _TEXT + rb"\"|<" + encoded + rb">" + _TEXT + rb"</" + encoded + rb">", xmp)

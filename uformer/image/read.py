@@ -120,7 +120,7 @@ def _decode(file: Opened) -> Image:
         suffix=picture_format.suffixes[0],
         metadata=metadata,
         lossless=lossless,
-        jpeg=jpeg.coding(file.image, file.data) if picture_format is formats.JPEG else None,
+        jpeg=jpeg.coding(file.data) if picture_format is formats.JPEG else None,
     )
 
 

@@ -11,6 +11,13 @@ from uformer.files import one_line
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
 
+_ALL_LEVELS = 0xFF
+# Its warnings say no more than its errors, and pyvips hands them to Python's logging: if that frees an image which warns in turn, GLib
+# sees a recursion and aborts the process. So they go to a C function that does nothing, whatever it is called with.
+pyvips.glib_lib.g_log_set_handler(
+    b"VIPS", _ALL_LEVELS, pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(pyvips.vips_lib, "vips_cache_get_max")), pyvips.ffi.NULL
+)
+
 ERRORS: tuple[type[Exception], ...] = (pyvips.Error, UnicodeDecodeError)
 """What libvips raises; the second where its message quotes bytes of a damaged file, which pyvips fails to decode."""
 

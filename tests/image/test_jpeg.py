@@ -1,0 +1,52 @@
+import io
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uformer.image import jpeg
+from uformer.image.image import JpegCoding
+
+COLOUR = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8))
+
+
+def coding(image: PIL.Image.Image, **options: Any) -> JpegCoding:
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return jpeg.coding(file.getvalue())
+
+
+@pytest.mark.parametrize("quality", [5, 10, 25, 49, 50, 51, 75, 85, 90, 94, 95, 99, 100])
+def test_quality_as_written(quality: int) -> None:
+    assert coding(COLOUR, quality=quality).quality == quality
+    assert coding(COLOUR.convert("L"), quality=quality).quality == quality
+
+
+@pytest.mark.parametrize(("subsampling", "subsampled"), [("4:4:4", False), ("4:2:2", False), ("4:2:0", True)])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_subsampling_and_scans(subsampling: str, subsampled: bool, progressive: bool) -> None:
+    found = coding(COLOUR, subsampling=subsampling, progressive=progressive)
+    assert (found.subsampled, found.progressive) == (subsampled, progressive)
+
+
+def test_tables_of_another_maker_get_the_quality_as_coarse() -> None:
+    flat = [9] * 64  # libjpeg's of quality 92 has a sum of 588
+    assert coding(COLOUR, qtables=[flat, flat]).quality == pytest.approx(93, abs=4)
+    assert coding(COLOUR, qtables=[[1] * 64, [1] * 64]).quality == 100
+
+
+def test_the_finer_of_two_tables_counts() -> None:
+    assert coding(COLOUR, qtables=[[60] * 64, [1] * 64]).quality == 100
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    for start in (b"\xff\xd8", b"\xff\xd8\xff\xdb\x00\x43\x00", b"\xff\xd8\xff\xdb\xff\xff\x10"):
+        assert 1 <= jpeg.coding(start + data).quality <= 100
+
+
+def test_millions_of_empty_segments_cost_no_time() -> None:
+    assert jpeg.coding(b"\xff\xd8" + b"\xff\xe5\x00\x02" * 3_000_000).quality == 95
