@@ -19,8 +19,8 @@ DARKER = 51
 class StandIn(Restorer):
     """Makes a picture darker, in two tiles; `before` is called with each picture."""
 
-    def __init__(self, *, seconds: float = 0, before: Callable[[Image], object] = lambda _: None) -> None:
-        self.options = RestoreOptions()
+    def __init__(self, *, seconds: float = 0, before: Callable[[Image], object] = lambda _: None, memory: str | None = None) -> None:
+        self.options = RestoreOptions(memory=memory)
         self._seconds, self._before = seconds, before
         self.threads: set[str] = set()
         self.together = self.most_together = 0

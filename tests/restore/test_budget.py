@@ -5,8 +5,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 import pytest
 
 from uformer.image.image import Header
-from uformer.restore import budget as module
-from uformer.restore.budget import Budget, budget_size, decoded_size
+from uformer.restore.budget import Budget, decoded_size
 
 
 def test_no_more_than_the_budget_is_out_and_all_are_served_in_order() -> None:
@@ -60,16 +59,6 @@ def test_closing_wakes_those_who_wait() -> None:
             waiting.result(timeout=20)
     with pytest.raises(CancelledError):
         budget.take(0, 0)
-
-
-def test_its_size_follows_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "available_memory", lambda: 8 * 2**30)
-    assert budget_size(None) == 2**30
-    assert budget_size(2 * 2**30) == 2**28
-    monkeypatch.setattr(module, "available_memory", lambda: 0)
-    assert budget_size(None) == 64 * 2**20
-    monkeypatch.setattr(module, "available_memory", lambda: 2**40)
-    assert budget_size(None) == 4 * 2**30
 
 
 @pytest.mark.parametrize(("channels", "alpha", "depth", "size"), [(3, False, 8, 12), (1, True, 8, 5), (3, True, 16, 14)])

@@ -110,12 +110,27 @@ def test_a_restorer_that_cannot_be_made_ends_it(tmp_path: Path, error: BaseExcep
     assert not (tmp_path / "out").exists()
 
 
-def test_options_that_restore_nothing_end_it(tmp_path: Path) -> None:
-    def refuse(_: Image) -> None:
-        raise OptionError("overlap: too much")
+@pytest.mark.parametrize("about", ["precision", "tile_for"])
+def test_options_that_restore_nothing_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, about: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OptionError("too much")
 
-    with pytest.raises(OptionError, match="overlap"):
-        restore(save_jobs(tmp_path, 3), StandIn(before=refuse))
+    monkeypatch.setattr(StandIn, about, property(refuse) if about == "precision" else refuse)
+    with pytest.raises(OptionError, match="too much"):
+        restore(save_jobs(tmp_path, 3))
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_that_do_not_do_for_one_picture_fail_that_one(tmp_path: Path) -> None:
+    calls = []
+
+    def refuse_the_first(image: Image) -> None:
+        calls.append(image)
+        if len(calls) == 1:
+            raise OptionError("memory: 1GB is too little here")
+
+    seen = restore(save_jobs(tmp_path, 3), StandIn(before=refuse_the_first))
+    assert [outcome.error for outcome in seen.outcomes] == ["memory: 1GB is too little here", None, None]
 
 
 def test_an_interruption_leaves_whole_files_and_begins_nothing_new(tmp_path: Path) -> None:
@@ -185,8 +200,7 @@ def test_small_pictures_wait_in_small_numbers(tmp_path: Path, monkeypatch: pytes
 
 def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
-    monkeypatch.setattr(pipeline, "budget_size", lambda _: 2 * 30 * 20 * 12 - 1)  # bytes of two pictures, less one
-    seen = restore(save_jobs(tmp_path, 6))
+    seen = restore(save_jobs(tmp_path, 6), StandIn(memory="100KB"))  # of which an eighth is for waiting; a picture takes 7200 bytes
     assert counting.most == 1
     assert all(outcome.error is None for outcome in seen.outcomes)
 
@@ -199,9 +213,9 @@ def test_a_picture_too_large_for_memory_goes_from_file_to_file(tmp_path: Path, m
         streamed.append(source)
         output.write_bytes(b"by regions")
 
-    monkeypatch.setattr(pipeline, "should_stream", lambda _header, budget: budget == 12345)
+    monkeypatch.setattr(pipeline, "should_stream", lambda _header, budget: budget == 12345678)
     monkeypatch.setattr(pipeline, "restore_file", restore_file)
-    seen = restore(jobs, memory=12345)
+    seen = restore(jobs, StandIn(memory="12345678"))
     assert streamed == [job.source for job in jobs]
     assert [outcome.bytes for outcome in seen.outcomes] == [10] * 3
 

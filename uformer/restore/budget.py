@@ -4,11 +4,6 @@ import threading
 from concurrent.futures import CancelledError
 
 from uformer.image.image import Header
-from uformer.memory import available_memory
-
-SHARE = 8
-"""One part in so many of the memory at hand is for pictures that wait."""
-_SMALLEST, _LARGEST = 64 * 2**20, 4 * 2**30  # bytes
 
 
 class Budget:
@@ -17,8 +12,8 @@ class Budget:
     Whoever asks is numbered from 0, and served in that order, or a later picture could take what an earlier one waits for.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int = 0) -> None:
+        self.size = size
         self._taken = 0
         self._next = 0
         self._closed = False
@@ -27,7 +22,7 @@ class Budget:
     def take(self, number: int, cost: int) -> None:
         """Wait until `cost` bytes are granted. Raises CancelledError once the budget is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._next == number and (not self._taken or self._taken + cost <= self._size)))
+            self._changed.wait_for(lambda: self._closed or (self._next == number and (not self._taken or self._taken + cost <= self.size)))
             if self._closed:
                 raise CancelledError
             self._next += 1
@@ -44,11 +39,6 @@ class Budget:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-
-def budget_size(memory: int | None) -> int:
-    """Bytes for pictures that wait, where the whole process may take `memory` bytes; None: what is free."""
-    return min(max(available_memory() // SHARE, _SMALLEST), _LARGEST) if memory is None else memory // SHARE
 
 
 def decoded_size(header: Header) -> int:

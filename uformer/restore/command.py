@@ -12,11 +12,10 @@ from cyclopts import Parameter
 from uformer.errors import OptionError
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
-from uformer.memory import available_memory
 from uformer.restore import pipeline
 from uformer.restore.interrupt import stops_like_ctrl_c
 from uformer.restore.jobs import Plan, check_output, is_one_picture, one_job, plan
-from uformer.restore.options import RestoreOptions, memory_in_bytes
+from uformer.restore.options import RestoreOptions
 from uformer.restore.report import Bars, Report
 from uformer.restore.restorer import Restorer
 
@@ -61,11 +60,10 @@ def restore(
         one = is_one_picture(pictures)
         todo = Plan(jobs=[one_job(pictures[0], output, overwrite=overwrite)]) if one else plan(pictures, output, overwrite=overwrite)
         report = Report(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
-        memory = None if options.memory is None else memory_in_bytes(options.memory, free=available_memory())
         try:
             with report:
                 if todo.jobs:
-                    pipeline.run(todo.jobs, functools.partial(Restorer.from_options, options), report, metadata=metadata, memory=memory)
+                    pipeline.run(todo.jobs, functools.partial(Restorer.from_options, options), report, metadata=metadata)
         except KeyboardInterrupt:
             report.interrupted()
             return 130

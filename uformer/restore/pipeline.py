@@ -16,18 +16,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from uformer.errors import OptionError, UformerError
+from uformer.errors import UformerError
 from uformer.files import one_line
 from uformer.image.image import Image
 from uformer.image.read import header, read
 from uformer.image.write import MetadataPolicy, write
-from uformer.restore.budget import Budget, budget_size, decoded_size
+from uformer.restore.budget import Budget, decoded_size
 from uformer.restore.jobs import Job
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.restorer import Restorer
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Threads that read, and as many that write, each one picture at a time."""
+SHARE_OF_MEMORY = 1 / 8
+"""Of what the process may take: for pictures that wait to be restored or written."""
 _POLL = 0.5  # seconds; where waiting cannot be interrupted (Windows), Ctrl-C is noticed after so long
 
 
@@ -67,23 +69,19 @@ def run(
     watcher: Watcher,
     *,
     metadata: MetadataPolicy = "keep",
-    memory: int | None = None,
 ) -> None:
     """Restore pictures, each into its output; what became of each, in order, goes to the watcher.
 
-    The restorer is made while the first pictures are read. `memory`: most bytes that the process should take; None: no limit is
-    asked for. When interrupted, pictures that are restored already are still written.
-    Raises what `make_restorer` raises, and OptionError where these options restore no picture.
+    The first pictures are read while the network is loaded. When interrupted, pictures that are restored already are still written.
+    Raises what `make_restorer` raises, and OptionError where the options restore no picture whatever.
     """
-    line = _Line(watcher, metadata, memory)
+    line = _Line(watcher, metadata, make_restorer)
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
 
     def finish_first() -> None:
         outcome, restoring = going[0]
-        if error := _error_of(line.ready):
-            raise error
-        error = _error_of(restoring)
-        if isinstance(error, OptionError) or (error is not None and not isinstance(error, Exception)):
+        error = _error_of(line.checked) or _error_of(restoring)
+        if error is not None and (error is line.checked.exception() or not isinstance(error, Exception)):
             raise error  # of all pictures, not of this one
         outcome.error = describe(_error_of(restoring.result()) if error is None else error)
         watcher.finished(outcome)
@@ -91,7 +89,6 @@ def run(
 
     with _warnings_to(line.warn):
         try:
-            line.make(make_restorer)
             for number, job in enumerate(jobs):
                 going.append(line.put(number, job))
                 if len(going) > 2 * WORKERS:
@@ -130,20 +127,16 @@ class _Picture:
 class _Line:
     """The three pools, and what each does with a picture."""
 
-    ready: Future[Restorer]
-
-    def __init__(self, watcher: Watcher, metadata: MetadataPolicy, memory: int | None) -> None:
+    def __init__(self, watcher: Watcher, metadata: MetadataPolicy, make_restorer: Callable[[], Restorer]) -> None:
         self._readers = ThreadPoolExecutor(WORKERS, "uformer-read")
         self._network = ThreadPoolExecutor(1, "uformer-network")
         self._writers = ThreadPoolExecutor(WORKERS, "uformer-write")
-        self._watcher, self._metadata, self._memory = watcher, metadata, memory
-        self._budget = Budget(budget_size(memory))
+        self._watcher, self._metadata = watcher, metadata
+        self._budget = Budget()
         self._stopped = threading.Event()
         self._at_work = threading.local()
-
-    def make(self, make_restorer: Callable[[], Restorer]) -> None:
-        """Have the restorer made, before the first picture gets to it."""
-        self.ready = self._network.submit(make_restorer)
+        self._made = self._network.submit(self._make, make_restorer)
+        self.checked = self._network.submit(self._check)
 
     def put(self, number: int, job: Job) -> tuple[Outcome, Future[Future[None]]]:
         """Send a picture on its way; its future is that of restoring, whose result is that of writing."""
@@ -167,13 +160,25 @@ class _Line:
             self._watcher.warned(outcome.job, message)
         return outcome is not None
 
+    def _make(self, make_restorer: Callable[[], Restorer]) -> Restorer:
+        restorer = make_restorer()
+        self._budget.size = int(restorer.memory_budget * SHARE_OF_MEMORY)
+        return restorer
+
+    def _check(self) -> None:
+        """Raise OptionError now for what would be wrong with every picture; reading goes on meanwhile."""
+        restorer = self._made.result()
+        assert restorer.precision
+        restorer.tile_for(1, 1)
+
     def _read(self, number: int, outcome: Outcome) -> _Picture:
+        restorer = self._made.result()
         source, cost, whole = outcome.job.source, 0, True
         try:
             with self._working(outcome):
                 head = header(source)
                 outcome.width, outcome.height = head.width, head.height
-                whole = not should_stream(head, self._memory)
+                whole = not should_stream(head, restorer.memory_budget)
                 cost = decoded_size(head) if whole else 0
         finally:
             self._budget.take(number, cost)  # even for nothing: the next picture waits for this one's turn
@@ -181,7 +186,7 @@ class _Line:
             return _Picture(read(source) if whole else None, cost)
 
     def _restore(self, outcome: Outcome, reading: Future[_Picture]) -> Future[None]:
-        restorer, picture, job = self.ready.result(), reading.result(), outcome.job
+        restorer, picture, job = self._made.result(), reading.result(), outcome.job
         with self._giving_back(picture.cost), self._working(outcome):
             self._watcher.started(job)
             outcome.backend, outcome.precision = restorer.backend, restorer.precision
