@@ -120,6 +120,14 @@ def iptc_of_tiff(data: Encoded) -> bytes | None:
 
 def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> bytes:
     """A TIFF file of one page with the tags of an EXIF block and IPTC records added. An EXIF block that cannot be read adds nothing."""
+    if (change := tiff_change(data, exif, iptc)) is None:
+        return data
+    position, pointer, tail = change
+    return data[:position] + pointer + data[position + len(pointer) :] + tail
+
+
+def tiff_change(data: Encoded, exif: bytes | None, iptc: bytes | None = None) -> tuple[int, bytes, bytes] | None:
+    """What `into_tiff` changes: the position of the pointer to the first IFD, the new pointer, and what comes at the end of the file."""
     added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
     try:
         exif_form, exif_offset = _header(exif or b"")
@@ -127,12 +135,12 @@ def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> byt
     except (ValueError, struct.error):
         pass
     if not added:
-        return data
+        return None
     form, offset = _header(data)
     fields = added | _parse(data, form, offset, _Budget(data=len(data)))
-    data += bytes(-len(data) % 8)
-    start = 8 if form.big else 4
-    return data[:start] + struct.pack(form.word, len(data)) + data[start + form.inline :] + _pack(fields, form, len(data))
+    padding = bytes(-len(data) % 8)
+    end = len(data) + len(padding)
+    return 8 if form.big else 4, struct.pack(form.word, end), padding + _pack(fields, form, end)
 
 
 def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:

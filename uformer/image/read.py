@@ -14,7 +14,7 @@ from uformer.image import exif as tags
 from uformer.image import formats, iptc, jpeg, vips
 from uformer.image.containers import is_lossless_webp
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
-from uformer.image.source import DEFAULT_LIMITS, Opened, opened
+from uformer.image.source import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.vet import Limits
 
 __all__ = ["DEFAULT_LIMITS", "Header", "Limits", "Samples", "header", "read", "read_samples"]
@@ -40,7 +40,7 @@ def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIM
     """
     with opened(source, limits) as file:
         image = _decode(file)
-        for note in _header(file).notes:
+        for note in header_of(file).notes:
             warnings.warn(f"{file.name}: {note}", stacklevel=2)
         return image
 
@@ -52,31 +52,35 @@ def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEF
     and more that are not said to be RGB), gray pictures in formats that have no gray stay RGB, and nothing is warned of. Float TIFF in
     [0, 1] becomes uint16.
     """
-    with opened(source, limits) as file:
-        image = file.image
-        many = image.bands > 4 or (image.bands > 2 and image.interpretation in ("b-w", "grey16"))
-        if not many or image.interpretation == "cmyk":
-            image, _ = _to_gray_or_rgb(file.name, image, Metadata())
-            if image.bands in (2, 4):
-                image = image.extract_band(0, n=image.bands - 1)
-        samples = _turned(file.samples(image), _metadata(file)[1])
-        bits = _bits(file)
-        if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
-            return np.ascontiguousarray(samples)
-        pixels, _, beyond = _scaled(file.name, samples, samples.shape[2], bits)
-        if beyond is not None:
-            raise PictureError(f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1")
-        return np.rint(pixels * 65535).astype(np.uint16)
+    return examine(source, limits, _samples)
+
+
+def _samples(file: Opened) -> Samples:
+    image = file.image
+    many = image.bands > 4 or (image.bands > 2 and image.interpretation in ("b-w", "grey16"))
+    if not many or image.interpretation == "cmyk":
+        image, _ = _to_gray_or_rgb(file.name, image, Metadata())
+        if image.bands in (2, 4):
+            image = image.extract_band(0, n=image.bands - 1)
+    samples = _turned(file.samples(image), _metadata(file)[1])
+    bits = _bits(file)
+    if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
+        return np.ascontiguousarray(samples)
+    pixels, _, beyond = _scaled(file.name, samples, samples.shape[2], bits)
+    if beyond is not None:
+        raise PictureError(f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1")
+    return np.rint(pixels * 65535).astype(np.uint16)
 
 
 def header(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Header:
     """What a picture file says of itself; its pixels are not decoded, and a file is not loaded. Errors as of `read`."""
     with opened(source, limits, mapped=True) as file:
-        return _header(file)
+        return header_of(file)
 
 
-def _header(file: Opened) -> Header:
-    image, orientation = file.image, _metadata(file)[1]
+def header_of(file: Opened) -> Header:
+    """What a file whose header has been read says of itself."""
+    image, orientation = file.image, metadata_of(file)[1]
     space = _COLOUR_SPACES.get(image.interpretation)
     colours = 4 if space == "CMYK" else 1 if image.bands < 3 else 3
     width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)
@@ -102,29 +106,42 @@ def _header(file: Opened) -> Header:
     )
 
 
-def _decode(file: Opened) -> Image:
+def _decode(file: Opened) -> tuple[Image, list[str]]:
+    """The picture, and what it leaves out or changes, a line each."""
     image, picture_format = file.image, file.format
-    metadata, orientation = _metadata(file)
-    image, metadata = _to_gray_or_rgb(file.name, image, metadata)
-    samples = _turned(file.samples(image), orientation)
+    metadata, orientation = metadata_of(file)
+    image, metadata = to_gray_or_rgb(file.name, image, metadata)
+    samples = turned(file.samples(image), orientation)
     channels = 1 if samples.shape[2] < 3 else 3
-    pixels, alpha, beyond = _scaled(file.name, samples, channels, _bits(file))
+    pixels, alpha, beyond = scaled(file.name, samples, channels, bits_of(file))
+    if beyond is not None:
+        check_range(file.name, np.count_nonzero(beyond) / beyond.size, float((pixels + beyond).min()), float((pixels + beyond).max()))
     lossless = is_lossless_webp(file.data) if picture_format is formats.WEBP else picture_format.lossless
     if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
-    return Image(
+    return as_image(file, metadata, samples.dtype, pixels, alpha, beyond)
+
+
+def as_image(
+    file: Opened, metadata: Metadata, kind: np.dtype[Any], pixels: Pixels, alpha: Alpha | None = None, beyond: Pixels | None = None
+) -> Image:
+    """What was read of a file, all or a part, as an Image; `kind`: numpy's type of the file's samples."""
+    notes = [f"{file.name}: {note}" for note in _header(file).notes]
+    if beyond is not None:
+        notes.append(f"{file.name}: has samples outside of 0 to 1; what they have beyond it stays as it is")
+    picture = Image(
         pixels=pixels,
         alpha=alpha,
         beyond=beyond,
-        depth={"u": 8 * samples.itemsize, "f": 32}[samples.dtype.kind],
-        suffix=picture_format.suffixes[0],
+        depth={"u": 8 * kind.itemsize, "f": 32}[kind.kind],
+        suffix=file.format.suffixes[0],
         metadata=metadata,
-        lossless=lossless,
-        jpeg=jpeg.coding(file.data) if picture_format is formats.JPEG else None,
+        lossless=is_lossless_webp(file.data) if file.format is formats.WEBP else file.format.lossless,
+        jpeg=jpeg.coding(file.data) if file.format is formats.JPEG else None,
     )
 
 
-def _bits(file: Opened) -> int:
+def bits_of(file: Opened) -> int:
     """How many of a 16-bit sample's upper bits the file holds."""
     return vips.integer(file.image, "bits-per-sample", 16) if file.format is formats.AVIF else 16
 
@@ -135,7 +152,7 @@ def _is_gray(pixels: Pixels, *, tolerance: float) -> bool:
     return all(float(np.abs(pixels[..., channel] - green).max()) <= tolerance * 1.01 for channel in range(pixels.shape[2]))
 
 
-def _metadata(file: Opened) -> tuple[Metadata, int]:
+def metadata_of(file: Opened) -> tuple[Metadata, int]:
     """Metadata that say upright, and the orientation that the pixels still have."""
     image, picture_format = file.image, file.format
     xmp = vips.blob(image, "xmp-data")
@@ -159,7 +176,7 @@ def _metadata(file: Opened) -> tuple[Metadata, int]:
     return Metadata(icc=icc, exif=exif, xmp=xmp, iptc=photoshop, resolution=(across, down) if known else None), orientation
 
 
-def _to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:
+def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:
     """Gray or RGB, with or without alpha, and the metadata with a profile that fits."""
     if image.interpretation == "cmyk":
         depth = 16 if image.format == "ushort" else 8
@@ -181,7 +198,7 @@ def _fits(icc: bytes, *, gray: bool) -> bool:
     return icc[36:40] == b"acsp" and icc[:4] == len(icc).to_bytes(4, "big") and icc[16:20] == (b"GRAY" if gray else b"RGB ")
 
 
-def _turned(samples: Samples, orientation: int) -> Samples:
+def turned(samples: Samples, orientation: int) -> Samples:
     """A view of the samples (H, W, C), upright."""
     if orientation in (5, 6, 7, 8):
         samples = samples.swapaxes(0, 1)
@@ -192,7 +209,7 @@ def _turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def _scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
+def scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
     """Pixels in [0, 1], alpha, and what float samples have beyond [0, 1]. `bits`: how many of a 16-bit sample's upper bits count."""
     if samples.dtype in (np.float32, np.float64):
         return _from_float(name, samples, channels)
@@ -217,10 +234,12 @@ def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alp
     pixels = np.clip(values[..., :channels], 0, 1)
     alpha = np.ascontiguousarray(values[..., channels]) if values.shape[2] > channels else None
     beyond = values[..., :channels] - pixels
-    share = np.count_nonzero(beyond) / beyond.size
+    return np.ascontiguousarray(pixels), alpha, beyond if beyond.any() else None
+
+
+def check_range(name: str, share: float, low: float, high: float) -> None:
+    """Refuse a float picture of which too large a share of the samples, from low to high, lies outside of [0, 1]."""
     if share > MOST_BEYOND:
-        low, high = values[..., :channels].min(), values[..., :channels].max()
         raise PictureError(
             f"{name}: float samples from {low:g} to {high:g}, {share:.0%} of them outside of 0 to 1; scale them so that white is 1"
         )
-    return np.ascontiguousarray(pixels), alpha, beyond if share else None

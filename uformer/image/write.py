@@ -67,26 +67,38 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep") -> b
     none of keep, strip and safe.
     """
     target = formats.by_suffix(suffix)
-    if metadata not in ("keep", "strip", "safe"):
-        raise OptionError(f"metadata: {metadata!r} is not keep, strip or safe")
+    shown = check(image, target, metadata)
+    if not np.isfinite(image.pixels).all():
+        raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
+    bits, channels = layout(image, target)
+    picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
+    try:
+        data = vips.save(picture, f"{target.operation}save_buffer", saver_options(image, target, shown))
+    except vips.ERRORS as error:
+        raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
+    if target is formats.TIFF:
+        return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+    return embedded(data, image, target, shown)
+
+
+def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> bytes:
+    """The encoded picture with what libvips does not write: resolution and EXIF. Of a PNG or JPEG the beginning suffices."""
+    if target is formats.JPEG and image.metadata.resolution is not None:
+        data = embed_density(data, image.metadata.resolution)
+    if shown.exif is None:
+        return data
+    return embed_exif(data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None)
+
+
+def check(image: Image, target: Format, policy: MetadataPolicy) -> Metadata:
+    """The metadata to write, once it is clear that the target can hold the picture. Errors as of `encode`; looks at no pixels."""
+    if policy not in ("keep", "strip", "safe"):
+        raise OptionError(f"metadata: {policy!r} is not keep, strip or safe")
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
         raise PictureError(f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side")
-    if not np.isfinite(image.pixels).all():
-        raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
-    shown = _shown(image.metadata, metadata, target)
-    try:
-        data = vips.save(_picture(image, target, shown), f"{target.operation}save_buffer", _options(image, target, shown))
-    except vips.ERRORS as error:
-        raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
-    if target is formats.JPEG and image.metadata.resolution is not None:
-        data = embed_density(data, image.metadata.resolution)
-    if target is formats.TIFF:
-        return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
-    if shown.exif is None:
-        return data
-    return embed_exif(data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None)
+    return _shown(image.metadata, policy, target)
 
 
 def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format) -> Metadata:
@@ -97,7 +109,7 @@ def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format) -> Metada
     if target is formats.JPEG:
         _check_segments(shown)
     elif target is not formats.TIFF and shown.iptc is not None:
-        warnings.warn(f"{target.name} cannot hold IPTC; it is left out", stacklevel=4)
+        warnings.warn(f"{target.name} cannot hold IPTC; it is left out", stacklevel=5)
         shown = dataclasses.replace(shown, iptc=None)
     return shown
 
@@ -114,17 +126,24 @@ def _names_with_alpha() -> str:
     return f"{', '.join(names)} and {last}"
 
 
-def _picture(image: Image, target: Format, shown: Metadata) -> Any:
-    """The pyvips image with the samples that the target will hold, and with the metadata that libvips writes."""
-    bits = 32 if image.depth == 32 and target.floats else min(image.depth, target.bits)
+def layout(image: Image, target: Format) -> tuple[int, int]:
+    """Bits of a sample (32: float), and colours, as the picture is written."""
     icc = image.metadata.icc
-    gray_profile = icc is not None and icc[16:20] == b"GRAY"
-    expand = image.channels == 1 and not gray_profile and (icc is not None or not target.gray)
-    picture = vips.from_samples(_quantised(image, bits, channels=3 if expand else image.channels))
+    expand = image.channels == 1 and not _is_gray(icc) and (icc is not None or not target.gray)
+    return 32 if image.depth == 32 and target.floats else min(image.depth, target.bits), 3 if expand else image.channels
+
+
+def _is_gray(icc: bytes | None) -> bool:
+    return icc is not None and icc[16:20] == b"GRAY"
+
+
+def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
+    """The pyvips image of the samples, as of `layout`, with the metadata that libvips writes."""
+    icc = image.metadata.icc
     if icc is not None:
         vips.set_blob(picture, "icc-profile-data", icc)
-    if gray_profile and not target.gray:
-        colour = picture[0].icc_transform("srgb", embedded=True, depth=16 if bits > 8 else 8).copy()
+    if _is_gray(icc) and not target.gray:
+        colour = picture[0].icc_transform("srgb", embedded=True, depth=8 if picture.format == "uchar" else 16).copy()
         colour.remove("icc-profile-data")
         picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
     across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION
@@ -138,7 +157,7 @@ def _picture(image: Image, target: Format, shown: Metadata) -> Any:
     return picture
 
 
-def _options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
+def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
     """The saver's options for this picture."""
     lossless = image.alpha is not None if target is formats.AVIF else image.lossless
     options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
@@ -160,7 +179,7 @@ def _options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
     return options
 
 
-def _quantised(image: Image, bits: int, *, channels: int) -> NDArray[Any]:
+def quantised(image: Image, bits: int, *, channels: int) -> NDArray[Any]:
     """Samples (H, W, channels, and one for alpha if there is one): float32 for 32 bits, else in the upper `bits` of uint8 or uint16."""
     peak = (1 << bits) - 1
     kind = np.dtype(np.uint8 if bits == 8 else np.float32 if bits == 32 else np.uint16)
