@@ -152,7 +152,8 @@ def float_tiff(samples: np.ndarray) -> bytes:
 def test_float_beyond_white_is_carried() -> None:
     samples = RNG.random((20, 20, 3)).astype(np.float32)
     samples[3, 4], samples[5, 6] = (1.5, 7.25, 0.5), (-0.25, 0.5, 1)
-    image = read(float_tiff(samples))
+    with pytest.warns(UserWarning, match="^picture: has samples outside of 0 to 1; what they have beyond it stays as it is$"):
+        image = read(float_tiff(samples))
     assert image.beyond is not None
     assert (image.pixels.min(), image.pixels.max()) == (0, 1)
     np.testing.assert_array_equal(image.pixels + image.beyond, samples)
@@ -469,3 +470,19 @@ def test_header_decodes_nothing() -> None:
     assert header(data[:60]).width == 20
     with pytest.raises(PictureError):
         header(b"text")
+
+
+def test_a_jpeg_that_claims_more_than_it_holds_is_refused() -> None:
+    data = bytearray(pillow(RGB, "JPEG"))
+    struct.pack_into(">HH", data, data.find(b"\xff\xc0") + 5, 64, 64)
+    with pytest.raises(PictureError, match="premature end of data"):
+        read(bytes(data))
+    with pytest.raises(PictureError, match="premature end of data"):
+        read_samples(bytes(data))
+
+
+def test_a_jpeg_with_some_bytes_too_many_is_read() -> None:
+    data = pillow(RGB, "JPEG")
+    start = data.find(b"\xff\xdb")
+    odd = data[:start] + b"\0\0" + data[start:]
+    np.testing.assert_array_equal(read(odd).pixels, read(data).pixels)

@@ -38,11 +38,10 @@ def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIM
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """
-    with opened(source, limits) as file:
-        image = _decode(file)
-        for note in header_of(file).notes:
-            warnings.warn(f"{file.name}: {note}", stacklevel=2)
-        return image
+    image, notes = examine(source, limits, _decode)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return image
 
 
 def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
@@ -59,14 +58,14 @@ def _samples(file: Opened) -> Samples:
     image = file.image
     many = image.bands > 4 or (image.bands > 2 and image.interpretation in ("b-w", "grey16"))
     if not many or image.interpretation == "cmyk":
-        image, _ = _to_gray_or_rgb(file.name, image, Metadata())
+        image, _ = to_gray_or_rgb(file.name, image, Metadata())
         if image.bands in (2, 4):
             image = image.extract_band(0, n=image.bands - 1)
-    samples = _turned(file.samples(image), _metadata(file)[1])
-    bits = _bits(file)
+    samples = turned(file.samples(image), metadata_of(file)[1])
+    bits = bits_of(file)
     if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
         return np.ascontiguousarray(samples)
-    pixels, _, beyond = _scaled(file.name, samples, samples.shape[2], bits)
+    pixels, _, beyond = scaled(file.name, samples, samples.shape[2], bits)
     if beyond is not None:
         raise PictureError(f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1")
     return np.rint(pixels * 65535).astype(np.uint16)
@@ -116,27 +115,31 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
     pixels, alpha, beyond = scaled(file.name, samples, channels, bits_of(file))
     if beyond is not None:
         check_range(file.name, np.count_nonzero(beyond) / beyond.size, float((pixels + beyond).min()), float((pixels + beyond).max()))
-    lossless = is_lossless_webp(file.data) if picture_format is formats.WEBP else picture_format.lossless
+    lossless = _is_lossless(file)
     if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
-    return as_image(file, metadata, samples.dtype, pixels, alpha, beyond)
+    notes = [f"{file.name}: {note}" for note in header_of(file).notes]
+    if beyond is not None:
+        notes.append(f"{file.name}: has samples outside of 0 to 1; what they have beyond it stays as it is")
+    return as_image(file, metadata, samples.dtype, pixels, alpha, beyond), notes
+
+
+def _is_lossless(file: Opened) -> bool:
+    return is_lossless_webp(file.data) if file.format is formats.WEBP else file.format.lossless
 
 
 def as_image(
     file: Opened, metadata: Metadata, kind: np.dtype[Any], pixels: Pixels, alpha: Alpha | None = None, beyond: Pixels | None = None
 ) -> Image:
     """What was read of a file, all or a part, as an Image; `kind`: numpy's type of the file's samples."""
-    notes = [f"{file.name}: {note}" for note in _header(file).notes]
-    if beyond is not None:
-        notes.append(f"{file.name}: has samples outside of 0 to 1; what they have beyond it stays as it is")
-    picture = Image(
+    return Image(
         pixels=pixels,
         alpha=alpha,
         beyond=beyond,
         depth={"u": 8 * kind.itemsize, "f": 32}[kind.kind],
         suffix=file.format.suffixes[0],
         metadata=metadata,
-        lossless=is_lossless_webp(file.data) if file.format is formats.WEBP else file.format.lossless,
+        lossless=_is_lossless(file),
         jpeg=jpeg.coding(file.data) if file.format is formats.JPEG else None,
     )
 

@@ -4,10 +4,10 @@ import contextlib
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from uformer.image.vet import Limits, objection
 from uformer.memory import available_memory
 
 Source = str | os.PathLike[str] | bytes
+
+T = TypeVar("T")
 
 DEFAULT_LIMITS = Limits()
 
@@ -59,16 +61,37 @@ class Opened:
             raise PictureError(f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s") from None
         return np.reshape(flat, (image.height, image.width, image.bands))
 
+    def again(self) -> Any:
+        """The picture anew, to be decoded from its first row on."""
+        return vips.load(f"{self.format.operation}load_buffer", self.data)
+
 
 _BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4}
 
 
+class SuspectError(PictureError):
+    """A JPEG that its decoder warns of, for a reason that need not matter."""
+
+
+def examine(source: Source, limits: Limits, work: Callable[[Opened], T]) -> T:
+    """What `work` makes of a picture file; errors as of `opened`, and for a JPEG whose pixels end too early, of which libjpeg only warns.
+
+    Its other warnings (a few bytes too many between two segments, which cameras write) are let through by trying again.
+    """
+    try:
+        with opened(source, limits, strict=True) as file:
+            return work(file)
+    except SuspectError:
+        with opened(source, limits) as file:
+            return work(file)
+
+
 @contextlib.contextmanager
-def opened(source: Source, limits: Limits, *, mapped: bool = False) -> Iterator[Opened]:
+def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool = False) -> Iterator[Opened]:
     """A picture file from its path or bytes; inside, errors of libvips and a lack of memory become PictureErrors that name it.
 
     `mapped`: even a small file is not loaded, its bytes are read where they are looked at. Raises PictureError: not there, not one of
-    our formats, a damaged header, or over a limit.
+    our formats, a damaged header, or over a limit. `strict` raises SuspectError for a JPEG that its decoder warns of.
     """
     with contextlib.ExitStack() as stack:
         name, data = _load(source, limits, mapped=mapped)
@@ -80,11 +103,13 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False) -> Iterator[
         if reason := objection(data, picture_format, limits):
             raise PictureError(f"{name}: cannot be read as {picture_format.name}: {reason}")
         try:
-            image = vips.load(f"{picture_format.operation}load_buffer", data)
+            image = vips.load(f"{picture_format.operation}load_buffer", data, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
             yield Opened(name=name, image=image, data=data, format=picture_format, frames=count, limits=limits)
         except vips.ERRORS as error:
-            raise PictureError(f"{name}: cannot be read as {picture_format.name}: {vips.reason(error)}") from None
+            reason = vips.reason(error)
+            kind = SuspectError if strict and picture_format is formats.JPEG and "premature end" not in reason else PictureError
+            raise kind(f"{name}: cannot be read as {picture_format.name}: {reason}") from None
         except MemoryError:
             raise PictureError(f"{name}: does not fit into memory") from None
 

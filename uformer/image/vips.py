@@ -1,8 +1,10 @@
 """libvips as this package uses it: trusted loaders only, nothing cached, its complaints in one line."""
 
 import mmap
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
@@ -11,12 +13,11 @@ from uformer.files import one_line
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
 
-_ALL_LEVELS = 0xFF
-# Its warnings say no more than its errors, and pyvips hands them to Python's logging: if that frees an image which warns in turn, GLib
-# sees a recursion and aborts the process. So they go to a C function that does nothing, whatever it is called with.
-pyvips.glib_lib.g_log_set_handler(
-    b"VIPS", _ALL_LEVELS, pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(pyvips.vips_lib, "vips_cache_get_max")), pyvips.ffi.NULL
-)
+# What GLib's libraries log says no more than their errors, and pyvips hands it to Python's logging: if that frees an image which logs in
+# turn, GLib sees a recursion and aborts the process. So it goes to a C function that does nothing, whatever it is called with.
+_ALL_LEVELS, _NOTHING = 0xFF, pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(pyvips.vips_lib, "vips_cache_get_max"))
+for _domain in (b"VIPS", b"GLib-GObject", b"GLib"):
+    pyvips.glib_lib.g_log_set_handler(_domain, _ALL_LEVELS, _NOTHING, pyvips.ffi.NULL)
 
 ERRORS: tuple[type[Exception], ...] = (pyvips.Error, UnicodeDecodeError)
 """What libvips raises; the second where its message quotes bytes of a damaged file, which pyvips fails to decode."""
@@ -27,13 +28,13 @@ KEEP_IPTC = int(pyvips.enums.ForeignKeep.IPTC)
 KEEP_ICC = int(pyvips.enums.ForeignKeep.ICC)
 
 
-def load(loader: str, data: bytes | mmap.mmap) -> Any:
+def load(loader: str, data: bytes | mmap.mmap, *, strict: bool = False) -> Any:
     """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
 
-    Raises one of ERRORS, here for a bad header, later for bad or missing pixels.
+    `strict`: what a decoder only warns of is an error too. Raises one of ERRORS, here for a bad header, later for bad or missing pixels.
     """
     pyvips.vips_lib.vips_error_clear()  # what is left of another picture's complaints is not this one's
-    return getattr(pyvips.Image, loader)(data, access="sequential", fail_on="error")
+    return getattr(pyvips.Image, loader)(data, access="sequential", fail_on="warning" if strict else "error")
 
 
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
@@ -54,6 +55,18 @@ def from_samples(samples: NDArray[Any]) -> Any:
     kind, gray, rgb = _KINDS[samples.dtype.name]
     image = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
     return image.copy(interpretation=gray if bands < 3 else rgb)
+
+
+def from_file(path: Path, width: int, height: int, bands: int, samples: np.dtype[Any]) -> Any:
+    """As `from_samples`, of samples that lie in a file and are read from there row by row."""
+    kind, gray, rgb = _KINDS[samples.name]
+    image = pyvips.Image.rawload(str(path), width, height, bands, format=kind, access="sequential")
+    return image.copy(interpretation=gray if bands < 3 else rgb)
+
+
+def kind(image: Any) -> str:
+    """numpy's name of the type of an image's samples."""
+    return {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float64"}.get(image.format, image.format)
 
 
 def blob(image: Any, field: str) -> bytes | None:

@@ -1,0 +1,189 @@
+"""Pictures too large for memory: rows read from a file as they are asked for, and written as they come.
+
+A part of a picture is an `Image` of some rows; what the whole picture is like is told by a frame, an `Image` of its full size whose
+pixels and alpha are zeros that take no memory. Both sides use temporary files: reading one of the size of the decoded samples if the
+picture is to be turned, writing one of the size of the written samples.
+"""
+
+import contextlib
+import mmap
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from uformer.errors import PictureError
+from uformer.files import atomic_path, one_line
+from uformer.image import exif as tags
+from uformer.image import formats, iptc, vips
+from uformer.image.formats import Format
+from uformer.image.image import Image, Metadata
+from uformer.image.read import DEFAULT_LIMITS, Limits, Samples, as_image, bits_of, check_range, header_of, metadata_of, scaled, turned
+from uformer.image.read import to_gray_or_rgb as gray_or_rgb
+from uformer.image.source import Opened, opened
+from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
+
+BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.suffixes[0])
+"""Suffixes of the formats that are read by regions; the decoders of the others hold the whole picture in memory."""
+
+_ROWS = 256  # read or turned at a time
+_HEAD = 2**16  # bytes at the beginning of a PNG or JPEG where metadata is put in
+
+
+class Regions:
+    """The rows of a picture file, upright; made by `regions`. Asked for from top to bottom, it decodes each once."""
+
+    frame: Image
+
+    def __init__(self, file: Opened, scratch: IO[bytes]) -> None:
+        self._file, self._scratch = file, scratch
+        metadata, self._orientation = metadata_of(file)
+        self._image, metadata = gray_or_rgb(file.name, file.image, metadata)
+        self._kind = np.dtype(vips.kind(self._image))
+        self._held: Samples = np.empty((0, self._image.width, self._image.bands), self._kind)
+        self._first = 0  # row of the first that is held
+        if self._orientation > 2:
+            self._store()
+        bands, turn = self._image.bands, self._orientation >= 5
+        shape = (self._image.width, self._image.height) if turn else (self._image.height, self._image.width)
+        alpha = np.broadcast_to(np.zeros((), self._kind if self._kind.kind == "u" else np.float32), shape) if bands in (2, 4) else None
+        pixels = np.broadcast_to(np.float32(0), (*shape, 1 if bands < 3 else 3))
+        self.frame = as_image(file, metadata, self._kind, pixels, alpha)
+        if self._kind.kind == "f":
+            self._check_range()
+
+    def part(self, first: int, last: int) -> Image:
+        """Rows from `first` to before `last`, as `read` would give them. Raises PictureError for damaged data."""
+        samples = self._samples(first, last)
+        return as_image(
+            self._file, self.frame.metadata, self._kind, *scaled(self._file.name, samples, self.frame.channels, bits_of(self._file))
+        )
+
+    def _samples(self, first: int, last: int) -> Samples:
+        """Upright rows."""
+        if self._orientation > 2:
+            return self._stored(first, last)
+        if first < self._first:  # decoding cannot go back
+            self._image, _ = gray_or_rgb(self._file.name, self._file.again(), Metadata())
+            self._held, self._first = self._held[:0], 0
+        kept = self._held[first - self._first :]
+        at = max(self._first + len(self._held), first)
+        fresh = [self._decoded(start, min(start + _ROWS, last)) for start in range(at, last, _ROWS)]
+        self._held, self._first = np.concatenate([kept, *fresh]), first
+        return turned(self._held[: last - first], self._orientation)
+
+    def _decoded(self, first: int, last: int) -> Samples:
+        samples: Samples = self._file.samples(self._image.crop(0, first, self._image.width, last - first))
+        if isinstance(self._file.data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._file.data.madvise(mmap.MADV_DONTNEED)  # else what has been read of the file counts as this process's memory
+        return samples
+
+    def _store(self) -> None:
+        """Decode the picture into the scratch file, to be read from there in any order."""
+        for first in range(0, self._image.height, _ROWS):
+            self._scratch.write(np.ascontiguousarray(self._decoded(first, min(first + _ROWS, self._image.height))).data)
+
+    def _stored(self, first: int, last: int) -> Samples:
+        """Upright rows, whose stored pixels are a rectangle."""
+        height, width, bands = self._image.height, self._image.width, self._image.bands
+        rows, columns = (0, height), (0, width)
+        if self._orientation in (3, 4):
+            rows = (height - last, height - first)
+        else:
+            columns = (width - last, width - first) if self._orientation in (7, 8) else (first, last)
+        samples: Samples = np.empty((rows[1] - rows[0], columns[1] - columns[0], bands), self._kind)
+        for row, out in enumerate(samples, start=rows[0]):
+            self._scratch.seek((row * width + columns[0]) * bands * self._kind.itemsize)
+            self._scratch.readinto(out.data)  # type: ignore[attr-defined]
+        return turned(samples, self._orientation)
+
+    def _check_range(self) -> None:
+        outside, low, high = 0, 0.0, 1.0
+        for first in range(0, self.frame.height, _ROWS):
+            part = self.part(first, min(first + _ROWS, self.frame.height))
+            if part.beyond is not None:
+                outside += np.count_nonzero(part.beyond)
+                values = part.pixels + part.beyond
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
+        check_range(self._file.name, outside / self.frame.pixels.size, low, high)
+
+
+@contextlib.contextmanager
+def regions(source: str | os.PathLike[str], *, scratch: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Regions]:
+    """The rows of a picture file in one of the formats BY_REGIONS; warnings and errors as of `read`, some only when rows are read.
+
+    `scratch`: a folder for temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
+    """
+    with opened(source, limits, mapped=True) as file, tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as temporary:
+        if file.format.suffixes[0] not in BY_REGIONS:
+            raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")
+        for note in header_of(file).notes:
+            warnings.warn(f"{file.name}: {note}", stacklevel=3)
+        yield Regions(file, temporary)
+
+
+def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *, metadata: MetadataPolicy = "keep") -> None:
+    """Write a picture of which the rows come in parts, each with the number of its first row; a part may come again.
+
+    The file is the one that `write` would make of the whole picture, and appears whole or not at all. Errors as of `write`.
+    """
+    name = one_line(path, 4096)
+    target = formats.by_suffix(path.suffix)
+    try:
+        shown = check(frame, target, metadata)
+        with atomic_path(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent, prefix=".uformer-") as folder:
+            raw, encoded = Path(folder) / "samples", Path(folder) / f"encoded{path.suffix}"
+            picture = dressed(_through_file(frame, parts, target, raw), frame, target, shown)
+            try:
+                getattr(picture, f"{target.operation}save")(str(encoded), **saver_options(frame, target, shown))
+            except vips.ERRORS as error:
+                raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
+            raw.unlink()
+            _finish(encoded, temporary, frame, target, shown)
+    except PictureError as error:
+        text = str(error)
+        raise PictureError(text if text.startswith(name) else f"{name}: {text}") from None
+    except OSError as error:
+        raise PictureError(f"{name}: cannot be written: {error.strerror or error}") from None
+
+
+def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Format, raw: Path) -> Any:
+    """A pyvips image of the samples to be written, which lie in a file."""
+    bits, colours = layout(frame, target)
+    channels = colours + (frame.alpha is not None)
+    kind = np.dtype("u1" if bits == 8 else "f4" if bits == 32 else "u2")
+    row = frame.width * channels * kind.itemsize
+    if row * frame.height > (free := shutil.disk_usage(raw.parent).free):
+        raise PictureError(f"{row * frame.height / 1e9:.1f} GB are needed there while it is restored; {free / 1e9:.1f} GB are free")
+    with open(raw, "wb") as file:
+        for first, part in parts:
+            if not np.isfinite(part.pixels).all():
+                raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
+            file.seek(first * row)
+            file.write(quantised(part, bits, channels=colours).data)
+    return vips.from_file(raw, frame.width, frame.height, channels, kind)
+
+
+def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Metadata) -> None:
+    """The encoded file with what libvips does not write, at `path`."""
+    if target is formats.TIFF:
+        encoded.replace(path)
+        with open(path, "rb+") as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                change = tags.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+            if change is not None:
+                position, pointer, tail = change
+                file.seek(position)
+                file.write(pointer)
+                file.seek(0, os.SEEK_END)
+                file.write(tail)
+        return
+    with open(encoded, "rb") as file, open(path, "wb") as out:
+        whole = target not in (formats.PNG, formats.JPEG)
+        out.write(embedded(file.read() if whole else file.read(_HEAD), frame, target, shown))
+        shutil.copyfileobj(file, out, 2**20)
