@@ -12,7 +12,7 @@ from uformer import __version__
 from uformer.errors import PictureError, TrainingError, UformerError
 
 COMMANDS = {
-    "restore": ("uformer.restore.command:restore", "Restore a picture: noisy in, clean out."),
+    "restore": ("uformer.restore.command:restore", "Restore pictures: noisy in, clean out."),
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
     "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
     "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),

@@ -12,7 +12,7 @@ import pytest
 from uformer.errors import PictureError
 from uformer.restore.jobs import Job, Plan
 from uformer.restore.pipeline import Outcome
-from uformer.restore.report import Bars, Report
+from uformer.restore.report import Report
 
 A, B = Job(Path("in/a.png"), Path("out/a.png")), Job(Path("in/[b].png"), Path("out/[b].png"))
 KEYS = ["input", "output", "status", "seconds", "width", "height", "bytes", "tile", "backend", "precision", "warnings", "error"]
@@ -142,15 +142,3 @@ def test_records_and_bars_do_not_share_a_terminal(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stdout", terminal := Terminal())
     tell(a_plan(), records=True)
     assert all(json.loads(line) for line in terminal.getvalue().splitlines())
-
-
-@pytest.mark.parametrize("name", ["[/bold].png", "[red]", "x" * 300, "\x1b[2J.png", os.fsdecode(b"\xff.png")])
-def test_any_name_in_a_bar(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    terminal = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
-    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with Bars(2, shown=True) as bars:
-        bars.started(name)
-        bars.tile(1, 2)
-        bars.file_done()
-        bars.say(name)

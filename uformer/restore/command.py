@@ -13,10 +13,11 @@ from uformer.errors import OptionError
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
+from uformer.restore.bars import Bars
 from uformer.restore.interrupt import stops_like_ctrl_c
 from uformer.restore.jobs import Plan, check_output, is_one_picture, one_job, plan
 from uformer.restore.options import RestoreOptions
-from uformer.restore.report import Bars, Report
+from uformer.restore.report import Report
 from uformer.restore.restorer import Restorer
 
 
@@ -39,7 +40,7 @@ def restore(
         For one picture the file to write, its format by its suffix (- for standard output); by default NAME.restored.EXT beside it.
         For more a folder; by default NAME.restored beside a folder NAME, with the same folders and names inside.
     metadata
-        Keep EXIF and XMP, or strip them; the colour profile always stays.
+        Keep EXIF and XMP, strip them, or keep what is safe to show: no place, thumbnail or serial number. The colour profile stays.
     overwrite
         Replace outputs that exist; otherwise those pictures are done.
     records

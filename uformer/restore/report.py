@@ -7,61 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from uformer.errors import PictureError
 from uformer.files import one_line
+from uformer.restore.bars import Bars
 from uformer.restore.jobs import Job, Plan
 from uformer.restore.pipeline import Outcome
 
-_WIDEST_NAME = 40  # letters beside a bar
-_ETA_OVER = 600  # seconds of the past that tell how long the rest will take
 _LONGEST = 4096  # letters of a line
-
-
-class Bars:
-    """Two bars on a terminal, of files (where there are several) and of the present one's tiles; nothing where not `shown`."""
-
-    def __init__(self, files: int, *, shown: bool) -> None:
-        self.shown = shown
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True, markup=False, highlight=False, emoji=False),
-            disable=not shown,
-            transient=True,
-            speed_estimate_period=_ETA_OVER,
-            redirect_stdout=False,
-        )
-        self._files = self._progress.add_task("all", total=files, unit="files", visible=files > 1)
-        self._tiles = self._progress.add_task("", total=None, unit="tiles")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
-
-    def started(self, name: str) -> None:
-        self._progress.reset(self._tiles, description=one_line(name, _WIDEST_NAME), total=None)
-
-    def tile(self, done: int, total: int) -> None:
-        self._progress.update(self._tiles, completed=done, total=total)
-
-    def file_done(self) -> None:
-        self._progress.advance(self._files)
-
-    def say(self, line: str) -> None:
-        """A line on standard error, above the bars."""
-        if self.shown:
-            self._progress.console.print(one_line(line, _LONGEST), soft_wrap=True)
-        else:
-            print(one_line(line, _LONGEST), file=sys.stderr, flush=True)
 
 
 class Report:

@@ -1,0 +1,74 @@
+"""Two bars on a terminal: of the files, and of the tiles of the present one."""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from uformer.files import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_WIDEST_NAME = 40  # letters beside a bar
+_ETA_OVER = 600  # seconds of the past that tell how long the rest will take
+_LONGEST = 4096  # letters of a line
+
+
+class Bars:
+    """Bars on standard error, that of the files where there are several; where not `shown`, only what is said."""
+
+    def __init__(self, files: int, *, shown: bool) -> None:
+        self._progress = _make_progress() if shown else None
+        if self._progress is not None:
+            self._files = self._progress.add_task("all", total=files, unit="files", visible=files > 1)
+            self._tiles = self._progress.add_task("", total=None, unit="tiles")
+
+    def __enter__(self) -> Self:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    @property
+    def shown(self) -> bool:
+        return self._progress is not None
+
+    def started(self, name: str) -> None:
+        """A picture's tiles begin."""
+        if self._progress is not None:
+            self._progress.reset(self._tiles, description=one_line(name, _WIDEST_NAME), total=None)
+
+    def tile(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._tiles, completed=done, total=total)
+
+    def file_done(self) -> None:
+        if self._progress is not None:
+            self._progress.advance(self._files)
+
+    def say(self, line: str) -> None:
+        """A line on standard error, above the bars."""
+        if self._progress is not None:
+            self._progress.console.print(one_line(line, _LONGEST), soft_wrap=True)
+        else:
+            print(one_line(line, _LONGEST), file=sys.stderr, flush=True)
+
+
+def _make_progress() -> "Progress":
+    from rich.console import Console  # noqa: PLC0415 - where no bars are shown, rich need not be loaded
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, markup=False, highlight=False, emoji=False),
+        transient=True,
+        speed_estimate_period=_ETA_OVER,
+        redirect_stdout=False,
+    )
