@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 from fastapi.testclient import TestClient
 
-from uformer.image.image import Image
+from uformer.image.image import Header, Image
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.app import create_app
@@ -126,6 +126,10 @@ def png(width: int = 12, height: int = 8, mode: str = "RGB", suffix: str = "PNG"
     file = io.BytesIO()
     picture.save(file, suffix, **({"exif": exif()} if suffix in ("PNG", "JPEG") else {}))
     return file.getvalue()
+
+
+def header_of(width: int = 12, height: int = 8, **values: Any) -> Header:
+    return Header(**{"width": width, "height": height, "channels": 3, "alpha": False, "depth": 8, "suffix": ".png", **values})
 
 
 def exif() -> PIL.Image.Exif:

@@ -2,13 +2,9 @@
 
 import pytest
 
-from uformer.image.image import Header
+from tests.serve.conftest import header_of
 from uformer.serve.accept import Answer, check_accepted, choose_suffix
 from uformer.serve.problems import Problem
-
-
-def header(suffix: str, *, alpha: bool = False) -> Header:
-    return Header(width=1, height=1, channels=3, alpha=alpha, depth=8, suffix=suffix)
 
 
 @pytest.mark.parametrize(
@@ -27,19 +23,19 @@ def header(suffix: str, *, alpha: bool = False) -> Header:
     ],
 )
 def test_the_own_format_where_it_is_welcome(answer: Answer, accept: str | None, own: str, expected: str) -> None:
-    assert choose_suffix(answer, accept, header(own)) == expected
+    assert choose_suffix(answer, accept, header_of(suffix=own)) == expected
 
 
 @pytest.mark.parametrize(("answer", "accept"), [("same", "text/html"), ("same", "image/png;q=9"), ("png", "image/webp"), ("same", ";,;")])
 def test_what_cannot_be_given(answer: Answer, accept: str) -> None:
     with pytest.raises(Problem) as caught:
-        choose_suffix(answer, accept, header(".jpg"))
+        choose_suffix(answer, accept, header_of(suffix=".jpg"))
     assert caught.value.status == 406
 
 
 def test_alpha_does_not_go_into_jpeg() -> None:
     with pytest.raises(Problem, match="alpha"):
-        choose_suffix("jpg", None, header(".png", alpha=True))
+        choose_suffix("jpg", None, header_of(alpha=True))
 
 
 def test_a_finished_result_has_its_format() -> None:

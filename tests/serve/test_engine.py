@@ -8,7 +8,7 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.serve.conftest import HEADERS, Build, Pace, client_of, png, wait_until
+from tests.serve.conftest import HEADERS, Build, Pace, client_of, header_of, png, wait_until
 from uformer.restore.options import RestoreOptions
 from uformer.serve.engine import Engine
 from uformer.serve.jobs import Job
@@ -16,7 +16,7 @@ from uformer.serve.problems import Problem
 
 
 def make(engine: Engine) -> Job:
-    return Job(png(), engine.catalogue.defaults, width=12, height=8, suffix=".png", metadata="strip", seconds=60)
+    return Job(png(), header_of(), engine.catalogue.defaults, suffix=".png", metadata="strip", seconds=60)
 
 
 def submit(engine: Engine) -> Job:

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from tests.serve.conftest import header_of
 from uformer.restore.options import RestoreOptions
 from uformer.serve.jobs import Job, Store
 from uformer.serve.problems import Cancelled, Problem
 
 
 def make(seconds: float = 60) -> Job:
-    return Job(b"data", RestoreOptions(), width=3, height=2, suffix=".png", metadata="strip", seconds=seconds)
+    return Job(b"data", header_of(), RestoreOptions(), suffix=".png", metadata="strip", seconds=seconds)
 
 
 def finished(result: bytes | Exception = b"picture") -> Job:
@@ -83,6 +84,13 @@ def test_refused_only_while_it_waits() -> None:
         job.refuse(Problem(503, "not-ready", "stopping"))
     assert waiting.problem is not None
     assert (waiting.problem.status, running.problem) == (503, None)
+
+
+def test_what_else_is_done_is_noted() -> None:
+    job = Job(b"", header_of(frames=3, converted=True, depth=16), RestoreOptions(), suffix=".tif", metadata="strip", seconds=1)
+    said = job.to_json(ahead=0)
+    assert (said["format"], said["depth"], len(said["notes"])) == ("PNG", 16, 2)
+    assert make().notes == []
 
 
 def stored(*jobs: Job, **settings: Any) -> Store:

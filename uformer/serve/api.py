@@ -27,6 +27,9 @@ _JOB_SCHEMA: dict[str, Any] = {
         "ahead": {"type": "integer", "description": "Pictures that come before it."},
         "width": {"type": "integer"},
         "height": {"type": "integer"},
+        "format": {"type": "string", "description": "Of the picture that was sent."},
+        "depth": {"type": "integer", "description": "Its bits of a sample."},
+        "notes": {"type": "array", "items": {"type": "string"}, "description": "What is done to it besides restoring."},
         "tiles_done": {"type": "integer"},
         "tiles": {"type": ["integer", "null"], "description": "Tiles in all; null before the first is done."},
         "seconds": {"type": "number", "description": "Seconds of work so far."},
@@ -60,7 +63,7 @@ def posts(service: Service) -> APIRouter:
             data = await picture_bytes(request, max_bytes=settings.max_bytes)
             header = await asyncio.to_thread(check_header, data, max_pixels=settings.max_pixels)
             suffix = choose_suffix(answer, accept, header)
-            job = Job(data, options, width=header.width, height=header.height, suffix=suffix, metadata=metadata, seconds=seconds)
+            job = Job(data, header, options, suffix=suffix, metadata=metadata, seconds=seconds)
             del data
             engine.submit(job, slot)
         except BaseException:

@@ -178,9 +178,9 @@ class _Worker:
         metrics = self.engine.metrics
         metrics.count("uformer_pictures_total", outcome=outcome, weights=self.engine.catalogue.name(job.options))
         if outcome == "done":
-            metrics.count("uformer_pixels_total", job.width * job.height)
+            metrics.count("uformer_pixels_total", job.header.pixels)
         elif error is not None and not isinstance(error, Problem | Cancelled):
-            log.error("a picture of %d x %d pixels failed", job.width, job.height, exc_info=error)
+            log.error("a picture of %d x %d pixels failed", job.header.width, job.header.height, exc_info=error)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:

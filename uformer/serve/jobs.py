@@ -6,6 +6,8 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
+from uformer.image.formats import by_suffix
+from uformer.image.image import Header
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
 from uformer.serve.problems import Cancelled, Problem
@@ -16,15 +18,15 @@ FINISHED = ("done", "failed", "cancelled")
 class Job:
     """One picture to restore. The server's loop reads what a worker's thread writes; each field is written by one of them.
 
-    `width`, `height`: pixels as the file's header says. `suffix`: of the format to answer in. `seconds`: after which it is given up.
+    `header`: what the file says of itself. `suffix`: of the format to answer in. `seconds`: after which it is given up.
     """
 
     def __init__(
-        self, data: bytes, options: RestoreOptions, *, width: int, height: int, suffix: str, metadata: MetadataPolicy, seconds: float
+        self, data: bytes, header: Header, options: RestoreOptions, *, suffix: str, metadata: MetadataPolicy, seconds: float
     ) -> None:
         self.id = secrets.token_hex(16)
         self.options, self.suffix, self.metadata = options, suffix, metadata
-        self.width, self.height = width, height
+        self.header = header
         self.future: Future[bytes] = Future()
         self.tiles_done, self.tiles = 0, 0
         self.created, self.started, self.finished = time.monotonic(), 0.0, 0.0
@@ -95,6 +97,13 @@ class Job:
     def kept_bytes(self) -> int:
         return len(self.future.result()) if self.state == "done" else 0
 
+    @property
+    def notes(self) -> list[str]:
+        """What is done to the picture besides restoring it."""
+        several = "of several pages or frames, the first is restored"
+        converted = "its colours are converted to sRGB"
+        return [several] * (self.header.frames > 1) + [converted] * self.header.converted
+
     def to_json(self, *, ahead: int) -> dict[str, Any]:
         """What clients see of it. `ahead`: pictures that come before it."""
         until = self.finished or time.monotonic()
@@ -106,8 +115,11 @@ class Job:
             "id": self.id,
             "state": self.state,
             "ahead": ahead if self.state == "queued" else 0,
-            "width": self.width,
-            "height": self.height,
+            "width": self.header.width,
+            "height": self.header.height,
+            "format": by_suffix(self.header.suffix).name,
+            "depth": self.header.depth,
+            "notes": self.notes,
             "tiles_done": self.tiles_done,
             "tiles": self.tiles or None,
             "seconds": round(seconds, 3),

@@ -21,7 +21,7 @@ class Settings:
     """What clients must send as `Authorization: Bearer TOKEN`; better given as UFORMER_TOKEN, which other users cannot see."""
     insecure: bool = False
     """Listen beyond this machine without a token, for a network where everyone may use the server."""
-    max_bytes: int = 128 * 2**20
+    max_bytes: int = 128_000_000
     """Largest upload in bytes."""
     max_pixels: int = 50_000_000
     """Largest picture, width times height."""

@@ -1,0 +1,356 @@
+"""The page in a real browser: what a person does, and what they see when it goes wrong."""
+
+import base64
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.serve.conftest import Build, Pace, levels, png, served
+from uformer.cli import main
+from uformer.image.read import read
+from uformer.restore.options import RestoreOptions
+from uformer.serve import static
+from uformer.serve.service import Service
+from uformer.serve.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+browser_test = pytest.mark.browser
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium, or say where it is in $CHROMIUM")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # CI runs as root
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page that fails its test where it asks another host for something, or says an error that is not a refusal."""
+
+    def __init__(self, browser: Browser, port: int, *, width: int = 1280, height: int = 800, phone: bool = False, token: str = "") -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, has_touch=phone, is_mobile=phone, reduced_motion="reduce", accept_downloads=True
+        )
+        self.page = self.context.new_page()
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self._hear(message.type, message.text))
+        self.page.on("request", lambda request: self.hosts.add(re.sub(r"^(blob:)?(\w+://[^/]+).*", r"\2", request.url)))
+        self.page.goto(f"http://127.0.0.1:{port}/{token}")
+        self.port = port
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind == "error" and "the server responded with a status of" not in text:
+            self.errors.append(text)
+
+    def __enter__(self) -> Page:
+        return self.page
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self.context.close()
+        if kind is None:
+            assert self.errors == []
+            assert {host for host in self.hosts if not host.startswith("data:")} == {f"http://127.0.0.1:{self.port}"}
+
+
+def drop(page: Page, *files: tuple[str, bytes], kind: str = "image/png") -> None:
+    """Drop files onto the page, as from a file manager."""
+    given = [{"name": name, "data": base64.b64encode(data).decode()} for name, data in files]
+    make = """([files, type]) => { const transfer = new DataTransfer();
+        for (const {name, data} of files) transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name, {type}));
+        return transfer; }"""
+    transfer = page.evaluate_handle(make, [given, kind])
+    page.dispatch_event("main", "dragenter", {"dataTransfer": transfer})
+    expect(page.locator("body")).to_have_class("dropping")
+    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+
+
+def download(page: Page) -> tuple[str, bytes]:
+    """The name and the bytes of what the button gives."""
+    with page.expect_download() as waiting:
+        page.click("#download")
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+@browser_test
+@needs_chromium
+@pytest.mark.slow
+def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None:
+    noisy = tmp_path / "ma photo.png"
+    PIL.Image.open(ROOT / "examples" / "night.png").crop((100, 100, 196, 180)).save(noisy)
+    options = ["--precision", "fp32", "--backend", "openvino"]
+    assert main(["restore", str(noisy), *options, "--metadata", "strip", "--quiet"]) == 0
+    service = Service.build(Settings(), RestoreOptions(precision="fp32", backend="openvino"))
+    with served(service) as (_, port), Visit(browser, port) as page:
+        drop(page, (noisy.name, noisy.read_bytes()))
+        expect(page.locator("#file-facts")).to_contain_text("96 × 80")
+        page.click("#go")
+        page.wait_for_selector("#download:not([hidden])", timeout=60_000)
+        slider = page.locator("#divider")
+        expect(slider).to_have_attribute("aria-valuenow", "50")
+        box = slider.bounding_box()
+        assert box is not None
+        shown = page.locator("#viewer").screenshot()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] - 150, box["y"] + 200, steps=4)
+        page.mouse.up()
+        assert int(slider.get_attribute("aria-valuenow") or 50) < 45
+        assert page.locator("#viewer").screenshot() != shown
+        name, data = download(page)
+        assert name == "ma photo.restored.png"
+        assert data == (tmp_path / name).read_bytes()
+        assert service.store.kept == 0, "the page told the server to forget it"
+
+
+@browser_test
+@needs_chromium
+def test_the_picture_is_seen_to_the_pixel(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port, width=1000, height=700) as page:
+        drop(page, ("a.png", png(240, 160)))
+        page.click("#go")
+        page.wait_for_selector("#download:not([hidden])")
+        viewer = page.locator("#viewer")
+        viewer.focus()
+        page.keyboard.press("1")
+        expect(page.locator("#level")).to_have_text("100%")
+        seen, area = levels(viewer.screenshot()), viewer.bounding_box()
+        assert area is not None
+        top, left = round((area["height"] - 160) / 2), round((area["width"] - 240) / 2)
+        piece, before = seen[top : top + 160, left : left + 240, :3], levels(png(240, 160))
+        assert np.array_equal(piece[:, :80], before[:, :80]), "left of the divider: before"
+        assert np.array_equal(piece[:100, 160:], before[:100, 160:] - 51), "right of it, above the buttons for the zoom: after"
+        for _ in range(20):
+            page.keyboard.press("+")
+        expect(page.locator("#level")).to_have_text("3200%")
+        was = page.locator("#before").get_attribute("style")
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#before").get_attribute("style") != was
+        page.keyboard.press("0")
+        expect(page.locator("#level")).to_have_text("Fit")
+        page.mouse.move(area["x"] + 100, area["y"] + 100)
+        page.mouse.wheel(0, -300)
+        expect(page.locator("#level")).not_to_have_text("Fit")
+        page.locator("#divider").focus()
+        for key, value in (("Home", "0"), ("ArrowRight", "2"), ("PageUp", "12"), ("End", "100")):
+            page.keyboard.press(key)
+            expect(page.locator("#divider")).to_have_attribute("aria-valuenow", value)
+
+
+@browser_test
+@needs_chromium
+def test_what_a_browser_cannot_show_is_shown_and_comes_back_as_it_was(browser: Browser, build: Build, tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(20_000, 65_536, (30, 40), dtype=np.uint16)
+    PIL.Image.fromarray(samples).save(tmp_path / "deep.TIFF")
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        drop(page, ("deep.TIFF", (tmp_path / "deep.TIFF").read_bytes()), kind="image/tiff")
+        expect(page.locator("#file-facts")).to_contain_text("40 × 30")
+        page.click("#go")
+        page.wait_for_selector("#download:not([hidden])")
+        expect(page.locator("#file-facts")).to_contain_text("TIFF, 16 bit")
+        expect(page.locator("#after")).to_have_js_property("naturalWidth", 40)
+        name, data = download(page)
+    assert name == "deep.restored.TIFF"
+    restored = read(data)
+    assert (restored.suffix, restored.depth, restored.channels) == (".tif", 16, 1)
+
+
+@browser_test
+@needs_chromium
+def test_several_wait_their_turn_and_can_be_cancelled(browser: Browser, build: Build, pace: Pace) -> None:
+    pace.go.clear()
+    service = build()
+    with served(service) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.png", png()), ("b.png", png(20, 10)), ("c.png", png(30, 20)))
+        expect(page.locator(".thumb")).to_have_count(3)
+        expect(page.locator("#go")).to_have_text("Restore 3 pictures")
+        page.click("#go")
+        assert pace.at_work.wait(20)
+        expect(page.locator("#progress-eta")).to_have_text("2 more")
+        page.click("#cancel")
+        pace.go.set()
+        expect(page.locator("#go")).to_have_text("Restore 3 pictures")
+        expect(page.locator("#status")).to_have_text("Cancelled.")
+        page.wait_for_timeout(100)
+        assert len(pace.seen) == 1
+        page.click(".tasks label:has([value=derain])")
+        page.locator("#strength").fill("50")
+        page.click("#go")
+        expect(page.locator(".badge[data-state=done]")).to_have_count(3)
+        assert [(each.task, each.strength) for each in pace.seen[1:]] == [("derain", 0.5)] * 3
+        page.click("[aria-label='Remove b.png']")
+        expect(page.locator(".thumb")).to_have_count(2)
+        with page.expect_download():
+            page.click("#download-all")
+
+
+@browser_test
+@needs_chromium
+def test_every_refusal_is_said_in_words(browser: Browser, build: Build, pace: Pace) -> None:
+    service = build(max_bytes=20_000, max_pixels=5000, queue=0)
+    with served(service) as (_, port), Visit(browser, port) as page:
+        title, text = page.locator("#notice-title"), page.locator("#notice-text")
+        drop(page, ("notes.txt", b"hello"), kind="text/plain")
+        expect(title).to_have_text("This is not a picture that can be read")
+        expect(text).to_contain_text("HEIC")
+        page.click("#drop-it")
+        expect(page.locator("#welcome")).to_be_visible()
+        drop(page, ("big.png", png(100, 51, "1")))
+        page.click("#go")
+        expect(title).to_have_text("This picture is too large")
+        expect(text).to_contain_text("100 x 51 are 5,100 pixels; the limit is 5,000")
+        drop(page, ("heavy.png", png(100, 100)))
+        page.click("#go")
+        expect(title).to_have_text("This file is too large")
+        pace.go.clear()
+        slot = service.engine.admit()
+        drop(page, ("a.png", png()))
+        page.click("#go")
+        expect(page.locator("#progress-words")).to_contain_text("The server is busy")
+        slot.release()
+        pace.go.set()
+        page.wait_for_selector("#download:not([hidden])")
+        pace.error = RuntimeError("a bug")
+        page.locator("#strength").fill("40")
+        page.click("#go")
+        expect(title).to_have_text("Something broke on the server")
+        pace.error = None
+        page.click("#again")
+        page.wait_for_selector("#download:not([hidden])")
+
+
+@browser_test
+@needs_chromium
+def test_paste_choose_samples_and_theme(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        given = base64.b64encode(png()).decode()
+        page.evaluate(
+            """(data) => { const transfer = new DataTransfer();
+            transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], "pasted.png", {type: "image/png"}));
+            window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})); }""",
+            given,
+        )
+        expect(page.locator("#file-name")).to_have_text("pasted.png")
+        page.set_input_files("#picker", [{"name": "b.png", "mimeType": "image/png", "buffer": png(20, 10)}])
+        expect(page.locator("#file-name")).to_have_text("b.png")
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.click("[data-sample='rain.jpg']")
+        page.wait_for_selector("#download:not([hidden])")
+        expect(page.locator("[name=task][value=derain]")).to_be_checked()
+        assert page.evaluate("document.documentElement.dataset.theme") == "light"
+        page.click("#theme")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@browser_test
+@needs_chromium
+def test_a_token_is_asked_for_once(browser: Browser, build: Build) -> None:
+    with served(build(token="s3cret")) as (_, port):
+        with Visit(browser, port) as page:
+            page.fill("#token", "s3cret")
+            page.click("#ask button")
+            expect(page.locator("#limits")).to_contain_text("megapixels")
+            drop(page, ("a.png", png()))
+            page.click("#go")
+            page.wait_for_selector("#download:not([hidden])")
+        with Visit(browser, port, token="#token=s3cret") as page:
+            expect(page.locator("#limits")).to_contain_text("megapixels")
+            assert "s3cret" not in page.url
+
+
+@browser_test
+@needs_chromium
+def test_a_phone(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port, width=360, height=740, phone=True) as page:
+        fits = "document.documentElement.scrollWidth <= window.innerWidth"
+        assert page.evaluate(fits)
+        expect(page.locator("[data-camera]")).to_be_visible()
+        page.tap("[data-sample='night.jpg']")
+        page.wait_for_selector("#download:not([hidden])")
+        assert page.evaluate(fits)
+        expect(page.locator("#download")).to_be_in_viewport()
+        page.click("summary")
+        assert page.evaluate(fits)
+        small = """[...document.querySelectorAll("button, a, input, select")].filter((each) => each.offsetWidth && !each.closest(".tasks, .check, .skip"))
+            .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 22).map((each) => each.outerHTML)"""
+        assert page.evaluate(small) == []
+
+
+@browser_test
+@needs_chromium
+def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.png", png()))
+        page.click("#go")
+        page.wait_for_selector("#download:not([hidden])")
+        page.click("summary")
+        nameless = """[...document.querySelectorAll("button, a, input, select, [role]")].filter((each) => each.offsetWidth)
+            .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)).map((each) => each.outerHTML)"""
+        assert page.evaluate(nameless) == []
+        page.evaluate("document.activeElement.blur()")
+        reached = set()
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate("document.activeElement.id || document.activeElement.name || document.activeElement.className"))
+        assert reached >= {
+            "theme",
+            "viewer",
+            "divider",
+            "level",
+            "task",
+            "strength",
+            "format",
+            "tile",
+            "download",
+            "thumb",
+            "remove",
+            "add",
+        }
+
+
+@browser_test
+@needs_chromium
+def test_the_page_of_the_api(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        page.goto(f"http://127.0.0.1:{port}/docs")
+        expect(page.locator("article")).to_have_count(9)
+        expect(page.locator("article").first).to_contain_text("/v1/restore")
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    values = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_words_stand_out_from_what_is_behind_them() -> None:
+    css = static.files()["style.css"].data.decode()
+    themes = [dict(re.findall(r"--([\w-]+): (#\w{6});", block)) for block in re.findall(r":root[^{]*{([^}]*)}", css)]
+    assert len(themes) == 2
+    for theme in themes:
+        behind = [(ink, paper) for ink in ("ink", "soft") for paper in ("paper", "card", "press")]
+        behind += [
+            ("accent-ink", "accent"),
+            ("accent-ink", "accent-press"),
+            ("ink", "wash"),
+            ("soft", "wash"),
+            ("accent", "paper"),
+            ("accent", "card"),
+        ]
+        for one, other in behind:
+            light, dark = sorted((_luminance(theme[one]), _luminance(theme[other])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (one, other)
