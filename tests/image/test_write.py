@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from uformer.errors import OptionError, PictureError
-from uformer.image.image import Image, Metadata
+from uformer.image import formats, iptc
+from uformer.image.image import Image, JpegCoding, Metadata
 from uformer.image.read import read
 from uformer.image.write import SUFFIXES, encode, supports, write
 
@@ -348,3 +349,121 @@ def test_a_write_that_stops_half_way(tmp_path: Path) -> None:
     with small_files_only(), pytest.raises(PictureError, match="File too large"):
         write(large, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def jpeg(pixels: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("quality", [90, 93, 95, 98, 100])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_is_written_as_it_was_read(quality: int, subsampling: str, progressive: bool) -> None:
+    pixels = np.rint(smooth().pixels * 255).astype(np.uint8)
+    image = read(jpeg(pixels, quality=quality, subsampling=subsampling, progressive=progressive))
+    again = read(encode(image, ".jpg"))
+    assert again.jpeg == image.jpeg == JpegCoding(quality=quality, subsampled=subsampling == "4:2:0", progressive=progressive)
+
+
+def test_a_poor_jpeg_is_written_better() -> None:
+    image = read(jpeg(np.rint(smooth().pixels * 255).astype(np.uint8), quality=30))
+    assert image.jpeg is not None
+    assert image.jpeg.quality == 30
+    again = read(encode(image, ".jpg")).jpeg
+    assert again is not None
+    assert again.quality == formats.LOWEST_QUALITY
+
+
+def test_colours_of_4_2_2_are_not_halved_further() -> None:
+    image = read(jpeg(np.rint(smooth().pixels * 255).astype(np.uint8), quality=95, subsampling="4:2:2"))
+    again = read(encode(image, ".jpg")).jpeg
+    assert again == JpegCoding(quality=95, subsampled=False, progressive=False)
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_float_comes_back_as_float_bit_for_bit(bands: int) -> None:
+    samples = RNG.random((30, 20, bands), np.float32)
+    samples[3, 4] = 1.5
+    samples[5, 6, :1] = -0.25
+    source = pyvips.Image.new_from_array(samples, interpretation="b-w" if bands < 3 else "scrgb").tiffsave_buffer()
+    with pytest.warns(UserWarning, match="outside of 0 to 1"):
+        image = read(source)
+    written = pyvips.Image.tiffload_buffer(encode(image, ".tif"))
+    assert written.format == "float"
+    np.testing.assert_array_equal(written.numpy().reshape(samples.shape), samples)
+
+
+@pytest.mark.parametrize(("suffix", "depth"), [(".png", 16), (".avif", 16), (".webp", 8), (".jpg", 8)])
+def test_float_is_rounded_where_a_format_holds_none(suffix: str, depth: int) -> None:
+    gradient = smooth().pixels
+    beyond = np.zeros_like(gradient)
+    beyond[-1] = 0.5
+    alpha: Any = None if suffix == ".jpg" else np.linspace(-1, 2, gradient[..., 0].size, dtype=np.float32).reshape(gradient.shape[:2])
+    again = read(encode(Image(pixels=gradient, beyond=beyond, alpha=alpha, depth=32), suffix))
+    assert again.depth == depth
+    assert np.abs(again.pixels - gradient).max() < (8 / 255 if suffix == ".jpg" else 3 / 255)
+    if alpha is not None:
+        assert again.alpha is not None
+        peak = 255 if depth == 8 else 65535
+        assert np.abs(again.alpha / peak - np.clip(alpha, 0, 1)).max() < 1 / 255
+
+
+def test_whole_alpha_becomes_float() -> None:
+    for kind in (np.uint8, np.uint16):
+        alpha: Any = np.array([[0, np.iinfo(kind).max]], kind)
+        again = read(encode(Image(pixels=np.ones((1, 2, 3), np.float32), alpha=alpha, depth=32), ".tif"))
+        np.testing.assert_array_equal(again.alpha, [[0, 1]])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_safe_keeps_the_camera_and_drops_the_place(suffix: str, everything: Metadata) -> None:
+    data = encode(picture(metadata=everything), suffix, metadata="safe")
+    assert read(data).metadata.icc == everything.icc
+    assert b"maker" not in data
+    with PIL.Image.open(io.BytesIO(data)) as other:
+        seen = other.getexif()
+        assert seen[0x010F] == "Acme"
+        assert seen.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+        assert 0x927C not in seen.get_ifd(0x8769)
+        assert dict(seen.get_ifd(0x8825)) == {}
+
+
+def test_iptc_in_each_format() -> None:
+    records = b"\x1c\x02\x78\0\x05hello\x1c\x02\x74\0\x05(c) x"
+    image = smooth(metadata=Metadata(iptc=iptc.wrapped(records)))
+    for suffix in (".jpg", ".tif"):
+        assert iptc.records(read(encode(image, suffix)).metadata.iptc or b"") == records
+        assert iptc.records(read(encode(image, suffix, metadata="safe")).metadata.iptc or b"") == records[10:]
+        assert read(encode(image, suffix, metadata="strip")).metadata.iptc is None
+    for suffix, name in ((".png", "PNG"), (".webp", "WebP"), (".avif", "AVIF")):
+        with pytest.warns(UserWarning, match=f"^{name} cannot hold IPTC; it is left out$"):
+            encode(image, suffix)
+
+
+@pytest.mark.parametrize("suffix", WITH_ALPHA)
+def test_colours_under_a_clear_alpha_stay(suffix: str) -> None:
+    image = picture(alpha=True)
+    assert image.alpha is not None
+    image.alpha[:8] = 0
+    np.testing.assert_array_equal(np.rint(read(encode(image, suffix)).pixels * 255), np.rint(image.pixels * 255))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (1, 700), (700, 1)])
+def test_any_size(suffix: str, shape: tuple[int, int]) -> None:
+    for channels in (1, 3):
+        again = read(encode(Image(pixels=np.full((*shape, channels), 1, np.float32)), suffix))
+        assert again.pixels.shape[:2] == shape
+        assert again.channels in ((1,) if suffix in (".webp", ".avif") else (channels,))
+        assert again.pixels.min() == 1, "white stays white"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("level", [0, 1, 17, 128, 254, 255])
+def test_a_flat_picture_comes_back_within_a_level(suffix: str, level: int) -> None:
+    for lossless in (False, True):
+        flat = np.full((20, 20, 3), level / 255, np.float32)
+        again = read(encode(Image(pixels=flat, lossless=lossless), suffix))
+        assert np.abs(again.pixels * 255 - level).max() < 1.001

@@ -25,7 +25,7 @@ from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
 from uformer.image.read import DEFAULT_LIMITS, Limits, Samples, as_image, bits_of, check_range, header_of, metadata_of, scaled, turned
 from uformer.image.read import to_gray_or_rgb as gray_or_rgb
-from uformer.image.source import Opened, opened
+from uformer.image.source import Opened, examine, opened
 from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
 
 BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.suffixes[0])
@@ -36,7 +36,7 @@ _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG where metadata is put i
 
 
 class Regions:
-    """The rows of a picture file, upright; made by `regions`. Asked for from top to bottom, it decodes each once."""
+    """The rows of a picture file, upright; made by `regions`. Asked for from top to bottom, it decodes each once; of one thread alone."""
 
     frame: Image
 
@@ -44,18 +44,16 @@ class Regions:
         self._file, self._scratch = file, scratch
         metadata, self._orientation = metadata_of(file)
         self._image, metadata = gray_or_rgb(file.name, file.image, metadata)
+        self._region = vips.region(self._image)  # one for all rows, as a decoder that goes from top to bottom serves only one
         self._kind = np.dtype(vips.kind(self._image))
         self._held: Samples = np.empty((0, self._image.width, self._image.bands), self._kind)
         self._first = 0  # row of the first that is held
-        if self._orientation > 2:
-            self._store()
+        self._stored_rows = 0
         bands, turn = self._image.bands, self._orientation >= 5
         shape = (self._image.width, self._image.height) if turn else (self._image.height, self._image.width)
         alpha = np.broadcast_to(np.zeros((), self._kind if self._kind.kind == "u" else np.float32), shape) if bands in (2, 4) else None
         pixels = np.broadcast_to(np.float32(0), (*shape, 1 if bands < 3 else 3))
         self.frame = as_image(file, metadata, self._kind, pixels, alpha)
-        if self._kind.kind == "f":
-            self._check_range()
 
     def part(self, first: int, last: int) -> Image:
         """Rows from `first` to before `last`, as `read` would give them. Raises PictureError for damaged data."""
@@ -69,8 +67,8 @@ class Regions:
         if self._orientation > 2:
             return self._stored(first, last)
         if first < self._first:  # decoding cannot go back
-            self._image, _ = gray_or_rgb(self._file.name, self._file.again(), Metadata())
-            self._held, self._first = self._held[:0], 0
+            image, _ = gray_or_rgb(self._file.name, self._file.again(), Metadata())
+            self._region, self._held, self._first = vips.region(image), self._held[:0], 0
         kept = self._held[first - self._first :]
         at = max(self._first + len(self._held), first)
         fresh = [self._decoded(start, min(start + _ROWS, last)) for start in range(at, last, _ROWS)]
@@ -78,19 +76,18 @@ class Regions:
         return turned(self._held[: last - first], self._orientation)
 
     def _decoded(self, first: int, last: int) -> Samples:
-        samples: Samples = self._file.samples(self._image.crop(0, first, self._image.width, last - first))
+        width, bands = self._image.width, self._image.bands
+        samples = np.frombuffer(self._region.fetch(0, first, width, last - first), self._kind).reshape(-1, width, bands)
         if isinstance(self._file.data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._file.data.madvise(mmap.MADV_DONTNEED)  # else what has been read of the file counts as this process's memory
         return samples
 
-    def _store(self) -> None:
-        """Decode the picture into the scratch file, to be read from there in any order."""
-        for first in range(0, self._image.height, _ROWS):
-            self._scratch.write(np.ascontiguousarray(self._decoded(first, min(first + _ROWS, self._image.height))).data)
-
     def _stored(self, first: int, last: int) -> Samples:
-        """Upright rows, whose stored pixels are a rectangle."""
+        """Upright rows, whose stored pixels are a rectangle; from the scratch file, since decoding goes only from top to bottom."""
         height, width, bands = self._image.height, self._image.width, self._image.bands
+        for row in range(self._stored_rows, height, _ROWS):
+            self._scratch.write(np.ascontiguousarray(self._decoded(row, min(row + _ROWS, height))).data)
+            self._stored_rows = height
         rows, columns = (0, height), (0, width)
         if self._orientation in (3, 4):
             rows = (height - last, height - first)
@@ -102,23 +99,29 @@ class Regions:
             self._scratch.readinto(out.data)  # type: ignore[attr-defined]
         return turned(samples, self._orientation)
 
-    def _check_range(self) -> None:
+    def scan(self) -> None:
+        """Decode all rows, for no more than to know that they are sound. Raises PictureError where they are not."""
         outside, low, high = 0, 0.0, 1.0
-        for first in range(0, self.frame.height, _ROWS):
-            part = self.part(first, min(first + _ROWS, self.frame.height))
-            if part.beyond is not None:
-                outside += np.count_nonzero(part.beyond)
-                values = part.pixels + part.beyond
-                low, high = min(low, float(values.min())), max(high, float(values.max()))
+        for first in range(0, self._image.height, _ROWS):
+            samples = self._decoded(first, min(first + _ROWS, self._image.height))
+            if self._kind.kind == "f":
+                pixels, _, beyond = scaled(self._file.name, samples, self.frame.channels, 32)
+                if beyond is not None:
+                    outside += int(np.count_nonzero(beyond))
+                    values = pixels + beyond
+                    low, high = min(low, float(values.min())), max(high, float(values.max()))
         check_range(self._file.name, outside / self.frame.pixels.size, low, high)
 
 
 @contextlib.contextmanager
 def regions(source: str | os.PathLike[str], *, scratch: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Regions]:
-    """The rows of a picture file in one of the formats BY_REGIONS; warnings and errors as of `read`, some only when rows are read.
+    """The rows of a picture file in one of the formats BY_REGIONS; warnings and errors as of `read`.
 
-    `scratch`: a folder for temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
+    All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `scratch`: a folder for
+    temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
     """
+    with tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as unused:
+        examine(source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan()))
     with opened(source, limits, mapped=True) as file, tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as temporary:
         if file.format.suffixes[0] not in BY_REGIONS:
             raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")

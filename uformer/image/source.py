@@ -55,11 +55,15 @@ class Opened:
         if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
             need, have = (f"{each / 2**30:.1f} GiB" for each in (size * per_pixel, available))
             raise PictureError(f"{self.name}: {image.width} x {image.height} pixels take {need} of memory to read; {have} are free")
+        flat = self.in_time(image, image.numpy)
+        return np.reshape(flat, (image.height, image.width, image.bands))
+
+    def in_time(self, image: Any, work: Callable[[], T]) -> T:
+        """What work that decodes a pyvips image made from this one gives. Raises PictureError where it takes too long."""
         try:
-            flat = within(self.limits.max_seconds, image, image.numpy)
+            return within(self.limits.max_seconds, image, work)
         except TimeoutError:
             raise PictureError(f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s") from None
-        return np.reshape(flat, (image.height, image.width, image.bands))
 
     def again(self) -> Any:
         """The picture anew, to be decoded from its first row on."""

@@ -35,7 +35,8 @@ _MOST_CHUNKS = 4096  # of one file, but for those of pixels
 _MOST_PIXEL_CHUNKS = 1_000_000
 _DEFLATE = 1032  # its output is at most so many times as long as its input
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_BITS, _SAMPLE_FORMAT = 0x0102, 0x0153
+_BITS, _COMPRESSION, _SAMPLE_FORMAT = 0x0102, 0x0103, 0x0153
+_TIFF_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50001}  # none, fax, LZW, JPEG, deflate, PackBits, WebP
 _UNSIGNED, _FLOAT, _UNDEFINED = 1, 3, 4
 _TIFF_SAMPLES = {_UNSIGNED: (1, 2, 4, 8, 16), _UNDEFINED: (1, 2, 4, 8, 16), _FLOAT: (32,)}
 _TIFF_BLOBS = (0x02BC, 0x83BB, 0x8649, 0x8769, 0x8773)  # XMP, IPTC, Photoshop, EXIF, ICC
@@ -75,29 +76,27 @@ def _png(data: Encoded, limits: Limits) -> str | None:
 
 
 def _webp(data: Encoded, limits: Limits) -> str | None:
-    frames = 0
-    for name, start, end in itertools.islice(riff_chunks(data), _MOST_CHUNKS + limits.max_frames):
+    frames, others = 0, 0
+    for name, start, end in riff_chunks(data):
         frames += name == b"ANMF"
-        if name in (b"ICCP", b"EXIF", b"XMP ") and end - start > limits.max_metadata:
-            return f"{end - start} bytes of metadata, over the limit of {limits.max_metadata}"
+        others += name != b"ANMF"
         if frames > limits.max_frames:
             return f"more than {limits.max_frames} frames"
-        if end >= len(data):
-            return None
-    return None if len(data) < 12 else _rest_is_short(data, frames)
-
-
-def _rest_is_short(data: Encoded, frames: int) -> str | None:
-    """Of a WebP file whose chunks were not all seen, or whose last ones are cut off."""
-    seen = sum(1 for _ in itertools.islice(riff_chunks(data), _MOST_CHUNKS + frames + 1))
-    return "too many chunks" if seen > _MOST_CHUNKS + frames else None
+        if others > _MOST_CHUNKS:
+            return "too many chunks"
+        if name in (b"ICCP", b"EXIF", b"XMP ") and end - start > limits.max_metadata:
+            return f"{end - start} bytes of metadata, over the limit of {limits.max_metadata}"
+    return None
 
 
 def _tiff(data: Encoded, limits: Limits) -> str | None:
     pages = sum(1 for _ in itertools.islice(tags.ifds(data), limits.max_frames + 1))
     if pages > limits.max_frames:
         return f"more than {limits.max_frames} pages"
-    layout = tags.tiff_tags(data, (_BITS, _SAMPLE_FORMAT))
+    layout = tags.tiff_tags(data, (_BITS, _COMPRESSION, _SAMPLE_FORMAT))
+    for compression in layout.get(_COMPRESSION, ())[:1]:
+        if compression not in _TIFF_COMPRESSIONS:  # some of them are decoded whole, in memory
+            return f"its compression (number {compression}) is not supported; save it with LZW or deflate"
     for bits, kind in itertools.product(layout.get(_BITS, ())[:1], layout.get(_SAMPLE_FORMAT, (_UNSIGNED,))[:1]):
         if bits not in _TIFF_SAMPLES.get(kind, ()):
             name = {_UNSIGNED: "", _FLOAT: " float"}.get(kind, " signed or complex")

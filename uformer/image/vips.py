@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from uformer.files import one_line
 
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
+pyvips.operation_block_set("VipsForeignLoadRaw", False)  # for `from_file`; it opens nothing unless it is called by its name
 pyvips.cache_set_max(0)
 
 # What GLib's libraries log says no more than their errors, and pyvips hands it to Python's logging: if that frees an image which logs in
@@ -62,6 +63,11 @@ def from_file(path: Path, width: int, height: int, bands: int, samples: np.dtype
     kind, gray, rgb = _KINDS[samples.name]
     image = pyvips.Image.rawload(str(path), width, height, bands, format=kind, access="sequential")
     return image.copy(interpretation=gray if bands < 3 else rgb)
+
+
+def region(image: Any) -> Any:
+    """What fetches parts of an image; used by one thread alone, and in reading order where the image was loaded from a file."""
+    return pyvips.Region.new(image)
 
 
 def kind(image: Any) -> str:

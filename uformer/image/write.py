@@ -159,7 +159,8 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
 
 def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
     """The saver's options for this picture."""
-    lossless = image.alpha is not None if target is formats.AVIF else image.lossless
+    thin = min(image.height, image.width) <= 8  # where the AV1 encoder's white is two levels off
+    lossless = thin or image.alpha is not None if target is formats.AVIF else image.lossless
     options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
     options["keep"] = vips.KEEP_ICC | vips.KEEP_XMP
     if target is formats.JPEG:
