@@ -90,6 +90,15 @@ def test_gray_stays_gray() -> None:
     assert backend.shapes == [(1, 3, 32, 32)]
 
 
+def test_what_has_no_colour_gets_none() -> None:
+    tinted, _ = make(lambda tiles: tiles + np.float32([0.2, 0, -0.1])[:, None, None])
+    gray = np.repeat(picture(channels=1), 3, axis=2)
+    restored = tinted(gray).astype(int)
+    np.testing.assert_array_equal(restored[..., 0], restored[..., 1])
+    np.testing.assert_array_equal(restored[..., 0], restored[..., 2])
+    assert np.ptp(tinted(picture()).astype(int) - picture(), axis=2).max() > 50
+
+
 def test_a_gray_network_restores_each_colour() -> None:
     config = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2, in_channels=1, out_channels=1)
     restorer, backend = make(darker, config)

@@ -182,9 +182,11 @@ class Restorer:
             yield restored
 
     def _restore_tile(self, tile: Pixels) -> Pixels:
-        """(C, h, w) to the same, whatever the channels of picture and network."""
+        """(C, h, w) to the same, whatever the channels of picture and network; a tile without colour gets none."""
         if len(tile) == self.config.in_channels:
-            return self._restore_colours(tile)
+            restored = self._restore_colours(tile)
+            neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
+            return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
         if self.config.in_channels == 1:
             return np.concatenate([self._restore_colours(plane[None]) for plane in tile])
         return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0)).mean(axis=0, keepdims=True)
