@@ -91,7 +91,7 @@ def test_gray_stays_gray() -> None:
 
 
 def test_what_has_no_colour_gets_none() -> None:
-    tinted, _ = make(lambda tiles: tiles + np.float32([0.2, 0, -0.1])[:, None, None])
+    tinted, _ = make(lambda tiles: tiles + np.array([0.2, 0, -0.1], np.float32)[:, None, None])
     gray = np.repeat(picture(channels=1), 3, axis=2)
     restored = tinted(gray).astype(int)
     np.testing.assert_array_equal(restored[..., 0], restored[..., 1])
