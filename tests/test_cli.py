@@ -1,12 +1,20 @@
 """The command line as a process: quick, quiet, and honest in its exit codes."""
 
+import json
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import uformer
+from tests.networks import TINY, build
 from uformer.cli import COMMANDS, main
+from uformer.image.image import Image
+from uformer.image.write import write
+from uformer.weights import checkpoint
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -16,6 +24,59 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_version() -> None:
     done = call("--version")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, uformer.__version__, "")
+
+
+def test_help_takes_less_than_a_third_of_a_second() -> None:
+    def seconds() -> float:
+        """Of processor time, which other programs do not lengthen much."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert call("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+HEAVY = {"numpy", "pyvips", "openvino", "torch", "psutil", "safetensors", "rich.progress"}
+OF_OTHERS = {
+    "torch",
+    "accelerate",
+    "matplotlib",
+    "scipy",
+    "PIL",
+    "cv2",
+    "h5py",
+    "onnx",
+    "fastapi",
+    "skimage",
+    "yaml",
+    "rich",
+    "asyncio",
+    "http",
+}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    run = f"import json, sys; from uformer.cli import main; assert not main({arguments!r})"
+    code = f"{run}; print(json.dumps([*sys.modules]), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_starting_loads_nothing_heavy(arguments: list[str]) -> None:
+    assert not HEAVY & loaded_by(*arguments)
+
+
+def test_restoring_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "tiny.safetensors", build(TINY))
+    write(Image(pixels=np.full((16, 16, 3), 0.5, np.float32)), tmp_path / "a.png")
+    loaded = loaded_by("restore", str(tmp_path / "a.png"), "--weights", str(tmp_path / "tiny.safetensors"), "--device", "cpu")
+    assert (tmp_path / "a.restored.png").exists()
+    assert "openvino" in loaded
+    assert not OF_OTHERS & loaded
 
 
 def test_help_names_every_command() -> None:

@@ -195,7 +195,7 @@ class Counting:
 def test_small_pictures_wait_in_small_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
     restore(save_jobs(tmp_path, 30), StandIn(seconds=0.005))
-    assert 2 <= counting.most <= 2 * pipeline.WORKERS + 1
+    assert 2 <= counting.most <= pipeline.READERS + pipeline.WRITERS + 1
 
 
 def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ from uformer.restore.jobs import Job
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.restorer import Restorer
 
-WORKERS = min(4, os.cpu_count() or 1)
-"""Threads that read, and as many that write, each one picture at a time."""
+READERS, WRITERS = (min(most, os.cpu_count() or 1) for most in (4, 8))
+"""Threads, each with one picture at a time; encoding a picture takes longer than decoding it."""
 SHARE_OF_MEMORY = 1 / 8
 """Of what the process may take: for pictures that wait to be restored or written."""
 _POLL = 0.5  # seconds; where waiting cannot be interrupted (Windows), Ctrl-C is noticed after so long
@@ -91,7 +91,7 @@ def run(
         try:
             for number, job in enumerate(jobs):
                 going.append(line.put(number, job))
-                if len(going) > 2 * WORKERS:
+                if len(going) > READERS + WRITERS:
                     finish_first()
             while going:
                 finish_first()
@@ -128,9 +128,9 @@ class _Line:
     """The three pools, and what each does with a picture."""
 
     def __init__(self, watcher: Watcher, metadata: MetadataPolicy, make_restorer: Callable[[], Restorer]) -> None:
-        self._readers = ThreadPoolExecutor(WORKERS, "uformer-read")
+        self._readers = ThreadPoolExecutor(READERS, "uformer-read")
         self._network = ThreadPoolExecutor(1, "uformer-network")
-        self._writers = ThreadPoolExecutor(WORKERS, "uformer-write")
+        self._writers = ThreadPoolExecutor(WRITERS, "uformer-write")
         self._watcher, self._metadata = watcher, metadata
         self._budget = Budget()
         self._stopped = threading.Event()
