@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -22,6 +21,7 @@ from uformer.serve.service import Service
 from uformer.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+TIMES = "\N{MULTIPLICATION SIGN}"
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 browser_test = pytest.mark.browser
@@ -59,7 +59,7 @@ class Visit:
     def __enter__(self) -> Page:
         return self.page
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.context.close()
         if kind is None:
             assert self.errors == []
@@ -96,7 +96,7 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
     service = Service.build(Settings(), RestoreOptions(precision="fp32", backend="openvino"))
     with served(service) as (_, port), Visit(browser, port) as page:
         drop(page, (noisy.name, noisy.read_bytes()))
-        expect(page.locator("#file-facts")).to_contain_text("96 × 80")
+        expect(page.locator("#file-facts")).to_contain_text(f"96 {TIMES} 80")
         page.click("#go")
         page.wait_for_selector("#download:not([hidden])", timeout=60_000)
         slider = page.locator("#divider")
@@ -157,7 +157,7 @@ def test_what_a_browser_cannot_show_is_shown_and_comes_back_as_it_was(browser: B
     PIL.Image.fromarray(samples).save(tmp_path / "deep.TIFF")
     with served(build()) as (_, port), Visit(browser, port) as page:
         drop(page, ("deep.TIFF", (tmp_path / "deep.TIFF").read_bytes()), kind="image/tiff")
-        expect(page.locator("#file-facts")).to_contain_text("40 × 30")
+        expect(page.locator("#file-facts")).to_contain_text(f"40 {TIMES} 30")
         page.click("#go")
         page.wait_for_selector("#download:not([hidden])")
         expect(page.locator("#file-facts")).to_contain_text("TIFF, 16 bit")
@@ -244,7 +244,7 @@ def test_paste_choose_samples_and_theme(browser: Browser, build: Build) -> None:
             given,
         )
         expect(page.locator("#file-name")).to_have_text("pasted.png")
-        page.set_input_files("#picker", [{"name": "b.png", "mimeType": "image/png", "buffer": png(20, 10)}])
+        page.set_input_files("#picker", {"name": "b.png", "mimeType": "image/png", "buffer": png(20, 10)})
         expect(page.locator("#file-name")).to_have_text("b.png")
         page.goto(f"http://127.0.0.1:{port}/")
         page.click("[data-sample='rain.jpg']")
@@ -284,7 +284,8 @@ def test_a_phone(browser: Browser, build: Build) -> None:
         expect(page.locator("#download")).to_be_in_viewport()
         page.click("summary")
         assert page.evaluate(fits)
-        small = """[...document.querySelectorAll("button, a, input, select")].filter((each) => each.offsetWidth && !each.closest(".tasks, .check, .skip"))
+        small = """[...document.querySelectorAll("button, a, input, select")]
+            .filter((each) => each.offsetWidth && !each.closest(".tasks, .check, .skip"))
             .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 22).map((each) => each.outerHTML)"""
         assert page.evaluate(small) == []
 
@@ -298,7 +299,8 @@ def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser
         page.wait_for_selector("#download:not([hidden])")
         page.click("summary")
         nameless = """[...document.querySelectorAll("button, a, input, select, [role]")].filter((each) => each.offsetWidth)
-            .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)).map((each) => each.outerHTML)"""
+            .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length))
+            .map((each) => each.outerHTML)"""
         assert page.evaluate(nameless) == []
         page.evaluate("document.activeElement.blur()")
         reached = set()

@@ -189,7 +189,7 @@ function render() {
   $("go").className = picture.restored && !ready ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
   $("download").hidden = !picture.restored;
-  if (picture.restored) Object.assign($("download"), { href: picture.restored.url, download: picture.target, textContent: `Download, ${bytes(picture.restored.blob.size)}` });
+  if (picture.restored) Object.assign($("download"), { href: picture.restored.url, download: picture.target, textContent: `Download · ${bytes(picture.restored.blob.size)}` });
   $("download-all").hidden = working || pictures.filter((each) => each.restored).length < 2;
 }
 

@@ -22,6 +22,7 @@ export class Viewer {
 
   async show(beforeUrl, afterUrl, alt) {
     await load(this.before, beforeUrl);
+    this.before.hidden = false;
     this.before.alt = `${alt}, before`;
     this.after.alt = `${alt}, after`;
     const changed = this.width !== this.before.naturalWidth || this.height !== this.before.naturalHeight;
@@ -37,7 +38,8 @@ export class Viewer {
   // Show nothing: there is no picture that could be shown.
   clear() {
     this.reset();
-    for (const image of [this.before, this.after]) { image.removeAttribute("src"); image.alt = ""; }
+    for (const image of [this.before, this.after]) image.removeAttribute("src");
+    this.before.hidden = true;
     this.layer.hidden = this.divider.hidden = true;
     this.chips.forEach((chip) => { chip.hidden = true; });
   }
