@@ -1,4 +1,6 @@
 import io
+import struct
+import time
 
 import PIL.Image
 import pytest
@@ -55,3 +57,49 @@ def test_any_bytes_are_survived(data: bytes, start: bytes) -> None:
 def test_tags_that_all_point_at_the_same_bytes_are_refused() -> None:
     entries = b"".join(b"\x0f\x01\x07\0" + (2**20).to_bytes(4, "little") + (8).to_bytes(4, "little") for _ in range(4000))
     assert tags.from_tiff(b"II*\0\x08\0\0\0" + (4000).to_bytes(2, "little") + entries + bytes(2**20)) is None
+
+
+def test_an_exif_block_that_points_at_itself_ends_soon() -> None:
+    """4000 entries that all point at the first of them: read in full, they would be 4000 ** 3."""
+    entries = b"\x69\x87\x04\0\1\0\0\0\x08\0\0\0" * 4000
+    block = b"II*\0\x08\0\0\0" + (4000).to_bytes(2, "little") + entries + bytes(4)
+    start = time.monotonic()
+    tags.from_tiff(block)
+    tags.into_tiff(pyvips.Image.black(3, 2).tiffsave_buffer(), block)
+    tags.selected(block, range(65536), range(65536))
+    assert time.monotonic() - start < 10
+
+
+def test_selection(exif: bytes) -> None:
+    block = tags.selected(exif, {0x010F}, {0x829A})
+    assert block is not None
+    seen = PIL.Image.Exif()
+    seen.load(b"Exif\0\0" + block)
+    assert dict(seen) == {0x010F: "Acme", 0x8769: seen[0x8769]}
+    assert dict(seen.get_ifd(0x8769)) == {0x829A: (1, 250)}
+    assert tags.selected(exif, {0x010E}, ()) is None
+    assert tags.selected(b"no exif", {0x010F}, ()) is None
+
+
+def test_iptc_in_a_tiff() -> None:
+    source = pyvips.Image.black(3, 2).tiffsave_buffer()
+    tiff = tags.into_tiff(source, None, b"\x1c\x02\x78\0\x01a")
+    assert tags.iptc_of_tiff(tiff) == b"\x1c\x02\x78\0\x01a"
+    assert tags.iptc_of_tiff(source) is None
+    assert pyvips.Image.tiffload_buffer(tiff).width == 3
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iptc_that_calls_itself_numbers(order: str) -> None:
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    tiff = mark + struct.pack(order + "IHHHIII", 8, 1, tags.IPTC, 4, 2, 26, 0) + b"abcdefgh"
+    assert tags.iptc_of_tiff(tiff) == b"abcdefgh"
+
+
+def test_pages_and_sizes() -> None:
+    page = struct.pack("<HHHII", 1, 700, 1, 500, 8)
+    tiff = b"II*\0" + struct.pack("<I", 8) + page + struct.pack("<I", 26) + page + struct.pack("<I", 8)
+    assert list(tags.ifds(tiff)) == [8, 26]
+    assert tags.sizes(tiff, (700,)) == {700: 500}
+    assert list(tags.ifds(b"II*\0\xff\xff\xff\xff")) == [0xFFFFFFFF]
+    assert tags.sizes(b"II*\0\xff\xff\xff\xff", (700,)) == {}

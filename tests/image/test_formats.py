@@ -45,3 +45,36 @@ def test_picture_files_are_those_that_their_names_call_so(tmp_path: Path) -> Non
         (tmp_path / name).write_text("x")
     assert [path.name for path in formats.picture_files(tmp_path, below=False)] == ["a.jpg", "b.PNG"]
     assert [path.name for path in formats.picture_files(tmp_path, below=True)] == ["a.jpg", "b.PNG", "d.tif"]
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"GIF89a", "is a GIF picture"),
+        (b"BM\x36\0\0\0", "is a BMP picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "is a HEIF picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL picture"),
+        (b"\xff\x0a\xfa", "is a JPEG XL picture"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 picture"),
+        (b"8BPS\0\1", "is a Photoshop picture"),
+        (b"%PDF-1.7", "is a PDF document"),
+        (b"\0\0\0\x18ftypisom", "is a video"),
+        (b"P6\n8 8\n255\n", "is a Netpbm picture"),
+        (bytes(128) + b"DICM", "is a DICOM picture"),
+        (b"\n<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "is a SVG picture"),
+        (b"<!DOCTYPE html><html>", "is a web page (a failed download?)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer (run git lfs pull)"),
+    ],
+)
+def test_what_people_try_gets_its_name(start: bytes, said: str) -> None:
+    line = formats.describe(start)
+    assert said in line.replace("is an ", "is a ")
+    assert "not a PNG, JPEG, WebP, TIFF or AVIF picture" in line
+    assert line.endswith("convert it to one of these first") == ("picture, not" in line)
+    assert formats.sniff(start) is None
+
+
+@pytest.mark.parametrize("start", [b"", b"\0", b"hello", b"P", b"P6", b"Pascal"])
+def test_the_unknown_has_no_name(start: bytes) -> None:
+    assert formats.describe(start) == formats.NONE_OF_OURS

@@ -486,3 +486,50 @@ def test_a_jpeg_with_some_bytes_too_many_is_read() -> None:
     start = data.find(b"\xff\xdb")
     odd = data[:start] + b"\0\0" + data[start:]
     np.testing.assert_array_equal(read(odd).pixels, read(data).pixels)
+
+
+def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from uformer.image import source
+
+    data = bytes(pyvips.Image.black(3000, 2000, bands=3).copy(interpretation="srgb").pngsave_buffer())
+    monkeypatch.setattr(source, "available_memory", lambda: 2**26)
+    with pytest.raises(PictureError, match=r"3000 x 2000 pixels take 0\.1 GiB of memory to read; 0\.1 GiB are free"):
+        read(data)
+    assert header(data).width == 3000
+
+
+@pytest.mark.parametrize("form", ["png", "webp", "jpg"])
+def test_what_takes_too_long_is_refused(form: str) -> None:
+    data = pyvips.Image.black(6000, 6000, bands=3).copy(interpretation="srgb").write_to_buffer(f".{form}")
+    with pytest.raises(PictureError, match=r"takes longer to decode than the limit of 0\.001 s") as error:
+        read(data, limits=Limits(max_seconds=0.001))
+    one_line(error)
+
+
+def test_an_associated_alpha_is_exact_and_its_colours_are_plain() -> None:
+    """Every pair of a colour and an alpha, premultiplied by Pillow's rule; the colour is as near as 8 bits of product let it be."""
+    colour, alpha = np.meshgrid(np.arange(256), np.arange(256))
+    product = np.rint(colour * alpha / 255).astype(np.uint8)
+    samples = np.dstack([product] * 3 + [alpha.astype(np.uint8)])
+    tiff = bytearray(pyvips.Image.new_from_array(samples, interpretation="srgb").tiffsave_buffer(compression="none"))
+    at = tiff.find(struct.pack("<HHIH", 338, 3, 1, 2))  # ExtraSamples: unassociated
+    assert at > 0
+    struct.pack_into("<H", tiff, at + 8, 1)
+    image = read(bytes(tiff))
+    np.testing.assert_array_equal(image.alpha, alpha)
+    error = np.abs(levels(image.pixels)[..., 0] - colour)
+    assert (error <= 0.5 * 255 / np.maximum(alpha, 1) + 1)[1:].all()
+    assert error[255].max() == 0
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_clear_colour_of_a_png(depth: int, channels: int) -> None:
+    peak = (1 << depth) - 1
+    rows = np.array([[[7] * channels, [8] * channels, [peak] * channels]], np.uint8 if depth == 8 else ">u2")
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, depth, 0 if channels == 1 else 2, 0, 0, 0))
+    body = chunk(b"tRNS", struct.pack(f">{channels}H", *[7] * channels)) + chunk(b"IDAT", zlib.compress(b"\0" + rows.tobytes()))
+    image = read(b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b""))
+    np.testing.assert_array_equal(image.alpha, [[0, peak, peak]])
+    np.testing.assert_array_equal(levels(image.pixels, peak), rows.astype(int))
+    assert (image.channels, image.depth) == (channels, depth)

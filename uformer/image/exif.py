@@ -109,7 +109,7 @@ def from_tiff(data: Encoded) -> bytes | None:
 
 
 def iptc_of_tiff(data: Encoded) -> bytes | None:
-    """The IPTC records of a TIFF file; None if it has none. Some programs call their bytes 32-bit numbers, in the file's order."""
+    """The IPTC records of a TIFF file; None if it has none. Some programs call them 32-bit numbers, but their bytes lie in order."""
     try:
         form, offset = _header(data)
         value = _parse(data, form, offset, _Budget(), wanted=(IPTC,)).get(IPTC)

@@ -161,7 +161,8 @@ def describe(data: bytes) -> str:
     """What to say of bytes that are none of our formats, by their first 512: what they seem to be, and what to do."""
     kind = _kind(data)
     if kind in _PICTURES:
-        return f"is a {kind} picture, {NONE_OF_OURS}; convert it to one of these first"
+        article = "an" if kind in ("ICO", "OpenEXR", "SVG") else "a"
+        return f"is {article} {kind} picture, {NONE_OF_OURS}; convert it to one of these first"
     return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS
 
 

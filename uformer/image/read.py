@@ -24,6 +24,8 @@ Samples = NDArray[Any]
 _COLOUR_SPACES = {"cmyk": "CMYK", "lab": "Lab", "labs": "Lab", "labq": "Lab", "xyz": "XYZ", "yxy": "xyY", "lch": "LCh"}
 """libvips' names of those that are converted to sRGB, and what people call them."""
 
+HAS_BEYOND = "has samples outside of 0 to 1; what they have beyond it stays as it is"
+
 MOST_BEYOND = 0.05
 """Share of a float picture's samples that may lie outside of [0, 1]; more, and its white is not 1."""
 
@@ -120,7 +122,7 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
         pixels = np.ascontiguousarray(pixels[..., 1:2])
     notes = [f"{file.name}: {note}" for note in header_of(file).notes]
     if beyond is not None:
-        notes.append(f"{file.name}: has samples outside of 0 to 1; what they have beyond it stays as it is")
+        notes.append(f"{file.name}: {HAS_BEYOND}")
     return as_image(file, metadata, samples.dtype, pixels, alpha, beyond), notes
 
 

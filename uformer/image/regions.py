@@ -23,7 +23,19 @@ from uformer.image import exif as tags
 from uformer.image import formats, iptc, vips
 from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
-from uformer.image.read import DEFAULT_LIMITS, Limits, Samples, as_image, bits_of, check_range, header_of, metadata_of, scaled, turned
+from uformer.image.read import (
+    DEFAULT_LIMITS,
+    HAS_BEYOND,
+    Limits,
+    Samples,
+    as_image,
+    bits_of,
+    check_range,
+    header_of,
+    metadata_of,
+    scaled,
+    turned,
+)
 from uformer.image.read import to_gray_or_rgb as gray_or_rgb
 from uformer.image.source import Opened, examine, opened
 from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
@@ -99,18 +111,18 @@ class Regions:
             self._scratch.readinto(out.data)  # type: ignore[attr-defined]
         return turned(samples, self._orientation)
 
-    def scan(self) -> None:
-        """Decode all rows, for no more than to know that they are sound. Raises PictureError where they are not."""
-        outside, low, high = 0, 0.0, 1.0
+    def scan(self) -> list[str]:
+        """Decode all rows, to know that they are sound; what is to be warned of. Raises PictureError where they are not."""
+        outside, low, high = 0, np.inf, -np.inf
         for first in range(0, self._image.height, _ROWS):
             samples = self._decoded(first, min(first + _ROWS, self._image.height))
             if self._kind.kind == "f":
                 pixels, _, beyond = scaled(self._file.name, samples, self.frame.channels, 32)
-                if beyond is not None:
-                    outside += int(np.count_nonzero(beyond))
-                    values = pixels + beyond
-                    low, high = min(low, float(values.min())), max(high, float(values.max()))
+                values = pixels if beyond is None else pixels + beyond
+                outside += 0 if beyond is None else int(np.count_nonzero(beyond))
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
         check_range(self._file.name, outside / self.frame.pixels.size, low, high)
+        return [*header_of(self._file).notes, *([HAS_BEYOND] if outside else [])]
 
 
 @contextlib.contextmanager
@@ -121,11 +133,11 @@ def regions(source: str | os.PathLike[str], *, scratch: Path, limits: Limits = D
     temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
     """
     with tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as unused:
-        examine(source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan()))
+        notes = examine(source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan()))
     with opened(source, limits, mapped=True) as file, tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as temporary:
         if file.format.suffixes[0] not in BY_REGIONS:
             raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")
-        for note in header_of(file).notes:
+        for note in notes:
             warnings.warn(f"{file.name}: {note}", stacklevel=3)
         yield Regions(file, temporary)
 
