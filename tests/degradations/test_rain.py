@@ -1,11 +1,11 @@
 """Streaks have the direction, number, length and light that they are asked for; rain only adds light."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from uformer.degradations.rain import rain, rain_streaks, veil
+from uformer.degradations.rain import noise_streaks, rain, rain_streaks, veil
 
 STEADY: dict[str, Any] = {"density": 2.0, "length": 40.0, "width": 2.0, "angle": 0.0, "spread": 0.0, "depth": 1.0, "strength": 0.5}
 
@@ -31,9 +31,29 @@ def test_streaks_fall_in_their_direction(angle: float) -> None:
     assert direction(wide) == pytest.approx(angle, abs=1.5)
 
 
+@pytest.mark.parametrize("angle", [-40, 0, 25])
+def test_drawn_out_noise_has_its_direction(angle: float) -> None:
+    light = noise_streaks((256, 256), np.random.default_rng(0), **(STEADY | {"angle": angle, "width": 6.0, "length": 80.0}))
+    assert direction(light) == pytest.approx(angle, abs=1.5)
+
+
+def test_the_light_of_drawn_out_noise_is_density_times_that_of_one_streak() -> None:
+    """As below: dots per pixel x mean length x area of the Gaussian across x mean brightness; gusts add a little."""
+    expected = 2 / 1000 * (0.875 * 40) * (2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.5 / 3)
+    found = np.mean([noise_streaks((400, 400), np.random.default_rng(seed), **STEADY).mean() for seed in range(12)])
+    assert 0.95 < found / expected < 1.2
+
+
+def test_most_drawn_out_streaks_are_faint() -> None:
+    light = noise_streaks((400, 400), np.random.default_rng(0), **(STEADY | {"density": 1.0}))
+    wet = light[light > 0.01]
+    assert np.percentile(wet, 99) > 4 * np.median(wet)
+    assert np.percentile(wet, 99) == pytest.approx(0.5, abs=0.2)
+
+
 def test_the_light_is_density_times_that_of_one_streak() -> None:
     """Mean light: streaks per pixel x mean length x area of the Gaussian across x mean brightness."""
-    expected = 2 / 1000 * (0.75 * 40) * (0.8 * 2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.7 * 0.5)
+    expected = 2 / 1000 * (0.75 * 40) * (0.8 * 2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.525 * 0.5)
     found = np.mean([streaks(seed, side=400).mean() for seed in range(8)])
     assert found == pytest.approx(expected, rel=0.08)
 
@@ -88,21 +108,23 @@ def test_no_rain_leaves_the_picture() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (37, 5)])
-def test_any_size(shape: tuple[int, int]) -> None:
-    wet = rain(np.zeros((*shape, 3), np.float32), np.random.default_rng(0), density=20, haze=0.5)
+@pytest.mark.parametrize("kind", ["drops", "noise"])
+def test_any_size(shape: tuple[int, int], kind: Literal["drops", "noise"]) -> None:
+    wet = rain(np.zeros((*shape, 3), np.float32), np.random.default_rng(0), density=20, haze=0.5, streaks=kind)
     assert wet.shape == (*shape, 3)
     assert wet.dtype == np.float32
     assert ((wet >= 0) & (wet <= 1)).all()
 
 
-def test_the_same_seed_gives_the_same_rain() -> None:
-    once, again, other = (rain(flat(0.3), np.random.default_rng(seed)) for seed in (5, 5, 6))
+@pytest.mark.parametrize("kind", ["drops", "noise"])
+def test_the_same_seed_gives_the_same_rain(kind: Literal["drops", "noise"]) -> None:
+    once, again, other = (rain(flat(0.3), np.random.default_rng(seed), streaks=kind) for seed in (5, 5, 6))
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"density": -1}, {"length": 0}, {"depth": 0.5}, {"haze": 1.0}, {"blend": "multiply"}, {"strength": -0.1}]
+    "wrong", [{"density": -1}, {"length": 0}, {"depth": 0.5}, {"haze": 1.0}, {"blend": "multiply"}, {"streaks": "snow"}, {"strength": -0.1}]
 )
 def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

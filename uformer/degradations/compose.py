@@ -73,17 +73,19 @@ def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
         clean = np.clip(veil(clean, rng, haze=rng.uniform(0.1, 0.6)), 0, 1)
     wet, angle = clean, float(np.clip(rng.normal(0, 18), -50, 50))
     for _ in range(2 if heavy else 1):
+        noise = rng.random() < 0.7
         wet = rain(
             wet,
             rng,
-            density=10 ** rng.uniform(0, 1.3) if heavy else 10 ** rng.uniform(-0.3, 0.8),
-            length=rng.uniform(15, 100),
+            density=10 ** rng.uniform(0, 1.3) if heavy or noise else 10 ** rng.uniform(-0.3, 0.8),
+            length=rng.uniform(15, 90),
             width=rng.uniform(1.0, 4.0),
             angle=angle + rng.normal(0, 5),
             spread=rng.uniform(0, 4),
-            depth=rng.uniform(1.5, 5),
-            strength=rng.uniform(0.15, 1.0),
+            depth=rng.uniform(1, 5),
+            strength=10 ** rng.uniform(-0.9, 0),
             blend="add" if rng.random() < 0.8 else "screen",
+            streaks="noise" if noise else "drops",
         )
     if rng.random() < 0.2:
         wet = jpeg(wet, quality=int(rng.integers(75, 98)), subsample=bool(rng.random() < 0.5))

@@ -27,6 +27,7 @@ def rain(
     strength: float = 0.4,
     blend: Literal["add", "screen"] = "add",
     haze: float = 0.0,
+    streaks: Literal["drops", "noise"] = "drops",
 ) -> Pixels:
     """Let it rain on a picture; clipped to [0, 1].
 
@@ -38,13 +39,17 @@ def rain(
     - `strength`: light of the nearest streaks, 0 to 1.
     - `blend`: "add" adds it (Rain100L), "screen" lets it hide what lies behind.
     - `haze`: how much of the light the veil takes, at the most: 0 to 0.9. Its own light is a bright gray.
+    - `streaks`: "drops" draws each by itself (`rain_streaks`); "noise" draws out sparse noise (`noise_streaks`), which looks
+      like Rain100L.
 
     Raises ValueError for a value out of its range.
     """
     if blend not in ("add", "screen"):
         raise ValueError(f"rain: blend={blend!r} must be 'add' or 'screen'")
     check_ranges("rain", haze=(haze, 0, 0.9))
-    streaks = rain_streaks(
+    if streaks not in ("drops", "noise"):
+        raise ValueError(f"rain: streaks={streaks!r} must be 'drops' or 'noise'")
+    light = (rain_streaks if streaks == "drops" else noise_streaks)(
         (clean.shape[0], clean.shape[1]),
         rng,
         density=density,
@@ -56,7 +61,7 @@ def rain(
         strength=strength,
     )[..., None]
     veiled = veil(clean, rng, haze=haze) if haze else clean
-    wet = veiled + streaks if blend == "add" else 1 - (1 - veiled) * (1 - np.minimum(streaks, 1))
+    wet = veiled + light if blend == "add" else 1 - (1 - veiled) * (1 - np.minimum(light, 1))
     return np.clip(wet, 0, 1).astype(np.float32)
 
 
@@ -84,11 +89,51 @@ def rain_streaks(
     directions = np.deg2rad(angle + spread * rng.standard_normal(count))
     lengths = length * near * rng.uniform(0.5, 1.0, count)
     widths = np.maximum(width * near * rng.uniform(0.6, 1.0, count), 0.7)
-    lights = strength * near * rng.uniform(0.4, 1.0, count)
+    lights = strength * near * rng.uniform(0.05, 1.0, count)
     slopes = rng.uniform(-0.6, 0.6, count)  # brighter towards one end, as a drop that swings is
     for y, x, direction, long, wide, bright, slope in zip(ys, xs, directions, lengths, widths, lights, slopes, strict=True):
         _draw(light, y, x, direction, long, wide, bright, slope)
     return light
+
+
+def noise_streaks(
+    shape: tuple[int, int],
+    rng: Generator,
+    *,
+    density: float,
+    length: float,
+    width: float,
+    angle: float,
+    spread: float,
+    depth: float,
+    strength: float,
+) -> NDArray[np.float32]:
+    """Sparse noise drawn out by motion, (H, W), at least 0: streaks that crowd and overlap into bands, most of them faint.
+
+    Parameters and errors are those of `rain`. Three layers stand for three distances, each with one direction. In a layer the dots of
+    light have an exponential distribution, one in twenty brighter than `strength`, and come in gusts: their density varies smoothly
+    by a factor of up to e either way.
+    """
+    check_ranges("rain", density=(density, 0, 50), length=(length, 1, 1000), width=(width, 0.1, 100), strength=(strength, 0, 1))
+    check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
+    margin = int(length / 2 + 2 * width) + 2
+    height, columns = (side + 2 * margin for side in shape)
+    down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(columns)  # cycles a pixel
+    smooth = np.exp(-((2 * length) ** 2) * (down**2 + right**2))
+    gusts = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, columns))) * smooth, (height, columns))
+    gusts = np.exp(rng.uniform(0, 1) * gusts / max(float(np.abs(gusts).max()), 1e-9))
+    spectrum = np.zeros((height, len(right)), complex)
+    for near in depth ** -np.array([0, 0.5, 1]):
+        dots = (rng.random((height, columns)) < density / 3000 * gusts) * rng.exponential(strength * near / 3, (height, columns))
+        direction = np.deg2rad(angle + spread * rng.standard_normal())
+        long, wide = max(length * near * rng.uniform(0.75, 1), 1.0), max(width * near, 0.7)
+        along = down * np.cos(direction) + right * np.sin(direction)
+        across = right * np.cos(direction) - down * np.sin(direction)
+        sigma = wide / np.sqrt(8 * np.log(2))
+        line = np.sinc(along * long) * long * np.exp(-2 * (np.pi * along * 0.1 * long) ** 2)  # even light with soft ends
+        spectrum += np.fft.rfft2(dots) * line * sigma * np.sqrt(2 * np.pi) * np.exp(-2 * (np.pi * sigma * across) ** 2)
+    drawn = np.fft.irfft2(spectrum, (height, columns))[margin : margin + shape[0], margin : margin + shape[1]]
+    return np.maximum(drawn, 0).astype(np.float32)
 
 
 def _draw(light: NDArray[np.float32], y: float, x: float, direction: float, long: float, wide: float, bright: float, slope: float) -> None:
