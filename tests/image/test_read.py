@@ -533,3 +533,9 @@ def test_one_clear_colour_of_a_png(depth: int, channels: int) -> None:
     np.testing.assert_array_equal(image.alpha, [[0, peak, peak]])
     np.testing.assert_array_equal(levels(image.pixels, peak), rows.astype(int))
     assert (image.channels, image.depth) == (channels, depth)
+
+
+def test_colours_that_only_a_number_tells_of_are_warned_of() -> None:
+    data = pillow(RGB, "PNG")
+    with pytest.warns(UserWarning, match="^picture: says that its colours are not sRGB's, but has no colour profile"):
+        read(data[:33] + chunk(b"cICP", bytes([9, 16, 0, 1])) + data[33:])

@@ -17,6 +17,7 @@ PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
 """An empty EXIF block, whose item in an AVIF file `embed_exif` then points at the real one."""
 
 
+_FIRST_BYTES = 2**16
 _MOST_CHUNKS = 1000  # looked at; a file can hold millions of empty ones, only to cost time
 
 
@@ -44,17 +45,41 @@ def frames(data: tags.Encoded, picture_format: Format) -> int:
     """How many frames a PNG or AVIF file holds, of which libvips sees only one; 2 for any AVIF sequence. 1 for other formats."""
     if picture_format is formats.AVIF:
         return 2 if data[8:12] == b"avis" else 1
+    chunks = dict(_png_chunks(data)) if picture_format is formats.PNG else {}
+    return int.from_bytes(chunks.get(b"acTL", b"\0\0\0\1")[:4], "big")
+
+
+def _png_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, bytes]]:
+    """Name and the first bytes of each chunk before the pixels."""
     position = 8
-    for _ in range(_MOST_CHUNKS if picture_format is formats.PNG else 0):
+    for _ in range(_MOST_CHUNKS):
         if position + 8 > len(data):
             break
         length, name = struct.unpack_from(">I4s", data, position)
-        if name == b"acTL":
-            return int.from_bytes(data[position + 8 : position + 12], "big")
         if name == b"IDAT":
             break
+        yield name, data[position + 8 : position + 8 + min(length, 16)]
         position += 12 + length
-    return 1
+
+
+def has_other_colours(data: tags.Encoded, picture_format: Format) -> bool:
+    """Whether a PNG or AVIF file says by numbers, which libvips does not read, that its colours are not those of sRGB."""
+    if picture_format is formats.AVIF:
+        at = data.find(b"nclx", 0, _FIRST_BYTES)
+        return at > 0 and not _is_srgb(*data[at + 4 : at + 8][1::2])
+    said = (
+        {name: payload for name, payload in _png_chunks(data) if name in (b"cICP", b"gAMA", b"sRGB")}
+        if picture_format is formats.PNG
+        else {}
+    )
+    if b"cICP" in said:
+        return not _is_srgb(*said[b"cICP"][:2])
+    return b"gAMA" in said and b"sRGB" not in said and abs(int.from_bytes(said[b"gAMA"], "big") - 45_455) > 1000
+
+
+def _is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
+    """Whether code points of ITU-T H.273 are those of sRGB, or of older television that is shown like it."""
+    return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
 
 
 def is_lossless_webp(data: tags.Encoded) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uformer.errors import PictureError
 from uformer.image import exif as tags
 from uformer.image import formats, iptc, jpeg, vips
-from uformer.image.containers import is_lossless_webp
+from uformer.image.containers import has_other_colours, is_lossless_webp
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.source import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.vet import Limits
@@ -93,6 +93,8 @@ def header_of(file: Opened) -> Header:
         notes.append(f"is {space}; converted to sRGB")
     if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
         notes.append("has 1 bit a pixel; comes out as 8-bit gray")
+    if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
+        notes.append("says that its colours are not sRGB's, but has no colour profile; they come out as if they were")
     return Header(
         width=width,
         height=height,
