@@ -1,11 +1,13 @@
+import dataclasses
 import io
+import re
 from pathlib import Path
 
 import PIL.Image
 import pytest
 
 from uformer.errors import PictureError
-from uformer.image.source import opened
+from uformer.image.source import Opened, SuspectError, examine, opened
 from uformer.image.vet import Limits
 
 
@@ -29,3 +31,34 @@ def _png() -> bytes:
     file = io.BytesIO()
     PIL.Image.new("L", (2, 2)).save(file, "PNG")
     return file.getvalue()
+
+
+def test_the_docs_list_every_limit() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(max_\w+)` \| ([\d,]+ ?\w*)", page, re.MULTILINE))
+    units = {"million": 10**6, "GiB": 2**30, "MiB": 2**20, "to": 1, "": 1}
+    found = {name: int(text.split()[0].replace(",", "")) * units["".join(text.split()[1:])] for name, text in listed.items()}
+    assert found == dataclasses.asdict(Limits())
+
+
+@pytest.mark.parametrize("limit", ["max_frames", "max_metadata"])
+def test_limits_of_what_lies_around_the_pixels(limit: str, exif: bytes) -> None:
+    file = io.BytesIO()
+    several = [PIL.Image.new("L", (2, 2), 9)]
+    PIL.Image.new("L", (2, 2)).save(file, "PNG", save_all=limit == "max_frames", append_images=several, exif=b"Exif\0\0" + exif)
+    with opened(file.getvalue(), Limits()) as found:
+        assert found.frames == (2 if limit == "max_frames" else 1)
+    with pytest.raises(PictureError, match="over the limit of 1$"), opened(file.getvalue(), Limits(**{limit: 1})):
+        pass
+
+
+def test_only_harmless_warnings_are_passed_over() -> None:
+    tried = []
+
+    def work(_file: Opened) -> None:
+        tried.append(1)
+        raise SuspectError("stray bytes")
+
+    with pytest.raises(SuspectError):
+        examine(_png(), Limits(), work)
+    assert len(tried) == 2
