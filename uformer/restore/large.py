@@ -1,21 +1,55 @@
-"""Restoring a picture from file to file."""
+"""Restoring a picture from file to file by regions, so that it need not fit into memory."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from uformer.image.image import Header
-from uformer.image.read import read
+from uformer.errors import PictureError
+from uformer.image.image import Header, Image
+from uformer.image.read import header, read
+from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
 from uformer.image.write import MetadataPolicy, write
+from uformer.memory import available_memory
 from uformer.restore.footprint import fits_in_memory
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.restorer import SHARE_OF_MEMORY, Pixels, Progress, Restorer
+
+_ROWS = 64  # rounded and written at a time
 
 
-def should_stream(header: Header, budget: int) -> bool:
-    """Whether a picture must be restored by regions, from file to file; `budget` as of `Restorer.memory_budget`."""
-    return not fits_in_memory(header.pixels, budget) and header.suffix in (".png", ".jpg", ".tif")
+def should_stream(head: Header, budget: int | None = None) -> bool:
+    """Whether a picture is better restored by `restore_file` than in memory; the result is the same.
+
+    `budget`: most bytes that the whole process may take, as of `Restorer.memory_budget`; None: half of what is free.
+    """
+    most = int(available_memory() * SHARE_OF_MEMORY) if budget is None else budget
+    return head.suffix in BY_REGIONS and not fits_in_memory(head.pixels, most)
 
 
 def restore_file(
     restorer: Restorer, source: Path, output: Path, *, metadata: MetadataPolicy = "keep", progress: Progress | None = None
 ) -> None:
-    """Restore a picture file into another; raises PictureError."""
-    write(restorer.restore_image(read(source), progress=progress), output, metadata=metadata)
+    """Restore a picture file into another, in the format of its suffix, holding one row of tiles at a time.
+
+    The output is byte for byte what `read`, `Restorer.restore_image` and `write` would make, and appears whole or not at all; while it
+    is made, its samples lie in a temporary file beside it. WebP and AVIF are read and encoded in memory. Raises PictureError.
+    """
+    if header(source).suffix not in BY_REGIONS:
+        write(restorer.restore_image(read(source), progress=progress), output, metadata=metadata)
+        return
+    folder = Path(os.path.realpath(output)).parent
+    if not folder.is_dir():
+        raise PictureError(f"{folder}: no such folder")
+    with regions(source, scratch=folder) as picture:
+        write_parts(picture.frame, _restored(restorer, picture, progress), output, metadata=metadata)
+
+
+def _restored(restorer: Restorer, picture: Regions, progress: Progress | None) -> Iterator[tuple[int, Image]]:
+    """The restored picture in parts of a few rows, each with the number of its first row."""
+
+    def read_rows(first: int, last: int) -> Pixels:
+        return picture.part(first, last).pixels.transpose(2, 0, 1)
+
+    for first, rows in restorer.restore_rows(read_rows, picture.frame.pixels.shape, progress=progress):
+        for start in range(0, len(rows), _ROWS):
+            chunk = rows[start : start + _ROWS]
+            yield first + start, picture.part(first + start, first + start + len(chunk)).with_pixels(chunk)
