@@ -82,7 +82,6 @@ def seeds() -> dict[str, bytes]:
         "lzw.tif": _pillow(rgb, "TIFF", compression="tiff_lzw"),
         "packbits.tif": _pillow(rgb, "TIFF", compression="packbits"),
         "jpeg.tif": _pillow(rgb, "TIFF", compression="jpeg"),
-        "lab.tif": _pillow(rgb.convert("LAB"), "TIFF"),
     }
     wide = pyvips.Image.new_from_array(rng.integers(0, 65536, (17, 21, 4)).astype(np.uint16), interpretation="rgb16")
     real = pyvips.Image.new_from_array(rng.random((17, 21, 3), np.float32), interpretation="scrgb")
@@ -92,6 +91,8 @@ def seeds() -> dict[str, bytes]:
         "tiles.tif": bytes(
             wide.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16, pyramid=True, bigtiff=True)
         ),
+        "real_lab.tif": bytes(real.colourspace("lab").tiffsave_buffer()),
+        "lab.tif": bytes(real.colourspace("labs").tiffsave_buffer()),
         "float.tif": bytes(real.tiffsave_buffer(compression="deflate", predictor="float")),
         "deep.avif": bytes(wide.heifsave_buffer(compression="av1", bitdepth=10)),
     }

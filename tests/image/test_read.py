@@ -222,11 +222,13 @@ def test_cmyk_becomes_srgb() -> None:
     assert red > 0.6 > blue > green  # magenta ink
 
 
-def test_lab_becomes_srgb() -> None:
-    lab = pyvips.Image.black(8, 8, bands=3).linear([1, 1, 1], [100, 0, 0]).copy(interpretation="lab")
+@pytest.mark.parametrize("kind", ["lab", "labs"])
+def test_lab_becomes_srgb(kind: str) -> None:
+    lab = pyvips.Image.black(8, 8, bands=3).linear([1, 1, 1], [50, 20, -30]).copy(interpretation="lab")
     with pytest.warns(UserWarning, match="Lab; converted to sRGB"):
-        image = read(lab.tiffsave_buffer())
-    assert image.pixels.min() > 0.98
+        image = read(lab.colourspace(kind).tiffsave_buffer())
+    assert image.depth == 16
+    np.testing.assert_allclose(levels(image.pixels)[0, 0], [127, 109, 170], atol=1)
 
 
 def test_premultiplied_tiff_comes_out_plain() -> None:

@@ -91,6 +91,7 @@ def test_webp(data: bytes, said: str) -> None:
         (tiff((258, 3, 1, 16), (339, 3, 1, 3)), "samples of 16 bits float"),
         (tiff((258, 3, 1, 16), (339, 3, 1, 2)), "samples of 16 bits signed or complex"),
         (tiff((258, 3, 1, 12)), "samples of 12 bits;"),
+        (tiff((258, 3, 1, 8), (262, 3, 1, 8)), "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits"),
         (tiff((259, 3, 1, 6)), "its compression (number 6) is not supported; save it with LZW or deflate"),
     ],
 )

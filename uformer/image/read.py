@@ -95,12 +95,15 @@ def header_of(file: Opened) -> Header:
         notes.append("has 1 bit a pixel; comes out as 8-bit gray")
     if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
         notes.append("says that its colours are not sRGB's, but has no colour profile; they come out as if they were")
+    depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
+    if space:
+        depth = 8 if space == "CMYK" and image.format != "ushort" else 16
     return Header(
         width=width,
         height=height,
         channels=1 if colours == 1 else 3,
         alpha=image.bands > colours,
-        depth={"uchar": 8, "float": 32, "double": 32}.get(image.format, 16),
+        depth=depth,
         suffix=file.format.suffixes[0],
         orientation=orientation,
         frames=file.frames,
