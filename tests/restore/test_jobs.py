@@ -233,6 +233,23 @@ def test_one_picture(here: Path) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_one_picture_that_is_none() -> None:
+    with pytest.raises(PictureError, match="^in/nothing: No such file or directory$"):
+        one_job("in/nothing", None, overwrite=False)
+    with pytest.raises(OptionError, match=r"in/notes.txt: its name does not end in one of .png, .*; give an output with -o"):
+        one_job("in/notes.txt", None, overwrite=False)
+
+
+def test_a_closed_folder_is_known_before_any_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(here / "out/sub/b.tif")
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != Path("out/sub"))  # root may write anywhere
+    result = make("in", output="out")
+    assert set(pairs(result)) == {"in/a.jpg", "in/a.png"}
+    assert [job.source for job in result.done] == [Path("in/sub/b.tif")]
+    assert result.failures == [(Path("in/sub/a.png"), "out/sub/a.png: Permission denied")]
+
+
+@pytest.mark.usefixtures("here")
 def test_what_is_one_picture() -> None:
     assert is_one_picture(["in/a.png"])
     assert is_one_picture(["missing.png"])

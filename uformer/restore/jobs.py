@@ -63,6 +63,10 @@ def one_job(picture: str, output: str | None, *, overwrite: bool) -> Job:
     source = Path(picture)
     if not source.name:
         raise PictureError(f"{picture!r} is not a file name")
+    if not os.path.lexists(source):
+        raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
+    if output is None and not supports(source.suffix):
+        raise OptionError(f"{source}: its name does not end in one of {', '.join(SUFFIXES)}; give an output with -o")
     if output is None:
         path = source.with_name(output_name(source))
     else:
@@ -170,9 +174,10 @@ def _sort_out(jobs: Sequence[Job], result: Plan, *, overwrite: bool) -> None:
     originals = {identity(job.source) for job in jobs} - {None}
     taken: dict[Path, Path] = {}
     folded: dict[str, tuple[Path, Path]] = {}
-    real_folder = functools.cache(os.path.realpath)
+    real_folder, closed = functools.cache(os.path.realpath), functools.cache(_why_closed)
     for job in jobs:
         exists, why = _what_lies_at(job.output)
+        why = why or (None if exists and not overwrite else closed(job.output.parent))
         if why:
             result.failures.append((job.source, f"{job.output}: {why}"))
             continue
@@ -210,14 +215,25 @@ def _what_lies_at(path: Path) -> tuple[bool, str | None]:
     return True, None if stat.S_ISREG(mode) else "exists and is not a regular file"
 
 
+def _nearest(folder: Path) -> Path:
+    """A folder, or the nearest one above it that exists."""
+    while not os.path.isdir(folder):
+        folder = folder.parent
+    return folder
+
+
+def _why_closed(folder: Path) -> str | None:
+    """Why no file can be made in a folder, or the folder itself, where that is known; better than after hours of work."""
+    return None if os.access(_nearest(folder), os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+
+
 def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _ignores_case(folder: Path) -> bool:
     """Whether a folder, or the nearest one above it that exists, takes names that differ in case for one."""
-    while not os.path.isdir(folder):
-        folder = folder.parent
+    folder = _nearest(folder)
     try:
         with tempfile.NamedTemporaryFile(prefix=".uformer-case-", dir=folder) as probe:
             return os.path.exists(folder / Path(probe.name).name.upper())
