@@ -57,7 +57,7 @@ def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: P
     with started("--weights", weights, "--tile", "16", "--overlap", "8", TMPDIR=str(tmp_path), HOME=str(tmp_path)) as (process, port, said):
         assert said.startswith(f"http://127.0.0.1:{port}/ ")
         answers: list[tuple[int, bytes]] = []
-        asking = threading.Thread(target=lambda: answers.append(send(port, "POST", "/v1/restore", png(500, 500))))
+        asking = threading.Thread(target=lambda: answers.append(send(port, "POST", "/v1/restore", png(300, 300))))
         asking.start()
         while b"uformer_running 1" not in send(port, "GET", "/metrics")[1]:
             assert asking.is_alive(), answers

@@ -30,7 +30,7 @@ def request(*chunks: bytes | None, content_type: str = "image/png", **headers: s
 
 
 def read(*chunks: bytes | None, max_bytes: int = 100, **about: str) -> bytes:
-    return asyncio.run(picture_bytes(request(*chunks, **about), max_bytes=max_bytes))
+    return asyncio.run(picture_bytes(request(*chunks, **about), max_bytes=max_bytes, seconds=60))
 
 
 def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
@@ -71,8 +71,14 @@ def test_a_client_that_leaves() -> None:
 def test_a_client_that_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "PATIENCE", 0.01)
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), max_bytes=10))
-    assert caught.value.status == 408
+        asyncio.run(picture_bytes(_stalled(), max_bytes=10, seconds=60))
+    assert (caught.value.status, "no byte" in caught.value.detail) == (408, True)
+
+
+def test_a_client_that_sends_too_slowly() -> None:
+    with pytest.raises(Problem) as caught:
+        asyncio.run(picture_bytes(_stalled(), max_bytes=10, seconds=0.01))
+    assert (caught.value.status, "0.01 seconds" in caught.value.detail) == (408, True)
 
 
 def _stalled() -> Request:

@@ -60,7 +60,7 @@ def posts(service: Service) -> APIRouter:
             options = service.catalogue.options(asked)
         slot = engine.admit()
         try:
-            data = await picture_bytes(request, max_bytes=settings.max_bytes)
+            data = await picture_bytes(request, max_bytes=settings.max_bytes, seconds=settings.timeout)
             header = await asyncio.to_thread(check_header, data, max_pixels=settings.max_pixels)
             suffix = choose_suffix(answer, accept, header)
             job = Job(data, header, options, suffix=suffix, metadata=metadata, seconds=seconds)

@@ -24,11 +24,20 @@ _REST = 64 * 2**20  # bytes of an upload that are still taken, and thrown away, 
 _REST_PATIENCE = 5  # seconds
 
 
-async def picture_bytes(request: Request, *, max_bytes: int) -> bytes:
+async def picture_bytes(request: Request, *, max_bytes: int, seconds: float) -> bytes:
     """The picture's file as the client sent it.
 
-    Raises Problem: 400 for nothing or a broken form, 408 where the client stops sending, 413, 415; Cancelled where the client leaves.
+    Raises Problem: 400 for nothing or a broken form, 408 where the client stops sending or takes more than `seconds`, 413, 415; Cancelled
+    where the client leaves.
     """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _picture_bytes(request, max_bytes)
+    except TimeoutError:
+        raise Problem(408, "upload-stopped", f"the upload took more than {seconds:g} seconds") from None
+
+
+async def _picture_bytes(request: Request, max_bytes: int) -> bytes:
     kind, parameters = parse_options_header(request.headers.get("content-type", ""))
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "content-encoding", "send the picture's file as it is, without Content-Encoding")

@@ -172,6 +172,7 @@ function render() {
   $("file-facts").textContent = facts(picture);
   const notice = picture.state === "failed";
   $("notice").hidden = !notice;
+  $("zoom").hidden = notice;
   if (notice) {
     const words = refusal(picture.problem);
     $("notice-title").textContent = words.title;
@@ -183,8 +184,8 @@ function render() {
   const ready = open().length;
   const working = Boolean(work.active);
   const changed = picture.restored && picture.query !== query();
-  $("go").hidden = working || (!ready && Boolean(picture.restored) && !changed);
-  $("go").disabled = !ready && !picture.restored;
+  $("go").hidden = working || (!ready && !changed);
+  $("go").disabled = false;
   $("go").textContent = ready > 1 ? `Restore ${ready} pictures` : ready ? "Restore" : "Restore again";
   $("go").className = picture.restored && !ready ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
