@@ -109,6 +109,11 @@ class UformerConfig:
         return (*range(self.levels), self.levels, *reversed(range(self.levels)))
 
     @property
+    def stride(self) -> int:
+        """Pixels that a token of the bottleneck stands for, down and across."""
+        return 1 << self.levels
+
+    @property
     def multiple(self) -> int:
         """Height and width are padded to a multiple of this many pixels, so that windows tile every level."""
         return self.window_size << self.levels

@@ -21,7 +21,7 @@ from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.restorer import Restorer, default_output
 from uformer.weights import checkpoint
 
-SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 32
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 16
 Tiles = NDArray[np.float32]
 
 
@@ -67,7 +67,7 @@ def encoded(suffix: str = "png") -> bytes:
 def test_tiles_have_the_sides_that_the_network_needs() -> None:
     restorer, backend = make(darker, tile=33, overlap=8)
     out = restorer(picture(100, 70))
-    assert set(backend.shapes) == {(1, 3, 64, 64)}
+    assert set(backend.shapes) == {(1, 3, 48, 48)}
     assert np.array_equal(out, picture(100, 70) - 64)
 
 
@@ -166,7 +166,7 @@ def test_an_explicit_tile_is_never_changed() -> None:
         make(full, tile=256)[0](picture(300, 300))
 
 
-@pytest.mark.parametrize(("free", "side"), [(64, 640), (1, 352), (0.1, 32)])
+@pytest.mark.parametrize(("free", "side"), [(64, 640), (1, 368), (0.1, 16)])
 def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
     monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
@@ -175,7 +175,7 @@ def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPa
     assert restorer._largest_tile(2000, 3000) == side
     assert max(restorer.tile_for(2000, 3000)) <= side
     assert restorer.tile_for(10, 10) == (32, 32)
-    assert Restorer(SMALL, {}, RestoreOptions(backend="openvino", tile=100)).tile_for(2000, 3000) == (128, 128)
+    assert Restorer(SMALL, {}, RestoreOptions(backend="openvino", tile=100)).tile_for(2000, 3000) == (112, 112)
 
 
 def test_memory_bounds_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
     restorer, backend = make(leaning, ensemble=True)
     grey = np.full((40, 20, 3), 0.5, np.float32)
     np.testing.assert_allclose(restorer(grey), grey, atol=1e-6)
-    assert sorted(backend.shapes) == [(1, 3, 32 + 32, 64)] * 4 + [(1, 3, 64, 64)] * 4
+    assert sorted(backend.shapes) == [(1, 3, 48, 64)] * 4 + [(1, 3, 64, 48)] * 4
     assert abs(make(leaning)[0](grey) - grey).max() > 0.1
     pixels = np.random.default_rng(0).random((40, 20, 3), dtype=np.float32) / 2 + np.float32(0.25)
     np.testing.assert_allclose(make(lambda tiles: tiles, ensemble=True)[0](pixels), pixels, atol=1e-6)

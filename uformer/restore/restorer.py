@@ -84,7 +84,7 @@ class Restorer:
     @property
     def precision(self) -> str:
         """In what numbers: fp32, bf16 or fp16. Raises OptionError where the one that was asked for is not there."""
-        side = self.config.multiple
+        side = self._grain
         return self._make_backend(side, side).precision
 
     def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
@@ -147,7 +147,7 @@ class Restorer:
                     yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
             except MemoryError:
                 side = max(tiles.tile)
-                if self.options.tile is not None or side <= self.config.multiple:
+                if self.options.tile is not None or side <= self._grain:
                     raise PictureError(f"out of memory with tiles of {side}; try a smaller --tile, or another device") from None
                 largest = side // 2
                 self._backends.clear()
@@ -166,10 +166,14 @@ class Restorer:
             return int(available_memory() * SHARE_OF_MEMORY)
         return memory_in_bytes(self.options.memory, free=available_memory())
 
+    @property
+    def _grain(self) -> int:
+        """Sides and starts of tiles are multiples of this: whole windows in all but the two lowest levels."""
+        return max(self.config.multiple // 4, self.config.stride)
+
     def _plan(self, height: int, width: int, largest: int) -> Plan:
-        multiple = self.config.multiple
-        overlap = min(OVERLAP, multiple // 2) if self.options.overlap is None else self.options.overlap
-        shared = {"overlap": overlap, "multiple": multiple, "align": max(multiple // 4, 1), "margin": MARGIN}
+        overlap = min(OVERLAP, self.config.multiple // 2) if self.options.overlap is None else self.options.overlap
+        shared = {"overlap": overlap, "multiple": self._grain, "align": self._grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
         return plan(height, width, tile=largest, **shared)
@@ -226,17 +230,17 @@ class Restorer:
             return LARGEST_TILE
         from uformer.restore.backends.openvino import fixed_memory, memory_per_pixel  # noqa: PLC0415 - openvino takes long to import
 
-        each, multiple = memory_per_pixel(self.config, self.options.precision), self.config.multiple
+        each, grain = memory_per_pixel(self.config, self.options.precision), self._grain
 
         def needed(side: int) -> int:
             return fixed_memory(self.config) + side * side * each + picture_memory(height, width, side, self.memory_budget)
 
-        for side in range(max(LARGEST_TILE // multiple, 1) * multiple, 0, -multiple):
+        for side in range(max(LARGEST_TILE // grain, 1) * grain, 0, -grain):
             if needed(side) <= self.memory_budget:
                 return side
         if self.options.memory is not None:
-            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(multiple) / 1e9:.1f}GB")
-        return multiple
+            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(grain) / 1e9:.1f}GB")
+        return grain
 
     def _backend_for(self, height: int, width: int) -> Backend:
         """The network for tiles of a size; a few are kept, as many as take no more memory than two of the largest tile."""

@@ -34,7 +34,7 @@ _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 class OpenVINOBackend:
     """The network for tiles of one size, compiled at the first call or taken from the cache; one call at a time, others wait.
 
-    `state`: the tensors of `checkpoint.read`. `height`, `width`: of the tiles, multiples of `config.multiple`. `threads`: None leaves
+    `state`: the tensors of `checkpoint.read`. `height`, `width`: of the tiles, multiples of `config.stride`. `threads`: None leaves
     the choice to OpenVINO (the physical cores). `cache_dir`: None keeps nothing, "default" is `default_cache_dir()`.
     Raises ValueError for another size, OptionError for a precision that this CPU lacks.
     """
@@ -53,8 +53,8 @@ class OpenVINOBackend:
         threads: int | None = None,
         cache_dir: Path | Literal["default"] | None = "default",
     ) -> None:
-        if height < 1 or width < 1 or height % config.multiple or width % config.multiple:
-            raise ValueError(f"tile of {height} x {width}: not multiples of {config.multiple}")
+        if height < 1 or width < 1 or height % config.stride or width % config.stride:
+            raise ValueError(f"tile of {height} x {width}: not multiples of {config.stride}")
         self.precision = choose_precision(precision)
         self._config, self._state, self._size = config, state, (height, width)
         self._threads = threads

@@ -35,6 +35,7 @@ Node = Any  # an openvino.Node
 ops = ov.opset13
 
 MASKED = -100.0
+FILLING = -1  # in place of a token's number
 EPSILON = 1e-5  # of torch's LayerNorm
 SLOPE = 0.01  # of torch's LeakyReLU
 
@@ -42,10 +43,10 @@ SLOPE = 0.01  # of torch's LeakyReLU
 def build(config: UformerConfig, state: Mapping[str, NDArray[Any]], *, height: int, width: int) -> Any:
     """An openvino.Model from (1, in_channels, height, width) float32 in [0, 1] to (1, out_channels, height, width), not clipped.
 
-    `state`: the tensors of `checkpoint.read`. Raises ValueError where height or width is no multiple of `config.multiple`.
+    `state`: the tensors of `checkpoint.read`. Raises ValueError where height or width is no multiple of `config.stride`.
     """
-    if height < 1 or width < 1 or height % config.multiple or width % config.multiple:
-        raise ValueError(f"size {height} x {width}: not multiples of {config.multiple}")
+    if height < 1 or width < 1 or height % config.stride or width % config.stride:
+        raise ValueError(f"size {height} x {width}: not multiples of {config.stride}")
     image = ops.parameter([1, config.in_channels, height, width], np.float32, name="image")
     restored = _Network(config, state).restore(image)
     return ov.Model([restored], [image], "uformer")
@@ -183,18 +184,25 @@ class _Network:
 
 
 class _Windows:
-    """The windows of one map: which tokens each holds, and which windows share a mask."""
+    """The windows of one map: which tokens each holds, and which windows share a mask.
+
+    Windows that reach over the bottom or right border are filled up with some token, which no other sees.
+    """
 
     def __init__(self, height: int, width: int, side: int, shift: int) -> None:
-        rows, columns = height // side, width // side
+        rows, columns = -(-height // side), -(-width // side)
         self.count = rows * columns
-        at = np.roll(np.arange(height * width).reshape(height, width), (-shift, -shift), (0, 1))
-        of_window = at.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(self.count, side * side)
-        bottom, right = np.divmod(np.arange(self.count), columns)
-        kind = 2 * (bottom == rows - 1) + (right == columns - 1) if shift else np.zeros(self.count, int)
-        self.kinds = [(int((kind == k).sum()), _mask(side, shift, k)) for k in np.unique(kind)]  # (windows, mask) in order
+        number = np.full((rows * side, columns * side), FILLING)
+        number[:height, :width] = np.arange(height * width).reshape(height, width)
+        of_window = _cut(np.roll(number, (-shift, -shift), (0, 1)), side)  # (n, N)
+        apart = np.roll(_sections(height, side, shift)[:, None] * 3 + _sections(width, side, shift), (-shift, -shift), (0, 1))
+        regions = np.where(of_window == FILLING, FILLING, _cut(apart, side))  # tokens of two regions do not see each other
+        patterns, kind = np.unique(_canonical(regions), axis=0, return_inverse=True)
+        kind = kind.reshape(-1)
+        self.kinds = [(int((kind == k).sum()), _mask(pattern)) for k, pattern in enumerate(patterns)]  # (windows, mask) in order
         from_map = of_window[np.argsort(kind, kind="stable")].reshape(-1)
-        self._from_map, self._to_map = _constant(from_map, np.int32), _constant(np.argsort(from_map), np.int32)
+        to_map = np.argsort(from_map, kind="stable")[np.count_nonzero(from_map == FILLING) :]
+        self._from_map, self._to_map = _constant(np.maximum(from_map, 0), np.int32), _constant(to_map, np.int32)
 
     def partition(self, tokens: Node) -> Node:  # (H W, C) -> (n N, C)
         return ops.gather(tokens, self._from_map, _constant(0, np.int64))
@@ -207,16 +215,29 @@ class _Windows:
         return [x] if len(counts) == 1 else ops.variadic_split(x, _constant(0, np.int64), _constant(counts, np.int64)).outputs()
 
 
-def _mask(side: int, shift: int, kind: int) -> Array | None:
-    """(N, N) to add to the scores of a window where the cyclic shift brought tokens of opposite borders together.
+def _cut(of_map: Array, side: int) -> Array:  # (H, W) -> (n, N)
+    rows, columns = (length // side for length in of_map.shape)
+    return of_map.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows * columns, side * side)
 
-    `kind`: 0 a window inside, 1 at the right border, 2 at the bottom, 3 at both.
-    """
-    if not kind:
-        return None
-    wrapped = (np.arange(side) >= side - shift).astype(int)
-    region = (kind // 2 * 2 * wrapped[:, None] + kind % 2 * wrapped[None, :]).reshape(-1)
-    return np.where(region[:, None] != region[None, :], np.float32(MASKED), np.float32(0))
+
+def _sections(length: int, side: int, shift: int) -> Array:
+    """For each place on an axis filled up to whole windows, which of the parts it is in that the cyclic shift brings together."""
+    return (np.arange(-(-length // side) * side) < shift).astype(int)
+
+
+def _canonical(regions: Array) -> Array:
+    """The regions of each window, numbered in the order in which they appear: two windows with equal numbers have equal masks."""
+    numbered = np.zeros_like(regions)
+    for window in np.flatnonzero((regions != regions[:, :1]).any(axis=1)):
+        first, numbers = np.unique(regions[window], return_index=True, return_inverse=True)[1:]
+        numbered[window] = np.argsort(np.argsort(first))[numbers.reshape(-1)]
+    return numbered
+
+
+def _mask(regions: Array) -> Array | None:
+    """(N, N) to add to the scores of a window whose tokens lie in these regions (N,)."""
+    apart = regions[:, None] != regions[None, :]
+    return np.where(apart, np.float32(MASKED), np.float32(0)) if apart.any() else None
 
 
 def _attend(q: Node, k: Node, v: Node, bias: Array | None = None) -> Node:
