@@ -147,7 +147,7 @@ class Restorer:
                     yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
             except MemoryError:
                 side = max(tiles.tile)
-                if self.options.tile is not None or side <= self._grain:
+                if self.options.tile is not None or side <= self.config.multiple:
                     raise PictureError(f"out of memory with tiles of {side}; try a smaller --tile, or another device") from None
                 largest = side // 2
                 self._backends.clear()
@@ -230,17 +230,17 @@ class Restorer:
             return LARGEST_TILE
         from uformer.restore.backends.openvino import fixed_memory, memory_per_pixel  # noqa: PLC0415 - openvino takes long to import
 
-        each, grain = memory_per_pixel(self.config, self.options.precision), self._grain
+        each, smallest = memory_per_pixel(self.config, self.options.precision), self.config.multiple
 
         def needed(side: int) -> int:
             return fixed_memory(self.config) + side * side * each + picture_memory(height, width, side, self.memory_budget)
 
-        for side in range(max(LARGEST_TILE // grain, 1) * grain, 0, -grain):
+        for side in range(max(LARGEST_TILE, smallest), smallest - 1, -self._grain):
             if needed(side) <= self.memory_budget:
                 return side
         if self.options.memory is not None:
-            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(grain) / 1e9:.1f}GB")
-        return grain
+            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(smallest) / 1e9:.1f}GB")
+        return smallest
 
     def _backend_for(self, height: int, width: int) -> Backend:
         """The network for tiles of a size; a few are kept, as many as take no more memory than two of the largest tile."""

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
+from torch import Tensor  # noqa: E402
+
 from tests.networks import KINDS, TINY, build, configs  # noqa: E402 - they need torch
 from uformer.config import VARIANTS, FeedForward, UformerConfig  # noqa: E402
 from uformer.model.attention import WindowAttention, merge_windows, partition_windows  # noqa: E402
@@ -45,22 +47,22 @@ def test_equals_torch_at_any_size(rows: int, columns: int) -> None:
 def fill_up_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the torch network take maps that windows do not tile: filled up with sevens, which a mask hides."""
     block_forward, attend = LeWinBlock.forward, WindowAttention.forward
-    masks: list[torch.Tensor] = []
+    masks: list[Tensor] = []
 
-    def filled(tokens: torch.Tensor, side: int, value: float) -> torch.Tensor:  # (B, H, W, C)
+    def filled(tokens: Tensor, side: int, value: float) -> Tensor:  # (B, H, W, C)
         height, width = tokens.shape[1:3]
         return torch.nn.functional.pad(tokens, (0, 0, 0, -width % side, 0, -height % side), value=value)
 
-    def to_windows(self: LeWinBlock, tokens: torch.Tensor) -> torch.Tensor:
+    def to_windows(self: LeWinBlock, tokens: Tensor) -> Tensor:
         rolled = torch.roll(filled(tokens, self.window_size, 7.0), (-self.shift, -self.shift), (1, 2))
         return partition_windows(rolled, self.window_size)
 
-    def to_map(self: LeWinBlock, windows: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    def to_map(self: LeWinBlock, windows: Tensor, height: int, width: int) -> Tensor:
         side = self.window_size
         rolled = merge_windows(windows, side, height - height % -side, width - width % -side)
         return torch.roll(rolled, (self.shift, self.shift), (1, 2))[:, :height, :width]
 
-    def forward(self: LeWinBlock, tokens: torch.Tensor, memory: torch.Tensor | None, _: torch.Tensor | None) -> torch.Tensor:
+    def forward(self: LeWinBlock, tokens: Tensor, memory: Tensor | None, _: Tensor | None) -> Tensor:
         height, width = tokens.shape[1:3]
         regions = 2.0 * (torch.arange(height) < self.shift)[:, None] + 1.0 * (torch.arange(width) < self.shift)
         side = self.window_size
