@@ -1,12 +1,14 @@
 """What a client may ask for, and each restorer loaded once."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from tests.networks import TINY, build
 from uformer.errors import CheckpointError, OptionError
+from uformer.restore.backends.openvino import OpenVINOBackend
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Restorers
@@ -49,8 +51,16 @@ def test_a_wrong_task_is_said_at_once() -> None:
         Catalogue(RestoreOptions(task="x"))
 
 
-def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(own: Path) -> None:
-    loads = []
+def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads, built = [], 0
+    init = OpenVINOBackend.__init__
+
+    def count(*args: Any, **kwargs: Any) -> None:
+        nonlocal built
+        built += 1
+        init(*args, **kwargs)
+
+    monkeypatch.setattr(OpenVINOBackend, "__init__", count)
 
     def load(options: RestoreOptions) -> Restorer:
         loads.append(options)
@@ -58,10 +68,12 @@ def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(o
 
     restorers = Restorers(load)
     base = RestoreOptions(weights=str(own), backend="openvino")
-    for strength, tile in ((1.0, None), (0.5, 64), (0.0, None)):
+    for strength, tile in ((1.0, None), (0.5, 64), (0.5, None), (0.0, None), (1.0, 64)):
         options = RestoreOptions(weights=str(own), backend="openvino", strength=strength, tile=tile)
         assert restorers.get(options).options == options
+        restorers.get(options).restore_pixels(np.full((8, 8, 3), 0.5, np.float32))
     assert len(loads) == 1
+    assert built == 1, "compiled anew for each picture"
     restorers.get(RestoreOptions(weights=str(own), backend="openvino", precision="fp32"))
     assert len(loads) == 2
     assert restorers.get(base).options == base

@@ -1,6 +1,5 @@
 """What the server can restore with: the weights that ship, and one file that its operator may add."""
 
-import copy
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -88,13 +87,13 @@ class Restorers:
         self._kept: OrderedDict[tuple[Any, ...], Restorer] = OrderedDict()
 
     def get(self, options: RestoreOptions) -> Restorer:
-        """The restorer for options; errors as of `Restorer.from_options`."""
+        """The restorer for options, until the next is asked for; errors as of `Restorer.from_options`."""
         key = tuple(getattr(options, name) for name in _OF_THE_NETWORK)
         if key not in self._kept:
             self._kept[key] = self._load(options)
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        restorer = copy.copy(self._kept[key])  # shares the network and what is compiled
-        restorer.options = options
+        restorer = self._kept[key]
+        restorer.options = options  # a copy would lose what is compiled
         return restorer

@@ -11,6 +11,7 @@ from fastapi import Query, Request
 
 from uformer.restore.options import RestoreOptions
 from uformer.serve.problems import Problem
+from uformer.weights.registry import TASKS
 
 OPERATORS = ("backend", "device", "memory")
 """Options that are said when the server is started; a client cannot change on what it runs."""
@@ -33,10 +34,11 @@ def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
         return {name: value for name, value in values.items() if value is not None}
 
     hints, words = typing.get_type_hints(RestoreOptions), field_words(RestoreOptions)
+    words["task"] += f" One of {', '.join(TASKS)}."
+    words["weights"] = f"Weights by name instead of the task's own: {', '.join(weights)}."
     parameters = []
     for name in option_names():
-        extra: dict[str, Any] = {"json_schema_extra": {"examples": list(weights)}} if name == "weights" else {}
-        about = Query(description=words.get(name), **BOUNDS.get(name, {}), **extra)
+        about = Query(description=words.get(name), **BOUNDS.get(name, {}))
         kind = Annotated[hints[name] | None, about]  # type: ignore[valid-type] # made while running
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     dependency.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what FastAPI reads

@@ -6,6 +6,13 @@ function make(tag, text = "", className = "") {
   return Object.assign(document.createElement(tag), { textContent: text, className });
 }
 
+// `code` in a sentence
+function prose(tag, text) {
+  const element = make(tag);
+  for (const [at, part] of text.split("`").entries()) element.append(at % 2 ? make("code", part) : part);
+  return element;
+}
+
 function table(rows) {
   const wrap = make("div", "", "table");
   const body = wrap.appendChild(make("table"));
@@ -33,7 +40,7 @@ function operation(path, method, about) {
   const article = make("article");
   const heading = article.appendChild(make("h3"));
   heading.append(make("code", method.toUpperCase(), "method"), make("code", path), make("span", about.summary ?? ""));
-  if (about.description) article.append(make("p", about.description));
+  if (about.description) article.append(prose("p", about.description));
   if (about.requestBody) {
     const types = Object.keys(about.requestBody.content);
     article.append(make("p", `Takes ${types.join(", ")} (with a field “picture”).`));
@@ -47,7 +54,7 @@ function operation(path, method, about) {
 
 const described = await (await fetch("/openapi.json")).json();
 root.append(make("h1", "The API"));
-for (const part of described.info.description.split("\n\n")) root.append(make("p", part));
+for (const part of described.info.description.split("\n\n")) root.append(prose("p", part));
 const groups = new Map();
 for (const [path, methods] of Object.entries(described.paths)) {
   for (const [method, about] of Object.entries(methods)) {
