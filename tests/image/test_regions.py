@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", FILES)
 def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -> None:
     whole = read(folder / name)
-    with regions(folder / name, scratch=tmp_path) as picture:
+    with regions(folder / name, folder=tmp_path) as picture:
         frame = picture.frame
         assert (frame.pixels.shape, frame.depth, frame.suffix, frame.jpeg) == (whole.pixels.shape, whole.depth, whole.suffix, whole.jpeg)
         assert frame.metadata == whole.metadata
@@ -86,7 +86,7 @@ def test_the_file_is_the_one_that_write_makes(folder: Path, tmp_path: Path, name
     if whole.alpha is not None and suffix == ".jpg":
         pytest.skip("no alpha in JPEG")
     write(whole, tmp_path / f"whole{suffix}")
-    with regions(folder / name, scratch=tmp_path) as picture:
+    with regions(folder / name, folder=tmp_path) as picture:
         write_parts(picture.frame, parts(picture, 37), tmp_path / f"parts{suffix}")
     assert (tmp_path / f"parts{suffix}").read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
     assert {path.stem for path in tmp_path.iterdir()} == {"whole", "parts"}
@@ -100,7 +100,7 @@ def test_turned_pictures_stand_upright(tmp_path: Path, name: str, orientation: i
     image.write_to_file(str(tmp_path / name))
     whole = read(tmp_path / name)
     assert whole.pixels.shape[:2] == ((HEIGHT, WIDTH) if orientation < 5 else (WIDTH, HEIGHT))
-    with regions(tmp_path / name, scratch=tmp_path) as picture:
+    with regions(tmp_path / name, folder=tmp_path) as picture:
         for first, last in ((0, 20), (10, 100), (90, whole.height)):
             assert np.array_equal(picture.part(first, last).pixels, whole.pixels[first:last])
 
@@ -115,7 +115,7 @@ def test_metadata(tmp_path: Path, turned_exif: bytes, suffix: str, policy: Any) 
     image.write_to_file(str(tmp_path / "a.jpg"))
     whole = read(tmp_path / "a.jpg")
     write(whole, tmp_path / f"whole{suffix}", metadata=policy)
-    with regions(tmp_path / "a.jpg", scratch=tmp_path) as picture:
+    with regions(tmp_path / "a.jpg", folder=tmp_path) as picture:
         assert picture.frame.metadata == whole.metadata
         write_parts(picture.frame, parts(picture, 64), tmp_path / f"parts{suffix}", metadata=policy)
     assert (tmp_path / f"parts{suffix}").read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
@@ -128,7 +128,7 @@ def test_any_rows_in_any_order(asked: list[tuple[int, int]]) -> None:
     whole = read(data).pixels
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "a.png").write_bytes(data)
-        with regions(Path(name) / "a.png", scratch=Path(name)) as picture:
+        with regions(Path(name) / "a.png", folder=Path(name)) as picture:
             for first, count in asked:
                 last = min(first + count, HEIGHT)
                 assert np.array_equal(picture.part(first, last).pixels, whole[first:last])
@@ -138,7 +138,7 @@ def test_any_rows_in_any_order(asked: list[tuple[int, int]]) -> None:
 def test_a_file_cut_off_is_found_before_any_work(folder: Path, tmp_path: Path, name: str) -> None:
     data = (folder / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(PictureError, match=f"^{tmp_path / name}: cannot be read as"), regions(tmp_path / name, scratch=tmp_path):
+    with pytest.raises(PictureError, match=f"^{tmp_path / name}: cannot be read as"), regions(tmp_path / name, folder=tmp_path):
         pytest.fail("came so far")
 
 
@@ -146,7 +146,7 @@ def test_float_out_of_range_is_refused_as_read_does(tmp_path: Path) -> None:
     (vips_image(3, "float32") * 300).write_to_file(str(tmp_path / "a.tif"))
     with pytest.raises(PictureError) as whole:
         read(tmp_path / "a.tif")
-    with pytest.raises(PictureError) as part, regions(tmp_path / "a.tif", scratch=tmp_path):
+    with pytest.raises(PictureError) as part, regions(tmp_path / "a.tif", folder=tmp_path):
         pytest.fail("came so far")
     assert str(part.value) == str(whole.value)
 
@@ -155,16 +155,16 @@ def test_warnings_are_those_of_read(folder: Path, tmp_path: Path) -> None:
     for name, match in (("lab.tif", "sRGB"), ("float.tif", "outside of 0 to 1")):
         with pytest.warns(UserWarning, match=match) as whole:
             read(folder / name)
-        with pytest.warns(UserWarning, match=match) as part, regions(folder / name, scratch=tmp_path):
+        with pytest.warns(UserWarning, match=match) as part, regions(folder / name, folder=tmp_path):
             pass
         assert [str(each.message) for each in part] == [str(each.message) for each in whole]
 
 
 def test_other_formats_and_limits_are_refused(folder: Path, tmp_path: Path) -> None:
     vips_image().write_to_file(str(tmp_path / "a.webp"))
-    with pytest.raises(PictureError, match="WebP cannot be read by regions"), regions(tmp_path / "a.webp", scratch=tmp_path):
+    with pytest.raises(PictureError, match="WebP cannot be read by regions"), regions(tmp_path / "a.webp", folder=tmp_path):
         pytest.fail("came so far")
-    with pytest.raises(PictureError, match="limit"), regions(folder / "rgb.png", scratch=tmp_path, limits=Limits(max_pixels=100)):
+    with pytest.raises(PictureError, match="limit"), regions(folder / "rgb.png", folder=tmp_path, limits=Limits(max_pixels=100)):
         pytest.fail("came so far")
 
 
@@ -173,19 +173,19 @@ def test_what_stops_half_way_leaves_nothing(folder: Path, tmp_path: Path) -> Non
         yield 0, picture.part(0, 100)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), regions(folder / "rgb.png", scratch=tmp_path) as picture:
+    with pytest.raises(KeyboardInterrupt), regions(folder / "rgb.png", folder=tmp_path) as picture:
         write_parts(picture.frame, half(picture), tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_is_too_small_is_named_before_any_work(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uformer.image.regions.shutil.disk_usage", lambda _path: types.SimpleNamespace(free=1000))
-    with regions(folder / "rgb.png", scratch=tmp_path) as picture, pytest.raises(PictureError, match=r"out\.png: .* GB are needed there"):
+    with regions(folder / "rgb.png", folder=tmp_path) as picture, pytest.raises(PictureError, match=r"out\.png: .* GB are needed there"):
         write_parts(picture.frame, iter(()), tmp_path / "out.png")
 
 
 def test_pixels_that_are_not_finite_are_refused(folder: Path, tmp_path: Path) -> None:
-    with regions(folder / "rgb.png", scratch=tmp_path) as picture:
+    with regions(folder / "rgb.png", folder=tmp_path) as picture:
         part = picture.part(0, 5)
         spoilt = part.with_pixels(part.pixels * np.float32(np.nan))
         with pytest.raises(PictureError, match="not finite"):

@@ -31,7 +31,7 @@ def test_fields() -> None:
 
 def test_reason_is_one_line() -> None:
     with pytest.raises(pyvips.Error) as error:
-        vips.load("tiffload_buffer", b"II*\0")
+        vips.load("tiff", b"II*\0")
     reason = vips.reason(error.value)
     assert reason
     assert "\n" not in reason

@@ -150,7 +150,7 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
     head = header(tmp_path / "a.tif")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with regions(tmp_path / "a.tif", scratch=tmp_path) as picture:
+        with regions(tmp_path / "a.tif", folder=tmp_path) as picture:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
             network._restore_once = lambda tile: tile  # type: ignore[method-assign]

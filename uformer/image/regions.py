@@ -37,6 +37,7 @@ from uformer.image.read import (
     turned,
 )
 from uformer.image.read import to_gray_or_rgb as gray_or_rgb
+from uformer.image.scratch import scratch
 from uformer.image.source import Opened, examine, opened
 from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
 
@@ -89,10 +90,7 @@ class Regions:
 
     def _decoded(self, first: int, last: int) -> Samples:
         width, bands = self._image.width, self._image.bands
-        samples = np.frombuffer(self._region.fetch(0, first, width, last - first), self._kind).reshape(-1, width, bands)
-        if isinstance(self._file.data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self._file.data.madvise(mmap.MADV_DONTNEED)  # else what has been read of the file counts as this process's memory
-        return samples
+        return np.frombuffer(self._region.fetch(0, first, width, last - first), self._kind).reshape(-1, width, bands)
 
     def _stored(self, first: int, last: int) -> Samples:
         """Upright rows, whose stored pixels are a rectangle; from the scratch file, since decoding goes only from top to bottom."""
@@ -126,15 +124,15 @@ class Regions:
 
 
 @contextlib.contextmanager
-def regions(source: str | os.PathLike[str], *, scratch: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Regions]:
+def regions(source: str | os.PathLike[str], *, folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Regions]:
     """The rows of a picture file in one of the formats BY_REGIONS; warnings and errors as of `read`.
 
-    All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `scratch`: a folder for
+    All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `folder`: for
     temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
     """
-    with tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as unused:
+    with tempfile.TemporaryFile(dir=folder, prefix=".uformer-") as unused:
         notes = examine(source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan()))
-    with opened(source, limits, mapped=True) as file, tempfile.TemporaryFile(dir=scratch, prefix=".uformer-") as temporary:
+    with opened(source, limits, mapped=True) as file, tempfile.TemporaryFile(dir=folder, prefix=".uformer-") as temporary:
         if file.format.suffixes[0] not in BY_REGIONS:
             raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")
         for note in notes:
@@ -175,13 +173,12 @@ def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Form
     row = frame.width * channels * kind.itemsize
     if row * frame.height > (free := shutil.disk_usage(raw.parent).free):
         raise PictureError(f"{row * frame.height / 1e9:.1f} GB are needed there while it is restored; {free / 1e9:.1f} GB are free")
-    with open(raw, "wb") as file:
+    with scratch(raw, (frame.height, frame.width, channels), kind) as file:
         for first, part in parts:
             if not np.isfinite(part.pixels).all():
                 raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
-            file.seek(first * row)
-            file.write(quantised(part, bits, channels=colours).data)
-    return vips.from_file(raw, frame.width, frame.height, channels, kind)
+            file.write(first, quantised(part, bits, channels=colours))
+        return file.image()
 
 
 def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Metadata) -> None:

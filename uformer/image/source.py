@@ -41,6 +41,8 @@ class Opened:
     image: Any
     """pyvips; its pixels are decoded when they are asked for."""
     data: Encoded
+    path: Path | None
+    """Of the file that the data are of."""
     format: Format
     frames: int
     """Pages or frames; 2 for any AVIF sequence."""
@@ -67,7 +69,7 @@ class Opened:
 
     def again(self) -> Any:
         """The picture anew, to be decoded from its first row on."""
-        return vips.load(f"{self.format.operation}load_buffer", self.data)
+        return vips.load(self.format.operation, self.data, path=self.path)
 
 
 _BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4}
@@ -99,6 +101,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
     """
     with contextlib.ExitStack() as stack:
         name, data = _load(source, limits, mapped=mapped)
+        path = None if isinstance(source, bytes) else Path(source)
         if isinstance(data, mmap.mmap):
             stack.callback(_close, data)
         picture_format = formats.sniff(data[:256])
@@ -107,9 +110,9 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
         if reason := objection(data, picture_format, limits):
             raise PictureError(f"{name}: cannot be read as {picture_format.name}: {reason}")
         try:
-            image = vips.load(f"{picture_format.operation}load_buffer", data, strict=strict and picture_format is formats.JPEG)
+            image = vips.load(picture_format.operation, data, path=path, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
-            yield Opened(name=name, image=image, data=data, format=picture_format, frames=count, limits=limits)
+            yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
         except vips.ERRORS as error:
             reason = vips.reason(error)
             kind = SuspectError if strict and picture_format is formats.JPEG and "premature end" not in reason else PictureError

@@ -4,14 +4,12 @@ import mmap
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
 from uformer.files import one_line
 
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
-pyvips.operation_block_set("VipsForeignLoadRaw", False)  # for `from_file`; it opens nothing unless it is called by its name
 pyvips.cache_set_max(0)
 
 # What GLib's libraries log says no more than their errors, and pyvips hands it to Python's logging: if that frees an image which logs in
@@ -29,13 +27,18 @@ KEEP_IPTC = int(pyvips.enums.ForeignKeep.IPTC)
 KEEP_ICC = int(pyvips.enums.ForeignKeep.ICC)
 
 
-def load(loader: str, data: bytes | mmap.mmap, *, strict: bool = False) -> Any:
+def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = None, strict: bool = False) -> Any:
     """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
 
-    `strict`: what a decoder only warns of is an error too. Raises one of ERRORS, here for a bad header, later for bad or missing pixels.
+    Of a mapped file the bytes are read from `path`, as pyvips would copy the map. `strict`: what a decoder only warns of is an error
+    too. Raises one of ERRORS, here for a bad header, later for bad or missing pixels; OSError where the file is no longer there.
     """
     pyvips.vips_lib.vips_error_clear()  # what is left of another picture's complaints is not this one's
-    return getattr(pyvips.Image, loader)(data, access="sequential", fail_on="warning" if strict else "error")
+    options = {"access": "sequential", "fail_on": "warning" if strict else "error"}
+    if path is None or isinstance(data, bytes):
+        return getattr(pyvips.Image, f"{operation}load_buffer")(data, **options)
+    with open(path, "rb") as file:
+        return getattr(pyvips.Image, f"{operation}load_source")(pyvips.Source.new_from_descriptor(file.fileno()), **options)
 
 
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
@@ -58,11 +61,17 @@ def from_samples(samples: NDArray[Any]) -> Any:
     return image.copy(interpretation=gray if bands < 3 else rgb)
 
 
-def from_file(path: Path, width: int, height: int, bands: int, samples: np.dtype[Any]) -> Any:
-    """As `from_samples`, of samples that lie in a file and are read from there row by row."""
-    kind, gray, rgb = _KINDS[samples.name]
-    image = pyvips.Image.rawload(str(path), width, height, bands, format=kind, access="sequential")
-    return image.copy(interpretation=gray if bands < 3 else rgb)
+def bare(image: Any) -> Any:
+    """The image as `from_samples` would make it of its samples: without the metadata that its file says."""
+    _, gray, rgb = next(names for names in _KINDS.values() if names[0] == image.format)
+    image = image.copy(interpretation=gray if image.bands < 3 else rgb, xres=1.0, yres=1.0)
+    for field in image.get_fields():
+        if field not in _ESSENTIAL:
+            image.remove(field)
+    return image
+
+
+_ESSENTIAL = {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset", "xres", "yres", "filename"}
 
 
 def region(image: Any) -> Any:

@@ -39,7 +39,7 @@ def restore_file(
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
         raise PictureError(f"{folder}: no such folder")
-    with regions(source, scratch=folder) as picture:
+    with regions(source, folder=folder) as picture:
         write_parts(picture.frame, _restored(restorer, picture, progress), output, metadata=metadata)
 
 

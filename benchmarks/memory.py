@@ -1,0 +1,102 @@
+"""Measure the memory that `uformer restore` takes: the real command in a process of its own, its peak resident set size.
+
+    python benchmarks/memory.py                                  # photos of 24 megapixels
+    python benchmarks/memory.py --sides 20000x20000 --tiles 2    # pictures of 400 megapixels, quickly
+
+The pictures are made of one of examples/, repeated. With `--tiles N` the network restores the first N tiles of each picture, so that
+its memory is taken, and the others come back as they are: the network's time grows with the picture, its memory does not.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FILES: dict[str, dict[str, Any]] = {
+    "photo.jpg": {"Q": 92},
+    "photo.png": {"compression": 1},
+    "strips.tif": {"compression": "deflate"},
+    "tiles.tif": {"tile": True, "tile_width": 256, "tile_height": 256, "bigtiff": True},
+}
+
+
+def make(path: Path, width: int, height: int) -> None:
+    """Write a picture of these sides."""
+    image = pyvips.Image.new_from_file(str(ROOT / "examples" / "night.png"))
+    across, down = -(-width // image.width), -(-height // image.height)
+    image.replicate(across, down).crop(0, 0, width, height).write_to_file(str(path), **FILES[path.name])
+
+
+def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
+    """Exit status, peak resident set size in MB (10^6 bytes) and seconds of a run of the command."""
+    command = [sys.executable, "-m", "uformer"] if tiles is None else [sys.executable, __file__, "--child", str(tiles)]
+    began = time.perf_counter()
+    process = subprocess.Popen([*command, *arguments])
+    _, status, usage = os.wait4(process.pid, 0)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * unit / 1e6, time.perf_counter() - began
+
+
+def child(tiles: int, arguments: list[str]) -> None:
+    """The command with a network that restores so many tiles, and gives the others back as they are."""
+    from uformer.cli import main  # noqa: PLC0415 - the parent, whose memory the child starts with, stays small
+    from uformer.restore.restorer import Pixels, Restorer  # noqa: PLC0415
+
+    once, done = Restorer._restore_once, 0  # noqa: SLF001 - there is no other place where the network can be left out
+
+    def few(self: Restorer, tile: Pixels) -> Pixels:
+        nonlocal done
+        done += 1
+        return once(self, tile) if done <= tiles else np.ascontiguousarray(tile)
+
+    Restorer._restore_once = few  # type: ignore[method-assign]  # noqa: SLF001
+    sys.argv = ["uformer", *arguments]
+    main()
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--child"]:
+        child(int(sys.argv[2]), sys.argv[3:])
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sides", default="6000x4000", metavar="WxH", help="pixels (default: %(default)s)")
+    parser.add_argument("--files", nargs="+", default=["photo.jpg", "photo.png"], choices=FILES, help="kinds of pictures")
+    parser.add_argument("--output", default=None, choices=(".jpg", ".png", ".tif"), help="format to write (default: as read)")
+    parser.add_argument("--tiles", type=int, default=None, help="tiles that the network restores (default: all)")
+    parser.add_argument("--folder", type=Path, default=None, help="for the pictures, which stay there (default: a temporary one)")
+    parser.add_argument("options", nargs="*", help="options of `uformer restore`, after --")
+    args = parser.parse_args()
+    width, height = (int(side) for side in args.sides.split("x"))
+    print("| picture | options | tiles by the network | peak MB | seconds |\n|---|---|---|---|---|")
+    worst = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.folder or Path(temporary)
+        for name in args.files:
+            source = folder / f"{args.sides}-{name}"
+            if not source.exists():
+                plain = folder / name
+                make(plain, width, height)
+                plain.rename(source)
+            output = folder / f"restored-{args.sides}-{Path(name).stem}{args.output or Path(name).suffix}"
+            arguments = ["restore", str(source), "-o", str(output), "--overwrite", "--quiet", *args.options]
+            status, peak, seconds = run(arguments, args.tiles)
+            worst = max(worst, status)
+            print(
+                f"| {source.name} to {output.suffix} | {' '.join(args.options)} | {args.tiles or 'all'} | {peak:.0f} | {seconds:.0f} |",
+                flush=True,
+            )
+            output.unlink(missing_ok=True)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
