@@ -19,6 +19,7 @@ The shape of the graph was chosen by measurement: uformer_t on 256 x 256 pixels,
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -200,15 +201,21 @@ class _Windows:
         patterns, kind = np.unique(_canonical(regions), axis=0, return_inverse=True)
         kind = kind.reshape(-1)
         self.kinds = [(int((kind == k).sum()), _mask(pattern)) for k, pattern in enumerate(patterns)]  # (windows, mask) in order
-        from_map = of_window[np.argsort(kind, kind="stable")].reshape(-1)
+        self._run = math.gcd(side, shift, width)  # tokens that are neighbours in the map as in a window: moved together
+        from_map = of_window[np.argsort(kind, kind="stable")].reshape(-1)[:: self._run]
+        from_map = np.where(from_map == FILLING, FILLING, from_map // self._run)
         to_map = np.argsort(from_map, kind="stable")[np.count_nonzero(from_map == FILLING) :]
         self._from_map, self._to_map = _constant(np.maximum(from_map, 0), np.int32), _constant(to_map, np.int32)
 
     def partition(self, tokens: Node) -> Node:  # (H W, C) -> (n N, C)
-        return ops.gather(tokens, self._from_map, _constant(0, np.int64))
+        return self._move(tokens, self._from_map)
 
     def merge(self, tokens: Node) -> Node:  # (n N, C) -> (H W, C)
-        return ops.gather(tokens, self._to_map, _constant(0, np.int64))
+        return self._move(tokens, self._to_map)
+
+    def _move(self, tokens: Node, order: Node) -> Node:
+        dim = tokens.shape[1]
+        return _shape(ops.gather(_shape(tokens, -1, self._run * dim), order, _constant(0, np.int64)), -1, dim)
 
     def split(self, x: Node) -> Sequence[Node]:  # (n, ...) -> one for each kind
         counts = [count for count, _ in self.kinds]
