@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import sys
+from typing import Any
 
-from tests.serve.conftest import HEADERS, Build, Pace, client_of, png, wait_until
+from tests.serve.conftest import HEADERS, Build, Pace, client_of, png, send, served, wait_until
 
 
 def test_gauges_and_idle(build: Build, pace: Pace) -> None:
@@ -22,6 +24,25 @@ def test_gauges_and_idle(build: Build, pace: Pace) -> None:
         assert service.gauges()["uformer_kept_results"] == 3
         assert service.gauges()["uformer_kept_bytes"] > 0
     assert service.store.kept == 0
+
+
+def test_no_connection_goes_anywhere_else(build: Build) -> None:
+    reached: list[object] = []
+    watching = True
+
+    def watch(event: str, values: tuple[Any, ...]) -> None:
+        if watching and event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+            reached.append(values[0] if event == "socket.getaddrinfo" else values[1])
+
+    sys.addaudithook(watch)
+    try:
+        with served(build()) as (_, port):
+            assert send(port, "POST", "/v1/restore", png())[0] == 200
+            assert send(port, "GET", "/")[0] == 200
+    finally:
+        watching = False
+    assert reached
+    assert {each[0] if isinstance(each, tuple) else each for each in reached} == {"127.0.0.1"}
 
 
 def test_results_go_without_anybody_asking(build: Build) -> None:

@@ -38,15 +38,16 @@ async def picture_bytes(request: Request, *, max_bytes: int, seconds: float) -> 
 
 
 async def _picture_bytes(request: Request, max_bytes: int) -> bytes:
-    kind, parameters = parse_options_header(request.headers.get("content-type", ""))
+    written, parameters = parse_options_header(request.headers.get("content-type", ""))
+    kind = written.lower().decode("latin-1")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "content-encoding", "send the picture's file as it is, without Content-Encoding")
-    if kind == b"multipart/form-data":
+    if kind == "multipart/form-data":
         data = await _from_form(request, parameters.get(b"boundary", b""), max_bytes)
-    elif kind.decode("latin-1") in (*MEDIA_TYPES.values(), "image/*"):
+    elif kind in (*MEDIA_TYPES.values(), "image/*"):
         data = b"".join([chunk async for chunk in _chunks(request, max_bytes, max_bytes)])
     else:
-        said = kind.decode("latin-1")[:64] or "nothing"
+        said = kind[:64] or "nothing"
         takes = f"Content-Type is {said!r}; send one of {', '.join(MEDIA_TYPES.values())}, or multipart/form-data with a field {FIELD!r}"
         raise Problem(415, "media-type", takes)
     if not data:
