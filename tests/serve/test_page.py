@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.serve.conftest import Build, Pace, levels, png, send, served
+from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
 from uformer.cli import main
 from uformer.image.read import read
 from uformer.restore.options import RestoreOptions
@@ -195,6 +195,24 @@ def test_several_wait_their_turn_and_can_be_cancelled(browser: Browser, build: B
         expect(page.locator(".thumb")).to_have_count(2)
         with page.expect_download():
             page.click("#download-all")
+
+
+@browser_test
+@needs_chromium
+def test_who_closes_the_page_cancels_the_work(browser: Browser, build: Build, pace: Pace) -> None:
+    pace.go.clear()
+    service = build()
+    with served(service) as (_, port):
+        with Visit(browser, port) as page:
+            drop(page, ("a.png", png()))
+            page.click("#go")
+            assert pace.at_work.wait(20)
+            expect(page.locator("#progress-words")).to_have_text("Preparing")
+            page.goto(f"http://127.0.0.1:{port}/docs")
+            wait_until(lambda: not service.store._jobs)
+        pace.go.set()
+        wait_until(lambda: service.idle)
+    assert pace.tiles_done == 1
 
 
 @browser_test

@@ -187,7 +187,7 @@ function render() {
   $("go").hidden = working || (!ready && !changed);
   $("go").disabled = false;
   $("go").textContent = ready > 1 ? `Restore ${ready} pictures` : ready ? "Restore" : "Restore again";
-  $("go").className = picture.restored && !ready ? "quiet wide" : "primary wide";
+  $("go").className = picture.restored ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
   $("download").hidden = !picture.restored;
   if (picture.restored) Object.assign($("download"), { href: picture.restored.url, download: picture.target, textContent: `Download · ${bytes(picture.restored.blob.size)}` });
