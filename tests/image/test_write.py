@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from uformer.errors import OptionError, PictureError
-from uformer.image import formats, iptc
+from uformer.image import formats, iptc, vips
 from uformer.image.image import Image, JpegCoding, Metadata
 from uformer.image.read import read
 from uformer.image.write import SUFFIXES, encode, supports, write
@@ -467,3 +467,11 @@ def test_a_flat_picture_comes_back_within_a_level(suffix: str, level: int) -> No
         flat = np.full((20, 20, 3), level / 255, np.float32)
         again = read(encode(Image(pixels=flat, lossless=lossless), suffix))
         assert np.abs(again.pixels * 255 - level).max() < 1.001
+
+
+def test_a_large_jpeg_is_coded_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).random((40, 30, 3), dtype=np.float32)
+    progressive = Image(pixels=pixels, jpeg=JpegCoding(quality=90, subsampled=False, progressive=True))
+    assert vips.integer(pyvips.Image.jpegload_buffer(encode(progressive, ".jpg")), "interlaced", 0) == 1
+    monkeypatch.setattr("uformer.image.write._CODED_AT_ONCE", 1000)
+    assert vips.integer(pyvips.Image.jpegload_buffer(encode(progressive, ".jpg")), "interlaced", 0) == 0

@@ -24,6 +24,8 @@ MetadataPolicy = Literal["keep", "strip", "safe"]
 
 _UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
 _CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
+_CODED_AT_ONCE = 2**24
+"""Pixels; a larger JPEG is written without what takes all of its coefficients in memory, 12 bytes a pixel, and makes it a little smaller."""
 _STRIP_ROWS = 256  # rows that are rounded at a time: bounds the memory
 
 
@@ -169,6 +171,8 @@ def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, An
             options["Q"] = max(image.jpeg.quality, formats.LOWEST_QUALITY)
             options["subsample_mode"] = "on" if image.jpeg.subsampled else "off"
             options["interlace"] = image.jpeg.progressive
+        if image.width * image.height > _CODED_AT_ONCE:
+            options |= {"optimize_coding": False, "interlace": False}
     if target is formats.AVIF:
         options["bitdepth"] = min(image.depth, target.bits)
         if shown.exif is not None:
