@@ -44,7 +44,7 @@ from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout
 BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.suffixes[0])
 """Suffixes of the formats that are read by regions; the decoders of the others hold the whole picture in memory."""
 
-_ROWS = 256  # read or turned at a time
+_ROWS = 64  # decoded at a time
 _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG where metadata is put in
 
 

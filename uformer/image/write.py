@@ -25,7 +25,7 @@ MetadataPolicy = Literal["keep", "strip", "safe"]
 _UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
 _CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
 _CODED_AT_ONCE = 2**24
-"""Pixels; a larger JPEG is written without what takes all of its coefficients in memory, 12 bytes a pixel, and makes it a little smaller."""
+"""Pixels; a larger JPEG is written without what makes it a little smaller, but needs all coefficients in memory: 12 bytes a pixel."""
 _STRIP_ROWS = 256  # rows that are rounded at a time: bounds the memory
 
 
