@@ -166,7 +166,7 @@ def test_an_explicit_tile_is_never_changed() -> None:
         make(full, tile=256)[0](picture(300, 300))
 
 
-@pytest.mark.parametrize(("free", "side"), [(64, 640), (1, 368), (0.1, 32)])
+@pytest.mark.parametrize(("free", "side"), [(64, 640), (1, 352), (0.1, 32)])
 def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
     monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
