@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from uformer.model.attention import shifted_window_mask
+from uformer.model.attention import window_mask
 from uformer.model.blocks import DropPath, LeFF, LeWinBlock, Mlp
 
 
@@ -67,7 +67,7 @@ def test_hidden_channels_follow_the_ratio(kind: str) -> None:
 def seen_by(made: LeWinBlock, size: int, at: tuple[int, int], *, memory: torch.Tensor | None = None) -> torch.Tensor:
     """(H, W) bool: which tokens of the input the output at `at` depends on."""
     tokens = torch.randn(1, size, size, 4, requires_grad=True)
-    mask = shifted_window_mask(size, size, 4, made.shift, device=tokens.device, dtype=tokens.dtype) if made.shift else None
+    mask = window_mask(size, size, 4, made.shift, device=tokens.device, dtype=tokens.dtype) if made.shift else None
     made(tokens, memory, mask)[0, at[0], at[1]].sum().backward()
     assert tokens.grad is not None
     return tokens.grad[0].abs().amax(-1) > 1e-9

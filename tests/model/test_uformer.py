@@ -12,7 +12,7 @@ from torch.export import Dim
 
 from tests.networks import KINDS, TINY, build, configs
 from uformer.config import UformerConfig
-from uformer.model.attention import WindowAttention
+from uformer.model.attention import WindowAttention, fill_windows
 from uformer.model.blocks import DropPath
 from uformer.model.uformer import Stage, Uformer, reflect_to_multiple
 
@@ -85,6 +85,25 @@ def test_is_the_network_on_the_padded_picture_cropped(height: int, width: int) -
 
 
 # What the configuration says
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_that_fill_up_windows_are_never_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, image = build(KINDS[kind]), torch.rand(1, 3, 20, 12)
+    with torch.inference_mode():
+        expected = model.restore(image, fill=True)
+        fill = fill_windows
+        monkeypatch.setattr("uformer.model.blocks.fill_windows", lambda tokens, side: fill(tokens, side, value=3.0))
+        found = model.restore(image, fill=True)
+    assert expected.shape == image.shape
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_windows_fit_nothing_is_filled_up(kind: str) -> None:
+    model, image = build(KINDS[kind]), torch.rand(2, 3, 24, 16)
+    with torch.inference_mode():
+        assert torch.equal(model.restore(image, fill=True), model(image))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 6])

@@ -24,17 +24,23 @@ def merge_windows(windows: Tensor, side: int, height: int, width: int) -> Tensor
     return grid.reshape(b, height, width, c)
 
 
-def shifted_window_mask(height: int, width: int, side: int, shift: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(n, N, N) to add to the scores, so that tokens brought together by the cyclic shift do not see each other."""
+def window_mask(height: int, width: int, side: int, shift: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(n, N, N) to add to the scores of the windows of a map, which the cyclic shift or filling up brought together what is apart in.
 
-    def region(length: int) -> Tensor:  # 0 inside, 1 in the last window, 2 wrapped around
-        at = torch.arange(length, device=device)
-        return (at >= length - side).long() + (at >= length - shift).long()
-
-    regions = region(height)[:, None] * 3 + region(width)[None, :]  # (H, W)
-    of_token = partition_windows(regions[None, :, :, None], side)[0, :, :, 0]  # (n, N)
+    Tokens from opposite borders do not see each other, and no token sees those that fill up the windows at the bottom and right.
+    """
+    rows, columns = (torch.arange(length, device=device) < shift for length in (height, width))
+    regions = (2 * rows.long()[:, None] + columns.long())[None, :, :, None]  # (1, H, W, 1)
+    filled = fill_windows(regions, side, value=-1)
+    of_token = partition_windows(torch.roll(filled, (-shift, -shift), (1, 2)), side)[0, :, :, 0]  # (n, N)
     apart = of_token[:, None, :] != of_token[:, :, None]  # (n, N, N)
     return apart.to(dtype) * MASKED
+
+
+def fill_windows(tokens: Tensor, side: int, *, value: float = 0) -> Tensor:
+    """Extend (B, H, W, C) at the bottom and right to whole windows."""
+    height, width = tokens.shape[1:3]
+    return nn.functional.pad(tokens, (0, 0, 0, -width % side, 0, -height % side), value=value)
 
 
 def relative_position_index(side: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from uformer.config import FeedForward
-from uformer.model.attention import GlobalAttention, WindowAttention, merge_windows, partition_windows
+from uformer.model.attention import GlobalAttention, WindowAttention, fill_windows, merge_windows, partition_windows
 
 
 class DropPath(nn.Module):
@@ -106,31 +106,40 @@ class LeWinBlock(nn.Module):
         self.feed_forward = {"leff": LeFF, "mlp": Mlp}[feed_forward](dim, int(dim * mlp_ratio))
         self.drop_path = DropPath(drop_path)
 
-    def to_windows(self, tokens: Tensor) -> Tensor:  # (B, H, W, C) -> (B, n, N, C)
+    def to_windows(self, tokens: Tensor, *, fill: bool = False) -> Tensor:  # (B, H, W, C) -> (B, n, N, C)
+        if fill:
+            tokens = fill_windows(tokens, self.window_size)
         if self.shift:
             tokens = torch.roll(tokens, (-self.shift, -self.shift), (1, 2))
         return partition_windows(tokens, self.window_size)
 
-    def to_map(self, windows: Tensor, height: int, width: int) -> Tensor:  # (B, n, N, C) -> (B, H, W, C)
-        tokens = merge_windows(windows, self.window_size, height, width)
-        return torch.roll(tokens, (self.shift, self.shift), (1, 2)) if self.shift else tokens
+    def to_map(self, windows: Tensor, height: int, width: int, *, fill: bool = False) -> Tensor:  # (B, n, N, C) -> (B, H, W, C)
+        side = self.window_size
+        whole = (height + -height % side, width + -width % side) if fill else (height, width)
+        tokens = merge_windows(windows, side, *whole)
+        if self.shift:
+            tokens = torch.roll(tokens, (self.shift, self.shift), (1, 2))
+        return tokens[:, :height, :width] if fill else tokens
 
-    def forward(self, tokens: Tensor, memory: Tensor | None, mask: Tensor | None) -> Tensor:
-        """(B, H, W, C) to the same; `memory` is the encoder's feature, same shape; `mask` as of `shifted_window_mask`."""
+    def forward(self, tokens: Tensor, memory: Tensor | None, mask: Tensor | None, fill: bool = False) -> Tensor:
+        """(B, H, W, C) to the same; `memory` is the encoder's feature, same shape; `mask` as of `window_mask`.
+
+        `fill`: H and W need not be multiples of the window's side; the windows at the bottom and right are filled up with tokens that
+        `mask` hides.
+        """
         h, w = tokens.shape[1:3]
-        mask = mask if self.shift else None
         if self.cross_modulator is not None:
             tokens = tokens + self.cross_modulator_attn(tokens, self.cross_modulator)
 
-        windows = self.to_windows(self.norm_attn(tokens))
+        windows = self.to_windows(self.norm_attn(tokens), fill=fill)
         if self.modulator is not None:
             windows = windows + self.modulator.to(windows.dtype)
-        memory_windows = self.to_windows(self.norm_memory(memory)) if self.norm_memory is not None else None
+        memory_windows = self.to_windows(self.norm_memory(memory), fill=fill) if self.norm_memory is not None else None
         if self.cross_attn is None or self.norm_cross is None:
-            tokens = tokens + self.drop_path(self.to_map(self.attn(windows, memory_windows, mask), h, w))
+            tokens = tokens + self.drop_path(self.to_map(self.attn(windows, memory_windows, mask), h, w, fill=fill))
         else:
-            tokens = tokens + self.drop_path(self.to_map(self.attn(windows, None, mask), h, w))
-            windows = self.to_windows(self.norm_cross(tokens))
-            tokens = tokens + self.drop_path(self.to_map(self.cross_attn(windows, memory_windows, mask), h, w))
+            tokens = tokens + self.drop_path(self.to_map(self.attn(windows, None, mask), h, w, fill=fill))
+            windows = self.to_windows(self.norm_cross(tokens), fill=fill)
+            tokens = tokens + self.drop_path(self.to_map(self.cross_attn(windows, memory_windows, mask), h, w, fill=fill))
         out: Tensor = tokens + self.drop_path(self.feed_forward(self.norm_ff(tokens)))
         return out

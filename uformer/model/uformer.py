@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from uformer.config import UformerConfig
-from uformer.model.attention import shifted_window_mask
+from uformer.model.attention import window_mask
 from uformer.model.blocks import LeWinBlock
 
 
@@ -122,19 +122,23 @@ class Stage(nn.Module):
             for index in range(config.depths[stage])
         )
 
-    def forward(self, tokens: Tensor, skip: Tensor | None = None) -> Tensor:
-        """(B, H, W, C) to the same; `skip` is the encoder's feature of this level, in the decoder."""
+    def forward(self, tokens: Tensor, skip: Tensor | None = None, fill: bool = False) -> Tensor:
+        """(B, H, W, C) to the same; `skip` is the encoder's feature of this level, in the decoder; `fill` as of LeWinBlock."""
         if self.concat and skip is not None:
             tokens = torch.cat([tokens, skip], dim=-1)
-        mask = None
-        if self.shift and len(self.blocks) > 1:
-            h, w = tokens.shape[1:3]
-            mask = shifted_window_mask(h, w, self.window_size, self.shift, device=tokens.device, dtype=tokens.dtype)
-        for block in self.blocks:
+        h, w = tokens.shape[1:3]
+        fill = fill and (h % self.window_size != 0 or w % self.window_size != 0)
+        shifts = [self.shift if index % 2 else 0 for index in range(len(self.blocks))]
+        masks = {
+            shift: window_mask(h, w, self.window_size, shift, device=tokens.device, dtype=tokens.dtype) if shift or fill else None
+            for shift in set(shifts)
+        }
+        for block, shift in zip(self.blocks, shifts, strict=True):
+            mask = masks[shift]
             if self.gradient_checkpointing and self.training:
-                tokens = checkpoint(block, tokens, skip, mask, use_reentrant=False)
+                tokens = checkpoint(block, tokens, skip, mask, fill, use_reentrant=False)
             else:
-                tokens = block(tokens, skip, mask)
+                tokens = block(tokens, skip, mask, fill)
         return tokens
 
 
@@ -167,20 +171,26 @@ class Uformer(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[2:]
-        padded = reflect_to_multiple(image, self.config.multiple)
-        tokens = self.input_proj(padded)
+        return self.restore(reflect_to_multiple(image, self.config.multiple))[:, :, :height, :width]
+
+    def restore(self, image: Tensor, *, fill: bool = False) -> Tensor:
+        """The same for H and W that are multiples of `config.multiple`; or, with `fill`, of `config.stride`.
+
+        Then windows that reach over the bottom and right border hold tokens that no other sees.
+        """
+        tokens = self.input_proj(image)
         skips = []
         for stage, down in zip(self.encoder, self.downsample, strict=True):
-            tokens = stage(tokens)
+            tokens = stage(tokens, fill=fill)
             skips.append(tokens)
             tokens = down(tokens)
-        tokens = self.bottleneck(tokens)
+        tokens = self.bottleneck(tokens, fill=fill)
         for up, stage, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
-            tokens = stage(up(tokens), skip)
+            tokens = stage(up(tokens), skip, fill)
         restored: Tensor = self.output_proj(tokens)
         if self.config.in_channels == self.config.out_channels:
-            restored = restored + padded
-        return restored[:, :, :height, :width]
+            restored = restored + image
+        return restored
 
 
 def _ramp(rate: float, blocks: int) -> list[float]:

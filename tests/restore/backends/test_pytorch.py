@@ -32,12 +32,12 @@ def test_it_is_the_network() -> None:
 
 
 def test_a_device_out_of_memory_is_a_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nmore")
 
     state = {key: value.numpy() for key, value in Uformer(SMALL).state_dict().items()}
     backend = TorchBackend(SMALL, state, device="cpu")
-    monkeypatch.setattr(Uformer, "forward", full)
+    monkeypatch.setattr(Uformer, "restore", full)
     with pytest.raises(MemoryError, match="Tried to allocate 20 GiB$"):
         backend(np.zeros((1, 3, 32, 32), np.float32))
 

@@ -23,12 +23,15 @@ class TorchBackend:
         self._torch, self._model = torch, to_model(config, state).to(self.device)
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, C, h, w) float32 in [0, 1] to the same, not clipped. Raises MemoryError where the device has too little memory."""
+        """(B, C, h, w) float32 in [0, 1] to the same, not clipped; h and w are multiples of `config.stride`.
+
+        Raises MemoryError where the device has too little memory.
+        """
         torch = self._torch
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         try:
             with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], half, enabled=half is not None):
-                restored = self._model(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device))
+                restored = self._model.restore(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device), fill=True)
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
         except RuntimeError as error:
             if is_out_of_memory(error):
