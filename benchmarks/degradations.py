@@ -11,15 +11,16 @@ from pathlib import Path
 from uformer.cli import main as uformer
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = {
-    "gaussian_noise": ["sigma=25"],
-    "poisson_gaussian_noise": ["shot=1e-2", "read=1e-2"],
-    "camera_noise": ["shot=1e-2", "read=5e-3", "mix=0.3"],
-    "rain": ["density=4", "angle=15", "strength=0.6"],
-    "shake": ["length=20", "roll=1"],
-    "levin": ["scale=0.8"],
-    "defocus": ["radius=3.5"],
-}
+SETTINGS = [
+    ("gaussian_noise", ["sigma=25"]),
+    ("poisson_gaussian_noise", ["shot=1e-2", "read=1e-2"]),
+    ("camera_noise", ["shot=1e-2", "read=5e-3", "mix=0.3"]),
+    ("rain", ["density=4", "angle=15", "strength=0.6"]),
+    ("rain", ["density=8", "angle=10", "strength=0.5", "streaks=noise"]),
+    ("shake", ["length=20", "roll=1"]),
+    ("levin", ["scale=0.8"]),
+    ("defocus", ["radius=3.5"]),
+]
 
 
 def main() -> None:
@@ -27,13 +28,13 @@ def main() -> None:
     clean = ROOT / "examples/court.clean.png"
     with tempfile.TemporaryDirectory() as folder:
         pictures = [str(clean)]
-        for function, settings in SETTINGS.items():
-            pictures.append(str(Path(folder) / f"{function}.png"))
+        for function, settings in SETTINGS:
+            pictures.append(str(Path(folder) / f"{len(pictures)}.png"))
             words = [word for setting in settings for word in ("--set", setting)]
             if uformer(["degrade", str(clean), pictures[-1], "--function", function, *words]):
                 sys.exit(1)
         strip = ROOT / "benchmarks/strip.py"
-        subprocess.run([sys.executable, strip, out, *pictures, "--crop", "0,60,200", "--columns", "4"], check=True)
+        subprocess.run([sys.executable, strip, out, *pictures, "--crop", "0,60,200", "--columns", "3"], check=True)
 
 
 if __name__ == "__main__":

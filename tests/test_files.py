@@ -71,7 +71,9 @@ def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / "target").read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("name", ["ümlaut 写真.png", "-o", "a\nb.png", "x" * 251 + ".png", "ü" * 125 + ".jpeg", "a." + "x" * 253, ".hidden", "no suffix."])
+@pytest.mark.parametrize(
+    "name", ["ümlaut 写真.png", "-o", "a\nb.png", "x" * 251 + ".png", "ü" * 125 + ".jpeg", "a." + "x" * 253, ".hidden", "no suffix."]
+)
 def test_any_name(tmp_path: Path, name: str) -> None:
     with atomic_path(tmp_path / name) as temporary:
         temporary.write_bytes(b"x")

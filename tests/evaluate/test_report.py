@@ -16,7 +16,15 @@ from uformer.evaluate.run import Evaluation, Failure, Measured
 from uformer.evaluate.score import Score
 
 SETTING = Setting(
-    weights="mine", sha256="0123456789abcdef" * 4, backend="openvino", precision="bf16", multiple=128, strength=1.0, found=68, limit=None
+    weights="mine",
+    sha256="0123456789abcdef" * 4,
+    backend="openvino",
+    precision="bf16",
+    margin=8,
+    multiple=32,
+    strength=1.0,
+    found=68,
+    limit=None,
 )
 FOUND = Evaluation(tuple(Measured(f"sigma {sigma}", "a", Score(20, 0.4), Score(30 + sigma / 100, 0.8), 1) for sigma in (15, 25, 50)), ())
 
@@ -39,7 +47,7 @@ def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
     assert all("published" in line and "20.00" not in line for line in published)
     assert any("31.23" in line and "CDnCNN (Zhang et al., TIP 2018)" in line for line in published)
     text = "\n".join(lines)
-    for part in ("mine (sha256 0123456789ab...), openvino, bf16", "multiples of 128", "11 x 11", "gaussian-float"):
+    for part in ("mine (sha256 0123456789ab...), openvino, bf16", "8 pixels on each side", "multiples of 32", "11 x 11", "gaussian-float"):
         assert part in text
     assert "warning" not in text
 

@@ -111,7 +111,9 @@ def test_fp32_is_torch(noisy: Pixels) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("colour", [(0, 0, 0), (64, 64, 64), (128, 128, 128), (200, 200, 200), (255, 255, 255), (180, 60, 30), (20, 90, 200)])
+@pytest.mark.parametrize(
+    "colour", [(0, 0, 0), (64, 64, 64), (128, 128, 128), (200, 200, 200), (255, 255, 255), (180, 60, 30), (20, 90, 200)]
+)
 def test_a_flat_clean_picture_comes_back_within_a_level(task: str, colour: tuple[int, int, int]) -> None:
     flat = np.full((128, 200, 3), colour, np.uint8)
     restored = uformer.Restorer.from_pretrained(f"uformer_t.{task}", backend="openvino")(flat)

@@ -26,7 +26,7 @@ from uformer.evaluate.samples import Sample, find_samples
 from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
+from uformer.restore.restorer import MARGIN, Restorer
 from uformer.weights import registry
 from uformer.weights.create import weights_file
 
@@ -141,7 +141,8 @@ def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int
         sha256=sha256,
         backend=restorer.backend,
         precision=restorer.precision,
-        multiple=restorer.config.multiple,
+        margin=MARGIN,
+        multiple=restorer.grain,
         strength=options.strength,
         found=found,
         limit=limit,

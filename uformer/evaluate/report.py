@@ -29,6 +29,8 @@ class Setting:
     sha256: str
     backend: str
     precision: str
+    margin: int
+    """Pixels by which a picture is padded on each side."""
     multiple: int
     """Of how many pixels the sides are, once they are padded."""
     strength: float
@@ -39,7 +41,7 @@ class Setting:
 
     @property
     def padding(self) -> str:
-        return f"by reflection, below and to the right, to multiples of {self.multiple}"
+        return f"by reflection, {self.margin} pixels on each side, and below and to the right on to multiples of {self.multiple}"
 
 
 def console_for(*, stderr: bool = False) -> Console:

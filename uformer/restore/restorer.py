@@ -84,7 +84,7 @@ class Restorer:
     @property
     def precision(self) -> str:
         """In what numbers: fp32, bf16 or fp16. Raises OptionError where the one that was asked for is not there."""
-        side = self._grain
+        side = self.grain
         return self._make_backend(side, side).precision
 
     def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
@@ -167,13 +167,13 @@ class Restorer:
         return memory_in_bytes(self.options.memory, free=available_memory())
 
     @property
-    def _grain(self) -> int:
-        """Sides and starts of tiles are multiples of this: whole windows in all but the two lowest levels."""
+    def grain(self) -> int:
+        """Pixels: sides and starts of tiles are multiples of this: whole windows in all but the two lowest levels."""
         return max(self.config.multiple // 4, self.config.stride)
 
     def _plan(self, height: int, width: int, largest: int) -> Plan:
         overlap = min(OVERLAP, self.config.multiple // 2) if self.options.overlap is None else self.options.overlap
-        shared = {"overlap": overlap, "multiple": self._grain, "align": self._grain, "margin": MARGIN}
+        shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
         return plan(height, width, tile=largest, **shared)
@@ -235,7 +235,7 @@ class Restorer:
         def needed(side: int) -> int:
             return fixed_memory(self.config) + side * side * each + picture_memory(height, width, side, self.memory_budget)
 
-        for side in range(max(LARGEST_TILE, smallest), smallest - 1, -self._grain):
+        for side in range(max(LARGEST_TILE, smallest), smallest - 1, -self.grain):
             if needed(side) <= self.memory_budget:
                 return side
         if self.options.memory is not None:
