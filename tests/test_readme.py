@@ -26,6 +26,7 @@ _spec.loader.exec_module(readme_command)
 COMMANDS: dict[str, str] = readme_command.blocks(README)
 
 
+SERVE = "uformer serve"
 TINY_RUN = [word for setting in ("steps=2", "batch=2", "patch=32", "network.embed_dim=4", "held_out=0") for word in ("--set", setting)]
 """What makes a run of the README's last a moment."""
 
@@ -60,10 +61,12 @@ def coarse(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A folder with the examples, a small photo.jpg, and pairs to learn from in mine/."""
+    """A folder with the examples, a small photo.jpg, photos/ with the same in it, and pairs to learn from in mine/."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     picture = pyvips.Image.new_from_file(str(example()))
     picture.crop(0, 0, min(96, picture.width), min(64, picture.height)).jpegsave(str(tmp_path / "photo.jpg"))
+    (tmp_path / "photos").mkdir()
+    shutil.copy(tmp_path / "photo.jpg", tmp_path / "photos" / "a.jpg")
     for folder, name in (("degraded", "night.png"), ("clean", "night.clean.png")):
         (tmp_path / "mine" / folder).mkdir(parents=True)
         shutil.copy(ROOT / "examples" / name, tmp_path / "mine" / folder / "night.png")
@@ -112,11 +115,18 @@ def test_restore_command_gives_a_cleaner_picture(workplace: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [line for line in uformer_lines() if "examples/" not in line])
+@pytest.mark.parametrize("line", [line for line in uformer_lines() if "examples/" not in line and line != SERVE])
 def test_command_line_runs(line: str, workplace: Path) -> None:
     run(line.split() + (TINY_RUN if line.startswith("uformer train") and "--data" in line else []), workplace)
     if line == "uformer restore photo.jpg":
         assert (workplace / "photo.restored.jpg").exists()
+    if line == "uformer restore photos":
+        assert (workplace / "photos.restored" / "a.jpg").exists()
+
+
+def test_the_server_is_named() -> None:
+    """It runs until it is stopped; tests/serve/test_command.py runs it."""
+    assert SERVE in uformer_lines()
 
 
 @pytest.mark.slow
