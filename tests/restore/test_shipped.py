@@ -66,7 +66,7 @@ def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: 
     restorer = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=tile)
     tiled = restorer.restore_pixels(noisy)
     assert psnr(tiled, restored, rounded=False) > 50
-    planned = restorer._plan(*noisy.shape[:2], tile)
+    planned = restorer._plan(noisy.shape[0], noisy.shape[1], tile)
     for axis, tiles in enumerate((planned.rows, planned.columns)):
 
         def steepness(pixels: Pixels, axis: int = axis) -> NDArray[np.float32]:

@@ -168,7 +168,7 @@ class Restorer:
 
     @property
     def grain(self) -> int:
-        """Pixels: sides and starts of tiles are multiples of this: whole windows in all but the two lowest levels."""
+        """Pixels; sides and starts of tiles are multiples of it: whole windows in all but the two lowest levels."""
         return max(self.config.multiple // 4, self.config.stride)
 
     def _plan(self, height: int, width: int, largest: int) -> Plan:
