@@ -1,5 +1,6 @@
 """The restorer's own work, around a network that is replaced here by plain arithmetic."""
 
+import dataclasses
 import io
 import pickle
 from collections.abc import Callable
@@ -176,6 +177,18 @@ def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPa
     assert max(restorer.tile_for(2000, 3000)) <= side
     assert restorer.tile_for(10, 10) == (32, 32)
     assert Restorer(SMALL, {}, RestoreOptions(backend="openvino", tile=100)).tile_for(2000, 3000) == (112, 112)
+
+
+def test_memory_bounds_the_tile_of_torch_on_a_cpu() -> None:
+    pytest.importorskip("torch")
+    wide = dataclasses.replace(SMALL, embed_dim=32)
+
+    def side(memory: str) -> int:
+        return Restorer(wide, {}, RestoreOptions(backend="torch", device="cpu", memory=memory))._largest_tile(3000, 3000)
+
+    assert side("1500MB") < side("9GB") == 640
+    with pytest.raises(OptionError, match="memory: 100MB is too little"):
+        side("100MB")
 
 
 def test_memory_bounds_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:

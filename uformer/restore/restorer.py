@@ -226,14 +226,13 @@ class Restorer:
 
         Raises OptionError where the memory that was asked for does not suffice for the smallest.
         """
-        if self._kind == "torch":
+        each, fixed = self._network_memory()
+        if not each:
             return LARGEST_TILE
-        from uformer.restore.backends.openvino import fixed_memory, memory_per_pixel  # noqa: PLC0415 - openvino takes long to import
-
-        each, smallest = memory_per_pixel(self.config, self.options.precision), self.config.multiple
+        smallest = self.config.multiple
 
         def needed(side: int) -> int:
-            return fixed_memory(self.config) + side * side * each + picture_memory(height, width, side, self.memory_budget)
+            return fixed + side * side * each + picture_memory(height, width, side, self.memory_budget)
 
         for side in range(max(LARGEST_TILE, smallest), smallest - 1, -self.grain):
             if needed(side) <= self.memory_budget:
@@ -241,6 +240,17 @@ class Restorer:
         if self.options.memory is not None:
             raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(smallest) / 1e9:.1f}GB")
         return smallest
+
+    def _network_memory(self) -> tuple[int, int]:
+        """Bytes that the network takes for each pixel of a tile, and beside; nothing where it is not in the process's own memory."""
+        if self._kind == "torch":
+            from uformer.restore.backends import pytorch  # noqa: PLC0415 - torch is optional
+
+            on_cpu = pytorch.choose_device(self.options.device) == "cpu"
+            return (pytorch.memory_per_pixel(self.config), pytorch.fixed_memory(self.config)) if on_cpu else (0, 0)
+        from uformer.restore.backends import openvino  # noqa: PLC0415 - openvino takes long to import
+
+        return openvino.memory_per_pixel(self.config, self.options.precision), openvino.fixed_memory(self.config)
 
     def _backend_for(self, height: int, width: int) -> Backend:
         """The network for tiles of a size; a few are kept, as many as take no more memory than two of the largest tile."""

@@ -1,5 +1,7 @@
 """The torch backend computes what the network computes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.model.uformer import Uformer
-from uformer.restore.backends.pytorch import TorchBackend, choose_device
+from uformer.restore.backends.pytorch import TorchBackend, choose_device, fixed_memory, memory_per_pixel
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 
@@ -49,3 +51,9 @@ def test_devices_are_checked() -> None:
             choose_device("cuda:7")
     with pytest.raises(OptionError, match="device: 'toaster' is not one of auto, cpu, cuda"):
         choose_device("toaster")
+
+
+def test_memory_grows_with_the_channels_and_the_network() -> None:
+    wide = dataclasses.replace(SMALL, embed_dim=2 * SMALL.embed_dim)
+    assert memory_per_pixel(wide) == 2 * memory_per_pixel(SMALL)
+    assert fixed_memory(wide) > fixed_memory(SMALL) > 400 * 2**20

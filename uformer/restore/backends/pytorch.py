@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.files import require
+from uformer.layout import parameter_count
 from uformer.weights.checkpoint import State, to_model
 
 
@@ -44,6 +45,16 @@ class TorchBackend:
         twin = copy.copy(self)
         twin.precision = "fp32"
         return twin
+
+
+def memory_per_pixel(config: UformerConfig) -> int:
+    """Bytes of memory that a tile takes per pixel at the most, on the CPU, as fitted to runs of three networks."""
+    return 100 * config.stage_dims[-1]
+
+
+def fixed_memory(config: UformerConfig) -> int:
+    """Bytes that a network takes on the CPU whatever the tile, torch itself included, from the same runs."""
+    return 450 * 2**20 + 12 * parameter_count(config)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
