@@ -21,7 +21,7 @@ def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
     def reflected(length: int) -> Tensor:  # indices of the extended axis
         padded = _units(length, multiple) * multiple
         torch._check(length <= padded)
-        period = torch.sym_max(2 * length - 2, 1)
+        period = torch.scalar_tensor(torch.sym_max(2 * length - 2, 1), dtype=torch.int64, device=image.device)  # as ONNX wants it
         at = torch.arange(padded, device=image.device) % period
         return torch.where(at < length, at, period - at)
 
