@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from uformer import __version__
-from uformer.errors import PictureError, TrainingError, UformerError
+from uformer.errors import ExportError, PictureError, TrainingError, UformerError
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy in, clean out."),
@@ -20,6 +20,7 @@ COMMANDS = {
     "degrade": ("uformer.degrade:degrade", "Degrade clean pictures: noise, rain or blur, to test or train with."),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.models:models", "List the networks, and the weights that ship."),
+    "export": ("uformer.export.command:export", "Write weights as a file for other programs: ONNX, OpenVINO, torch.export."),
     "convert": ("uformer.convert:convert", "Turn the original authors' weights into ours, or ours into theirs."),
 }
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, UformerError) as error:
-        return _fail(error, 1 if isinstance(error, PictureError | TrainingError) else 2)
+        return _fail(error, 1 if isinstance(error, ExportError | PictureError | TrainingError) else 2)
     except KeyboardInterrupt:
         print("uformer: interrupted", file=sys.stderr)
         return 130

@@ -19,3 +19,7 @@ class PictureError(UformerError, ValueError):
 
 class TrainingError(UformerError, RuntimeError):
     """A training run that cannot go on: a loss that is not finite, a folder that cannot be written."""
+
+
+class ExportError(UformerError, RuntimeError):
+    """An exported file that does not compute what the network does; it is not kept."""

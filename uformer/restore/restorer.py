@@ -23,6 +23,7 @@ from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.memory import available_memory
 from uformer.restore import forms
+from uformer.restore.backends import onnx
 from uformer.restore.backends.base import Backend
 from uformer.restore.footprint import picture_memory
 from uformer.restore.options import RestoreOptions, memory_in_bytes
@@ -57,7 +58,8 @@ class Restorer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the backends, which hold what cannot be pickled and are made again when they are needed."""
-        return {**{name: value for name, value in self.__dict__.items() if name != "_torch_backend"}, "_backends": {}}
+        made_again = ("_torch_backend", "_onnx_backend")
+        return {**{name: value for name, value in self.__dict__.items() if name not in made_again}, "_backends": {}}
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
@@ -73,17 +75,19 @@ class Restorer:
     def from_options(cls, options: RestoreOptions) -> Restorer:
         """A restorer with the weights that the options name, or with those that ship for their task; errors as of `from_pretrained`."""
         path = registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
+        if onnx.is_onnx(path):
+            return cls(onnx.read_config(path), {}, options)
         config, state = checkpoint.read(path)
         return cls(config, state, options)
 
     @property
     def backend(self) -> str:
-        """Who computes: openvino or torch."""
+        """Who computes: openvino, torch, or onnx for the weights of an .onnx file."""
         return self._kind
 
     @property
     def precision(self) -> str:
-        """In what numbers: fp32, bf16 or fp16. Raises OptionError where the one that was asked for is not there."""
+        """In what numbers: fp32, bf16, fp16 (or int8, of an .onnx file). Raises OptionError where the one asked for is not there."""
         side = self.grain
         return self._make_backend(side, side).precision
 
@@ -169,6 +173,8 @@ class Restorer:
     @property
     def grain(self) -> int:
         """Pixels; sides and starts of tiles are multiples of it: whole windows in all but the two lowest levels."""
+        if self._kind == "onnx":
+            return self.config.multiple  # such a file pads to this by itself, by reflection
         return max(self.config.multiple // 4, self.config.stride)
 
     def _plan(self, height: int, width: int, largest: int) -> Plan:
@@ -248,6 +254,8 @@ class Restorer:
 
             on_cpu = pytorch.choose_device(self.options.device) == "cpu"
             return (pytorch.memory_per_pixel(self.config), pytorch.fixed_memory(self.config)) if on_cpu else (0, 0)
+        if self._kind == "onnx":
+            return onnx.memory_per_pixel(self.config), onnx.fixed_memory(self.options.weights or "")
         from uformer.restore.backends import openvino  # noqa: PLC0415 - openvino takes long to import
 
         return openvino.memory_per_pixel(self.config, self.options.precision), openvino.fixed_memory(self.config)
@@ -263,6 +271,8 @@ class Restorer:
     def _make_backend(self, height: int, width: int) -> Backend:
         if self._kind == "torch":
             return self._torch_backend
+        if self._kind == "onnx":
+            return self._onnx_backend
         from uformer.restore.backends.openvino import OpenVINOBackend  # noqa: PLC0415 - openvino takes long to import
 
         return OpenVINOBackend(self.config, self._state, height=height, width=width, precision=self.options.precision)
@@ -272,6 +282,10 @@ class Restorer:
         from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional
 
         return TorchBackend(self.config, self._state, device=self.options.device, precision=self.options.precision)
+
+    @functools.cached_property
+    def _onnx_backend(self) -> Backend:
+        return onnx.OnnxBackend(self.options.weights or "", precision=self.options.precision)
 
 
 def _mix(restored: Pixels, original: Pixels, strength: float) -> None:
@@ -315,6 +329,11 @@ def default_output(path: Path) -> Path:
 
 
 def _choose_backend(options: RestoreOptions) -> str:
+    if options.weights is not None and onnx.is_onnx(options.weights):
+        if options.backend != "auto" or options.device not in ("auto", "cpu"):
+            asked = f"backend: {options.backend!r}" if options.backend != "auto" else f"device: {options.device!r}"
+            raise OptionError(f"{asked} cannot run {options.weights}: .onnx files are run by onnxruntime on the cpu")
+        return "onnx"
     if options.backend == "openvino" and options.device not in ("auto", "cpu"):
         raise OptionError(f"device: the openvino backend computes on the cpu, not on {options.device!r}; use --backend torch")
     if options.backend != "auto":

@@ -41,7 +41,7 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
     name = os.fspath(name_or_path)
     if name in registry.WEIGHTS:
         return registry.find(name).verify()
-    if Path(name).suffix == ".safetensors" or Path(name).is_file():
+    if Path(name).suffix in (".safetensors", ".onnx") or Path(name).is_file():
         return Path(name)
     if name in VARIANTS:
         raise OptionError(f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}")

@@ -1,0 +1,172 @@
+"""`uformer export`."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+
+from uformer.errors import ExportError, OptionError
+from uformer.export.calibrate import Sample, load_nncf, measure, quantize, samples
+from uformer.export.facts import NOT_STATED, Facts, Precision
+from uformer.export.verify import TOLERANCES, Run, check, compare, examples
+from uformer.files import require
+from uformer.weights import checkpoint
+from uformer.weights.checkpoint import writing
+from uformer.weights.create import weights_file
+
+if TYPE_CHECKING:
+    from uformer.model.uformer import Uformer
+
+Format = Literal["onnx", "openvino", "torch"]
+
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+LEAST_INT8 = 30.0  # dB of PSNR against the network, on the calibration's pictures; below, something is broken
+
+
+def export(
+    weights: str,
+    *,
+    format_: Annotated[Format, Parameter(name="--format")] = "onnx",
+    precision: Precision = "fp32",
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    calibrate: Path | None = None,
+    licence: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write weights as a file for other programs, which takes pictures of any height and width.
+
+    Before the file is kept it is run at three sizes and compared with the network.
+
+    Parameters
+    ----------
+    weights
+        Weights by name (uformer_t.denoise), or a .safetensors checkpoint.
+    format_
+        ONNX (.onnx), OpenVINO (.xml with a .bin beside it), or a program of torch.export (.pt2).
+    precision
+        fp32; fp16 (half the size); or int8 (a quarter of the size; not for torch), which needs --calibrate.
+    out
+        The file to write; by default NAME.onnx, NAME.xml or NAME.pt2 here, with .fp16 or .int8 after NAME.
+    calibrate
+        For int8, a folder of pictures such as will be restored; with degraded/ and clean/ in it, the loss is measured against the clean.
+    licence
+        The licence of weights of your own, to be written into the file.
+    overwrite
+        Replace OUT where it exists.
+    """
+    path = weights_file(weights)
+    facts = Facts.of(path, precision=precision, licence=licence)
+    target = out or Path(f"{facts.name}{'' if precision == 'fp32' else f'.{precision}'}{SUFFIXES[format_]}")
+    _check(format_, precision, target, calibrate, overwrite=overwrite)
+    for module in ("torch",) if format_ == "torch" else ("torch", "onnx", "onnxruntime", "onnxscript"):
+        require(module, "export")
+    if precision == "int8":
+        load_nncf()
+    pictures = [] if calibrate is None else samples(calibrate, facts.config)
+    model = checkpoint.load(path)
+    with writing(target) as temporary:
+        try:
+            _report(_write(format_, temporary, model, facts, pictures), _network(model), facts, pictures)
+            if format_ == "openvino":
+                _beside(temporary).replace(_beside(target))
+        finally:
+            _beside(temporary).unlink(missing_ok=True)
+    size = sum(file.stat().st_size for file in ([target, _beside(target)] if format_ == "openvino" else [target]))
+    print(f"{target}: {facts.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {facts.licence}")
+    if facts.licence == NOT_STATED:
+        print("note: the file does not say under what licence it may be used; --licence writes it down")
+    print(f"next: {_next(format_, target, facts)}")
+
+
+def _check(format_: Format, precision: Precision, target: Path, calibrate: Path | None, *, overwrite: bool) -> None:
+    if target.suffix.lower() != SUFFIXES[format_]:
+        raise OptionError(f"--out {target}: {format_} files end in {SUFFIXES[format_]}")
+    if precision == "int8" and format_ == "torch":
+        raise OptionError("--precision int8: for onnx and openvino, not for torch")
+    if (precision == "int8") != (calibrate is not None):
+        raise OptionError("--precision int8 needs --calibrate FOLDER, pictures such as will be restored; other precisions take none")
+    if not target.parent.is_dir():
+        raise OptionError(f"--out {target}: there is no folder {target.parent}")
+    for file in [target, _beside(target)] if format_ == "openvino" else [target]:
+        if file.exists() and not overwrite:
+            raise OptionError(f"{file}: exists already; add --overwrite to replace it")
+
+
+def _write(format_: Format, path: Path, model: "Uformer", facts: Facts, pictures: Sequence[Sample]) -> Run:
+    """Write the file, and load it back."""
+    from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
+
+    half = facts.precision == "fp16"
+    # OpenVINO keeps weights in float16 and computes in what its user asks for, so its graph is that of float32.
+    program = torch_program.trace(model, half=half and format_ != "openvino")
+    if format_ == "torch":
+        torch_program.write(path, program, facts.metadata())
+        return torch_program.load(path)
+
+    from uformer.export import onnx  # noqa: PLC0415 - onnx is optional
+
+    graph = onnx.from_program(program)
+    if format_ == "onnx":
+        onnx.write(path, quantize(graph, pictures) if facts.precision == "int8" else graph, facts.metadata())
+        return onnx.load(path)
+
+    from uformer.export import openvino  # noqa: PLC0415 - takes long to import
+
+    compiled = openvino.from_onnx(graph.SerializeToString())
+    openvino.write(path, quantize(compiled, pictures) if facts.precision == "int8" else compiled, facts.metadata(), half=half)
+    return openvino.load(path)
+
+
+def _report(run: Run, network: Run, facts: Facts, pictures: Sequence[Sample]) -> None:
+    """Print how far the file is from the network. Raises ExportError where that is too far."""
+    found = compare(run, network, examples(facts.config))
+    for each in found:
+        print(each)
+    if facts.precision != "int8":
+        check(found, tolerance=TOLERANCES[facts.precision])
+        return
+    loss = measure(run, network, pictures)
+    print(f"int8 on {len(pictures)} pictures: {loss}")
+    if loss.agreement < LEAST_INT8:
+        raise ExportError(
+            f"int8 is {loss.agreement:.1f} dB from the network, less than {LEAST_INT8:.0f}; calibrate with other pictures, or use fp16"
+        )
+
+
+def _network(model: "Uformer") -> Run:
+    import torch  # noqa: PLC0415 - torch is optional
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            restored: NDArray[np.float32] = model(torch.from_numpy(images)).numpy()
+        return restored
+
+    return run
+
+
+def _beside(path: Path) -> Path:
+    """The file that holds the weights of an OpenVINO .xml."""
+    return path.with_suffix(".bin")
+
+
+def _about(format_: Format) -> str:
+    if format_ == "torch":
+        return "torch.export program"
+    from uformer.export.onnx import OPSET  # noqa: PLC0415 - onnx is optional
+
+    return f"ONNX opset {OPSET}" if format_ == "onnx" else f"OpenVINO IR made from ONNX opset {OPSET}"
+
+
+def _next(format_: Format, path: Path, facts: Facts) -> str:
+    name = shlex.quote(str(path))
+    if format_ == "torch":
+        return f"python -c 'import sys, torch; print(torch.export.load(sys.argv[1]).module())' {name}"
+    if format_ == "openvino":
+        return f"python -c 'import sys, openvino; print(openvino.Core().compile_model(sys.argv[1]))' {name}"
+    if facts.config.in_channels != facts.config.out_channels:
+        return f"python -c 'import sys, onnxruntime; print(onnxruntime.InferenceSession(sys.argv[1]).get_inputs())' {name}"
+    return f"uformer restore photo.jpg --weights {name}"

@@ -1,0 +1,61 @@
+"""The network as a program of torch.export, with free batch, height and width."""
+
+import copy
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from uformer.model.uformer import Uformer
+
+EXTRA_FILE = "uformer.json"
+"""Of the program's extra files, the one that says what it is."""
+
+
+class _Half(nn.Module):
+    """The network in float16, float32 in and out."""
+
+    def __init__(self, model: Uformer) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(model).half()
+
+    def forward(self, image: Tensor) -> Tensor:
+        restored: Tensor = self.network(image.half()).float()
+        return restored
+
+
+def trace(model: Uformer, *, half: bool = False) -> ExportedProgram:
+    """From `image` (B, in_channels, H, W) float32, any B, H and W from 1, to `restored`; it computes in float16 where `half`."""
+    network = _Half(model).eval() if half else model
+    # Of two pictures, and of sides that need padding, so that the example's own sizes are not taken for rules.
+    example = torch.rand(2, model.config.in_channels, 19, 30)
+    free = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
+    with torch.no_grad():
+        return torch.export.export(network, (example,), dynamic_shapes=(free,))
+
+
+def write(path: Path, program: ExportedProgram, facts: Mapping[str, str]) -> None:
+    """Write a .pt2 file, the facts as JSON in an extra file."""
+    with open(path, "wb") as file:
+        torch.export.save(program, file, extra_files={EXTRA_FILE: json.dumps(facts)})
+
+
+def load(path: Path) -> Any:
+    """A file of `write` as a function of arrays."""
+    with warnings.catch_warnings(), open(path, "rb") as file:
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own, of its pytree
+        module = torch.export.load(file).module()
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            restored: NDArray[np.float32] = module(torch.from_numpy(images)).numpy()
+        return restored
+
+    return run
