@@ -167,7 +167,7 @@ def test_an_explicit_tile_is_never_changed() -> None:
         make(full, tile=256)[0](picture(300, 300))
 
 
-@pytest.mark.parametrize(("free", "side"), [(64, 640), (1, 352), (0.1, 32)])
+@pytest.mark.parametrize(("free", "side"), [(64, 832), (1, 352), (0.1, 32)])
 def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
     monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
@@ -186,7 +186,7 @@ def test_memory_bounds_the_tile_of_torch_on_a_cpu() -> None:
     def side(memory: str) -> int:
         return Restorer(wide, {}, RestoreOptions(backend="torch", device="cpu", memory=memory))._largest_tile(3000, 3000)
 
-    assert side("1500MB") < side("9GB") == 640
+    assert side("1500MB") < side("12GB") == 832
     with pytest.raises(OptionError, match="memory: 100MB is too little"):
         side("100MB")
 

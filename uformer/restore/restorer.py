@@ -25,7 +25,7 @@ from uformer.memory import available_memory
 from uformer.restore import forms
 from uformer.restore.backends import onnx
 from uformer.restore.backends.base import Backend
-from uformer.restore.footprint import picture_memory
+from uformer.restore.footprint import fits_in_memory, picture_memory
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.tiles import Plan, Rows, blend, cut, plan, plan_freely
 from uformer.weights import checkpoint, registry
@@ -35,7 +35,8 @@ Pixels = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and their number."""
 
-LARGEST_TILE = 640  # larger ones were no faster and take longer to compile
+LARGEST_TILE = 832  # pixels a side; larger ones were no faster
+LARGEST_OF_A_BAND = 640  # where a picture is not in memory, and a row of its tiles is what counts
 OVERLAP = 32  # pixels; see tiles.py for what it costs in exactness
 MARGIN = 8  # pixels of extension around a picture: then a flat one comes back within one level of 8 bits (docs/memory.md)
 SHARE_OF_MEMORY = 0.5
@@ -236,11 +237,12 @@ class Restorer:
         if not each:
             return LARGEST_TILE
         smallest = self.config.multiple
+        whole = fits_in_memory(height * width, self.memory_budget)
 
         def needed(side: int) -> int:
             return fixed + side * side * each + picture_memory(height, width, side, self.memory_budget)
 
-        for side in range(max(LARGEST_TILE, smallest), smallest - 1, -self.grain):
+        for side in range(max(LARGEST_TILE if whole else LARGEST_OF_A_BAND, smallest), smallest - 1, -self.grain):
             if needed(side) <= self.memory_budget:
                 return side
         if self.options.memory is not None:
@@ -261,9 +263,9 @@ class Restorer:
         return openvino.memory_per_pixel(self.config, self.options.precision), openvino.fixed_memory(self.config)
 
     def _backend_for(self, height: int, width: int) -> Backend:
-        """The network for tiles of a size; a few are kept, as many as take no more memory than two of the largest tile."""
+        """The network for tiles of a size; a few are kept, as many as take no more memory than one of the largest tile."""
         backend = self._backends.pop((height, width), None) or self._make_backend(height, width)
-        while self._backends and sum(math.prod(size) for size in self._backends) + height * width > 2 * LARGEST_TILE**2:
+        while self._backends and sum(math.prod(size) for size in self._backends) + height * width > LARGEST_TILE**2:
             self._backends.pop(next(iter(self._backends)))
         self._backends[height, width] = backend  # the last used is the last
         return backend
