@@ -81,7 +81,10 @@ def quantize(model: Any, pictures: Sequence[Sample]) -> Any:
     """An ONNX or OpenVINO model with its products in INT8, ranges taken from the pictures. Raises OptionError without nncf."""
     nncf = load_nncf()
     data = nncf.Dataset([sample.degraded for sample in pictures], lambda picture: {"image": picture})
-    return nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(pictures))
+    # One range for all channels: nncf moves a range for each, of a depth-wise convolution, to where channels lie on another axis.
+    one_range = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
+    advanced = nncf.AdvancedQuantizationParameters(activations_quantization_params=one_range)
+    return nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(pictures), advanced_parameters=advanced)
 
 
 def measure(run: Run, network: Run, pictures: Sequence[Sample]) -> Loss:

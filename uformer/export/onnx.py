@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from onnx.checker import check_model
 
+from uformer.restore.backends.onnx import FATAL, errors
+
+ERRORS = errors(onnxruntime)
 OPSET = 18
 """Version of the operators; onnxruntime has them from 1.14 on, OpenVINO from 2023.0 on."""
 DIMENSIONS = {0: "batch", 2: "height", 3: "width"}
@@ -44,10 +47,15 @@ def write(path: Path, model: ModelProto, facts: Mapping[str, str]) -> None:
 
 def load(path: Path) -> Any:
     """A file of `write` as a function of arrays."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        (restored,) = session.run(["restored"], {"image": images})
+        try:
+            (restored,) = session.run(["restored"], {"image": images})
+        except ERRORS as error:
+            raise RuntimeError(str(error)) from None
         answer: NDArray[np.float32] = restored
         return answer
 

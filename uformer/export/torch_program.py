@@ -43,6 +43,8 @@ def trace(model: Uformer, *, half: bool = False) -> ExportedProgram:
 
 def write(path: Path, program: ExportedProgram, facts: Mapping[str, str]) -> None:
     """Write a .pt2 file, the facts as JSON in an extra file."""
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # with the paths of the machine that made it
     with open(path, "wb") as file:
         torch.export.save(program, file, extra_files={EXTRA_FILE: json.dumps(facts)})
 

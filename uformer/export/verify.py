@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import ExportError
+from uformer.files import one_line
 
 Pictures = NDArray[np.float32]
 Run = Callable[[Pictures], Pictures]
@@ -49,7 +50,11 @@ def compare(run: Run, network: Run, pictures: Iterable[Pictures]) -> list[Agreem
     found = []
     for picture in pictures:
         height, width = picture.shape[2:]
-        wanted, got = network(picture), run(picture)
+        wanted = network(picture)
+        try:
+            got = run(picture)
+        except RuntimeError as failure:  # torch's and OpenVINO's
+            raise ExportError(f"at {height} x {width} it cannot be run ({one_line(failure)})") from None
         if got.shape != wanted.shape:
             raise ExportError(f"at {height} x {width} it gives {got.shape}, not {wanted.shape}")
         if not np.isfinite(got).all():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT = "uformer-export-1"
 SUFFIX = ".onnx"
+FATAL = 4  # what onnxruntime says on standard error
 
 PathLike = str | os.PathLike[str]
 
@@ -46,10 +47,10 @@ class OnnxBackend:
         self.precision = self.facts.get("precision", "fp32")
         if precision not in ("auto", self.precision):
             raise OptionError(f"precision: {path} computes in {self.precision}, not in {precision!r}; export it again with --precision")
-        self._path, self._errors = path, _errors(ort)
+        self._path, self._errors = path, errors(ort)
         ort.disable_telemetry_events()  # builds for Windows send some
         options = ort.SessionOptions()
-        options.log_severity_level = 4
+        options.log_severity_level = FATAL
         options.enable_cpu_mem_arena = False  # which keeps the most that any tile took
         if threads is not None:
             options.intra_op_num_threads = threads
@@ -139,7 +140,7 @@ def _describe(path: PathLike, model: onnx.ModelProto) -> tuple[UformerConfig, di
         raise CheckpointError(f"{path}: {one_line(error)}") from None
 
 
-def _errors(ort: Any) -> tuple[type[Exception], ...]:
+def errors(ort: Any) -> tuple[type[Exception], ...]:
     """onnxruntime's exceptions, which have no common base but Exception."""
     state = ort.capi.onnxruntime_pybind11_state
     found = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]

@@ -1,0 +1,94 @@
+"""One small network, and what `uformer export` made of it; made once, as it takes seconds."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from onnx import load_model_from_string
+
+from tests.networks import KINDS, build
+from uformer.cli import main
+from uformer.export import onnx, torch_program
+from uformer.model.uformer import Uformer
+from uformer.weights import checkpoint
+
+
+@pytest.fixture(scope="session")
+def network() -> Uformer:
+    return build(KINDS["2022"])
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory, network: Uformer) -> Path:
+    """With tiny.safetensors in it."""
+    folder = tmp_path_factory.mktemp("export")
+    checkpoint.save(folder / "tiny.safetensors", network, notes={"licence": "CC0 1.0"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pairs: smooth pictures, and the same under noise."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:40, :52] / 40
+    for name in ("clean", "degraded"):
+        (folder / name).mkdir()
+    for number in range(3):
+        clean = np.stack([0.5 + 0.4 * np.sin(3 * x * (channel + 1 + number) + 5 * y) for channel in range(3)], axis=-1)
+        for name, sigma in (("clean", 0.0), ("degraded", 0.1)):
+            noisy = np.clip(clean + rng.normal(0, sigma, clean.shape), 0, 1)
+            PIL.Image.fromarray((noisy * 255).round().astype(np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+def exported(folder: Path, name: str, *options: str) -> tuple[Path, str]:
+    """The file that `uformer export` writes, and what it prints."""
+    path, printed = folder / name, io.StringIO()
+    with contextlib.redirect_stdout(printed), _reused_graph():
+        assert main(["export", str(folder / "tiny.safetensors"), "--out", str(path), *options]) == 0
+    return path, printed.getvalue()
+
+
+_graph: list[bytes] = []
+
+
+@contextlib.contextmanager
+def _reused_graph() -> Iterator[None]:
+    """Torch's exporter takes seconds for the smallest network, so the graph in float32 is made once."""
+    trace, make = torch_program.trace, onnx.from_program
+
+    def traced(model: Uformer, *, half: bool = False) -> Any:
+        return trace(model, half=half) if half or not _graph else None
+
+    def made(program: Any) -> Any:
+        if program is None:
+            return load_model_from_string(_graph[0])
+        model = make(program)
+        _graph.append(model.SerializeToString())
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_program, "trace", traced)
+        patch.setattr(onnx, "from_program", made)
+        yield
+
+
+@pytest.fixture(scope="session")
+def onnx_file(folder: Path) -> tuple[Path, str]:
+    return exported(folder, "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def openvino_file(folder: Path) -> tuple[Path, str]:
+    return exported(folder, "tiny.xml", "--format", "openvino")
+
+
+@pytest.fixture(scope="session")
+def torch_file(folder: Path) -> tuple[Path, str]:
+    return exported(folder, "tiny.pt2", "--format", "torch", "--precision", "fp16", "--licence", "MIT")

@@ -1,0 +1,203 @@
+"""The ONNX backend on files made by hand; tests/export runs it on exported networks."""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from tests.networks import TINY
+from uformer.cli import main
+from uformer.errors import CheckpointError, OptionError
+from uformer.restore.backends.onnx import FORMAT, OnnxBackend, fixed_memory, is_onnx, memory_per_pixel, read_config
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+
+FACTS = {"format": FORMAT, "config": TINY.to_json(), "precision": "fp32"}
+
+Save = Callable[..., Path]
+
+
+def darker(facts: dict[str, str] | None = None, *, op: str = "Mul", output: str = "restored", dtype: int = TensorProto.FLOAT) -> Any:
+    """A model that halves its input."""
+    shape: list[str | int | None] = ["batch", 3, "height", "width"]
+    half = helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])
+    node = helper.make_node(op, ["image", "half"], [output])
+    image, restored = helper.make_tensor_value_info("image", dtype, shape), helper.make_tensor_value_info(output, dtype, shape)
+    model = helper.make_model(
+        helper.make_graph([node], "darker", [image], [restored], [half]), opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    )
+    helper.set_model_props(model, FACTS if facts is None else facts)
+    return model
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def save(model: Any = None, name: str = "darker.onnx") -> Path:
+        path = tmp_path / name
+        path.write_bytes((darker() if model is None else model).SerializeToString())
+        return path
+
+    return save
+
+
+def test_tiles_of_any_size(save: Save) -> None:
+    backend = OnnxBackend(save(), threads=1)
+    assert (backend.precision, backend.config) == ("fp32", TINY)
+    assert backend.in_fp32() is backend
+    for shape in [(1, 3, 8, 8), (2, 3, 5, 9), (0, 3, 8, 8)]:
+        tiles = np.random.default_rng(0).random(shape, dtype=np.float32)
+        restored = backend(tiles)
+        assert restored.dtype == np.float32
+        assert np.array_equal(restored, tiles / 2)
+    strided = np.random.default_rng(0).random((1, 8, 8, 3), dtype=np.float32).transpose(0, 3, 1, 2)
+    assert np.array_equal(backend(strided), strided / 2)
+
+
+def test_chosen_by_the_suffix(save: Save) -> None:
+    assert is_onnx("a/b.ONNX")
+    assert not is_onnx("a.onnx/b.safetensors")
+    restorer = Restorer.from_pretrained(save())
+    assert (restorer.backend, restorer.precision) == ("onnx", "fp32")
+    picture = np.random.default_rng(0).integers(0, 256, (30, 21, 3), dtype=np.uint8)
+    restored = restorer(picture)
+    assert np.abs(restored.astype(int) - picture / 2).max() <= 1
+    assert np.array_equal(pickle.loads(pickle.dumps(restorer))(picture), restored)
+    assert all(side % TINY.multiple == 0 for side in restorer.tile_for(100, 30))
+
+
+def test_a_changed_file_is_read_again(save: Save) -> None:
+    import uformer
+
+    picture = np.full((8, 8, 3), 200, np.uint8)
+    path = save()
+    assert uformer.restore(picture, weights=str(path)).max() == 100
+    save(darker(op="Add"))
+    assert uformer.restore(picture, weights=str(path)).max() == 255
+
+
+def test_options_it_cannot_meet(save: Save) -> None:
+    path = str(save())
+    with pytest.raises(OptionError, match=r"^backend: 'torch' cannot run .*darker\.onnx: \.onnx files are run by onnxruntime on the cpu$"):
+        Restorer.from_pretrained(path, backend="torch")
+    with pytest.raises(OptionError, match=r"^device: 'cuda' cannot run"):
+        Restorer.from_pretrained(path, device="cuda")
+    with pytest.raises(OptionError, match="computes in fp32, not in 'fp16'; export it again with --precision"):
+        _ = Restorer.from_options(RestoreOptions(weights=path, precision="fp16")).precision
+    with pytest.raises(OptionError, match="memory: 1MB is too little here"):
+        Restorer.from_pretrained(path, memory="1MB").tile_for(100, 100)
+
+
+def external(model: Any) -> Any:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return model
+
+
+def hidden(model: Any) -> Any:
+    """A tensor outside, in the graph of a branch."""
+    tensor = helper.make_tensor("secret", TensorProto.FLOAT, [1], [0.5])
+    external_tensor = external(darker()).graph.initializer[0]
+    external_tensor.name = tensor.name
+    branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("secret", TensorProto.FLOAT, [1])], [external_tensor])
+    model.graph.node.append(helper.make_node("If", ["half"], ["out"], then_branch=branch, else_branch=branch))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (darker({}), "no Uformer configuration in it; only files of `uformer export` can restore"),
+        (darker(FACTS | {"format": "uformer-export-9"}), "format 'uformer-export-9', this version reads 'uformer-export-1'"),
+        (darker(FACTS | {"config": "{"}), "the config is not JSON"),
+        (darker(FACTS | {"config": '{"embed_dim": "a"}'}), "the config's embed_dim is 'a', not int"),
+        (external(darker()), "keeps weights in other files, which are not read"),
+        (hidden(darker()), "keeps weights in other files, which are not read"),
+        (darker(op="NoSuchOperator"), "onnxruntime cannot load it"),
+        (darker(output="other"), "its inputs and outputs are not those of `uformer export`"),
+    ],
+)
+def test_files_that_are_refused(save: Save, model: Any, said: str) -> None:
+    path = save(model)
+    with pytest.raises(CheckpointError) as refused:
+        OnnxBackend(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    with pytest.raises(CheckpointError, match="there is no such file"):
+        read_config(path)
+    for content, said in [(b"", "the file is empty"), (b"garbage" * 100, "not an ONNX file, or a damaged one")]:
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=said):
+            read_config(path)
+
+
+def test_truncated_files(save: Save) -> None:
+    path = save()
+    whole = path.read_bytes()
+    for length in range(1, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            OnnxBackend(path)
+
+
+def test_a_file_that_fails_at_work(save: Save) -> None:
+    shape = helper.make_tensor("half", TensorProto.INT64, [4], [1, 3, 4, 4])
+    model = darker(op="Reshape")
+    model.graph.initializer[0].CopyFrom(shape)
+    backend = OnnxBackend(save(model))
+    assert backend(np.zeros((1, 3, 4, 4), np.float32)).shape == (1, 3, 4, 4)
+    with pytest.raises(CheckpointError, match=r"onnxruntime cannot run it \(.*Reshape"):
+        backend(np.zeros((1, 3, 8, 8), np.float32))
+    with pytest.raises(CheckpointError, match=r"gives \(1, 3, 4, 4\) for a tile of \(3, 2, 8\)"):
+        backend(np.zeros((1, 3, 2, 8), np.float32))
+
+
+def test_one_line_on_the_command_line(save: Save, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "a.png"
+    import PIL.Image
+
+    PIL.Image.new("RGB", (20, 10), (100, 150, 200)).save(picture)
+    assert main(["restore", str(picture), "--weights", str(tmp_path / "none.onnx")]) == 2
+    assert capfd.readouterr().err.splitlines() == [f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file"]
+    assert main(["restore", str(picture), "--weights", str(save(darker({})))]) == 2
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    assert main(["restore", str(picture), "--weights", str(save())]) == 0
+    restored = np.asarray(PIL.Image.open(tmp_path / "a.restored.png")).astype(int)
+    assert np.abs(restored - np.array([50, 75, 100])).max() <= 1
+
+
+@pytest.mark.parametrize("module", ["onnx", "onnxruntime"])
+def test_without_the_extra_the_line_that_installs_it(save: Save, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    path = save()
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OptionError, match=rf'{module} is not installed; run: pip install "uformer\[onnx\]"'):
+        OnnxBackend(path)
+
+
+def test_neither_torch_nor_openvino_is_loaded(save: Save) -> None:
+    script = f"""
+import sys, numpy as np
+from uformer import Restorer
+Restorer.from_pretrained({str(save())!r})(np.zeros((20, 20, 3), np.uint8))
+print([name for name in ("torch", "openvino") if name in sys.modules])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True, cwd=Path(__file__).parents[3]
+    )
+    assert run.stdout.strip() == "[]"
+
+
+def test_memory_grows_with_file_and_network(save: Save) -> None:
+    assert fixed_memory(save()) > 10**8
+    assert memory_per_pixel(TINY) > 600
