@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.restore.stand_in import StandIn, is_restored, save_picture, tree
@@ -50,6 +51,15 @@ def restore(jobs: Sequence[Job], restorer: Restorer | None = None, **options: An
     seen = Seen()
     run(jobs, lambda: restorer or StandIn(), seen, **options)
     return seen
+
+
+def test_alpha_into_jpeg_is_refused_before_the_network_runs(tmp_path: Path) -> None:
+    see_through = Image(pixels=np.zeros((8, 8, 3), np.float32), alpha=np.zeros((8, 8), np.uint8))
+    image_write(see_through, tmp_path / "a.png")
+    seen = restore([Job(tmp_path / "a.png", tmp_path / "a.jpg")])
+    assert "alpha" in str(seen.outcomes[0].error)
+    assert seen.tiles == []
+    assert not (tmp_path / "a.jpg").exists()
 
 
 def test_all_are_restored_in_order(tmp_path: Path) -> None:

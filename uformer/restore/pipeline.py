@@ -18,9 +18,10 @@ from typing import Any, Protocol
 
 from uformer.errors import UformerError
 from uformer.files import one_line
+from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.read import header, read
-from uformer.image.write import MetadataPolicy, write
+from uformer.image.write import MetadataPolicy, check, write
 from uformer.restore.budget import Budget, decoded_size
 from uformer.restore.jobs import Job
 from uformer.restore.large import restore_file, should_stream
@@ -183,7 +184,10 @@ class _Line:
         finally:
             self._budget.take(number, cost)  # even for nothing: the next picture waits for this one's turn
         with self._giving_back(cost), self._working(outcome):
-            return _Picture(read(source) if whole else None, cost)
+            image = read(source) if whole else None
+            if image is not None:
+                check(image, by_suffix(outcome.job.output.suffix), self._metadata)  # before the network runs for nothing
+            return _Picture(image, cost)
 
     def _restore(self, outcome: Outcome, reading: Future[_Picture]) -> Future[None]:
         restorer, picture, job = self._made.result(), reading.result(), outcome.job
