@@ -1,38 +1,22 @@
 import dataclasses
-import hashlib
-from pathlib import Path
 
 import pytest
 
-from tests.networks import TINY, build
+from tests.networks import TINY
 from uformer.config import UformerConfig
-from uformer.errors import CheckpointError
-from uformer.export.facts import NOT_STATED, Facts, contract
-from uformer.weights import checkpoint, registry
+from uformer.export.facts import contract, metadata
+from uformer.weights import registry
+from uformer.weights.about import About
 
 
 @pytest.mark.parametrize("name", registry.WEIGHTS)
 def test_of_weights_that_ship(name: str) -> None:
     weights = registry.find(name)
-    facts = Facts.of(weights.path, precision="fp32")
-    assert (facts.name, facts.sha256, facts.licence) == (name, weights.sha256, weights.licence)
-    assert facts.metadata()["made_by"].startswith("uformer ")
-
-
-def test_of_weights_of_your_own(tmp_path: Path) -> None:
-    path = tmp_path / "mine.safetensors"
-    checkpoint.save(path, build(TINY))
-    facts = Facts.of(path, precision="int8")
-    assert (facts.name, facts.licence, facts.precision) == ("mine", NOT_STATED, "int8")
-    assert facts.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert Facts.of(path, precision="int8", licence="mine\nalone").licence == "mine alone"
-    assert UformerConfig.from_json(facts.metadata()["config"]) == TINY
-
-
-def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "a.safetensors").write_bytes(b"no")
-    with pytest.raises(CheckpointError, match="not a safetensors file"):
-        Facts.of(tmp_path / "a.safetensors", precision="fp32")
+    about = About.of(weights.path)
+    facts = metadata(about, "int8")
+    assert (facts["name"], facts["sha256"], facts["licence"], facts["precision"]) == (name, weights.sha256, weights.licence, "int8")
+    assert facts["made_by"].startswith("uformer ")
+    assert UformerConfig.from_json(facts["config"]) == about.config
 
 
 def test_the_contract_names_channels_and_range() -> None:

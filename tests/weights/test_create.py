@@ -58,7 +58,7 @@ def test_weights_that_ship_are_verified(tiny_file: Path, monkeypatch: pytest.Mon
     assert weights_file("tiny") == tiny_file
 
 
-@pytest.mark.parametrize("name", ["uformer_x", "", "uformer_t.dehaze", "uformer_t/denoise"])
+@pytest.mark.parametrize("name", ["uformer_x", "", "uformer_t.dehaze", "a/b/c", "/uformer_t"])
 def test_unknown_lists_what_is_known(name: str) -> None:
     with pytest.raises(OptionError) as caught:
         create_model(name)

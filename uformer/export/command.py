@@ -9,12 +9,14 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
+from uformer.config import UformerConfig
 from uformer.errors import ExportError, OptionError
 from uformer.export.calibrate import Sample, load_nncf, measure, quantize, samples
-from uformer.export.facts import NOT_STATED, Facts, Precision
-from uformer.export.verify import TOLERANCES, Run, check, compare, examples
+from uformer.export.facts import Precision, metadata
+from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
 from uformer.files import require
 from uformer.weights import checkpoint
+from uformer.weights.about import NOT_STATED, About
 from uformer.weights.checkpoint import writing
 from uformer.weights.create import weights_file
 
@@ -59,27 +61,29 @@ def export(
         Replace OUT where it exists.
     """
     path = weights_file(weights)
-    facts = Facts.of(path, precision=precision, licence=licence)
-    target = out or Path(f"{facts.name}{'' if precision == 'fp32' else f'.{precision}'}{SUFFIXES[format_]}")
+    about = About.of(path, licence=licence)
+    target = out or Path(f"{about.name}{'' if precision == 'fp32' else f'.{precision}'}{SUFFIXES[format_]}")
     _check(format_, precision, target, calibrate, overwrite=overwrite)
     for module in ("torch",) if format_ == "torch" else ("torch", "onnx", "onnxruntime", "onnxscript"):
         require(module, "export")
     if precision == "int8":
         load_nncf()
-    pictures = [] if calibrate is None else samples(calibrate, facts.config)
+    pictures = [] if calibrate is None else samples(calibrate, about.config)
     model = checkpoint.load(path)
     with writing(target) as temporary:
         try:
-            _report(_write(format_, temporary, model, facts, pictures), _network(model), facts, pictures)
+            _report(
+                _write(format_, temporary, model, about, precision, pictures), _network(model), precision, examples(about.config), pictures
+            )
             if format_ == "openvino":
                 _beside(temporary).replace(_beside(target))
         finally:
             _beside(temporary).unlink(missing_ok=True)
     size = sum(file.stat().st_size for file in ([target, _beside(target)] if format_ == "openvino" else [target]))
-    print(f"{target}: {facts.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {facts.licence}")
-    if facts.licence == NOT_STATED:
+    print(f"{target}: {about.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {about.licence}")
+    if about.licence == NOT_STATED:
         print("note: the file does not say under what licence it may be used; --licence writes it down")
-    print(f"next: {_next(format_, target, facts)}")
+    print(f"next: {_next(format_, target, about.config)}")
 
 
 def _check(format_: Format, precision: Precision, target: Path, calibrate: Path | None, *, overwrite: bool) -> None:
@@ -96,38 +100,38 @@ def _check(format_: Format, precision: Precision, target: Path, calibrate: Path 
             raise OptionError(f"{file}: exists already; add --overwrite to replace it")
 
 
-def _write(format_: Format, path: Path, model: "Uformer", facts: Facts, pictures: Sequence[Sample]) -> Run:
+def _write(format_: Format, path: Path, model: "Uformer", about: About, precision: Precision, pictures: Sequence[Sample]) -> Run:
     """Write the file, and load it back."""
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
 
-    half = facts.precision == "fp16"
+    half, facts = precision == "fp16", metadata(about, precision)
     # OpenVINO keeps weights in float16 and computes in what its user asks for, so its graph is that of float32.
     program = torch_program.trace(model, half=half and format_ != "openvino")
     if format_ == "torch":
-        torch_program.write(path, program, facts.metadata())
+        torch_program.write(path, program, facts)
         return torch_program.load(path)
 
     from uformer.export import onnx  # noqa: PLC0415 - onnx is optional
 
     graph = onnx.from_program(program)
     if format_ == "onnx":
-        onnx.write(path, quantize(graph, pictures) if facts.precision == "int8" else graph, facts.metadata())
+        onnx.write(path, quantize(graph, pictures) if precision == "int8" else graph, facts)
         return onnx.load(path)
 
     from uformer.export import openvino  # noqa: PLC0415 - takes long to import
 
     compiled = openvino.from_onnx(graph.SerializeToString())
-    openvino.write(path, quantize(compiled, pictures) if facts.precision == "int8" else compiled, facts.metadata(), half=half)
+    openvino.write(path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half)
     return openvino.load(path)
 
 
-def _report(run: Run, network: Run, facts: Facts, pictures: Sequence[Sample]) -> None:
+def _report(run: Run, network: Run, precision: Precision, drawn: Sequence[Pictures], pictures: Sequence[Sample]) -> None:
     """Print how far the file is from the network. Raises ExportError where that is too far."""
-    found = compare(run, network, examples(facts.config))
+    found = compare(run, network, drawn)
     for each in found:
         print(each)
-    if facts.precision != "int8":
-        check(found, tolerance=TOLERANCES[facts.precision])
+    if precision != "int8":
+        check(found, tolerance=TOLERANCES[precision])
         return
     loss = measure(run, network, pictures)
     print(f"int8 on {len(pictures)} pictures: {loss}")
@@ -161,12 +165,12 @@ def _about(format_: Format) -> str:
     return f"ONNX opset {OPSET}" if format_ == "onnx" else f"OpenVINO IR made from ONNX opset {OPSET}"
 
 
-def _next(format_: Format, path: Path, facts: Facts) -> str:
+def _next(format_: Format, path: Path, config: UformerConfig) -> str:
     name = shlex.quote(str(path))
     if format_ == "torch":
         return f"python -c 'import sys, torch; print(torch.export.load(sys.argv[1]).module())' {name}"
     if format_ == "openvino":
         return f"python -c 'import sys, openvino; print(openvino.Core().compile_model(sys.argv[1]))' {name}"
-    if facts.config.in_channels != facts.config.out_channels:
+    if config.in_channels != config.out_channels:
         return f"python -c 'import sys, onnxruntime; print(onnxruntime.InferenceSession(sys.argv[1]).get_inputs())' {name}"
     return f"uformer restore photo.jpg --weights {name}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uformer.config import VARIANTS
 from uformer.errors import OptionError
 from uformer.files import require
-from uformer.weights import registry
+from uformer.weights import hub, registry
 from uformer.weights.checkpoint import load
 
 if TYPE_CHECKING:
@@ -34,16 +34,22 @@ def create_model(name_or_path: str | os.PathLike[str]) -> Uformer:
 
 
 def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
-    """The checkpoint file of weights that ship, verified, or the path as given if it is one.
+    """The checkpoint file of weights that ship, verified; the path as given if it is one; or that of a folder or of "org/name" on the Hub.
 
-    Raises OptionError for a name that is unknown, CheckpointError where the weights that ship are missing or damaged.
+    Raises OptionError for a name that is unknown, CheckpointError where the weights that ship are missing or damaged, or the Hub has none.
     """
     name = os.fspath(name_or_path)
     if name in registry.WEIGHTS:
         return registry.find(name).verify()
     if Path(name).suffix in (".safetensors", ".onnx") or Path(name).is_file():
         return Path(name)
+    if (Path(name) / hub.FILE).is_file():
+        return Path(name) / hub.FILE
+    if hub.is_repository(name) and not Path(name).exists():
+        return hub.download(name)
     if name in VARIANTS:
         raise OptionError(f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}")
     known = ", ".join([*VARIANTS, *registry.WEIGHTS])
-    raise OptionError(f"unknown network or weights {name!r}; known: {known}; or the path of a .safetensors file")
+    raise OptionError(
+        f"unknown network or weights {name!r}; known: {known}; or the path of a .safetensors file, or org/name on the Hugging Face Hub"
+    )
