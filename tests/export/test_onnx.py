@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from uformer.config import UformerConfig
 from uformer.export.onnx import OPSET, load
 from uformer.model.uformer import Uformer
+from uformer.restore.backends.onnx import memory_per_pixel
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 1, 9), (1, 13, 1), (3, 8, 8), (1, 30, 17)])
@@ -49,3 +52,21 @@ def test_no_path_of_the_machine_that_made_it(onnx_file: tuple[Path, str]) -> Non
 def test_weights_are_inside(onnx_file: tuple[Path, str]) -> None:
     model = onnx.load(onnx_file[0], load_external_data=False)
     assert all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="counts memory as Linux does")
+def test_memory_per_pixel_is_what_restoring_takes(onnx_file: tuple[Path, str], network: Uformer) -> None:
+    script = f"""
+import numpy as np
+from uformer.restore.backends.onnx import OnnxBackend
+def peak():
+    return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+backend, peaks = OnnxBackend({str(onnx_file[0])!r}), []
+for side in (256, 512):
+    backend(np.zeros((1, 3, side, side), np.float32))
+    peaks.append(peak())
+print((peaks[1] - peaks[0]) / (512**2 - 256**2))
+"""
+    root = Path(__file__).parents[2]
+    run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=200, check=True)
+    assert 0.5 * float(run.stdout) < memory_per_pixel(network.config) < 2 * float(run.stdout)

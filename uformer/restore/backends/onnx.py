@@ -93,7 +93,9 @@ def read_config(path: PathLike) -> UformerConfig:
 
 def memory_per_pixel(config: UformerConfig) -> int:
     """Bytes of memory that a tile takes per pixel at the peak, as fitted to runs of tiles of 256 and 512."""
-    return 4 * max(4 * int(config.stage_dims[-1] * config.mlp_ratio), 12 * config.stage_dims[-1]) + 600
+    dim = config.stage_dims[-1]
+    memory = 0 if config.skip == "concat" else 16 * dim  # the encoder's feature, as it is and normalized
+    return 4 * (4 * int(dim * config.mlp_ratio) + 18 * dim + memory) + 200
 
 
 def fixed_memory(path: PathLike) -> int:
