@@ -13,6 +13,7 @@ from uformer.errors import ExportError, PictureError, TrainingError, UformerErro
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy in, clean out."),
+    "batch": ("uformer.batch.command:batch", "Restore millions of pictures: a job that resumes, here or on a Ray cluster."),
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
     "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
     "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),

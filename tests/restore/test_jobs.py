@@ -99,14 +99,14 @@ def test_a_second_picture_of_the_same_name_is_a_failure_and_the_others_go_on() -
 def test_names_that_the_file_system_takes_for_one(here: Path, monkeypatch: pytest.MonkeyPatch, *, ignores: bool, failures: int) -> None:
     touch(here / "in2/B.png", here / "in2/b.png", here / "in2" / unicodedata.normalize("NFC", "é.png"))
     touch(here / "in2" / unicodedata.normalize("NFD", "é.png"))
-    monkeypatch.setattr(module, "_ignores_case", lambda _: ignores)
+    monkeypatch.setattr(module, "ignores_case", lambda _: ignores)
     result = make("in2")
     assert (len(result.jobs), len(result.failures)) == (4 - failures, failures)
 
 
-def test_whether_a_file_system_ignores_case_is_tried(here: Path) -> None:
+def test_whether_a_file_systemignores_case_is_tried(here: Path) -> None:
     touch(here / "Case")
-    assert module._ignores_case(here / "missing" / "folder") == (here / "CASE").exists()
+    assert module.ignores_case(here / "missing" / "folder") == (here / "CASE").exists()
     assert not [path for path in here.iterdir() if path.name.startswith(".uformer")]
 
 

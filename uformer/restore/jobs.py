@@ -186,7 +186,7 @@ def _sort_out(jobs: Sequence[Job], result: Plan, *, overwrite: bool) -> None:
         same, other = folded.setdefault(_fold(str(place)), (place, job.source))
         if place in taken:
             why = f"its output, {job.output}, is that of {taken[place]} already"
-        elif same != place and _ignores_case(job.output.parent):
+        elif same != place and ignores_case(job.output.parent):
             why = f"its output, {job.output}, is that of {other} already: the file system takes the names for one"
         elif exists and identity(job.output) in originals:
             why = f"its output, {job.output}, would replace a picture that is to be restored"
@@ -231,7 +231,7 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _ignores_case(folder: Path) -> bool:
+def ignores_case(folder: Path) -> bool:
     """Whether a folder, or the nearest one above it that exists, takes names that differ in case for one."""
     folder = _nearest(folder)
     try:

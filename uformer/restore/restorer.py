@@ -45,15 +45,19 @@ SHARE_OF_MEMORY = 0.5
 class Restorer:
     """Restores pictures with one set of weights; made once, it is used for many.
 
-    `options.task` is not used here: the weights decide. Raises OptionError for options that cannot be met.
+    `options.task` is not used here: the weights decide. `threads`: of OpenVINO and onnxruntime, where several restorers share a machine; by
+    default the physical cores. Raises OptionError for options that cannot be met.
     """
 
-    def __init__(self, config: UformerConfig, state: checkpoint.State, options: RestoreOptions = RestoreOptions()) -> None:
+    def __init__(
+        self, config: UformerConfig, state: checkpoint.State, options: RestoreOptions = RestoreOptions(), *, threads: int | None = None
+    ) -> None:
         if config.in_channels != config.out_channels:
             raise OptionError(f"weights of {config.in_channels} channels in, {config.out_channels} out cannot restore a picture file")
         self.config = config
         self.options = options
         self._state = state
+        self._threads = threads
         self._kind = _choose_backend(options)
         self._backends: dict[tuple[int, int], Backend] = {}
 
@@ -73,13 +77,13 @@ class Restorer:
         return cls.from_options(_make_options(options))
 
     @classmethod
-    def from_options(cls, options: RestoreOptions) -> Restorer:
+    def from_options(cls, options: RestoreOptions, *, threads: int | None = None) -> Restorer:
         """A restorer with the weights that the options name, or with those that ship for their task; errors as of `from_pretrained`."""
         path = registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
         if onnx.is_onnx(path):
-            return cls(onnx.read_config(path), {}, options)
+            return cls(onnx.read_config(path), {}, options, threads=threads)
         config, state = checkpoint.read(path)
-        return cls(config, state, options)
+        return cls(config, state, options, threads=threads)
 
     @property
     def backend(self) -> str:
@@ -277,7 +281,9 @@ class Restorer:
             return self._onnx_backend
         from uformer.restore.backends.openvino import OpenVINOBackend  # noqa: PLC0415 - openvino takes long to import
 
-        return OpenVINOBackend(self.config, self._state, height=height, width=width, precision=self.options.precision)
+        return OpenVINOBackend(
+            self.config, self._state, height=height, width=width, precision=self.options.precision, threads=self._threads
+        )
 
     @functools.cached_property
     def _torch_backend(self) -> Backend:
@@ -287,7 +293,7 @@ class Restorer:
 
     @functools.cached_property
     def _onnx_backend(self) -> Backend:
-        return onnx.OnnxBackend(self.options.weights or "", precision=self.options.precision)
+        return onnx.OnnxBackend(self.options.weights or "", precision=self.options.precision, threads=self._threads)
 
 
 def _mix(restored: Pixels, original: Pixels, strength: float) -> None:

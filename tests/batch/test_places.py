@@ -1,0 +1,83 @@
+"""Places: paths and URLs, read, written and listed alike."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from uformer.batch import places
+from uformer.errors import OptionError
+
+
+@pytest.fixture(params=["disk", "memory"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A folder on a disk, and one in fsspec's memory."""
+    yield str(tmp_path / "home") if request.param == "disk" else "memory://home"
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_files_come_back(home: str) -> None:
+    place = places.join(home, "a/b c/ä.bin")
+    assert places.files_below(home) == set()
+    assert not places.exists(place)
+    places.write_bytes(place, b"one")
+    places.write_bytes(place, b"two")
+    assert places.read_bytes(place) == b"two"
+    assert places.files_below(home) == {"a/b c/ä.bin"}
+    places.remove(place)
+    places.remove(place)
+    assert places.files_below(home) == set()
+
+
+def test_a_folder_is_removed_with_its_files(home: str) -> None:
+    places.write_bytes(places.join(home, "parts/1"), b"")
+    places.write_bytes(places.join(home, "parts/2"), b"")
+    places.write_bytes(places.join(home, "other"), b"")
+    places.remove(places.join(home, "parts"))
+    assert places.files_below(home) == {"other"}
+
+
+def test_a_remote_file_travels(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"picture")
+    places.put(tmp_path / "a", "memory://far/away/a")
+    places.fetch("memory://far/away/a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"picture"
+    with pytest.raises(FileNotFoundError):
+        places.fetch("memory://far/none", tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("/a/../b/", "/b"),
+        ("file:///a/b", "/a/b"),
+        ("local:///a", "/a"),
+        ("s3://bucket/a/", "s3://bucket/a"),
+        ("x", os.path.join(os.getcwd(), "x")),  # noqa: PTH109, PTH118
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="paths of another system")
+def test_normal(place: str, expected: str) -> None:
+    assert places.normal(place) == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("nothing://a/b", "Protocol not known"),
+        ("simplecache::s3://a/b", "chained URLs"),
+    ],
+)
+def test_a_scheme_that_cannot_be(place: str, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        places.open_remote(place)
+
+
+def test_a_scheme_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    places._file_system.cache_clear()
+    monkeypatch.setitem(places.known_implementations, "s3", {"class": "s3fs.not_there.S3", "err": "Install s3fs"})
+    monkeypatch.delitem(fsspec.registry.target, "s3", raising=False) if hasattr(fsspec.registry, "target") else None
+    with pytest.raises(OptionError, match="s3:// needs s3fs; run: pip install s3fs"):
+        places.open_remote("s3://bucket/a")

@@ -1,0 +1,1 @@
+"""Millions of pictures: a job that resumes, in this process or on a Ray cluster."""

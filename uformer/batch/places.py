@@ -1,0 +1,134 @@
+"""Folders and files by path or URL: on this machine, and wherever fsspec reaches (s3://, gs://, hf://).
+
+A place is a string: a path, or scheme://.... Those of this machine come out as paths from the root on, file:// among them.
+"""
+
+import functools
+import os
+import posixpath
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from fsspec.registry import known_implementations
+
+from uformer.errors import OptionError
+from uformer.files import atomic_path, one_line
+
+
+def is_local(place: str) -> bool:
+    """Whether a place is on this machine (or on a disk that it has mounted)."""
+    return "://" not in place or place.startswith(("file://", "local://"))
+
+
+def normal(place: str) -> str:
+    """A place in the one form that is stored and compared: no file://, no "..", no slash at the end."""
+    if not is_local(place):
+        return place.rstrip("/")
+    bare = place.removeprefix("file://").removeprefix("local://")
+    return os.path.normpath(Path.cwd() / Path(bare).expanduser())
+
+
+def join(folder: str, below: str) -> str:
+    """A place inside a folder; `below` has slashes."""
+    return os.path.join(folder, *below.split("/")) if is_local(folder) else f"{folder.rstrip('/')}/{below}"  # noqa: PTH118
+
+
+@functools.lru_cache(maxsize=1024)
+def _file_system(scheme: str, host: str) -> Any:
+    try:
+        return fsspec.core.url_to_fs(f"{scheme}://{host}")[0]
+    except ImportError as error:
+        package = str(known_implementations.get(scheme, {}).get("class", error.name or "")).partition(".")[0]
+        raise OptionError(f"{scheme}:// needs {package}; run: pip install {package}") from None
+    except ValueError as error:
+        raise OptionError(f"{scheme}://{host}: {one_line(error)}") from None
+
+
+def open_remote(place: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path inside. Raises OptionError for a scheme that is unknown, or not installed."""
+    scheme, _, rest = place.partition("://")
+    if "::" in place:
+        raise OptionError(f"{place}: chained URLs (::) cannot be listed and named; give a plain one")
+    system = _file_system(scheme, rest.partition("/")[0])
+    return system, system._strip_protocol(place)  # noqa: SLF001 - fsspec's own way to a path, which has no public name
+
+
+def read_bytes(place: str) -> bytes:
+    """All of a file. Raises OSError."""
+    if is_local(place):
+        return Path(place).read_bytes()
+    system, path = open_remote(place)
+    return bytes(system.cat_file(path))
+
+
+def write_bytes(place: str, data: bytes) -> None:
+    """A file, whole or not at all: a rename on a disk, one put on an object store. Raises OSError."""
+    if is_local(place):
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(Path(place)) as temporary:
+            temporary.write_bytes(data)
+        return
+    system, path = open_remote(place)
+    _make_parent(system, path)
+    system.pipe_file(path, data)
+
+
+def fetch(place: str, path: Path) -> None:
+    """Copy a remote file to this disk. Raises OSError."""
+    system, inside = open_remote(place)
+    system.get_file(inside, str(path))
+
+
+def put(path: Path, place: str) -> None:
+    """Copy a file of this disk to a remote place. Raises OSError."""
+    system, inside = open_remote(place)
+    _make_parent(system, inside)
+    system.put_file(str(path), inside)
+
+
+def remove(place: str) -> None:
+    """Remove a file, or a folder with all in it, if it is there."""
+    if is_local(place):
+        path = Path(place)
+        if path.is_dir():
+            for each in path.iterdir():
+                each.unlink()
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+        return
+    system, inside = open_remote(place)
+    if system.exists(inside):
+        system.rm(inside, recursive=True)
+
+
+def exists(place: str) -> bool:
+    """Whether a file or a folder is there."""
+    if is_local(place):
+        return Path(place).exists()
+    system, inside = open_remote(place)
+    return bool(system.exists(inside))
+
+
+def files_below(folder: str) -> set[str]:
+    """The files below a folder, by their paths from there on, with slashes; one listing, and nothing where there is no folder."""
+    if is_local(folder):
+        root = Path(folder)
+        found = set()
+        for path, _, names in os.walk(root):
+            below = Path(path).relative_to(root)
+            found |= {(below / name).as_posix() for name in names}
+        return found
+    system, inside = open_remote(folder)
+    system.invalidate_cache()
+    try:
+        paths = system.find(inside)
+    except FileNotFoundError:
+        return set()
+    return {PurePosixPath(path).relative_to(inside).as_posix() for path in paths if path != inside}
+
+
+def _make_parent(system: Any, path: str) -> None:
+    """A folder for a file, where the store has folders."""
+    system.makedirs(posixpath.dirname(path), exist_ok=True)

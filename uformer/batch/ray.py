@@ -1,0 +1,235 @@
+"""The job on a Ray cluster, by Ray Data: workers hold the network, shards of the pictures' names come to them, records come back.
+
+Only names travel, so Ray's object store stays empty. Ray starts a worker that died again and gives it its shard again; the ledger knows
+what of it is done.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from uformer.batch.ledger import MOST_DEATHS, Ledger, given_up
+from uformer.batch.manifest import table
+from uformer.batch.plan import shards
+from uformer.batch.quiet import only_ours, ray
+from uformer.batch.records import Item, Record
+from uformer.batch.work import Worker
+from uformer.config import UformerConfig
+from uformer.errors import OptionError, UformerError
+from uformer.files import one_line
+from uformer.image.write import MetadataPolicy
+from uformer.memory import available_memory
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import SHARE_OF_MEMORY, Restorer
+from uformer.weights import checkpoint, registry
+from uformer.weights.create import weights_file
+
+__all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "work"]
+
+_SECONDS_TO_REACH = 5.0
+_Network = tuple[UformerConfig, checkpoint.State] | None
+"""Configuration and tensors; None where a worker reads the weights from a file of its own machine (.onnx)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Which cluster, and what a worker takes of it. Raises OptionError for a value out of range."""
+
+    address: str | None = None
+    """HOST:PORT of a running one, or "auto" for the one of this machine; None: one is started here, for this job."""
+    workers: int | None = None
+    """None: as many as there is room for."""
+    num_cpus: int = 1
+    """Cores of a worker, which are the threads that it computes with."""
+    num_gpus: float = 0.0
+    """GPUs of a worker; 0.5 is half of one."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"workers: {self.workers} must be at least 1")
+        if self.num_cpus < 1:
+            raise OptionError(f"num-cpus: {self.num_cpus} must be at least 1")
+        if self.num_gpus < 0:
+            raise OptionError(f"num-gpus: {self.num_gpus} must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every worker does."""
+
+    options: RestoreOptions
+    metadata: MetadataPolicy
+    threads: int
+
+
+@contextlib.contextmanager
+def connected(cluster: Cluster) -> Iterator[int]:
+    """A cluster to work on, and how many workers it has room for; one that was started here ends with the block.
+
+    Raises OptionError where it cannot be reached, or has no room for a single worker.
+    """
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(sink))  # where Ray tells of each worker that died
+        if cluster.address is None:
+            short = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - only its name is fixed: a socket's path must be short
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="uformer-ray-", dir=short, ignore_cleanup_errors=True))
+            cores = max(os.cpu_count() or 1, (cluster.workers or 1) * cluster.num_cpus)
+            stack.callback(ray.shutdown)
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **quiet)
+        else:
+            _check_address(cluster.address)
+            stack.callback(ray.shutdown)
+            try:
+                ray.init(address=cluster.address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                raise OptionError(f"address: no Ray cluster at {cluster.address!r}: {one_line(error)}") from None
+        yield _room(cluster)
+
+
+def _check_address(address: str) -> None:
+    """Raise OptionError now for an address where nobody listens; Ray tries for minutes."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise OptionError(f"address: {address!r} is not HOST:PORT of a Ray head, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_REACH).close()
+    except (OSError, OverflowError) as error:
+        raise OptionError(f"address: no Ray cluster at {address!r}: {one_line(error)}") from None
+
+
+def _room(cluster: Cluster) -> int:
+    resources = ray.cluster_resources()
+    room = int(resources.get("CPU", 0) // cluster.num_cpus)
+    if cluster.num_gpus:
+        room = min(room, int(resources.get("GPU", 0) / cluster.num_gpus + 1e-6))
+    if room < (cluster.workers or 1):
+        has = f"{resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs"
+        wanted = f"{cluster.workers or 1} of {cluster.num_cpus} cores and {cluster.num_gpus:g} GPUs"
+        raise OptionError(f"workers: the cluster has {has}, too little for {wanted}")
+    return cluster.workers or room
+
+
+def engine(options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster) -> Callable[[Sequence[Item]], Iterator[Record]]:
+    """The engine that works on a cluster, which it joins or starts when there is work."""
+
+    def engine(items: Sequence[Item]) -> Iterator[Record]:
+        path = registry.for_task(options.task).path if options.weights is None else weights_file(options.weights)
+        if path.suffix == ".onnx":
+            network = None
+        else:
+            network = checkpoint.read(path)
+            Restorer(*network, options)  # raises now what every worker would
+        with connected(cluster) as workers:
+            yield from restore(items, Task(options=options, metadata=metadata, threads=cluster.num_cpus), network, cluster, workers)
+
+    return engine
+
+
+def restore(items: Sequence[Item], task: Task, network: _Network, cluster: Cluster, workers: int) -> Iterator[Record]:
+    """Restore on the cluster that is `connected`; the records come as they are made, those of a job that is stopped included.
+
+    Raises OptionError where the options restore no picture whatever, and where a worker cannot start.
+    """
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)
+    parts = shards(items, workers)
+    ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Ledger).remote()
+    rows = ray.data.from_arrow([_table_of(number, part) for number, part in enumerate(parts)]).map_batches(
+        _RayWorker,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts)), max_tasks_in_flight_per_actor=2),
+        num_cpus=cluster.num_cpus,
+        num_gpus=cluster.num_gpus or None,
+        fn_constructor_args=(task, ray.put(network), ledger),
+    )
+    try:
+        for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for number in set(batch["shard"].to_pylist()):
+                ledger.forget.remote(number)
+            yield from (Record(**row) for row in batch.drop_columns("shard").to_pylist())
+    except ray.exceptions.RayError as error:
+        raise _first_cause(error) from None
+    except KeyboardInterrupt:
+        with contextlib.suppress(ray.exceptions.RayError):
+            yield from ray.get(ledger.unclaimed.remote(), timeout=_SECONDS_TO_REACH)
+        raise
+
+
+def _first_cause(error: BaseException) -> UformerError:
+    """The error of ours that a worker met, or one that says what Ray does."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, UformerError):
+            return each
+        each = getattr(each, "cause", None) or each.__cause__
+    return OptionError(f"Ray: {one_line(str(error).strip().splitlines()[-1], 400)}")
+
+
+def _table_of(number: int, items: Sequence[Item]) -> Any:
+    rows = pa.Table.from_pylist([dataclasses.asdict(item) for item in items])
+    return rows.append_column("shard", pa.array([number] * len(items), pa.int64()))
+
+
+class _RayWorker:
+    """A Ray Data actor: one network, for shard after shard."""
+
+    def __init__(self, task: Task, network: Any, ledger: Any) -> None:
+        self._ledger = ledger
+        self._worker = Worker(_make_restorer(task, ray.get(network)), task.metadata)
+
+    def __call__(self, rows: Any) -> Any:
+        """A shard's pictures to their records."""
+        shard = rows["shard"][0].as_py()
+        items = [Item(**row) for row in rows.drop_columns("shard").to_pylist()]
+        before, records = ray.get(self._ledger.begin.remote(shard))
+
+        def take(record: Record) -> None:
+            records[record.input] = record
+            self._ledger.finish.remote(shard, record)
+
+        work(self._worker, [item for item in items if item.input not in records], take, before=before, note=self._note)
+        done = table([records[item.input] for item in items])
+        return done.append_column("shard", pa.array([shard] * len(items), pa.int64()))
+
+    def _note(self, picture: str) -> int:
+        return int(ray.get(self._ledger.note.remote(picture)))
+
+
+def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note: Any) -> None:
+    """Do a shard: all at once, or where a worker has died over it `before`, each picture alone, noted first, and not for ever."""
+    if not before:
+        worker.work(items, take)
+        return
+    for item in items:
+        if note(item.input) >= MOST_DEATHS:
+            take(given_up(item.input))
+        else:
+            worker.work([item], take)
+
+
+def _make_restorer(task: Task, network: _Network) -> Restorer:
+    """The network with its share of the machine's cores, and of the memory, since as many workers as there are cores may be here."""
+    if network is None:
+        restorer = Restorer.from_options(task.options, threads=task.threads)
+    else:
+        restorer = Restorer(*network, task.options, threads=task.threads)
+    if task.options.memory is None:
+        share = min(1.0, task.threads / (os.cpu_count() or 1))
+        restorer.memory_budget = int(available_memory() * SHARE_OF_MEMORY * share)
+    return restorer

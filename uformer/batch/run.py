@@ -1,0 +1,137 @@
+"""A job from its inputs to its manifest."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uformer.batch import places
+from uformer.batch.identity import identity
+from uformer.batch.manifest import Manifest
+from uformer.batch.plan import Plan, make_plan, shards
+from uformer.batch.records import Item, Record
+from uformer.batch.report import Report, list_failures
+from uformer.batch.sources import list_inputs
+from uformer.batch.work import Worker
+from uformer.errors import OptionError, PictureError
+from uformer.files import one_line
+from uformer.image.formats import supports
+from uformer.image.write import MetadataPolicy
+from uformer.restore.interrupt import stops_like_ctrl_c
+from uformer.restore.jobs import ignores_case
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+
+MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
+
+Engine = Callable[[Sequence[Item]], Iterator[Record]]
+"""Restores pictures; gives their records as they are made, and after a KeyboardInterrupt those that it still has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be restored, where to, and how."""
+
+    source: str
+    out: str
+    options: RestoreOptions = RestoreOptions()
+    metadata: MetadataPolicy = "keep"
+    manifest: str | None = None
+    failures: str | None = None
+    overwrite: bool = False
+    quiet: bool = False
+
+
+def run(job: Job, engine: Engine) -> int:
+    """Do a job; the exit code: 0 all done, 1 some failed, 130 interrupted.
+
+    Raises OptionError where the job cannot be, or is another than the one that is there; PictureError without a picture, or where a
+    place cannot be read or written.
+    """
+    out = places.normal(job.out)
+    if places.is_local(out) and (Path(out).is_file() or supports(Path(out).suffix)):
+        raise OptionError(f"{job.out}: is a file, or called as one; expected a folder for the outputs")
+    if places.is_local(job.source) and os.path.realpath(places.normal(job.source)) == os.path.realpath(out):
+        raise OptionError(f"{job.out}: the outputs would replace the pictures; give another folder")
+    now = identity(job.options, job.metadata, redo=job.overwrite)
+    manifest = Manifest(places.normal(job.manifest) if job.manifest else places.join(out, MANIFEST))
+    failures_place = places.normal(job.failures) if job.failures else places.join(out, FAILURES)
+    try:
+        plan = _plan(job, out, manifest, now)
+        if plan.items or plan.failures:
+            manifest.start()
+        report = Report(len(plan.items), quiet=job.quiet)
+        began = time.monotonic()
+        try:
+            with stops_like_ctrl_c(), report:
+                for record in plan.failures:
+                    manifest.add(record)
+                for record in engine(plan.items) if plan.items else ():
+                    manifest.add(record)
+                    report.add(record)
+        except KeyboardInterrupt:
+            manifest.flush()
+            done = plan.done + report.restored + report.found
+            how = "the same command without --overwrite" if job.overwrite else "the same command"
+            print(f"uformer: interrupted; {done} of {plan.count} pictures are done, each whole; {how} does the rest", file=sys.stderr)
+            return 130
+        except BaseException:
+            manifest.flush()
+            raise
+        failures = manifest.finish()
+        _write_failures(failures_place, failures)
+    except PermissionError as error:
+        raise PictureError(f"{error.filename or job.out}: {error.strerror or one_line(error)}") from None
+    except OSError as error:
+        raise PictureError(
+            f"{error.filename}: {error.strerror}" if error.filename else f"{job.source}, {job.out}: {one_line(error)}"
+        ) from None
+    report.say(_summary(plan, report, time.monotonic() - began) + f" into {job.out}")
+    list_failures(failures, failures_place)
+    return 1 if failures else 0
+
+
+def _plan(job: Job, out: str, manifest: Manifest, now: dict[str, Any]) -> Plan:
+    inputs = list_inputs(job.source, without=out)
+    redo = manifest.begin(now, overwrite=job.overwrite)
+    fold = places.is_local(out) and ignores_case(Path(out))
+    plan = make_plan(inputs.pairs, out, there=places.files_below(out), recorded=manifest.done(), redo=redo, fold=fold)
+    plan.failures += [Record(input=source, output=None, error=why) for source, why in inputs.failures]
+    return plan
+
+
+def _summary(plan: Plan, report: Report, seconds: float) -> str:
+    parts = [f"{report.restored} of {plan.count} pictures restored in {seconds:.1f} s"]
+    if plan.done + report.found:
+        parts.append(f"{plan.done + report.found} done before (--overwrite restores again)")
+    if report.failed + len(plan.failures):
+        parts.append(f"{report.failed + len(plan.failures)} failed")
+    return ", ".join(parts)
+
+
+def _write_failures(place: str, failures: Sequence[tuple[str, str]]) -> None:
+    """A line of JSON for each failure; no file where there is none."""
+    if not failures:
+        places.remove(place)
+        return
+    lines = [json.dumps({"input": source, "error": error}, ensure_ascii=False) for source, error in failures]
+    places.write_bytes(place, ("\n".join(lines) + "\n").encode("utf-8", errors="backslashreplace"))
+
+
+def here(options: RestoreOptions, metadata: MetadataPolicy) -> Engine:
+    """The engine that works in this process."""
+
+    def engine(items: Sequence[Item]) -> Iterator[Record]:
+        worker = Worker(Restorer.from_options(options), metadata)
+        for shard in shards(items, 1):
+            records: list[Record] = []
+            try:
+                worker.work(shard, records.append)
+            finally:
+                yield from records
+
+    return engine

@@ -1,0 +1,163 @@
+"""Which pictures IN names: a folder, a pattern, a Parquet manifest, a list, or one picture; and what each output is called below OUT.
+
+| IN | output below OUT |
+|---|---|
+| a folder | the path below the folder, as `uformer restore` names it |
+| a pattern | the path below the folder where the pattern begins |
+| .parquet with a column `input`, or .txt with one in each line | column `output` if there is one; else the input's whole path |
+| a picture | its name |
+
+Inputs of a manifest that are not from the root on are meant from the manifest's folder on.
+"""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uformer.batch import places
+from uformer.errors import OptionError, PictureError
+from uformer.files import one_line
+from uformer.image.formats import SUFFIXES, supports
+from uformer.restore.walk import Found, is_pattern, match, original, walk
+
+_MAGIC = frozenset("*?[")
+
+
+@dataclass
+class Inputs:
+    """The pictures of a job, in a stable order."""
+
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    """Input, and the name of its output below OUT, with slashes."""
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """What cannot be read or named, and why."""
+    left_out: int = 0
+    """Outputs of earlier runs among the inputs."""
+
+
+def list_inputs(source: str, *, without: str) -> Inputs:
+    """The pictures that `source` names; what lies below the place `without` is no input.
+
+    Raises OptionError for what is no source, PictureError where no picture is found, OSError where a place cannot be listed.
+    """
+    if source.lower().endswith((".parquet", ".txt")):
+        result = _from_list(source)
+    elif places.is_local(source):
+        result = _local(source, without)
+    else:
+        result = _remote(source.rstrip("/"), without)
+    if not result.pairs and not result.failures:
+        there = " but outputs of earlier runs" if result.left_out else ""
+        raise PictureError(f"{source}: no picture in it{there} ({', '.join(SUFFIXES)})")
+    return result
+
+
+def _local(source: str, without: str) -> Inputs:
+    pattern = source.removeprefix("file://").removeprefix("local://")
+    out = Path(without) if places.is_local(without) else None
+    result = Inputs()
+    if Path(pattern).is_dir():
+        _take(Path(pattern), walk(Path(pattern), without=out), result)
+    elif is_pattern(pattern):
+        root, found = match(pattern, without=out)
+        _take(root, found, result)
+        if not found.pictures:
+            for folder in found.folders:
+                _take(root / folder, walk(root / folder, without=out), result, below=folder)
+    elif not Path(pattern).exists():
+        raise PictureError(f"{source}: no such file or folder")
+    elif not supports(Path(pattern).suffix):
+        raise OptionError(f"{source}: expected a folder, a pattern, a .parquet manifest, a .txt list, or a picture")
+    else:
+        result.pairs.append((places.normal(pattern), Path(pattern).name))
+    return result
+
+
+def _take(root: Path, found: Found, result: Inputs, *, below: Path = Path()) -> None:
+    result.pairs += [(places.normal(str(root / path)), (below / path).as_posix()) for path in found.pictures]
+    result.failures += [(places.normal(str(root / path)), why) for path, why in found.unreadable]
+    result.left_out += len(found.left_out)
+
+
+def _remote(source: str, without: str) -> Inputs:
+    system, inside = places.open_remote(source)
+    out = None if places.is_local(without) or without.partition("://")[0] != source.partition("://")[0] else places.open_remote(without)[1]
+    if _MAGIC & set(inside):
+        parts = PurePosixPath(inside).parts
+        fixed = next(number for number, part in enumerate(parts) if _MAGIC & set(part))
+        root = str(PurePosixPath(*parts[:fixed])) if fixed else ""
+        paths = system.glob(inside)
+    else:
+        root, paths = inside, system.find(inside)
+    if paths == [inside]:
+        return Inputs([(source, PurePosixPath(inside).name)])
+    names = sorted(PurePosixPath(path).relative_to(root) for path in paths if out is None or not PurePosixPath(path).is_relative_to(out))
+    there = set(names) | {parent for name in names for parent in name.parents}
+    result = Inputs()
+    for name in names:
+        if not supports(name.suffix) or any(part.startswith(".") for part in name.parts):
+            continue
+        if _is_output(name, there):
+            result.left_out += 1
+        else:
+            result.pairs.append((system.unstrip_protocol(f"{root}/{name}" if root else str(name)), str(name)))
+    return result
+
+
+def _is_output(name: PurePosixPath, there: set[PurePosixPath]) -> bool:
+    """Whether a picture, or a folder it is in, is an output of an earlier run: its original is there too."""
+    for each in (name, *name.parents[:-1]):
+        made_from = PurePosixPath(original(Path(each), folder=each != name).as_posix())
+        if made_from != each and made_from in there:
+            return True
+    return False
+
+
+def _from_list(source: str) -> Inputs:
+    place = places.normal(source)
+    try:
+        data = places.read_bytes(place)
+    except FileNotFoundError:
+        raise OptionError(f"{source}: no such file") from None
+    folder = str(Path(place).parent) if places.is_local(place) else place.rpartition("/")[0]
+    result = Inputs()
+    for number, (written, name) in enumerate(_rows(source, data)):
+        if not written:
+            result.failures.append((f"{source}: row {number + 1}", "names no input"))
+            continue
+        full = places.normal(written if "://" in written or Path(written).is_absolute() else places.join(folder, written))
+        below = name or written.partition("://")[2] or written
+        parts = PurePosixPath(below.lstrip("/") if not name else below).parts
+        if not parts or ".." in parts or parts[0] == "/" or "://" in below:
+            result.failures.append((full, f"its output, {one_line(below)}, is not a path below the folder of the outputs"))
+        elif not supports(PurePosixPath(below).suffix):
+            result.failures.append((full, f"its output, {one_line(below)}, does not end in one of {', '.join(SUFFIXES)}"))
+        else:
+            result.pairs.append((full, str(PurePosixPath(*parts))))
+    return result
+
+
+def _rows(source: str, data: bytes) -> list[tuple[str | None, str | None]]:
+    """Input and output, as they are written, of each row."""
+    if source.lower().endswith(".txt"):
+        try:
+            return [(line.strip(), None) for line in data.decode().splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            raise OptionError(f"{source}: is not a text in UTF-8") from None
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        columns = [name for name in ("input", "output") if name in file.schema_arrow.names]
+        table: Any = file.read(columns=columns)
+    except pa.ArrowException as error:
+        raise OptionError(f"{source}: cannot be read as Parquet: {one_line(error)}") from None
+    if "input" not in columns:
+        raise OptionError(f"{source}: has no column 'input'; it has {one_line(', '.join(file.schema_arrow.names))}")
+    for name in columns:
+        if not pa.types.is_string(table.schema.field(name).type) and not pa.types.is_large_string(table.schema.field(name).type):
+            raise OptionError(f"{source}: column {name!r} holds {table.schema.field(name).type}, expected strings")
+    inputs = table["input"].to_pylist()
+    return list(zip(inputs, table["output"].to_pylist() if "output" in columns else [None] * len(inputs), strict=True))

@@ -1,0 +1,165 @@
+"""What a worker does: takes pictures from wherever they are, restores them as `uformer restore` does, and brings the outputs home."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from uformer.batch import places
+from uformer.batch.records import Item, Record
+from uformer.errors import PictureError
+from uformer.files import one_line
+from uformer.image.read import header
+from uformer.image.write import MetadataPolicy
+from uformer.restore import pipeline
+from uformer.restore.jobs import Job
+from uformer.restore.pipeline import Outcome
+from uformer.restore.restorer import Restorer
+
+Take = Callable[[Record], None]
+"""Called with the record of each picture, in the thread that asked for the work."""
+
+_CARRIERS = 8  # threads that fetch and bring remote files; each waits for the network nearly all of its time
+_TRIES = 3
+_PAUSE = 1.0  # seconds before a transfer is tried again, doubled each time
+
+
+@dataclass
+class Worker:
+    """One network, loaded, and what it is used for."""
+
+    restorer: Restorer
+    metadata: MetadataPolicy = "keep"
+
+    def work(self, items: Sequence[Item], take: Take) -> None:
+        """Do pictures: restore those whose outputs are not there, look at the others. What fails becomes a record and stops no other.
+
+        Raises OptionError where the options restore no picture whatever, KeyboardInterrupt after `take` has had all that is done.
+        """
+        for item in items:
+            if item.there:
+                take(_look(item))
+        waiting = [item for item in items if not item.there]
+        if waiting:
+            with tempfile.TemporaryDirectory(prefix="uformer-") as scratch, ThreadPoolExecutor(_CARRIERS, "uformer-carry") as carriers:
+                carrier = _Carrier(waiting, Path(scratch), carriers, take)
+                pipeline.run(carrier.jobs(), lambda: self.restorer, carrier, metadata=self.metadata)
+                carrier.finish()
+
+
+@dataclass
+class _Trip:
+    """One picture on its way; `source` and `output` lie on this machine."""
+
+    item: Item
+    source: Path
+    output: Path
+    fetched: "Future[str | None] | None" = None
+    """The error of fetching it, once that is known; None for a file of this machine."""
+
+
+@dataclass
+class _Carrier:
+    """Fetches what is elsewhere before the pipeline needs it, and brings the outputs; the pipeline's watcher."""
+
+    items: Sequence[Item]
+    scratch: Path
+    threads: ThreadPoolExecutor
+    take: Take
+    _under_way: dict[Path, _Trip] = field(default_factory=dict)
+    _bringing: list[Future[Record]] = field(default_factory=list)
+
+    def jobs(self) -> Iterator[Job]:
+        for trip in [self._plan(number, item) for number, item in enumerate(self.items)]:
+            if trip.fetched is not None and (error := trip.fetched.result()) is not None:
+                self.take(Record(input=trip.item.input, output=None, error=error))
+                continue
+            self._under_way[trip.source] = trip
+            yield Job(trip.source, trip.output)
+
+    def _plan(self, number: int, item: Item) -> _Trip:
+        source, output = Path(item.input), Path(item.output)
+        fetched = None
+        if not places.is_local(item.input):
+            source = self.scratch / f"{number}-in{PurePosixPath(item.input).suffix}"
+            fetched = self.threads.submit(_carry, item.input, lambda: places.fetch(item.input, source))
+        if not places.is_local(item.output):
+            output = self.scratch / f"{number}-out{PurePosixPath(item.output).suffix}"
+        return _Trip(item, source, output, fetched)
+
+    def started(self, job: Job) -> None: ...
+    def tile(self, done: int, total: int) -> None: ...
+    def warned(self, job: Job, message: str) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None:
+        trip = self._under_way.pop(outcome.job.source)
+        self._bringing.append(self.threads.submit(self._bring, trip, outcome))
+        while self._bringing and self._bringing[0].done():
+            self.take(self._bringing.pop(0).result())
+
+    def finish(self) -> None:
+        for record in self._bringing:
+            self.take(record.result())
+        self._bringing.clear()
+
+    def _bring(self, trip: _Trip, outcome: Outcome) -> Record:
+        item = trip.item
+
+        def named(message: str) -> str:
+            return message.replace(str(trip.source), item.input).replace(str(trip.output), item.output)
+
+        error = None if outcome.error is None else named(outcome.error)
+        sha256 = None
+        if error is None:
+            try:
+                with open(trip.output, "rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as problem:
+                error = f"{item.output}: {problem.strerror or problem}"
+        if error is None and not places.is_local(item.output):
+            error = _carry(item.output, lambda: places.put(trip.output, item.output))
+        for path, place in ((trip.source, item.input), (trip.output, item.output)):
+            if not places.is_local(place):
+                path.unlink(missing_ok=True)
+        return Record(
+            input=item.input,
+            output=item.output if error is None else None,
+            seconds=round(outcome.seconds, 4),
+            size=outcome.bytes if error is None else None,
+            width=outcome.width,
+            height=outcome.height,
+            sha256=sha256 if error is None else None,
+            warnings=named("; ".join(outcome.warnings)) or None,
+            error=error,
+        )
+
+
+def _look(item: Item) -> Record:
+    """The record of an output that is there."""
+    try:
+        data = places.read_bytes(item.output)
+        head = header(data)
+    except (OSError, PictureError) as error:
+        why = f"{item.output}: is there and cannot be read ({one_line(error)}); --overwrite makes it again"
+        return Record(input=item.input, output=None, error=why)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Record(input=item.input, output=item.output, size=len(data), width=head.width, height=head.height, sha256=sha256)
+
+
+def _carry(place: str, move: Callable[[], None]) -> str | None:
+    """Move a file, trying again where that may help; the error in one line, or None."""
+    for number in range(_TRIES):
+        try:
+            move()
+        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            return f"{place}: {error.strerror or 'no such file' if isinstance(error, FileNotFoundError) else error.strerror or error}"
+        except (OSError, RuntimeError) as error:
+            if number == _TRIES - 1:
+                return f"{place}: {one_line(error) or type(error).__name__} ({_TRIES} tries)"
+            time.sleep(_PAUSE * 2**number)
+        else:
+            return None
+    return None
