@@ -90,9 +90,10 @@ def test_an_overwriting_job_killed_while_it_clears_is_cleared(place: str, monkey
     def killed(_place: str) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(module.places, "remove", killed)
-        Manifest(place).begin({**IDENTITY, "strength": 0.5, "redo": True}, overwrite=True)
+        with pytest.raises(KeyboardInterrupt):
+            Manifest(place).begin({**IDENTITY, "strength": 0.5, "redo": True}, overwrite=True)
     after = Manifest(place)
     assert after.begin({**IDENTITY, "strength": 0.5}, overwrite=False)
     assert after.done() == {}

@@ -74,6 +74,6 @@ def batch(
         return run.run(job, run.here(options, metadata))
     from uformer.batch import ray  # noqa: PLC0415
 
-    cluster = ray.Cluster(address=address, workers=workers, num_cpus=num_cpus or 1, num_gpus=num_gpus or 0.0)
+    cluster = ray.Cluster(address=address, workers=workers, num_cpus=1 if num_cpus is None else num_cpus, num_gpus=num_gpus or 0.0)
     with ray.only_ours():
         return run.run(job, ray.engine(options, metadata, cluster))

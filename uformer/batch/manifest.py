@@ -139,6 +139,8 @@ class Manifest:
                 found = json.loads(metadata[_KEY])
             else:
                 return None
+        except OptionError:  # which is a ValueError
+            raise
         except (pa.ArrowException, KeyError, ValueError):
             raise OptionError(f"{self.place}: is there and is no manifest of this command; give another with --manifest") from None
         return dict(found)

@@ -36,6 +36,7 @@ from uformer.weights.create import weights_file
 __all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "work"]
 
 _SECONDS_TO_REACH = 5.0
+_LONGEST_FOLDER = 24  # letters: Ray's sockets lie below, and a socket's path has at most 103
 _Network = tuple[UformerConfig, checkpoint.State] | None
 """Configuration and tensors; None where a worker reads the weights from a file of its own machine (.onnx)."""
 
@@ -82,8 +83,10 @@ def connected(cluster: Cluster) -> Iterator[int]:
         sink = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(sink))  # where Ray tells of each worker that died
         if cluster.address is None:
-            short = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - only its name is fixed: a socket's path must be short
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="uformer-ray-", dir=short, ignore_cleanup_errors=True))
+            place = tempfile.gettempdir()
+            if len(place) > _LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108 - what is made there has a name of its own
+                place = "/tmp"  # noqa: S108
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="uformer-", dir=place, ignore_cleanup_errors=True))
             cores = max(os.cpu_count() or 1, (cluster.workers or 1) * cluster.num_cpus)
             stack.callback(ray.shutdown)
             ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **quiet)

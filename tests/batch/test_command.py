@@ -1,0 +1,61 @@
+"""`uformer batch` on the command line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.batch.pictures import contents, folder_of, network
+from uformer.cli import main
+
+
+def test_a_folder_as_restore_does_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, source = str(network(tmp_path)), str(folder_of(tmp_path / "in", 5))
+    assert main(["restore", source, "-o", str(tmp_path / "plain"), "--weights", weights, "--quiet"]) == 0
+    assert main(["batch", source, str(tmp_path / "out"), "--weights", weights]) == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "plain")
+    assert (tmp_path / "out/manifest.parquet").exists()
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workers", "2"], "--workers: only with --engine ray"),
+        (["--num-gpus", "1", "--address", "auto"], "--address, --num-gpus: only with --engine ray"),
+        (["--engine", "spark"], "spark"),
+        (["--engine", "ray", "--num-cpus", "0"], "num-cpus: 0 must be at least 1"),
+        (["--engine", "ray", "--address", "127.0.0.1:1"], "address: no Ray cluster at '127.0.0.1:1'"),
+        (["--weights", "nobody"], "unknown network or weights 'nobody'"),
+        (["--manifest", "nothing://m"], "Protocol not known"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    source = folder_of(tmp_path / "in", 1)
+    assert main(["batch", str(source), str(tmp_path / "out"), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+    assert not contents(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("module", "engine"), [("fsspec", "local"), ("pyarrow", "local"), ("ray.data", "ray")])
+def test_a_missing_extra(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str, engine: str
+) -> None:
+    def missing(name: str, really: object = __import__("importlib").import_module) -> object:
+        if name == module:
+            raise ModuleNotFoundError(name, name=name)
+        return really(name)  # type: ignore[operator]
+
+    monkeypatch.setattr("uformer.files.importlib.import_module", missing)
+    assert main(["batch", str(tmp_path), str(tmp_path / "out"), "--engine", engine]) == 2
+    assert capsys.readouterr().err == f'uformer: error: {module} is not installed; run: pip install "uformer[batch]"\n'
+
+
+def test_help_needs_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("ray", "fsspec", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["batch", "--help"]) == 0
+    assert "--engine" in capsys.readouterr().out

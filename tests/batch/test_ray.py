@@ -1,0 +1,211 @@
+"""A job on a local Ray cluster: workers die, the whole job dies, and every picture comes out once, as `uformer restore` makes it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from tests.batch.pictures import contents, folder_of, network
+from uformer.batch import ray as module
+from uformer.batch.ledger import MOST_DEATHS, Ledger
+from uformer.batch.ray import Cluster, connected, work
+from uformer.batch.records import Item, Record
+from uformer.batch.work import Take
+from uformer.cli import main
+from uformer.errors import OptionError
+
+ROOT = Path(__file__).parents[2]
+POISON = """
+import builtins, os
+def poisoned(path, *rest, really=builtins.open, **more):
+    if str(path).endswith("poison.png"):
+        os.kill(os.getpid(), 9)
+    return really(path, *rest, **more)
+builtins.open = poisoned
+"""
+"""What every Python process runs at its start: one picture kills whoever reads it, as a decoder that crashes would."""
+
+onlinux = pytest.mark.skipif(sys.platform != "linux", reason="finds the workers by the names that Ray gives them on Linux")
+
+
+class Workers:
+    """Stands in for a worker: dies over some pictures."""
+
+    def __init__(self, kills: set[str]) -> None:
+        self.kills, self.ledger, self.begun = kills, Ledger(), list[str]()
+
+    def work(self, items: list[Item], take: Take) -> None:
+        for item in items:
+            self.begun.append(item.input)
+            if item.input in self.kills:
+                raise ConnectionError
+            take(Record(input=item.input, output=item.output))
+
+    def shard(self, names: str) -> dict[str, Record]:
+        """What Ray does: the shard again and again, until nobody dies over it."""
+        items = [Item(input=name, output=name.upper()) for name in names]
+        for _ in range(20):
+            before, records = self.ledger.begin(0)
+            left = [item for item in items if item.input not in records]
+            with contextlib.suppress(ConnectionError):
+                work(self, left, lambda record: self.ledger.finish(0, record), before=before, note=self.ledger.note)  # type: ignore[arg-type]
+                return self.ledger.begin(0)[1]
+        raise AssertionError("a picture that kills stops the job for ever")
+
+
+def test_a_picture_that_kills_is_given_up_and_no_other() -> None:
+    workers = Workers({"c"})
+    records = workers.shard("abcd")
+    assert [name for name in "abcd" if records[name].error is None] == ["a", "b", "d"]
+    assert "its worker died 3 times" in (records["c"].error or "")
+    assert workers.begun == ["a", "b", "c", *"c" * MOST_DEATHS, "d"], "what is done is not done again"
+
+
+def test_a_shard_of_pictures_that_kill_ends() -> None:
+    assert all(record.error for record in Workers({"a", "b"}).shard("ab").values())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"workers": 0}, "workers: 0 must be at least 1"),
+        ({"num_cpus": 0}, "num-cpus: 0 must be at least 1"),
+        ({"num_gpus": -1.0}, "num-gpus: -1.0 must not be negative"),
+    ],
+)
+def test_values_out_of_range(options: dict, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        Cluster(**options)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:http", "127.0.0.1:99999"])
+def test_an_address_where_nobody_is(address: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(OptionError, match="address: "), connected(Cluster(address=address)):
+        raise AssertionError
+    assert time.monotonic() - began < 15
+
+
+def test_the_first_error_of_ours_is_what_is_said() -> None:
+    inner = OptionError("precision: this CPU does not compute in fp16")
+    outer = RuntimeError("ray")
+    outer.__cause__ = inner
+    assert module._first_cause(outer) is inner
+    assert str(module._first_cause(RuntimeError("a\nb"))) == "Ray: b"
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Start `uformer batch`; it, all its processes and their files are gone at the end."""
+    running: list[subprocess.Popen[str]] = []
+    with tempfile.TemporaryDirectory(prefix="uf-", ignore_cleanup_errors=True) as scratch:
+
+        def start(*arguments: str, site: str = "") -> subprocess.Popen[str]:
+            path = f"{site}{os.pathsep}{ROOT}" if site else str(ROOT)
+            command = [sys.executable, "-m", "uformer", "batch", *arguments]
+            environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": scratch}
+            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
+            return running[-1]
+
+        yield start
+        for process in running:
+            end([process, *family_of(process)])
+            process.communicate(timeout=30)
+
+
+def end(processes: Sequence[psutil.Process | subprocess.Popen[str]]) -> None:
+    for each in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
+def outputs(out: Path, count: int) -> set[Path]:
+    """Wait for some outputs."""
+    deadline = time.monotonic() + 150
+    while len(found := set(out.rglob("*.png"))) < count:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+    return found
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    found = []
+    for each in family_of(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if " ".join(each.cmdline()).startswith("ray::MapWorker"):
+                found.append(each)
+    return found
+
+
+RAY = ("--engine", "ray", "--workers", "2", "--ensemble")
+
+
+@pytest.mark.slow
+@onlinux
+def test_a_worker_is_killed_and_nothing_is_lost(started: Start, tmp_path: Path) -> None:
+    weights, source, out = str(network(tmp_path)), folder_of(tmp_path / "in", 32, side=320), tmp_path / "out"
+    (source / "bad.png").write_bytes(b"no picture")
+    assert main(["restore", str(source), "-o", str(tmp_path / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 1
+    (source / "poison.png").write_bytes((source / "01.png").read_bytes())
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(POISON)
+
+    job = started(str(source), str(out), "--weights", weights, *RAY, site=str(tmp_path / "site"))
+    outputs(out, 3)
+    (victim, *_) = workers_of(job)
+    victim.send_signal(signal.SIGKILL)
+    assert len(set(out.rglob("*.png"))) < 32, "the worker was killed in the middle"
+    _, said = job.communicate(timeout=240)
+
+    assert job.returncode == 1
+    assert contents(out) == contents(tmp_path / "plain")
+    rows = pq.read_table(out / "manifest.parquet").to_pylist()
+    assert [row["input"] for row in rows] == sorted(str(path) for path in source.rglob("*.png"))
+    failed = {Path(row["input"]).name: row["error"] for row in rows if row["error"]}
+    assert set(failed) == {"bad.png", "poison.png"}
+    assert "its worker died 3 times" in failed["poison.png"]
+    assert len((out / "failures.jsonl").read_text().splitlines()) == 2
+    assert all(line.startswith("uformer: ") for line in said.splitlines()), said
+
+
+@pytest.mark.slow
+@onlinux
+def test_the_whole_job_is_killed_and_goes_on(started: Start, tmp_path: Path) -> None:
+    weights, source, out = str(network(tmp_path)), folder_of(tmp_path / "in", 24, side=320), tmp_path / "out"
+    job = started(str(source), str(out), "--weights", weights, *RAY)
+    outputs(out, 3)
+    family, workers = family_of(job), workers_of(job)
+    job.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert workers
+    assert not alive, "the workers outlive the job"
+    end(family)  # Ray's agents go by themselves, within a minute
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    assert 3 <= len(before) < 24
+
+    assert main(["batch", str(source), str(out), "--weights", weights, "--ensemble"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
+    assert main(["restore", str(source), "-o", str(tmp_path / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 0
+    assert contents(out) == contents(tmp_path / "plain")
+    rows = pq.read_table(out / "manifest.parquet").to_pylist()
+    assert [row["input"] for row in rows] == sorted(str(path) for path in source.rglob("*.png"))
+    assert all(row["sha256"] and not row["error"] for row in rows)

@@ -1,0 +1,163 @@
+"""A job from its inputs to its manifest, without a network."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from tests.batch.pictures import picture
+from uformer.batch import places
+from uformer.batch.records import Item, Record
+from uformer.batch.run import Job, run
+from uformer.errors import OptionError, PictureError
+from uformer.restore.options import RestoreOptions
+
+
+class Engine:
+    """Copies pictures; fails at those called bad, and is interrupted or dies at one."""
+
+    def __init__(self, *, stop_at: str = "", by: type[BaseException] = KeyboardInterrupt) -> None:
+        self.stop_at, self.by, self.seen = stop_at, by, list[str]()
+
+    def __call__(self, items: Sequence[Item]) -> Iterator[Record]:
+        for item in items:
+            name = os.path.basename(item.input)  # noqa: PTH119
+            if name == self.stop_at:
+                raise self.by
+            self.seen.append(name)
+            if "bad" in name:
+                yield Record(input=item.input, output=None, error=f"{item.input}: is bad")
+                continue
+            if not item.there:
+                places.write_bytes(item.output, places.read_bytes(item.input))
+            yield Record(input=item.input, output=item.output, seconds=None if item.there else 1.0)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
+    (tmp_path / "w.safetensors").write_bytes(b"weights")
+    root = str(tmp_path) if request.param == "disk" else "memory://home"
+    for name in ("a.png", "b.png", "below/c.png"):
+        places.write_bytes(places.join(root, f"in/{name}"), picture())
+    yield Job(source=f"{root}/in", out=f"{root}/out", options=RestoreOptions(weights=str(tmp_path / "w.safetensors")))
+    fsspec.filesystem("memory").store.clear()
+
+
+def change(job: Job, **values: object) -> Job:
+    return Job(**{**vars(job), **values})  # type: ignore[arg-type]
+
+
+def rows(job: Job) -> list[dict]:
+    with fsspec.open(f"{job.out}/manifest.parquet", "rb") as file:
+        return pq.read_table(file).to_pylist()
+
+
+def test_a_job(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(job, Engine()) == 0
+    assert places.files_below(job.out) == {"a.png", "b.png", "below/c.png", "manifest.parquet"}
+    assert len(rows(job)) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("uformer: 3 of 3 pictures restored in ")
+
+
+def test_again_does_nothing(job: Job) -> None:
+    run(job, Engine())
+    before = places.read_bytes(f"{job.out}/manifest.parquet")
+    assert run(job, again := Engine()) == 0
+    assert again.seen == []
+    assert places.read_bytes(f"{job.out}/manifest.parquet") == before
+
+
+def test_what_fails_is_in_a_file_and_tried_again(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    places.write_bytes(f"{job.source}/bad.png", b"x")
+    assert run(job, Engine()) == 1
+    (line,) = places.read_bytes(f"{job.out}/failures.jsonl").decode().splitlines()
+    assert json.loads(line)["error"].endswith("bad.png: is bad")
+    assert "bad.png: is bad" in capsys.readouterr().err
+    assert run(job, again := Engine()) == 1
+    assert again.seen == ["bad.png"]
+    places.remove(f"{job.source}/bad.png")
+    places.write_bytes(f"{job.source}/good.png", b"x")
+    assert run(job, Engine()) == 1, "the manifest still has the row of a picture that is gone"
+
+
+def test_ctrl_c_leaves_a_job_that_goes_on(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(job, Engine(stop_at="b.png")) == 130
+    assert capsys.readouterr().err == "uformer: interrupted; 1 of 3 pictures are done, each whole; the same command does the rest\n"
+    assert run(job, again := Engine()) == 0
+    assert again.seen == ["b.png", "c.png"]
+    assert len(rows(job)) == 3
+    assert not any("parts" in name for name in places.files_below(job.out))
+
+
+def test_a_kill_loses_rows_and_no_picture(job: Job) -> None:
+    engine = Engine()
+    items: list[Record] = []
+
+    def killed(found: Sequence[Item]) -> Iterator[Record]:
+        items.extend(engine(found[:2]))
+        raise MemoryError
+        yield
+
+    with pytest.raises(MemoryError):
+        run(job, killed)
+    with pytest.raises(OptionError, match="now 0.5"):
+        run(change(job, options=RestoreOptions(weights=job.options.weights, strength=0.5)), Engine())
+    assert run(job, Engine()) == 0
+    assert [row["seconds"] for row in rows(job)] == [None, None, 1.0], "found there, not made again"
+
+
+def test_other_options_are_refused_and_overwriting_is_not(job: Job) -> None:
+    run(job, Engine())
+    other = change(job, options=RestoreOptions(weights=job.options.weights, tile=64))
+    with pytest.raises(OptionError, match="manifest.parquet: was begun with tile None, now 64; "):
+        run(other, Engine())
+    assert run(change(other, overwrite=True), Engine(stop_at="b.png")) == 130
+    assert run(other, again := Engine()) == 0
+    assert again.seen == ["b.png", "c.png"]
+    assert [row["seconds"] for row in rows(job)] == [1.0, 1.0, 1.0], "outputs of before are none of this job"
+
+
+def test_outputs_of_uformer_restore_count(job: Job) -> None:
+    places.write_bytes(f"{job.out}/a.png", b"from before")
+    assert run(job, Engine()) == 0
+    assert places.read_bytes(f"{job.out}/a.png") == b"from before"
+    assert rows(job)[0]["seconds"] is None
+
+
+def test_the_manifest_may_be_elsewhere(job: Job, tmp_path: Path) -> None:
+    manifest, failures = str(tmp_path / "x/m.parquet"), str(tmp_path / "y/f.jsonl")
+    places.write_bytes(f"{job.source}/bad.png", b"x")
+    assert run(change(job, manifest=manifest, failures=failures), Engine()) == 1
+    assert Path(manifest).exists()
+    assert Path(failures).exists()
+    assert places.files_below(job.out) == {"a.png", "b.png", "below/c.png"}
+
+
+@pytest.mark.parametrize(
+    ("out", "said"), [("a.png", "is a file, or called as one"), ("in", "the outputs would replace the pictures"), ("text", "is a file")]
+)
+def test_an_out_that_cannot_be(tmp_path: Path, out: str, said: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "text").touch()
+    with pytest.raises(OptionError, match=said):
+        run(Job(source=str(tmp_path / "in"), out=str(tmp_path / out)), Engine())
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_out_that_cannot_be_written(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(PictureError, match="Permission denied"):
+        run(change(job, out=str(tmp_path / "locked/out")), Engine())
+
+
+def test_no_folder_at_all(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="no such file or folder"):
+        run(Job(source=str(tmp_path / "none"), out=str(tmp_path / "out")), Engine())
+    with pytest.raises(PictureError):
+        run(Job(source="memory://none", out=str(tmp_path / "out")), Engine())
