@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,10 @@ from uformer.errors import CheckpointError
 from uformer.restore.options import RestoreOptions
 
 
-def of(folder: Path, data: bytes = b"weights", **options: object) -> dict[str, object]:
+def of(folder: Path, data: bytes = b"weights", **options: Any) -> dict[str, object]:
     path = folder / "w.safetensors"
     path.write_bytes(data)
-    return identity(RestoreOptions(weights=str(path), **options), "keep", redo=False)  # type: ignore[arg-type]
+    return identity(RestoreOptions(weights=str(path), **options), "keep", redo=False)
 
 
 def test_it_names_the_weights(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_what_makes_no_other_outputs_is_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"strength": 0.5}, {"tile": 64}, {"overlap": 8}, {"ensemble": True}, {"precision": "fp32"}])
-def test_what_does_is_said(tmp_path: Path, change: dict[str, object]) -> None:
+def test_what_does_is_said(tmp_path: Path, change: dict[str, Any]) -> None:
     ((name, value),) = change.items()
     said = difference(of(tmp_path), of(tmp_path, **change))
     assert said is not None

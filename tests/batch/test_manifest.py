@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from uformer.batch import manifest as module
+from uformer.batch import places
 from uformer.batch.manifest import SCHEMA, Manifest
 from uformer.batch.places import exists, files_below, write_bytes
 from uformer.batch.records import Record
@@ -91,7 +92,7 @@ def test_an_overwriting_job_killed_while_it_clears_is_cleared(place: str, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.places, "remove", killed)
+        patch.setattr(places, "remove", killed)
         with pytest.raises(KeyboardInterrupt):
             Manifest(place).begin({**IDENTITY, "strength": 0.5, "redo": True}, overwrite=True)
     after = Manifest(place)

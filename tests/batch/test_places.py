@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import known_implementations
 
 from uformer.batch import places
 from uformer.errors import OptionError
@@ -77,7 +78,6 @@ def test_a_scheme_that_cannot_be(place: str, said: str) -> None:
 
 def test_a_scheme_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     places._file_system.cache_clear()
-    monkeypatch.setitem(places.known_implementations, "s3", {"class": "s3fs.not_there.S3", "err": "Install s3fs"})
-    monkeypatch.delitem(fsspec.registry.target, "s3", raising=False) if hasattr(fsspec.registry, "target") else None
+    monkeypatch.setitem(known_implementations, "s3", {"class": "s3fs.not_there.S3", "err": "Install s3fs"})
     with pytest.raises(OptionError, match="s3:// needs s3fs; run: pip install s3fs"):
         places.open_remote("s3://bucket/a")

@@ -17,7 +17,7 @@ import pytest
 from tests.batch.pictures import contents, folder_of, network
 from uformer.batch import ray as module
 from uformer.batch.ledger import MOST_DEATHS, Ledger
-from uformer.batch.ray import Cluster, connected, work
+from uformer.batch.ray import Cluster, connected, room, work
 from uformer.batch.records import Item, Record
 from uformer.batch.work import Take
 from uformer.cli import main
@@ -85,6 +85,35 @@ def test_a_shard_of_pictures_that_kill_ends() -> None:
 def test_values_out_of_range(options: dict, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         Cluster(**options)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cluster", "expected"),
+    [
+        ([{"CPU": 2.0}], Cluster(), (1, 2)),
+        ([{"CPU": 2.0}], Cluster(workers=2), (2, 1)),
+        ([{"CPU": 16.0}, {"CPU": 8.0}, {"GPU": 1.0}], Cluster(), (6, 4)),
+        ([{"CPU": 7.0}, {"CPU": 7.0}], Cluster(num_cpus=4), (2, 4)),
+        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}], Cluster(num_gpus=0.5), (4, 4)),
+        ([{"CPU": 16.0, "GPU": 1.0}], Cluster(num_gpus=0.1, num_cpus=1), (10, 1)),
+    ],
+)
+def test_room(nodes: list[dict[str, float]], cluster: Cluster, expected: tuple[int, int]) -> None:
+    assert room(nodes, cluster) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cluster"),
+    [
+        ([], Cluster()),
+        ([{"CPU": 2.0}], Cluster(num_cpus=3)),
+        ([{"CPU": 2.0}], Cluster(num_gpus=1)),
+        ([{"CPU": 3.0}, {"CPU": 3.0}], Cluster(workers=3, num_cpus=2)),
+    ],
+)
+def test_no_room(nodes: list[dict[str, float]], cluster: Cluster) -> None:
+    with pytest.raises(OptionError, match="have no room for"):
+        room(nodes, cluster)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:http", "127.0.0.1:99999"])

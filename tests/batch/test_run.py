@@ -48,7 +48,7 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
 
 
 def change(job: Job, **values: object) -> Job:
-    return Job(**{**vars(job), **values})  # type: ignore[arg-type]
+    return Job(**{**vars(job), **values})
 
 
 def rows(job: Job) -> list[dict]:

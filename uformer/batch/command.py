@@ -46,7 +46,7 @@ def batch(
     workers
         Workers of the cluster, each with the network loaded; by default as many as it has room for.
     num_cpus
-        Cores of a worker; by default 1.
+        Cores of a worker; by default 4, or as many as a machine has.
     num_gpus
         GPUs of a worker, such as 1 or 0.5; by default none.
     manifest
@@ -74,6 +74,6 @@ def batch(
         return run.run(job, run.here(options, metadata))
     from uformer.batch import ray  # noqa: PLC0415
 
-    cluster = ray.Cluster(address=address, workers=workers, num_cpus=1 if num_cpus is None else num_cpus, num_gpus=num_gpus or 0.0)
+    cluster = ray.Cluster(address=address, workers=workers, num_cpus=num_cpus, num_gpus=num_gpus or 0.0)
     with ray.only_ours():
         return run.run(job, ray.engine(options, metadata, cluster))

@@ -6,8 +6,8 @@ the one that killed, and after MOST_DEATHS of its workers it is given up.
 
 from uformer.batch.records import Record
 
-MOST_DEATHS = 3
-"""Workers that may die over one picture, alone, before it counts as failed."""
+MOST_DEATHS = 2
+"""Workers that may die over one picture, alone, before it counts as failed; one more died over its shard before."""
 
 
 class Ledger:
@@ -47,5 +47,5 @@ class Ledger:
 
 def given_up(picture: str) -> Record:
     """The record of a picture over which too many workers died."""
-    why = f"its worker died {MOST_DEATHS} times, of it alone: out of memory, or a crash of the picture's decoder"
+    why = f"its worker died {MOST_DEATHS + 1} times, at last with nothing else in hand: out of memory, or a crash of the picture's decoder"
     return Record(input=picture, output=None, error=why)

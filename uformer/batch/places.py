@@ -6,6 +6,7 @@ A place is a string: a path, or scheme://.... Those of this machine come out as 
 import functools
 import os
 import posixpath
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -70,8 +71,7 @@ def write_bytes(place: str, data: bytes) -> None:
             temporary.write_bytes(data)
         return
     system, path = open_remote(place)
-    _make_parent(system, path)
-    system.pipe_file(path, data)
+    _with_parent(system, path, lambda: system.pipe_file(path, data))
 
 
 def fetch(place: str, path: Path) -> None:
@@ -83,8 +83,7 @@ def fetch(place: str, path: Path) -> None:
 def put(path: Path, place: str) -> None:
     """Copy a file of this disk to a remote place. Raises OSError."""
     system, inside = open_remote(place)
-    _make_parent(system, inside)
-    system.put_file(str(path), inside)
+    _with_parent(system, inside, lambda: system.put_file(str(path), inside))
 
 
 def remove(place: str) -> None:
@@ -129,6 +128,10 @@ def files_below(folder: str) -> set[str]:
     return {PurePosixPath(path).relative_to(inside).as_posix() for path in paths if path != inside}
 
 
-def _make_parent(system: Any, path: str) -> None:
-    """A folder for a file, where the store has folders."""
-    system.makedirs(posixpath.dirname(path), exist_ok=True)
+def _with_parent(system: Any, path: str, write: Callable[[], None]) -> None:
+    """Write a file; its folder is made only where the store misses it, since an object store has none and asking costs a request."""
+    try:
+        write()
+    except FileNotFoundError:
+        system.makedirs(posixpath.dirname(path), exist_ok=True)
+        write()

@@ -7,10 +7,11 @@ what of it is done.
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,11 @@ from uformer.restore.restorer import SHARE_OF_MEMORY, Restorer
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
 
-__all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "work"]
+__all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "room", "work"]
 
 _SECONDS_TO_REACH = 5.0
+_CORES = 4
+"""Of a worker, where nobody says: with fewer, as many networks as there are cores take the memory that large tiles need."""
 _LONGEST_FOLDER = 24  # letters: Ray's sockets lie below, and a socket's path has at most 103
 _Network = tuple[UformerConfig, checkpoint.State] | None
 """Configuration and tensors; None where a worker reads the weights from a file of its own machine (.onnx)."""
@@ -49,15 +52,15 @@ class Cluster:
     """HOST:PORT of a running one, or "auto" for the one of this machine; None: one is started here, for this job."""
     workers: int | None = None
     """None: as many as there is room for."""
-    num_cpus: int = 1
-    """Cores of a worker, which are the threads that it computes with."""
+    num_cpus: int | None = None
+    """Cores of a worker, which are the threads that it computes with; None: four, or as many as there are."""
     num_gpus: float = 0.0
     """GPUs of a worker; 0.5 is half of one."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"workers: {self.workers} must be at least 1")
-        if self.num_cpus < 1:
+        if self.num_cpus is not None and self.num_cpus < 1:
             raise OptionError(f"num-cpus: {self.num_cpus} must be at least 1")
         if self.num_gpus < 0:
             raise OptionError(f"num-gpus: {self.num_gpus} must not be negative")
@@ -73,8 +76,8 @@ class Task:
 
 
 @contextlib.contextmanager
-def connected(cluster: Cluster) -> Iterator[int]:
-    """A cluster to work on, and how many workers it has room for; one that was started here ends with the block.
+def connected(cluster: Cluster) -> Iterator[tuple[int, int]]:
+    """A cluster to work on: its workers, and the cores of each; one that was started here ends with the block.
 
     Raises OptionError where it cannot be reached, or has no room for a single worker.
     """
@@ -87,7 +90,7 @@ def connected(cluster: Cluster) -> Iterator[int]:
             if len(place) > _LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108 - what is made there has a name of its own
                 place = "/tmp"  # noqa: S108
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="uformer-", dir=place, ignore_cleanup_errors=True))
-            cores = max(os.cpu_count() or 1, (cluster.workers or 1) * cluster.num_cpus)
+            cores = max(os.cpu_count() or 1, (cluster.workers or 1) * (cluster.num_cpus or 1))
             stack.callback(ray.shutdown)
             ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **quiet)
         else:
@@ -97,7 +100,7 @@ def connected(cluster: Cluster) -> Iterator[int]:
                 ray.init(address=cluster.address, **quiet)
             except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 raise OptionError(f"address: no Ray cluster at {cluster.address!r}: {one_line(error)}") from None
-        yield _room(cluster)
+        yield room([node["Resources"] for node in ray.nodes() if node["Alive"]], cluster)
 
 
 def _check_address(address: str) -> None:
@@ -113,16 +116,18 @@ def _check_address(address: str) -> None:
         raise OptionError(f"address: no Ray cluster at {address!r}: {one_line(error)}") from None
 
 
-def _room(cluster: Cluster) -> int:
-    resources = ray.cluster_resources()
-    room = int(resources.get("CPU", 0) // cluster.num_cpus)
-    if cluster.num_gpus:
-        room = min(room, int(resources.get("GPU", 0) / cluster.num_gpus + 1e-6))
-    if room < (cluster.workers or 1):
-        has = f"{resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs"
-        wanted = f"{cluster.workers or 1} of {cluster.num_cpus} cores and {cluster.num_gpus:g} GPUs"
-        raise OptionError(f"workers: the cluster has {has}, too little for {wanted}")
-    return cluster.workers or room
+def room(nodes: Sequence[Mapping[str, float]], cluster: Cluster) -> tuple[int, int]:
+    """Workers, and the cores of each, for machines that have so many "CPU" and "GPU". Raises OptionError where there is too little."""
+    most = int(max((node.get("CPU", 0) for node in nodes), default=0))
+    each = most if cluster.workers is None else int(sum(node.get("CPU", 0) for node in nodes)) // cluster.workers
+    cores = cluster.num_cpus or max(1, min(_CORES, most, each))
+    gpus = cluster.num_gpus
+    count = sum(int(min(node.get("CPU", 0) // cores, node.get("GPU", 0) / gpus + 1e-6 if gpus else math.inf)) for node in nodes)
+    if count < (cluster.workers or 1):
+        has = "; ".join(sorted({f"{node.get('CPU', 0):g} cores, {node.get('GPU', 0):g} GPUs" for node in nodes})) or "nothing"
+        wanted = f"{cluster.workers or 1} of {cores} cores and {gpus:g} GPUs"
+        raise OptionError(f"workers: the cluster's machines ({has}) have no room for {wanted}")
+    return cluster.workers or count, cores
 
 
 def engine(options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster) -> Callable[[Sequence[Item]], Iterator[Record]]:
@@ -135,13 +140,13 @@ def engine(options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster) 
         else:
             network = checkpoint.read(path)
             Restorer(*network, options)  # raises now what every worker would
-        with connected(cluster) as workers:
-            yield from restore(items, Task(options=options, metadata=metadata, threads=cluster.num_cpus), network, cluster, workers)
+        with connected(cluster) as (workers, threads):
+            yield from restore(items, Task(options=options, metadata=metadata, threads=threads), network, workers, cluster.num_gpus)
 
     return engine
 
 
-def restore(items: Sequence[Item], task: Task, network: _Network, cluster: Cluster, workers: int) -> Iterator[Record]:
+def restore(items: Sequence[Item], task: Task, network: _Network, workers: int, num_gpus: float) -> Iterator[Record]:
     """Restore on the cluster that is `connected`; the records come as they are made, those of a job that is stopped included.
 
     Raises OptionError where the options restore no picture whatever, and where a worker cannot start.
@@ -157,8 +162,8 @@ def restore(items: Sequence[Item], task: Task, network: _Network, cluster: Clust
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts)), max_tasks_in_flight_per_actor=2),
-        num_cpus=cluster.num_cpus,
-        num_gpus=cluster.num_gpus or None,
+        num_cpus=task.threads,
+        num_gpus=num_gpus or None,
         fn_constructor_args=(task, ray.put(network), ledger),
     )
     try:
