@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -169,7 +171,7 @@ def end(processes: Sequence[psutil.Process | subprocess.Popen[str]]) -> None:
 
 def outputs(out: Path, count: int) -> set[Path]:
     """Wait for some outputs."""
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 300
     while len(found := set(out.rglob("*.png"))) < count:
         assert time.monotonic() < deadline, found
         time.sleep(0.01)
@@ -186,27 +188,45 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 RAY = ("--engine", "ray", "--workers", "2", "--ensemble")
+COUNT = 20
+
+
+@dataclass
+class Prepared:
+    weights: str
+    source: Path
+    plain: dict[str, bytes]
+    """What `uformer restore` makes of the pictures, by name."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    home = tmp_path_factory.mktemp("job")
+    weights, source = str(network(home)), folder_of(home / "in", COUNT, side=224)
+    assert main(["restore", str(source), "-o", str(home / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 0
+    return Prepared(weights, source, contents(home / "plain"))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @onlinux
-def test_a_worker_is_killed_and_nothing_is_lost(started: Start, tmp_path: Path) -> None:
-    weights, source, out = str(network(tmp_path)), folder_of(tmp_path / "in", 32, side=320), tmp_path / "out"
+def test_a_worker_is_killed_and_nothing_is_lost(started: Start, prepared: Prepared, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(prepared.source, source)
     (source / "bad.png").write_bytes(b"no picture")
-    assert main(["restore", str(source), "-o", str(tmp_path / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 1
     (source / "poison.png").write_bytes((source / "01.png").read_bytes())
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(POISON)
 
-    job = started(str(source), str(out), "--weights", weights, *RAY, site=str(tmp_path / "site"))
+    job = started(str(source), str(out), "--weights", prepared.weights, *RAY, site=str(tmp_path / "site"))
     outputs(out, 3)
     (victim, *_) = workers_of(job)
     victim.send_signal(signal.SIGKILL)
-    assert len(set(out.rglob("*.png"))) < 32, "the worker was killed in the middle"
-    _, said = job.communicate(timeout=240)
+    assert len(set(out.rglob("*.png"))) < COUNT, "the worker was killed in the middle"
+    _, said = job.communicate(timeout=500)
 
     assert job.returncode == 1
-    assert contents(out) == contents(tmp_path / "plain")
+    assert contents(out) == prepared.plain
     rows = pq.read_table(out / "manifest.parquet").to_pylist()
     assert [row["input"] for row in rows] == sorted(str(path) for path in source.rglob("*.png"))
     failed = {Path(row["input"]).name: row["error"] for row in rows if row["error"]}
@@ -217,10 +237,11 @@ def test_a_worker_is_killed_and_nothing_is_lost(started: Start, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @onlinux
-def test_the_whole_job_is_killed_and_goes_on(started: Start, tmp_path: Path) -> None:
-    weights, source, out = str(network(tmp_path)), folder_of(tmp_path / "in", 24, side=320), tmp_path / "out"
-    job = started(str(source), str(out), "--weights", weights, *RAY)
+def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = started(str(prepared.source), str(out), "--weights", prepared.weights, *RAY)
     outputs(out, 3)
     family, workers = family_of(job), workers_of(job)
     job.kill()
@@ -229,12 +250,30 @@ def test_the_whole_job_is_killed_and_goes_on(started: Start, tmp_path: Path) -> 
     assert not alive, "the workers outlive the job"
     end(family)  # Ray's agents go by themselves, within a minute
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
-    assert 3 <= len(before) < 24
+    assert 3 <= len(before) < COUNT
 
-    assert main(["batch", str(source), str(out), "--weights", weights, "--ensemble"]) == 0
+    assert main(["batch", str(prepared.source), str(out), "--weights", prepared.weights, "--ensemble"]) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
-    assert main(["restore", str(source), "-o", str(tmp_path / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 0
-    assert contents(out) == contents(tmp_path / "plain")
+    assert contents(out) == prepared.plain
     rows = pq.read_table(out / "manifest.parquet").to_pylist()
-    assert [row["input"] for row in rows] == sorted(str(path) for path in source.rglob("*.png"))
+    assert [row["input"] for row in rows] == sorted(str(path) for path in prepared.source.rglob("*.png"))
     assert all(row["sha256"] and not row["error"] for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@onlinux
+def test_ctrl_c_ends_the_cluster_and_keeps_what_is_done(started: Start, prepared: Prepared, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = started(str(prepared.source), str(out), "--weights", prepared.weights, *RAY)
+    outputs(out, 3)
+    workers = workers_of(job)
+    job.send_signal(signal.SIGINT)
+    _, said = job.communicate(timeout=120)
+    assert job.returncode == 130
+    assert said.splitlines()[-1].startswith("uformer: interrupted; ")
+    assert said.endswith("; the same command does the rest\n")
+    assert all(line.startswith("uformer: ") for line in said.splitlines()), said
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    assert (out / "manifest.parquet.parts").is_dir()
