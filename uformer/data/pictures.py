@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from uformer.data.pairs import Source
-from uformer.data.store import Store, decode
+from uformer.data.store import Store, decode, wait_for
 from uformer.errors import OptionError, PictureError
 from uformer.image.read import Samples
 
@@ -87,15 +87,18 @@ class PictureSet:
         return inside(degradation.apply(seen, np.random.default_rng([seed, index])), margin)
 
 
-def load(sources: Sequence[Source], *, smallest: int, memory: int, cache: Path | None = None) -> tuple[PictureSet, list[str]]:
+def load(
+    sources: Sequence[Source], *, smallest: int, memory: int, cache: Path | None = None, decoded: bool = False
+) -> tuple[PictureSet, list[str]]:
     """Decode sources and check them: the set, and what has to be said about those left out, a line for each reason.
 
     Left out are pictures that cannot be read, and those with a side below `smallest` pixels. `memory` and `cache` as of
-    `store.decode`. Raises OptionError where the pictures of a pair differ in size, channels do not agree, or nothing is left.
+    `store.decode`; `decoded`: another process wrote the cache (`store.wait_for`). Raises OptionError where the
+    pictures of a pair differ in size, channels do not agree, or nothing is left.
     """
     pairs = sources[0].degraded is not None
     files = [source.clean for source in sources] + [source.degraded for source in sources if source.degraded is not None]
-    store = decode(files, memory=memory, cache=cache)
+    store = wait_for(cache, len(files)) if decoded and cache is not None else decode(files, memory=memory, cache=cache)
     count = len(sources)
     unreadable = {index % count for index in store.failures}
     readable = [index for index in range(count) if index not in unreadable]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,6 +68,19 @@ def decode(files: Sequence[Path], *, memory: int, cache: Path | None = None) -> 
             _write(cache, itertools.chain(_drain(pictures), decoded), stamps, failures)
             return Store(failures, path=cache)
     return Store(failures, pictures=pictures)
+
+
+def wait_for(cache: Path, count: int, *, seconds: float = 120.0) -> Store:
+    """The store of `count` pictures that a process, maybe on another machine, has just written.
+
+    A network's file system may show it a little later. Raises PictureError where it does not.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if (found := _reopen(cache, None)) is not None and len(found) == count:
+            return found
+        time.sleep(0.5)
+    raise PictureError(f"{cache}: the pictures that the first process decoded are not seen here; the run's folder must be on a shared disk")
 
 
 def remove_cache(cache: Path) -> None:
@@ -140,11 +154,11 @@ def _open(cache: Path) -> list[Samples | None]:
     return pictures
 
 
-def _reopen(cache: Path, stamps: list[list[Any]]) -> Store | None:
-    """The store of a cache, None where there is none of these files."""
+def _reopen(cache: Path, stamps: list[list[Any]] | None) -> Store | None:
+    """The store of a cache, None where there is none of these files (None: of any)."""
     try:
         index = json.loads((cache / INDEX).read_text(encoding="utf-8"))
-        if index["files"] == stamps:
+        if stamps is None or index["files"] == stamps:
             return Store({int(key): value for key, value in index["failures"].items()}, path=cache)
     except (OSError, ValueError, KeyError, TypeError):
         pass

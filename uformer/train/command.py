@@ -59,7 +59,7 @@ def train(
     start
         Weights to go on from: a name that ships (uformer_t.denoise) or a .safetensors file.
     resume
-        Go on with the run in --out, exactly where it was saved.
+        Go on with the run in --out, exactly where it was saved; with a recipe, begin it where there is none yet.
     device
         auto takes a GPU where there is one.
     list_recipes
@@ -74,15 +74,21 @@ def train(
         return 0
     for module in ("torch", "accelerate", "yaml", "matplotlib"):
         require(module, "train")
-    from uformer.train.session import Session  # noqa: PLC0415 - torch and accelerate take seconds to import
+    from uformer.train.processes import Processes  # noqa: PLC0415 - torch and accelerate take seconds to import
+    from uformer.train.session import Session  # noqa: PLC0415
 
-    folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
-    if resume:
-        session = Session.resume(recipe, folders, settings, out=_folder(recipe, out), start=start)
-    else:
+    processes = Processes.join(device)
+
+    def make() -> "Session":
+        folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
+        folder = _folder(recipe, out)
+        if resume and (recipe is None or (folder / "config.yaml").exists()):
+            return Session.resume(recipe, folders, settings, out=folder, start=start, processes=processes)
         chosen = override(find(recipe), settings)
         check_sources(chosen, folders.sources())
-        session = Session(chosen, folders, tuple(settings), _folder(recipe, out), start=start)
+        return Session(chosen, folders, tuple(settings), folder, start=start, processes=processes)
+
+    session = processes.together(make)
     if measure_loader:
         print(session.measure(device))
         return 0
@@ -125,9 +131,10 @@ def _folder(recipe: str | None, out: Path | None) -> Path:
 def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
     """Say what to do next, and the exit code."""
     if not finished:
-        print(f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}", file=sys.stderr)
+        if session.processes.first:
+            print(f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}", file=sys.stderr)
         return 130
-    if session.first_process and not quiet:
+    if session.processes.first and not quiet:
         print(_next(session.folder.best))
     return 0
 

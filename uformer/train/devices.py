@@ -1,6 +1,7 @@
 """Where a run computes: accelerate's device and processes, and the precision that the device has."""
 
 import dataclasses
+import os
 
 import torch
 from accelerate import Accelerator
@@ -18,11 +19,17 @@ def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
     if not there.get(device, False):
         raise OptionError(f"device: {device!r} is not here; here are: {', '.join(name for name, here in there.items() if here)}")
+    if any(os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM")):
+        raise OptionError("accelerate's --use_fsdp and --use_deepspeed do not go with this program; it shards by --set sharding=full")
     AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - a process may train more than once
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
     precision = choose_precision(recipe, accelerator.device)
+    if precision == "fp16" and recipe.sharding == "full":
+        raise OptionError("sharding: full needs precision bf16 or fp32, not fp16")
     if precision == "fp32":
         return accelerator
+    if any(os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM")):
+        raise OptionError("accelerate's --use_fsdp and --use_deepspeed do not go with this program; it shards by --set sharding=full")
     AcceleratorState._reset_state(reset_partial_state=False)  # noqa: SLF001 - the device says which precision it has
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 
 from uformer.data.datasets import Patches
 from uformer.errors import CheckpointError, TrainingError
@@ -23,8 +26,10 @@ from uformer.train.interrupt import Interrupt
 from uformer.train.loader import Batch, Share, choose_workers, start_loader
 from uformer.train.losses import charbonnier
 from uformer.train.optimizers import learning_rate, make_optimizers, share_done
+from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 from uformer.train.report import Reporter
+from uformer.train.sharding import load, load_optimizer, shard, whole, whole_network
 from uformer.train.validate import HeldOut, sample, score
 
 
@@ -52,14 +57,19 @@ class Trainer:
         accelerator: Accelerator,
         *,
         shown: HeldOut | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.recipe, self.patches, self.held, self.folder, self.accelerator = recipe, patches, held, folder, accelerator
         self.shown = shown or held
         self.model = model.to(accelerator.device).train()
+        self.processes = processes or Processes()
         self.average = Average(model, recipe.ema)
+        self.sharded = recipe.sharding == "full" and self.processes.count > 1
+        if self.sharded:
+            shard((model, self.average.model), accelerator.device.type, self.processes.count)
         self.optimizers = make_optimizers(model, recipe)
-        network = torch.compile(model) if compiles(recipe, accelerator.device) else model
-        self.network: nn.Module = accelerator.prepare(network)
+        network: nn.Module = torch.compile(model) if compiles(recipe, accelerator.device) else model
+        self.network = network if self.sharded else accelerator.prepare(network)
         self.step = 0
         self.seconds = 0.0
         self.best = -math.inf
@@ -69,15 +79,15 @@ class Trainer:
         """The step and the second of the last save."""
 
     def state(self) -> dict[str, Any]:
-        """Everything that going on needs, but recipe and pictures."""
+        """Everything that going on needs, but recipe and pictures; in full, so all processes must call it."""
         scaler = self.accelerator.scaler
         return {
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best,
-            "model": self.model.state_dict(),
-            "average": self.average.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "model": whole(self.model.state_dict()),
+            "average": whole(self.average.model.state_dict()),
+            "optimizers": [whole(optimizer.state_dict()) for optimizer in self.optimizers],
             "scaler": scaler.state_dict() if scaler else {},
         }
 
@@ -85,10 +95,10 @@ class Trainer:
         """Go on from what `state` gave. Raises CheckpointError for anything else, and for the state of another network."""
         try:
             self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
-            self.model.load_state_dict(state["model"])
-            self.average.model.load_state_dict(state["average"])
+            load(self.model, state["model"])
+            load(self.average.model, state["average"])
             for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(values)
+                load_optimizer(optimizer, values)
             if self.accelerator.scaler and state["scaler"]:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -120,9 +130,9 @@ class Trainer:
                 self.step += 1
                 self.seconds += time.perf_counter() - begun
                 if recipe.minutes:
-                    self.seconds = self._agreed(self.seconds)  # or some would end before the others
+                    self.seconds = self.processes.largest(self.seconds)  # or some would end before the others
                 reporter.advance(self.step, self.done)
-                stop = self._asked_to_stop(interrupt)
+                stop = self.processes.asked_to_stop(interrupt)
                 begun = time.perf_counter()
                 self._look_after(reporter, about, stop=stop)
                 self.seconds += time.perf_counter() - begun
@@ -146,7 +156,7 @@ class Trainer:
         total = torch.zeros((), device=accelerator.device)
         for index, (degraded, clean) in enumerate(parts):
             last = index == len(parts) - 1
-            with contextlib.nullcontext() if last else accelerator.no_sync(self.network):
+            with self._gradients_shared(last=last):
                 with accelerator.autocast():
                     restored = self.network(degraded)
                 loss = charbonnier(restored.float(), clean, eps=recipe.charbonnier_eps) / len(parts)
@@ -158,6 +168,8 @@ class Trainer:
             if scaler:
                 scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip or math.inf)
+        if isinstance(norm, DTensor):
+            norm = norm.full_tensor()
         for optimizer in self.optimizers:
             if scaler:
                 scaler.step(optimizer)
@@ -169,6 +181,16 @@ class Trainer:
             norm = torch.zeros_like(norm)  # where it is not finite, the scaler leaves the step out
         self.average.update(self.model, self.step)
         self.pending.figures.append(torch.stack([total, norm.detach()]))
+
+    @contextlib.contextmanager
+    def _gradients_shared(self, *, last: bool) -> Iterator[None]:
+        """The processes add up their gradients after the last part of a batch only."""
+        if isinstance(self.model, FSDPModule):
+            self.model.set_requires_gradient_sync(last)
+            yield
+            return
+        with contextlib.nullcontext() if last else self.accelerator.no_sync(self.network):
+            yield
 
     def _look_after(self, reporter: Reporter, about: dict[str, Any], *, stop: bool) -> None:
         """What is due after a step: figures, scores, a save."""
@@ -192,7 +214,7 @@ class Trainer:
             return
         figures = self.accelerator.gather(torch.stack(pending.figures)[None]).cpu()  # (processes, steps, 2)
         first = self.step - len(pending.figures)
-        self._check_finite(figures, first)
+        self.processes.together(lambda: self._check_finite(figures, first))
         elapsed = time.perf_counter() - pending.since
         done = self.done
         line = {
@@ -220,9 +242,10 @@ class Trainer:
     def _validate(self, reporter: Reporter) -> None:
         """Score the moving average on the pictures held out, keep the best, and draw samples and curves."""
         accelerator = self.accelerator
+        average = whole_network(self.average.model)
         mine = range(accelerator.process_index, len(self.held), accelerator.num_processes)
         if len(self.held):
-            total = torch.tensor(score(self.average.model, self.held, mine), device=accelerator.device)
+            total = torch.tensor(score(average, self.held, mine), device=accelerator.device)
             mean = float(accelerator.reduce(total, reduction="sum")) / len(self.held)
             reporter.figures({"step": self.step, "psnr": round(mean, 4)}, done=self.done, seconds_left=math.inf)
         else:
@@ -231,28 +254,19 @@ class Trainer:
             return
         if mean >= self.best:
             self.best = mean
-            self.folder.save_weights(self.folder.best, self.average.model, self._notes())
-        self.folder.save_sample(f"{self.step:07}.png", sample(self.average.model, self.shown))
+            self.folder.save_weights(self.folder.best, average, self._notes())
+        self.folder.save_sample(f"{self.step:07}.png", sample(average, self.shown))
         with self.folder.writing(self.folder.curves):
             draw_curves(self.folder.read_log(), self.folder.curves)
 
     def _save(self, about: dict[str, Any]) -> None:
         self.saved = (self.step, self.seconds)
+        if not self.sharded and not self.accelerator.is_main_process:
+            return
+        average, state = whole_network(self.average.model), self.state()
         if self.accelerator.is_main_process:
-            self.folder.save_weights(self.folder.last, self.average.model, self._notes())
-            self.folder.save_state({**self.state(), **about})
+            self.folder.save_weights(self.folder.last, average, self._notes())
+            self.folder.save_state({**state, **about})
 
     def _notes(self) -> dict[str, str]:
         return {"recipe": self.recipe.name, "steps": str(self.step)} | ({"psnr": f"{self.best:.2f}"} if len(self.held) else {})
-
-    def _asked_to_stop(self, interrupt: Interrupt) -> bool:
-        """Whether the processes should stop; several agree on it only now and then."""
-        if self.accelerator.num_processes == 1:
-            return interrupt.asked
-        return self.step % self.recipe.log_every == 0 and bool(self._agreed(float(interrupt.asked)))
-
-    def _agreed(self, value: float) -> float:
-        """The largest of the processes' values."""
-        if self.accelerator.num_processes == 1:
-            return value
-        return float(self.accelerator.gather(torch.tensor([value], device=self.accelerator.device)).max())

@@ -14,7 +14,7 @@ from uformer.errors import CheckpointError, OptionError
 
 MAY_CHANGE = (
     *("steps", "minutes", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
-    *("accumulate", "network.gradient_checkpointing"),
+    *("accumulate", "sharding", "network.gradient_checkpointing"),
 )
 """Fields that a run that is resumed may change: how long it lasts, and what touches its weights by rounding at most."""
 
@@ -67,6 +67,8 @@ class Recipe:
     """`auto`: bf16 on a GPU that has it, else fp32."""
     compile: Literal["auto", "always", "never"] = "auto"
     """torch.compile; `auto`: on a GPU."""
+    sharding: Literal["none", "full"] = "none"
+    """`full`: FSDP, each of several processes keeps a part of weights and optimizers; `none`: DDP, each keeps all."""
     seed: int = 0
     log_every: int = 50
     """Steps; also how often the loss is checked to be finite."""

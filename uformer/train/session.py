@@ -22,6 +22,7 @@ from uformer.train.devices import make_accelerator, with_parts
 from uformer.train.folder import RunFolder, check_same, read_config
 from uformer.train.loader import Share, choose_workers, rate_of_loader, rate_of_one
 from uformer.train.loop import Trainer
+from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
 from uformer.train.recipe import MAY_CHANGE, Recipe, override
 from uformer.train.report import Reporter
 from uformer.train.setup import Folders, Prepared, prepare
@@ -33,21 +34,42 @@ from uformer.weights.create import weights_file
 class Session:
     """A run to be made or gone on with: its recipe, its pictures and its folder."""
 
-    def __init__(self, recipe: Recipe, folders: Folders, settings: Sequence[str], out: Path, *, start: str | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folders: Folders,
+        settings: Sequence[str],
+        out: Path,
+        *,
+        start: str | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.processes = processes or Processes()
         self.recipe, self.folders, self.settings, self.start = recipe, folders, settings, start
         self.folder = RunFolder(out)
         self.state: dict[str, Any] | None = None
-        self.first_process = True
 
     @classmethod
-    def resume(cls, name: str | None, folders: Folders, settings: Sequence[str], *, out: Path, start: str | None) -> Self:
-        """The run of a folder. Raises OptionError where there is none, or where it would go on with another recipe."""
+    def resume(
+        cls,
+        name: str | None,
+        folders: Folders,
+        settings: Sequence[str],
+        *,
+        out: Path,
+        start: str | None,
+        processes: Processes | None = None,
+    ) -> Self:
+        """The run of a folder. `start` may be what it began with.
+
+        Raises OptionError where there is none, or where it would go on with another recipe.
+        """
         folder = RunFolder(out)
         if not folder.config.exists():
             raise OptionError(f"{out}: no run to go on with (there is no config.yaml)")
-        if start is not None:
-            raise OptionError("--start is for a new run; one that is resumed has its weights")
         config = read_config(folder.config)
+        if start is not None and start != config.get("start"):
+            raise OptionError("--start is for a new run; one that is resumed has its weights")
         recipe: Recipe = config["recipe"]
         if name in recipes.RECIPES and name != recipe.name:
             raise OptionError(f"{out}: a run of {recipe.name}, not of {name}")
@@ -59,34 +81,38 @@ class Session:
                 f"--validation: this run holds out {held} of its own pictures; only one that holds out none can be given others"
             )
         folders = dataclasses.replace(folders if folders.given else stored, validation=folders.validation or stored.validation)
-        session = cls(changed, folders, (), out)
+        session = cls(changed, folders, (), out, processes=processes)
         session.state = folder.load_state()
         return session
 
     def run(self, device: str, *, quiet: bool = False) -> bool:
         """Train to the end; False where it was interrupted, after all was saved.
 
-        Errors as of `Trainer.run` and `prepare`; TrainingError too where memory runs out.
+        Errors as of `Trainer.run` and `prepare`; TrainingError too where memory runs out, and where another process is gone.
         """
         try:
             return self._run(device, quiet=quiet)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            lost = "another process of this run ended" if self.processes.count > 1 and peer_is_gone(error) else ""
+            if worker_is_gone(error):
+                lost = "a process that cuts patches was killed (is memory short? --set workers=FEWER)"
+            if not lost and not is_out_of_memory(error):
                 raise
+        if lost:
+            kept = f"the state saved last is kept: {self.folder.resume_command}" if self.folder.state.exists() else "nothing was saved yet"
+            raise TrainingError(f"{lost}; {kept}")
         parts = f"--set accumulate={2 * max(self.recipe.accumulate, 1)} (or more)"
         how = f"{parts}, --set network.gradient_checkpointing=true, or a smaller batch or patch"
         raise TrainingError(f"out of memory; less is needed with {how}")
 
     def _run(self, device: str, *, quiet: bool) -> bool:
-        accelerator = self._accelerator(device)
-        self.first_process = accelerator.is_main_process
-        begins = self.first_process and self.state is None
-        if begins:
-            self.folder.check_free()
+        processes = self.processes
+        accelerator = processes.together(lambda: self._accelerator(device))
+        begins = processes.first and self.state is None
+        processes.together(lambda: self.folder.check_free() if begins else None)
         try:
-            with accelerator.main_process_first():
-                prepared, weights = self._prepare(accelerator)
-            trainer = self._trainer(prepared, weights, accelerator)
+            prepared, weights = self._prepare_together(accelerator)
+            trainer = processes.together(lambda: self._trainer(prepared, weights, accelerator))
         except BaseException:
             if begins:
                 self.folder.discard()
@@ -96,17 +122,13 @@ class Session:
             "pictures": prepared.patches.pictures.fingerprint(),
             "held_out": prepared.held_out.fingerprint(),
         }
-        if begins:
-            self.folder.create(self._config(prepared))
-        elif self.first_process:
-            self.folder.write_config(self._config(prepared))
-            self.folder.rewind_log(trainer.step)
-        with Reporter(self.folder, total=prepared.recipe.steps, quiet=quiet, silent=not self.first_process) as reporter:
-            for line in self._introduction(prepared, trainer):
+        processes.together(lambda: self._open_folder(prepared, trainer.step) if processes.first else None)
+        with Reporter(self.folder, total=prepared.recipe.steps, quiet=quiet, silent=not processes.first) as reporter:
+            for line in self._introduction(prepared, trainer) if processes.first else ():
                 reporter.say(line)
             finished = trainer.run(reporter, about)
-        accelerator.wait_for_everyone()
-        if finished and self.first_process:
+        processes.together(lambda: None)
+        if finished and processes.first:
             remove_cache(self.folder.cache)
         return finished
 
@@ -124,9 +146,31 @@ class Session:
         """Where it runs; the recipe takes on what depends on that."""
         accelerator = make_accelerator(self.recipe, device)
         self.recipe = with_parts(self.recipe, accelerator.device, processes=accelerator.num_processes)
+        Share(self.recipe, processes=accelerator.num_processes)  # raises where the batch cannot be shared out
         return accelerator
 
-    def _prepare(self, accelerator: Accelerator) -> tuple[Prepared, Uformer | None]:
+    def _open_folder(self, prepared: Prepared, step: int) -> None:
+        if self.state is None:
+            self.folder.create(self._config(prepared))
+        else:
+            self.folder.write_config(self._config(prepared))
+            self.folder.rewind_log(step)
+
+    def _prepare_together(self, accelerator: Accelerator) -> tuple[Prepared, Uformer | None]:
+        """As `_prepare`; the first process decodes the pictures, the others take what it wrote."""
+        processes = self.processes
+        first = processes.together(lambda: self._prepare(accelerator) if processes.first else None)
+        decoded = processes.share(first is not None and first[0].patches.pictures.store.path is not None)[0]
+        found = processes.together(lambda: first or self._prepare(accelerator, decoded=decoded))
+        seen = processes.share((found[0].patches.pictures.fingerprint(), found[0].held_out.fingerprint()))
+        processes.together(lambda: self._check_seen(seen))
+        return found
+
+    def _check_seen(self, seen: Sequence[tuple[str, str]]) -> None:
+        if len(set(seen)) > 1:
+            raise OptionError("the processes see different pictures: every machine needs the same ones under the same paths")
+
+    def _prepare(self, accelerator: Accelerator, *, decoded: bool = False) -> tuple[Prepared, Uformer | None]:
         """The pictures and the recipe that fits them, and the weights to start from."""
         weights = checkpoint.load(weights_file(self.start)) if self.start is not None else None
         workers = choose_workers(self.recipe, on_cpu=accelerator.device.type == "cpu", processes=accelerator.num_processes)
@@ -138,6 +182,7 @@ class Session:
             memory=available_memory() // 2,
             cache=self.folder.cache,
             shared=workers > 0 or accelerator.num_processes > 1,
+            decoded=decoded,
         )
         return prepared, weights
 
@@ -150,7 +195,7 @@ class Session:
         held = HeldOut(prepared.held_out, prepared.degradation, recipe)
         pictures = prepared.patches.pictures
         shown = held if len(held) else HeldOut(pictures.take(range(min(2, len(pictures)))), prepared.degradation, recipe)
-        trainer = Trainer(recipe, model, prepared.patches, held, self.folder, accelerator, shown=shown)
+        trainer = Trainer(recipe, model, prepared.patches, held, self.folder, accelerator, shown=shown, processes=self.processes)
         if self.state is not None:
             check_same(Recipe.from_values(self.state["recipe"]), recipe, MAY_CHANGE)
             if self.state["pictures"] != pictures.fingerprint():
@@ -184,6 +229,7 @@ class Session:
         lines.append(f"pictures: {len(found)} {kind}, {pixels:,.1f} Mpixels{score}")
         parameters = parameter_count(recipe.network) / 1e6
         how = f"{accelerator.num_processes} x {accelerator.device.type}, {_precision(accelerator)}"
+        how += ", sharded" if trainer.sharded else ""
         lines.append(f"{recipe.name}: {parameters:.2f} M parameters, {recipe.steps:,} steps of {recipe.batch}, {how}; {self.folder.path}")
         workers = choose_workers(recipe, on_cpu=accelerator.device.type == "cpu", processes=accelerator.num_processes)
         rate = rate_of_one(prepared.patches) * max(workers, 1) * accelerator.num_processes

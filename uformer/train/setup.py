@@ -119,18 +119,20 @@ def prepare(
     memory: int,
     cache: Path,
     shared: bool = False,
+    decoded: bool = False,
 ) -> Prepared:
     """Load the pictures and fit the recipe to them: channels, unless `settings` say them, and the network of weights to start from.
 
     `memory`: bytes that decoded pictures may take; more, or where they are `shared` by several processes, goes to a file in
-    `cache`. Raises OptionError and PictureError where pictures and recipe do not go together.
+    `cache`; `decoded`: another process has just written it. Raises OptionError and
+    PictureError where pictures and recipe do not go together.
     """
     sources = folders.sources()
     recipe = check_sources(recipe, sources)
     degradation = None if recipe.degradation == "none" else Named(recipe.degradation)
     memory = min(memory, _SENT_TO_WORKERS) if shared else memory
     if sources:
-        found, notes = pictures.load(sources, smallest=recipe.patch, memory=memory, cache=cache)
+        found, notes = pictures.load(sources, smallest=recipe.patch, memory=memory, cache=cache, decoded=decoded)
     else:
         found, notes = drawings(recipe), []
     if folders.validation is not None:

@@ -1,0 +1,203 @@
+"""Two processes (gloo, CPUs) against one: the same figures, the same weights, and how they end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.train.launch import by_hand, finish, free_port, has, torchrun, wait_for
+from tests.train.runs import as_options
+from uformer.cli import main
+from uformer.errors import OptionError
+from uformer.train.folder import RunFolder
+from uformer.train.interrupt import Interrupt
+from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
+
+SETTINGS = ("ema=0.9", "clip=0.5", "accumulate=2", "steps=12", "log_every=1", "validate_every=6", "batch=4", "optimizer=adamw", "patch=16")
+ABOUT = 5e-5  # of weights: Adam divides by the root of a small number, which enlarges the rounding of a sum in another order
+
+
+def words(out: Path, *settings: str) -> list[str]:
+    return ["train", "debug", "--device", "cpu", "--quiet", "--out", str(out), *as_options((*SETTINGS, *settings))]
+
+
+def resume(out: Path, *settings: str) -> list[str]:
+    return ["train", "--resume", "--device", "cpu", "--quiet", "--out", str(out), *as_options(settings)]
+
+
+def losses(out: Path) -> list[float]:
+    return [line["loss"] for line in RunFolder(out).read_log() if "loss" in line]
+
+
+def distance(one: Path, two: Path, part: str = "average") -> float:
+    """The largest difference of a weight."""
+    a, b = (RunFolder(out).load_state()[part] for out in (one, two))
+    assert a.keys() == b.keys()
+    return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+
+def equal_optimizers(one: Path, two: Path) -> None:
+    a, b = (RunFolder(out).load_state()["optimizers"] for out in (one, two))
+    for mine, theirs in zip(a, b, strict=True):
+        for index, values in mine["state"].items():
+            assert all(torch.allclose(values[name], theirs["state"][index][name], atol=1e-3) for name in values)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of one and of two processes, plain and sharded, whole and resumed."""
+    folder = tmp_path_factory.mktemp("runs")
+    half = "steps=12", "minutes=0"
+    assert main(words(folder / "one")) == 0
+    assert main(words(folder / "muon", "optimizer=muon")) == 0
+    for name in ("one_two", "one_sharded"):
+        assert main(words(folder / name, "steps=6")) == 0
+    stretched = [*resume(folder / "one_two", *half), "--set", "accumulate=1"]
+    calls: list[list[str]] = [
+        words(folder / "two"),
+        [word for word in words(folder / "sharded", "sharding=full", "network.gradient_checkpointing=true") if word != "--quiet"],
+        words(folder / "two_muon", "optimizer=muon"),
+        words(folder / "sharded_muon", "optimizer=muon", "sharding=full"),
+        words(folder / "sharded_bf16", "precision=bf16", "sharding=full"),
+        words(folder / "two_bf16", "precision=bf16"),
+        words(folder / "two_one", "steps=6"),
+        words(folder / "sharded_one", "steps=6", "sharding=full"),
+        stretched,
+        resume(folder / "one_sharded", *half, "sharding=full"),
+        words(folder / "two"),
+        words(folder / "nan", "lr=1e30", "clip=0", "lr_min=1e29"),
+        words(folder / "three", "batch=3", "accumulate=1"),
+    ]
+    (folder / "calls.json").write_text(json.dumps(calls))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint"]
+    command = [*launcher, "localhost:0", "-m", "tests.train.several", str(folder / "calls.json")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder / "said").write_text(done.stdout + done.stderr)
+    for name in ("two_one", "sharded_one"):
+        assert main(resume(folder / name, *half)) == 0
+    assert main(words(folder / "one_one", "steps=6")) == 0
+    assert main(resume(folder / "one_one", *half)) == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["two", "sharded"])
+def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
+    """Losses, weights, moving average and optimizers, in parts, clipped; sharded with gradient checkpointing."""
+    assert len(losses(runs / "one")) == 12
+    assert losses(runs / name) == pytest.approx(losses(runs / "one"), rel=1e-5)
+    assert distance(runs / name, runs / "one") < ABOUT
+    assert distance(runs / name, runs / "one", "model") < ABOUT
+    equal_optimizers(runs / name, runs / "one")
+    scores = [[line["psnr"] for line in RunFolder(runs / run).read_log() if "psnr" in line] for run in (name, "one")]
+    assert scores[0] == pytest.approx(scores[1], abs=0.01)
+    assert len(scores[0]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["two_muon", "sharded_muon"])
+def test_with_muon_they_agree_as_far_as_its_bf16_goes(runs: Path, name: str) -> None:
+    assert losses(runs / name) == pytest.approx(losses(runs / "muon"), rel=1e-3)
+    assert distance(runs / name, runs / "muon") < 2e-3
+
+
+@pytest.mark.slow
+def test_sharded_goes_with_bf16(runs: Path) -> None:
+    assert losses(runs / "sharded_bf16") == pytest.approx(losses(runs / "two_bf16"), rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["two_one", "one_two", "sharded_one", "one_sharded"])
+def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -> None:
+    assert RunFolder(runs / name).load_state()["step"] == 12
+    assert losses(runs / name) == pytest.approx(losses(runs / "one_one"), rel=1e-5)
+    assert distance(runs / name, runs / "one_one") < ABOUT
+    equal_optimizers(runs / name, runs / "one_one")
+
+
+@pytest.mark.slow
+def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
+    lines = (runs / "said").read_text().splitlines()
+    codes = [json.loads(line) for line in lines if line.startswith("[")]
+    assert codes == [[0] * 10 + [2, 1, 2]] * 2
+    errors = [line for line in lines if "error" in line]
+    assert len(errors) == 3, lines
+    assert "two exists; go on with it by --resume" in errors[0]
+    assert "the loss or its gradient is not finite" in errors[1]
+    assert "batch: 3 patches cannot be shared out" in errors[2]
+    assert sum("12 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
+    assert "Traceback" not in "".join(lines)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+    """Nothing looks after them: the one that is left notices by itself."""
+    out = tmp_path / "run"
+    settings = "steps=150", "validate_every=1000", "save_every=5"
+    assert main(words(tmp_path / "whole", *settings)) == 0
+    first, second = by_hand(*words(out, *settings))
+    wait_for(has(out / "log.jsonl", '"step": 7'), first)
+    second.send_signal(signal.SIGKILL)
+    code, err = finish(first, seconds=30)
+    finish(second)
+    assert code == 1
+    said = [line for line in err.splitlines() if line.startswith("uformer")]
+    assert said == [f"uformer: error: another process of this run ended; the state saved last is kept: uformer train --resume --out {out}"]
+    assert "Traceback" not in err
+    assert RunFolder(out).load_state()["step"] < 150
+    assert main(resume(out)) == 0
+    assert distance(out, tmp_path / "whole") < 1e-3
+
+
+@pytest.mark.slow
+def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) -> None:
+    """As a SLURM job before its time is over. Two launchers, as of two machines."""
+    out = tmp_path / "run"
+    endpoint = f"localhost:{free_port()}"
+    same = [*words(out, "steps=100000", "validate_every=100000", "save_every=100000"), "--resume"]
+    launchers = [torchrun(*same, nodes=2, endpoint=endpoint) for _ in range(2)]
+    wait_for(has(out / "log.jsonl", '"step": 3'), launchers[0])
+    for launcher in launchers:
+        launcher.send_signal(signal.SIGTERM)
+    said = "".join(finish(launcher)[1] for launcher in launchers)
+    assert said.count("uformer: interrupted, and saved") == 1
+    saved = RunFolder(out).load_state()["step"]
+    assert saved >= 3
+    same[same.index("steps=100000")] = f"steps={saved + 2}"
+    assert main([*same, "--set", "validate_every=100000"]) == 0
+    assert RunFolder(out).load_state()["step"] == saved + 2
+
+
+def test_one_alone_agrees_with_itself() -> None:
+    alone = Processes.join("cpu")
+    assert alone.first
+    assert alone.together(lambda: 3) == 3
+    assert alone.share("x") == ["x"]
+    assert alone.largest(2.5) == 2.5
+    with Interrupt() as interrupt:
+        assert not alone.asked_to_stop(interrupt)
+        interrupt.asked = True
+        assert alone.asked_to_stop(interrupt)
+
+    def wrong() -> Any:
+        raise OptionError("wrong")
+
+    with pytest.raises(OptionError, match="wrong"):
+        alone.together(wrong)
+
+
+def test_what_a_lost_process_looks_like() -> None:
+    assert peer_is_gone(RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
+    assert peer_is_gone(torch.distributed.DistNetworkError("x"))
+    assert not peer_is_gone(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert worker_is_gone(RuntimeError("DataLoader worker (pid 3) is killed by signal: Killed. "))
+    assert worker_is_gone(RuntimeError("DataLoader worker (pid(s) 3) exited unexpectedly"))
+    assert not worker_is_gone(RuntimeError("x"))

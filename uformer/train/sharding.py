@@ -1,0 +1,68 @@
+"""FSDP: each process keeps a part of the weights, of their gradients, of the moving average and of the optimizers' state.
+
+(Zhao et al. 2023; torch's fully_shard.) A block's weights are brought together only while it computes. What is saved is whole, of the same
+form as without sharding, so a run may go on with another number of processes, sharded or not.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from uformer.model.blocks import LeWinBlock
+from uformer.model.uformer import Uformer
+
+
+def shard(models: tuple[nn.Module, ...], device: str, processes: int) -> None:
+    """Share out the weights of networks of one form to all processes, in units of a LeWin block; `device` is its type."""
+    mesh = init_device_mesh(device, (processes,))
+    for model in models:
+        for module in model.modules():
+            if isinstance(module, LeWinBlock):
+                fully_shard(module, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+
+
+def whole(value: Any) -> Any:
+    """A nested state with every tensor in full, on the CPU where it was shared out. All processes must call it."""
+    if isinstance(value, DTensor):
+        return value.full_tensor().cpu()
+    if isinstance(value, dict):
+        return {key: whole(part) for key, part in value.items()}
+    return [whole(part) for part in value] if isinstance(value, list) else value
+
+
+def whole_network(model: Uformer) -> Uformer:
+    """A network that is not shared out: itself, or a copy for this process alone. All processes must call it."""
+    parameters = list(model.parameters())
+    if not any(isinstance(value, DTensor) for value in parameters):
+        return model
+    copied = Uformer(model.config).eval().requires_grad_(requires_grad=False)
+    copied.load_state_dict(whole(model.state_dict()))
+    return copied.to(parameters[0].device)
+
+
+def load(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load a state in full into a network, shared out or not. Errors as of `load_state_dict`."""
+    mine = model.state_dict()
+    model.load_state_dict({name: _as(mine[name], value) if name in mine else value for name, value in state.items()})
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimizer's state in full, whether the parameters are shared out or not. Errors as of `load_state_dict`."""
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
+    shared = {
+        index: {name: _as(parameters[index], value) if torch.is_tensor(value) else value for name, value in values.items()}
+        for index, values in state["state"].items()
+    }
+    optimizer.load_state_dict({**state, "state": shared})
+
+
+def _as(model: Tensor, value: Tensor) -> Tensor:
+    """A tensor in full, shared out as another of its shape is."""
+    if not isinstance(model, DTensor) or model.shape != value.shape:
+        return value
+    return distribute_tensor(value.to(model.device), model.device_mesh, model.placements, src_data_rank=None)
