@@ -2,6 +2,7 @@
 
 from uformer.batch.ledger import MOST_DEATHS, Ledger, given_up
 from uformer.batch.records import Record
+from uformer.errors import OptionError
 
 DONE = Record(input="a", output="A", seconds=1.0)
 
@@ -31,7 +32,15 @@ def test_forgetting_a_shard_keeps_no_picture() -> None:
     ledger.finish(0, DONE)
     ledger.note("a")
     ledger.forget(0)
-    assert vars(ledger) == {"_begun": {}, "_records": {}, "_deaths": {}}
+    assert vars(ledger) == {"_begun": {}, "_records": {}, "_deaths": {}, "_refusal": None}
+
+
+def test_the_first_refusal_holds() -> None:
+    ledger = Ledger()
+    assert ledger.refusal() is None
+    ledger.refuse(OptionError("one"))
+    ledger.refuse(OptionError("two"))
+    assert str(ledger.refusal()) == "one"
 
 
 def test_what_is_given_up_says_why() -> None:

@@ -126,12 +126,10 @@ def test_an_address_where_nobody_is(address: str) -> None:
     assert time.monotonic() - began < 15
 
 
-def test_the_first_error_of_ours_is_what_is_said() -> None:
-    inner = OptionError("precision: this CPU does not compute in fp16")
-    outer = RuntimeError("ray")
-    outer.__cause__ = inner
-    assert module._first_cause(outer) is inner
-    assert str(module._first_cause(RuntimeError("a\nb"))) == "Ray: b"
+def test_a_workers_refusal_is_what_is_said() -> None:
+    refusal = OptionError("precision: this CPU does not compute in fp16")
+    assert module._reason(RuntimeError("ray"), refusal) is refusal
+    assert str(module._reason(RuntimeError("\na\nb"), None)) == "Ray stopped the job: a"
 
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -5,6 +5,7 @@ the one that killed, and after MOST_DEATHS of its workers it is given up.
 """
 
 from uformer.batch.records import Record
+from uformer.errors import UformerError
 
 MOST_DEATHS = 2
 """Workers that may die over one picture, alone, before it counts as failed; one more died over its shard before."""
@@ -14,6 +15,7 @@ class Ledger:
     """Of each shard under way: how often it was begun, its records so far, and how often each picture was noted and not finished."""
 
     def __init__(self) -> None:
+        self._refusal: UformerError | None = None
         self._begun: dict[int, int] = {}
         self._records: dict[int, dict[str, Record]] = {}
         self._deaths: dict[str, int] = {}
@@ -39,6 +41,13 @@ class Ledger:
         self._begun.pop(shard, None)
         for picture in self._records.pop(shard, {}):
             self._deaths.pop(picture, None)
+
+    def refuse(self, error: UformerError) -> None:
+        """No picture whatever can be restored: the first reason holds."""
+        self._refusal = self._refusal or error
+
+    def refusal(self) -> UformerError | None:
+        return self._refusal
 
     def unclaimed(self) -> list[Record]:
         """The records of the shards under way, for a job that is stopped."""

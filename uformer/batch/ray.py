@@ -86,26 +86,33 @@ def connected(cluster: Cluster) -> Iterator[tuple[int, int]]:
         sink = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(sink))  # where Ray tells of each worker that died
         if cluster.address is None:
-            place = tempfile.gettempdir()
-            if len(place) > _LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108 - what is made there has a name of its own
-                place = "/tmp"  # noqa: S108
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="uformer-", dir=place, ignore_cleanup_errors=True))
             cores = max(os.cpu_count() or 1, (cluster.workers or 1) * (cluster.num_cpus or 1))
-            stack.callback(ray.shutdown)
-            ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **quiet)
+            where: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
+            where["_temp_dir"] = stack.enter_context(_scratch())
+            failed, hint = "address: no Ray cluster can be started here", ""
         else:
             _check_address(cluster.address)
-            stack.callback(ray.shutdown)
-            try:
-                ray.init(address=cluster.address, **quiet)
-            except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-                raise OptionError(f"address: no Ray cluster at {cluster.address!r}: {one_line(error)}") from None
+            where = {"address": cluster.address}
+            failed, hint = f"address: no Ray cluster at {cluster.address!r}", "; one that asks for a token needs RAY_AUTH_MODE=token"
+        stack.callback(ray.shutdown)  # before the scratch folder goes
+        try:
+            ray.init(**where, **quiet)
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise OptionError(f"{failed}: {one_line(error, 300)}{hint}") from None
         yield room([node["Resources"] for node in ray.nodes() if node["Alive"]], cluster)
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for Ray's sockets and logs, whose name is short enough for a socket in it."""
+    place = tempfile.gettempdir()
+    if len(place) > _LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108 - what is made there has a name of its own
+        place = "/tmp"  # noqa: S108
+    return tempfile.TemporaryDirectory(prefix="uformer-", dir=place, ignore_cleanup_errors=True)
 
 
 def _check_address(address: str) -> None:
     """Raise OptionError now for an address where nobody listens; Ray tries for minutes."""
-    if address in ("auto", "local"):
+    if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
@@ -172,21 +179,22 @@ def restore(items: Sequence[Item], task: Task, network: _Network, workers: int, 
                 ledger.forget.remote(number)
             yield from (Record(**row) for row in batch.drop_columns("shard").to_pylist())
     except ray.exceptions.RayError as error:
-        raise _first_cause(error) from None
+        refusal = None
+        with contextlib.suppress(ray.exceptions.RayError):
+            refusal = ray.get(ledger.refusal.remote(), timeout=_SECONDS_TO_REACH)
+        raise _reason(error, refusal) from None
     except KeyboardInterrupt:
         with contextlib.suppress(ray.exceptions.RayError):
             yield from ray.get(ledger.unclaimed.remote(), timeout=_SECONDS_TO_REACH)
         raise
 
 
-def _first_cause(error: BaseException) -> UformerError:
-    """The error of ours that a worker met, or one that says what Ray does."""
-    each: BaseException | None = error
-    while each is not None:
-        if isinstance(each, UformerError):
-            return each
-        each = getattr(each, "cause", None) or each.__cause__
-    return OptionError(f"Ray: {one_line(str(error).strip().splitlines()[-1], 400)}")
+def _reason(error: BaseException, refusal: UformerError | None) -> UformerError:
+    """Why the job stops: what a worker said of all pictures, or else what Ray says, without the traceback that it puts before."""
+    if refusal is not None:
+        return refusal
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return OptionError(f"Ray stopped the job: {one_line(lines[0], 300) if lines else type(error).__name__}")
 
 
 def _table_of(number: int, items: Sequence[Item]) -> Any:
@@ -199,7 +207,8 @@ class _RayWorker:
 
     def __init__(self, task: Task, network: Any, ledger: Any) -> None:
         self._ledger = ledger
-        self._worker = Worker(_make_restorer(task, ray.get(network)), task.metadata)
+        with self._refusing():
+            self._worker = Worker(_make_restorer(task, ray.get(network)), task.metadata)
 
     def __call__(self, rows: Any) -> Any:
         """A shard's pictures to their records."""
@@ -211,9 +220,19 @@ class _RayWorker:
             records[record.input] = record
             self._ledger.finish.remote(shard, record)
 
-        work(self._worker, [item for item in items if item.input not in records], take, before=before, note=self._note)
+        with self._refusing():
+            work(self._worker, [item for item in items if item.input not in records], take, before=before, note=self._note)
         done = table([records[item.input] for item in items])
         return done.append_column("shard", pa.array([shard] * len(items), pa.int64()))
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Tell the job what is wrong with every picture; the error itself reaches it only inside several of Ray's."""
+        try:
+            yield
+        except UformerError as error:
+            ray.get(self._ledger.refuse.remote(error))
+            raise
 
     def _note(self, picture: str) -> int:
         return int(ray.get(self._ledger.note.remote(picture)))
