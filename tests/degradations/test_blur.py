@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.ndimage import convolve as reference_convolve
 
+import uformer.degradations.blur
 from uformer.degradations.blur import blur, convolve, defocus, defocus_kernel, kernel_of, levin, shake, trajectory
 from uformer.image.color import srgb_to_linear
 
@@ -122,11 +124,37 @@ def test_roll_blurs_the_corners_and_spares_the_middle() -> None:
     assert detail((slice(0, 16), slice(0, 16))) < 0.6
 
 
-def test_what_is_near_moves_farther() -> None:
-    picture = np.random.default_rng(0).random((128, 128, 3), dtype=np.float32)
-    even, uneven = (shake(picture, np.random.default_rng(1), length=10, near=near) for near in (1.0, 4.0))
-    spread = [[part.std() for row in np.split(blurred, 4) for part in np.split(row, 4, axis=1)] for blurred in (even, uneven)]
-    assert max(spread[1]) > 1.3 * max(spread[0])  # far parts keep their detail
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_near_moves_farther(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """At opposite corners by exactly the ratio that was asked for, and nowhere farther than `length`."""
+    paths: list[np.ndarray] = []
+
+    def noted(path: np.ndarray) -> np.ndarray:
+        paths.append(path)
+        return kernel_of(path)
+
+    monkeypatch.setattr(uformer.degradations.blur, "kernel_of", noted)
+    shake(photo(), np.random.default_rng(seed), length=10, near=4)
+    lengths = [float(np.abs(np.diff(path)).sum()) for path in paths]
+    assert max(lengths) == pytest.approx(10)
+    assert max(lengths) / min(lengths) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.5, 3.0])
+def test_a_measured_kernel_keeps_its_shape_at_any_scale(scale: float) -> None:
+    """A point of light becomes one line of the kernel's spread, not dots."""
+
+    def spread(scale: float) -> tuple[float, int]:
+        light = srgb_to_linear(levin(point(121), np.random.default_rng(2), scale=scale))[..., 0].astype(float)
+        rows, columns = np.mgrid[:121, :121]
+        middle = [(axis * light).sum() / light.sum() for axis in (rows, columns)]
+        size = np.sqrt((light * ((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2)).sum() / light.sum())
+        return float(size), int(ndimage.label(light > 1e-4, np.ones((3, 3)))[1])
+
+    size, pieces = spread(scale)
+    whole, pieces_of_the_whole = spread(1.0)
+    assert size == pytest.approx(scale * whole, rel=0.1)
+    assert pieces <= pieces_of_the_whole
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,15 @@ def test_the_same_seed_gives_the_same_rain(kind: Literal["drops", "noise"]) -> N
 def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         rain(flat(0.3), np.random.default_rng(0), **wrong)
+
+
+def test_the_veil_lies_over_the_streaks_too() -> None:
+    """Yang 2017, equation 2: what is left of a streak's light is what is left of the picture's."""
+    clean = np.full((120, 90, 3), 0.2, np.float32)
+    parameters: dict[str, Any] = {"density": 3.0, "strength": 0.3}
+    wet, hazy = (rain(clean, np.random.default_rng(3), **parameters, haze=haze) for haze in (0.0, 0.6))
+    drawn = rain_streaks(
+        (120, 90), rng := np.random.default_rng(3), **(STEADY | parameters | {"length": 40.0, "width": 2.5, "spread": 3.0, "depth": 3.0})
+    )
+    np.testing.assert_allclose(wet, np.clip(clean + drawn[..., None], 0, 1), atol=1e-6)
+    np.testing.assert_allclose(hazy, np.clip(veil(clean + drawn[..., None], rng, haze=0.6), 0, 1), atol=1e-6)

@@ -31,8 +31,8 @@ def shake(
     - `length`: of the path in pixels, 0 to 1000.
     - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
     - `roll`: how far the camera turns about its axis during the exposure, in degrees, 0 to 45.
-    - `near`: how many times as far points on one side of the picture move as those on the other, 1 to 10, as a ground that
-      comes nearer does.
+    - `near`: how many times as far the nearest corner of the picture moves as the farthest, 1 to 10, as a ground that comes nearer
+      does; `length` is the nearest's.
     - `nodes`: blur that is not the same all over is computed at nodes x nodes places, 2 to 32, and interpolated between (Nagy &
       O'Leary 1998).
 
@@ -44,13 +44,14 @@ def shake(
         return blur(clean, kernel_of(path))
     turn = np.deg2rad(roll) * (np.linspace(-0.5, 0.5, len(path)) if rng.random() < 0.5 else np.linspace(0.5, -0.5, len(path)))
     slope = rng.uniform(0, 2 * np.pi)
+    reach = abs(np.cos(slope)) + abs(np.sin(slope))
     rows, columns = (np.linspace(-0.5, 0.5, nodes) for _ in range(2))
     height, width = clean.shape[:2]
     linear, total = srgb_to_linear(np.clip(clean, 0, 1)), np.zeros(clean.shape, np.float32)
     for row in range(nodes):
         for column in range(nodes):
             at = columns[column] * width + 1j * rows[row] * height
-            nearness = (columns[column] * np.cos(slope) + rows[row] * np.sin(slope)) / np.sqrt(0.5) + 0.5  # 0 to 1
+            nearness = (columns[column] * np.cos(slope) + rows[row] * np.sin(slope)) / reach + 0.5  # 0 to 1
             here = path * near ** (nearness - 1) + at * np.expm1(1j * turn)
             weight = _hat(nodes, row, height)[:, None, None] * _hat(nodes, column, width)[:, None]
             total += convolve(linear, kernel_of(here)) * weight
@@ -110,10 +111,11 @@ def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
     kernel = kernels[rng.integers(len(kernels))]
     kernel = np.rot90(kernel.T if rng.random() < 0.5 else kernel, int(rng.integers(4)))
     if scale != 1:
-        middle = kernel.shape[0] // 2
+        middle, parts = kernel.shape[0] // 2, int(np.ceil(scale))
         ys, xs = np.nonzero(kernel)
-        points = ((xs - middle) + 1j * (ys - middle)) * scale
-        kernel = _splat(points, kernel[ys, xs])
+        within = (np.arange(parts) + 0.5) / parts - 0.5  # of a tap that is drawn larger than a pixel, so that no gaps remain
+        points = ((xs - middle) + 1j * (ys - middle))[:, None, None] + within + 1j * within[:, None]
+        kernel = _splat((points * scale).ravel(), np.repeat(kernel[ys, xs], parts**2))
     return blur(clean, kernel)
 
 
@@ -145,12 +147,12 @@ def convolve(linear: Pixels, kernel: NDArray[np.float32]) -> Pixels:
     """Convolve (H, W, C) with a kernel, mirrored beyond the border; by Fourier transform."""
     (height, width), radius = linear.shape[:2], kernel.shape[0] // 2
     padded = np.pad(linear, ((radius, radius), (radius, radius), (0, 0)), mode="symmetric")
-    shape = tuple(_fast_length(side) for side in padded.shape[:2])
+    shape = tuple(fast_length(side) for side in padded.shape[:2])
     spectrum = np.fft.rfft2(padded, shape, axes=(0, 1)) * np.fft.rfft2(kernel, shape)[..., None]
     return np.fft.irfft2(spectrum, shape, axes=(0, 1))[2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width].astype(np.float32)
 
 
-def _fast_length(side: int) -> int:
+def fast_length(side: int) -> int:
     """The next length without a prime factor above 5, which Fourier transforms are fast for."""
     while True:
         rest = side

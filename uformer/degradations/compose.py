@@ -48,9 +48,9 @@ def random_noise(clean: Pixels, rng: Generator) -> Pixels:
         red_gain=rng.uniform(1.2, 2.4),
         blue_gain=rng.uniform(1.2, 2.4),
         bayer=kind < 0.6,
-        detail=rng.uniform(0, 1),
+        detail=1 - 0.6 * rng.random() ** 2,
         smooth=rng.uniform(0.3, 0.9) if 0.4 < kind < 0.9 else 0.0,
-        mix=rng.uniform(0, 0.35) if rng.random() < 0.5 else 0.0,
+        camera=rng.uniform(0, 3) if rng.random() < 0.75 else None,
         response=int(rng.integers(len(responses()))) if source > 5 / 6 else None,
     )
     noisy = fit(noisy, clean.shape[0], clean.shape[1])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from uformer.degradations.tables import expose, responses, unexpose
+from uformer.degradations.tables import camera_matrices, expose, responses, unexpose
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 
 Pixels = NDArray[np.float32]
@@ -22,9 +22,11 @@ def check_ranges(function: str, **ranges: tuple[float, float, float]) -> None:
 
 
 def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float) -> Pixels:
-    """Add white Gaussian noise of standard deviation `sigma`, on the 0-255 scale; not clipped. Raises ValueError for a negative sigma."""
-    if sigma < 0:
-        raise ValueError(f"sigma: {sigma} must not be negative")
+    """Add white Gaussian noise of standard deviation `sigma`, 0 to 1000 on the 0-255 scale; not clipped.
+
+    Raises ValueError for another sigma.
+    """
+    check_ranges("gaussian_noise", sigma=(sigma, 0, 1000))
     return clean + rng.standard_normal(clean.shape, dtype=np.float32) * np.float32(sigma / 255)
 
 
@@ -51,46 +53,52 @@ def camera_noise(
     bayer: bool = True,
     detail: float = 0.5,
     smooth: float = 0.0,
-    mix: float = 0.0,
+    camera: float | None = None,
     response: int | None = None,
 ) -> Pixels:
-    """Shot and read noise in linear light before white balance, correlated as developing a raw file correlates it; clipped to [0, 1].
+    """Shot and read noise on the sensor, through all that developing a raw file does to it; clipped to [0, 1].
 
-    Variance on the sensor is shot * signal + read^2, signal 1 being saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1).
+    The picture is taken back to the sensor: linear light, the camera's colours, white balance undone. There the variance is
+    shot * signal + read^2, signal 1 being saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1). The noise then goes
+    the way of the raw file: white balance, demosaicing, the matrix from the camera's colours to sRGB's, the response curve.
 
     - `shot`, `read`: about 1e-4 to 3e-2 and 1e-5 to 1e-2; at most 1.
     - `red_gain`, `blue_gain`: white balance against green, 1 to 10; cameras have 1 to 2.5.
     - `bayer`: each sensor pixel sees one colour, and demosaicing spreads its noise over neighbours and colours; else each colour has
       noise of its own at every pixel.
     - `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the colours' noise alike: 0 is
-      bilinear, 1 is Malvar, He & Cutler (ICASSP 2004); phones' pictures lie between.
+      bilinear, 1 is Malvar, He & Cutler (ICASSP 2004), which is about what the noise of phones' pictures looks like.
     - `smooth`: standard deviation in pixels, 0 to 20, of a Gaussian that the noise is smoothed by; white noise keeps its strength.
-    - `mix`: largest off-diagonal entry of a random colour matrix (camera to sRGB), rows summing to one, 0 to 1.
+    - `camera`: number of the camera whose colours the sensor sees, 0 to 3, 1.5 being halfway between two (`tables.camera_matrices`);
+      None for sRGB's own. Its matrix strengthens the noise by half or more, and draws the colours' noise apart.
     - `response`: number of a measured response curve, 0 to 200, that turns light into pixel values (CBDNet, Guo et al., CVPR 2019,
       section 3.1); None for sRGB's.
 
     Raises ValueError for a value out of its range.
     """
-    check_ranges("camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20), mix=(mix, 0, 1))
+    check_ranges("camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20))
     check_ranges("camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10))
-    check_ranges("camera_noise", response=(response or 0, 0, len(responses()) - 1))
+    check_ranges("camera_noise", camera=(camera or 0, 0, len(camera_matrices()) - 1), response=(response or 0, 0, len(responses()) - 1))
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
     shown = np.clip(clean, 0, 1)
     linear = srgb_to_linear(shown) if response is None else unexpose(shown, response)
-    sensor = linear / gains
-    noise = rng.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(np.float32(shot) * sensor + np.float32(read**2))
+    to_camera = np.eye(3) if camera is None else _between(camera_matrices(), camera)
+    sensor = np.maximum(linear @ to_camera.T.astype(np.float32), 0) / gains
+    noise = rng.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(np.float32(shot) * sensor + np.float32(read**2)) * gains
     if bayer:
         noise = _demosaic(noise, detail)
     if smooth > 0:
         noise = _smooth_keeping_strength(noise, smooth)
-    noise = noise * gains
-    if mix > 0:
-        matrix = rng.uniform(-mix / 2, mix, (3, 3))
-        np.fill_diagonal(matrix, 0)
-        np.fill_diagonal(matrix, 1 - matrix.sum(axis=1))
-        noise = noise @ matrix.T.astype(np.float32)
+    noise = noise @ np.linalg.inv(to_camera).T.astype(np.float32)
     noisy = np.clip(linear + noise, 0, 1)
     return linear_to_srgb(noisy) if response is None else expose(noisy, response)
+
+
+def _between(matrices: NDArray[np.float64], place: float) -> NDArray[np.float64]:
+    """The mixture of the two matrices about a place in their row."""
+    lower = min(int(place), len(matrices) - 2)
+    mixed: NDArray[np.float64] = matrices[lower] + (place - lower) * (matrices[lower + 1] - matrices[lower])
+    return mixed
 
 
 # Malvar, He & Cutler (ICASSP 2004), figure 2, in eighths: bilinear interpolation, and its correction by the colour that was seen.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from uformer.degradations.blur import fast_length
 from uformer.degradations.noise import Pixels, check_ranges
 
 
@@ -38,7 +39,7 @@ def rain(
     - `depth`: how many times farther the farthest streak is than the nearest; far ones are shorter, thinner and fainter. 1 to 100.
     - `strength`: light of the nearest streaks, 0 to 1.
     - `blend`: "add" adds it (Rain100L), "screen" lets it hide what lies behind.
-    - `haze`: how much of the light the veil takes, at the most: 0 to 0.9. Its own light is a bright gray.
+    - `haze`: how much of the light, that of the streaks too, the veil takes at the most: 0 to 0.9. Its own light is a bright gray.
     - `streaks`: "drops" draws each by itself (`rain_streaks`); "noise" draws out sparse noise (`noise_streaks`), which looks
       like Rain100L.
 
@@ -60,9 +61,8 @@ def rain(
         depth=depth,
         strength=strength,
     )[..., None]
-    veiled = veil(clean, rng, haze=haze) if haze else clean
-    wet = veiled + light if blend == "add" else 1 - (1 - veiled) * (1 - np.minimum(light, 1))
-    return np.clip(wet, 0, 1).astype(np.float32)
+    wet = clean + light if blend == "add" else 1 - (1 - clean) * (1 - np.minimum(light, 1))
+    return np.clip(veil(wet, rng, haze=haze) if haze else wet, 0, 1).astype(np.float32)
 
 
 def rain_streaks(
@@ -117,21 +117,26 @@ def noise_streaks(
     check_ranges("rain", density=(density, 0, 50), length=(length, 1, 1000), width=(width, 0.1, 100), strength=(strength, 0, 1))
     check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
     margin = int(length / 2 + 2 * width) + 2
-    height, columns = (side + 2 * margin for side in shape)
-    down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(columns)  # cycles a pixel
+    height, columns = (fast_length(side + 2 * margin) for side in shape)
+    down = np.fft.fftfreq(height).astype(np.float32)[:, None]  # cycles a pixel
+    right = np.fft.rfftfreq(columns).astype(np.float32)
     smooth = np.exp(-((2 * length) ** 2) * (down**2 + right**2))
-    gusts = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, columns))) * smooth, (height, columns))
-    gusts = np.exp(rng.uniform(0, 1) * gusts / max(float(np.abs(gusts).max()), 1e-9))
-    spectrum = np.zeros((height, len(right)), complex)
+    gusts = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, columns), np.float32)) * smooth, (height, columns))
+    gusts = np.exp(np.float32(rng.uniform(0, 1) / max(float(np.abs(gusts).max()), 1e-9)) * gusts)
+    spectrum = np.zeros((height, len(right)), np.complex64)
     for near in depth ** -np.array([0, 0.5, 1]):
-        dots = (rng.random((height, columns)) < density / 3000 * gusts) * rng.exponential(strength * near / 3, (height, columns))
+        falls = rng.random((height, columns), np.float32) < np.float32(density / 3000) * gusts
+        dots = falls * rng.standard_exponential((height, columns), np.float32) * np.float32(strength * near / 3)
         direction = np.deg2rad(angle + spread * rng.standard_normal())
         long, wide = max(length * near * rng.uniform(0.75, 1), 1.0), max(width * near, 0.7)
-        along = down * np.cos(direction) + right * np.sin(direction)
-        across = right * np.cos(direction) - down * np.sin(direction)
-        sigma = wide / np.sqrt(8 * np.log(2))
-        line = np.sinc(along * long) * long * np.exp(-2 * (np.pi * along * 0.1 * long) ** 2)  # even light with soft ends
-        spectrum += np.fft.rfft2(dots) * line * sigma * np.sqrt(2 * np.pi) * np.exp(-2 * (np.pi * sigma * across) ** 2)
+        along = down * np.float32(np.cos(direction)) + right * np.float32(np.sin(direction))
+        across = right * np.float32(np.cos(direction)) - down * np.float32(np.sin(direction))
+        sigma = np.float32(wide / np.sqrt(8 * np.log(2)))
+        line = np.sinc(along * np.float32(long)) * np.exp(
+            -np.float32(2 * (np.pi * 0.1 * long) ** 2) * along**2
+        )  # even light with soft ends
+        wide_line = line * np.exp(-np.float32(2 * (np.pi * sigma) ** 2) * across**2)
+        spectrum += np.fft.rfft2(dots) * (wide_line * np.float32(long * sigma * np.sqrt(2 * np.pi)))
     drawn = np.fft.irfft2(spectrum, (height, columns))[margin : margin + shape[0], margin : margin + shape[1]]
     return np.maximum(drawn, 0).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Measured tables: camera response curves, and the motion of cameras held by hand."""
+"""Measured tables: cameras' response curves and colours, and the motion of cameras held by hand."""
 
 import functools
 from importlib import resources
@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.float32]
 NODES = np.linspace(0, 1, 65) ** 2
 """Irradiances, of saturation 1, at which the response curves are kept."""
+
+_XYZ_TO_CAMERA = (  # of four cameras (Brooks et al., CVPR 2019, the authors' code)
+    ((1.0234, -0.2969, -0.2266), (-0.5625, 1.6328, -0.0469), (-0.0703, 0.2188, 0.6406)),
+    ((0.4913, -0.0541, -0.0202), (-0.613, 1.3513, 0.2906), (-0.1564, 0.2151, 0.7183)),
+    ((0.838, -0.263, -0.0639), (-0.2887, 1.0725, 0.2496), (-0.0627, 0.1427, 0.5438)),
+    ((0.6596, -0.2079, -0.0562), (-0.4782, 1.3016, 0.1933), (-0.097, 0.1581, 0.5181)),
+)
+_SRGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))  # IEC 61966-2-1
 
 
 @functools.cache
@@ -25,6 +33,13 @@ def responses() -> NDArray[np.float32]:
 def levin_kernels() -> NDArray[np.float32]:
     """(8, 27, 27), each summing to one: the blur of a camera held by hand, measured (Levin et al., CVPR 2009)."""
     return _tables()["levin"]
+
+
+@functools.cache
+def camera_matrices() -> NDArray[np.float64]:
+    """(4, 3, 3): of four cameras, the matrix from linear sRGB to the colours that the sensor sees; white stays white: rows sum to one."""
+    matrices = np.array(_XYZ_TO_CAMERA) @ np.array(_SRGB_TO_XYZ)
+    return matrices / matrices.sum(axis=2, keepdims=True)
 
 
 def expose(irradiance: Pixels, response: int) -> Pixels:
