@@ -96,7 +96,7 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
         (["--function", "gaussian_noise"], "needs --set sigma="),
         (["--function", "gaussian_noise", "--set", "sigma=much"], "sigma=much: expected float"),
         (["--function", "gaussian_noise", "--set", "sigma=nan"], "expected float"),
-        (["--function", "gaussian_noise", "--set", "sigma=-1"], "must not be negative"),
+        (["--function", "gaussian_noise", "--set", "sigma=-1"], "must be between 0 and 1000"),
         (["--function", "gaussian_noise", "--set", "sgima=1"], "gaussian_noise has sigma"),
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"], "true/false"),
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"], "between 0 and 200"),
