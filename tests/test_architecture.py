@@ -29,7 +29,10 @@ NEEDS_TORCH = (
     "uformer.export.torch_program",
     *(
         f"uformer.train.{name}"
-        for name in ("average", "curves", "devices", "folder", "loader", "loop", "losses", "optimizers", "report", "session", "validate")
+        for name in (
+            *("average", "curves", "devices", "folder", "loader", "loop", "losses", "optimizers", "processes", "report", "session"),
+            *("sharding", "validate"),
+        )
     ),
 )
 """Modules that import torch, or what comes with it in an extra."""

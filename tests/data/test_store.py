@@ -7,7 +7,8 @@ import pytest
 
 from tests.data.pictures import photo, save
 from uformer.data import store
-from uformer.data.store import decode, remove_cache
+from uformer.data.store import decode, remove_cache, wait_for
+from uformer.errors import PictureError
 from uformer.image.read import read_samples
 
 
@@ -86,3 +87,15 @@ def test_a_cache_is_removed_with_its_folder(files: list[Path], tmp_path: Path) -
 def test_a_file_that_disappeared_is_a_failure(files: list[Path]) -> None:
     files[1].unlink()
     assert "b.tif: No such file" in decode(files, memory=10**9).failures[1]
+
+
+def test_what_another_process_decoded_is_waited_for(files: list[Path], tmp_path: Path) -> None:
+    """By the number of pictures: another machine may give the files other times."""
+    cache = tmp_path / "cache"
+    with pytest.raises(PictureError, match="the run's folder must be on a shared disk"):
+        wait_for(cache, len(files), seconds=0.1)
+    made = decode(files, memory=0, cache=cache)
+    found = wait_for(cache, len(files), seconds=0.1)
+    assert all((found[index] == made[index]).all() for index in range(len(files)) if index not in made.failures)
+    with pytest.raises(PictureError):
+        wait_for(cache, len(files) + 1, seconds=0.1)

@@ -2,14 +2,14 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.data.pictures import make_pairs
@@ -25,16 +25,9 @@ def pairs(tmp_path: Path) -> Path:
     return make_pairs(tmp_path / "set", 4)
 
 
-def start(words: list[str], *, environment: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+def start(words: list[str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "uformer", *words]
-    variables = {**os.environ, **environment}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=variables)
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("localhost", 0))
-        return int(server.getsockname()[1])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -156,17 +149,26 @@ def test_debug_takes_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert os.path.exists("runs/debug/curves.png")
 
 
+def test_resume_with_a_recipe_begins_a_run_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that a job that is put into the queue again has one line."""
+    words = ["train", "debug", "--device", "cpu", "--resume", "--quiet", "--out", str(tmp_path / "run"), "--set"]
+    assert main([*words, "steps=2"]) == 0
+    assert main([*words, "steps=4"]) == 0
+    assert RunFolder(tmp_path / "run").load_state()["step"] == 4
+    assert main([*words, "steps=4"]) == 2
+    assert "this run is over" in capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    """The batch is shared out, so the losses are those of one process but for rounding."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    words = ["train", "debug", "--device", "cpu", "--quiet", "--set", "ema=0", "--out"]
-    assert main([*words, str(one)]) == 0
-    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
-    ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]  # what `accelerate launch` sets
-    both = [start([*words, str(two)], environment={**together, **rank}) for rank in ranks]
-    for process in both:
-        code, err = finish(process)
-        assert code == 0, err
-    expected, found = ([line["loss"] for line in RunFolder(out).read_log() if "loss" in line] for out in (one, two))
-    assert found == pytest.approx(expected, rel=1e-3)
+def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> None:
+    """As where memory is short."""
+    out = tmp_path / "run"
+    process = start(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1"))
+    wait_for(lambda: len(RunFolder(out).read_log()) > 0, process)
+    (worker,) = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    worker.kill()
+    code, err = finish(process)
+    assert code == 1
+    assert "Traceback" not in err
+    assert "a process that cuts patches was killed" in err.splitlines()[-1]
+    assert f"the state saved last is kept: uformer train --resume --out {out}" in err.splitlines()[-1]

@@ -53,3 +53,9 @@ def test_a_process_can_train_more_than_once(precision: str) -> None:
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(OptionError, match="device: 'cuda' is not here; here are: cpu"):
         make_accelerator(tiny(), "cuda")
+
+
+def test_accelerate_s_own_sharding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(OptionError, match="--set sharding=full"):
+        make_accelerator(tiny(), "cpu")

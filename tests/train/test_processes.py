@@ -72,6 +72,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         resume(folder / "one_sharded", *half, "sharding=full"),
         words(folder / "two"),
         words(folder / "nan", "lr=1e30", "clip=0", "lr_min=1e29"),
+        words(folder / "minutes", "minutes=0.01", "steps=100000", "validate_every=100000"),
         words(folder / "three", "batch=3", "accumulate=1"),
     ]
     (folder / "calls.json").write_text(json.dumps(calls))
@@ -127,7 +128,7 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     lines = (runs / "said").read_text().splitlines()
     codes = [json.loads(line) for line in lines if line.startswith("[")]
-    assert codes == [[0] * 10 + [2, 1, 2]] * 2
+    assert codes == [[0] * 10 + [2, 1, 0, 2]] * 2
     errors = [line for line in lines if "error" in line]
     assert len(errors) == 3, lines
     assert "two exists; go on with it by --resume" in errors[0]

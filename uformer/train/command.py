@@ -81,12 +81,11 @@ def train(
 
     def make() -> "Session":
         folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
-        folder = _folder(recipe, out)
-        if resume and (recipe is None or (folder / "config.yaml").exists()):
-            return Session.resume(recipe, folders, settings, out=folder, start=start, processes=processes)
+        if resume and (recipe is None or (_folder(recipe, out) / "config.yaml").exists()):
+            return Session.resume(recipe, folders, settings, out=_folder(recipe, out), start=start, processes=processes)
         chosen = override(find(recipe), settings)
         check_sources(chosen, folders.sources())
-        return Session(chosen, folders, tuple(settings), folder, start=start, processes=processes)
+        return Session(chosen, folders, tuple(settings), _folder(recipe, out), start=start, processes=processes)
 
     session = processes.together(make)
     if measure_loader:

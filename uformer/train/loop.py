@@ -68,8 +68,8 @@ class Trainer:
         if self.sharded:
             shard((model, self.average.model), accelerator.device.type, self.processes.count)
         self.optimizers = make_optimizers(model, recipe)
-        network: nn.Module = torch.compile(model) if compiles(recipe, accelerator.device) else model
-        self.network = network if self.sharded else accelerator.prepare(network)
+        network: Any = torch.compile(model) if compiles(recipe, accelerator.device) else model
+        self.network: nn.Module = network if self.sharded else accelerator.prepare(network)
         self.step = 0
         self.seconds = 0.0
         self.best = -math.inf

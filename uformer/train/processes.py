@@ -46,7 +46,6 @@ class Processes:
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")  # a note on speed, for each process
-        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # nothing writes into it
         begun = dist.is_initialized()
         try:
             state = PartialState(cpu=device == "cpu", timeout=STEP_LIMIT)

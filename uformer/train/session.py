@@ -146,6 +146,9 @@ class Session:
         """Where it runs; the recipe takes on what depends on that."""
         accelerator = make_accelerator(self.recipe, device)
         self.recipe = with_parts(self.recipe, accelerator.device, processes=accelerator.num_processes)
+        if self.state is not None and self.recipe.batch % accelerator.num_processes == 0:  # it may have begun with fewer processes
+            parts = math.gcd(self.recipe.accumulate, self.recipe.batch // accelerator.num_processes)
+            self.recipe = dataclasses.replace(self.recipe, accumulate=parts)
         Share(self.recipe, processes=accelerator.num_processes)  # raises where the batch cannot be shared out
         return accelerator
 

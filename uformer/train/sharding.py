@@ -4,6 +4,7 @@
 form as without sharding, so a run may go on with another number of processes, sharded or not.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from uformer.model.uformer import Uformer
 
 def shard(models: tuple[nn.Module, ...], device: str, processes: int) -> None:
     """Share out the weights of networks of one form to all processes, in units of a LeWin block; `device` is its type."""
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # nothing writes into it
     mesh = init_device_mesh(device, (processes,))
     for model in models:
         for module in model.modules():

@@ -1,0 +1,52 @@
+"""Shared out to one process, as FSDP does to several; two processes are in test_processes."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+
+from tests.networks import TINY, build
+from tests.train.launch import free_port
+from tests.train.runs import same_values, tiny
+from uformer.train.optimizers import make_optimizers
+from uformer.train.sharding import load, load_optimizer, shard, whole, whole_network
+
+
+@pytest.fixture
+def group() -> Iterator[None]:
+    dist.init_process_group("gloo", init_method=f"tcp://localhost:{free_port()}", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_a_state_goes_there_and_back(group: None) -> None:
+    plain, shared = build(TINY), build(TINY)
+    shard((shared,), "cpu", 1)
+    assert all(isinstance(value, DTensor) for value in shared.parameters())
+    load(shared, plain.state_dict())
+    assert same_values(whole(shared.state_dict()), dict(plain.state_dict()))
+    assert same_values(dict(whole_network(shared).state_dict()), dict(plain.state_dict()))
+    assert whole_network(plain) is plain
+    picture = torch.rand(1, 3, 32, 32)
+    assert torch.allclose(shared(picture), plain(picture), atol=1e-6)
+    with pytest.raises(RuntimeError):
+        load(shared, {**plain.state_dict(), next(iter(plain.state_dict())): torch.zeros(2)})
+
+
+def test_so_does_an_optimizer_s(group: None) -> None:
+    plain, shared = build(TINY), build(TINY)
+    shard((shared,), "cpu", 1)
+    load(shared, plain.state_dict())
+    both = [make_optimizers(model, tiny()) for model in (plain, shared)]
+    picture = torch.rand(1, 3, 32, 32)
+    for model, optimizers in zip((plain, shared), both, strict=True):
+        model(picture).mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, theirs in zip(*both, strict=True):
+        before = mine.state_dict()
+        load_optimizer(theirs, before)
+        assert any(isinstance(value, DTensor) for values in theirs.state_dict()["state"].values() for value in values.values())
+        assert same_values(whole(theirs.state_dict()), before)
