@@ -19,7 +19,18 @@ from uformer.train.folder import RunFolder
 from uformer.train.interrupt import Interrupt
 from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
 
-SETTINGS = ("ema=0.9", "clip=0.5", "accumulate=2", "steps=12", "log_every=1", "validate_every=6", "batch=4", "optimizer=adamw", "patch=16")
+SETTINGS = (
+    "ema=0.9",
+    "clip=0.5",
+    "accumulate=2",
+    "steps=12",
+    "log_every=1",
+    "validate_every=1000",
+    "batch=4",
+    "optimizer=adamw",
+    "patch=16",
+)
+FULL = "sharding=full", "network.gradient_checkpointing=true"
 ABOUT = 5e-5  # of weights: Adam divides by the root of a small number, which enlarges the rounding of a sum in another order
 
 
@@ -54,18 +65,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of one and of two processes, plain and sharded, whole and resumed."""
     folder = tmp_path_factory.mktemp("runs")
     half = "steps=12", "minutes=0"
-    assert main(words(folder / "one")) == 0
+    assert main(words(folder / "one", "validate_every=6")) == 0
     assert main(words(folder / "muon", "optimizer=muon")) == 0
     for name in ("one_two", "one_sharded"):
         assert main(words(folder / name, "steps=6")) == 0
     stretched = [*resume(folder / "one_two", *half), "--set", "accumulate=1"]
     calls: list[list[str]] = [
-        words(folder / "two"),
-        [word for word in words(folder / "sharded", "sharding=full", "network.gradient_checkpointing=true") if word != "--quiet"],
+        words(folder / "two", "validate_every=6"),
+        [word for word in words(folder / "sharded", "validate_every=6", *FULL) if word != "--quiet"],
         words(folder / "two_muon", "optimizer=muon"),
         words(folder / "sharded_muon", "optimizer=muon", "sharding=full"),
-        words(folder / "sharded_bf16", "precision=bf16", "sharding=full"),
-        words(folder / "two_bf16", "precision=bf16"),
+        words(folder / "sharded_bf16", "precision=bf16", "sharding=full", "steps=4"),
+        words(folder / "two_bf16", "precision=bf16", "steps=4"),
         words(folder / "two_one", "steps=6"),
         words(folder / "sharded_one", "steps=6", "sharding=full"),
         stretched,
@@ -201,4 +212,5 @@ def test_what_a_lost_process_looks_like() -> None:
     assert not peer_is_gone(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert worker_is_gone(RuntimeError("DataLoader worker (pid 3) is killed by signal: Killed. "))
     assert worker_is_gone(RuntimeError("DataLoader worker (pid(s) 3) exited unexpectedly"))
+    assert worker_is_gone(EOFError())
     assert not worker_is_gone(RuntimeError("x"))

@@ -123,7 +123,9 @@ def peer_is_gone(error: BaseException) -> bool:
 
 
 def worker_is_gone(error: BaseException) -> bool:
-    """Whether an error is torch's note that a process of the loader was killed."""
+    """Whether an error is torch's note that a process of the loader was killed, or comes of a batch that it was just handing over."""
+    if isinstance(error, EOFError | ConnectionError):
+        return True
     text = str(error)
     return isinstance(error, RuntimeError) and "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text)
 

@@ -92,7 +92,7 @@ class Session:
         """
         try:
             return self._run(device, quiet=quiet)
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, EOFError, ConnectionError) as error:
             lost = "another process of this run ended" if self.processes.count > 1 and peer_is_gone(error) else ""
             if worker_is_gone(error):
                 lost = "a process that cuts patches was killed (is memory short? --set workers=FEWER)"
