@@ -22,7 +22,7 @@ from uformer.batch import places
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.formats import SUFFIXES, supports
-from uformer.restore.walk import Found, is_pattern, match, original, walk
+from uformer.image.walk import Found, is_pattern, match, original, walk
 
 _MAGIC = frozenset("*?[")
 

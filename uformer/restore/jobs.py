@@ -23,7 +23,7 @@ from pathlib import Path
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
-from uformer.restore.walk import Found, identity, is_pattern, match, original, output_name, walk
+from uformer.image.walk import Found, identity, is_pattern, match, original, output_name, walk
 
 
 @dataclass(frozen=True)
