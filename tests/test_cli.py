@@ -1,9 +1,11 @@
 """The command line as a process: quick, quiet, and honest in its exit codes."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,15 @@ def test_help_takes_less_than_a_third_of_a_second() -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_silent(tmp_path: Path) -> None:
+    (tmp_path / "cyclopts.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
+    for program in (["-m", "uformer"], ["-c", "import sys; from uformer.__main__ import main; sys.exit(main())"]):
+        path = os.pathsep.join([str(tmp_path), str(Path(uformer.__file__).parents[1])])
+        command = [sys.executable, *program]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=os.environ | {"PYTHONPATH": path})
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 HEAVY = {"numpy", "pyvips", "openvino", "torch", "psutil", "safetensors", "rich.progress"}
@@ -85,6 +96,18 @@ def test_help_names_every_command() -> None:
     for name, (_, summary) in COMMANDS.items():
         assert name in done.stdout
         assert summary.split()[0] in done.stdout
+
+
+def test_the_installed_command_begins_there_too() -> None:
+    scripts = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"uformer": "uformer.__main__:main"}
+
+
+@pytest.mark.parametrize("arguments", [["degrade", "a.png", "b.png", "c.png", "d e.png"], ["train", "debug", "--set", "batch", "4"]])
+def test_words_too_many_are_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    extra = {"degrade": "c.png 'd e.png'", "train": "4"}[arguments[0]]
+    assert capsys.readouterr().err == f"uformer: error: too many words: {extra}; see uformer {arguments[0]} --help\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

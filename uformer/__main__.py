@@ -1,7 +1,27 @@
-"""`python -m uformer` is the command `uformer`."""
+"""Where the command `uformer` begins, and `python -m uformer`."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-from uformer.cli import main
+_INTERRUPTED = 130
 
-sys.exit(main())
+
+def main() -> int:
+    """Run a command of `sys.argv` and return the exit code; Ctrl-C while the command line is still being imported ends at once, silently."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+    from uformer.cli import main as run  # noqa: PLC0415 - takes a third of a second, in which Ctrl-C should show no traceback
+
+    signal.signal(signal.SIGINT, before)
+    return run()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os._exit(_INTERRUPTED)  # an exception could be lost in the middle of an import
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,13 +3,14 @@
 Exit codes: 0 all done; 1 some files failed; 2 wrong usage; 130 interrupted. Errors are one line on stderr.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from uformer import __version__
-from uformer.errors import ExportError, PictureError, TrainingError, UformerError
+from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy in, clean out."),
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     try:
         answer = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except UnusedCliTokensError as error:
+        command = " ".join(["uformer", *(error.command_chain or ())])
+        return _fail(OptionError(f"too many words: {shlex.join(error.unused_tokens or ())}; see {command} --help"), 2)
     except (CycloptsError, UformerError) as error:
         return _fail(error, 1 if isinstance(error, ExportError | PictureError | TrainingError) else 2)
     except KeyboardInterrupt:
