@@ -16,6 +16,7 @@ from tests.data.pictures import make_pairs
 from tests.train.runs import arguments, as_options, same_values
 from uformer.cli import main
 from uformer.train.folder import RunFolder
+from uformer.train.recipes import debug
 from uformer.train.recipes import RECIPES
 from uformer.weights import checkpoint
 
@@ -150,7 +151,8 @@ def test_debug_takes_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_resume_with_a_recipe_begins_a_run_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """So that a job that is put into the queue again has one line."""
+    """So that a job that is put into the queue again has one line, even where it was killed before it first saved."""
+    RunFolder(tmp_path / "run").create({"recipe": debug().to_values()})
     words = ["train", "debug", "--device", "cpu", "--resume", "--quiet", "--out", str(tmp_path / "run"), "--set"]
     assert main([*words, "steps=2"]) == 0
     assert main([*words, "steps=4"]) == 0

@@ -24,9 +24,16 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def test_nothing_is_overwritten(folder: RunFolder, tmp_path: Path) -> None:
+def test_a_run_that_ended_before_its_first_save_is_in_nobodys_way(folder: RunFolder) -> None:
+    folder.last.write_bytes(b"weights of step 0")
+    (folder.state.parent / ".state.pt.1234").write_bytes(b"half of a state")
+    folder.create({"recipe": tiny().to_values()})
+    (folder.path / "mine.txt").write_text("mine")
     with pytest.raises(OptionError, match="a exists; give another with --out"):
-        folder.create({})
+        folder.check_free()
+
+
+def test_nothing_is_overwritten(folder: RunFolder, tmp_path: Path) -> None:
     folder.save_state(STATE)
     with pytest.raises(OptionError, match="exists; go on with it by --resume, or give another with --out"):
         folder.create({})
@@ -36,6 +43,10 @@ def test_nothing_is_overwritten(folder: RunFolder, tmp_path: Path) -> None:
         RunFolder(tmp_path / "other").create({})
     with pytest.raises(OptionError, match="mine.txt is a file; give a folder"):
         RunFolder(tmp_path / "other" / "mine.txt").create({})
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "config.yaml").write_text("model: theirs")
+    with pytest.raises(OptionError, match="theirs exists; give another with --out"):
+        RunFolder(tmp_path / "theirs").create({})
     RunFolder(tmp_path / "empty").check_free()
 
 

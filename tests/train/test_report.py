@@ -25,9 +25,9 @@ def test_plain_lines_where_there_is_no_terminal(folder: RunFolder, capsys: pytes
     assert out == ""
     assert err.splitlines() == [
         "hello",
-        "step 5/20  loss 0.0321  123.4 patches/s  25% of the time waiting for the loader  ETA 0:01:01",
+        "step 5/20  loss 0.0321  ETA 0:01:01  123.4 patches/s  25% waiting for the loader",
         "step 10/20  PSNR 31.23 dB",
-        "step 15/20  loss 0.0321  PSNR 31.23  123.4 patches/s  ETA 0:00:01",
+        "step 15/20  loss 0.0321  PSNR 31.23  ETA 0:00:01  123.4 patches/s",
     ]
     assert [line["step"] for line in folder.read_log()] == [5, 10, 15]
 
@@ -47,12 +47,15 @@ def test_only_the_first_process_reports(folder: RunFolder, capsys: pytest.Captur
     assert folder.read_log() == []
 
 
-def test_a_bar_on_a_terminal(folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("columns", [72, 160])
+def test_a_bar_on_a_terminal(folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "160")
-    with Reporter(folder, total=20) as reporter:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with Reporter(folder, total=300_000) as reporter:
         assert not reporter.bar.disable
-        reporter.figures(LINE, done=0.25, seconds_left=61)
+        reporter.figures({"step": 10, "psnr": 31.234}, done=0.1, seconds_left=1)
+        reporter.figures({**LINE, "step": 123_456}, done=0.25, seconds_left=61)
     err = capsys.readouterr().err
-    assert "step 5/20" in err
+    assert "step 123456/300000" in err
+    assert "loss 0.0321" in err
     assert "ETA 0:01:01" in err

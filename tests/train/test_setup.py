@@ -9,6 +9,7 @@ from tests.data.pictures import make_pairs, photo, save
 from tests.data.stand_in import Halve
 from tests.networks import TINY
 from tests.train.runs import tiny
+from uformer.data import pictures
 from uformer.degradations import compose
 from uformer.errors import OptionError, PictureError
 from uformer.train.recipe import Recipe, override
@@ -136,6 +137,13 @@ def test_a_folder_to_validate_with(tmp_path: Path) -> None:
     clean = make_clean(tmp_path / "c")
     with pytest.raises(OptionError, match="c: clean pictures alone, and the pictures to learn from are pairs"):
         get_ready(tiny(), dataclasses.replace(folders, validation=clean))
+
+
+def test_a_folder_to_validate_with_is_looked_at_before_pictures_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "load", lambda *_, **__: pytest.fail("decoded"))
+    folders = Folders(data=make_pairs(tmp_path / "a", 3), validation=tmp_path / "nowhere")
+    with pytest.raises(OptionError, match="nowhere"):
+        get_ready(tiny(), folders)
 
 
 def test_what_is_left_out_is_said_and_nothing_left_is_an_error(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def train(
 
     def make() -> "Session":
         folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
-        if resume and (recipe is None or (_folder(recipe, out) / "config.yaml").exists()):
+        if resume and (recipe is None or (_folder(recipe, out) / "state" / "state.pt").exists()):
             return Session.resume(recipe, folders, settings, out=_folder(recipe, out), start=start, processes=processes)
         chosen = override(find(recipe), settings)
         check_sources(chosen, folders.sources())

@@ -52,10 +52,10 @@ class RunFolder:
         return f"uformer train --resume --out {shlex.quote(str(self.path))}"
 
     def check_free(self) -> None:
-        """Raise OptionError where the folder has something in it, but for pictures that a run decoded and did not come to use."""
+        """Raise OptionError where the folder has something in it, but for what a run left that ended before its first save."""
         if self.path.exists() and not self.path.is_dir():
             raise OptionError(f"{self.path} is a file; give a folder with --out")
-        if self.path.exists() and any(path != self.cache for path in self.path.iterdir()):
+        if self.path.exists() and not self._never_began():
             hint = "go on with it by --resume, or " if self.state.exists() else ""
             raise OptionError(f"{self.path} exists; {hint}give another with --out")
 
@@ -63,9 +63,19 @@ class RunFolder:
         """Begin a run in a folder that is free."""
         self.check_free()
         with self.writing():
-            self.state.parent.mkdir(parents=True)
-            self.samples.mkdir()
+            self.state.parent.mkdir(parents=True, exist_ok=True)
+            self.samples.mkdir(exist_ok=True)
         self.write_config(config)
+
+    def _never_began(self) -> bool:
+        """Whether there is nothing but what a run writes before its first state is saved."""
+        there = set(self.path.iterdir())
+        if self.config in there:
+            with contextlib.suppress(OptionError):
+                read_config(self.config)
+                there -= {self.config, self.last, self.state.parent, self.samples}
+        nested = [path for folder in (self.state.parent, self.samples) if folder.is_dir() for path in folder.iterdir()]
+        return not there - {self.cache} and all(path.name.startswith(".") for path in nested)
 
     def discard(self) -> None:
         """Leave nothing of a run that did not begin."""
@@ -151,7 +161,8 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OptionError(f"{path}: cannot be read ({one_line(error)})") from None
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OptionError(f"{path}: cannot be read ({one_line(said)})") from None
     if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
         raise OptionError(f"{path}: not the configuration of a run")
     try:

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from uformer.train.folder import RunFolder
 
@@ -21,7 +22,8 @@ class Reporter:
         self.silent = silent
         self.quiet = quiet or silent
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        columns = (TextColumn("step {task.fields[step]}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        step = TextColumn("step {task.fields[step]}", table_column=Column(no_wrap=True, min_width=len(f"step {total}/{total}")))
+        columns = (step, BarColumn(20), TextColumn("{task.description}", table_column=Column(no_wrap=True)))
         self.bar = Progress(*columns, console=console, disable=self.quiet or not console.is_terminal)
         self.task = self.bar.add_task("", total=1.0, step=f"0/{total}")
         self.total = total
@@ -65,11 +67,11 @@ class Reporter:
         parts = [f"loss {line['loss']:.4f}"]
         if self.psnr is not None:
             parts.append(f"PSNR {self.psnr:.2f}")
-        parts.append(f"{line['patches_per_s']:.4g} patches/s")
-        if line["waited"] >= 0.005:
-            parts.append(f"{line['waited']:.0%} of the time waiting for the loader")
         if math.isfinite(seconds_left):
             parts.append(f"ETA {datetime.timedelta(seconds=round(seconds_left))}")
+        parts.append(f"{line['patches_per_s']:.4g} patches/s")
+        if line["waited"] >= 0.005:
+            parts.append(f"{line['waited']:.0%} waiting for the loader")
         text = "  ".join(parts)
         self.bar.update(self.task, description=text, completed=done, step=f"{line['step']}/{self.total}")
         if self.bar.disable:

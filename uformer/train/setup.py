@@ -129,14 +129,15 @@ def prepare(
     """
     sources = folders.sources()
     recipe = check_sources(recipe, sources)
+    apart = None if folders.validation is None else _validation_sources(folders.validation, sources)
     degradation = None if recipe.degradation == "none" else Named(recipe.degradation)
     memory = min(memory, _SENT_TO_WORKERS) if shared else memory
     if sources:
         found, notes = pictures.load(sources, smallest=recipe.patch, memory=memory, cache=cache, decoded=decoded)
     else:
         found, notes = drawings(recipe), []
-    if folders.validation is not None:
-        held, others = _validation(folders.validation, found, memory=memory)
+    if folders.validation is not None and apart is not None:
+        held, others = _validation(folders.validation, apart, found, memory=memory)
         notes += others
     else:
         found, held = found.split(recipe.held_out, seed=recipe.seed)
@@ -185,11 +186,17 @@ def drawings(recipe: Recipe) -> PictureSet:
     return PictureSet(Store({}, pictures=drawn), tuple(f"drawing {place}" for place in places), places, None, (3, 3))
 
 
-def _validation(folder: Path, found: PictureSet, *, memory: int) -> tuple[PictureSet, list[str]]:
-    sources = pairs.find(folder)
-    if (sources[0].degraded is None) != (found.degraded is None):
-        kinds = ("clean pictures", "pairs") if found.degraded is None else ("pairs", "clean pictures alone")
+def _validation_sources(folder: Path, sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The pictures to score with. Raises OptionError where they are pairs and those to learn from are not, or the reverse."""
+    apart = pairs.find(folder)
+    paired = bool(sources) and sources[0].degraded is not None
+    if (apart[0].degraded is not None) != paired:
+        kinds = ("pairs", "clean pictures alone") if paired else ("clean pictures", "pairs")
         raise OptionError(f"{folder}: {kinds[1]}, and the pictures to learn from are {kinds[0]}")
+    return apart
+
+
+def _validation(folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int) -> tuple[PictureSet, list[str]]:
     held, notes = pictures.load(sources, smallest=1, memory=memory)
     if any(count not in (1, wanted) for count, wanted in zip(held.channels, found.channels, strict=True)):
         raise OptionError(f"{folder}: pictures of {held.channels} channels; those to learn from have {found.channels}")
