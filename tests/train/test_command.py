@@ -16,8 +16,7 @@ from tests.data.pictures import make_pairs
 from tests.train.runs import arguments, as_options, same_values
 from uformer.cli import main
 from uformer.train.folder import RunFolder
-from uformer.train.recipes import debug
-from uformer.train.recipes import RECIPES
+from uformer.train.recipes import RECIPES, debug
 from uformer.weights import checkpoint
 
 
