@@ -9,7 +9,7 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run a command of `sys.argv` and return the exit code; Ctrl-C while the command line is still being imported ends at once, silently."""
+    """Run a command of `sys.argv` and return the exit code; Ctrl-C while the command line is being imported ends at once, silently."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)

@@ -1,9 +1,11 @@
 """Small picture files of several formats, for tests."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import pytest
 import pyvips
 
 
@@ -38,3 +40,15 @@ def make_pairs(folder: Path, count: int = 3, *, height: int = 40, width: int = 4
         save(folder / "clean" / f"{index}.png", clean)
         save(folder / "degraded" / f"{index}.png", noisy(clean, seed=index))
     return folder
+
+
+def lock(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Refuse to list folders of these names, as the system does to all but root."""
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name in names:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)

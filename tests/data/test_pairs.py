@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.pictures import save
-from uformer.data.pairs import find, find_clean, find_pairs, has_pairs
-from uformer.errors import OptionError
+from tests.data.pictures import lock, save
+from uformer.data.pairs import find, find_clean, find_pairs, search
+from uformer.errors import OptionError, PictureError
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
@@ -17,8 +17,14 @@ def test_pairs_match_by_their_path_without_the_suffix(tmp_path: Path) -> None:
     assert [source.name for source in found] == ["b", "x/a"]
     assert found[1].degraded == tmp_path / "degraded/x/a.jpg"
     assert found[1].clean == tmp_path / "clean/x/a.png"
-    assert has_pairs(tmp_path)
     assert find(tmp_path) == found
+
+
+def test_input_and_target_are_pairs_too(tmp_path: Path) -> None:
+    for name in ("it/input/a.png", "it/target/a.png", "input/b.png"):
+        save(tmp_path / name, PIXELS)
+    assert find(tmp_path / "it") == find_pairs(tmp_path / "it/input", tmp_path / "it/target")
+    assert [source.name for source in find(tmp_path)] == ["input/b.png", "it/target/a.png"]
 
 
 def test_accents_match_however_they_are_written(tmp_path: Path) -> None:
@@ -84,3 +90,32 @@ def test_a_pattern_that_nothing_matches_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "a.png", PIXELS)
     with pytest.raises(OptionError, match=r"x\*.png: no pictures that match"):
         find_pairs(tmp_path / "x*.png", tmp_path / "*.png")
+
+
+def test_what_training_made_is_left_out(tmp_path: Path) -> None:
+    """A run that lies in its own data is resumed with the same pictures, and another learns from none of its samples."""
+    for name in ("a.png", "runs/denoise/samples/1.png", "runs/denoise/curves.png", "photos.check.png", "runs/b.png"):
+        save(tmp_path / name, PIXELS)
+    (tmp_path / "runs/denoise/state").mkdir()
+    (tmp_path / "runs/denoise/config.yaml").touch()
+    found = search(tmp_path)
+    assert [source.name for source in found.strict()] == ["a.png", "runs/b.png"]
+    assert found.left_out == [tmp_path / "photos.check.png", tmp_path / "runs/denoise"]
+
+
+def test_folders_are_walked_as_restore_walks_them(tmp_path: Path) -> None:
+    for name in ("set/a.png", "set/.thumbnails/t.png", "set/a.restored.png", "elsewhere/b.png"):
+        save(tmp_path / name, PIXELS)
+    (tmp_path / "set/link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert [source.name for source in find(tmp_path / "set")] == ["a.png", "link/b.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("set/x/blur/a.png", "set/x/sharp/a.png", "set/x/other/a.png", "set/locked/a.png"):
+        save(tmp_path / name, PIXELS)
+    lock(monkeypatch, "locked", "other")
+    with pytest.raises(PictureError, match="set/locked and 1 more: Permission denied; make it readable"):
+        find(tmp_path / "set")
+    assert [source.name for source in search(tmp_path / "set").sources] == ["x/blur/a.png", "x/sharp/a.png"]
+    pair = find_pairs(tmp_path / "set/x*/blur", tmp_path / "set/x*/sharp")  # lead into neither
+    assert len(pair) == 1

@@ -50,7 +50,7 @@ def test_an_error_if_no_picture_is_left(tmp_path: Path) -> None:
 def test_a_pair_of_two_sizes_is_refused_by_name(tmp_path: Path) -> None:
     make_pairs(tmp_path)
     save(tmp_path / "clean" / "1.png", photo(40, 50))
-    with pytest.raises(OptionError, match="1: 40 x 48 degraded, 40 x 50 clean; a pair must be of one size"):
+    with pytest.raises(OptionError, match="1: 48 x 40 degraded, 50 x 40 clean; a pair must be of one size"):
         load(find(tmp_path), smallest=16, memory=MEMORY)
 
 

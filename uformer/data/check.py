@@ -15,7 +15,8 @@ from rich.progress import track
 
 from uformer.data import pairs
 from uformer.data.contact import lay_out, thumbnail
-from uformer.data.pairs import Source
+from uformer.data.folders import SHEET
+from uformer.data.pairs import Search, Source
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image
@@ -43,6 +44,9 @@ class Findings:
     shifted: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     rows: list[list[Pixels]] = field(default_factory=list)
+    """The samples: of a pair the degraded and the clean picture, small."""
+    shown: list[str] = field(default_factory=list)
+    """Their names."""
 
 
 def data(
@@ -63,7 +67,7 @@ def data(
     action
         check
     folder
-        With degraded/ and clean/ in it, whose names match; or with clean pictures alone.
+        With degraded/ and clean/ (or input/ and target/) in it, whose names match; or with clean pictures alone.
     degraded
         Instead of FOLDER: the folder of degraded pictures, or a pattern ("GoPro/train/*/blur").
     clean
@@ -76,8 +80,8 @@ def data(
         Replace the sheet if it exists.
     """
     assert action == "check"
-    sources, name = chosen(folder, degraded, clean)
-    path = sheet or Path(f"{name}.check.png")
+    search, name = chosen(folder, degraded, clean)
+    path = sheet or Path(f"{name}{SHEET}")
     if not supports(path.suffix):
         raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png")
     if samples < 0:
@@ -86,24 +90,25 @@ def data(
         raise OptionError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not overwrite:
         raise OptionError(f"{path} exists; give another with --sheet, or --overwrite")
-    found = check(sources, samples=samples)
+    found = check(search.sources, samples=samples)
+    found.problems = [f"{problem.where}: {problem.why}" for problem in search.problems] + found.problems
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    for line in report(sources, found):
+    for line in report(search, found):
         console.print(line)
     for problem in found.problems:
         print(f"uformer: error: {problem}", file=sys.stderr)
     if found.rows:
         _write_sheet(found.rows, path)
-        console.print(f"contact sheet: {path}")
+        console.print(f"contact sheet: {path}, row by row: {', '.join(map(one_line, found.shown))}")
     return 1 if found.problems else 0
 
 
-def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tuple[tuple[Source, ...], str]:
-    """The pictures that the options name, and a name for them. Raises OptionError where the options do not go together."""
+def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tuple[Search, str]:
+    """What the options name, and a name for it. Raises OptionError where the options do not go together."""
     if folder is not None and degraded is None and clean is None:
-        return pairs.find(folder), folder.resolve().name or "data"
+        return pairs.search(folder), folder.resolve().name or "data"
     if folder is None and degraded is not None and clean is not None:
-        return pairs.find_pairs(degraded, clean), "pairs"
+        return pairs.search_pairs(degraded, clean), "pairs"
     raise OptionError("give one folder, or both --degraded and --clean")
 
 
@@ -122,17 +127,21 @@ def check(sources: Sequence[Source], *, samples: int) -> Findings:
         _look(source, pictures, found)
         if index in shown:
             found.rows.append([thumbnail(picture, 256) for picture in pictures])
+            found.shown.append(source.name)
     return found
 
 
-def report(sources: Sequence[Source], found: Findings) -> list[str]:
+def report(search: Search, found: Findings) -> list[str]:
     """What was found, in lines fit to be shown."""
-    kind = "pictures" if sources[0].degraded is None else "pairs"
-    lines = [f"{len(sources)} {kind}, {len(found.problems)} with problems"]
+    kind = "pairs" if any(source.degraded is not None for source in search.sources) else "pictures"
+    lines = [f"{len(search.sources)} {kind}, {len(found.problems)} problem{'' if len(found.problems) == 1 else 's'}"]
+    if search.left_out:
+        first = ", ".join(one_line(path) for path in search.left_out[:3])
+        lines.append(f"left out, made by uformer: {len(search.left_out)} ({first}{', ...' if len(search.left_out) > 3 else ''})")
     if found.sizes:
         heights, widths = zip(*found.sizes, strict=True)
         pixels = sum(height * width for height, width in found.sizes) / 1e6
-        lines.append(f"sizes: {min(heights)}-{max(heights)} high, {min(widths)}-{max(widths)} wide, {pixels:,.1f} Mpixels in all")
+        lines.append(f"sizes: {min(widths)}-{max(widths)} wide, {min(heights)}-{max(heights)} high, {pixels:,.1f} Mpixels in all")
         lines.append("channels: " + ", ".join(f"{channels} ({count})" for channels, count in sorted(found.channels.items())))
     if found.scores:
         scores = sorted(found.scores)
@@ -149,7 +158,7 @@ def _look(source: Source, pictures: list[Pixels], found: Findings) -> None:
     """Note what one picture, or one pair, is like."""
     clean = pictures[-1]
     if pictures[0].shape[:2] != clean.shape[:2]:
-        sizes = " and ".join(f"{picture.shape[0]} x {picture.shape[1]}" for picture in pictures)
+        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
         found.problems.append(f"{source.name}: sizes differ, {sizes}")
         return
     channels = " to ".join(dict.fromkeys(str(picture.shape[2]) for picture in pictures))

@@ -151,7 +151,7 @@ def _check_sizes(store: Store, sources: Sequence[Source], readable: Sequence[int
     for index in readable:
         clean, degraded = store[index].shape, store[len(sources) + index].shape
         if clean[:2] != degraded[:2]:
-            sizes = f"{degraded[0]} x {degraded[1]} degraded, {clean[0]} x {clean[1]} clean"
+            sizes = f"{degraded[1]} x {degraded[0]} degraded, {clean[1]} x {clean[0]} clean"
             raise OptionError(f"{sources[index].name}: {sizes}; a pair must be of one size (`uformer data check` lists all that are not)")
 
 

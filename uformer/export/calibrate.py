@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from uformer.config import UformerConfig
-from uformer.data.pairs import CLEAN, DEGRADED, find_pairs, has_pairs
+from uformer.data.folders import paired, pictures_below
+from uformer.data.pairs import CLEAN, DEGRADED, find_pairs
 from uformer.errors import OptionError
 from uformer.export.verify import Pictures, Run
 from uformer.files import require
-from uformer.image.formats import picture_files
 from uformer.image.read import read
 from uformer.metrics import psnr
 
@@ -52,12 +52,12 @@ def samples(folder: Path, config: UformerConfig) -> list[Sample]:
     Raises OptionError for a folder without pictures, PictureError for one that cannot be read or has channels the network does not take.
     """
     found: list[tuple[Path | None, Path | None]]
-    if has_pairs(folder):
-        found = [(pair.degraded, pair.clean) for pair in find_pairs(folder / DEGRADED, folder / CLEAN)]
+    if both := paired(folder):
+        found = [(pair.degraded, pair.clean) for pair in find_pairs(*both)]
     else:
         if not folder.is_dir():
             raise OptionError(f"--calibrate {folder}: there is no such folder")
-        found = [(path, None) for path in picture_files(folder, below=True)]
+        found = [(folder / path, None) for path in pictures_below(folder).pictures]
     if not found:
         raise OptionError(f"--calibrate {folder}: no pictures in it")
     return [
