@@ -123,7 +123,7 @@ def test_an_address_where_nobody_is(address: str) -> None:
     began = time.monotonic()
     with pytest.raises(OptionError, match="address: "), connected(Cluster(address=address)):
         raise AssertionError
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_a_workers_refusal_is_what_is_said() -> None:
