@@ -1,20 +1,29 @@
 """`uformer eval` from end to end: numbers by hand, files whole, inputs untouched, one line for each thing that is wrong."""
 
+import dataclasses
+import errno
 import json
 import math
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
+import pyvips
 import scipy.io
 
 from tests.evaluate.conftest import save_dnd, save_pairs, save_picture, save_sidd
+from tests.evaluate.test_kaggle import read_back
 from tests.networks import TINY, build
 from uformer.cli import main
-from uformer.evaluate import command
+from uformer.errors import PictureError
+from uformer.evaluate import command, report
+from uformer.evaluate.protocols import PROTOCOLS
+from uformer.evaluate.run import Evaluation, evaluate
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
 
@@ -57,10 +66,11 @@ def test_two_folders(run: Run, tmp_path: Path) -> None:
 def test_rain_is_scored_on_luma(run: Run, tmp_path: Path) -> None:
     save_pairs(tmp_path / "data", {"rain-001": (100, 100)}, names=("rainy", "x"))
     save_picture(tmp_path / "data/norain-001.png", level=110)
-    _, out, _ = run("rain100l", "data")
+    _, out, err = run("rain100l", "data")
     y = [round(16 + 219 * level / 255) for level in (100, 110)]
     assert f"{20 * math.log10(255 / (y[1] - y[0])):.2f}" in out
-    assert "warning: 1 pictures; Rain100L has 100" in out
+    assert "warning: 1 picture; Rain100L has 100" in out
+    assert err == "uformer: warning: 1 picture; Rain100L has 100: do not compare with the published numbers\n"
     assert "37.48" in out
 
 
@@ -105,7 +115,7 @@ def test_bad_pictures_are_named_at_the_end_with_code_1(run: Run, tmp_path: Path)
     code, out, err = run("pairs", "data")
     assert code == 1
     assert "measured  1 " in out
-    assert "1 pictures have no numbers" in out
+    assert "1 picture has no numbers" in out
     assert err.startswith("uformer: error: a: data/degraded/a.png: not a PNG")
     assert err.count("\n") == 1
     (tmp_path / "data/degraded/b.png").write_bytes(b"")
@@ -141,11 +151,19 @@ def test_inputs_are_never_replaced(run: Run, tmp_path: Path) -> None:
         assert (tmp_path / f"data/{side}/a.png").read_bytes() == before
 
 
-def test_submissions(run: Run, tmp_path: Path) -> None:
-    blocks = save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat")
-    code, out, _ = run("sidd-benchmark", ".", "--save", "sidd")
-    assert code == 0
-    assert "next: submit it at https://" in out
+def whole(monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, int, int]) -> None:
+    """Let a benchmark of this shape be whole."""
+    monkeypatch.setattr(command, "find", lambda _: dataclasses.replace(PROTOCOLS[name], shape=shape))
+
+
+def test_submissions(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", shape=(2, 3, 16, 16, 3))
+    with monkeypatch.context() as patched:
+        whole(patched, "sidd-benchmark", (2, 3, 16))
+        code, out, err = run("sidd-benchmark", ".", "--save", "sidd")
+    assert (code, err) == (0, "")
+    assert "sidd: 2 files; next: submit SubmitSrgb.csv at https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr\n" in out
+    assert np.array_equal(read_back(tmp_path / "sidd/SubmitSrgb.csv", (16, 16, 3)), blocks.reshape(6, 16, 16, 3))
     cell = scipy.io.loadmat(tmp_path / "sidd/SubmitSrgb.mat")["DenoisedBlocksSrgb"]
     assert np.array_equal(np.rint(cell[0, 0] * 255), blocks[0, 0])
     save_dnd(tmp_path / "dnd", [[(1, 1, 9, 9)], [(1, 1, 8, 8)]])
@@ -154,8 +172,128 @@ def test_submissions(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert "40.04" in out
     assert "next:" not in out
-    assert err.startswith("uformer: error: 0002.mat: ")
+    assert err.splitlines()[-1].startswith("uformer: error: 0002.mat: ")
     assert [path.name for path in (tmp_path / "bundle").iterdir()] == ["0001.mat"]
+
+
+def test_a_submission_that_is_not_whole_is_said_before_and_not_to_be_submitted(run: Run, tmp_path: Path) -> None:
+    save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat")
+    save_dnd(tmp_path / "dnd", [[(1, 1, 9, 9)], [(1, 1, 9, 9)]])
+    for name, folder, lacks in (
+        ("sidd-benchmark", ".", "2 pictures with 6 crops of 20 x 16; SIDD's benchmark has 40 with 1280 of 256 x 256"),
+        ("dnd", "dnd", "2 pictures with 2 crops of 9 x 9; DND has 50 with 1000 of 512 x 512"),
+    ):
+        code, out, err = run(name, folder, "--save", f"{name}-files")
+        assert code == 0
+        assert err == f"uformer: warning: {lacks}: not a whole submission\n"
+        assert out.splitlines()[-1] == f"{name}-files: 2 files; {lacks}: not a whole submission"
+        assert "submit it" not in out
+        assert "next:" not in out
+        assert run(name, folder, "--save", f"{name}-files", "--overwrite", "--quiet")[1:] == (out, "")
+
+
+def test_options_that_make_a_submission_another_are_said(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_dnd(tmp_path / "dnd", [[(1, 1, 9, 9)]])
+    whole(monkeypatch, "dnd", (1, 1, 9))
+    code, out, err = run("dnd", "dnd", "--save", "bundle", "--strength", "0.5", "--ensemble")
+    assert code == 0
+    assert err == "uformer: warning: the submission is made with --ensemble, --strength 0.5: say so where you publish it\n"
+    assert "bundle: 1 files, made with --ensemble, --strength 0.5; next: submit them at https://noise.visinf" in out
+    assert "differs: " in out
+    assert run("dnd", "dnd", "--save", "plain")[2] == ""
+
+
+def test_a_wrong_count_is_said_before_anything_is_restored(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_pairs(tmp_path / "data", {"a": (1, 2)})
+    seen: list[str] = []
+
+    def watched(*arguments: Any, **named: Any) -> Evaluation:
+        seen.append(capsys.readouterr().err)
+        return evaluate(*arguments, **named)
+
+    monkeypatch.setattr(command, "evaluate", watched)
+    run("gopro", "data")
+    run("gopro", "data", "--quiet")
+    assert seen == ["uformer: warning: 1 picture; GoPro's test set has 1111: do not compare with the published numbers\n", ""]
+
+
+def test_options_that_change_the_numbers_are_reported(run: Run, tmp_path: Path) -> None:
+    save_pairs(tmp_path / "data", {"a": (1, 2)})
+    _, out, _ = run("pairs", "data", "--ensemble", "--strength", "0.5", "--tile", "16", "--overlap", "4", "--json", "out.json")
+    (row,) = (line for line in out.splitlines() if line.startswith("measured"))
+    assert row.endswith("--ensemble, --strength 0.5, --tile 16, --overlap 4")
+    values = json.loads((tmp_path / "out.json").read_text())
+    assert [values[key] for key in ("ensemble", "strength", "tile", "overlap")] == [True, 0.5, 16, 4]
+
+
+def test_numbers_are_shown_even_if_the_json_cannot_be_written(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_pairs(tmp_path / "data", {"a": (100, 110)})
+
+    def full(_text: str, path: Path) -> None:
+        raise PictureError(f"{path}: cannot be written: No space left on device")
+
+    monkeypatch.setattr(report, "write_json", full)
+    code, out, err = run("pairs", "data", "--json", "out.json")
+    assert (code, err) == (1, "uformer: error: out.json: cannot be written: No space left on device\n")
+    assert f"{20 * math.log10(25.5):.2f}" in out
+
+
+def test_a_json_that_cannot_be_written_is_refused_before_anything_is_computed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_pairs(tmp_path / "data", {"a": (1, 2)})
+    monkeypatch.setattr(command, "evaluate", lambda *_, **__: pytest.fail("too late"))
+    for name, reason in (("data", "is a folder"), ("/dev/null", "is no regular file"), ("x" * 300, "File name too long")):
+        code, out, err = run("pairs", "data", "--json", name, "--overwrite")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert reason in err
+
+    def refuse(dir: Path) -> None:  # noqa: A002 - tempfile's name
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    code, _, err = run("pairs", "data", "--json", "out.json")
+    assert (code, err) == (2, "uformer: error: out.json: cannot be written: Permission denied\n")
+
+
+def save_channels(path: Path, channels: int, *, seed: int) -> np.ndarray:
+    """A TIFF file of any number of channels, and its uint8 values (H, W, C)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 256, (24, 32, channels), dtype=np.uint8)
+    pyvips.Image.new_from_array(values, interpretation="multiband").tiffsave(str(path))
+    return values
+
+
+def test_networks_of_other_channels_are_measured_by_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save("five.safetensors", build(dataclasses.replace(TINY, in_channels=5, out_channels=5)))
+    degraded = save_channels(tmp_path / "data/degraded/a.tif", 5, seed=1).astype(float)
+    clean = save_channels(tmp_path / "data/clean/a.tif", 5, seed=2).astype(float)
+    assert main(["eval", "pairs", "data", "--weights", "five.safetensors", "--json", "out.json"]) == 0
+    values = json.loads((tmp_path / "out.json").read_text())
+    by_hand = -10 * math.log10(((degraded - clean) ** 2).mean() / 255**2)
+    assert values["results"][0]["input"]["psnr"] == pytest.approx(by_hand, abs=1e-4)
+    assert values["channels"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gopro", "data"], "weights of 5 channels: gopro is of RGB pictures; measure them with pairs"),
+        (["pairs", "data", "--save", "kept"], "--save: pictures of 5 channels cannot be written as PNG"),
+    ],
+)
+def test_what_other_channels_cannot_do_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save("five.safetensors", build(dataclasses.replace(TINY, in_channels=5, out_channels=5)))
+    save_pairs(tmp_path / "data", {"a": (1, 2)})
+    assert main(["eval", *arguments, "--weights", "five.safetensors"]) == 2
+    assert capsys.readouterr().err == f"uformer: error: {message}\n"
+    assert not (tmp_path / "kept").exists()
 
 
 BAD_USAGE = [

@@ -43,6 +43,20 @@ def test_published_numbers_have_sources_and_rows(protocol: Protocol) -> None:
         assert published.ssim is None or 0 < published.ssim < 1
 
 
+def test_submissions_say_how_much_is_whole() -> None:
+    shapes = {name: protocol.shape for name, protocol in PROTOCOLS.items() if not protocol.scored}
+    assert shapes == {"sidd-benchmark": (40, 32, 256), "dnd": (50, 20, 512)}
+    for name, shape in shapes.items():
+        assert shape
+        assert shape[0] * shape[1] == PROTOCOLS[name].count
+    assert PROTOCOLS["sidd-benchmark"].submit_at == "https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr"
+
+
+@pytest.mark.parametrize("name", ["sidd", "sidd-benchmark", "dnd"])
+def test_crops_that_the_authors_do_not_pad_say_so(name: str) -> None:
+    assert "without padding" in PROTOCOLS[name].differs
+
+
 def test_rain_is_scored_on_y_and_the_rest_on_rgb() -> None:
     assert {name for name, protocol in PROTOCOLS.items() if protocol.scoring.luma} == {"rain", "rain100l", "rain100h", "spad"}
 
@@ -52,6 +66,8 @@ def test_a_scoring_says_everything_it_does() -> None:
     scoring = Scoring(luma=True, luma_rounded=True, rounded=False, border=4, aligned=True)
     assert scoring.describe() == "Y rounded to 8 bits, restored not rounded, border 4 left out, aligned"
     assert Scoring(luma=True).describe().startswith("Y, ")
+    assert Scoring().describe(1) == Scoring().describe(3)
+    assert Scoring().describe(5).startswith("5 channels, ")
     assert "L = 2" in Scoring(ssim_window="uniform", ssim_range=2).describe_ssim()
     assert "MATLAB" in Scoring(ssim_window="matlab").describe_ssim()
 

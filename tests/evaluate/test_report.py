@@ -14,6 +14,7 @@ from uformer.evaluate.protocols import PROTOCOLS
 from uformer.evaluate.report import Setting
 from uformer.evaluate.run import Evaluation, Failure, Measured
 from uformer.evaluate.score import Score
+from uformer.restore.options import RestoreOptions
 
 SETTING = Setting(
     weights="mine",
@@ -22,7 +23,8 @@ SETTING = Setting(
     precision="bf16",
     margin=8,
     multiple=32,
-    strength=1.0,
+    options=RestoreOptions(),
+    channels=3,
     found=68,
     limit=None,
 )
@@ -54,18 +56,64 @@ def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
 
 def test_every_reason_not_to_compare_is_said() -> None:
     failed = Evaluation(FOUND.measured, (Failure("sigma 15", "b", "damaged"),))
-    setting = Setting(**{**SETTING.__dict__, "found": 10, "limit": 3, "strength": 0.5})
+    setting = Setting(**{**SETTING.__dict__, "found": 10, "limit": 3, "options": RestoreOptions(strength=0.5)})
     warnings = report.warnings_of(PROTOCOLS["gaussian"], failed, setting)
     assert [warning.split(":")[0] for warning in warnings] == [
         "10 pictures; CBSD68 has 68",
         "--limit 3",
         "--strength 0.5",
-        "1 pictures have no numbers and are left out of the means",
+        "1 picture has no numbers and is left out of the means",
     ]
     assert sum("warning: " in line for line in shown("gaussian", failed, setting)) == 4
     assert report.warnings_of(PROTOCOLS["pairs"], FOUND, SETTING) == []
     assert report.failure_line(failed.failures[0]) == "uformer: error: sigma 15, b: damaged"
     assert report.failure_line(Failure("", "b", "damaged")) == "uformer: error: b: damaged"
+
+
+def test_options_that_change_the_numbers_stand_in_the_row_and_in_the_json() -> None:
+    options = RestoreOptions(ensemble=True, strength=0.5, tile=640, overlap=48)
+    setting = Setting(**{**SETTING.__dict__, "options": options})
+    lines = shown("gaussian", FOUND, setting)
+    rows = [line for line in lines if line.lstrip().startswith("measured")]
+    assert len(rows) == 3
+    assert all("padded by reflection, --ensemble, --strength 0.5, --tile 640, --overlap 48" in row for row in rows)
+    assert not any("--ensemble" in line for line in lines if "published" in line)
+    values = json.loads(report.as_json(PROTOCOLS["gaussian"], FOUND, setting))
+    assert {key: values[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(options)
+    plain = json.loads(report.as_json(PROTOCOLS["gaussian"], FOUND, SETTING))
+    assert {key: plain[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(RestoreOptions())
+    assert report.given(RestoreOptions()) == []
+    assert report.given(RestoreOptions(overlap=0, strength=0)) == ["--strength 0", "--overlap 0"]
+
+
+def options_of(options: RestoreOptions) -> dict[str, object]:
+    return {key: getattr(options, key) for key in ("ensemble", "strength", "tile", "overlap")}
+
+
+def test_failed_pictures_are_counted_once() -> None:
+    a, b = ([Failure(f"sigma {sigma}", name, "damaged") for sigma in (15, 25, 50)] for name in "ab")
+    setting = Setting(**{**SETTING.__dict__, "found": 68})
+
+    def said(*failures: Failure) -> list[str]:
+        return report.warnings_of(PROTOCOLS["gaussian"], Evaluation(FOUND.measured, failures), setting)
+
+    assert said(*a) == ["1 picture has no numbers and is left out of the means"]
+    assert said(*a, b[1]) == ["2 pictures have no numbers and are left out of the means"]
+    assert said(Failure("", "a", "a.png: damaged"), Failure("", "a", "a.jpg: damaged"))[0].startswith("2 pictures")
+
+
+def test_a_failure_is_one_line_whatever_a_file_is_called() -> None:
+    line = report.failure_line(Failure("", "a\nb", "a\nb.png: \x1b[2Jdamaged " + "x" * 300))
+    assert line.startswith("uformer: error: a b: a b.png: [2Jdamaged xxx")
+    assert line.isprintable()
+    assert line.endswith("x" * 300)
+
+
+def test_other_channels_are_not_called_rgb() -> None:
+    setting = Setting(**{**SETTING.__dict__, "channels": 5})
+    (row,) = (line for line in shown("pairs", Evaluation(FOUND.measured[:1], ()), setting) if "measured" in line)
+    assert "5 channels, restored rounded" in row
+    assert "RGB" not in row
 
 
 def test_tiles_are_said() -> None:
@@ -110,6 +158,14 @@ def test_protocols_and_published_numbers_are_listed() -> None:
         assert protocol.summary in out.getvalue()
     report.show_published(console, PROTOCOLS["dnd"])
     assert "published: Uformer-B 40.04 dB, SSIM 0.956 (Wang et al., CVPR 2022)" in out.getvalue()
+    assert f"differs: {PROTOCOLS['dnd'].differs}" in out.getvalue()
+
+
+def test_a_folder_that_is_not_the_data_set_is_known_by_its_count() -> None:
+    assert report.count_warning(PROTOCOLS["gopro"], 3) == "3 pictures; GoPro's test set has 1111: do not compare with the published numbers"
+    assert (report.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("1 picture; ")
+    assert report.count_warning(PROTOCOLS["gopro"], 1111) is None
+    assert report.count_warning(PROTOCOLS["pairs"], 3) is None
 
 
 def test_lines_stay_whole_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:

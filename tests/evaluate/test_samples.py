@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import pyvips
 
 from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
 from uformer.errors import OptionError, PictureError
 from uformer.evaluate.protocols import PROTOCOLS
-from uformer.evaluate.samples import check_files, find_samples, read_rgb
+from uformer.evaluate.samples import check_files, find_samples, read_channels, read_rgb
 
 
 def test_gaussian_noise_is_drawn_by_the_pictures_place_and_rounded(tmp_path: Path) -> None:
@@ -80,6 +81,27 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         find_samples(PROTOCOLS["sidd"], tmp_path)
     with pytest.raises(OptionError, match="a, b, c and 2 more missing"):
         check_files(tmp_path, "abcde", PROTOCOLS["sidd"])
+
+
+def test_a_pair_of_unequal_channels(tmp_path: Path) -> None:
+    for side, mode in (("degraded", "L"), ("clean", "RGB")):
+        (tmp_path / side).mkdir()
+        PIL.Image.new(mode, (5, 4)).save(tmp_path / side / "a.tif")
+    (sample,) = find_samples(PROTOCOLS["pairs"], tmp_path)
+    assert [picture.shape for picture in sample.load()] == [(4, 5, 3)] * 2
+    with pytest.raises(PictureError, match="a.tif: has 1 channels, and its clean picture .*a.tif 3"):
+        sample.load(5)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("uchar", 255), ("ushort", 65535)])
+def test_all_channels_are_read_for_a_network_of_many(tmp_path: Path, kind: str, most: int) -> None:
+    values = np.random.default_rng(0).integers(0, most + 1, (4, 6, 5)).astype(np.int32)
+    pyvips.Image.new_from_array(values).cast(kind).copy(interpretation="multiband").tiffsave(str(tmp_path / "a.tif"))
+    found = read_channels(tmp_path / "a.tif", 5)
+    assert found.dtype == np.float32
+    assert np.allclose(found, values / most, atol=1e-6)
+    with pytest.raises(PictureError, match="5 channels, expected gray or RGB"):
+        read_channels(tmp_path / "a.tif", 3)
 
 
 def test_gray_comes_three_times(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import os
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -86,17 +87,21 @@ def eval_command(
     samples = find_samples(chosen, folder, clean)
     found = len(samples) // max(len(chosen.sigmas), 1)
     taken = [sample for subset in dict.fromkeys(each.subset for each in samples) for sample in _first(samples, subset, limit)]
-    keep = None if save is None else _keeper(save, taken, overwrite=overwrite)
     options = _with_weights(options, chosen)
     restorer = Restorer.from_options(options)
+    _check_channels(restorer, chosen, save)
+    keep = None if save is None else _keeper(save, taken, overwrite=overwrite)
+    if other_count := report.count_warning(chosen, found):
+        _warn(other_count, quiet=quiet)
     setting = _setting(restorer, options, found, limit)
     with _quiet_warnings(quiet=quiet), _progress(chosen.name, len(taken), quiet=quiet) as advance:
         evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance)
-    if json is not None:
-        report.write_json(report.as_json(chosen, evaluation, setting), json)
     if evaluation.measured:
         report.show(report.console_for(), chosen, evaluation, setting)
-    return _name_failures(evaluation.failures)
+    code = _name_failures(evaluation.failures)
+    if json is not None:
+        report.write_json(report.as_json(chosen, evaluation, setting), json)
+    return code
 
 
 def _first(samples: list[Sample], subset: str, limit: int | None) -> list[Sample]:
@@ -110,16 +115,23 @@ def _submit(
         raise OptionError(f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; {protocol.how_to_get()}")
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
-    names = submit.submission_files(protocol, folder)
-    _check_save(save, [save / name for name in names], [folder, folder / "images_srgb"], overwrite=overwrite)
+    submission = submit.plan(protocol, folder)
     restorer = Restorer.from_options(options)
+    _check_channels(restorer, protocol, None)
+    _check_save(save, [save / name for name in submission.files], [folder, folder / "images_srgb"], overwrite=overwrite)
+    changed = ", ".join(report.given(options))
+    for warning in (submission.lacks, changed and f"the submission is made with {changed}: say so where you publish it"):
+        if warning:
+            _warn(warning, quiet=quiet)
     method = Path(str(options.weights)).stem if str(options.weights).endswith(".safetensors") else str(options.weights)
-    with _quiet_warnings(quiet=quiet), _progress(protocol.name, protocol.count, quiet=quiet) as advance:
+    with _quiet_warnings(quiet=quiet), _progress(protocol.name, submission.crops, quiet=quiet) as advance:
         failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance)
     console = report.console_for()
     report.show_published(console, protocol)
     if not failures:
-        console.print(f"{save}: {len(names)} files; next: submit {'them' if len(names) > 1 else 'it'} at {protocol.url}")
+        made = f"{save}: {len(submission.files)} files" + (f", made with {changed}" if changed else "")
+        then = submission.lacks or f"next: submit {submission.upload} at {protocol.submit_at or protocol.url}"
+        console.print(f"{made}; {then}")
     return _name_failures(tuple(failures))
 
 
@@ -143,7 +155,8 @@ def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int
         precision=restorer.precision,
         margin=MARGIN,
         multiple=restorer.grain,
-        strength=options.strength,
+        options=options,
+        channels=restorer.config.in_channels,
         found=found,
         limit=limit,
     )
@@ -152,10 +165,34 @@ def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int
 def _check_json(path: Path, *, overwrite: bool, scored: bool) -> None:
     if not scored:
         raise OptionError("--json: there are no numbers where only the benchmark's server knows the truth")
-    if path.exists() and not overwrite:
-        raise OptionError(f"{path} exists; give another with --json, or --overwrite")
-    if not path.parent.is_dir():
-        raise OptionError(f"{path}: there is no folder {path.parent}")
+    try:
+        if path.exists() and not path.is_file():
+            raise OptionError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}, expected a file to write")
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path} exists; give another with --json, or --overwrite")
+        if not path.parent.is_dir():
+            raise OptionError(f"{path}: there is no folder {path.parent}")
+        with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
+            pass
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _check_channels(restorer: Restorer, protocol: Protocol, save: Path | None) -> None:
+    """Refuse what is not there for networks of other channels than gray and RGB, before a picture is restored."""
+    channels = restorer.config.in_channels
+    if channels in (1, 3):
+        return
+    if not protocol.any_channels:
+        raise OptionError(f"weights of {channels} channels: {protocol.name} is of RGB pictures; measure them with pairs")
+    if save is not None:
+        raise OptionError(f"--save: pictures of {channels} channels cannot be written as PNG")
+
+
+def _warn(text: str, *, quiet: bool) -> None:
+    """On standard error, before anything is computed; the numbers say it again."""
+    if not quiet:
+        print(f"uformer: warning: {text}", file=sys.stderr)
 
 
 def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite: bool) -> None:

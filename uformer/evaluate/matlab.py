@@ -14,6 +14,7 @@ from uformer.files import atomic_path, one_line, require
 Pixels = NDArray[np.float32]
 Blocks = NDArray[np.uint8]
 
+_BLOCKS = "uint8 (pictures, blocks, height, width, 3)"
 _ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, EOFError, zlib.error)
 
 
@@ -27,10 +28,25 @@ def read_blocks(path: Path, variable: str) -> Blocks:
         values = io.loadmat(path, variable_names=[variable]).get(variable)
     except (*_ERRORS, io.matlab.MatReadError) as error:
         raise PictureError(f"{path}: cannot be read as MATLAB's: {_reason(error)}") from None
-    if not isinstance(values, np.ndarray) or values.dtype != np.uint8 or values.ndim != 5 or values.shape[4] != 3 or 0 in values.shape:
-        held = "nothing" if values is None else f"{values.dtype} {values.shape}"
-        raise PictureError(f"{path}: {variable} is {held}, expected uint8 (pictures, blocks, height, width, 3)")
+    if not isinstance(values, np.ndarray):
+        raise PictureError(f"{path}: {variable} is {'nothing' if values is None else 'no array'}, expected {_BLOCKS}")
+    _check_blocks(path, variable, str(values.dtype), values.shape)
     return values
+
+
+def shape_of_blocks(path: Path, variable: str) -> tuple[int, int, int, int]:
+    """(pictures, blocks, H, W) of what `read_blocks` would read, from the file's header; errors as there."""
+    io = require("scipy.io", "eval")
+    try:
+        found = {name: (kind, shape) for name, shape, kind in io.whosmat(path)}
+    except (*_ERRORS, io.matlab.MatReadError) as error:
+        raise PictureError(f"{path}: cannot be read as MATLAB's: {_reason(error)}") from None
+    if variable not in found:
+        raise PictureError(f"{path}: {variable} is nothing, expected {_BLOCKS}")
+    kind, shape = found[variable]
+    _check_blocks(path, variable, kind, shape)
+    pictures, blocks, height, width, _ = shape
+    return pictures, blocks, height, width
 
 
 def read_boxes(path: Path) -> list[NDArray[np.int64]]:
@@ -79,6 +95,11 @@ def write_dnd(path: Path, crops: Sequence[Pixels]) -> None:
     for index, crop in enumerate(crops):
         cell[index] = crop
     _save(path, {"Idenoised": cell, "israw": False, "eval_version": "1.0"})
+
+
+def _check_blocks(path: Path, variable: str, kind: str, shape: tuple[int, ...]) -> None:
+    if kind != "uint8" or len(shape) != 5 or shape[4] != 3 or 0 in shape:
+        raise PictureError(f"{path}: {variable} is {kind} {shape}, expected {_BLOCKS}")
 
 
 def _save(path: Path, values: dict[str, Any]) -> None:

@@ -27,9 +27,10 @@ class Scoring:
     aligned: bool = False
     """Whether the restored picture is first moved onto the clean one (see align.py)."""
 
-    def describe(self) -> str:
-        """In few words, for the line that a number stands in."""
-        colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else "RGB"
+    def describe(self, channels: int = 3) -> str:
+        """In few words, for the line that a number stands in. `channels`: of the network; 1 and 3 stand for RGB, as pictures are read."""
+        full = "RGB" if channels in (1, 3) else f"{channels} channels"
+        colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else full
         rounding = "restored rounded to 8 bits" if self.rounded else "restored not rounded"
         border = f"border {self.border} left out" if self.border else "no border"
         return ", ".join([colour, rounding, border, *(["aligned"] if self.aligned else [])])
@@ -91,6 +92,12 @@ class Protocol:
     """Where the data set's owners offer it."""
     place: str = ""
     """What the folder must hold."""
+    any_channels: bool = False
+    """Whether pictures of other channels than gray and RGB can be measured."""
+    shape: tuple[int, int, int] | None = None
+    """Of a benchmark to submit to: pictures, crops of each, and a crop's side in pixels."""
+    submit_at: str = ""
+    """Where a submission goes, where that is not `url`."""
     published: tuple[Published, ...] = ()
     differs: str = ""
     """What is done otherwise than by those who published the numbers."""
@@ -110,6 +117,7 @@ _PLAIN = (Layout(degraded="degraded", clean="clean"), Layout(degraded="input", c
 _PLAIN_PLACE = "or input/ and target/, or degraded/ and clean/, with matching names"
 _UFORMER = "Wang et al., CVPR 2022"
 _PADDING = "the authors pad with zeros to a square multiple of 128 and restore whole pictures; here see `padding` and `tiles`"
+_UNPADDED = "the authors restore each crop as it is, without padding, which whole windows tile; here it is padded by reflection"
 _RAIN = "Zamir et al., CVPR 2022"
 _Y = Scoring(luma=True, luma_rounded=True)
 _RAIN_LAYOUTS = (
@@ -190,8 +198,9 @@ _ALL = (
     ),
     Protocol(
         name="pairs",
-        summary="any two folders with matching names, in RGB",
+        summary="any two folders with matching names, in RGB, or in the channels of the network",
         layouts=_PLAIN,
+        any_channels=True,
         place="degraded/ and clean/, or input/ and target/, with matching names (or give the two folders)",
     ),
     Protocol(
@@ -205,16 +214,20 @@ _ALL = (
         url="https://abdokamel.github.io/sidd/",
         place="ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat",
         published=(Published(method="Uformer-B", psnr=39.89, ssim=0.960, source=_UFORMER),),
+        differs=_UNPADDED,
     ),
     Protocol(
         name="sidd-benchmark",
-        summary="SIDD's benchmark blocks, whose truth its server keeps: writes SubmitSrgb.mat",
+        summary="SIDD's benchmark blocks, whose truth its server keeps: writes SubmitSrgb.csv, and .mat",
         kind="sidd-benchmark",
         task="denoise",
         dataset="SIDD's benchmark",
         count=1280,
         url="https://abdokamel.github.io/sidd/",
         place="BenchmarkNoisyBlocksSrgb.mat",
+        shape=(40, 32, 256),
+        submit_at="https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr",
+        differs=_UNPADDED,
     ),
     Protocol(
         name="dnd",
@@ -225,7 +238,9 @@ _ALL = (
         count=1000,
         url="https://noise.visinf.tu-darmstadt.de/",
         place="info.mat and images_srgb/0001.mat to 0050.mat",
+        shape=(50, 20, 512),
         published=(Published(method="Uformer-B", psnr=40.04, ssim=0.956, source=_UFORMER),),
+        differs=_UNPADDED,
     ),
     Protocol(
         name="gopro",

@@ -4,6 +4,8 @@ import dataclasses
 import datetime
 import json
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from uformer.errors import PictureError
 from uformer.evaluate.protocols import PROTOCOLS, Protocol
 from uformer.evaluate.run import Evaluation, Failure, mean
 from uformer.evaluate.score import Score
-from uformer.files import atomic_path
+from uformer.files import atomic_path, one_line
+from uformer.restore.options import RestoreOptions
+
+_LONGEST_LINE = 1000  # characters of a failure's line; the names of files are in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,9 @@ class Setting:
     """Pixels by which a picture is padded on each side."""
     multiple: int
     """Of how many pixels the sides are, once they are padded."""
-    strength: float
+    options: RestoreOptions
+    channels: int
+    """Of the network."""
     found: int
     """Pictures of each subset that the folder holds."""
     limit: int | None
@@ -42,6 +49,12 @@ class Setting:
     @property
     def padding(self) -> str:
         return f"by reflection, {self.margin} pixels on each side, and below and to the right on to multiples of {self.multiple}"
+
+
+def given(options: RestoreOptions) -> list[str]:
+    """The options that make the numbers, or a submission, other ones than usual, as they are given."""
+    valued = {"strength": None if options.strength == 1 else options.strength, "tile": options.tile, "overlap": options.overlap}
+    return [*(["--ensemble"] if options.ensemble else []), *(f"--{name} {value:g}" for name, value in valued.items() if value is not None)]
 
 
 def console_for(*, stderr: bool = False) -> Console:
@@ -53,7 +66,7 @@ def console_for(*, stderr: bool = False) -> Console:
 def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
     """Print the numbers, each with how it was computed, the published ones below, and what must be known of them."""
     console.print(f"{protocol.name}: {protocol.summary}")
-    console.print(_table(protocol, evaluation, terminal=console.is_terminal))
+    console.print(_table(protocol, evaluation, setting, terminal=console.is_terminal))
     facts = {
         "weights": f"{setting.weights} (sha256 {setting.sha256[:12]}...), {setting.backend}, {setting.precision}",
         "ssim": protocol.scoring.describe_ssim(),
@@ -76,22 +89,34 @@ def show_protocols(console: Console) -> None:
 
 
 def show_published(console: Console, protocol: Protocol) -> None:
-    """Print the published numbers of a benchmark that only its server can add to."""
+    """Print the published numbers of a benchmark that only its server can add to, and what is done otherwise here."""
     for each in protocol.published:
         console.print(f"published: {each.method} {_numbers(each.psnr, each.ssim)} ({each.source})")
+    if protocol.differs:
+        console.print(f"differs: {protocol.differs}")
+
+
+def count_warning(protocol: Protocol, found: int) -> str | None:
+    """What is to be said of a folder of so many pictures that is not the whole data set; known before anything is computed."""
+    if not protocol.count or found == protocol.count:
+        return None
+    return f"{_pictures(found)}; {protocol.dataset} has {protocol.count}: do not compare with the published numbers"
 
 
 def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> list[str]:
     """Why the numbers are not what the protocol's name promises."""
     found = []
-    if protocol.count and setting.found != protocol.count:
-        found.append(f"{setting.found} pictures; {protocol.dataset} has {protocol.count}: do not compare with the published numbers")
+    if other_count := count_warning(protocol, setting.found):
+        found.append(other_count)
     if setting.limit is not None and setting.limit < setting.found:
         found.append(f"--limit {setting.limit}: only the first {setting.limit} of {setting.found} pictures")
-    if setting.strength != 1:
-        found.append(f"--strength {setting.strength:g}: only a part of the change was applied")
+    if setting.options.strength != 1:
+        found.append(f"--strength {setting.options.strength:g}: only a part of the change was applied")
     if evaluation.failures:
-        found.append(f"{len(evaluation.failures)} pictures have no numbers and are left out of the means")
+        failed = _failed_pictures(evaluation.failures)
+        found.append(
+            f"{_pictures(failed)} {'has' if failed == 1 else 'have'} no numbers and {'is' if failed == 1 else 'are'} left out of the means"
+        )
     return found
 
 
@@ -104,7 +129,11 @@ def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str
         "weights": {"name": setting.weights, "sha256": setting.sha256},
         "backend": setting.backend,
         "precision": setting.precision,
-        "strength": setting.strength,
+        "ensemble": setting.options.ensemble,
+        "strength": setting.options.strength,
+        "tile": setting.options.tile,
+        "overlap": setting.options.overlap,
+        "channels": setting.channels,
         "padding": setting.padding,
         "tiles": _tiles(evaluation),
         "limit": setting.limit,
@@ -126,14 +155,14 @@ def write_json(text: str, path: Path) -> None:
 
 def failure_line(failure: Failure) -> str:
     """A picture without numbers, for standard error: 'uformer: error: sigma 15, 005: reason'."""
-    return f"uformer: error: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}"
+    return one_line(f"uformer: error: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}", _LONGEST_LINE)
 
 
-def _table(protocol: Protocol, evaluation: Evaluation, *, terminal: bool) -> Table:
+def _table(protocol: Protocol, evaluation: Evaluation, setting: Setting, *, terminal: bool) -> Table:
     table = _plain_table(("", "n", "input dB", "SSIM", "restored dB", "SSIM", "computed on / published by"), terminal=terminal)
     for column in table.columns[1:6]:
         column.justify = "right"
-    how = f"{protocol.scoring.describe()}, {_tiles(evaluation)}, padded by reflection"
+    how = ", ".join([protocol.scoring.describe(setting.channels), _tiles(evaluation), "padded by reflection", *given(setting.options)])
     for subset in evaluation.subsets:
         scores = evaluation.of(subset)
         before, after = mean([each.degraded for each in scores]), mean([each.restored for each in scores])
@@ -159,6 +188,19 @@ def _cells(score: Score) -> tuple[str, str]:
 
 def _numbers(psnr: float, ssim: float | None) -> str:
     return f"{psnr:.2f} dB" + ("" if ssim is None else f", SSIM {ssim:g}")
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+def _failed_pictures(failures: Sequence[Failure]) -> int:
+    """How many pictures they are of: one that fails at three levels of noise is one."""
+    times = Counter((failure.subset, failure.name) for failure in failures)
+    pictures: Counter[str] = Counter()
+    for (_, name), count in times.items():
+        pictures[name] = max(pictures[name], count)
+    return pictures.total()
 
 
 def _tiles(evaluation: Evaluation) -> str:

@@ -16,7 +16,7 @@ from uformer.restore.restorer import Restorer
 
 Pixels = NDArray[np.float32]
 Keep = Callable[[Sample, Pixels], None]
-"""Called with each restored picture, (H, W, 3) in [0, 1]."""
+"""Called with each restored picture, (H, W, C) in [0, 1]."""
 Advance = Callable[[], None]
 
 
@@ -83,7 +83,7 @@ def mean(scores: Sequence[Score]) -> Score:
 
 
 def _measure(restorer: Restorer, sample: Sample, scoring: Scoring, keep: Keep | None) -> Measured:
-    degraded, clean = sample.load()
+    degraded, clean = sample.load(restorer.config.in_channels)
     tiles = 1
 
     def count(_done: int, total: int) -> None:

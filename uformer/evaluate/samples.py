@@ -1,9 +1,10 @@
 """The pictures of a protocol: found in their owners' folders first, read one by one later."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,18 @@ from uformer.evaluate import folders, matlab
 from uformer.evaluate.folders import Pair
 from uformer.evaluate.protocols import Protocol
 from uformer.image.formats import picture_files
-from uformer.image.read import read
+from uformer.image.read import read, read_samples
 
 Pixels = NDArray[np.float32]
+
+
+class Load(Interface):
+    """Reads a degraded picture and its ground truth: (degraded, clean), each (H, W, C) in [0, 1] and of one size.
+
+    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. Raises PictureError.
+    """
+
+    def __call__(self, channels: int = 3, /) -> tuple[Pixels, Pixels]: ...
 
 
 @dataclass(frozen=True)
@@ -28,8 +38,7 @@ class Sample:
     name: str
     folders: tuple[Path, ...]
     """Where its files lie."""
-    load: Callable[[], tuple[Pixels, Pixels]]
-    """(degraded, clean), each (H, W, 3) in [0, 1] and of one size. Raises PictureError."""
+    load: Load
 
 
 def find_samples(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Sample]:
@@ -70,6 +79,17 @@ def read_rgb(path: Path) -> Pixels:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
+def read_channels(path: Path, channels: int) -> Pixels:
+    """A picture file for a network of so many channels, (H, W, C) in [0, 1]: as `read_rgb` for 1 and 3, else all that a TIFF file holds.
+
+    Raises PictureError.
+    """
+    if channels in (1, 3):
+        return read_rgb(path)
+    samples = read_samples(path)
+    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+
+
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
     for sigma in protocol.sigmas:
         for index, path in enumerate(picture_files(folder, below=False)):
@@ -77,7 +97,7 @@ def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
             yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
-def _load_noisy(path: Path, sigma: float, seed: int, *, rounded: bool) -> tuple[Pixels, Pixels]:
+def _load_noisy(path: Path, sigma: float, seed: int, _channels: int = 3, /, *, rounded: bool) -> tuple[Pixels, Pixels]:
     clean = read_rgb(path)
     noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
     return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
@@ -89,10 +109,12 @@ def _of_pairs(pairs: list[Pair]) -> Iterable[Sample]:
         yield Sample("", pair.name, lie_in, functools.partial(_load_pair, pair))
 
 
-def _load_pair(pair: Pair) -> tuple[Pixels, Pixels]:
+def _load_pair(pair: Pair, channels: int = 3, /) -> tuple[Pixels, Pixels]:
     if pair.clean.is_dir():
         raise PictureError(f"{pair.degraded}: no clean picture of that name in {pair.clean}")
-    degraded, clean = read_rgb(pair.degraded), read_rgb(pair.clean)
+    degraded, clean = read_channels(pair.degraded, channels), read_channels(pair.clean, channels)
+    if degraded.shape[2] != clean.shape[2]:
+        raise PictureError(f"{pair.degraded}: has {degraded.shape[2]} channels, and its clean picture {pair.clean} {clean.shape[2]}")
     if degraded.shape != clean.shape:
         sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (degraded, clean)]
         raise PictureError(f"{pair.degraded}: is {sizes[0]} pixels, and its clean picture {pair.clean} {sizes[1]}")
@@ -112,6 +134,6 @@ def _of_blocks(folder: Path, protocol: Protocol) -> list[Sample]:
     ]
 
 
-def _load_block(noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int) -> tuple[Pixels, Pixels]:
+def _load_block(noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int, _channels: int = 3, /) -> tuple[Pixels, Pixels]:
     degraded, truth = (blocks[row, column].astype(np.float32) / np.float32(255) for blocks in (noisy, clean))
     return degraded, truth
