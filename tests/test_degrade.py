@@ -1,12 +1,14 @@
 """`uformer degrade`, as it is called: seeded, typed parameters, folders mirrored, every refusal one line and nothing written."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.data.pictures import lock, photo, save
 from uformer.cli import main
-from uformer.degrade import FUNCTIONS
+from uformer.degrade import FUNCTIONS, describe
 from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import write
@@ -29,12 +31,77 @@ def test_gaussian_noise_of_the_sigma_given(clean: Path, tmp_path: Path) -> None:
     assert noise.std() * 255 == pytest.approx(25, rel=0.03)
 
 
-@pytest.mark.parametrize("task", ["denoise", "derain", "deblur"])
-def test_tasks_are_seeded(task: str, clean: Path, tmp_path: Path) -> None:
-    for name, seed in [("a", 11), ("b", 11)]:
-        assert call(clean, tmp_path / f"{name}.png", "--task", task, "--seed", seed) == 0
-    once, again = (read(tmp_path / f"{name}.png") for name in "ab")
-    np.testing.assert_array_equal(once.pixels, again.pixels)
+TASKS = [["--task", task] for task in ("denoise", "derain", "deblur")]
+FUNCTION = ["--function", "gaussian_noise", "--set", "sigma=25"]
+
+
+@pytest.mark.parametrize("what", [*TASKS, FUNCTION], ids=lambda what: what[1])
+def test_a_seed_gives_one_picture_and_another_another(what: list[str], tmp_path: Path) -> None:
+    clean = save(tmp_path / "clean.png", photo(64, 80))
+    for name, seed in [("a", 11), ("b", 11), ("c", 12)]:
+        assert call(clean, tmp_path / f"{name}.png", *what, "--seed", seed) == 0
+    once, again, other = (read(tmp_path / f"{name}.png").pixels for name in "abc")
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
+
+
+def test_a_folder_depends_on_the_seed_too(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png", photo(64, 80))
+    for name, seed in [("a", 11), ("b", 11), ("c", 12)]:
+        assert call(tmp_path / "in", tmp_path / name, *FUNCTION, "--seed", seed) == 0
+    once, again, other = ((tmp_path / name / "a.png").read_bytes() for name in "abc")
+    assert once == again != other
+
+
+def test_none_is_a_value_where_it_is_the_default(clean: Path, tmp_path: Path) -> None:
+    for name, settings in (("default", []), ("null", ["--set", "response=null"]), ("none", ["--set", "camera=none"])):
+        assert call(clean, tmp_path / f"{name}.png", "--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", *settings) == 0
+    assert len({(tmp_path / f"{name}.png").read_bytes() for name in ("default", "null", "none")}) == 1
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_parameter_is_listed_with_its_default_and_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = describe(FUNCTIONS[name])
+    assert call("--list") == 0
+    assert said in capsys.readouterr().out
+    assert said.startswith(f"{name}\n  ")
+    assert "`" not in said
+    words = said.replace("\n", " ").split()
+    for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
+        if parameter.kind == parameter.KEYWORD_ONLY:
+            default = "..." if parameter.default is parameter.empty else {"None": "none", "True": "true"}.get(str(parameter.default))
+            default = default or str(parameter.default)
+            assert any(word.rstrip(",:") == f"{parameter.name}={default}" for word in words)
+            assert f"`{parameter.name}`" in (FUNCTIONS[name].__doc__ or "")
+
+
+def test_ranges_are_listed() -> None:
+    assert "depth=3.0: how many times farther the farthest streak is than the nearest" in describe(FUNCTIONS["rain"])
+    assert "1 to 100." in describe(FUNCTIONS["rain"])
+    assert "shot=..., read=...: The variance in linear light" in describe(FUNCTIONS["poisson_gaussian_noise"])
+
+
+def test_folders_are_walked_as_restore_walks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("in/a.png", "in/a.restored.png", "in/.thumbnails/t.png", "in/locked/l.png", "elsewhere/b.png"):
+        save(tmp_path / name, photo(16, 16))
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    lock(monkeypatch, "locked")
+    assert call(tmp_path / "in", tmp_path / "out", *FUNCTION) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{tmp_path}/out: 2 of 2 pictures, 1 left out as outputs of earlier runs\n"
+    assert err == f"uformer: error: {tmp_path}/in/locked: Permission denied\n"
+    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "link/b.png"]
+    assert call(tmp_path / "in" / "locked", tmp_path / "none", *FUNCTION) == 1
+    assert capsys.readouterr().err == f"uformer: error: {tmp_path}/in/locked: Permission denied\n"
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_picture_into_a_folder(clean: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert call(clean, tmp_path / "out", *FUNCTION) == 0
+    assert (tmp_path / "out" / "clean.png").exists()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -101,7 +168,10 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"], "true/false"),
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"], "between 0 and 200"),
         (["--function", "rain", "--set", "blend=burn"], "expected add or screen"),
+        (["--function", "camera_noise", "--set", "response=x"], "response=x: expected int or none"),
+        (["--function", "gaussian_noise", "--set", "sigma=none"], "sigma=none: expected float"),
         (["--task", "derain", "--seed", "-1"], "must not be negative"),
+        (["--task", "derain", "--seed", "1.5"], "--seed: expected a whole number, not 1.5"),
         (["--function", "shake", "--set", "length=1e5"], "shake: length 100000 must be between 0 and 1000"),
         (["--function", "defocus", "--set", "radius=1e6"], "defocus: radius"),
         (["--function", "rain", "--set", "density=1e6"], "rain: density"),
@@ -121,6 +191,8 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     before = clean.read_bytes()
     assert call(clean, clean, "--task", "derain", "--overwrite") == 2
     assert call(clean, tmp_path / "out.xyz", "--task", "derain") == 2
+    assert call(clean, tmp_path / "newfolder", "--task", "derain") == 2
+    assert call(clean, "--task", "derain") == 2
     assert call(clean, tmp_path / "none" / "out.png", "--task", "derain") == 1
     assert call(tmp_path / "none.png", tmp_path / "out.png", "--task", "derain") == 1
     (tmp_path / "empty").mkdir()
@@ -135,6 +207,8 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert call(tmp_path / "empty", tmp_path / "out", "--task", "derain") == 1
     assert call(tmp_path, tmp_path / "inside", "--task", "derain") == 2
     err = capsys.readouterr().err
-    assert err.count("uformer: error: ") == err.count("\n") == 9
+    assert err.count("uformer: error: ") == err.count("\n") == 11
+    assert "newfolder: expected a file name with an ending, as " in err
+    assert "which output?" in err
     assert f"uformer: error: {clean}/x: Not a directory" in err
     assert clean.read_bytes() == before

@@ -2,23 +2,27 @@
 
 import inspect
 import json
+import re
 import sys
+import textwrap
+import types
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.compose import DEGRADATIONS
 from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import picture_files, supports
+from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image
 from uformer.image.read import read
+from uformer.image.walk import walk
 from uformer.image.write import write
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
@@ -34,15 +38,23 @@ FUNCTIONS: dict[str, Callable[..., Pixels]] = {
 _TASKS = {"denoise": "noise", "derain": "rain", "deblur": "blur"}
 
 
+def _whole(_: type, tokens: Sequence[Token]) -> int:
+    try:
+        return int(tokens[0].value)
+    except ValueError:  # nor is 1.5 rounded
+        raise ValueError(f"expected a whole number, not {tokens[0].value}") from None
+
+
 def degrade(
-    picture: Path,
-    output: Path,
+    picture: Path | None = None,
+    output: Path | None = None,
     *,
     task: Literal["denoise", "derain", "deblur"] | None = None,
     function: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
-    seed: int = 0,
+    seed: Annotated[int, Parameter(converter=_whole)] = 0,
     overwrite: bool = False,
+    list_functions: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> int:
     """Degrade clean pictures: what restoring is tested with.
 
@@ -51,22 +63,32 @@ def degrade(
     picture
         A clean picture's file, or a folder of them.
     output
-        The file to write, its format by its suffix; for a folder, a folder, in which files keep their names and places.
+        The file to write, its format by its suffix, or a folder to write it into; for a folder, a folder, in which files keep their
+        names and places.
     task
         Draw at random what training for the task draws: noise, rain or blur.
     function
         Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, rain, shake, levin or defocus, with parameters of your own.
     settings
-        key=value, a parameter of the function, as often as needed: --function gaussian_noise --set sigma=25.
+        key=value, a parameter of the function (see --list), as often as needed: --function gaussian_noise --set sigma=25.
     seed
         The same seed gives the same pictures; within a folder each name has a draw of its own.
     overwrite
         Replace outputs that exist.
+    list_functions
+        Show the functions and their parameters, and nothing else.
     """
+    if list_functions:
+        print("--function NAME --set PARAMETER=VALUE; what is ... here must be given\n")
+        print("\n\n".join(describe(function) for function in FUNCTIONS.values()))
+        return 0
+    if picture is None or output is None:
+        raise OptionError(f"which {'picture' if picture is None else 'output'}? give a picture and the file to write, or two folders")
     if seed < 0:
         raise OptionError(f"--seed: {seed} must not be negative")
     apply = _choose(task, function, settings or [])
     if not picture.is_dir():
+        output = output / picture.name if output.is_dir() else output
         _degrade(picture, output, apply, np.random.default_rng(seed), overwrite=overwrite)
         print(output)
         return 0
@@ -74,21 +96,71 @@ def degrade(
         raise OptionError(f"{output} is a file; give a folder")
     if output.resolve().is_relative_to(picture.resolve()):
         raise OptionError(f"{output}: the output lies in the folder of the clean pictures; give another")
-    files = picture_files(picture, below=True)
-    if not files:
-        raise PictureError(f"{picture}: no picture in it")
+    return _degrade_folder(picture, output, apply, seed, overwrite=overwrite)
+
+
+def _degrade_folder(
+    folder: Path, output: Path, apply: Callable[[Pixels, np.random.Generator], Pixels], seed: int, *, overwrite: bool
+) -> int:
+    """Degrade the pictures below a folder, each failure a line, and return the exit code."""
+    found = walk(folder)
+    for below, why in found.unreadable:
+        print(f"uformer: error: {folder / below}: {why}", file=sys.stderr)
+    if not found.pictures and not found.unreadable:
+        there = " but outputs of earlier runs" if found.left_out else ""
+        raise PictureError(f"{folder}: no picture in it{there} ({', '.join(SUFFIXES)})")
     failures = 0
-    for path in files:
-        name = path.relative_to(picture)
+    for name in found.pictures:
         rng = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode("utf-8", "surrogateescape"))])
         try:
             (output / name).parent.mkdir(parents=True, exist_ok=True)
-            _degrade(path, output / name, apply, rng, overwrite=overwrite)
+            _degrade(folder / name, output / name, apply, rng, overwrite=overwrite)
         except (PictureError, OptionError) as error:
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
-    print(f"{output}: {len(files) - failures} of {len(files)} pictures")
-    return 1 if failures else 0
+    left_out = f", {len(found.left_out)} left out as outputs of earlier runs" if found.left_out else ""
+    print(f"{output}: {len(found.pictures) - failures} of {len(found.pictures)} pictures{left_out}")
+    return 1 if failures or found.unreadable else 0
+
+
+def describe(function: Callable[..., Pixels]) -> str:
+    """A function's name, what it does, its parameters with their defaults, and what its docstring says of each.
+
+    That is the item of a list that begins with the parameter's name, else the first sentence below the summary that mentions it.
+    """
+    summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+    said: dict[str, list[str]] = {}
+    for name, parameter in _settable(function).items():
+        default = (
+            "..."
+            if parameter.default is parameter.empty
+            else "none"
+            if parameter.default is None
+            else json.dumps(parameter.default).strip('"')
+        )
+        said.setdefault(_about(rest, name), []).append(f"{name}={default}")
+    lines = _wrap(" ".join(summary.split()), 2)
+    for text, names in said.items():
+        lines += _wrap(", ".join(names) + (f": {text}" if text else ""), 4)
+    return "\n".join([function.__name__, *lines]).replace("`", "")
+
+
+def _about(docstring: str, parameter: str) -> str:
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\n|\n(?=- )", docstring)]
+    for names, _, text in (part[2:].partition(": ") for part in paragraphs if part.startswith("- ")):
+        if f"`{parameter}`" in names:
+            return text
+    sentences = (part for text in paragraphs for part in re.split(r"(?<=\.)\s+(?=[A-Z0-9`])", text))
+    return next((part for part in sentences if f"`{parameter}`" in part), "")
+
+
+def _wrap(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4 if indent > 2 else indent))
+
+
+def _settable(function: Callable[..., Pixels]) -> dict[str, inspect.Parameter]:
+    """The parameters that --set sets."""
+    return {name: each for name, each in inspect.signature(function).parameters.items() if each.kind == each.KEYWORD_ONLY}
 
 
 def _choose(task: str | None, function: str | None, settings: list[str]) -> Callable[[Pixels, np.random.Generator], Pixels]:
@@ -116,9 +188,7 @@ def _choose(task: str | None, function: str | None, settings: list[str]) -> Call
 def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[str, Any]:
     """The values of `key=value`, each of the type that the function declares."""
     hints = get_type_hints(function)
-    known = {
-        name: parameter for name, parameter in inspect.signature(function).parameters.items() if parameter.kind == parameter.KEYWORD_ONLY
-    }
+    known = _settable(function)
     values = {}
     for setting in settings:
         key, _, text = setting.partition("=")
@@ -137,6 +207,8 @@ def _value(setting: str, text: str, hint: Any) -> Any:
     except ValueError:
         value = text
     choices = get_args(hint) or (hint,)
+    if types.NoneType in choices and value in (None, "none", "None"):
+        return None
     if value in choices:  # one of a Literal's
         return value
     kind = next((kind for kind in (bool, int, float) if kind in choices), None)
@@ -147,13 +219,16 @@ def _value(setting: str, text: str, hint: Any) -> Any:
         return float(value)
     if kind is int and is_number and int(value) == value:
         return int(value)
-    words = " or ".join("true/false" if choice is bool else getattr(choice, "__name__", str(choice)) for choice in choices)
+    said: dict[Any, str] = {bool: "true/false", types.NoneType: "none"}
+    words = " or ".join(said.get(choice, getattr(choice, "__name__", str(choice))) for choice in choices)
     raise OptionError(f"--set {setting}: expected {words}")
 
 
 def _degrade(
     path: Path, output: Path, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator, *, overwrite: bool
 ) -> None:
+    if not output.suffix:
+        raise OptionError(f"{output}: expected a file name with an ending, as {output}.png, or a folder that exists")
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
     if output.exists() and output.samefile(path):

@@ -33,6 +33,13 @@ def test_a_run_is_known_by_two_things(names: list[str], expected: bool, tmp_path
     assert is_run(touch(tmp_path, *names)) == expected
 
 
+def test_a_run_of_ours_is_known(tmp_path: Path) -> None:
+    from uformer.train.folder import RunFolder
+
+    RunFolder(tmp_path / "run").create({})
+    assert is_run(tmp_path / "run")
+
+
 def test_left_out(tmp_path: Path) -> None:
     run = ("r/config.yaml", "r/state/s", "r/samples/1.png")
     touch(tmp_path, "a.png", "a.restored.png", "x.check.png", "b/c.png", "skipped/d.png", *run)
