@@ -43,8 +43,7 @@ def test_picture_files_are_those_that_their_names_call_so(tmp_path: Path) -> Non
     (tmp_path / "c.png").mkdir()
     for name in ("b.PNG", "a.jpg", "._b.png", "notes.txt", "c.png/d.tif"):
         (tmp_path / name).write_text("x")
-    assert [path.name for path in formats.picture_files(tmp_path, below=False)] == ["a.jpg", "b.PNG"]
-    assert [path.name for path in formats.picture_files(tmp_path, below=True)] == ["a.jpg", "b.PNG", "d.tif"]
+    assert [path.name for path in formats.picture_files(tmp_path)] == ["a.jpg", "b.PNG"]
 
 
 @pytest.mark.parametrize(

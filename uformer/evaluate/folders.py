@@ -37,7 +37,7 @@ def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
     for path in (degraded, clean):
         if not path.is_dir():
             raise OptionError(f"{path}: no such folder")
-        if not picture_files(path, below=False):
+        if not picture_files(path):
             raise OptionError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
     return _in_folders("", degraded, clean, Layout(degraded="", clean=""))
 
@@ -51,7 +51,7 @@ def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
 
 
 def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> list[Pair]:
-    inputs, targets = (picture_files(folder, below=False) for folder in (degraded, clean))
+    inputs, targets = (picture_files(folder) for folder in (degraded, clean))
     if layout.by_order:
         return _by_order(degraded, clean, inputs, targets)
     exact = {path.name: path for path in targets}

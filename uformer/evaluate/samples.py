@@ -92,7 +92,7 @@ def read_channels(path: Path, channels: int) -> Pixels:
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
     for sigma in protocol.sigmas:
-        for index, path in enumerate(picture_files(folder, below=False)):
+        for index, path in enumerate(picture_files(folder)):
             load = functools.partial(_load_noisy, path, sigma, index, rounded=protocol.noise_rounded)
             yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 

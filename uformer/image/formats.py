@@ -126,10 +126,9 @@ def supports(suffix: str) -> bool:
     return suffix.lower() in SUFFIXES
 
 
-def picture_files(folder: Path, *, below: bool) -> list[Path]:
-    """The files in a folder that their suffix calls pictures, hidden ones left out, by name; where `below`, those in its folders too."""
-    found = folder.rglob("*") if below else folder.iterdir()
-    return sorted(path for path in found if supports(path.suffix) and not path.name.startswith(".") and path.is_file())
+def picture_files(folder: Path) -> list[Path]:
+    """The files in a folder, none below, that their suffix calls pictures, hidden ones left out, by name (`walk` enters folders)."""
+    return sorted(path for path in folder.iterdir() if supports(path.suffix) and not path.name.startswith(".") and path.is_file())
 
 
 def by_suffix(suffix: str) -> Format:
