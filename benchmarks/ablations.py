@@ -1,10 +1,11 @@
 """The comparisons of the paper's section 4.6, in small: one budget for each network, the same patches, one table.
 
-    python benchmarks/ablations.py CLEAN [--steps 120] [--out FOLDER] [--json OUT.json]
+    python benchmarks/ablations.py CLEAN [--steps 600] [--out FOLDER] [--json OUT.json]
 
 CLEAN is a folder of clean pictures; Gaussian noise of sigma 50 is put on them once (`uformer degrade`). Each row is one `uformer train`
-command, which is printed, and the PSNR of its newest weights on the pictures held out. The networks are narrow (embed_dim 8, one block a
-level) and learn for a few minutes, so that a CPU is enough: what helps here need not be what helps in the end.
+command, which is printed, and the PSNR of its newest weights on the pictures held out. The networks are narrow and flat (embed_dim 8, one
+block a stage, two levels: a deeper one would extend patches of 64 to 128) and learn for a few minutes, so that a CPU is enough: what helps
+here need not be what helps in the end.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from uformer.weights import checkpoint
 
 SMALL = [
     "network.embed_dim=8",
-    "network.depths=1,1,1,1,1,1,1,1,1",
+    "network.depths=1,1,1,1,1",
+    "network.num_heads=1,2,4,4,2",
     "patch=64",
     "batch=8",
     "held_out=16",
@@ -50,7 +52,7 @@ def uformer(words: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clean", type=Path)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, help="folder for the noisy pictures and the runs; by default they are thrown away")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
