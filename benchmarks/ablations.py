@@ -31,6 +31,7 @@ SMALL = [
     "validation_side=256",
     "lr=8e-3",
     "ema=0.9",
+    "mirrored=0",
 ]
 ROWS = {
     "skip: concat": ["network=uformer_16"],

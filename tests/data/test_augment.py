@@ -1,6 +1,6 @@
 import numpy as np
 
-from uformer.data.augment import draw_gradient, to_gray, turn
+from uformer.data.augment import border, draw_gradient, to_gray, turn
 
 
 def test_flips_and_turns_are_the_eight_of_a_square() -> None:
@@ -28,3 +28,30 @@ def test_gray_is_the_mean_in_every_channel() -> None:
     gray = to_gray(patch)
     assert gray.shape == patch.shape
     assert np.allclose(gray[..., 2], patch.mean(axis=2))
+
+
+def test_borders_go_on_mirrored_on_either_side_or_not_at_all() -> None:
+    rng = np.random.default_rng(0)
+    sides: list[str] = []
+    for _ in range(300):
+        at = border(rng, 128)
+        assert at.shape == (128,)
+        steps = np.diff(at)
+        assert set(np.abs(steps)) == {1}
+        turns = np.flatnonzero(steps[1:] != steps[:-1]) + 1
+        if len(turns) == 0:
+            assert np.array_equal(at, np.arange(128))
+            sides.append("neither")
+            continue
+        (corner,) = turns
+        first = at[corner] == 0
+        extent = int(corner) if first else 127 - int(corner)
+        assert 8 <= extent <= 24
+        assert at[corner] == (0 if first else 127)  # the border's own pixel comes once
+        sides.append("before" if first else "behind")
+    assert all(70 < sides.count(side) < 130 for side in ("before", "behind", "neither"))
+
+
+def test_a_quarter_of_a_small_patch_is_mirrored_at_the_most() -> None:
+    rng = np.random.default_rng(0)
+    assert all(len(set(border(rng, 16).tolist())) >= 12 for _ in range(100))

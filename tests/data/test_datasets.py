@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 from collections import Counter
 from pathlib import Path
@@ -113,3 +114,24 @@ def test_shares_of_drawn_and_gray_patches(tmp_path: Path) -> None:
     assert 0.2 < kinds["gray"] / 300 < 0.4
     assert 0.14 < kinds["left clean"] / 300 < 0.26
     assert 0.3 < kinds["drawn"] / 300 < 0.5
+
+
+def test_mirrored_patches_are_mirrored_in_both_pictures_alike(tmp_path: Path) -> None:
+    for side in ("clean", "degraded"):
+        save(tmp_path / side / "a.png", photo(40, 40, seed=len(side)))
+    plain = Patches(pictures=load_folder(tmp_path), side=32, seed=0)
+    mirrored = dataclasses.replace(plain, mirrored=1.0)
+    places = np.arange(32 * 32).reshape(32, 32)
+    kinds: set[bool] = set()
+    for index in range(40):
+        (degraded, clean), (bad, good) = plain[index], mirrored[index]
+        both = {
+            tuple(column): at
+            for column, at in zip(np.concatenate([degraded, clean]).reshape(6, -1).T.tolist(), places.ravel(), strict=True)
+        }
+        found = np.array([both[tuple(column)] for column in np.concatenate([bad, good]).reshape(6, -1).T.tolist()]).reshape(32, 32)
+        assert (found // 32 == found[:, :1] // 32).all()
+        assert (found % 32 == found[:1] % 32).all()
+        kinds.add(bool((found == places).all()))
+    assert kinds == {True, False}  # one in nine is neither down nor across
+    assert sum(not same(plain[i], dataclasses.replace(plain, mirrored=0.3)[i]) for i in range(200)) in range(30, 80)

@@ -1,4 +1,4 @@
-"""What is done to a patch before it is degraded: flips and quarter turns, and patches that photographs seldom show."""
+"""What is done to patches: flips and quarter turns, patches that photographs seldom show, the border of a picture."""
 
 import numpy as np
 from numpy.random import Generator
@@ -26,3 +26,13 @@ def draw_gradient(rng: Generator, side: int) -> Pixels:
 def to_gray(patch: Pixels) -> Pixels:
     """The mean of the channels, in all of them."""
     return np.repeat(patch.mean(axis=2, keepdims=True), patch.shape[2], axis=2)
+
+
+def border(rng: Generator, side: int) -> NDArray[np.intp]:
+    """(side,) rows, or columns, of a patch that ends at the border of a picture, which goes on mirrored as `uformer restore` extends it.
+
+    A third each: before the border, behind it, and as it is. 8 pixels are mirrored, at times up to 24, at most a quarter of the patch.
+    """
+    at = np.arange(side)
+    mirrored = np.abs(at - min(8 if rng.random() < 0.6 else int(rng.integers(8, 25)), side // 4))
+    return (mirrored, side - 1 - mirrored[::-1], at)[int(rng.integers(3))]

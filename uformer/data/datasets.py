@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from uformer.data.augment import draw_gradient, to_gray, turn
+from uformer.data.augment import border, draw_gradient, to_gray, turn
 from uformer.data.pictures import Degradation, PictureSet, Pixels, cut, inside
 
 
@@ -31,6 +31,8 @@ class Patches:
     """Share of patches that are smooth drawings, half of them not degraded; with a degradation only."""
     gray: float = 0.0
     """Share of patches that are gray, and degraded in all channels alike; with a degradation only."""
+    mirrored: float = 0.0
+    """Share of patches that end at a picture's border and go on mirrored (`augment.border`), down and across alike."""
 
     _sizes: tuple[tuple[int, int], ...] = field(init=False, repr=False)
     _upto: NDArray[np.float64] = field(init=False, repr=False)
@@ -54,6 +56,9 @@ class Patches:
         else:
             degraded, clean = self._pair(picture, top, left)
             pair = turned(degraded), turned(clean)
+        if rng.random() < self.mirrored:
+            rows, columns = border(rng, self.side), border(rng, self.side)
+            pair = pair[0][rows[:, None], columns], pair[1][rows[:, None], columns]
         degraded, clean = (np.ascontiguousarray(patch.transpose(2, 0, 1)) for patch in pair)
         return degraded, clean
 

@@ -38,6 +38,8 @@ class Recipe:
     """Share of patches that are smooth drawings, half of them left clean; 1 needs no pictures. With a degradation only."""
     gray: float = 0.0
     """Share of patches that are gray, in all channels alike. With a degradation only."""
+    mirrored: float = 0.0
+    """Share of patches with the border of a picture, beyond which it goes on mirrored, as `uformer restore` extends it."""
     augment: bool = True
     """Flips and quarter turns."""
     patch: int = 128
@@ -95,7 +97,7 @@ class Recipe:
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "charbonnier_eps"):
             self._check(name, getattr(self, name) > 0, "more than 0")
-        for name in ("drawn", "gray"):
+        for name in ("drawn", "gray", "mirrored"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")

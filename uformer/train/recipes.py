@@ -52,7 +52,7 @@ def spad_derain() -> Recipe:
 
 
 def _ours(name: str, **changes: object) -> Recipe:
-    """Muon for the matrices, which learns more in a step; a moving average; no drop path, as a short run underfits."""
+    """Muon for the matrices, which learns more in a step; a moving average; no drop path, as a short run underfits; borders."""
     recipe = Recipe(
         name=name,
         network=dataclasses.replace(variant("uformer_t"), bottleneck_shift=False, drop_path_rate=0.0),
@@ -66,6 +66,7 @@ def _ours(name: str, **changes: object) -> Recipe:
         weight_decay=0.0,
         ema=0.999,
         clip=1.0,
+        mirrored=0.15,
     )
     return dataclasses.replace(recipe, **changes)  # type: ignore[arg-type]
 

@@ -152,6 +152,7 @@ def prepare(
         augment=recipe.augment,
         drawn=recipe.drawn,
         gray=recipe.gray,
+        mirrored=recipe.mirrored,
     )
     return Prepared(recipe, patches, held, degradation, tuple(notes))
 
