@@ -1,13 +1,14 @@
 """Pairs are found in the layouts in which the data sets' owners offer them."""
 
+import os
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from tests.evaluate.conftest import save_picture
-from uformer.errors import OptionError
-from uformer.evaluate.folders import pairs_in, pairs_of
+from uformer.errors import OptionError, PictureError
+from uformer.evaluate.folders import pairs_in, pairs_of, pictures_in
 from uformer.evaluate.protocols import PROTOCOLS
 
 CASES = {
@@ -84,3 +85,38 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(OptionError, match="b: no pictures in it"):
         pairs_of(tmp_path / "a", tmp_path / "b")
+
+
+def test_folders_inside_count_as_in_training_and_belong_to_the_name(tmp_path: Path) -> None:
+    for name in ("1.png", "trip/1.png", "trip/2.png"):
+        save_picture(tmp_path / "degraded" / name)
+        save_picture(tmp_path / "clean" / name)
+    for found in (pairs_in(tmp_path, PROTOCOLS["pairs"].layouts), pairs_of(tmp_path / "degraded", tmp_path / "clean")):
+        assert [(pair.name, pair.clean.relative_to(tmp_path / "clean").as_posix()) for pair in found] == [
+            ("1", "1.png"),
+            ("trip/1", "trip/1.png"),
+            ("trip/2", "trip/2.png"),
+        ]
+
+
+def test_what_uformer_made_is_not_measured(tmp_path: Path) -> None:
+    for name in ("a.png", "a.restored.png", "mine.check.png"):
+        save_picture(tmp_path / "degraded" / name)
+        save_picture(tmp_path / "clean" / name)
+    assert pictures_in(tmp_path / "clean") == [Path("a.png")]
+    assert [pair.name for pair in pairs_of(tmp_path / "degraded", tmp_path / "clean")] == ["a"]
+
+
+def test_a_folder_inside_that_cannot_be_read_is_no_smaller_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_picture(tmp_path / "degraded/trip/1.png")
+    save_picture(tmp_path / "clean/trip/1.png")
+    scan = os.scandir
+
+    def refuse(path: Path) -> "os._ScandirIterator[str]":
+        if Path(path).name == "trip":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(PictureError, match="degraded/trip: Permission denied"):
+        pairs_in(tmp_path, PROTOCOLS["pairs"].layouts)

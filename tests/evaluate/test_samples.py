@@ -107,3 +107,9 @@ def test_all_channels_are_read_for_a_network_of_many(tmp_path: Path, kind: str, 
 def test_gray_comes_three_times(tmp_path: Path) -> None:
     PIL.Image.new("L", (5, 4), 51).save(tmp_path / "a.png")
     assert np.allclose(read_rgb(tmp_path / "a.png"), np.full((4, 5, 3), 0.2))
+
+
+def test_clean_pictures_are_those_of_the_folder_but_a_contact_sheet(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "mine.check.png", "inside/c.png"):
+        save_picture(tmp_path / name)
+    assert [sample.name for sample in find_samples(PROTOCOLS["gaussian"], tmp_path)] == ["a", "b"] * 3

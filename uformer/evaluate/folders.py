@@ -6,9 +6,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from uformer.errors import OptionError
+from uformer.data.folders import none_in, pictures_below
+from uformer.errors import OptionError, PictureError
 from uformer.evaluate.protocols import Layout
-from uformer.image.formats import SUFFIXES, picture_files
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,22 @@ class Pair:
     clean: Path
 
 
+def pictures_in(folder: Path, *, deep: bool = False) -> list[Path]:
+    """The pictures of a folder, and if `deep` of those inside, but what `uformer` made there: their paths below it, by name.
+
+    Raises PictureError where a folder cannot be read.
+    """
+    found = pictures_below(folder, enter=lambda _: deep)
+    for below, why in found.unreadable:
+        raise PictureError(f"{folder / below}: {why}")
+    return found.pictures
+
+
 def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
-    """The pairs of the first layout that the folder has any of; none where it has none. Raises OptionError as `_by_order`, `_listed` do."""
+    """The pairs of the first layout that the folder has any of; none where it has none.
+
+    Raises OptionError as `_by_order`, `_listed` do, and PictureError where a folder cannot be read.
+    """
     for layout in layouts:
         if layout.listing:
             found = _listed(folder, layout) if (folder / layout.listing).is_file() else []
@@ -33,13 +47,14 @@ def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
 
 
 def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
-    """The pairs of two folders, by name; a name with another suffix will do. Raises OptionError where one is no folder, or empty."""
+    """The pairs of two folders, at any depth, by name; a name with another suffix will do.
+
+    Raises OptionError where one is no folder, or empty, and PictureError where one cannot be read.
+    """
     for path in (degraded, clean):
-        if not path.is_dir():
-            raise OptionError(f"{path}: no such folder")
-        if not picture_files(path):
-            raise OptionError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
-    return _in_folders("", degraded, clean, Layout(degraded="", clean=""))
+        if not pictures_in(path, deep=True):
+            raise none_in(path)
+    return _in_folders("", degraded, clean, Layout(degraded="", clean="", deep=True))
 
 
 def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
@@ -51,23 +66,25 @@ def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
 
 
 def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> list[Pair]:
-    inputs, targets = (picture_files(folder) for folder in (degraded, clean))
+    inputs, targets = (pictures_in(folder, deep=layout.deep) for folder in (degraded, clean))
     if layout.by_order:
         return _by_order(degraded, clean, inputs, targets)
-    exact = {path.name: path for path in targets}
+    exact = set(targets)
     by_key = {_key(path, layout): path for path in targets}
-    return [Pair(_name(prefix, path), path, exact.get(path.name) or by_key.get(_key(path, layout)) or clean) for path in inputs]
+    partners = [path if path in exact else by_key.get(_key(path, layout), Path()) for path in inputs]
+    return [Pair(_name(prefix, path), degraded / path, clean / partner) for path, partner in zip(inputs, partners, strict=True)]
 
 
 def _key(path: Path, layout: Layout) -> str:
-    """What the names of a pair have in common; file systems differ in how they write an accent."""
-    return re.sub(layout.differ, "", unicodedata.normalize("NFC", path.stem))
+    """What the paths of a pair have in common; file systems differ in how they write an accent."""
+    stem = re.sub(layout.differ, "", unicodedata.normalize("NFC", path.stem))
+    return unicodedata.normalize("NFC", (path.parent / stem).as_posix())
 
 
 def _by_order(degraded: Path, clean: Path, inputs: list[Path], targets: list[Path]) -> list[Pair]:
     if len(inputs) != len(targets):
         raise OptionError(f"{degraded} holds {len(inputs)} pictures and {clean} {len(targets)}; they belong together by their order")
-    return [Pair(_name("", left), left, right) for left, right in zip(inputs, targets, strict=True)]
+    return [Pair(_name("", left), degraded / left, clean / right) for left, right in zip(inputs, targets, strict=True)]
 
 
 def _listed(folder: Path, layout: Layout) -> list[Pair]:
@@ -87,4 +104,5 @@ def _listed(folder: Path, layout: Layout) -> list[Pair]:
 
 
 def _name(prefix: str, path: Path) -> str:
-    return f"{prefix}/{path.stem}" if prefix else path.stem
+    """A pair's name: the path of its degraded picture below its folder, without the suffix."""
+    return (Path(prefix) / path.with_suffix("")).as_posix()

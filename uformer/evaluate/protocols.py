@@ -54,6 +54,8 @@ class Layout:
     """Regular expression of what is left out of both names before they are compared."""
     by_order: bool = False
     """Whether the pictures belong together by their order, not by their names."""
+    deep: bool = False
+    """Whether folders inside count, as they do for `uformer train`."""
     listing: str = ""
     """A file that names the pairs to take, two paths a line; then the folders are what the paths' last folders are called."""
 
@@ -113,7 +115,7 @@ class Protocol:
         return f"expected {self.place}.{origin}"
 
 
-_PLAIN = (Layout(degraded="degraded", clean="clean"), Layout(degraded="input", clean="target"))
+_PLAIN = (Layout(degraded="degraded", clean="clean", deep=True), Layout(degraded="input", clean="target", deep=True))
 _PLAIN_PLACE = "or input/ and target/, or degraded/ and clean/, with matching names"
 _UFORMER = "Wang et al., CVPR 2022"
 _PADDING = "the authors pad with zeros to a square multiple of 128 and restore whole pictures; here see `padding` and `tiles`"

@@ -14,7 +14,6 @@ from uformer.errors import OptionError, PictureError
 from uformer.evaluate import folders, matlab
 from uformer.evaluate.folders import Pair
 from uformer.evaluate.protocols import Protocol
-from uformer.image.formats import picture_files
 from uformer.image.read import read, read_samples
 
 Pixels = NDArray[np.float32]
@@ -46,7 +45,7 @@ def find_samples(protocol: Protocol, folder: Path, clean: Path | None = None) ->
 
     `clean`: the second of two folders, where the first holds the degraded pictures themselves. Raises OptionError, which says where the
     data is offered and what to put where, for a folder that does not hold what the protocol needs, and PictureError for a .mat file that
-    cannot be read.
+    cannot be read, or a folder.
     """
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
@@ -92,8 +91,8 @@ def read_channels(path: Path, channels: int) -> Pixels:
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
     for sigma in protocol.sigmas:
-        for index, path in enumerate(picture_files(folder)):
-            load = functools.partial(_load_noisy, path, sigma, index, rounded=protocol.noise_rounded)
+        for index, path in enumerate(folders.pictures_in(folder)):
+            load = functools.partial(_load_noisy, folder / path, sigma, index, rounded=protocol.noise_rounded)
             yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
