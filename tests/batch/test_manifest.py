@@ -1,6 +1,9 @@
 """The manifest: parts while a job goes, one file at its end, and no job that goes on as another."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,3 +124,21 @@ def test_nothing_to_say_writes_nothing(place: str) -> None:
     manifest.begin(IDENTITY, overwrite=False)
     assert manifest.finish() == []
     assert not exists(place)
+
+
+ALONE = """
+import sys, psutil
+from uformer.batch.manifest import Manifest
+from uformer.batch.sources import list_inputs
+before = psutil.Process().num_threads()
+list_inputs(sys.argv[1], without="/")
+Manifest(sys.argv[1]).done()
+print(psutil.Process().num_threads() - before)
+"""
+
+
+def test_reading_leaves_no_thread_that_could_abort_the_process_at_its_end(tmp_path: Path) -> None:
+    begun(f"{tmp_path}/m.parquet", GOOD).finish()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", ALONE, f"{tmp_path}/m.parquet"]
+    assert subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout == "0\n"

@@ -1,6 +1,7 @@
 """What is left to do: pure, stable, and never one output for two inputs."""
 
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -55,6 +56,19 @@ def test_nor_through_a_link(tmp_path: object) -> None:
     os.symlink(f"{tmp_path}/real", f"{tmp_path}/link")  # noqa: PTH211
     plan = make_plan([(f"{tmp_path}/real/a.png", "a.png")], f"{tmp_path}/link", there={"a.png"}, recorded={})
     assert len(plan.failures) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+def test_nor_where_an_output_is_a_link_to_an_input(tmp_path: Path) -> None:
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in" / name).touch()
+        (tmp_path / "out" / name).symlink_to(tmp_path / "in/a.png")
+    pairs = [(f"{tmp_path}/in/{name}", name) for name in ("a.png", "b.png")]
+    plan = make_plan(pairs, f"{tmp_path}/out", there={"a.png", "b.png"}, recorded={}, redo=True)
+    assert plan.items == []
+    assert all("would replace a picture" in (each.error or "") for each in plan.failures)
 
 
 @hypothesis.given(st.integers(0, 2000), st.integers(1, 50))

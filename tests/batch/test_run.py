@@ -1,7 +1,9 @@
 """A job from its inputs to its manifest, without a network."""
 
+import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -83,7 +85,10 @@ def test_what_fails_is_in_a_file_and_tried_again(job: Job, capsys: pytest.Captur
     assert again.seen == ["bad.png"]
     places.remove(f"{job.source}/bad.png")
     places.write_bytes(f"{job.source}/good.png", b"x")
-    assert run(job, Engine()) == 1, "the manifest still has the row of a picture that is gone"
+    capsys.readouterr()
+    assert run(job, Engine()) == 0, "the manifest still has the row of a picture that is gone, which this run was not asked for"
+    assert [row["error"] is None for row in rows(job)] == [True, True, False, True, True]
+    assert "bad.png" not in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_job_that_goes_on(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +142,64 @@ def test_the_manifest_may_be_elsewhere(job: Job, tmp_path: Path) -> None:
     assert Path(manifest).exists()
     assert Path(failures).exists()
     assert places.files_below(job.out) == {"a.png", "b.png", "below/c.png"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["manifest", "failures"])
+def test_no_file_of_others_is_replaced_or_removed(job: Job, name: str, overwrite: bool) -> None:
+    folder = job.out.removesuffix("/out")
+    mine = {"diary.txt": b"today\n", "photos/a.png": picture()}
+    for below, data in mine.items():
+        places.write_bytes(f"{folder}/{below}", data)
+    with pytest.raises(OptionError, match="diary.txt: is there and is no "):
+        run(change(job, **{name: f"{folder}/diary.txt"}, overwrite=overwrite), Engine())
+    with contextlib.suppress(PictureError) if folder.startswith("memory") else pytest.raises(PictureError, match="photos: Is a directory"):
+        run(change(job, **{name: f"{folder}/photos"}, overwrite=overwrite), Engine())
+    for below, data in mine.items():
+        assert places.read_bytes(f"{folder}/{below}") == data
+
+
+def test_places_that_are_one(job: Job) -> None:
+    place = job.out.removesuffix("/out") + "/x"
+    with pytest.raises(OptionError, match="cannot be both the manifest and the file of the failures"):
+        run(change(job, manifest=place, failures=place), Engine())
+    run(job, Engine())
+    with pytest.raises(OptionError, match="is what this job writes"):
+        run(change(job, source=f"{job.out}/manifest.parquet"), Engine())
+
+
+@pytest.mark.parametrize("name", ["source", "out", "manifest", "failures"])
+def test_an_empty_name_is_not_the_working_folder(job: Job, name: str) -> None:
+    with pytest.raises(OptionError, match="is empty"):
+        run(change(job, **{name: ""}), Engine())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks")
+def test_two_jobs_at_once(tmp_path: Path, job: Job) -> None:
+    second = Engine()
+
+    def first(items: Sequence[Item]) -> Iterator[Record]:
+        with contextlib.nullcontext() if job.out.startswith("memory") else pytest.raises(OptionError, match="another job is at work on it"):
+            run(change(job, overwrite=True), second)
+        yield from Engine()(items)
+
+    assert run(job, first) == 0
+    assert len(rows(job)) == 3
+    assert places.files_below(job.out) == {"a.png", "b.png", "below/c.png", "manifest.parquet"}
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names are text")
+def test_a_name_that_is_no_text(tmp_path: Path, job: Job) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(picture())
+    (folder / os.fsdecode(b"bad\xff.png")).write_bytes(picture())
+    odd = change(job, source=str(folder), out=str(tmp_path / "odd-out"))
+    assert run(odd, Engine()) == 1
+    assert [row["input"] for row in rows(odd)] == [f"{folder}/\\udcff.png", f"{folder}/bad\\udcff.png"]
+    assert os.listdir(os.fsencode(odd.out)).count(b"\xff.png") == 1  # noqa: PTH208
+    assert run(odd, again := Engine()) == 1
+    assert again.seen == [os.fsdecode(b"bad\xff.png")]
 
 
 @pytest.mark.parametrize(

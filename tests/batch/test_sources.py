@@ -91,6 +91,29 @@ def test_a_manifest_that_names_outputs(tmp_path: Path) -> None:
     assert [why.partition(",")[2].strip().partition(",")[0] for _, why in found.failures] == ["../x.png", "/etc/x.png", "x.gif"]
 
 
+@pytest.mark.parametrize("names", [pa.array(["a.png", "b.png"]).dictionary_encode(), pa.array(["a.png", "b.png"], pa.string_view())])
+def test_strings_in_other_forms(tmp_path: Path, names: pa.Array) -> None:
+    pq.write_table(pa.table({"input": names, "output": pa.nulls(2)}), tmp_path / "m.parquet")
+    assert [name for _, name in list_inputs(str(tmp_path / "m.parquet"), without="/out").pairs] == ["a.png", "b.png"]
+
+
+def test_an_input_with_two_outputs_is_refused(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "m.parquet", input=["/a.png", "/b.png", "/a.png"], output=["x.png", "y.png", "z.png"])
+    with pytest.raises(OptionError, match="row 3: /a.png is named before, with the output x.png"):
+        list_inputs(source, without="/out")
+
+
+def test_a_list_from_windows(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes("a.png\r\nb.png\r\n".encode("utf-8-sig"))
+    assert [name for _, name in list_inputs(str(tmp_path / "list.txt"), without="/out").pairs] == ["a.png", "b.png"]
+
+
+def test_a_folder_called_as_a_manifest_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").mkdir()
+    (tmp_path / "x.parquet/a.png").touch()
+    assert [name for _, name in list_inputs(str(tmp_path / "x.parquet"), without="/out").pairs] == ["a.png"]
+
+
 def test_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("s3://b/ä b.png\n\nc.png\n")
     assert list_inputs(str(tmp_path / "list.txt"), without="/out").pairs == [
@@ -130,6 +153,11 @@ def test_a_manifest_of_other_columns(tmp_path: Path, columns: dict, said: str) -
 def test_no_picture(tmp_path: Path, source: str) -> None:
     with pytest.raises((PictureError, FileNotFoundError)):
         list_inputs(source.format(tmp=tmp_path), without="/out")
+
+
+def test_a_pattern_of_manifests_is_none(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="is one file, not a pattern"):
+        list_inputs(f"{tmp_path}/*.parquet", without="/out")
 
 
 def test_no_such_manifest(tmp_path: Path) -> None:

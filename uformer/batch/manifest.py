@@ -16,25 +16,27 @@ all. When it ends they become one file, sorted by input, which says under the ke
 rows of one input the later holds.
 """
 
-import dataclasses
-import io
+import contextlib
 import json
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uformer.batch import places
+from uformer.batch.alone import alone
 from uformer.batch.identity import Identity, difference
+from uformer.batch.places import as_text
 from uformer.batch.records import Record
 from uformer.errors import OptionError
 from uformer.files import one_line
 
 _KEY = b"uformer"
-_JOB = "job.json"
+_JOB, _LOCK = "job.json", "lock"
 _ROWS = 10_000
 _SECONDS = 30.0
 """A part is written when it holds so many rows, or its first is so old: what a killed job does not know of its last pictures."""
@@ -56,7 +58,8 @@ SCHEMA = pa.schema(
 
 def table(records: list[Record]) -> Any:
     """A Parquet table of records; see above."""
-    return pa.Table.from_pylist([dataclasses.asdict(record) for record in records], schema=SCHEMA)
+    rows = ({name: as_text(value) if isinstance(value, str) else value for name, value in vars(record).items()} for record in records)
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
 
 
 class Manifest:
@@ -68,13 +71,21 @@ class Manifest:
         self._identity: Identity = {}
         self._waiting: list[Record] = []
         self._since = 0.0
+        self._started = False
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Inside the block no other job of this manifest runs, where it lies on a disk. Raises OptionError while one does."""
+        what = f"{self.place}: another job is at work on it; wait until it has ended"
+        return alone(Path(self._parts, _LOCK), what) if places.is_local(self.place) else contextlib.nullcontext()
 
     def begin(self, identity: Identity, *, overwrite: bool) -> bool:
         """Go on with the job that is there, or begin one; whether an output that has no row is to be made again.
 
-        Raises OptionError where the job that is there restores with something else.
+        Raises OptionError where the job that is there restores with something else, unless `overwrite`, and where a file is there that is
+        no manifest.
         """
-        before = None if overwrite else self._read_identity()
+        there = self._read_identity()
+        before = None if overwrite else there
         if before is not None and (said := difference(before, identity)) is not None:
             raise OptionError(
                 f"{self.place}: was begun with {said}; go on as before, give another OUT, or restore all again with --overwrite"
@@ -84,17 +95,17 @@ class Manifest:
             self._write_job(clearing=True)  # so that whoever goes on after a kill right here clears the rest
         if overwrite or self._identity.pop("clearing", False):
             places.remove(self.place)
-            for name in places.files_below(self._parts) - {_JOB}:
-                places.remove(places.join(self._parts, name))
+            self._clear(keep={_JOB, _LOCK})
             self._write_job()
         return bool(self._identity["redo"])
 
     def start(self) -> None:
         """Say what the job restores with, before there is any output of it."""
+        self._started = True
         self._write_job()
 
     def done(self) -> dict[str, str]:
-        """Input -> output of what is done."""
+        """Input -> output of what is done, `as_text`."""
         rows = self._read()
         columns = (rows[name].to_pylist() for name in ("input", "output", "error"))
         return {source: output for source, output, error in zip(*columns, strict=True) if error is None}
@@ -119,11 +130,16 @@ class Manifest:
         self.flush()
         rows = self._read().sort_by("input")
         about = {_KEY: json.dumps({**self._identity, "redo": False}).encode()}
-        if places.exists(places.join(self._parts, _JOB)):
+        if self._started or places.exists(places.join(self._parts, _JOB)):
             places.write_bytes(self.place, _encoded(rows.replace_schema_metadata(about)))
-            places.remove(self._parts)
+            self._clear(keep={_LOCK})
+            places.remove_empty(self._parts)
         pairs = zip(rows["input"].to_pylist(), rows["error"].to_pylist(), strict=True)
         return [(source, error) for source, error in pairs if error is not None]
+
+    def _clear(self, *, keep: set[str]) -> None:
+        for name in places.files_below(self._parts) - keep:
+            places.remove(places.join(self._parts, name))
 
     def _write_job(self, **more: bool) -> None:
         data = json.dumps({**self._identity, **more}, indent=2) + "\n"
@@ -135,14 +151,16 @@ class Manifest:
             if places.exists(job):
                 found = json.loads(places.read_bytes(job))
             elif places.exists(self.place):
-                metadata = pq.read_schema(io.BytesIO(places.read_bytes(self.place))).metadata or {}
+                metadata = pq.read_schema(pa.BufferReader(places.read_bytes(self.place))).metadata or {}
                 found = json.loads(metadata[_KEY])
             else:
                 return None
         except OptionError:  # which is a ValueError
             raise
         except (pa.ArrowException, KeyError, ValueError):
-            raise OptionError(f"{self.place}: is there and is no manifest of this command; give another with --manifest") from None
+            raise OptionError(
+                f"{self.place}: is there and is no manifest of this command; remove it, or give another with --manifest"
+            ) from None
         return dict(found)
 
     def _read(self) -> Any:
@@ -158,13 +176,15 @@ class Manifest:
 
 
 def _encoded(rows: Any) -> bytes:
-    stream = io.BytesIO()
+    stream = pa.BufferOutputStream()
     pq.write_table(rows, stream, compression="zstd")
-    return stream.getvalue()
+    return bytes(stream.getvalue())
 
 
 def _decoded(place: str) -> Any:
+    data = pa.BufferReader(places.read_bytes(place))
     try:
-        return pq.read_table(io.BytesIO(places.read_bytes(place)), schema=SCHEMA).replace_schema_metadata(None)
+        # In Arrow's threads, a read may outlast its call, and then aborts the process that ends.
+        return pq.ParquetFile(data).read(use_threads=False).replace_schema_metadata(None).cast(SCHEMA)
     except pa.ArrowException as error:
         raise OptionError(f"{place}: cannot be read as a manifest: {one_line(error)}") from None

@@ -3,17 +3,18 @@
 A place is a string: a path, or scheme://.... Those of this machine come out as paths from the root on, file:// among them.
 """
 
+import contextlib
 import functools
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
 from fsspec.registry import known_implementations
 
-from uformer.errors import OptionError
+from uformer.errors import OptionError, UformerError
 from uformer.files import atomic_path, one_line
 
 
@@ -37,13 +38,26 @@ def join(folder: str, below: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _file_system(scheme: str, host: str) -> Any:
+    with _os_errors():
+        try:
+            return fsspec.core.url_to_fs(f"{scheme}://{host}")[0]
+        except ImportError as error:
+            package = str(known_implementations.get(scheme, {}).get("class", "")).partition(".")[0]
+            missing = getattr(error.__cause__, "name", None) or error.name or package  # s3fs itself, or what s3fs needs
+            raise OptionError(f"{scheme}:// needs {missing}; run: pip install {missing}") from None
+        except ValueError as error:
+            raise OptionError(f"{scheme}://{host}: {one_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _os_errors() -> Iterator[None]:
+    """Inside the block, what a package behind fsspec raises is an OSError: those of botocore, gcsfs and httpx are none."""
     try:
-        return fsspec.core.url_to_fs(f"{scheme}://{host}")[0]
-    except ImportError as error:
-        package = str(known_implementations.get(scheme, {}).get("class", error.name or "")).partition(".")[0]
-        raise OptionError(f"{scheme}:// needs {package}; run: pip install {package}") from None
-    except ValueError as error:
-        raise OptionError(f"{scheme}://{host}: {one_line(error)}") from None
+        yield
+    except (OSError, UformerError):
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {one_line(error)}") from error
 
 
 def open_remote(place: str) -> tuple[Any, str]:
@@ -60,7 +74,8 @@ def read_bytes(place: str) -> bytes:
     if is_local(place):
         return Path(place).read_bytes()
     system, path = open_remote(place)
-    return bytes(system.cat_file(path))
+    with _os_errors():
+        return bytes(system.cat_file(path))
 
 
 def write_bytes(place: str, data: bytes) -> None:
@@ -77,7 +92,8 @@ def write_bytes(place: str, data: bytes) -> None:
 def fetch(place: str, path: Path) -> None:
     """Copy a remote file to this disk. Raises OSError."""
     system, inside = open_remote(place)
-    system.get_file(inside, str(path))
+    with _os_errors():
+        system.get_file(inside, str(path))
 
 
 def put(path: Path, place: str) -> None:
@@ -87,19 +103,24 @@ def put(path: Path, place: str) -> None:
 
 
 def remove(place: str) -> None:
-    """Remove a file, or a folder with all in it, if it is there."""
+    """Remove a file, if it is there. Raises OSError for a folder."""
     if is_local(place):
-        path = Path(place)
-        if path.is_dir():
-            for each in path.iterdir():
-                each.unlink()
-            path.rmdir()
-        else:
-            path.unlink(missing_ok=True)
+        Path(place).unlink(missing_ok=True)
         return
     system, inside = open_remote(place)
-    if system.exists(inside):
-        system.rm(inside, recursive=True)
+    with _os_errors(), contextlib.suppress(FileNotFoundError):
+        system.rm_file(inside)
+
+
+def remove_empty(folder: str) -> None:
+    """Remove a folder, if it is there and empty."""
+    with contextlib.suppress(OSError, NotImplementedError):  # an object store has no folders
+        if is_local(folder):
+            Path(folder).rmdir()
+            return
+        system, inside = open_remote(folder)
+        with _os_errors():
+            system.rmdir(inside)
 
 
 def exists(place: str) -> bool:
@@ -107,7 +128,8 @@ def exists(place: str) -> bool:
     if is_local(place):
         return Path(place).exists()
     system, inside = open_remote(place)
-    return bool(system.exists(inside))
+    with _os_errors():
+        return bool(system.exists(inside))
 
 
 def files_below(folder: str) -> set[str]:
@@ -121,17 +143,28 @@ def files_below(folder: str) -> set[str]:
         return found
     system, inside = open_remote(folder)
     system.invalidate_cache()
-    try:
-        paths = system.find(inside)
-    except FileNotFoundError:
-        return set()
-    return {PurePosixPath(path).relative_to(inside).as_posix() for path in paths if path != inside}
+    return {PurePosixPath(path).relative_to(inside).as_posix() for path in find(system, inside) if path != inside}
+
+
+def find(system: Any, inside: str, *, pattern: bool = False) -> list[str]:
+    """The files of a remote system below a folder, or those that a pattern names; none where there is no folder. Raises OSError."""
+    with _os_errors():
+        try:
+            return list(system.glob(inside) if pattern else system.find(inside))
+        except FileNotFoundError:
+            return []
 
 
 def _with_parent(system: Any, path: str, write: Callable[[], None]) -> None:
     """Write a file; its folder is made only where the store misses it, since an object store has none and asking costs a request."""
-    try:
-        write()
-    except FileNotFoundError:
-        system.makedirs(posixpath.dirname(path), exist_ok=True)
-        write()
+    with _os_errors():
+        try:
+            write()
+        except FileNotFoundError:
+            system.makedirs(posixpath.dirname(path), exist_ok=True)
+            write()
+
+
+def as_text(place: str) -> str:
+    r"""A place as UTF-8 can hold it: a byte of a file's name that is no UTF-8 becomes \udcXX, in letters."""
+    return place.encode(errors="backslashreplace").decode()

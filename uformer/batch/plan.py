@@ -1,4 +1,4 @@
-"""What is to be done, minus what is done: pure, from one listing of the inputs, one of the outputs, and the manifest so far."""
+"""What is to be done, minus what is done: from one listing of the inputs, one of the outputs, and the manifest so far."""
 
 import os
 import unicodedata
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uformer.batch import places
 from uformer.batch.records import Item, Record
+from uformer.image.walk import identity
 
 MOST_IN_A_SHARD = 32
 """Pictures that a worker takes at a time: what is restored twice when it dies is less than that, and a million are 31,250 shards."""
@@ -40,12 +41,14 @@ def make_plan(
     """The plan of a job.
 
     `pairs`: inputs, and the names of their outputs below `out`. `there`: the names below `out` that are there. `recorded`: input ->
-    output of what the manifest says is done. `redo`: an output that is not recorded is made again, else it is taken as it is. `fold`:
-    whether the file system takes names that differ in case for one.
+    output of what the manifest says is done, `places.as_text`. `redo`: an output that is not recorded is made again, else it is taken as
+    it is; only then is a file replaced, so only then files are looked at, to replace no input by whatever name. `fold`: whether the file
+    system takes names that differ in case for one.
     """
     result = Plan()
     taken: dict[str, str] = {}
     originals = {_real(source) for source, _ in pairs}
+    files = {identity(Path(source)) for source, _ in pairs if places.is_local(source)} - {None} if redo else set()
     seen: set[str] = set()
     for source, name in pairs:
         if source in seen:
@@ -55,12 +58,12 @@ def make_plan(
         key = unicodedata.normalize("NFC", name).casefold() if fold else name
         if key in taken:
             result.failures.append(Record(input=source, output=None, error=f"its output, {output}, is that of {taken[key]} already"))
-        elif _real(output) in originals:
+        elif _real(output) in originals or (files and name in there and identity(Path(output)) in files):
             why = f"its output, {output}, would replace a picture that is to be restored"
             result.failures.append(Record(input=source, output=None, error=why))
         else:
             taken[key] = source
-            if name in there and recorded.get(source) == output:
+            if name in there and recorded.get(places.as_text(source)) == places.as_text(output):
                 result.done += 1
             else:
                 result.items.append(Item(input=source, output=output, there=name in there and not redo))

@@ -5,7 +5,6 @@ what of it is done.
 """
 
 import contextlib
-import dataclasses
 import logging
 import math
 import os
@@ -198,8 +197,16 @@ def _reason(error: BaseException, refusal: UformerError | None) -> UformerError:
 
 
 def _table_of(number: int, items: Sequence[Item]) -> Any:
-    rows = pa.Table.from_pylist([dataclasses.asdict(item) for item in items])
-    return rows.append_column("shard", pa.array([number] * len(items), pa.int64()))
+    columns = {"shard": [number] * len(items), "there": [item.there for item in items]}
+    names = {name: [os.fsencode(getattr(item, name)) for item in items] for name in ("input", "output")}  # bytes: not all are UTF-8
+    return pa.table({**columns, **names})
+
+
+def _items_of(rows: Any) -> list[Item]:
+    columns = (rows[name].to_pylist() for name in ("input", "output", "there"))
+    return [
+        Item(input=os.fsdecode(source), output=os.fsdecode(output), there=there) for source, output, there in zip(*columns, strict=True)
+    ]
 
 
 class _RayWorker:
@@ -213,7 +220,7 @@ class _RayWorker:
     def __call__(self, rows: Any) -> Any:
         """A shard's pictures to their records."""
         shard = rows["shard"][0].as_py()
-        items = [Item(**row) for row in rows.drop_columns("shard").to_pylist()]
+        items = _items_of(rows)
         before, records = ray.get(self._ledger.begin.remote(shard))
 
         def take(record: Record) -> None:

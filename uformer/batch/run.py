@@ -1,5 +1,6 @@
 """A job from its inputs to its manifest."""
 
+import contextlib
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from uformer.batch.manifest import Manifest
 from uformer.batch.plan import Plan, make_plan, shards
 from uformer.batch.records import Item, Record
 from uformer.batch.report import Report, list_failures
-from uformer.batch.sources import list_inputs
+from uformer.batch.sources import Inputs, list_inputs
 from uformer.batch.work import Worker
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
@@ -52,16 +53,18 @@ def run(job: Job, engine: Engine) -> int:
     Raises OptionError where the job cannot be, or is another than the one that is there; PictureError without a picture, or where a
     place cannot be read or written.
     """
-    out = places.normal(job.out)
+    out, manifest, failures_place = _checked_places(job)
     if places.is_local(out) and (Path(out).is_file() or supports(Path(out).suffix)):
         raise OptionError(f"{job.out}: is a file, or called as one; expected a folder for the outputs")
     if places.is_local(job.source) and os.path.realpath(places.normal(job.source)) == os.path.realpath(out):
         raise OptionError(f"{job.out}: the outputs would replace the pictures; give another folder")
     now = identity(job.options, job.metadata, redo=job.overwrite)
-    manifest = Manifest(places.normal(job.manifest) if job.manifest else places.join(out, MANIFEST))
-    failures_place = places.normal(job.failures) if job.failures else places.join(out, FAILURES)
-    try:
-        plan = _plan(job, out, manifest, now)
+    with _said_in_one_line(job), contextlib.ExitStack() as stack:
+        _check_failures(failures_place)
+        inputs = list_inputs(job.source, without=out)
+        stack.enter_context(manifest.held())
+        plan = _plan(inputs, out, manifest, now, overwrite=job.overwrite)
+        named = {places.as_text(item.input) for item in plan.items} | {places.as_text(record.input) for record in plan.failures}
         if plan.items or plan.failures:
             manifest.start()
         report = Report(len(plan.items), quiet=job.quiet)
@@ -84,20 +87,54 @@ def run(job: Job, engine: Engine) -> int:
             raise
         failures = manifest.finish()
         _write_failures(failures_place, failures)
-    except PermissionError as error:
-        raise PictureError(f"{error.filename or job.out}: {error.strerror or one_line(error)}") from None
-    except OSError as error:
-        raise PictureError(
-            f"{error.filename}: {error.strerror}" if error.filename else f"{job.source}, {job.out}: {one_line(error)}"
-        ) from None
+    failures = [(source, error) for source, error in failures if source in named]  # not those of pictures that are gone
     report.say(_summary(plan, report, time.monotonic() - began) + f" into {job.out}")
     list_failures(failures, failures_place)
     return 1 if failures else 0
 
 
-def _plan(job: Job, out: str, manifest: Manifest, now: dict[str, Any]) -> Plan:
-    inputs = list_inputs(job.source, without=out)
-    redo = manifest.begin(now, overwrite=job.overwrite)
+def _checked_places(job: Job) -> tuple[str, Manifest, str]:
+    """OUT, the manifest and the place of the failures. Raises OptionError where two of them, or IN, are the same, or one is no name."""
+    for name, value in (("IN", job.source), ("OUT", job.out), ("--manifest", job.manifest), ("--failures", job.failures)):
+        if value is not None and not value.strip():
+            raise OptionError(f"{name}: is empty (a variable that is not set?)")
+    out = places.normal(job.out)
+    manifest = places.normal(job.manifest) if job.manifest else places.join(out, MANIFEST)
+    failures = places.normal(job.failures) if job.failures else places.join(out, FAILURES)
+    if manifest == failures:
+        raise OptionError(f"{manifest}: cannot be both the manifest and the file of the failures")
+    if places.normal(job.source) in (manifest, failures):
+        raise OptionError(
+            f"{job.source}: is what this job writes; give what it was made from, or other places with --manifest and --failures"
+        )
+    return out, Manifest(manifest), failures
+
+
+@contextlib.contextmanager
+def _said_in_one_line(job: Job) -> Iterator[None]:
+    """Inside the block a place that cannot be read or written is a PictureError that names it."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or (job.out if isinstance(error, PermissionError) else f"{job.source}, {job.out}")
+        raise PictureError(f"{where}: {error.strerror or one_line(error) or type(error).__name__}") from None
+
+
+def _check_failures(place: str) -> None:
+    """Raise OptionError where another file than one of ours would be replaced."""
+    try:
+        first = places.read_bytes(place).partition(b"\n")[0]
+        ours = not first or set(json.loads(first)) == {"input", "error"}
+    except FileNotFoundError:
+        return
+    except (ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise OptionError(f"{place}: is there and is no list of failures of this command; remove it, or give another with --failures")
+
+
+def _plan(inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any], *, overwrite: bool) -> Plan:
+    redo = manifest.begin(now, overwrite=overwrite)
     fold = places.is_local(out) and ignores_case(Path(out))
     plan = make_plan(inputs.pairs, out, there=places.files_below(out), recorded=manifest.done(), redo=redo, fold=fold)
     plan.failures += [Record(input=source, output=None, error=why) for source, why in inputs.failures]

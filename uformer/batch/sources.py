@@ -10,7 +10,6 @@
 Inputs of a manifest that are not from the root on are meant from the manifest's folder on.
 """
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,7 +43,9 @@ def list_inputs(source: str, *, without: str) -> Inputs:
 
     Raises OptionError for what is no source, PictureError where no picture is found, OSError where a place cannot be listed.
     """
-    if source.lower().endswith((".parquet", ".txt")):
+    if source.lower().endswith((".parquet", ".txt")) and not (places.is_local(source) and Path(places.normal(source)).is_dir()):
+        if places.is_local(source) and is_pattern(source):
+            raise OptionError(f"{source}: a manifest or a list is one file, not a pattern")
         result = _from_list(source)
     elif places.is_local(source):
         result = _local(source, without)
@@ -90,9 +91,9 @@ def _remote(source: str, without: str) -> Inputs:
         parts = PurePosixPath(inside).parts
         fixed = next(number for number, part in enumerate(parts) if _MAGIC & set(part))
         root = str(PurePosixPath(*parts[:fixed])) if fixed else ""
-        paths = system.glob(inside)
+        paths = places.find(system, inside, pattern=True)
     else:
-        root, paths = inside, system.find(inside)
+        root, paths = inside, places.find(system, inside)
     if paths == [inside]:
         return Inputs([(source, PurePosixPath(inside).name)])
     names = sorted(PurePosixPath(path).relative_to(root) for path in paths if out is None or not PurePosixPath(path).is_relative_to(out))
@@ -124,7 +125,7 @@ def _from_list(source: str) -> Inputs:
     except FileNotFoundError:
         raise OptionError(f"{source}: no such file") from None
     folder = str(Path(place).parent) if places.is_local(place) else place.rpartition("/")[0]
-    result = Inputs()
+    result, names = Inputs(), dict[str, str]()
     for number, (written, name) in enumerate(_rows(source, data)):
         if not written:
             result.failures.append((f"{source}: row {number + 1}", "names no input"))
@@ -137,7 +138,10 @@ def _from_list(source: str) -> Inputs:
         elif not supports(PurePosixPath(below).suffix):
             result.failures.append((full, f"its output, {one_line(below)}, does not end in one of {', '.join(SUFFIXES)}"))
         else:
-            result.pairs.append((full, str(PurePosixPath(*parts))))
+            output = str(PurePosixPath(*parts))
+            if names.setdefault(full, output) != output:
+                raise OptionError(f"{source}: row {number + 1}: {full} is named before, with the output {names[full]}; it can have one")
+            result.pairs.append((full, output))
     return result
 
 
@@ -145,19 +149,25 @@ def _rows(source: str, data: bytes) -> list[tuple[str | None, str | None]]:
     """Input and output, as they are written, of each row."""
     if source.lower().endswith(".txt"):
         try:
-            return [(line.strip(), None) for line in data.decode().splitlines() if line.strip()]
+            return [(line.strip(), None) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
         except UnicodeDecodeError:
             raise OptionError(f"{source}: is not a text in UTF-8") from None
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        file = pq.ParquetFile(pa.BufferReader(data))
         columns = [name for name in ("input", "output") if name in file.schema_arrow.names]
-        table: Any = file.read(columns=columns)
+        table: Any = file.read(columns=columns, use_threads=False)
     except pa.ArrowException as error:
         raise OptionError(f"{source}: cannot be read as Parquet: {one_line(error)}") from None
     if "input" not in columns:
         raise OptionError(f"{source}: has no column 'input'; it has {one_line(', '.join(file.schema_arrow.names))}")
     for name in columns:
-        if not pa.types.is_string(table.schema.field(name).type) and not pa.types.is_large_string(table.schema.field(name).type):
+        if not _holds_strings(table.schema.field(name).type):
             raise OptionError(f"{source}: column {name!r} holds {table.schema.field(name).type}, expected strings")
     inputs = table["input"].to_pylist()
     return list(zip(inputs, table["output"].to_pylist() if "output" in columns else [None] * len(inputs), strict=True))
+
+
+def _holds_strings(kind: Any) -> bool:
+    """Whether a column of this type holds strings, or nothing at all, as a column of empty cells does."""
+    of = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(check(of) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null))

@@ -115,8 +115,7 @@ class _Carrier:
         sha256 = None
         if error is None:
             try:
-                with open(trip.output, "rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                sha256 = _sha256(trip.output)
             except OSError as problem:
                 error = f"{item.output}: {problem.strerror or problem}"
         if error is None and not places.is_local(item.output):
@@ -140,13 +139,22 @@ class _Carrier:
 def _look(item: Item) -> Record:
     """The record of an output that is there."""
     try:
-        data = places.read_bytes(item.output)
-        head = header(data)
+        with tempfile.TemporaryDirectory(prefix="uformer-") as scratch:
+            path = Path(item.output)
+            if not places.is_local(item.output):
+                path = Path(scratch, "output")
+                places.fetch(item.output, path)
+            head, size, sha256 = header(path), path.stat().st_size, _sha256(path)
     except (OSError, PictureError) as error:
-        why = f"{item.output}: is there and cannot be read ({one_line(error)}); --overwrite makes it again"
+        said = one_line(error).replace(str(path), item.output)
+        why = f"{item.output}: is there and cannot be read ({said}); --overwrite makes it again"
         return Record(input=item.input, output=None, error=why)
-    sha256 = hashlib.sha256(data).hexdigest()
-    return Record(input=item.input, output=item.output, size=len(data), width=head.width, height=head.height, sha256=sha256)
+    return Record(input=item.input, output=item.output, size=size, width=head.width, height=head.height, sha256=sha256)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _carry(place: str, move: Callable[[], None]) -> str | None:

@@ -1,0 +1,45 @@
+"""One job at a time, whatever became of the one before."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uformer.batch.alone import alone
+from uformer.errors import OptionError
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no locks")
+
+KILLED = """
+import os, pathlib, sys
+from uformer.batch.alone import alone
+with alone(pathlib.Path(sys.argv[1]), "no"):
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_second_is_refused_while_the_first_is_in(tmp_path: Path) -> None:
+    path = tmp_path / "parts/lock"
+    with alone(path, "taken"), pytest.raises(OptionError, match="taken"), alone(path, "taken"):
+        raise AssertionError
+    with alone(path, "taken"):
+        assert path.exists()
+    assert not path.parent.exists()
+
+
+def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "job.json").touch()
+    with alone(tmp_path / "lock", "taken"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_one_that_was_killed_is_in_nobody_s_way(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, env=environment).returncode == -9
+    assert path.exists()
+    with alone(path, "taken"):
+        pass
