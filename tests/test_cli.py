@@ -48,6 +48,13 @@ def test_ctrl_c_while_the_command_line_is_imported_is_silent(tmp_path: Path) -> 
         assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_little_is_imported_before_ctrl_c_is_taken() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import uformer.__main__; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code, str(Path(uformer.__file__).parents[1])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert not {"typing", "re", "contextlib", "importlib", "warnings"} & set(done.stdout.split())
+
+
 HEAVY = {"numpy", "pyvips", "openvino", "torch", "psutil", "safetensors", "rich.progress"}
 OF_OTHERS = {
     "torch",

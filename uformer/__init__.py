@@ -1,10 +1,10 @@
 """Uformer: noisy, rainy or blurred pictures in, clean pictures out.
 
-Names load on first use: `import uformer` imports neither torch nor openvino.
+Names load on first use: `import uformer` imports neither torch nor openvino. It is also what the command begins with, before it
+can take a Ctrl-C (see `__main__`), so it imports as little as can be.
 """
 
-import importlib
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as typing's, which takes longer to import than all of this
 
 if TYPE_CHECKING:
     from uformer.config import UformerConfig as UformerConfig
@@ -52,6 +52,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'uformer' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415 - see above
+
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

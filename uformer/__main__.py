@@ -3,13 +3,20 @@
 import os
 import signal
 import sys
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run a command of `sys.argv` and return the exit code; Ctrl-C while the command line is being imported ends at once, silently."""
+    """Run a command of `sys.argv` and return the exit code.
+
+    Ctrl-C while the command line is being imported ends at once, silently. Before this runs there is Python's own start, of which no
+    package can have a say, and the import of `uformer` itself, which therefore takes a few milliseconds only.
+    """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
@@ -19,7 +26,7 @@ def main() -> int:
     return run()
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _leave(_number: int, _frame: "FrameType | None") -> None:
     os._exit(_INTERRUPTED)  # an exception could be lost in the middle of an import
 
 

@@ -3,9 +3,14 @@
 This package can be called: `uformer.restore(picture, task="denoise")`.
 """
 
+from __future__ import annotations
+
 import sys
 import types
-from typing import Any
+
+TYPE_CHECKING = False  # see uformer/__init__.py
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class _Restore(types.ModuleType):
