@@ -138,3 +138,31 @@ def test_models_lists_networks_and_weights(capsys: pytest.CaptureFixture[str]) -
     assert "uformer_b" in out
     assert "50.88 M" in out
     assert "uformer_t.denoise" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["restore", "--strenght", "1", "a.png"], ["restore", "a.png", "--strenght=1"], ["eval", "--strenght", "1"]]
+)
+def test_an_unknown_option_is_named_with_the_one_that_may_be_meant(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    error = f"unknown option --strenght; did you mean --strength? see uformer {arguments[0]} --help"
+    assert capsys.readouterr().err == f"uformer: error: {error}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["info"], "NAME is missing; see uformer info --help"),
+        (["convert", "a.pth"], "OUTPUT is missing; see uformer convert --help"),
+        (["restore", "a.png", "--tile"], "--tile needs a value; see uformer restore --help"),
+        (["restore", "a.png", "-x"], "unknown option -x; see uformer restore --help"),
+    ],
+)
+def test_what_is_missing_is_named(arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"uformer: error: {error}\n"
+
+
+def test_help_has_the_commands_in_the_order_of_use() -> None:
+    out = call("--help").stdout
+    assert sorted(COMMANDS, key=lambda name: out.index(f"│ {name} ")) == [*COMMANDS]

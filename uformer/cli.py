@@ -3,14 +3,15 @@
 Exit codes: 0 all done; 1 some files failed; 2 wrong usage; 130 interrupted. Errors are one line on stderr.
 """
 
+import difflib
 import shlex
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from uformer import __version__
-from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError
+from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy in, clean out."),
@@ -36,18 +37,29 @@ def make_app() -> App:
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
-    for name, (target, summary) in COMMANDS.items():
-        app.command(target, name=name, help=summary)
+    for place, (name, (target, summary)) in enumerate(COMMANDS.items()):
+        app.command(target, name=name, help=summary, sort_key=place)
     return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    command = next((word for word in words[:1] if word in COMMANDS), None)
+    see = f"see {' '.join(filter(None, ['uformer', command]))} --help"
+    app = make_app()
     try:
-        answer = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        answer = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except UnusedCliTokensError as error:
-        command = " ".join(["uformer", *(error.command_chain or ())])
-        return _fail(OptionError(f"too many words: {shlex.join(error.unused_tokens or ())}; see {command} --help"), 2)
+        return _fail(OptionError(f"too many words: {shlex.join(error.unused_tokens or ())}; {see}"), 2)
+    except UnknownOptionError as error:
+        return _fail(OptionError(_unknown(app, command, error.token.keyword or error.token.value or "") + see), 2)
+    except UnknownOption as error:
+        return _fail(OptionError(_unknown(app, command, str(error)) + see), 2)
+    except MissingArgumentError as error:
+        named = error.keyword or (error.argument.name if error.argument else "")
+        missing = f"{named} needs a value" if error.keyword else f"{named.lstrip('-').upper()} is missing"
+        return _fail(OptionError(f"{missing}; {see}"), 2)
     except (CycloptsError, UformerError) as error:
         return _fail(error, 1 if isinstance(error, ExportError | PictureError | TrainingError) else 2)
     except KeyboardInterrupt:
@@ -62,6 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail(MemoryError("out of memory"), 1)
     return answer if isinstance(answer, int) else 0
+
+
+def _unknown(app: App, command: str | None, option: str) -> str:
+    """What to say of an option that is none: which one may be meant."""
+    option = option.partition("=")[0]
+    known = [name for each in app[command].assemble_argument_collection() for name in each.names] if command else ["--help", "--version"]
+    meant = difflib.get_close_matches(option, known, n=1)
+    return f"unknown option {option}; " + (f"did you mean {meant[0]}? " if meant else "")
 
 
 def _fail(error: BaseException, code: int) -> int:

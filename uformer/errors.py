@@ -9,6 +9,10 @@ class OptionError(UformerError, ValueError):
     """A value that cannot be used: an unknown name, a number out of range, a missing extra."""
 
 
+class UnknownOption(OptionError):  # noqa: N818 - an OptionError, and said in its name
+    """A word that looks like an option of a command, and is none; `str()` is the word."""
+
+
 class CheckpointError(UformerError, ValueError):
     """A weights file that cannot be read, does not fit, or is not one."""
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from uformer.errors import OptionError
+from uformer.errors import OptionError, UnknownOption
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
@@ -50,7 +50,7 @@ def restore(
     """
     for argument in pictures:
         if argument.startswith("-") and argument != "-" and not Path(argument).exists():
-            raise OptionError(f"unknown option {argument}")
+            raise UnknownOption(argument)
     if not pictures:
         raise OptionError("which picture? give a file, a folder, a pattern, or - for standard input")
     if isinstance(sys.stdout, io.TextIOWrapper):
