@@ -57,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnknownOption as error:
         return _fail(OptionError(_unknown(app, command, str(error)) + see), 2)
     except MissingArgumentError as error:
-        named = error.keyword or (error.argument.name if error.argument else "")
-        missing = f"{named} needs a value" if error.keyword else f"{named.lstrip('-').upper()} is missing"
+        names = error.argument.names if error.argument else ("a word",)
+        given = next((name for name in names if name in words), None)
+        missing = f"{given} needs a value" if given else f"{names[0].lstrip('-').upper()} is missing"
         return _fail(OptionError(f"{missing}; {see}"), 2)
     except (CycloptsError, UformerError) as error:
         return _fail(error, 1 if isinstance(error, ExportError | PictureError | TrainingError) else 2)
