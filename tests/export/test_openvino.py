@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from uformer.config import UformerConfig
-from uformer.export.openvino import SECTION, load
+from uformer.export.openvino import SECTION, load, write
 from uformer.model.uformer import Uformer
 from uformer.restore.backends.quiet import ov
 
@@ -35,3 +35,11 @@ def test_both_files_and_no_other(openvino_file: tuple[Path, str]) -> None:
     assert not [other for other in path.parent.iterdir() if other.name.startswith(".")]
     assert str(Path(__file__).parents[2]) not in path.read_text(encoding="utf-8")
     assert "OpenVINO IR made from ONNX opset 18, fp32" in printed
+
+
+def test_a_disk_that_is_full_is_an_os_error(openvino_file: tuple[Path, str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    model = ov.Core().read_model(openvino_file[0])
+    with pytest.raises(OSError, match="OpenVINO: .*; is the disk full"):
+        write(Path("/dev/full"), model, {}, half=False)

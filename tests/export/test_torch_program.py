@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from uformer.config import UformerConfig
-from uformer.export.torch_program import EXTRA_FILE, load
+from uformer.export.torch_program import EXTRA_FILE, load, write
 from uformer.model.uformer import Uformer
 
 
@@ -38,3 +38,10 @@ def test_no_path_of_the_machine_that_made_it(torch_file: tuple[Path, str]) -> No
     root = str(Path(__file__).parents[2]).encode()
     with zipfile.ZipFile(torch_file[0]) as archive:
         assert all(root not in archive.read(name) for name in archive.namelist())
+
+
+def test_a_disk_that_is_full_is_an_os_error(torch_file: tuple[Path, str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(OSError, match="No space left on device"):
+        write(Path("/dev/full"), torch.export.load(torch_file[0]), {})

@@ -193,6 +193,23 @@ def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes, text: str
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "a.onnx",
+            "an exported file, not a checkpoint; give the .safetensors file that it was made from .restore, serve and batch take .onnx",
+        ),
+        ("a.PT2", "an exported file, not a checkpoint"),
+        ("a.xml", "an exported file, not a checkpoint"),
+        ("a.pth", "need `uformer convert` first"),
+    ],
+)
+def test_files_of_another_kind(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(b"another kind")
+    refused(tmp_path / name, text)
+
+
+@pytest.mark.parametrize(
     ("config", "text"),
     [
         ("not JSON\n", "not JSON"),

@@ -10,6 +10,7 @@ import huggingface_hub
 import pytest
 import yaml
 from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
 
 from tests.networks import TINY, build
 from uformer.config import UformerConfig
@@ -125,6 +126,8 @@ class Api:
     def create_repo(self, repository: str, *, private: bool, exist_ok: bool) -> None:
         if self.token == "wrong":
             raise OSError("401\nnot you")
+        if self.token == "offline":
+            raise HfHubHTTPError.__bases__[0]("refused")  # of the HTTP library
         (self.root / repository).mkdir(parents=True, exist_ok=exist_ok)
         (self.root / repository / ".private").write_text(str(private))
 
@@ -150,6 +153,8 @@ def test_push_and_load_again(weights: Path, tmp_path: Path, monkeypatch: pytest.
     assert (there / "README.md").read_text() == "mine"
     with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refuses \(401 not you\)$"):
         hub.push_to_hub(weights, "org/name", token="wrong")
+    with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refuses \(.*refused.*\)$"):
+        hub.push_to_hub(weights, "org/name", token="offline")
     with pytest.raises(OptionError, match="'name' is not a name such as org/name"):
         hub.push_to_hub(weights, "name")
     with pytest.raises(OptionError, match="unknown network or weights 'none'"):

@@ -15,6 +15,7 @@ from uformer.export.calibrate import Sample, load_nncf, measure, quantize, sampl
 from uformer.export.facts import Precision, metadata
 from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
 from uformer.files import require
+from uformer.restore.interrupt import stops_like_ctrl_c
 from uformer.weights import checkpoint
 from uformer.weights.about import NOT_STATED, About
 from uformer.weights.checkpoint import writing
@@ -70,7 +71,7 @@ def export(
         load_nncf()
     pictures = [] if calibrate is None else samples(calibrate, about.config)
     model = checkpoint.load(path)
-    with writing(target) as temporary:
+    with stops_like_ctrl_c(), writing(target) as temporary:
         try:
             _report(
                 _write(format_, temporary, model, about, precision, pictures), _network(model), precision, examples(about.config), pictures

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uformer.files import one_line
 from uformer.restore.backends.quiet import ov
 
 SECTION = "uformer"
@@ -21,11 +22,14 @@ def from_onnx(model: bytes) -> Any:
 def write(path: Path, model: Any, facts: Mapping[str, str], *, half: bool) -> None:
     """Write `path`, which ends in .xml, and a .bin beside it; weights in float16 where `half`.
 
-    In what numbers it computes, the program chooses that runs it.
+    In what numbers it computes, the program chooses that runs it. Raises OSError where it cannot be written.
     """
     for key, value in facts.items():
         model.set_rt_info(value, [SECTION, key])
-    ov.save_model(model, str(path), compress_to_fp16=half)
+    try:
+        ov.save_model(model, str(path), compress_to_fp16=half)
+    except RuntimeError as error:
+        raise OSError(f"OpenVINO: {one_line(error)}; is the disk full?") from None
 
 
 def load(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """The network as a program of torch.export, with free batch, height and width."""
 
 import copy
+import io
 import json
 import warnings
 from collections.abc import Mapping
@@ -42,11 +43,12 @@ def trace(model: Uformer, *, half: bool = False) -> ExportedProgram:
 
 
 def write(path: Path, program: ExportedProgram, facts: Mapping[str, str]) -> None:
-    """Write a .pt2 file, the facts as JSON in an extra file."""
+    """Write a .pt2 file, the facts as JSON in an extra file. Raises OSError where it cannot be written."""
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # with the paths of the machine that made it
-    with open(path, "wb") as file:
-        torch.export.save(program, file, extra_files={EXTRA_FILE: json.dumps(facts)})
+    made = io.BytesIO()  # torch's writer of files ends the process where the disk is full
+    torch.export.save(program, made, extra_files={EXTRA_FILE: json.dumps(facts)})
+    path.write_bytes(made.getbuffer())
 
 
 def load(path: Path) -> Any:

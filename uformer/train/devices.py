@@ -28,8 +28,6 @@ def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
         raise OptionError("sharding: full needs precision bf16 or fp32, not fp16")
     if precision == "fp32":
         return accelerator
-    if any(os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM")):
-        raise OptionError("accelerate's --use_fsdp and --use_deepspeed do not go with this program; it shards by --set sharding=full")
     AcceleratorState._reset_state(reset_partial_state=False)  # noqa: SLF001 - the device says which precision it has
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 

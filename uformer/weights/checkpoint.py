@@ -27,6 +27,13 @@ State = Mapping[str, NDArray[np.generic]]
 FORMAT = "uformer-1"
 _DTYPES: dict[str, np.dtype[np.generic]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _CONFIG_CHARACTERS = 4096  # a real one has about 500
+_EXPORTED = "an exported file, not a checkpoint; give the .safetensors file that it was made from"
+_OTHERS = {
+    ".onnx": f"{_EXPORTED} (restore, serve and batch take .onnx)",
+    **dict.fromkeys((".pt2", ".xml", ".bin"), _EXPORTED),
+    **dict.fromkeys((".pth", ".pt", ".ckpt"), "not a safetensors file; weights of the original authors need `uformer convert` first"),
+}
+"""What a file by its name is, that is no safetensors file."""
 _LARGEST_WINDOW = 32  # attention takes memory by its fourth power, and a file of a few kB can ask for any
 
 
@@ -143,7 +150,8 @@ def _safetensors(path: PathLike) -> Iterator[safe_open]:
         with safe_open(path, framework="numpy") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file, or a damaged one ({one_line(error)})") from None
+        other = _OTHERS.get(os.path.splitext(path)[1].lower())  # noqa: PTH122 - a path as the caller gave it
+        raise CheckpointError(f"{path}: {other or f'not a safetensors file, or a damaged one ({one_line(error)})'}") from None
 
 
 @contextlib.contextmanager

@@ -34,10 +34,9 @@ def download(name: str) -> Path:
     if found is None:
         raise OptionError(f"{name!r} is not a name such as org/name or org/name@revision")
     hub = _library(f"{name}: there is no such file or folder; if it is on the Hugging Face Hub: ")
-    missing: type[Exception] = importlib.import_module("huggingface_hub.errors").EntryNotFoundError
     try:
         return Path(hub.hf_hub_download(found["id"], FILE, revision=found["revision"]))
-    except (OSError, ValueError, missing) as error:
+    except _refusals() as error:
         raise CheckpointError(f"{name}: no such file or folder here, and not from the Hugging Face Hub ({one_line(error, 200)})") from None
 
 
@@ -80,7 +79,7 @@ def push_to_hub(
                 (Path(folder) / "README.md").unlink()
             message = f"{About.of(path).name} by uformer"
             return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message))
-        except (OSError, ValueError) as error:
+        except _refusals() as error:
             raise CheckpointError(f"{repository}: the Hugging Face Hub refuses ({one_line(error, 200)})") from None
 
 
@@ -124,6 +123,14 @@ def card(about: About, repository: str) -> str:
 def _library(before: str) -> ModuleType:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        return require("huggingface_hub", "hub")
+        hub = require("huggingface_hub", "hub")
     except OptionError as error:
         raise OptionError(f"{before}{error}") from None
+    hub.utils.logging.set_verbosity_error()  # without a network it tells of each try
+    return hub
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises where it cannot do what is asked, the errors of the HTTP library among them that it uses."""
+    errors = importlib.import_module("huggingface_hub.errors")
+    return (OSError, ValueError, errors.EntryNotFoundError, *errors.HfHubHTTPError.__bases__)
