@@ -126,7 +126,7 @@ def _library(before: str) -> ModuleType:
         hub = require("huggingface_hub", "hub")
     except OptionError as error:
         raise OptionError(f"{before}{error}") from None
-    hub.utils.logging.set_verbosity_error()  # without a network it tells of each try
+    importlib.import_module("huggingface_hub.utils").logging.set_verbosity_error()  # without a network it tells of each try
     return hub
 
 
