@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
+from uformer.cli import main
 from uformer.complexity import multiply_adds
 from uformer.config import variant
 from uformer.errors import CheckpointError, OptionError
+from uformer.export.facts import metadata
 from uformer.info import info, parse_size
 from uformer.layout import parameter_shapes
 from uformer.weights import checkpoint, registry
+from uformer.weights.about import About
 
 
 def printed(capsys: pytest.CaptureFixture[str], name: str, size: str = "256x256") -> list[list[str]]:
@@ -39,7 +43,9 @@ def tiny_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def width(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    """A terminal's."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
 
 
 def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +54,7 @@ def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
     assert row(lines, "parameters") == ["50,880,946", "(50.88", "M)"]
     assert row(lines, "depths") == ["1", "2", "8", "8", "2", "8", "8", "2", "1"]
     assert row(lines, "modulator") == ["True"]
-    assert ["256x256:", f"{cost.total:,}", "in", "all"] == row(lines, "multiply-adds", "(G)", "of", "a", "picture", "of")
+    assert ["256x256:", f"{cost.total:,}", "in", "all;", "in", "G:"] == row(lines, "multiply-adds", "of", "a", "picture", "of")
     for stage in cost.stages:
         found = row(lines, stage.name)
         assert found[:2] == [f"{stage.height}x{stage.width}", str(stage.channels)]
@@ -75,7 +81,7 @@ def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_padding_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "uformer_t", "1x200")
-    assert row(lines, "multiply-adds", "(G)", "of", "a", "picture", "of")[0] == "128x256:"
+    assert row(lines, "multiply-adds", "of", "a", "picture", "of")[0] == "128x256:"
 
 
 def test_file(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:
@@ -91,6 +97,34 @@ def test_weights_that_ship(capsys: pytest.CaptureFixture[str], tiny_file: Path, 
     monkeypatch.setattr(registry.Weights, "verify", lambda _: tiny_file)
     monkeypatch.setattr(registry, "WEIGHTS", {"tiny.denoise": shipped})
     assert row(printed(capsys, "tiny.denoise"), "embed_dim") == ["4"]
+
+
+def test_of_a_file_its_name_licence_and_sha256(
+    capsys: pytest.CaptureFixture[str], tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name)
+    lines = printed(capsys, str(tiny_file))
+    assert row(lines, "weights") == [str(tiny_file)]  # whole, in a pipe
+    assert (row(lines, "name"), row(lines, "sha256")) == (["tiny"], [hashlib.sha256(tiny_file.read_bytes()).hexdigest()])
+    shipped = registry.for_task("derain")
+    lines = printed(capsys, shipped.name)
+    assert (row(lines, "task"), row(lines, "licence"), row(lines, "sha256")) == (["derain"], shipped.licence.split(), [shipped.sha256])
+
+
+def test_an_exported_file_says_what_it_carries(capsys: pytest.CaptureFixture[str], tiny_file: Path, tmp_path: Path) -> None:
+    helper = pytest.importorskip("onnx.helper")
+    about = About.of(tiny_file, licence="CC0")
+    model = helper.make_model(helper.make_graph([], "none", [], []))
+    helper.set_model_props(model, metadata(about, "fp16"))
+    path = tmp_path / "t.onnx"
+    path.write_bytes(model.SerializeToString())
+    lines = printed(capsys, str(path))
+    found = [row(lines, key) for key in ("name", "sha256", "licence", "precision", "embed_dim")]
+    assert found == [["tiny"], [about.sha256[:56]], ["CC0"], ["fp16"], [str(TINY.embed_dim)]]  # folded, in 80 columns
+    assert row(lines, "input")[:3] == ["'image':", "float32", "(batch,"]
+    assert main(["info", str(tmp_path / "none.onnx")]) == 2
+    assert capsys.readouterr().err == f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file\n"
 
 
 @pytest.mark.parametrize(

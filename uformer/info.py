@@ -4,15 +4,17 @@ import dataclasses
 import re
 from typing import cast
 
-from rich.console import Console
 from rich.table import Table
 
 from uformer.complexity import Complexity, Cost, multiply_adds
 from uformer.config import VARIANTS, UformerConfig
+from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.files import one_line
 from uformer.layout import parameter_count
+from uformer.restore.backends import onnx
 from uformer.weights import checkpoint
+from uformer.weights.about import About
 from uformer.weights.create import weights_file
 
 
@@ -22,14 +24,14 @@ def info(name: str, *, size: str = "256x256") -> None:
     Parameters
     ----------
     name
-        A network (uformer_b), weights (uformer_t.denoise), or the path of a .safetensors file.
+        A network (uformer_b), weights (uformer_t.denoise), or the path of a .safetensors file or of an .onnx file of `uformer export`.
     size
         Of the picture, HEIGHTxWIDTH in pixels.
     """
     height, width = parse_size(size)
     config, notes = _describe(name)
     here = multiply_adds(config, height, width)
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = console_for()
     console.print(_facts(config, notes), "", _steps(here), "", _growth(here))
     console.print("Windows of M x M tokens: scores + values cost O(M^2 H W C). Every token to its whole map: O(H^2 W^2 C).")
 
@@ -43,13 +45,18 @@ def parse_size(size: str) -> tuple[int, int]:
 
 
 def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
-    """A network's configuration, and what its file adds."""
+    """A network's configuration, and what its file adds: what it is called, under what licence it is, from where it came."""
     if name in VARIANTS:
         return VARIANTS[name], {"network": name}
     path = weights_file(name)
-    said = checkpoint.describe(path)
-    config, notes = cast(UformerConfig, said["config"]), cast(dict[str, str], said["notes"])
-    return config, {"weights": str(path), "dtype": str(said["dtype"]), **notes}
+    if onnx.is_onnx(path):
+        config, facts = onnx.read_facts(path)
+        return config, {"file": str(path), **{key: value for key, value in facts.items() if key != "config"}}
+    said, about = checkpoint.describe(path), About.of(path)
+    notes = cast(dict[str, str], said["notes"])
+    task = {"task": about.shipped.task} if about.shipped else {}
+    known = {"name": about.name, **task, "licence": about.licence, "sha256": about.sha256}
+    return about.config, {"weights": str(path), "dtype": str(said["dtype"]), **notes, **known}
 
 
 def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:
@@ -67,7 +74,7 @@ def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:
 
 
 def _steps(here: Complexity) -> Table:
-    title = f"multiply-adds (G) of a picture of {here.height}x{here.width}: {here.total:,} in all"
+    title = f"multiply-adds of a picture of {here.height}x{here.width}: {here.total:,} in all; in G:"
     table = _table(title, ["step", "map"], ["C", "attention\nprojections", "scores +\nvalues", "feed-\nforward", "convo-\nlutions", "all"])
     for stage in here.stages:
         table.add_row(stage.name, f"{stage.height}x{stage.width}", str(stage.channels), *_parts(stage.cost))

@@ -166,8 +166,3 @@ def test_a_folder_that_is_not_the_data_set_is_known_by_its_count() -> None:
     assert (report.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("1 picture; ")
     assert report.count_warning(PROTOCOLS["gopro"], 1111) is None
     assert report.count_warning(PROTOCOLS["pairs"], 3) is None
-
-
-def test_lines_stay_whole_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    assert report.console_for().width > 200

@@ -8,6 +8,8 @@ import pytest
 
 from tests.networks import TINY, build
 from uformer.errors import CheckpointError, OptionError
+from uformer.layout import parameter_count
+from uformer.restore.backends.onnx import FORMAT
 from uformer.restore.backends.openvino import OpenVINOBackend
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -27,6 +29,22 @@ def test_a_clients_words_go_over_the_defaults() -> None:
     asked = catalogue.options({"task": "deblur", "strength": 0.5})
     assert (asked.task, asked.weights, asked.tile, asked.strength) == ("deblur", None, 64, 0.5)
     assert catalogue.name(asked) == "uformer_t.deblur"
+
+
+def test_a_file_named_from_here_is_the_default(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own.parent)
+    catalogue = Catalogue(RestoreOptions(weights=own.name))
+    assert catalogue.name(catalogue.options({})) == "mine"
+    assert [model["name"] for model in catalogue.describe() if model["default"]] == ["mine"]
+
+
+def test_an_exported_file_will_do(tmp_path: Path) -> None:
+    helper = pytest.importorskip("onnx.helper")
+    model = helper.make_model(helper.make_graph([], "none", [], []))
+    helper.set_model_props(model, {"format": FORMAT, "config": TINY.to_json()})
+    (tmp_path / "mine.onnx").write_bytes(model.SerializeToString())
+    first, *_ = Catalogue(RestoreOptions(weights=str(tmp_path / "mine.onnx"))).describe()
+    assert (first["name"], first["default"], first["parameters"]) == ("mine", True, parameter_count(TINY))
 
 
 def test_weights_go_by_names_never_by_paths(own: Path) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.evaluate import report, submit
 from uformer.evaluate.protocols import Protocol, find
@@ -72,7 +73,7 @@ def eval_command(
         Print nothing but the numbers and errors.
     """
     if list_protocols:
-        report.show_protocols(report.console_for())
+        report.show_protocols(console_for())
         return 0
     if protocol is None or folder is None:
         raise OptionError("expected PROTOCOL FOLDER; uformer eval --list shows the protocols")
@@ -97,7 +98,7 @@ def eval_command(
     with _quiet_warnings(quiet=quiet), _progress(chosen.name, len(taken), quiet=quiet) as advance:
         evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance)
     if evaluation.measured:
-        report.show(report.console_for(), chosen, evaluation, setting)
+        report.show(console_for(), chosen, evaluation, setting)
     code = _name_failures(evaluation.failures)
     if json is not None:
         report.write_json(report.as_json(chosen, evaluation, setting), json)
@@ -126,7 +127,7 @@ def _submit(
     method = Path(str(options.weights)).stem if str(options.weights).endswith(".safetensors") else str(options.weights)
     with _quiet_warnings(quiet=quiet), _progress(protocol.name, submission.crops, quiet=quiet) as advance:
         failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance)
-    console = report.console_for()
+    console = console_for()
     report.show_published(console, protocol)
     if not failures:
         made = f"{save}: {len(submission.files)} files" + (f", made with {changed}" if changed else "")

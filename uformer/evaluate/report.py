@@ -57,12 +57,6 @@ def given(options: RestoreOptions) -> list[str]:
     return [*(["--ensemble"] if options.ensemble else []), *(f"--{name} {value:g}" for name, value in valued.items() if value is not None)]
 
 
-def console_for(*, stderr: bool = False) -> Console:
-    """A console that keeps its lines whole where nobody looks at them."""
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=400, soft_wrap=True)
-
-
 def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
     """Print the numbers, each with how it was computed, the published ones below, and what must be known of them."""
     console.print(f"{protocol.name}: {protocol.summary}")

@@ -4,9 +4,12 @@ import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from uformer.config import UformerConfig
 from uformer.errors import OptionError
+from uformer.layout import parameter_count
+from uformer.restore.backends import onnx
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
@@ -35,7 +38,8 @@ class Catalogue:
         self.own: Path | None = None
         if defaults.weights is not None and defaults.weights not in registry.WEIGHTS:
             self.own = weights_file(defaults.weights).absolute()
-            self._own_parameters = checkpoint.describe(self.own)["parameters"]
+            self.defaults = dataclasses.replace(defaults, weights=str(self.own))  # by which it is known again
+            self._own_parameters = _parameters(self.own)
         self.names: tuple[str, ...] = (*([self.own.stem] if self.own else []), *registry.WEIGHTS)
         registry.for_task(defaults.task)
 
@@ -77,6 +81,12 @@ class Catalogue:
             for weights in registry.WEIGHTS.values()
         ]
         return [{**model, "default": model["name"] == default} for model in own + shipped]
+
+
+def _parameters(path: Path) -> int:
+    """How many numbers a file of weights, or an exported one, has. Raises CheckpointError."""
+    config = onnx.read_config(path) if onnx.is_onnx(path) else cast(UformerConfig, checkpoint.describe(path)["config"])
+    return parameter_count(config)
 
 
 class Restorers:

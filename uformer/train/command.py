@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
 from uformer.config import UformerConfig
+from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.files import require
 from uformer.train import recipes
@@ -29,7 +29,7 @@ def train(
     degraded: Path | None = None,
     clean: Path | None = None,
     validation: Path | None = None,
-    settings: Annotated[Sequence[str], Parameter(name="--set", negative="")] = (),
+    settings: Annotated[Sequence[str], Parameter(name="--set", negative="", show_default=False)] = (),
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     start: str | None = None,
     resume: bool = False,
@@ -70,7 +70,7 @@ def train(
         Print nothing but errors.
     """
     if list_recipes:
-        Console(highlight=False, markup=False, emoji=False).print(table())
+        console_for().print(table())
         return 0
     for module in ("torch", "accelerate", "yaml", "matplotlib"):
         require(module, "train")

@@ -88,7 +88,12 @@ class OnnxBackend:
 
 def read_config(path: PathLike) -> UformerConfig:
     """The network's configuration. Raises CheckpointError for a file that `uformer export` did not make, OptionError without onnx."""
-    return _describe(path, _read(path))[0]
+    return read_facts(path)[0]
+
+
+def read_facts(path: PathLike) -> tuple[UformerConfig, dict[str, str]]:
+    """The network's configuration, and what the file says of itself by key: name, sha256, licence, input... Errors as of `read_config`."""
+    return _describe(path, _read(path))
 
 
 def memory_per_pixel(config: UformerConfig) -> int:
