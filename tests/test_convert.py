@@ -43,6 +43,12 @@ def ours(original: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return path
 
 
+def test_weights_that_ship_go_by_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "uformer_t.denoise", str(tmp_path / "theirs.pth")]) == 0
+    assert f"{tmp_path / 'theirs.pth'}: uformer_t, 5.29 M parameters" in capsys.readouterr().out
+    assert (tmp_path / "theirs.pth").stat().st_size > 10_000_000
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The one line on stderr; no file has come or gone."""
     folder = Path(str(arguments[0])).parent

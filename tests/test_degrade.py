@@ -98,6 +98,29 @@ def test_folders_are_walked_as_restore_walks_them(
     assert not (tmp_path / "none").exists()
 
 
+def test_a_folder_again_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / "in" / f"{name}.png", photo(16, 16))
+    assert call(tmp_path / "in", tmp_path / "out", *FUNCTION) == 0
+    first = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "out" / "b.png").unlink()
+    capsys.readouterr()
+    assert call(tmp_path / "in", tmp_path / "out", *FUNCTION) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/out: 1 of 2 pictures, 1 were there already (--overwrite replaces them)\n"
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+
+
+@pytest.mark.parametrize("output", ["out", "out.png"])
+def test_a_picture_that_is_not_there_is_what_is_wrong(tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(tmp_path / "none.png", tmp_path / output, *FUNCTION) == 1
+    assert capsys.readouterr().err == f"uformer: error: {tmp_path}/none.png: No such file or directory\n"
+
+
+def test_the_output_may_be_an_option_as_restores(clean: Path, tmp_path: Path) -> None:
+    assert call(clean, "-o", tmp_path / "out.png", *FUNCTION) == 0
+    assert (tmp_path / "out.png").exists()
+
+
 def test_a_picture_into_a_folder(clean: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert call(clean, tmp_path / "out", *FUNCTION) == 0
@@ -161,15 +184,15 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
         (["--task", "derain", "--set", "density=1"], "--set belongs to --function"),
         (["--function", "snow"], "snow must be one of"),
         (["--function", "gaussian_noise"], "needs --set sigma="),
-        (["--function", "gaussian_noise", "--set", "sigma=much"], "sigma=much: expected float"),
-        (["--function", "gaussian_noise", "--set", "sigma=nan"], "expected float"),
+        (["--function", "gaussian_noise", "--set", "sigma=much"], "sigma=much: expected a number"),
+        (["--function", "gaussian_noise", "--set", "sigma=nan"], "expected a number"),
         (["--function", "gaussian_noise", "--set", "sigma=-1"], "must be between 0 and 1000"),
         (["--function", "gaussian_noise", "--set", "sgima=1"], "gaussian_noise has sigma"),
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"], "true/false"),
         (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"], "between 0 and 200"),
         (["--function", "rain", "--set", "blend=burn"], "expected add or screen"),
-        (["--function", "camera_noise", "--set", "response=x"], "response=x: expected int or none"),
-        (["--function", "gaussian_noise", "--set", "sigma=none"], "sigma=none: expected float"),
+        (["--function", "camera_noise", "--set", "response=x"], "response=x: expected a whole number or none"),
+        (["--function", "gaussian_noise", "--set", "sigma=none"], "sigma=none: expected a number"),
         (["--task", "derain", "--seed", "-1"], "must not be negative"),
         (["--task", "derain", "--seed", "1.5"], "--seed: expected a whole number, not 1.5"),
         (["--function", "shake", "--set", "length=1e5"], "shake: length 100000 must be between 0 and 1000"),

@@ -8,12 +8,12 @@ from pathlib import Path
 from uformer.config import VARIANTS, UformerConfig, differences
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_count
-from uformer.weights import checkpoint, official, pth
+from uformer.weights import checkpoint, official, pth, registry
 
 _UNNAMED = {"shift", "bottleneck_shift", "interleaved_keys"}  # not part of what makes a published network
 
 
-def convert(source: Path, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False) -> None:
+def convert(source: str, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False) -> None:
     """Turn the original authors' weights (.pth) into a checkpoint (.safetensors), or a checkpoint back into theirs.
 
     No code from the file is run. Every hyperparameter is recovered from the tensors, but for the two that they
@@ -22,31 +22,31 @@ def convert(source: Path, output: Path, *, train_size: int | None = None, shift:
     Parameters
     ----------
     source
-        The authors' file (of 2021 or 2022; .pth, or .safetensors with their keys), or a checkpoint of ours.
+        The authors' file (of 2021 or 2022; .pth, or .safetensors with their keys), a checkpoint of ours, or weights by name.
     output
         OUT.safetensors for the authors' file, OUT.pth for a checkpoint.
     train_size
-        Side of the pictures that the authors' network was built for: 128 for their denoising, 256 for their
-        deblurring. It decides whether the bottleneck shifts its windows.
+        Side that the authors' network was built for, 128 for denoising, 256 for deblurring: whether the bottleneck shifts its windows.
     shift
         --no-shift: the authors' network was built with shift_flag=False.
     overwrite
         Replace OUT where it exists.
     """
-    ours = pth.is_safetensors(source) and checkpoint.is_checkpoint(source)
-    _check_output(source, output, (".pth", ".pt") if ours else (".safetensors",), overwrite=overwrite)
+    path = registry.find(source).verify() if source in registry.WEIGHTS else Path(source)
+    ours = pth.is_safetensors(path) and checkpoint.is_checkpoint(path)
+    _check_output(path, output, (".pth", ".pt") if ours else (".safetensors",), overwrite=overwrite)
     if ours:
         if train_size is not None or not shift:
             raise OptionError(f"{source}: a checkpoint, which says itself how it shifts; leave out --train-size and --no-shift")
-        config, state = checkpoint.read(source)
-        with _naming(source):
+        config, state = checkpoint.read(path)
+        with _naming(path):
             original = official.to_original(config, state)
         pth.write(output, original)
         print(f"{output}: {_summary(config)}")
         print(f"in the original code: {official.original_call(config)}")
     else:
-        original = pth.read(source)
-        with _naming(source):
+        original = pth.read(path)
+        with _naming(path):
             config, state = official.from_original(original, train_size=train_size, shift=shift)
         checkpoint.write(output, config, state)
         print(f"{output}: {_summary(config)}")

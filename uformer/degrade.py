@@ -1,7 +1,9 @@
 """`uformer degrade`: noise, rain or blur on clean pictures, to test restoring with or to train on."""
 
+import errno
 import inspect
 import json
+import os
 import re
 import sys
 import textwrap
@@ -47,7 +49,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 def degrade(
     picture: Path | None = None,
-    output: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     *,
     task: Literal["denoise", "derain", "deblur"] | None = None,
     function: str | None = None,
@@ -63,8 +65,7 @@ def degrade(
     picture
         A clean picture's file, or a folder of them.
     output
-        The file to write, its format by its suffix, or a folder to write it into; for a folder, a folder, in which files keep their
-        names and places.
+        The file to write, its format by its suffix, or a folder; for a folder, a folder, in which files keep their names and places.
     task
         Draw at random what training for the task draws: noise, rain or blur.
     function
@@ -87,6 +88,8 @@ def degrade(
     if seed < 0:
         raise OptionError(f"--seed: {seed} must not be negative")
     apply = _choose(task, function, settings or [])
+    if not os.path.lexists(picture):
+        raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
     if not picture.is_dir():
         output = output / picture.name if output.is_dir() else output
         _degrade(picture, output, apply, np.random.default_rng(seed), overwrite=overwrite)
@@ -109,8 +112,11 @@ def _degrade_folder(
     if not found.pictures and not found.unreadable:
         there = " but outputs of earlier runs" if found.left_out else ""
         raise PictureError(f"{folder}: no picture in it{there} ({', '.join(SUFFIXES)})")
-    failures = 0
+    failures = kept = 0
     for name in found.pictures:
+        if not overwrite and (output / name).exists():
+            kept += 1
+            continue
         rng = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode("utf-8", "surrogateescape"))])
         try:
             (output / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +125,8 @@ def _degrade_folder(
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
     left_out = f", {len(found.left_out)} left out as outputs of earlier runs" if found.left_out else ""
-    print(f"{output}: {len(found.pictures) - failures} of {len(found.pictures)} pictures{left_out}")
+    there = f", {kept} were there already (--overwrite replaces them)" if kept else ""
+    print(f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} pictures{there}{left_out}")
     return 1 if failures or found.unreadable else 0
 
 
@@ -219,7 +226,7 @@ def _value(setting: str, text: str, hint: Any) -> Any:
         return float(value)
     if kind is int and is_number and int(value) == value:
         return int(value)
-    said: dict[Any, str] = {bool: "true/false", types.NoneType: "none"}
+    said: dict[Any, str] = {bool: "true/false", types.NoneType: "none", int: "a whole number", float: "a number"}
     words = " or ".join(said.get(choice, getattr(choice, "__name__", str(choice))) for choice in choices)
     raise OptionError(f"--set {setting}: expected {words}")
 

@@ -16,7 +16,7 @@ def test_a_good_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     out = capsys.readouterr().out
     assert "5 pairs, 0 problems" in out
     assert "channels: 3 (5)" in out
-    assert "sizes: 48-48 wide, 40-40 high" in out
+    assert "sizes: 48 wide, 40 high" in out
     assert "PSNR of the degraded pictures: 28." in out
     assert "misaligned" not in out
     assert "contact sheet: set.check.png, row by row: 0, 1, 2, 3, 4" in out
@@ -89,7 +89,7 @@ def test_a_check_is_not_counted_by_the_next(tmp_path: Path, monkeypatch: pytest.
     assert "left out" not in capsys.readouterr().out
     assert main(["data", "check", ".", "--overwrite"]) == 0
     out = capsys.readouterr().out
-    assert "1 pictures, 0 problems" in out
+    assert "1 picture, 0 problems" in out
     assert "left out, made by uformer: 1 (photos.check.png)" in out
 
 
@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem(
     lock(monkeypatch, "locked")
     assert main(["data", "check", "set"]) == 1
     captured = capsys.readouterr()
-    assert "1 pictures, 1 problem\n" in captured.out
+    assert "1 picture, 1 problem\n" in captured.out
     assert captured.err.startswith("uformer: error: set/locked: Permission denied; ")
     assert main(["data", "check", "set/locked"]) == 1
     captured = capsys.readouterr()
@@ -119,7 +119,7 @@ def test_misaligned_pairs_are_found(tmp_path: Path, capsys: pytest.CaptureFixtur
         == 0
     )
     out = capsys.readouterr().out
-    assert "misaligned, it seems: 1 pairs" in out
+    assert "misaligned, it seems: 1 pair\n" in out
     assert "moved by -1 down, 2 right" in out
 
 
@@ -139,3 +139,9 @@ def test_clean_pictures_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_options_that_do_not_go_together(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", *arguments]) == 2
     assert "give one folder, or both --degraded and --clean" in capsys.readouterr().err
+
+
+def test_one_pair_is_no_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path / "mine", 1)
+    assert main(["data", "check", str(tmp_path / "mine"), "--sheet", str(tmp_path / "s.png")]) == 0
+    assert capsys.readouterr().out.startswith("1 pair, 0 problems\n")

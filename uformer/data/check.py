@@ -133,15 +133,15 @@ def check(sources: Sequence[Source], *, samples: int) -> Findings:
 
 def report(search: Search, found: Findings) -> list[str]:
     """What was found, in lines fit to be shown."""
-    kind = "pairs" if any(source.degraded is not None for source in search.sources) else "pictures"
-    lines = [f"{len(search.sources)} {kind}, {len(found.problems)} problem{'' if len(found.problems) == 1 else 's'}"]
+    kind = "pair" if any(source.degraded is not None for source in search.sources) else "picture"
+    lines = [f"{_counted(len(search.sources), kind)}, {_counted(len(found.problems), 'problem')}"]
     if search.left_out:
         first = ", ".join(one_line(path) for path in search.left_out[:3])
         lines.append(f"left out, made by uformer: {len(search.left_out)} ({first}{', ...' if len(search.left_out) > 3 else ''})")
     if found.sizes:
         heights, widths = zip(*found.sizes, strict=True)
         pixels = sum(height * width for height, width in found.sizes) / 1e6
-        lines.append(f"sizes: {min(widths)}-{max(widths)} wide, {min(heights)}-{max(heights)} high, {pixels:,.1f} Mpixels in all")
+        lines.append(f"sizes: {_range(widths)} wide, {_range(heights)} high, {pixels:,.1f} Mpixels in all")
         lines.append("channels: " + ", ".join(f"{channels} ({count})" for channels, count in sorted(found.channels.items())))
     if found.scores:
         scores = sorted(found.scores)
@@ -149,9 +149,18 @@ def report(search: Search, found: Findings) -> list[str]:
         lines.append(f"PSNR of the degraded pictures: {scores[0][0]:.2f} to {scores[-1][0]:.2f} dB, median {middle:.2f}")
         lines.append("lowest: " + ", ".join(f"{one_line(name)} ({score:.2f})" for score, name in scores[:3]))
     if found.shifted:
-        lines.append(f"misaligned, it seems: {len(found.shifted)} pairs")
+        lines.append(f"misaligned, it seems: {_counted(len(found.shifted), 'pair')}")
         lines += [f"  {line}" for line in found.shifted[:10]]
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least}-{most}"
 
 
 def _look(source: Source, pictures: list[Pixels], found: Findings) -> None:
