@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import uformer.batch
 from tests.batch.pictures import contents, folder_of, network
 from uformer.cli import main
 
@@ -49,6 +50,9 @@ def test_a_missing_extra(
             raise ModuleNotFoundError(name, name=name)
         return really(name)  # type: ignore[operator]
 
+    for part in ("ray", "quiet"):  # which may have been imported before
+        monkeypatch.delitem(sys.modules, f"uformer.batch.{part}", raising=False)
+        monkeypatch.delattr(uformer.batch, part, raising=False)
     monkeypatch.setattr("uformer.files.importlib.import_module", missing)
     assert main(["batch", str(tmp_path), str(tmp_path / "out"), "--engine", engine]) == 2
     assert capsys.readouterr().err == f'uformer: error: {module} is not installed; run: pip install "uformer[batch]"\n'

@@ -117,6 +117,17 @@ def test_a_kill_loses_rows_and_no_picture(job: Job) -> None:
     assert [row["seconds"] for row in rows(job)] == [None, None, 1.0], "found there, not made again"
 
 
+def test_a_job_that_never_began_is_in_nobody_s_way(job: Job) -> None:
+    def refused(_items: Sequence[Item]) -> Iterator[Record]:
+        raise OptionError("precision: not here")
+        yield
+
+    with pytest.raises(OptionError, match="precision: not here"):
+        run(change(job, options=RestoreOptions(weights=job.options.weights, precision="fp16")), refused)
+    assert places.files_below(job.out) == set()
+    assert run(job, Engine()) == 0
+
+
 def test_other_options_are_refused_and_overwriting_is_not(job: Job) -> None:
     run(job, Engine())
     other = change(job, options=RestoreOptions(weights=job.options.weights, tile=64))

@@ -206,6 +206,12 @@ def test_one_alone_agrees_with_itself() -> None:
         alone.together(wrong)
 
 
+def test_a_number_of_processes_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(OptionError, match="WORLD_SIZE: 'two'"):
+        Processes.join("cpu")
+
+
 def test_what_a_lost_process_looks_like() -> None:
     assert peer_is_gone(RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
     assert peer_is_gone(torch.distributed.DistNetworkError("x"))

@@ -63,8 +63,6 @@ def batch(
         raise OptionError(f"{', '.join(given)}: only with --engine ray")
     for module in ("fsspec", "pyarrow"):
         require(module, "batch")
-    if engine == "ray":
-        require("ray.data", "batch")
     from uformer.batch import run  # noqa: PLC0415 - needs what may be missing
 
     job = run.Job(

@@ -71,7 +71,7 @@ class Manifest:
         self._identity: Identity = {}
         self._waiting: list[Record] = []
         self._since = 0.0
-        self._started = False
+        self._started = self._fresh = False
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Inside the block no other job of this manifest runs, where it lies on a disk. Raises OptionError while one does."""
@@ -91,6 +91,7 @@ class Manifest:
                 f"{self.place}: was begun with {said}; go on as before, give another OUT, or restore all again with --overwrite"
             )
         self._identity = before or identity
+        self._fresh = there is None
         if overwrite:
             self._write_job(clearing=True)  # so that whoever goes on after a kill right here clears the rest
         if overwrite or self._identity.pop("clearing", False):
@@ -104,6 +105,11 @@ class Manifest:
         self._started = True
         self._write_job()
 
+    def withdraw(self) -> None:
+        """Forget a job that ends before it has anything to show, so that the next may be another."""
+        if self._fresh and not self._waiting:
+            self._clear(keep={_LOCK})
+
     def done(self) -> dict[str, str]:
         """Input -> output of what is done, `as_text`."""
         rows = self._read()
@@ -112,6 +118,7 @@ class Manifest:
 
     def add(self, record: Record) -> None:
         """Note what became of a picture."""
+        self._fresh = False
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(record)

@@ -5,6 +5,7 @@ A place is a string: a path, or scheme://.... Those of this machine come out as 
 
 import contextlib
 import functools
+import logging
 import os
 import posixpath
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from fsspec.registry import known_implementations
 
 from uformer.errors import OptionError, UformerError
 from uformer.files import atomic_path, one_line
+
+for _package in ("aiobotocore", "botocore", "fsspec", "gcsfs", "s3fs"):
+    logging.getLogger(_package).addHandler(logging.NullHandler())  # or gcsfs, for one, prints tracebacks of what it raises too
 
 
 def is_local(place: str) -> bool:

@@ -1,4 +1,7 @@
-"""Ray, imported so that it sends nothing anywhere, and what keeps its messages off the terminal."""
+"""Ray, imported so that it sends nothing anywhere, and what keeps its messages off the terminal.
+
+Raises OptionError, when it is imported, where Ray is not installed.
+"""
 
 import contextlib
 import os
@@ -8,9 +11,11 @@ from collections.abc import Iterator
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-import ray
-import ray.data
-import ray.exceptions
+from uformer.files import require
+
+ray = require("ray", "batch")
+for _part in ("ray.data", "ray.exceptions"):
+    require(_part, "batch")
 
 __all__ = ["only_ours", "ray"]
 

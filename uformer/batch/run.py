@@ -18,7 +18,7 @@ from uformer.batch.records import Item, Record
 from uformer.batch.report import Report, list_failures
 from uformer.batch.sources import Inputs, list_inputs
 from uformer.batch.work import Worker
-from uformer.errors import OptionError, PictureError
+from uformer.errors import OptionError, PictureError, UformerError
 from uformer.files import one_line
 from uformer.image.formats import supports
 from uformer.image.write import MetadataPolicy
@@ -82,6 +82,10 @@ def run(job: Job, engine: Engine) -> int:
             how = "the same command without --overwrite" if job.overwrite else "the same command"
             print(f"uformer: interrupted; {done} of {plan.count} pictures are done, each whole; {how} does the rest", file=sys.stderr)
             return 130
+        except UformerError:
+            manifest.flush()
+            manifest.withdraw()
+            raise
         except BaseException:
             manifest.flush()
             raise

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from accelerate.state import PartialState
 from torch import Tensor
 
-from uformer.errors import PictureError, TrainingError, UformerError
+from uformer.errors import OptionError, PictureError, TrainingError, UformerError
 from uformer.train.interrupt import Interrupt
 
 STEP_LIMIT = datetime.timedelta(minutes=10)
@@ -42,8 +42,14 @@ class Processes:
 
     @classmethod
     def join(cls, device: str) -> Self:
-        """Meet the others, where a launcher's environment says that there are any. Raises TrainingError where they cannot be reached."""
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        """Meet the others, where a launcher's environment says that there are any.
+
+        Raises TrainingError where they cannot be reached, OptionError for an environment that no launcher makes.
+        """
+        launched = os.environ.get("WORLD_SIZE", "1")
+        if not launched.isdecimal():
+            raise OptionError(f"WORLD_SIZE: {launched!r} in the environment is not the number of processes of a launcher")
+        if int(launched) < 2:
             return cls()
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")  # a note on speed, for each process
         begun = dist.is_initialized()
