@@ -365,3 +365,11 @@ def test_the_list_needs_no_folder(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setattr(Restorer, "from_options", lambda *_: pytest.fail("not needed"))
     assert main(["eval", "--list"]) == 0
     assert "realblur-j" in capsys.readouterr().out
+
+
+def test_a_task_that_the_protocol_is_not_of_is_refused(run: Run, tmp_path: Path) -> None:
+    save_picture(tmp_path / "data/rainy/rain-1.png")
+    save_picture(tmp_path / "data/norain-1.png")
+    code, _, err = run("rain100l", "data", "--task", "deblur", weights=False)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--task deblur: rain100l is of weights for derain; name others with --weights" in err

@@ -63,6 +63,7 @@ def test_list_shows_every_recipe_without_torch(capsys: pytest.CaptureFixture[str
         (["pairs", "--clean", "x"], "--degraded and --clean go together"),
         (["debug", "--set", "bacth=3"], "did you mean 'batch'?"),
         (["--resume"], "which run? give its folder with --out"),
+        (["config.yaml", "--resume"], "give a folder for the run with --out"),
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,6 +141,8 @@ def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions
     if options.weights is not None:
         return options
     task = protocol.task or options.task
+    if options.task not in (task, RestoreOptions.task):
+        raise OptionError(f"--task {options.task}: {protocol.name} is of weights for {task}; name others with --weights")
     if task not in registry.TASKS:
         raise OptionError(f"no weights for the task {task!r} ship ({', '.join(registry.TASKS)} do); name some with --weights")
     return dataclasses.replace(options, weights=registry.for_task(task).name)

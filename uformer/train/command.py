@@ -123,7 +123,7 @@ def _folder(recipe: str | None, out: Path | None) -> Path:
     if out is not None:
         return out
     if recipe is None or recipe not in recipes.RECIPES:
-        raise OptionError("which run? give its folder with --out")
+        raise OptionError("which run? give its folder with --out" if recipe is None else "give a folder for the run with --out")
     return Path("runs") / recipe
 
 
