@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
 
 from uformer import __version__
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
@@ -36,6 +36,7 @@ def make_app() -> App:
         help="Restore pictures with Uformer: noisy in, clean out.",
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=_shown),
     )
     for place, (name, (target, summary)) in enumerate(COMMANDS.items()):
         app.command(target, name=name, help=summary, sort_key=place)
@@ -75,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail(MemoryError("out of memory"), 1)
     return answer if isinstance(answer, int) else 0
+
+
+def _shown(default: object) -> str | None:
+    """What help says of a default: nothing of none, and of a switch that is off."""
+    return None if default is None or default is False else str(default)
 
 
 def _unknown(app: App, command: str | None, option: str) -> str:
