@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.train import several
 from tests.train.launch import by_hand, finish, free_port, has, torchrun, wait_for
 from tests.train.runs import as_options
 from uformer.cli import main
@@ -23,7 +24,7 @@ SETTINGS = (
     "ema=0.9",
     "clip=0.5",
     "accumulate=2",
-    "steps=12",
+    "steps=6",
     "log_every=1",
     "validate_every=1000",
     "batch=4",
@@ -64,21 +65,28 @@ def equal_optimizers(one: Path, two: Path) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of one and of two processes, plain and sharded, whole and resumed."""
     folder = tmp_path_factory.mktemp("runs")
-    half = "steps=12", "minutes=0"
-    assert main(words(folder / "one", "validate_every=6")) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        several.without_what_is_shown(patch.setattr)
+        _run_all(folder)
+    return folder
+
+
+def _run_all(folder: Path) -> None:
+    half = "steps=6", "minutes=0"
+    assert main(words(folder / "one", "validate_every=3")) == 0
     assert main(words(folder / "muon", "optimizer=muon")) == 0
     for name in ("one_two", "one_sharded"):
-        assert main(words(folder / name, "steps=6")) == 0
+        assert main(words(folder / name, "steps=3")) == 0
     stretched = [*resume(folder / "one_two", *half), "--set", "accumulate=1"]
     calls: list[list[str]] = [
-        words(folder / "two", "validate_every=6"),
-        [word for word in words(folder / "sharded", "validate_every=6", *FULL) if word != "--quiet"],
+        words(folder / "two", "validate_every=3"),
+        [word for word in words(folder / "sharded", "validate_every=3", *FULL) if word != "--quiet"],
         words(folder / "two_muon", "optimizer=muon"),
         words(folder / "sharded_muon", "optimizer=muon", "sharding=full"),
-        words(folder / "sharded_bf16", "precision=bf16", "sharding=full", "steps=4"),
-        words(folder / "two_bf16", "precision=bf16", "steps=4"),
-        words(folder / "two_one", "steps=6"),
-        words(folder / "sharded_one", "steps=6", "sharding=full"),
+        words(folder / "sharded_bf16", "precision=bf16", "sharding=full", "steps=3"),
+        words(folder / "two_bf16", "precision=bf16", "steps=3"),
+        words(folder / "two_one", "steps=3"),
+        words(folder / "sharded_one", "steps=3", "sharding=full"),
         stretched,
         resume(folder / "one_sharded", *half, "sharding=full"),
         words(folder / "two"),
@@ -95,16 +103,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "said").write_text(done.stdout + done.stderr)
     for name in ("two_one", "sharded_one"):
         assert main(resume(folder / name, *half)) == 0
-    assert main(words(folder / "one_one", "steps=6")) == 0
+    assert main(words(folder / "one_one", "steps=3")) == 0
     assert main(resume(folder / "one_one", *half)) == 0
-    return folder
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["two", "sharded"])
 def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
     """Losses, weights, moving average and optimizers, in parts, clipped; sharded with gradient checkpointing."""
-    assert len(losses(runs / "one")) == 12
+    assert len(losses(runs / "one")) == 6
     assert losses(runs / name) == pytest.approx(losses(runs / "one"), rel=1e-5)
     assert distance(runs / name, runs / "one") < ABOUT
     assert distance(runs / name, runs / "one", "model") < ABOUT
@@ -129,7 +136,7 @@ def test_sharded_goes_with_bf16(runs: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_one", "one_two", "sharded_one", "one_sharded"])
 def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -> None:
-    assert RunFolder(runs / name).load_state()["step"] == 12
+    assert RunFolder(runs / name).load_state()["step"] == 6
     assert losses(runs / name) == pytest.approx(losses(runs / "one_one"), rel=1e-5)
     assert distance(runs / name, runs / "one_one") < ABOUT
     equal_optimizers(runs / name, runs / "one_one")
@@ -145,7 +152,7 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     assert "two exists; go on with it by --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
     assert "batch: 3 patches cannot be shared out" in errors[2]
-    assert sum("12 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
+    assert sum("6 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
     assert "Traceback" not in "".join(lines)
 
 
