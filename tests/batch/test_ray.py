@@ -200,7 +200,7 @@ class Prepared:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     home = tmp_path_factory.mktemp("job")
-    weights, source = str(network(home)), folder_of(home / "in", COUNT, side=224)
+    weights, source = str(network(home)), folder_of(home / "in", COUNT, side=160)
     assert main(["restore", str(source), "-o", str(home / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 0
     return Prepared(weights, source, contents(home / "plain"))
 
