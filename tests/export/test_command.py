@@ -1,6 +1,8 @@
 """`uformer export`, as it is called."""
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +128,13 @@ def test_without_the_extra_the_line_that_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     said = refused(capsys, folder / "tiny.safetensors", "--out", tmp_path / "a.onnx")
     assert said == f'{module} is not installed; run: pip install "uformer[export]"'
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM")
+def test_told_to_stop_it_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "a.onnx")]) == 130
+    assert files(tmp_path) == {}
 
 
 def test_names_by_default(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Uformer) -> None:

@@ -93,6 +93,7 @@ def _run_all(folder: Path) -> None:
         words(folder / "nan", "lr=1e30", "clip=0", "lr_min=1e29"),
         words(folder / "minutes", "minutes=0.01", "steps=100000", "validate_every=100000"),
         words(folder / "three", "batch=3", "accumulate=1"),
+        words(folder / "full"),
     ]
     (folder / "calls.json").write_text(json.dumps(calls))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint"]
@@ -146,12 +147,13 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     lines = (runs / "said").read_text().splitlines()
     codes = [json.loads(line) for line in lines if line.startswith("[")]
-    assert codes == [[0] * 10 + [2, 1, 0, 2]] * 2
+    assert codes == [[0] * 10 + [2, 1, 0, 2, 1]] * 2
     errors = [line for line in lines if "error" in line]
-    assert len(errors) == 3, lines
+    assert len(errors) == 4, lines
     assert "two exists; go on with it by --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
     assert "batch: 3 patches cannot be shared out" in errors[2]
+    assert "full/state/state.pt: No space left on device" in errors[3]
     assert sum("6 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
     assert "Traceback" not in "".join(lines)
 

@@ -250,8 +250,9 @@ class Trainer:
             reporter.figures({"step": self.step, "psnr": round(mean, 4)}, done=self.done, seconds_left=math.inf)
         else:
             mean = self.best  # nothing to tell the better by: the newest
-        if not accelerator.is_main_process:
-            return
+        self.processes.together(lambda: self._show(average, mean) if self.processes.first else None)
+
+    def _show(self, average: Uformer, mean: float) -> None:
         if mean >= self.best:
             self.best = mean
             self.folder.save_weights(self.folder.best, average, self._notes())
@@ -261,12 +262,12 @@ class Trainer:
 
     def _save(self, about: dict[str, Any]) -> None:
         self.saved = (self.step, self.seconds)
-        if not self.sharded and not self.accelerator.is_main_process:
-            return
-        average, state = whole_network(self.average.model), self.state()
-        if self.accelerator.is_main_process:
-            self.folder.save_weights(self.folder.last, average, self._notes())
-            self.folder.save_state({**state, **about})
+        parts = (whole_network(self.average.model), self.state()) if self.sharded or self.processes.first else None
+        self.processes.together(lambda: self._write(*parts, about) if parts and self.processes.first else None)
+
+    def _write(self, average: Uformer, state: dict[str, Any], about: dict[str, Any]) -> None:
+        self.folder.save_weights(self.folder.last, average, self._notes())
+        self.folder.save_state({**state, **about})
 
     def _notes(self) -> dict[str, str]:
         return {"recipe": self.recipe.name, "steps": str(self.step)} | ({"psnr": f"{self.best:.2f}"} if len(self.held) else {})
