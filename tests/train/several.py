@@ -43,4 +43,4 @@ def _fill_disks() -> None:
 if __name__ == "__main__":
     without_what_is_shown(setattr)
     codes = run(json.loads(Path(sys.argv[1]).read_text()))
-    print(json.dumps(codes))
+    print(f"codes {json.dumps(codes)}", flush=True)

@@ -146,9 +146,9 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
 @pytest.mark.slow
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     lines = (runs / "said").read_text().splitlines()
-    codes = [json.loads(line) for line in lines if line.startswith("[")]
+    codes = [json.loads(line.removeprefix("codes ")) for line in lines if line.startswith("codes ")]
     assert codes == [[0] * 10 + [2, 1, 0, 2, 1]] * 2
-    errors = [line for line in lines if "error" in line]
+    errors = [line for line in lines if line.startswith("uformer: error")]
     assert len(errors) == 4, lines
     assert "two exists; go on with it by --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
