@@ -142,7 +142,7 @@ def test_size() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(OptionError, match=r"^unknown network or weights 'uformer_x'; known: uformer_t, .*uformer_t\.denoise"):
+    with pytest.raises(OptionError, match=r"^unknown network or weights 'uformer_x'; weights: uformer_t\.denoise, .*uformer_t, "):
         info("uformer_x")
 
 

@@ -14,7 +14,7 @@ from uformer import __version__
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
 
 COMMANDS = {
-    "restore": ("uformer.restore.command:restore", "Restore pictures: noisy in, clean out."),
+    "restore": ("uformer.restore.command:restore", "Restore pictures: noisy, rainy or blurred in, clean out."),
     "batch": ("uformer.batch.command:batch", "Restore millions of pictures: a job that resumes, here or on a Ray cluster."),
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
     "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
@@ -33,7 +33,7 @@ def make_app() -> App:
     app = App(
         name="uformer",
         version=__version__,
-        help="Restore pictures with Uformer: noisy in, clean out.",
+        help="Restore pictures with Uformer: noisy, rainy or blurred in, clean out.",
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(show_default=_shown),

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from uformer.errors import PictureError
@@ -37,13 +35,6 @@ def test_suffixes_name_one_format_each() -> None:
 def test_unknown_suffix() -> None:
     with pytest.raises(PictureError, match=r"suffix '\.bmp' is not one of \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff, \.avif"):
         formats.by_suffix(".bmp")
-
-
-def test_picture_files_are_those_that_their_names_call_so(tmp_path: Path) -> None:
-    (tmp_path / "c.png").mkdir()
-    for name in ("b.PNG", "a.jpg", "._b.png", "notes.txt", "c.png/d.tif"):
-        (tmp_path / name).write_text("x")
-    assert [path.name for path in formats.picture_files(tmp_path)] == ["a.jpg", "b.PNG"]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_same_bytes_with_a_network(tmp_path: Path) -> None:
     save(tmp_path / "a.tif")
     network = real_restorer(tile=64)
     write(network.restore_image(read(tmp_path / "a.tif")), tmp_path / "whole.tif")
-    restore_file(network, tmp_path / "a.tif", tmp_path / "b.tif")
+    restore_file(network, str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes() != (tmp_path / "a.tif").read_bytes()
 
 

@@ -102,7 +102,7 @@ def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 1
-    assert f"127.0.0.1:{port}: cannot listen there: Address already in use" in capsys.readouterr().err
+    assert f"127.0.0.1:{port}: cannot listen there: Address already in use; choose another --port\n" in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

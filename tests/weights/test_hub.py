@@ -49,7 +49,7 @@ def test_a_local_folder(weights: Path, tmp_path: Path) -> None:
 
 def test_a_card_that_is_there_stays(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
-    hub.save_pretrained(weights, tmp_path)
+    hub.save_pretrained(str(weights), str(tmp_path))
     assert (tmp_path / "README.md").read_text() == "mine"
 
 

@@ -1,7 +1,6 @@
 """The picture formats: how each is recognised, what it can hold, and how it is written."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from uformer.errors import PictureError
@@ -124,11 +123,6 @@ _PICTURES = {
 def supports(suffix: str) -> bool:
     """Whether pictures with this suffix (".png", any case) can be written."""
     return suffix.lower() in SUFFIXES
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """The files in a folder, none below, that their suffix calls pictures, hidden ones left out, by name (`walk` enters folders)."""
-    return sorted(path for path in folder.iterdir() if supports(path.suffix) and not path.name.startswith(".") and path.is_file())
 
 
 def by_suffix(suffix: str) -> Format:

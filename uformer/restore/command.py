@@ -30,7 +30,7 @@ def restore(
     records: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: bool = False,
 ) -> int:
-    """Restore pictures: noisy in, clean out.
+    """Restore pictures: noisy, rainy or blurred in, clean out.
 
     Parameters
     ----------

@@ -26,13 +26,19 @@ def should_stream(head: Header, budget: int | None = None) -> bool:
 
 
 def restore_file(
-    restorer: Restorer, source: Path, output: Path, *, metadata: MetadataPolicy = "keep", progress: Progress | None = None
+    restorer: Restorer,
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    metadata: MetadataPolicy = "keep",
+    progress: Progress | None = None,
 ) -> None:
     """Restore a picture file into another, in the format of its suffix, holding one row of tiles at a time.
 
     The output is byte for byte what `read`, `Restorer.restore_image` and `write` would make, and appears whole or not at all; while it
     is made, its samples lie in a temporary file beside it. WebP and AVIF are read and encoded in memory. Raises PictureError.
     """
+    source, output = Path(source), Path(output)
     if header(source).suffix not in BY_REGIONS:
         write(restorer.restore_image(read(source), progress=progress), output, metadata=metadata)
         return

@@ -17,7 +17,7 @@ class RestoreOptions:
     task: str = "denoise"
     """What is wrong with the picture; picks the weights that ship for it."""
     weights: str | None = None
-    """Weights by name, a .safetensors file, or an .onnx file of `uformer export`, instead of the task's own."""
+    """Weights by name, a .safetensors or .onnx file, the folder of a run, or org/name on the Hub, instead of the task's own."""
     backend: Backend = "auto"
     """Who computes: OpenVINO on a CPU, torch on a GPU; auto takes torch where it is installed and sees a GPU."""
     device: str = "auto"

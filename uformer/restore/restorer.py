@@ -187,6 +187,8 @@ class Restorer:
         shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
+        if self.options.overlap is None:
+            largest = max(largest, overlap + self.grain)
         return plan(height, width, tile=largest, **shared)
 
     def _run(self, tiles: Iterator[Pixels], planned: Plan, progress: Progress | None) -> Iterator[Pixels]:
@@ -250,7 +252,7 @@ class Restorer:
             if needed(side) <= self.memory_budget:
                 return side
         if self.options.memory is not None:
-            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {needed(smallest) / 1e9:.1f}GB")
+            raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {math.ceil(needed(smallest) / 1e6)}MB")
         return smallest
 
     def _network_memory(self) -> tuple[int, int]:
@@ -325,8 +327,10 @@ def _restorer(options: RestoreOptions, _file: tuple[int, int] | None) -> Restore
 def _make_options(values: dict[str, Any]) -> RestoreOptions:
     try:
         return RestoreOptions(**values)
-    except TypeError as error:
-        raise OptionError(str(error).replace("RestoreOptions.__init__()", "Restorer")) from None
+    except TypeError:
+        known = [field.name for field in dataclasses.fields(RestoreOptions)]
+        unknown = next(name for name in values if name not in known)
+        raise OptionError(f"unknown option {unknown!r}; known: {', '.join(known)}") from None
 
 
 def default_output(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """`uformer serve`."""
 
+import errno
 import os
 import socket
 import sys
@@ -55,7 +56,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=256)
     except OSError as error:
-        raise OSError(error.errno, f"cannot listen there: {error.strerror}", f"{host}:{port}") from None
+        reason = str(error.strerror).partition(" (while")[0]
+        hint = "; choose another --port" if error.errno == errno.EADDRINUSE else ""
+        raise OSError(error.errno, f"cannot listen there: {reason}{hint}", f"{host}:{port}") from None
 
 
 def page_url(settings: Settings, port: int) -> str:

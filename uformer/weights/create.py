@@ -36,6 +36,8 @@ def create_model(name_or_path: str | os.PathLike[str]) -> Uformer:
 def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
     """The checkpoint file of weights that ship, verified; the path as given if it is one; or that of a folder or of "org/name" on the Hub.
 
+    A folder is one that `save_pretrained` wrote, or that of a training run, of which the best weights are meant.
+
     Raises OptionError for a name that is unknown, CheckpointError where the weights that ship are missing or damaged, or the Hub has none.
     """
     name = os.fspath(name_or_path)
@@ -43,13 +45,14 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
         return registry.find(name).verify()
     if Path(name).suffix in (".safetensors", ".onnx") or Path(name).is_file():
         return Path(name)
-    if (Path(name) / hub.FILE).is_file():
-        return Path(name) / hub.FILE
+    for file in (hub.FILE, "best.safetensors", "last.safetensors"):
+        if (Path(name) / file).is_file():
+            return Path(name) / file
     if hub.is_repository(name) and not Path(name).exists():
         return hub.download(name)
     if name in VARIANTS:
         raise OptionError(f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}")
-    known = ", ".join([*VARIANTS, *registry.WEIGHTS])
     raise OptionError(
-        f"unknown network or weights {name!r}; known: {known}; or the path of a .safetensors file, or org/name on the Hugging Face Hub"
+        f"unknown network or weights {name!r}; weights: {', '.join(registry.WEIGHTS)}; or a .safetensors file, the folder of a run, "
+        f"or org/name on the Hugging Face Hub; networks without weights: {', '.join(VARIANTS)}"
     )

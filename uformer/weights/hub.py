@@ -40,11 +40,14 @@ def download(name: str) -> Path:
         raise CheckpointError(f"{name}: no such file or folder here, and not from the Hugging Face Hub ({one_line(error, 200)})") from None
 
 
-def save_pretrained(weights: Path, folder: Path, *, repository: str | None = None, licence: str | None = None) -> None:
+def save_pretrained(
+    weights: str | os.PathLike[str], folder: str | os.PathLike[str], *, repository: str | None = None, licence: str | None = None
+) -> None:
     """Write a checkpoint into a folder as a repository holds it, with a model card; `from_pretrained(folder)` reads it.
 
     A README.md that is there already is left as it is. Raises CheckpointError for a file that is no checkpoint.
     """
+    weights, folder = Path(weights), Path(folder)
     about = About.of(weights, licence=licence)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / FILE) as temporary:
