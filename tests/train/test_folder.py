@@ -148,3 +148,15 @@ def test_a_recipe_that_changed_is_refused_by_its_fields() -> None:
     check_same(tiny(), tiny("steps=100"), ("steps",))
     with pytest.raises(OptionError, match="began otherwise: lr: 0.003, now 0.1; only steps may change"):
         check_same(tiny(), override(tiny(), ["steps=100", "lr=0.1"]), ("steps",))
+
+
+def test_one_trains_in_a_folder_at_a_time(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "a")
+    with folder.alone():
+        folder.check_free()  # who is there has written nothing yet
+        with pytest.raises(OptionError, match="a: another process trains here; wait for it, or give another with --out"), folder.alone():
+            raise AssertionError
+    assert not folder.path.exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"file[:/]"), RunFolder(tmp_path / "file" / "a").alone():
+        raise AssertionError

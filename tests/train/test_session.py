@@ -1,5 +1,6 @@
 """Runs from their first to their last line, resumed, changed and refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,19 @@ def test_a_folder_that_holds_something_is_left_alone(pairs: Path, finished: Path
     assert main(arguments(pairs, finished)) == 2
     assert "exists; go on with it by --resume" in error(capsys)
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks")
+def test_a_folder_where_another_process_trains_is_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RunFolder(out).alone():
+        assert main(arguments(pairs, out)) == 2
+        assert "another process trains here" in error(capsys)
+    assert main(arguments(pairs, out, "steps=2")) == 0
+    with RunFolder(out).alone():
+        assert resume(out, "--set", "steps=3") == 2
+        assert "another process trains here" in error(capsys)
+    assert resume(out, "--set", "steps=3") == 0
+    assert not (out / ".lock").exists()
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:

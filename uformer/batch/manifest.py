@@ -27,8 +27,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uformer.alone import alone
 from uformer.batch import places
-from uformer.batch.alone import alone
 from uformer.batch.identity import Identity, difference
 from uformer.batch.places import as_text
 from uformer.batch.records import Record

@@ -8,6 +8,7 @@ state/state.pt     everything that going on needs
 samples/           degraded | restored | clean, while it learns
 curves.png         loss, PSNR and learning rate so far
 cache/             decoded pictures, where they do not fit into memory; removed when the run is over
+.lock              while somebody trains here
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 import yaml
 
+from uformer.alone import alone
 from uformer.data.store import remove_cache
 from uformer.errors import CheckpointError, OptionError, PictureError, TrainingError
 from uformer.files import atomic_path, one_line
@@ -45,6 +47,7 @@ class RunFolder:
         self.samples = path / "samples"
         self.curves = path / "curves.png"
         self.cache = path / "cache"
+        self.lock = path / ".lock"
 
     @property
     def resume_command(self) -> str:
@@ -58,6 +61,14 @@ class RunFolder:
         if self.path.exists() and not self._never_began():
             hint = "go on with it by --resume, or " if self.state.exists() else ""
             raise OptionError(f"{self.path} exists; {hint}give another with --out")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside the block no other process trains in the folder. Raises OptionError while one does."""
+        with contextlib.ExitStack() as stack:
+            with self.writing():
+                stack.enter_context(alone(self.lock, f"{self.path}: another process trains here; wait for it, or give another with --out"))
+            yield
 
     def create(self, config: Mapping[str, Any]) -> None:
         """Begin a run in a folder that is free."""
@@ -75,7 +86,7 @@ class RunFolder:
                 read_config(self.config)
                 there -= {self.config, self.last, self.state.parent, self.samples}
         nested = [path for folder in (self.state.parent, self.samples) if folder.is_dir() for path in folder.iterdir()]
-        return not there - {self.cache} and all(path.name.startswith(".") for path in nested)
+        return not there - {self.cache, self.lock} and all(path.name.startswith(".") for path in nested)
 
     def discard(self) -> None:
         """Leave nothing of a run that did not begin."""

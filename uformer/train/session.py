@@ -1,5 +1,6 @@
 """One call of `uformer train`, from the recipe to the last save."""
 
+import contextlib
 import dataclasses
 import math
 import shlex
@@ -91,7 +92,8 @@ class Session:
         Errors as of `Trainer.run` and `prepare`; TrainingError too where memory runs out, and where another process is gone.
         """
         try:
-            return self._run(device, quiet=quiet)
+            with contextlib.ExitStack() as stack:
+                return self._run(device, stack, quiet=quiet)
         except (MemoryError, RuntimeError, EOFError, ConnectionError) as error:
             lost = "another process of this run ended" if self.processes.count > 1 and peer_is_gone(error) else ""
             if worker_is_gone(error):
@@ -105,11 +107,12 @@ class Session:
         how = f"{parts}, --set network.gradient_checkpointing=true, or a smaller batch or patch"
         raise TrainingError(f"out of memory; less is needed with {how}")
 
-    def _run(self, device: str, *, quiet: bool) -> bool:
+    def _run(self, device: str, stack: contextlib.ExitStack, *, quiet: bool) -> bool:
         processes = self.processes
         accelerator = processes.together(lambda: self._accelerator(device))
         begins = processes.first and self.state is None
         processes.together(lambda: self.folder.check_free() if begins else None)
+        processes.together(lambda: stack.enter_context(self.folder.alone()) if processes.first else None)
         try:
             prepared, weights = self._prepare_together(accelerator)
             trainer = processes.together(lambda: self._trainer(prepared, weights, accelerator))

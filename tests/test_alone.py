@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from uformer.batch.alone import alone
+from uformer.alone import alone
 from uformer.errors import OptionError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no locks")
 
 KILLED = """
 import os, pathlib, sys
-from uformer.batch.alone import alone
+from uformer.alone import alone
 with alone(pathlib.Path(sys.argv[1]), "no"):
     os.kill(os.getpid(), 9)
 """
@@ -38,7 +38,7 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
 
 def test_one_that_was_killed_is_in_nobody_s_way(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, env=environment).returncode == -9
     assert path.exists()
     with alone(path, "taken"):
