@@ -30,6 +30,17 @@ def test_gaussian_noise_has_its_sigma(sigma: float) -> None:
     assert abs(noise.mean() * 255) < sigma / 100 + 1e-6
 
 
+def test_chroma_is_the_share_of_the_noise_s_colour_that_is_left() -> None:
+    noises = [
+        camera_noise(flat(0.5), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=0.3, chroma=chroma).astype(float) - 0.5
+        for chroma in (1, 0.25, 0)
+    ]
+    lumas = [noise @ [0.299, 0.587, 0.114] for noise in noises]
+    np.testing.assert_allclose(lumas[1], lumas[0], atol=1e-5)
+    for noise, chroma in zip(noises[1:], (0.25, 0), strict=True):
+        np.testing.assert_allclose(noise - lumas[0][..., None], chroma * (noises[0] - lumas[0][..., None]), atol=1e-5)
+
+
 @pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
 def test_counted_light_follows_its_variance(level: float) -> None:
     shot, read = 2e-3, 5e-3

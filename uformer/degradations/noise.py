@@ -55,6 +55,7 @@ def camera_noise(
     smooth: float = 0.0,
     camera: float | None = None,
     response: int | None = None,
+    chroma: float = 1.0,
 ) -> Pixels:
     """Shot and read noise on the sensor, through all that developing a raw file does to it; clipped to [0, 1].
 
@@ -73,11 +74,12 @@ def camera_noise(
       None for sRGB's own. Its matrix strengthens the noise by half or more, and draws the colours' noise apart.
     - `response`: number of a measured response curve, 0 to 200, that turns light into pixel values (CBDNet, Guo et al., CVPR 2019,
       section 3.1); None for sRGB's.
+    - `chroma`: how much of the noise's colour the camera's noise reduction leaves, 0 to 1; its luma (Rec. 601) stays.
 
     Raises ValueError for a value out of its range.
     """
     check_ranges("camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20))
-    check_ranges("camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10))
+    check_ranges("camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10), chroma=(chroma, 0, 1))
     check_ranges("camera_noise", camera=(camera or 0, 0, len(camera_matrices()) - 1), response=(response or 0, 0, len(responses()) - 1))
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
     shown = np.clip(clean, 0, 1)
@@ -90,8 +92,12 @@ def camera_noise(
     if smooth > 0:
         noise = _smooth_keeping_strength(noise, smooth)
     noise = noise @ np.linalg.inv(to_camera).T.astype(np.float32)
-    noisy = np.clip(linear + noise, 0, 1)
-    return linear_to_srgb(noisy) if response is None else expose(noisy, response)
+    light = np.clip(linear + noise, 0, 1)
+    noisy = linear_to_srgb(light) if response is None else expose(light, response)
+    if chroma < 1:
+        luma = (noisy - shown) @ np.array([[0.299], [0.587], [0.114]], np.float32)
+        noisy = np.clip(chroma * noisy + (1 - chroma) * (shown + luma), 0, 1).astype(np.float32)
+    return noisy
 
 
 def _between(matrices: NDArray[np.float64], place: float) -> NDArray[np.float64]:
