@@ -1,12 +1,16 @@
-"""Settings of every test: one thread, and property tests that give the same answer on each run of CI."""
+"""Settings of every test: one thread, Ctrl-C that works, and property tests that give the same answer on each run of CI."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; threads that wait for a busy core are slow
 
+import signal
 import tempfile
 
 import hypothesis
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background job; the commands that the tests start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _cache = tempfile.TemporaryDirectory(prefix="uformer-tests-")  # removed when the tests end
 os.environ["UFORMER_CACHE"] = _cache.name
