@@ -15,6 +15,7 @@ SETTINGS = [
     ("gaussian_noise", ["sigma=25"]),
     ("poisson_gaussian_noise", ["shot=1e-2", "read=1e-2"]),
     ("camera_noise", ["shot=1e-2", "read=5e-3", "camera=1"]),
+    ("hot_pixels", ["share=5e-3"]),
     ("rain", ["density=4", "angle=15", "strength=0.6"]),
     ("rain", ["density=8", "angle=10", "strength=0.5", "streaks=noise"]),
     ("shake", ["length=20", "roll=1"]),

@@ -54,7 +54,7 @@ def test_a_folder_depends_on_the_seed_too(tmp_path: Path) -> None:
 
 
 def test_none_is_a_value_where_it_is_the_default(clean: Path, tmp_path: Path) -> None:
-    for name, settings in (("default", []), ("null", ["--set", "response=null"]), ("none", ["--set", "camera=none"])):
+    for name, settings in (("default", []), ("null", ["--set", "response=null"]), ("none", ["--set", "response=none"])):
         assert call(clean, tmp_path / f"{name}.png", "--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", *settings) == 0
     assert len({(tmp_path / f"{name}.png").read_bytes() for name in ("default", "null", "none")}) == 1
 
@@ -133,6 +133,7 @@ def test_every_function_can_be_called(function: str, clean: Path, tmp_path: Path
         "gaussian_noise": ["sigma=9.5"],
         "poisson_gaussian_noise": ["shot=1e-3", "read=0"],
         "camera_noise": ["shot=0.01", "read=1e-3", "bayer=false", "response=7"],
+        "hot_pixels": ["share=0.01"],
         "shake": ["length=9", "roll=1"],
         "defocus": ["radius=2", "blades=6"],
         "rain": ["blend=screen", "strength=0.8"],

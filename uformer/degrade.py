@@ -18,7 +18,7 @@ from cyclopts import Parameter, Token
 
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.compose import DEGRADATIONS
-from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, poisson_gaussian_noise
+from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
@@ -31,6 +31,7 @@ FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "gaussian_noise": gaussian_noise,
     "poisson_gaussian_noise": poisson_gaussian_noise,
     "camera_noise": camera_noise,
+    "hot_pixels": hot_pixels,
     "rain": rain,
     "shake": shake,
     "levin": levin,
@@ -69,7 +70,7 @@ def degrade(
     task
         Draw at random what training for the task draws: noise, rain or blur.
     function
-        Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, rain, shake, levin or defocus, with parameters of your own.
+        Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake, levin or defocus, with parameters of your own.
     settings
         key=value, a parameter of the function (see --list), as often as needed: --function gaussian_noise --set sigma=25.
     seed
@@ -177,7 +178,7 @@ def _choose(task: str | None, function: str | None, settings: list[str]) -> Call
         if settings:
             raise OptionError("--set belongs to --function; --task draws its parameters at random")
         drawn = DEGRADATIONS[_TASKS[task or ""]]
-        return lambda clean, rng: drawn.apply(clean, rng)[0]
+        return lambda clean, rng: np.clip(drawn.apply(clean, rng)[0], 0, 1)
     if function not in FUNCTIONS:
         raise OptionError(f"--function: {function} must be one of {', '.join(FUNCTIONS)}")
     chosen, parameters = FUNCTIONS[function], _parameters(FUNCTIONS[function], settings)

@@ -7,7 +7,17 @@ import pytest
 
 from uformer.degradations import blur
 from uformer.degradations.blur import shake
-from uformer.degradations.compose import BLUR_MARGIN, DEGRADATIONS, LONGEST_SHAKE, fit, jpeg, random_blur, random_noise, random_rain
+from uformer.degradations.compose import (
+    BLUR_MARGIN,
+    DEGRADATIONS,
+    LONGEST_SHAKE,
+    _noise_of_iso,
+    fit,
+    jpeg,
+    random_blur,
+    random_noise,
+    random_rain,
+)
 from uformer.metrics import psnr
 
 
@@ -25,8 +35,34 @@ def test_draws_are_seeded_and_in_range(task: str) -> None:
         for picture in (a, clean):
             assert picture.shape == (48, 64, 3)
             assert picture.dtype == np.float32
+            assert np.isfinite(picture).all()
+        for picture in (clean,) if task == "noise" else (a, clean):
             assert picture.min() >= 0
             assert picture.max() <= 1
+
+
+def test_noise_is_drawn_as_images_have_it() -> None:
+    """Clean, unclipped, gray (the same in all channels), and coloured draws come in the shares that the docstrings give."""
+    rng = np.random.default_rng(0)
+    middle = np.full((32, 32, 3), 0.5, np.float32)
+    draws = [random_noise(middle, rng) for _ in range(600)]
+    clean = [np.array_equal(noisy, middle) for noisy in draws]
+    assert 0.02 < np.mean(clean) < 0.07
+    noises = [noisy - middle for noisy, same in zip(draws, clean, strict=True) if not same]
+    gray = [np.abs(noise - noise[..., :1]).max() < 1e-6 for noise in noises]
+    assert 0.12 < np.mean(gray) < 0.35
+    dark = [random_noise(np.zeros((16, 16, 3), np.float32), rng).min() < 0 for _ in range(400)]
+    assert 0.1 < np.mean(dark) < 0.3
+
+
+def test_cameras_reach_from_almost_clean_to_a_pushed_night() -> None:
+    rng = np.random.default_rng(0)
+    shots, reads = np.array([_noise_of_iso(rng) for _ in range(2000)]).T
+    assert np.percentile(shots, 5) < 1e-5
+    assert 1e-4 < np.median(shots) < 1e-3
+    assert np.percentile(shots, 98) > 1e-2
+    assert shots.max() <= 0.03
+    assert reads.max() <= 0.02
 
 
 def test_one_in_twenty_draws_of_rain_and_blur_is_clean() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uformer.degradations.noise import camera_noise, gaussian_noise, poisson_gaussian_noise
+from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.tables import camera_matrices, expose, unexpose
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 
@@ -28,6 +28,24 @@ def test_gaussian_noise_has_its_sigma(sigma: float) -> None:
     assert noise.dtype == np.float32
     assert noise.std() * 255 == pytest.approx(sigma, rel=0.01)
     assert abs(noise.mean() * 255) < sigma / 100 + 1e-6
+
+
+@pytest.mark.parametrize("shared", [0, 0.3, 1])
+def test_channels_share_as_much_of_gaussian_noise_as_asked(shared: float) -> None:
+    noise = gaussian_noise(flat(0.5), np.random.default_rng(0), sigma=25, shared=shared) - 0.5
+    assert noise.std() * 255 == pytest.approx(25, rel=0.01)
+    alike = np.corrcoef(noise.reshape(-1, 3).T)
+    np.testing.assert_allclose(alike[[0, 0, 1], [1, 2, 2]], shared, atol=0.02)
+
+
+def test_hot_pixels_change_their_share_of_the_image_and_nothing_else() -> None:
+    clean = flat(0.5)
+    noisy = hot_pixels(clean, np.random.default_rng(0), share=0.02)
+    changed = noisy != clean
+    assert changed.any(axis=2).mean() == pytest.approx(0.02, rel=0.15)
+    assert np.array_equal(clean, flat(0.5))
+    assert changed.all(axis=2).sum() / changed.any(axis=2).sum() == pytest.approx(0.5, abs=0.1)
+    assert np.array_equal(hot_pixels(clean, np.random.default_rng(0), share=0), clean)
 
 
 def test_chroma_is_the_share_of_the_noise_s_colour_that_is_left() -> None:
@@ -121,7 +139,7 @@ def test_white_balance_comes_before_demosaicing() -> None:
     assert green_at_red.std() == pytest.approx(read * np.sqrt(of_green + of_red) / 8, rel=0.03)
 
 
-@pytest.mark.parametrize("camera", [0, 1, 1.5, 3])
+@pytest.mark.parametrize("camera", [1, 2, 2.5, 4])
 def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: float) -> None:
     """Brooks 2019: the variance at the sensor is that of the camera's colours; the matrix to sRGB carries it on."""
     shot, read, gains = 1e-3, 2e-3, np.array([2.0, 1.0, 1.6])
@@ -129,7 +147,7 @@ def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: floa
     colour = np.array([0.6, 0.5, 0.4], np.float32)
     picture = np.broadcast_to(colour, (256, 256, 3)).copy()
     noise = srgb_to_linear(camera_noise(picture, np.random.default_rng(0), **parameters)).astype(float) - srgb_to_linear(colour)
-    lower = min(int(camera), 2)
+    lower = min(int(camera), 3)
     to_camera = camera_matrices()[lower] * (1 - camera + lower) + camera_matrices()[lower + 1] * (camera - lower)
     variance = gains**2 * (shot * (to_camera @ srgb_to_linear(colour)) / gains + read**2)
     to_srgb = np.linalg.inv(to_camera)
@@ -141,7 +159,7 @@ def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: floa
 
 def test_a_phones_noise_is_that_of_the_sidd() -> None:
     """Measured there, on four crops: red and blue 1.25 to 1.7 times as strong as green, and more alike than either is to it."""
-    noise = camera_noise(flat(0.43), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=1, camera=0.3) - 0.43
+    noise = camera_noise(flat(0.43), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=1, camera=1.3) - 0.43
     red, green, blue = noise.std(axis=(0, 1))
     assert 1.2 < red / green < 1.8
     assert 1.2 < blue / green < 1.8
@@ -149,6 +167,12 @@ def test_a_phones_noise_is_that_of_the_sidd() -> None:
     assert 0.3 < alike[0, 2] < 0.6
     assert 0.05 < alike[0, 1] < 0.4
     assert 0.05 < alike[1, 2] < 0.4
+
+
+def test_the_black_level_moves_shadows_only_by_as_much() -> None:
+    """On the sensor's scale; white balance multiplies it, so red moves twice as far."""
+    dark = camera_noise(flat(0.5), np.random.default_rng(0), shot=0, read=0, red_gain=2, blue_gain=1, black=-0.01)
+    np.testing.assert_allclose(in_linear_light(dark, 0.5).mean(axis=(0, 1)), [-0.02, -0.01, -0.01], atol=1e-4)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
@@ -159,9 +183,9 @@ def test_camera_noise_without_noise_is_the_picture(level: float) -> None:
 def test_noise_is_seeded_pure_and_in_range() -> None:
     clean = np.random.default_rng(5).random((17, 9, 3), dtype=np.float32)
     before = clean.copy()
-    a, b = (camera_noise(clean, np.random.default_rng(3), shot=2e-2, read=6e-3, smooth=0.9, camera=0.3) for _ in range(2))
+    a, b = (camera_noise(clean, np.random.default_rng(3), shot=2e-2, read=6e-3, smooth=0.9, camera=1.3) for _ in range(2))
     assert np.array_equal(a, b)
-    assert not np.array_equal(a, camera_noise(clean, np.random.default_rng(4), shot=2e-2, read=6e-3, smooth=0.9, camera=0.3))
+    assert not np.array_equal(a, camera_noise(clean, np.random.default_rng(4), shot=2e-2, read=6e-3, smooth=0.9, camera=1.3))
     assert np.array_equal(clean, before)
     assert (a.min(), a.max()) >= (0, 0)
     assert a.max() <= 1
@@ -177,8 +201,14 @@ def test_impossible_parameters_are_refused() -> None:
         camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, response=201)
     with pytest.raises(ValueError, match="red_gain 0.5 must"):
         camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, red_gain=0.5)
-    with pytest.raises(ValueError, match="camera 3.5 must"):
-        camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, camera=3.5)
+    with pytest.raises(ValueError, match="camera 4.5 must"):
+        camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, camera=4.5)
+    with pytest.raises(ValueError, match="black -0.2 must"):
+        camera_noise(flat(0.5, 4), np.random.default_rng(0), shot=0, read=0, black=-0.2)
+    with pytest.raises(ValueError, match="shared 1.5 must"):
+        gaussian_noise(flat(0.5, 4), np.random.default_rng(0), sigma=1, shared=1.5)
+    with pytest.raises(ValueError, match="hot_pixels: share 2 must"):
+        hot_pixels(flat(0.5, 4), np.random.default_rng(0), share=2)
 
 
 def test_srgb_round_trip() -> None:

@@ -45,6 +45,17 @@ def test_the_learning_rate_rises_and_falls_along_a_cosine() -> None:
     assert learning_rate(recipe, 1000, done=1) == pytest.approx(1e-5)
 
 
+def test_the_learning_rate_stays_until_the_decay_begins() -> None:
+    recipe = tiny("steps=1000", "warmup=100", "lr=1e-3", "lr_min=0", "decay=0.2")
+    rates = [learning_rate(recipe, step, done=step / 1000) for step in range(1001)]
+    assert rates[49] == pytest.approx(5e-4)
+    assert rates[100:801] == [1e-3] * 701
+    assert rates[900] == pytest.approx(5e-4)
+    assert rates[1000] == pytest.approx(0)
+    trunk = dataclasses.replace(recipe, decay=0.0)
+    assert [learning_rate(trunk, step, done=step / 1000) for step in (100, 999, 1000)] == [1e-3] * 3
+
+
 def test_a_short_run_warms_up_for_a_tenth_of_it() -> None:
     recipe = tiny("steps=20", "warmup=200", "lr=1e-3")
     assert learning_rate(recipe, 2, done=0.1) == pytest.approx(1e-3)

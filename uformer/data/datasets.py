@@ -90,7 +90,10 @@ class Patches:
             seen = turned(cut(source, top, left, self.side, self.side, channels=3, margin=margin))
         if kind < self.drawn / 2:
             return inside((seen, seen), margin)
-        if self.drawn <= kind < self.drawn + self.gray:
+        if self.drawn <= kind < self.drawn + self.gray / 2:  # one channel of a gray image
             degraded, clean = inside(self.degradation.apply(to_gray(seen), rng), margin)
             return np.repeat(degraded[..., 1:2], 3, axis=2), np.repeat(clean[..., 1:2], 3, axis=2)
-        return inside(self.degradation.apply(seen, rng), margin)
+        degraded, clean = inside(self.degradation.apply(seen, rng), margin)
+        if self.drawn <= kind < self.drawn + self.gray:  # an image turned gray
+            return to_gray(degraded), to_gray(clean)
+        return degraded, clean

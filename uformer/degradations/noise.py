@@ -21,13 +21,35 @@ def check_ranges(function: str, **ranges: tuple[float, float, float]) -> None:
             raise ValueError(f"{function}: {name} {value:g} must be between {least:g} and {largest:g}")
 
 
-def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float) -> Pixels:
+def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float, shared: float = 0.0) -> Pixels:
     """Add white Gaussian noise of standard deviation `sigma`, 0 to 1000 on the 0-255 scale; not clipped.
 
-    Raises ValueError for another sigma.
+    `shared` is the share of the variance that all channels have in common, 0 to 1: at 0 the channels are independent, at 1 the noise is gray.
+    Raises ValueError for a value out of its range.
     """
-    check_ranges("gaussian_noise", sigma=(sigma, 0, 1000))
-    return clean + rng.standard_normal(clean.shape, dtype=np.float32) * np.float32(sigma / 255)
+    check_ranges("gaussian_noise", sigma=(sigma, 0, 1000), shared=(shared, 0, 1))
+    noise = rng.standard_normal(clean.shape, dtype=np.float32)
+    if shared > 0:
+        common = rng.standard_normal((*clean.shape[:2], 1), dtype=np.float32)
+        noise = np.float32((1 - shared) ** 0.5) * noise + np.float32(shared**0.5) * common
+    return clean + noise * np.float32(sigma / 255)
+
+
+def hot_pixels(noisy: Pixels, rng: Generator, *, share: float) -> Pixels:
+    """Replace single pixels by random values, as defective sensor pixels do; half of them in one channel only, half in all channels alike.
+
+    `share` is the share of the pixels that change, 0 to 1. Raises ValueError for a share out of range.
+    """
+    check_ranges("hot_pixels", share=(share, 0, 1))
+    count = int(rng.binomial(noisy.shape[0] * noisy.shape[1], share))
+    rows, columns = (rng.integers(0, side, count) for side in noisy.shape[:2])
+    channels = rng.integers(0, noisy.shape[2], count)
+    values = rng.random(count, dtype=np.float32)
+    out = noisy.copy()
+    out[rows, columns, channels] = values
+    gray = rng.random(count) < 0.5
+    out[rows[gray], columns[gray]] = values[gray, None]
+    return out
 
 
 def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: float) -> Pixels:
@@ -53,8 +75,9 @@ def camera_noise(
     bayer: bool = True,
     detail: float = 0.5,
     smooth: float = 0.0,
-    camera: float | None = None,
+    camera: float = 0.0,
     response: int | None = None,
+    black: float = 0.0,
     chroma: float = 1.0,
 ) -> Pixels:
     """Shot and read noise on the sensor, through all that developing a raw file does to it; clipped to [0, 1].
@@ -70,27 +93,31 @@ def camera_noise(
     - `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the colours' noise alike: 0 is
       bilinear, 1 is Malvar, He & Cutler (ICASSP 2004), which is about what the noise of phones' pictures looks like.
     - `smooth`: standard deviation in pixels, 0 to 20, of a Gaussian that the noise is smoothed by; white noise keeps its strength.
-    - `camera`: number of the camera whose colours the sensor sees, 0 to 3, 1.5 being halfway between two (`tables.camera_matrices`);
-      None for sRGB's own. Its matrix strengthens the noise by half or more, and draws the colours' noise apart.
+    - `camera`: number of the camera whose colours the sensor sees, 1 to 4, or 0 for sRGB's own colours; 0.5 is halfway between two
+      (`tables.camera_matrices`). A camera's matrix strengthens the noise by half or more, and draws the colours' noise apart.
     - `response`: number of a measured response curve, 0 to 200, that turns light into pixel values (CBDNet, Guo et al., CVPR 2019,
       section 3.1); None for sRGB's.
+    - `black`: error of the black level that the camera subtracts, -0.1 to 0.1 on the sensor's scale: below 0 the shadows come out too dark
+      (Wei et al., CVPR 2020, section 3, color-biased read noise).
     - `chroma`: how much of the noise's colour the camera's noise reduction leaves, 0 to 1; its luma (Rec. 601) stays.
 
     Raises ValueError for a value out of its range.
     """
     check_ranges("camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20))
     check_ranges("camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10), chroma=(chroma, 0, 1))
-    check_ranges("camera_noise", camera=(camera or 0, 0, len(camera_matrices()) - 1), response=(response or 0, 0, len(responses()) - 1))
+    check_ranges("camera_noise", black=(black, -0.1, 0.1))
+    check_ranges("camera_noise", camera=(camera, 0, len(camera_matrices()) - 1), response=(response or 0, 0, len(responses()) - 1))
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
     shown = np.clip(clean, 0, 1)
     linear = srgb_to_linear(shown) if response is None else unexpose(shown, response)
-    to_camera = np.eye(3) if camera is None else _between(camera_matrices(), camera)
+    to_camera = _between(camera_matrices(), camera)
     sensor = np.maximum(linear @ to_camera.T.astype(np.float32), 0) / gains
     noise = rng.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(np.float32(shot) * sensor + np.float32(read**2)) * gains
     if bayer:
         noise = _demosaic(noise, detail)
     if smooth > 0:
         noise = _smooth_keeping_strength(noise, smooth)
+    noise += np.float32(black) * gains
     noise = noise @ np.linalg.inv(to_camera).T.astype(np.float32)
     light = np.clip(linear + noise, 0, 1)
     noisy = linear_to_srgb(light) if response is None else expose(light, response)

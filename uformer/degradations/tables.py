@@ -37,9 +37,12 @@ def levin_kernels() -> NDArray[np.float32]:
 
 @functools.cache
 def camera_matrices() -> NDArray[np.float64]:
-    """(4, 3, 3): of four cameras, the matrix from linear sRGB to the colours that the sensor sees; white stays white: rows sum to one."""
+    """(5, 3, 3): matrices from linear sRGB to a sensor's colours. The first is the identity, the others are of four cameras.
+
+    White stays white: rows sum to one.
+    """
     matrices = np.array(_XYZ_TO_CAMERA) @ np.array(_SRGB_TO_XYZ)
-    return matrices / matrices.sum(axis=2, keepdims=True)
+    return np.concatenate([np.eye(3)[None], matrices / matrices.sum(axis=2, keepdims=True)])
 
 
 def expose(irradiance: Pixels, response: int) -> Pixels:

@@ -30,12 +30,17 @@ def is_matrix(name: str, value: torch.Tensor) -> bool:
 
 
 def learning_rate(recipe: Recipe, step: int, *, done: float) -> float:
-    """At step 0, 1, ...: up in a straight line, then down along half a cosine; `done` is the share of the run that is over."""
+    """The learning rate at step 0, 1, ...: a linear warm-up, a constant part, then half a cosine down to `lr_min`.
+
+    `done` is the share of the run that is over; the cosine takes the last `decay` of the run. With `decay` 1 there is no constant part.
+    """
     warmup = min(recipe.warmup, recipe.steps // 10)
     if step < warmup:
         return recipe.lr * (step + 1) / warmup
-    start = warmup / recipe.steps
-    along = min(max((done - start) / (1 - start), 0.0), 1.0)
+    start = max(warmup / recipe.steps, 1 - recipe.decay)
+    if done <= start:
+        return recipe.lr
+    along = min((done - start) / (1 - start), 1.0)
     return recipe.lr_min + (recipe.lr - recipe.lr_min) * 0.5 * (1 + math.cos(math.pi * along))
 
 

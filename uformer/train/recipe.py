@@ -13,7 +13,7 @@ from uformer.config import UformerConfig, variant
 from uformer.errors import CheckpointError, OptionError
 
 MAY_CHANGE = (
-    *("steps", "minutes", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
+    *("steps", "minutes", "decay", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
     *("accumulate", "sharding", "network.gradient_checkpointing"),
 )
 """Fields that a run that is resumed may change: how long it lasts, and what touches its weights by rounding at most."""
@@ -31,7 +31,7 @@ class Recipe:
     steps: int
     """Updates of the weights; the learning rate falls along them."""
     minutes: float = 0.0
-    """Where not 0: end after so many minutes at the latest, and let the learning rate fall along the time."""
+    """Where not 0: end after so many minutes at the latest; the learning rate then follows the time."""
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """What makes degraded pictures of clean ones; `none` needs pairs."""
     drawn: float = 0.0
@@ -54,6 +54,8 @@ class Recipe:
     """Largest learning rate."""
     lr_min: float = 1e-6
     """Where the cosine ends."""
+    decay: float = 1.0
+    """Share of the run, at its end, in which the learning rate falls along the cosine. 1: all of it; 0: the rate stays at lr."""
     warmup: int = 0
     """Steps in which the learning rate rises, in a straight line from 0; at most a tenth of all."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -97,7 +99,7 @@ class Recipe:
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "charbonnier_eps"):
             self._check(name, getattr(self, name) > 0, "more than 0")
-        for name in ("drawn", "gray", "mirrored"):
+        for name in ("drawn", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
