@@ -70,7 +70,8 @@ def degrade(
     task
         Draw at random what training for the task draws: noise, rain or blur.
     function
-        Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake, levin or defocus, with parameters of your own.
+        Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake, levin or defocus,
+        with parameters of your own.
     settings
         key=value, a parameter of the function (see --list), as often as needed: --function gaussian_noise --set sigma=25.
     seed

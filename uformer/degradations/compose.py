@@ -89,8 +89,9 @@ def _random_camera_noise(clean: Pixels, rng: Generator) -> Pixels:
 def _noise_of_iso(rng: Generator) -> tuple[float, float]:
     """(shot, read) of a random camera: ISO 100 to 63,000, then an exposure pushed 1 to 32 times.
 
-    A fit to 8,048 measured camera-ISO profiles: variance a x + b on normalised raw values, log10 a = -7.19 + 0.84 log10 ISO (deviation 0.37),
-    log10 b = -1.49 + 1.23 log10 a (0.45). A push p turns a and b into p a and p^2 b. Capped at 0.03 and 0.02.
+    The variance of normalised raw values is a x + b. A fit to 8,048 measured camera-ISO profiles gives
+    log10 a = -7.19 + 0.84 log10 ISO (standard deviation 0.37) and log10 b = -1.49 + 1.23 log10 a (0.45).
+    A push p turns a and b into p a and p^2 b. Capped at 0.03 and 0.02.
     """
     a = rng.normal(-7.19 + 0.84 * rng.uniform(2.0, 4.8), 0.37)
     b = rng.normal(-1.49 + 1.23 * a, 0.45)

@@ -24,8 +24,8 @@ def check_ranges(function: str, **ranges: tuple[float, float, float]) -> None:
 def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float, shared: float = 0.0) -> Pixels:
     """Add white Gaussian noise of standard deviation `sigma`, 0 to 1000 on the 0-255 scale; not clipped.
 
-    `shared` is the share of the variance that all channels have in common, 0 to 1: at 0 the channels are independent, at 1 the noise is gray.
-    Raises ValueError for a value out of its range.
+    `shared` is the share of the variance that all channels have in common, 0 to 1: at 0 the channels are
+    independent, at 1 the noise is gray. Raises ValueError for a value out of its range.
     """
     check_ranges("gaussian_noise", sigma=(sigma, 0, 1000), shared=(shared, 0, 1))
     noise = rng.standard_normal(clean.shape, dtype=np.float32)
