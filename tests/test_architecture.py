@@ -30,7 +30,7 @@ NEEDS_TORCH = (
     *(
         f"uformer.train.{name}"
         for name in (
-            *("average", "curves", "devices", "folder", "loader", "loop", "losses", "optimizers", "processes", "report", "session"),
+            *("average", "curves", "devices", "folder", "loader", "loop", "losses", "muon", "optimizers", "processes", "report", "session"),
             *("sharding", "validate"),
         )
     ),

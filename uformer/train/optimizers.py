@@ -5,13 +5,14 @@ import math
 import torch
 from torch import nn
 
+from uformer.train.muon import Muon
 from uformer.train.recipe import Recipe
 
 
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """AdamW for all parameters; or Muon (Jordan et al. 2024) for the matrices of the blocks, and AdamW for the rest.
 
-    Muon's steps are scaled to AdamW's size, so that both take one learning rate (Liu et al. 2025, section 2.2).
+    Muon's updates are scaled to AdamW's size, so that both take one learning rate.
     """
     named = dict(model.named_parameters())
     matrices = [name for name in named if is_matrix(name, named[name])] if recipe.optimizer == "muon" else []
@@ -20,7 +21,7 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=recipe.lr, betas=recipe.betas, weight_decay=decay)]
     if matrices:
         parameters = [named[name] for name in matrices]
-        found.append(torch.optim.Muon(parameters, lr=recipe.lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        found.append(Muon(parameters, lr=recipe.lr, weight_decay=decay))
     return found
 
 
