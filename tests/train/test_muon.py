@@ -25,8 +25,8 @@ def test_it_takes_the_steps_of_torch_s_muon() -> None:
     start = torch.randn(12, 20, generator=generator)
     mine, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
     optimizers = [
-        Muon([mine], lr=1e-2, weight_decay=0.1),
-        torch.optim.Muon([theirs], lr=1e-2, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        Muon([mine], lr=0.1, weight_decay=0.1),
+        torch.optim.Muon([theirs], lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
     ]
     for _ in range(3):
         gradient = torch.randn(12, 20, generator=generator)
