@@ -1,40 +1,159 @@
-"""Measure how well weights restore: PSNR on pictures with ground truth.
+"""Measure how well weights restore: PSNR on images with ground truth, the worst image, and how far tones move.
 
-    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--json OUT.json]
+    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--rows TEXT ...] [--json OUT.json]
 
-DATA holds any of these folders: cbsd68/ (clean pictures), sidd/, nam/, rain100l/ and gopro/ (each with degraded/ and clean/, matching
-names). They are scored as `uformer eval` does by the protocols gaussian, pairs, pairs, rain and gopro, which say how; the mean of the
-pictures' PSNR is given. Without --weights, those that ship for each task are measured on that task's folders; weights that are named, on
-the folders of their task alone (of a file: of --task).
+DATA holds any of these folders: cbsd68/ (clean images), sidd/, nam/, rain100l/ and gopro/ (each with degraded/ and clean/, matching
+names). Each row is scored as `uformer eval` scores the protocol that it names. For each row the script prints the mean PSNR of the
+inputs and of the restored images, the worst gain of a single image, and the mean bias: by how many 8-bit levels the restored image
+is brighter (+) or darker (-) than the ground truth, in absolute value over the images.
+
+Rows marked with * take every fourth image of cbsd68. "clean in" rows restore clean images: their PSNR says how much of a clean
+image survives. "bars" and "text" are drawings that this script makes.
+
+Without --weights, the weights that ship for each task are measured on that task's rows; weights that are named, on the
+rows of their task alone (a file: of --task). --rows takes only the rows whose titles contain one of the texts.
 """
 
 import argparse
 import datetime
+import functools
 import json
+import math
 import platform
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
 import uformer
-from uformer.evaluate.protocols import PROTOCOLS
+from uformer.degradations.noise import gaussian_noise
+from uformer.evaluate.folders import pictures_in
+from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.report import failure_line
 from uformer.evaluate.run import evaluate, mean
-from uformer.evaluate.samples import find_samples
+from uformer.evaluate.samples import Sample, find_samples, read_rgb
 from uformer.weights import registry
 
-FOLDERS = {
-    "denoise": {"cbsd68": "gaussian", "sidd": "pairs", "nam": "pairs"},
-    "derain": {"rain100l": "rain"},
-    "deblur": {"gopro": "gopro"},
-}
-"""For each task, the folders and the protocol of each."""
+Pixels = NDArray[np.float32]
+TASKS = ("denoise", "derain", "deblur")
+LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of images, and how they are scored."""
+
+    task: str
+    folder: str
+    """Below DATA; "" for drawings, which need no data."""
+    find: Callable[[Path], list[Sample]]
+    """The images of the folder. A sample's `subset` is appended to the row's title."""
+    scoring: Scoring = field(default_factory=Scoring)
+    title: str = ""
+    """The folder's name unless given."""
+
+
+def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", every: int = 1) -> Row:
+    """The images of a protocol; `every` fourth, say."""
+    chosen = PROTOCOLS[protocol]
+
+    def find(path: Path) -> list[Sample]:
+        samples = find_samples(chosen, path)
+        subsets = dict.fromkeys(sample.subset for sample in samples)
+        return [sample for subset in subsets for sample in [each for each in samples if each.subset == subset][::every]]
+
+    return Row(task, folder, find, chosen.scoring, title)
+
+
+def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) -> Row:
+    """Every fourth image of cbsd68, degraded by a function of the clean image and its number."""
+
+    def load(path: Path, index: int, _channels: int = 3, /) -> tuple[Pixels, Pixels]:
+        clean = read_rgb(path)
+        return degrade(clean, index), clean
+
+    def find(folder: Path) -> list[Sample]:
+        paths = list(enumerate(pictures_in(folder)))[::4]
+        return [Sample("", path.stem, (folder,), functools.partial(load, folder / path, index)) for index, path in paths]
+
+    return Row(task, "cbsd68", find, title=title)
+
+
+def drawn_row(task: str, title: str, draw: Callable[[int], Pixels]) -> Row:
+    """Eight drawings, restored as they are."""
+
+    def load(index: int, _channels: int = 3, /) -> tuple[Pixels, Pixels]:
+        drawing = draw(index)
+        return drawing, drawing
+
+    samples = [Sample("", f"{title} {index}", (), functools.partial(load, index)) for index in range(8)]
+    return Row(task, "", lambda _: samples, title=title)
+
+
+def same_in_all_channels(clean: Pixels, index: int) -> Pixels:
+    return as_file(gaussian_noise(clean, np.random.default_rng(index), sigma=25, shared=1))
+
+
+def chroma_only(clean: Pixels, index: int) -> Pixels:
+    noise = gaussian_noise(clean, np.random.default_rng(index), sigma=25) - clean
+    return as_file(clean + noise - noise @ LUMA)
+
+
+def as_file(pixels: NDArray[np.floating]) -> Pixels:
+    """The image as an 8-bit file holds it."""
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.float32) / np.float32(255)
+
+
+def draw_bars(index: int) -> Pixels:
+    """(256, 256, 3): bright or dark bars, from wires to fence posts, over a smooth background."""
+    rng = np.random.default_rng(index)
+    rows, columns = np.mgrid[0:256, 0:256].astype(np.float32) / 256
+    background = 0.35 + 0.3 * rows + 0.1 * columns
+    angle = math.radians(rng.uniform(-25, 25))
+    across = (columns * math.cos(angle) + rows * math.sin(angle)) * 256
+    period, width = rng.uniform(8, 48), rng.uniform(1, 6)
+    bars = np.clip(width / 2 + 0.5 - np.abs(across % period - period / 2), 0, 1)
+    drawing = background + bars * rng.choice([-0.3, 0.3])
+    return as_file(np.repeat(drawing[..., None], 3, axis=2).astype(np.float32))
+
+
+def draw_text(index: int) -> Pixels:
+    """(256, 256, 3): black text on white, 10 to 24 pixels high."""
+    words = "Uformer restores noisy, rainy and blurred images. 0123456789 " * 12
+    mask = pyvips.Image.text(words, font=f"sans {10 + 2 * index}px", width=256, wrap="word", dpi=72)
+    page = mask.crop(0, 0, min(mask.width, 256), min(mask.height, 256)).embed(0, 0, 256, 256).numpy()
+    return as_file(np.repeat(1 - page[..., None].astype(np.float32) / 255, 3, axis=2))
+
+
+ROWS = (
+    protocol_row("denoise", "cbsd68", "gaussian", title="CBSD68"),
+    protocol_row("denoise", "cbsd68", "gaussian-float", title="CBSD68* not clipped,", every=4),
+    protocol_row("denoise", "cbsd68", "gaussian-gray", title="CBSD68* gray, not clipped,", every=4),
+    made_row("denoise", "CBSD68* same noise in all channels, sigma 25", same_in_all_channels),
+    made_row("denoise", "CBSD68* chroma noise only, sigma 25", chroma_only),
+    made_row("denoise", "CBSD68* clean in", lambda clean, _: clean),
+    drawn_row("denoise", "text, clean in", draw_text),
+    protocol_row("denoise", "sidd", "pairs"),
+    protocol_row("denoise", "nam", "pairs"),
+    protocol_row("derain", "rain100l", "rain", title="rain100l, on Y"),
+    made_row("derain", "CBSD68* dry in", lambda clean, _: clean),
+    drawn_row("derain", "bars, dry in", draw_bars),
+    drawn_row("derain", "text, dry in", draw_text),
+    protocol_row("deblur", "gopro", "gopro"),
+    made_row("deblur", "CBSD68* sharp in", lambda clean, _: clean),
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights")
-    parser.add_argument("--task", choices=FOLDERS, help="what a weights file is for (denoise)")
+    parser.add_argument("--task", choices=TASKS, help="what a weights file is for (denoise)")
+    parser.add_argument("--rows", nargs="+", default=[""], help="only rows whose titles contain one of these texts")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -45,35 +164,50 @@ def main() -> int:
     else:
         shipped = registry.WEIGHTS.get(args.weights)
         weights = {args.task or (shipped.task if shipped else "denoise"): args.weights}
-    work = [
-        (name, folder, protocol)
-        for task, name in weights.items()
-        for folder, protocol in FOLDERS.get(task, {}).items()
-        if (args.data / folder).is_dir()
-    ]
-    if not work:
-        wanted = ", ".join(folder for task in weights for folder in FOLDERS.get(task, {}))
+    rows = [row for row in ROWS if row.task in weights and (args.data / row.folder).is_dir()]
+    if not any(row.folder for row in rows):
+        wanted = ", ".join(dict.fromkeys(row.folder for row in ROWS if row.task in weights and row.folder))
         sys.exit(f"{args.data}: no folder {wanted} in it" if weights else f"no weights for {args.task} ship; name some with --weights")
     print(f"{', '.join(weights.values())}, {datetime.date.today()}, {platform.machine()}, uformer {uformer.__version__}")
-    names = dict.fromkeys(name for name, _, _ in work)
+    names = dict.fromkeys(weights[row.task] for row in rows)
     restorers = {name: uformer.Restorer.from_pretrained(name, backend=args.backend, precision=args.precision) for name in names}
-    figures, failed = {}, False
-    for name, folder, protocol in work:
-        samples = find_samples(PROTOCOLS[protocol], args.data / folder)
+    figures: dict[str, dict[str, float]] = {}
+    failed = False
+    for row in rows:
+        samples = row.find(args.data / row.folder)
         for subset in dict.fromkeys(sample.subset for sample in samples):
-            found = evaluate(restorers[name], [sample for sample in samples if sample.subset == subset], PROTOCOLS[protocol].scoring)
-            for failure in found.failures:
-                print(failure_line(failure), file=sys.stderr)
-                failed = True
-            if not found.measured:
-                continue
-            before, after = (mean(scores).psnr for scores in zip(*((each.degraded, each.restored) for each in found.measured), strict=True))
-            title = f"{folder.upper()} {subset}" if subset else folder
-            figures[title] = {"input": round(before, 2), "restored": round(after, 2), "pictures": len(found.measured)}
-            print(f"{title:16} {len(found.measured):3} pictures: {before:6.2f} -> {after:6.2f} dB ({after - before:+.2f})", flush=True)
+            title = " ".join(filter(None, (row.title or row.folder, subset)))
+            if any(text in title for text in args.rows):
+                chosen = [sample for sample in samples if sample.subset == subset]
+                failed |= not measure(restorers[weights[row.task]], chosen, row.scoring, title, figures)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 1 if failed else 0
+
+
+def measure(restorer: uformer.Restorer, samples: list[Sample], scoring: Scoring, title: str, figures: dict[str, dict[str, float]]) -> bool:
+    """Print a row and add it to the figures; False where an image failed, which is named on stderr."""
+    biases: list[float] = []
+
+    def note_bias(sample: Sample, restored: Pixels) -> None:
+        biases.append(abs(float(np.mean(np.clip(restored, 0, 1) - sample.load()[1]))) * 255)
+
+    found = evaluate(restorer, samples, scoring, keep=note_bias)
+    for failure in found.failures:
+        print(failure_line(failure), file=sys.stderr)
+    if found.measured:
+        before, after = (mean(scores).psnr for scores in zip(*((each.degraded, each.restored) for each in found.measured), strict=True))
+        row = {"restored": round(after, 2), "bias": round(float(np.mean(biases)), 2), "pictures": len(found.measured)}
+        if math.isfinite(before):
+            worst = min(each.restored.psnr - each.degraded.psnr for each in found.measured)
+            figures[title] = {"input": round(before, 2), **row, "worst_gain": round(worst, 2)}
+            said = f"{before:6.2f} -> {after:6.2f} dB ({after - before:+.2f}, worst {worst:+.2f})"
+        else:  # clean images come in
+            worst = min(each.restored.psnr for each in found.measured)
+            figures[title] = {**row, "worst": round(worst, 2)}
+            said = f"          {after:6.2f} dB (worst {worst:.2f})"
+        print(f"{title:46} {len(found.measured):3} images: {said}, bias {np.mean(biases):.2f}", flush=True)
+    return not found.failures
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def test_a_scoring_says_everything_it_does() -> None:
     assert Scoring().describe() == "RGB, restored rounded to 8 bits, no border"
     scoring = Scoring(luma=True, luma_rounded=True, rounded=False, border=4, aligned=True)
     assert scoring.describe() == "Y rounded to 8 bits, restored not rounded, border 4 left out, aligned"
+    assert Scoring(gray=True).describe() == "gray, restored rounded to 8 bits, no border"
     assert Scoring(luma=True).describe().startswith("Y, ")
     assert Scoring().describe(1) == Scoring().describe(3)
     assert Scoring().describe(5).startswith("5 channels, ")

@@ -10,7 +10,7 @@ import pyvips
 from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
 from uformer.errors import OptionError, PictureError
 from uformer.evaluate.protocols import PROTOCOLS
-from uformer.evaluate.samples import check_files, find_samples, read_channels, read_rgb
+from uformer.evaluate.samples import check_files, find_samples, read_channels, read_gray, read_rgb
 
 
 def test_gaussian_noise_is_drawn_by_the_pictures_place_and_rounded(tmp_path: Path) -> None:
@@ -29,6 +29,15 @@ def test_published_noise_is_neither_clipped_nor_rounded(tmp_path: Path) -> None:
     assert degraded.min() < 0
     assert not np.allclose(degraded * 255, np.rint(degraded * 255), atol=1e-3)
     assert not clean.any()
+
+
+def test_colour_images_are_turned_gray_by_their_luma(tmp_path: Path) -> None:
+    values = save_picture(tmp_path / "a.png", seed=3)
+    degraded, clean = find_samples(PROTOCOLS["gaussian-gray"], tmp_path)[1].load()
+    assert degraded.shape == clean.shape == (*values.shape[:2], 1)
+    assert np.array_equal(np.rint(clean[..., 0] * 255), np.rint(values.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])))
+    assert np.std(degraded - clean) * 255 == pytest.approx(25, rel=0.05)
+    assert np.allclose(clean, read_gray(tmp_path / "a.png"))
 
 
 def test_two_folders_of_any_name(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ Kind = Literal["noise", "pairs", "sidd", "sidd-benchmark", "dnd"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """What a restored and a clean picture are compared by; fields as the arguments of `uformer.metrics`."""
+    """What a restored and a clean picture are compared by; fields but `gray` and `aligned` as the arguments of `uformer.metrics`."""
 
+    gray: bool = False
+    """Whether the clean picture is turned gray before it is degraded."""
     luma: bool = False
     luma_rounded: bool = False
     rounded: bool = True
@@ -29,7 +31,7 @@ class Scoring:
 
     def describe(self, channels: int = 3) -> str:
         """In few words, for the line that a number stands in. `channels`: of the network; 1 and 3 stand for RGB, as pictures are read."""
-        full = "RGB" if channels in (1, 3) else f"{channels} channels"
+        full = "gray" if self.gray else "RGB" if channels in (1, 3) else f"{channels} channels"
         colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else full
         rounding = "restored rounded to 8 bits" if self.rounded else "restored not rounded"
         border = f"border {self.border} left out" if self.border else "no border"
@@ -132,18 +134,25 @@ _RAIN_PLACE = "rainy/rain-001.png and norain-001.png beside that folder, or rain
 _RAIN_URL = "https://www.icst.pku.edu.cn/struct/Projects/joint_rain_removal.html"
 
 
-def _cbsd68(method: str, source: str, *psnrs: float) -> tuple[Published, ...]:
+def _by_sigma(method: str, source: str, *psnrs: float) -> tuple[Published, ...]:
     sigmas = ("sigma 15", "sigma 25", "sigma 50")
     return tuple(Published(method=method, psnr=psnr, source=source, subset=sigma) for sigma, psnr in zip(sigmas, psnrs, strict=True))
 
 
 _CBSD68 = (
-    *_cbsd68("CBM3D", "Zhang et al., TIP 2018", 33.52, 30.71, 27.38),
-    *_cbsd68("CDnCNN", "Zhang et al., TIP 2018", 33.89, 31.23, 27.92),
-    *_cbsd68("FFDNet", "Zhang et al., TIP 2018", 33.87, 31.21, 27.96),
-    *_cbsd68("DRUNet", "Zhang et al., TPAMI 2021", 34.30, 31.69, 28.51),
-    *_cbsd68("SwinIR", "Liang et al., ICCVW 2021", 34.42, 31.78, 28.56),
-    *_cbsd68("Restormer", _RAIN, 34.40, 31.79, 28.60),
+    *_by_sigma("CBM3D", "Zhang et al., TIP 2018", 33.52, 30.71, 27.38),
+    *_by_sigma("CDnCNN", "Zhang et al., TIP 2018", 33.89, 31.23, 27.92),
+    *_by_sigma("FFDNet", "Zhang et al., TIP 2018", 33.87, 31.21, 27.96),
+    *_by_sigma("DRUNet", "Zhang et al., TPAMI 2021", 34.30, 31.69, 28.51),
+    *_by_sigma("SwinIR", "Liang et al., ICCVW 2021", 34.42, 31.78, 28.56),
+    *_by_sigma("Restormer", _RAIN, 34.40, 31.79, 28.60),
+)
+_BSD68 = (
+    *_by_sigma("BM3D", "Zhang et al., TIP 2017", 31.07, 28.57, 25.62),
+    *_by_sigma("DnCNN", "Zhang et al., TIP 2017", 31.73, 29.23, 26.23),
+    *_by_sigma("FFDNet", "Zhang et al., TIP 2018", 31.63, 29.19, 26.29),
+    *_by_sigma("DRUNet", "Zhang et al., TPAMI 2021", 31.91, 29.48, 26.59),
+    *_by_sigma("SwinIR", "Liang et al., ICCVW 2021", 31.97, 29.50, 26.58),
 )
 _TOLD = "CBM3D, FFDNet and DRUNet are told sigma, SwinIR and Restormer have a network for each; published tables draw other noise"
 _GAUSSIAN_PLACE = "clean pictures, as those of CBSD68"
@@ -197,6 +206,21 @@ _ALL = (
         place=_GAUSSIAN_PLACE,
         published=_CBSD68,
         differs=_TOLD,
+    ),
+    Protocol(
+        name="gaussian-gray",
+        summary="Gaussian noise of sigma 15, 25 and 50 on gray pictures (colour ones are turned gray), neither clipped nor rounded",
+        kind="noise",
+        task="denoise",
+        sigmas=(15, 25, 50),
+        scoring=Scoring(gray=True),
+        noise_rounded=False,
+        dataset="BSD68",
+        count=68,
+        url=_BSDS,
+        place=_GAUSSIAN_PLACE,
+        published=_BSD68,
+        differs="BM3D, DnCNN, FFDNet and DRUNet are told sigma, SwinIR has a network for each; published tables draw other noise",
     ),
     Protocol(
         name="pairs",

@@ -78,6 +78,12 @@ def read_rgb(path: Path) -> Pixels:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
+def read_gray(path: Path) -> Pixels:
+    """An image file as (H, W, 1) in [0, 1], 8-bit levels of its luma (Rec. 601) as MATLAB's rgb2gray gives them. Raises PictureError."""
+    luma = read_rgb(path) @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    return np.rint(luma * 255).astype(np.float32) / np.float32(255)
+
+
 def read_channels(path: Path, channels: int) -> Pixels:
     """A picture file for a network of so many channels, (H, W, C) in [0, 1]: as `read_rgb` for 1 and 3, else all that a TIFF file holds.
 
@@ -92,12 +98,12 @@ def read_channels(path: Path, channels: int) -> Pixels:
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
     for sigma in protocol.sigmas:
         for index, path in enumerate(folders.pictures_in(folder)):
-            load = functools.partial(_load_noisy, folder / path, sigma, index, rounded=protocol.noise_rounded)
+            load = functools.partial(_load_noisy, folder / path, sigma, index, gray=protocol.scoring.gray, rounded=protocol.noise_rounded)
             yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
-def _load_noisy(path: Path, sigma: float, seed: int, _channels: int = 3, /, *, rounded: bool) -> tuple[Pixels, Pixels]:
-    clean = read_rgb(path)
+def _load_noisy(path: Path, sigma: float, seed: int, _channels: int = 3, /, *, gray: bool, rounded: bool) -> tuple[Pixels, Pixels]:
+    clean = read_gray(path) if gray else read_rgb(path)
     noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
     return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
 
