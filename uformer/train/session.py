@@ -19,6 +19,7 @@ from uformer.memory import available_memory
 from uformer.model.uformer import Uformer
 from uformer.restore.backends.pytorch import is_out_of_memory
 from uformer.train import recipes
+from uformer.train.allocator import keep_freed_memory
 from uformer.train.devices import make_accelerator, with_parts
 from uformer.train.folder import RunFolder, check_same, read_config
 from uformer.train.loader import Share, choose_workers, rate_of_loader, rate_of_one
@@ -110,6 +111,8 @@ class Session:
     def _run(self, device: str, stack: contextlib.ExitStack, *, quiet: bool) -> bool:
         processes = self.processes
         accelerator = processes.together(lambda: self._accelerator(device))
+        if accelerator.device.type == "cpu":
+            keep_freed_memory()
         begins = processes.first and self.state is None
         processes.together(lambda: self.folder.check_free() if begins else None)
         processes.together(lambda: stack.enter_context(self.folder.alone()) if processes.first else None)
