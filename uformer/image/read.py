@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.image import exif as tags
-from uformer.image import formats, iptc, jpeg, vips
+from uformer.image import formats, iptc, jpeg, tiff, vips
 from uformer.image.containers import has_other_colours, is_lossless_webp
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.source import DEFAULT_LIMITS, Opened, examine, opened
@@ -95,6 +95,8 @@ def header_of(file: Opened) -> Header:
         notes.append("has 1 bit a pixel; comes out as 8-bit gray")
     if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
         notes.append("says that its colours are not sRGB's, but has no colour profile; they come out as if they were")
+    if file.format is formats.TIFF:
+        notes += tiff.notes(file.data)
     depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
     if space:
         depth = 8 if space == "CMYK" and image.format != "ushort" else 16
@@ -192,6 +194,9 @@ def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Meta
         depth = 16 if image.format == "ushort" else 8
         colour = image.extract_band(0, n=4).icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
         image = colour.bandjoin(image.extract_band(4)) if image.bands > 4 else colour
+        metadata = dataclasses.replace(metadata, icc=None)
+    elif image.interpretation in ("lab", "labs", "labq"):  # in TIFF of the white of D50; libvips' own conversion takes it for D65
+        image = image.colourspace("lab").icc_export(output_profile="srgb", pcs="lab", depth=16)
         metadata = dataclasses.replace(metadata, icc=None)
     elif image.interpretation in _COLOUR_SPACES:
         image = image.colourspace("rgb16")
