@@ -90,6 +90,14 @@ class Directory:
         """How many values a tag has; 0 where it is absent."""
         return self._fields[tag].count if tag in self._fields else 0
 
+    def of_unknown_type(self) -> list[int]:
+        """The tags whose type no standard knows, in their order."""
+        return sorted(tag for tag, field in self._fields.items() if field.kind not in _BYTES)
+
+    def type_of(self, tag: int) -> int:
+        """The number of a tag's type."""
+        return self._fields[tag].kind
+
     def numbers(self, tag: int, *default: float) -> tuple[float, ...]:
         """The values of a numeric tag, fractions as their quotients; `default` where the tag is absent."""
         if tag not in self._fields:
