@@ -22,7 +22,7 @@ from uformer.image.ifd import (
     name_of,
 )
 
-_HARMLESS = ("Defined set_get_field_type", "Unknown field with tag", "unable to open source")
+_NO_CAUSE = ("Defined set_get_field_type", "Unknown field with tag", "unable to open source", ": load error", "tiff2vips: read error")
 _MOST_PAGES = 10_000
 _MOST_PIECES = 2**20  # strips or tiles that are looked at one by one
 
@@ -102,5 +102,5 @@ def _of_types(first: Directory) -> str | None:
 
 
 def _said(complaints: Sequence[str]) -> str:
-    matter = [line.removeprefix("tiff2vips: ") for line in complaints if not any(each in line for each in _HARMLESS)]
-    return f"its pixels cannot be decoded ({matter[-1]})" if matter else "the data are damaged"
+    causes = [line.removeprefix("tiff2vips: ").rstrip(" :") for line in complaints if not any(each in line for each in _NO_CAUSE)]
+    return f"its pixels cannot be decoded ({causes[-1]})" if causes else "the data are damaged"

@@ -6,7 +6,16 @@ it to RGBA where it is.
 
 from typing import Any
 
-from uformer.image.ifd import LENGTH, REFERENCE_BLACK_WHITE, WIDTH, YCBCR_COEFFICIENTS, YCBCR_SUBSAMPLING, Directory
+from uformer.image.ifd import (
+    COMPRESSION,
+    LENGTH,
+    REFERENCE_BLACK_WHITE,
+    TILE_WIDTH,
+    WIDTH,
+    YCBCR_COEFFICIENTS,
+    YCBCR_SUBSAMPLING,
+    Directory,
+)
 
 _REC_601 = (0.299, 0.587, 0.114)
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
@@ -30,6 +39,8 @@ def objection(first: Directory, *, jpeg: bool, planar: bool) -> str | None:
     across, down = _subsampling(first)
     if (across, down) not in _SUBSAMPLINGS:
         return f"YCbCr with chroma subsampled {across} x {down} is not supported; convert it to RGB"
+    if (across, down) != (1, 1) and TILE_WIDTH in first and first.integer(COMPRESSION, 1) == 1:  # libtiff leaves most of it black
+        return "YCbCr with subsampled chroma in tiles that are not compressed is not supported; convert it to RGB"
     width, height = first.integer(WIDTH, 0), first.integer(LENGTH, 0)
     if width < across or height < down:
         return f"{width} x {height} pixels are too few for chroma subsampled {across} x {down}; convert it to RGB"
