@@ -133,10 +133,9 @@ def test_strips_and_tiles(factors: tuple[int, int]) -> None:
 @pytest.mark.parametrize("factors", [(1, 1), (2, 2)])
 def test_damaged_data_are_refused(factors: tuple[int, int]) -> None:
     data, _ = subsampled(ycc(16, 16), *factors)
-    for compression, piece in ((8, zlib.compress(data)[:-60]), (1, data[:-60])):
-        tags: dict[int, Tag | None] = {259: (3, [compression]), SUBSAMPLING: (3, factors)}
-        with pytest.raises(PictureError, match="its pixels cannot be decoded"):
-            read(tiff([piece], width=16, height=16, photometric=6, samples=3, tags=tags))
+    tags: dict[int, Tag | None] = {259: (3, [8]), SUBSAMPLING: (3, factors)}
+    with pytest.raises(PictureError, match="its pixels cannot be decoded"):
+        read(tiff([zlib.compress(data)[:-60]], width=16, height=16, photometric=6, samples=3, tags=tags))
 
 
 @pytest.mark.parametrize("factors", [(1, 1), (2, 2)])

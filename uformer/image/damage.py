@@ -31,43 +31,50 @@ def cause(data: Encoded, complaints: Sequence[str]) -> str:
     """Why a TIFF cannot be decoded, in one line: what its directories show, else the last of libtiff's complaints that matters."""
     try:
         first = Directory(data)
-        return _of_size(first) or _of_pieces(first, len(data)) or _of_pages(data, first) or _of_types(first) or _said(complaints)
+        return objection(first) or _of_pieces(first, len(data)) or _of_pages(data, first) or _of_types(first) or _said(complaints)
     except ValueError as error:
         return str(error)
 
 
-def _of_size(first: Directory) -> str | None:
+def objection(first: Directory) -> str | None:
+    """Why a TIFF cannot hold the image that it claims: libtiff would take what lies elsewhere for strips or tiles that it does not list."""
     for tag in (WIDTH, LENGTH):
         if tag not in first:
             return f"it has no {name_of(tag)} tag"
         if (side := first.integer(tag, 0)) <= 0:
             return f"its {name_of(tag)} is {side}"
-    if first.integer(SAMPLES, 1) < 1:
-        return "its SamplesPerPixel is 0"
-    return None
-
-
-def _of_pieces(first: Directory, size: int) -> str | None:
-    """What is wrong with the table of the strips or tiles that hold the pixels, in a file of `size` bytes."""
-    tiled = TILE_WIDTH in first or TILE_OFFSETS in first
-    piece, tag, lengths_tag = ("tile", TILE_OFFSETS, TILE_BYTES) if tiled else ("strip", STRIP_OFFSETS, STRIP_BYTES)
+    tiled, tag, _ = _tables(first)
     if tag not in first:
         return f"it has no {name_of(tag)} tag"
     expected = _expected_pieces(first, tiled=tiled)
     if isinstance(expected, str):
         return expected
-    for each in (tag, lengths_tag):
-        if each in first and first.count(each) != expected:
-            return f"its {name_of(each)} tag has {first.count(each)} values, expected {expected}"
-    if expected > _MOST_PIECES:
+    if first.count(tag) < expected:
+        return f"its {name_of(tag)} tag has {first.count(tag)} values, expected {expected}"
+    return None
+
+
+def _of_pieces(first: Directory, size: int) -> str | None:
+    """What is wrong with the strips or tiles, in a file of `size` bytes."""
+    tiled, tag, lengths_tag = _tables(first)
+    count = first.count(tag)
+    if lengths_tag in first and first.count(lengths_tag) != count:
+        return f"its {name_of(lengths_tag)} tag has {first.count(lengths_tag)} values, expected {count}"
+    if count > _MOST_PIECES:
         return None
     offsets = first.integers(tag)
-    lengths = first.integers(lengths_tag, *(1,) * expected)
+    lengths = first.integers(lengths_tag, *(1,) * count)
     for number, (offset, length) in enumerate(zip(offsets, lengths, strict=True), start=1):
         if offset < 0 or length < 0 or offset + length > size:
-            place = f"bytes {offset} to {offset + length}"
-            return f"{piece} {number} of {expected} should lie at {place}, but the file ends at byte {size}; it is cut off or damaged"
+            piece, place = "tile" if tiled else "strip", f"bytes {offset} to {offset + length}"
+            return f"{piece} {number} of {count} should lie at {place}, but the file ends at byte {size}; it is cut off or damaged"
     return None
+
+
+def _tables(first: Directory) -> tuple[bool, int, int]:
+    """Whether the pixels lie in tiles, and the tags of the places and lengths; some writers use those of strips for tiles."""
+    tiled = TILE_WIDTH in first or TILE_OFFSETS in first
+    return tiled, *((TILE_OFFSETS, TILE_BYTES) if tiled and STRIP_OFFSETS not in first else (STRIP_OFFSETS, STRIP_BYTES))
 
 
 def _expected_pieces(first: Directory, *, tiled: bool) -> int | str:

@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from uformer.image import ycbcr
+from uformer.image import damage, ycbcr
 from uformer.image.exif import Encoded
 from uformer.image.ifd import (
     BITS,
@@ -102,7 +102,7 @@ def objection(data: Encoded) -> str | None:
         if role & 4:
             return "its first page is a transparency mask; save it with the image first"
         _layout(first)
-        return _of_colours(first)
+        return _of_colours(first) or damage.objection(first)
     except ValueError as error:
         return str(error)
 
