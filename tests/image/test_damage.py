@@ -12,7 +12,12 @@ HARMLESS = "tiff2vips: Defined set_get_field_type of custom tag 3 (Tag 3) is TIF
 
 
 def gray(**tags: Tag | None) -> bytes:
-    return tiff([bytes(32), bytes(32)], width=8, height=8, tags={278: (4, [4])} | {int(tag[1:]): field for tag, field in tags.items()})
+    return tiff(
+        [bytes(32), bytes(32)],
+        width=8,
+        height=8,
+        tags={278: (4, [4])} | {int(tag[1:]): field for tag, field in tags.items()},
+    )
 
 
 def of_unknown_type() -> bytes:
@@ -41,7 +46,10 @@ DAMAGED = {
     "too few strips": (gray(_273=(4, [8])), "its StripOffsets tag has 1 values, expected 2"),
     "lengths of too few strips": (gray(_279=(4, [32])), "its StripByteCounts tag has 1 values, expected 2"),
     "strips without rows": (gray(_278=(4, [0])), "its strips are of 8 x 0 pixels"),
-    "tiles without rows": (gray(_322=(4, [16]), _323=(4, [0]), _324=(4, [8]), _325=(4, [32])), "its tiles are of 16 x 0 pixels"),
+    "tiles without rows": (
+        gray(_322=(4, [16]), _323=(4, [0]), _324=(4, [8]), _325=(4, [32])),
+        "its tiles are of 16 x 0 pixels",
+    ),
     "strip beyond the end": (
         gray(_273=(4, [8, 5000])),
         "strip 2 of 2 should lie at bytes 5000 to 5032, but the file ends at byte 202; it is cut off or damaged",
@@ -53,7 +61,10 @@ DAMAGED = {
         tiff([b"\x78\x9c" + b"\xff" * 60], width=8, height=8, tags={259: (3, [8])}),
         "its pixels cannot be decoded (Decoding error at scanline 0",
     ),
-    "data cut off": (tiff([zlib.compress(bytes(range(64)))[:-9]], width=8, height=8, tags={259: (3, [8])}), "its pixels cannot be decoded"),
+    "data cut off": (
+        tiff([zlib.compress(bytes(range(64)))[:-9]], width=8, height=8, tags={259: (3, [8])}),
+        "its pixels cannot be decoded",
+    ),
 }
 
 
@@ -79,7 +90,7 @@ def test_of_several_complaints_the_last_that_matters_is_shown() -> None:
     assert cause(sound, [HARMLESS, error]) == shown
     assert cause(sound, [error, HARMLESS, "tiffload_buffer: load error"]) == shown
     assert cause(sound, ["tiff2vips: ZLib error: "]) == "its pixels cannot be decoded (ZLib error)"
-    assert cause(sound, [HARMLESS]) == cause(sound, []) == "the data are damaged"
+    assert cause(sound, [HARMLESS]) == cause(sound, []) == "the data is damaged"
 
 
 def test_tables_of_any_size_are_survived() -> None:

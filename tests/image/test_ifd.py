@@ -8,13 +8,32 @@ from hypothesis import strategies as st
 from tests.image.tiffs import RATIONAL, directory, tiff
 from uformer.image.ifd import Directory, name_of
 
-GOOD = tiff([bytes(6)], width=3, height=2, tags={271: (2, b"Acme \0"), 532: (RATIONAL, [(1, 2), (3, 0)]), 60000: (11, [0.5])})
+GOOD = tiff(
+    [bytes(6)],
+    width=3,
+    height=2,
+    tags={271: (2, b"Acme \0"), 532: (RATIONAL, [(1, 2), (3, 0)]), 60000: (11, [0.5])},
+)
 
 
 def test_values() -> None:
-    for data in (GOOD, tiff([bytes(6)], width=3, height=2, order=">", tags={271: (2, b"Acme \0"), 532: (RATIONAL, [(1, 2), (3, 0)])})):
+    for data in (
+        GOOD,
+        tiff(
+            [bytes(6)],
+            width=3,
+            height=2,
+            order=">",
+            tags={271: (2, b"Acme \0"), 532: (RATIONAL, [(1, 2), (3, 0)])},
+        ),
+    ):
         first = Directory(data)
-        assert (first.integer(256, 9), first.integer(339, 9), first.integers(338), first.count(256)) == (3, 9, (), 1)
+        assert (first.integer(256, 9), first.integer(339, 9), first.integers(338), first.count(256)) == (
+            3,
+            9,
+            (),
+            1,
+        )
         assert first.numbers(532) == (0.5, 0)  # a fraction over nothing counts as 0
         assert first.text(271) == "Acme"
         assert first.next == 0
@@ -43,7 +62,10 @@ def test_of_a_tag_that_comes_twice_the_first_counts() -> None:
         (b"", "it has no TIFF header"),
         (b"II*\0", "it has no TIFF header"),
         (b"GIF89a..", "it has no TIFF header"),
-        (b"II*\0" + struct.pack("<I", 900), "its directory should lie at byte 900, but the file ends at byte 8"),
+        (
+            b"II*\0" + struct.pack("<I", 900),
+            "its directory should lie at byte 900, but the file ends at byte 8",
+        ),
         (b"II*\0" + struct.pack("<IH", 8, 0), "its directory at byte 8 claims 0 tags"),
         (b"II*\0" + struct.pack("<IH", 8, 5000), "its directory at byte 8 claims 5000 tags"),
         (GOOD[:40], "its directory should lie at byte"),

@@ -75,7 +75,11 @@ def test_orientation_is_applied_and_kept_as_upright(way: str, behind: bool) -> N
 
 
 def test_exif_wins_over_xmp() -> None:
-    for said, turned in ((exif(3), np.rot90(PIXELS, 2)), (exif(1), PIXELS), (exif(None), np.rot90(PIXELS, -1))):
+    for said, turned in (
+        (exif(3), np.rot90(PIXELS, 2)),
+        (exif(1), PIXELS),
+        (exif(None), np.rot90(PIXELS, -1)),
+    ):
         image = read(file(itxt(XMP) + chunk(b"eXIf", said)))
         np.testing.assert_array_equal(np.rint(image.pixels * 255), turned)
         assert image.metadata.xmp == XMP.replace(b'"6"', b'"1"')

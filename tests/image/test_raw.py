@@ -29,10 +29,24 @@ SENSOR: dict[int, Tag] = {256: (4, [8]), 257: (4, [8]), 259: (3, [34713]), 262: 
 FILES = {
     "Nikon NEF": with_sub_ifd("NIKON CORPORATION", SENSOR),
     "Sony ARW": with_sub_ifd("SONY ", SENSOR | {259: (3, [32767])}, first={259: (3, [6])}),
-    "Pentax PEF": tiff([bytes(128)], width=8, height=8, bits=16, photometric=CFA, tags={259: (3, [65535]), MAKE: make("PENTAX")}),
+    "Pentax PEF": tiff(
+        [bytes(128)],
+        width=8,
+        height=8,
+        bits=16,
+        photometric=CFA,
+        tags={259: (3, [65535]), MAKE: make("PENTAX")},
+    ),
     "Samsung SRW": with_sub_ifd("SAMSUNG", SENSOR | {259: (3, [32770])}),
     "Hasselblad 3FR": with_sub_ifd("Hasselblad", SENSOR | {259: (3, [7])}),
-    "DNG": tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags={50706: (1, [1, 4, 0, 0]), NEW_SUBFILE_TYPE: (4, [1])}),
+    "DNG": tiff(
+        [bytes(48)],
+        width=4,
+        height=4,
+        photometric=2,
+        samples=3,
+        tags={50706: (1, [1, 4, 0, 0]), NEW_SUBFILE_TYPE: (4, [1])},
+    ),
     "Acme Cameras": with_sub_ifd("Acme  Cameras", SENSOR),
     "of an unknown camera": tiff([bytes(64)], width=8, height=8, photometric=CFA),
     "Canon CR2": b"II*\0\x10\0\0\0CR\2\0" + bytes(60),
@@ -90,6 +104,9 @@ def test_directories_that_loop_end() -> None:
 
 
 def test_a_page_that_is_only_a_thumbnail_or_a_mask_is_refused() -> None:
-    for role, said in ((1, "its first page is a thumbnail, as in the raw file of a camera"), (4, "its first page is a transparency mask")):
+    for role, said in (
+        (1, "its first page is a thumbnail, as in a camera raw file"),
+        (4, "its first page is a transparency mask"),
+    ):
         with pytest.raises(PictureError, match=said):
             read(tiff([bytes(16)], width=4, height=4, tags={NEW_SUBFILE_TYPE: (4, [role])}))

@@ -19,7 +19,7 @@ from uformer.image.regions import regions
 
 RNG = np.random.default_rng(7)
 HEIGHT, WIDTH = 5, 9
-EXTRA = "has an extra channel that is not said to be alpha; it is left out"
+EXTRA = "has an extra channel that is not alpha; it is left out"
 
 
 def numbers(bits: int, samples: int = 1) -> np.ndarray:
@@ -73,15 +73,26 @@ def cases() -> dict[str, Case]:
         if bits < 16:
             colours = RNG.integers(0, 65536, (3, 2**bits))
             values = numbers(bits)
-            data = tiff([packed(values, bits)], bits=bits, photometric=3, tags={320: (3, colours.reshape(-1))}, **size())
+            data = tiff(
+                [packed(values, bits)],
+                bits=bits,
+                photometric=3,
+                tags={320: (3, colours.reshape(-1).tolist())},
+                **size(),
+            )
             found[f"{bits} bits, palette"] = Case(data, np.moveaxis(colours[:, values[..., 0]], 0, -1) >> 8, pillow="RGB")
     low = RNG.integers(0, 256, (3, 256))
     values = numbers(8)
-    data = tiff([packed(values, 8)], photometric=3, tags={320: (3, low.reshape(-1))}, **size())
+    data = tiff([packed(values, 8)], photometric=3, tags={320: (3, low.reshape(-1).tolist())}, **size())
     found["palette of 8-bit colours"] = Case(data, np.moveaxis(low[:, values[..., 0]], 0, -1))
     alpha = numbers(8, 2)
-    tags: dict[int, Tag | None] = {320: (3, low.reshape(-1)), 338: (3, [2])}
-    data = tiff([packed(alpha, 8)], photometric=3, samples=2, tags=tags, **size())
+    data = tiff(
+        [packed(alpha, 8)],
+        photometric=3,
+        samples=2,
+        tags={320: (3, low.reshape(-1).tolist()), 338: (3, [2])},
+        **size(),
+    )
     found["palette with alpha"] = Case(data, np.moveaxis(low[:, alpha[..., 0]], 0, -1), alpha=alpha[..., 1])
     for kind in ("u1", "u2", "f4"):
         for order in "<>":
@@ -102,24 +113,31 @@ def cases() -> dict[str, Case]:
         found[f"RGB {kind} tiles"] = Case(written(tile, photometric="rgb", tile=(16, 16)), tile, tifffile=tile, pillow=pillow)
     rgba = numbers(8, 4).astype("u1")
     rgb = rgba[..., :3]
-    for name, extra, kept, note in (("alpha", "unassalpha", rgba[..., 3], ""), ("another channel", "unspecified", None, EXTRA)):
+    for name, extra, kept, note in (
+        ("alpha", "unassalpha", rgba[..., 3], ""),
+        ("another channel", "unspecified", None, EXTRA),
+    ):
         for planar in ("contig", "separate"):
             samples = rgba if planar == "contig" else np.ascontiguousarray(np.moveaxis(rgba, -1, 0))
             data = written(samples, photometric="rgb", planarconfig=planar, extrasamples=[extra])
             pillow = "" if extra == "unspecified" and planar == "separate" else "RGB"
             found[f"RGB and {name}, {planar}"] = Case(data, rgb, kept, note, tifffile=samples, pillow=pillow)
-        for photometric, shown in (("minisblack", rgba[..., :1]), ("miniswhite", 255 - rgba[..., :1])):
+        for kind, shown in (("minisblack", rgba[..., :1]), ("miniswhite", 255 - rgba[..., :1])):
             samples = np.ascontiguousarray(rgba[..., [0, 3]])
-            data = written(samples, photometric=photometric, planarconfig="contig", extrasamples=[extra])
-            pillow = "L" if photometric == "minisblack" else ""
-            found[f"{photometric} and {name}"] = Case(data, shown, kept, note, tifffile=samples, pillow=pillow)
+            data = written(samples, photometric=kind, planarconfig="contig", extrasamples=[extra])
+            pillow = "L" if kind == "minisblack" else ""
+            found[f"{kind} and {name}"] = Case(data, shown, kept, note, tifffile=samples, pillow=pillow)
     found["RGB and a fourth channel"] = Case(
-        tiff([rgba.tobytes()], photometric=2, samples=4, **size()), rgb, rgba[..., 3], tifffile=rgba, pillow="RGB"
+        tiff([rgba.tobytes()], photometric=2, samples=4, **size()),
+        rgb,
+        rgba[..., 3],
+        tifffile=rgba,
+        pillow="RGB",
     )
     found["three channels not said to be RGB"] = Case(
         tiff([rgb.tobytes()], photometric=1, samples=3, **size()),
         rgb,
-        note="has 3 channels that are not said to be RGB; they are taken for RGB",
+        note="has 3 channels that it does not call RGB; they are read as RGB",
         tifffile=rgb,
     )
     data = tiff([flipped_bits(rgba[..., 0].tobytes())], tags={266: (3, [2])}, **size())
@@ -220,7 +238,11 @@ def lab_to_srgb(lab: tuple[float, float, float]) -> np.ndarray:
     fy = (lab[0] + 16) / 116
     f = np.array([fy + lab[1] / 500, fy, fy - lab[2] / 200])
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9642, 1, 0.8249]
-    matrix = [[3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427]]
+    matrix = [
+        [3.1338561, -1.6168667, -0.4906146],
+        [-0.9787684, 1.9161415, 0.0334540],
+        [0.0719453, -0.2289914, 1.4052427],
+    ]
     linear = np.clip(np.array(matrix) @ xyz, 0, 1)
     return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
 
@@ -263,22 +285,43 @@ def test_cmyk(kind: str) -> None:
 
 
 NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
-    "mask": ({"photometric": 4}, "its samples are a transparency mask (photometric interpretation 4); convert it to RGB"),
-    "ICC Lab": ({"photometric": 9, "samples": 3}, "its samples are ICC L*a*b* (photometric interpretation 9)"),
-    "ITU Lab": ({"photometric": 10, "samples": 3}, "its samples are ITU L*a*b* (photometric interpretation 10)"),
+    "mask": (
+        {"photometric": 4},
+        "its samples are a transparency mask (photometric interpretation 4); convert it to RGB",
+    ),
+    "ICC Lab": (
+        {"photometric": 9, "samples": 3},
+        "its samples are ICC L*a*b* (photometric interpretation 9)",
+    ),
+    "ITU Lab": (
+        {"photometric": 10, "samples": 3},
+        "its samples are ITU L*a*b* (photometric interpretation 10)",
+    ),
     "LogL": ({"photometric": 32844, "bits": 16}, "its samples are LogL"),
     "LogLuv": ({"photometric": 32845, "samples": 3}, "its samples are LogLuv"),
     "depth": ({"photometric": 51177}, "its samples are a depth map"),
     "semantic mask": ({"photometric": 52527}, "its samples are a semantic mask"),
     "unknown": ({"photometric": 99}, "its samples are of an unknown kind (photometric interpretation 99)"),
-    "unsaid": ({"photometric": None}, "it does not say what its samples mean (no PhotometricInterpretation tag)"),
-    "compression": ({"tags": {259: (3, [34712])}}, "its compression (number 34712) is not supported; save it with LZW or deflate"),
-    "bits that differ": ({"bits": [5, 6, 5], "samples": 3, "photometric": 2}, "its BitsPerSample tag is 5, 6, 5; all samples"),
+    "unsaid": (
+        {"photometric": None},
+        "its colours are unknown (no PhotometricInterpretation tag)",
+    ),
+    "compression": (
+        {"tags": {259: (3, [34712])}},
+        "its compression (number 34712) is not supported; save it with LZW or deflate",
+    ),
+    "bits that differ": (
+        {"bits": [5, 6, 5], "samples": 3, "photometric": 2},
+        "its BitsPerSample tag is 5, 6, 5; all samples",
+    ),
     "formats that differ": (
         {"samples": 3, "photometric": 2, "tags": {339: (3, [1, 1, 3])}},
         "its SampleFormat tag is 1, 1, 3; all samples of a pixel must have the same",
     ),
-    "12 bits": ({"bits": 12}, "samples of 12 bits; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read"),
+    "12 bits": (
+        {"bits": 12},
+        "samples of 12 bits; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read",
+    ),
     "24 bits": ({"bits": 24}, "samples of 24 bits;"),
     "32 bits": ({"bits": 32}, "samples of 32 bits;"),
     "64 bits": ({"bits": 64}, "samples of 64 bits;"),
@@ -291,18 +334,39 @@ NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
     "complex whole numbers": ({"bits": 32, "tags": {339: (3, [5])}}, "samples of 32 bits signed or complex;"),
     "complex": ({"bits": 64, "tags": {339: (3, [6])}}, "samples of 64 bits signed or complex;"),
     "format of no number": ({"tags": {339: (3, [9])}}, "samples of 8 bits signed or complex;"),
-    "float with white as 0": ({"bits": 32, "photometric": 0, "tags": {339: (3, [3])}}, "32-bit float white-is-zero gray is not supported"),
-    "RGB of 4 bits": ({"bits": 4, "photometric": 2, "samples": 3}, "4-bit RGB is not supported; save it as RGB or gray of 8 or 16 bits"),
-    "gray of 4 bits and alpha": ({"bits": 4, "samples": 2}, "4-bit gray with 2 channels is not supported; 1 expected"),
-    "RGB of 2 channels": ({"photometric": 2, "samples": 2}, "8-bit RGB with 2 channels is not supported; 3 expected"),
-    "white-is-zero of 3 channels": ({"photometric": 0, "samples": 3}, "8-bit white-is-zero gray with 3 channels is not supported"),
+    "float with white as 0": (
+        {"bits": 32, "photometric": 0, "tags": {339: (3, [3])}},
+        "32-bit float white-is-zero gray is not supported",
+    ),
+    "RGB of 4 bits": (
+        {"bits": 4, "photometric": 2, "samples": 3},
+        "4-bit RGB is not supported; save it as RGB or gray of 8 or 16 bits",
+    ),
+    "gray of 4 bits and alpha": (
+        {"bits": 4, "samples": 2},
+        "4-bit gray with 2 channels is not supported; 1 expected",
+    ),
+    "RGB of 2 channels": (
+        {"photometric": 2, "samples": 2},
+        "8-bit RGB with 2 channels is not supported; 3 expected",
+    ),
+    "white-is-zero of 3 channels": (
+        {"photometric": 0, "samples": 3},
+        "8-bit white-is-zero gray with 3 channels is not supported",
+    ),
     "too many extra": (
         {"photometric": 2, "samples": 4, "tags": {338: (3, [2, 0])}},
         "8-bit RGB with 4 channels, 2 of them extra, is not supported; 3 expected",
     ),
-    "palette of 16 bits": ({"bits": 16, "photometric": 3, "tags": {320: (3, [0] * 196_608)}}, "16-bit palette is not supported"),
+    "palette of 16 bits": (
+        {"bits": 16, "photometric": 3, "tags": {320: (3, [0] * 196_608)}},
+        "16-bit palette is not supported",
+    ),
     "no palette": ({"photometric": 3}, "its palette has 0 values, expected 768"),
-    "small palette": ({"photometric": 3, "tags": {320: (3, [0] * 48)}}, "its palette has 48 values, expected 768"),
+    "small palette": (
+        {"photometric": 3, "tags": {320: (3, [0] * 48)}},
+        "its palette has 48 values, expected 768",
+    ),
     "palette with associated alpha": (
         {"photometric": 3, "samples": 2, "tags": {320: (3, [0] * 768), 338: (3, [1])}},
         "palette with associated alpha is not supported; save it with unassociated alpha",
@@ -316,15 +380,30 @@ NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
         "RGB with associated alpha is not supported; save it with unassociated alpha",
     ),
     "CMY": ({"photometric": 5, "samples": 3}, "8-bit CMYK with 3 channels is not supported; 4 expected"),
-    "other inks": ({"photometric": 5, "samples": 4, "tags": {332: (3, [2])}}, "its inks are not CMYK (ink set 2, 4 inks)"),
-    "six inks": ({"photometric": 5, "samples": 6, "tags": {334: (3, [6])}}, "8-bit CMYK with 6 channels is not supported"),
+    "other inks": (
+        {"photometric": 5, "samples": 4, "tags": {332: (3, [2])}},
+        "its inks are not CMYK (ink set 2, 4 inks)",
+    ),
+    "six inks": (
+        {"photometric": 5, "samples": 6, "tags": {334: (3, [6])}},
+        "8-bit CMYK with 6 channels is not supported",
+    ),
     "inks of a part of the range": (
         {"photometric": 5, "samples": 4, "tags": {336: (3, [16, 235])}},
         "its inks do not use the whole range (DotRange tag); convert it to RGB",
     ),
-    "CMYK of float": ({"photometric": 5, "samples": 4, "bits": 32, "tags": {339: (3, [3] * 4)}}, "32-bit float CMYK is not supported"),
-    "Lab of 8 bits": ({"photometric": 8, "samples": 3}, "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits"),
-    "Lab with alpha": ({"photometric": 8, "samples": 4, "bits": 16}, "16-bit Lab with 4 channels is not supported; 3 expected"),
+    "CMYK of float": (
+        {"photometric": 5, "samples": 4, "bits": 32, "tags": {339: (3, [3] * 4)}},
+        "32-bit float CMYK is not supported",
+    ),
+    "Lab of 8 bits": (
+        {"photometric": 8, "samples": 3},
+        "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits",
+    ),
+    "Lab with alpha": (
+        {"photometric": 8, "samples": 4, "bits": 16},
+        "16-bit Lab with 4 channels is not supported; 3 expected",
+    ),
 }
 
 

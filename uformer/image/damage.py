@@ -1,6 +1,6 @@
-"""What is wrong with a TIFF that libtiff fails to decode, looked for in the file itself.
+"""The cause of a damaged TIFF, found in the file itself.
 
-libtiff mixes its error with warnings of what did no harm, and speaks of its own insides.
+libtiff's own text mixes the error with warnings about harmless things.
 """
 
 from collections.abc import Sequence
@@ -22,22 +22,32 @@ from uformer.image.ifd import (
     name_of,
 )
 
-_NO_CAUSE = ("Defined set_get_field_type", "Unknown field with tag", "unable to open source", ": load error", "tiff2vips: read error")
+_NO_CAUSE = (
+    "Defined set_get_field_type",
+    "Unknown field with tag",
+    "unable to open source",
+    ": load error",
+    "tiff2vips: read error",
+)
 _MOST_PAGES = 10_000
 _MOST_PIECES = 2**20  # strips or tiles that are looked at one by one
 
 
 def cause(data: Encoded, complaints: Sequence[str]) -> str:
-    """Why a TIFF cannot be decoded, in one line: what its directories show, else the last of libtiff's complaints that matters."""
+    """Why a TIFF cannot be decoded, in one line: what its directories show, else libtiff's last real error."""
     try:
         first = Directory(data)
-        return objection(first) or _of_pieces(first, len(data)) or _of_pages(data, first) or _of_types(first) or _said(complaints)
+        found = objection(first) or _of_pieces(first, len(data)) or _of_pages(data, first)
+        return found or _of_types(first) or _said(complaints)
     except ValueError as error:
         return str(error)
 
 
 def objection(first: Directory) -> str | None:
-    """Why a TIFF cannot hold the image that it claims: libtiff would take what lies elsewhere for strips or tiles that it does not list."""
+    """The reason to refuse a TIFF without a size, or with too few strips or tiles; None if there is no reason.
+
+    In place of a strip that is not listed, libtiff decodes other bytes of the file.
+    """
     for tag in (WIDTH, LENGTH):
         if tag not in first:
             return f"it has no {name_of(tag)} tag"
@@ -66,21 +76,30 @@ def _of_pieces(first: Directory, size: int) -> str | None:
     lengths = first.integers(lengths_tag, *(1,) * count)
     for number, (offset, length) in enumerate(zip(offsets, lengths, strict=True), start=1):
         if offset < 0 or length < 0 or offset + length > size:
-            piece, place = "tile" if tiled else "strip", f"bytes {offset} to {offset + length}"
-            return f"{piece} {number} of {count} should lie at {place}, but the file ends at byte {size}; it is cut off or damaged"
+            piece = f"{'tile' if tiled else 'strip'} {number} of {count}"
+            place = f"bytes {offset} to {offset + length}, but the file ends at byte {size}"
+            return f"{piece} should lie at {place}; it is cut off or damaged"
     return None
 
 
 def _tables(first: Directory) -> tuple[bool, int, int]:
-    """Whether the pixels lie in tiles, and the tags of the places and lengths; some writers use those of strips for tiles."""
+    """Whether the pixels lie in tiles, and the tags of the offsets and lengths.
+
+    Some writers use the tags of strips for tiles.
+    """
     tiled = TILE_WIDTH in first or TILE_OFFSETS in first
-    return tiled, *((TILE_OFFSETS, TILE_BYTES) if tiled and STRIP_OFFSETS not in first else (STRIP_OFFSETS, STRIP_BYTES))
+    if tiled and STRIP_OFFSETS not in first:
+        return True, TILE_OFFSETS, TILE_BYTES
+    return tiled, STRIP_OFFSETS, STRIP_BYTES
 
 
 def _expected_pieces(first: Directory, *, tiled: bool) -> int | str:
-    """How many strips or tiles the image has, or what makes that impossible to say."""
+    """The number of strips or tiles that the image needs, or the reason why there is no such number."""
     width, height = first.integer(WIDTH, 0), first.integer(LENGTH, 0)
-    sides = (first.integer(TILE_WIDTH, 0), first.integer(TILE_LENGTH, 0)) if tiled else (width, first.integer(ROWS_PER_STRIP, height))
+    if tiled:
+        sides = first.integer(TILE_WIDTH, 0), first.integer(TILE_LENGTH, 0)
+    else:
+        sides = width, first.integer(ROWS_PER_STRIP, height)
     if min(sides) <= 0:
         return f"its {'tiles' if tiled else 'strips'} are of {sides[0]} x {sides[1]} pixels"
     planes = first.integer(SAMPLES, 1) if first.integer(PLANAR, 1) == 2 else 1
@@ -88,7 +107,7 @@ def _expected_pieces(first: Directory, *, tiled: bool) -> int | str:
 
 
 def _of_pages(data: Encoded, first: Directory) -> str | None:
-    """What is wrong with the directories of the other pages, which libtiff reads to count them."""
+    """What is wrong with the directories of the other pages; libvips reads them to count the pages."""
     page, offsets = first, {0}
     for number in range(2, _MOST_PAGES):
         if page.next in offsets:
@@ -102,12 +121,14 @@ def _of_pages(data: Encoded, first: Directory) -> str | None:
 
 
 def _of_types(first: Directory) -> str | None:
-    """Which tag libtiff cannot read, and libvips does not forgive that."""
+    """The tag of an unknown type, for which libtiff reports an error and libvips fails."""
     for tag in first.of_unknown_type():
         return f"its {name_of(tag)} is of an unknown type ({first.type_of(tag)})"
     return None
 
 
 def _said(complaints: Sequence[str]) -> str:
-    causes = [line.removeprefix("tiff2vips: ").rstrip(" :") for line in complaints if not any(each in line for each in _NO_CAUSE)]
-    return f"its pixels cannot be decoded ({causes[-1]})" if causes else "the data are damaged"
+    causes = [line for line in complaints if not any(each in line for each in _NO_CAUSE)]
+    if not causes:
+        return "the data is damaged"
+    return f"its pixels cannot be decoded ({causes[-1].removeprefix('tiff2vips: ').rstrip(' :')})"

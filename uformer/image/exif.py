@@ -90,7 +90,7 @@ def orientation(exif: bytes) -> int:
 
 
 def has_orientation(exif: bytes) -> bool:
-    """Whether an EXIF block tells an orientation, be it 1."""
+    """Whether an EXIF block has an orientation tag that can be reset."""
     return _find_orientation(exif) is not None
 
 

@@ -1,6 +1,6 @@
-"""One directory (IFD) of a TIFF file, read for checks that must say what is wrong with it.
+"""The directories (IFDs) of a TIFF file, read by the checks that tell the user what is wrong with a file.
 
-`exif` reads directories too, but for their values alone: there, a malformed one counts as empty.
+`exif` reads directories as well, but only for their values: it treats a malformed directory as empty.
 """
 
 import struct
@@ -48,7 +48,7 @@ _NAMES = {
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: "f8", 16: "u8", 17: "i8"}
 _FRACTIONS = {5: "u4", 10: "i4"}
 _BYTES = {2: 1, 7: 1, 13: 4, 18: 8} | {kind: int(name[1]) for kind, name in _NUMBERS.items()} | {5: 8, 10: 8}
-_MOST_TAGS = 4096  # libtiff takes more for damage, too
+_MOST_TAGS = 4096  # libtiff treats more as damage, too
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class _Field:
     kind: int
     count: int
     start: int
-    """Where its values lie."""
+    """Position of its values in the file."""
 
 
 def name_of(tag: int) -> str:
-    """What the TIFF standard calls a tag."""
+    """The name of a tag in the TIFF standard."""
     return _NAMES.get(tag, f"tag {tag}")
 
 
 class Directory:
-    """The tags of one image. Every method raises ValueError, whose text says what is wrong with the file."""
+    """The tags of one image. All methods raise ValueError for a damaged file; its text says what is wrong."""
 
     next: int
     """Where the directory of the next page lies; 0 for none."""
@@ -77,7 +77,9 @@ class Directory:
         if order is None or len(data) < 8 or self._unpack(order + "H", 2)[0] not in (42, 43):
             raise ValueError("it has no TIFF header")
         self._order, big = order, self._unpack(order + "H", 2)[0] == 43
-        self._word, self._count, self._inline = (order + "Q", order + "Q", 8) if big else (order + "I", order + "H", 4)
+        self._word = order + ("Q" if big else "I")  # an offset, or a number of values
+        self._count = order + ("Q" if big else "H")  # a number of tags
+        self._inline = 8 if big else 4  # bytes of values that fit into an entry
         if big and self._unpack(order + "HH", 4) != (8, 0):
             raise ValueError("its BigTIFF header is damaged")
         first = self._unpack(self._word, 8 if big else 4)[0]
@@ -87,11 +89,11 @@ class Directory:
         return tag in self._fields
 
     def count(self, tag: int) -> int:
-        """How many values a tag has; 0 where it is absent."""
+        """The number of values of a tag; 0 if it is absent."""
         return self._fields[tag].count if tag in self._fields else 0
 
     def of_unknown_type(self) -> list[int]:
-        """The tags whose type no standard knows, in their order."""
+        """The tags whose type is in no standard, in ascending order."""
         return sorted(tag for tag, field in self._fields.items() if field.kind not in _BYTES)
 
     def type_of(self, tag: int) -> int:
@@ -99,7 +101,7 @@ class Directory:
         return self._fields[tag].kind
 
     def numbers(self, tag: int, *default: float) -> tuple[float, ...]:
-        """The values of a numeric tag, fractions as their quotients; `default` where the tag is absent."""
+        """The values of a numeric tag, fractions divided out; `default` if the tag is absent."""
         if tag not in self._fields:
             return default
         field = self._fields[tag]
@@ -111,27 +113,27 @@ class Directory:
         return tuple(above / below if below else 0.0 for above, below in pairs)
 
     def integers(self, tag: int, *default: int) -> tuple[int, ...]:
-        """The values of a tag of whole numbers; `default` where the tag is absent."""
+        """The values of an integer tag; `default` if the tag is absent."""
         values = self.numbers(tag, *default)
         if not all(isinstance(value, int) for value in values):
             raise ValueError(f"its {name_of(tag)} tag is of a wrong type")
         return tuple(int(value) for value in values)
 
     def integer(self, tag: int, default: int) -> int:
-        """The only value of a tag of whole numbers; `default` where the tag is absent."""
+        """The single value of an integer tag; `default` if the tag is absent."""
         count = self.count(tag)
         if tag in self and count != 1:
             raise ValueError(f"its {name_of(tag)} tag has {count} values, expected 1")
         return self.integers(tag, default)[0]
 
     def text(self, tag: int) -> str:
-        """A text tag; empty where it is absent."""
+        """The value of a text tag; empty if the tag is absent."""
         if tag not in self:
             return ""
         return self._bytes(tag).split(b"\0")[0].decode("latin-1").strip()
 
     def _read(self, offset: int) -> Iterator[tuple[int, _Field]]:
-        """Each tag and its field; of a tag that comes twice the first counts, as in libtiff."""
+        """Yield each tag with its field, last to first: the first of a repeated tag wins, as in libtiff."""
         (count,) = self._unpack(self._count, offset)
         if not 0 < count <= _MOST_TAGS:
             raise ValueError(f"its directory at byte {offset} claims {count} tags")
@@ -148,10 +150,11 @@ class Directory:
         field = self._fields[tag]
         size = field.count * _BYTES.get(field.kind, 1)
         if field.start + size > len(self._data):
-            raise ValueError(f"its {name_of(tag)} tag points beyond the end of the file, as if it had been cut off")
+            raise ValueError(f"its {name_of(tag)} tag points beyond the end of the file; it is damaged")
         return self._data[field.start : field.start + size]
 
     def _unpack(self, form: str, offset: int) -> tuple[int, ...]:
         if offset + struct.calcsize(form) > len(self._data):
-            raise ValueError(f"its directory should lie at byte {offset}, but the file ends at byte {len(self._data)}")
+            end = len(self._data)
+            raise ValueError(f"its directory should lie at byte {offset}, but the file ends at byte {end}")
         return struct.unpack_from(form, self._data, offset)

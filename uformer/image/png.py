@@ -1,7 +1,7 @@
-"""EXIF and XMP of a PNG, wherever they lie in the file.
+"""EXIF and XMP of a PNG, wherever they are in the file.
 
-libvips sees them only in front of the pixels, and not at all in the text chunks in which ImageMagick and ExifTool wrote EXIF before PNG
-had a chunk for it ("Raw profile type exif": a name, a length and hexadecimal digits).
+libvips finds them only before the pixels. It does not find EXIF in the text chunks that ImageMagick and
+ExifTool wrote before PNG had a chunk for it ("Raw profile type exif": a name, a length, hexadecimal digits).
 """
 
 import struct
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 from uformer.image.exif import Encoded
 
-_MOST_CHUNKS = 1_010_000  # `vet` refuses more in front of the pixels
-_MOST_BYTES = 2**24  # of a text, unpacked; EXIF and XMP are far smaller
+_MOST_CHUNKS = 1_010_000  # `vet` refuses a file with more
+_MOST_BYTES = 2**24  # of an unpacked text; EXIF and XMP are far smaller
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_KEYWORDS = {b"raw profile type exif", b"raw profile type app1", b"raw profile type xmp"}
 _EXIF_MARK, _XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def chunks(data: Encoded) -> Iterator[tuple[bytes, int, int]]:
-    """Name, and start and end of the contents of each chunk; ends where the file is cut off."""
+    """Name, start and end of the contents of each whole chunk."""
     position = 8
     for _ in range(_MOST_CHUNKS):
         if position + 12 > len(data):
@@ -32,13 +32,13 @@ def chunks(data: Encoded) -> Iterator[tuple[bytes, int, int]]:
 
 
 def frames(data: Encoded) -> int:
-    """How many frames an animated PNG really holds, whatever its acTL chunk claims; 1 for a PNG that is not animated."""
+    """The number of frames in an animated PNG, whatever its acTL chunk claims; 1 for any other PNG."""
     names = [name for name, _, _ in chunks(data) if name in (b"acTL", b"fcTL")]
     return max(names.count(b"fcTL"), 1) if b"acTL" in names else 1
 
 
 def metadata(data: Encoded) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block and the XMP packet; None where there is none. Chunks of their own come before raw profiles."""
+    """The EXIF block and the XMP packet, None if absent. Their own chunks win over raw profiles."""
     exif: list[bytes] = []
     xmp: list[bytes] = []
     raw_exif: list[bytes] = []
@@ -52,14 +52,16 @@ def metadata(data: Encoded) -> tuple[bytes | None, bytes | None]:
                 xmp.append(text)
             elif profile := _raw_profile(text):
                 is_xmp = profile.startswith(_XMP_MARK) or keyword.lower().endswith(b"xmp")
-                (raw_xmp if is_xmp else raw_exif).append(profile.removeprefix(_XMP_MARK).removeprefix(_EXIF_MARK))
-    return next((each for each in exif + raw_exif if each), None), next((each for each in xmp + raw_xmp if each), None)
+                profile = profile.removeprefix(_XMP_MARK).removeprefix(_EXIF_MARK)
+                (raw_xmp if is_xmp else raw_exif).append(profile)
+    return next(filter(None, exif + raw_exif), None), next(filter(None, xmp + raw_xmp), None)
 
 
 def _text(name: bytes, data: Encoded, start: int, end: int) -> tuple[bytes, bytes] | None:
-    """Keyword and text of a text chunk; None where it is none of those that are wanted, or damaged."""
+    """Keyword and text of a text chunk; None if it is not one of the wanted ones, or damaged."""
     keyword, found, rest = data[start : min(end, start + 80)].partition(b"\0")
-    if not found or not (keyword == _XMP_KEYWORD or keyword.lower() in _RAW_KEYWORDS) or end - start > _MOST_BYTES:
+    wanted = keyword == _XMP_KEYWORD or keyword.lower() in _RAW_KEYWORDS
+    if not found or not wanted or end - start > _MOST_BYTES:
         return None
     rest = data[start + len(keyword) + 1 : end]
     if name == b"tEXt":
@@ -82,7 +84,7 @@ def _unpacked(keyword: bytes, packed: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _raw_profile(text: bytes) -> bytes | None:
-    """The bytes of a raw profile; None where it is damaged."""
+    """The bytes of a raw profile; None if it is damaged."""
     lines = text.strip().split(b"\n", 2)  # name, length, digits
     try:
         profile = bytes.fromhex(lines[2].decode("ascii"))

@@ -1,6 +1,7 @@
-"""Recognising the raw files of cameras by their contents.
+"""Recognise camera raw files by their contents.
 
-Many are TIFF files inside: a decoder would show their thumbnail, or sensor data as if they were an image.
+Many of them are TIFF files inside: a TIFF decoder would return their thumbnail, or sensor data as if it were an
+image.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,15 @@ from uformer.image.ifd import COMPRESSION, PHOTOMETRIC, Directory
 
 _MAKE, _SUB_IFDS, _NEW_SUBFILE_TYPE, _DNG_VERSION = 0x010F, 0x014A, 0x00FE, 0xC612
 _SENSOR_DATA = {32803, 34892}  # mosaic (CFA), linear raw
-_SENSOR_COMPRESSIONS = {32767, 32769, 32770, 34316, 34713, 65000, 65535}  # Sony, packed, Samsung, Panasonic, Nikon, Kodak, Pentax
+_SENSOR_COMPRESSIONS = {
+    32767,
+    32769,
+    32770,
+    34316,
+    34713,
+    65000,
+    65535,
+}  # Sony, packed, Samsung, Panasonic, Nikon, Kodak, Pentax
 _MOST_DIRECTORIES = 16
 
 _MARKS = (
@@ -25,7 +34,7 @@ _MARKS = (
     (0, b"FOVb", "Sigma X3F"),
     (8, b"CR\2", "Canon CR2"),
 )
-"""Where the first bytes of a kind lie, what they are, and what it is called."""
+"""Position and value of the bytes that mark each kind, and its name."""
 
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -47,11 +56,11 @@ _MAKERS = (
     ("epson", "Epson ERF"),
     ("mamiya", "Mamiya MEF"),
 )
-"""How a TIFF's Make begins, in lower case, and what this maker's raw files are called."""
+"""The beginning of a TIFF's Make tag, in lower case, and the name of this maker's raw files."""
 
 
 def kind(data: Encoded) -> str | None:
-    """What kind of camera raw file this is ("Nikon NEF"); None where it is none."""
+    """The kind of camera raw file, such as "Nikon NEF"; None for any other file."""
     for position, mark, name in _MARKS:
         if data[position : position + len(mark)] == mark:
             return name
@@ -59,7 +68,7 @@ def kind(data: Encoded) -> str | None:
 
 
 def _inside_tiff(data: Encoded) -> str | None:
-    """What kind of raw file a TIFF is; None for an image, or for a file too damaged to tell."""
+    """The kind of raw file that a TIFF is; None for an ordinary image, or if the file is too damaged to tell."""
     try:
         first = Directory(data)
         make = " ".join(first.text(_MAKE).split())
@@ -75,7 +84,7 @@ def _inside_tiff(data: Encoded) -> str | None:
 
 
 def _directories(data: Encoded, first: Directory) -> Iterator[Directory]:
-    """The first directory of a TIFF, those below it, and those of the next pages: the first few."""
+    """The first directory of a TIFF, the first few below it, and those of the next few pages."""
     yield first
     for offset in first.integers(_SUB_IFDS)[:_MOST_DIRECTORIES]:
         yield Directory(data, offset)
@@ -88,4 +97,6 @@ def _directories(data: Encoded, first: Directory) -> Iterator[Directory]:
 
 
 def _holds_sensor_data(directory: Directory) -> bool:
-    return directory.integer(PHOTOMETRIC, 0) in _SENSOR_DATA or directory.integer(COMPRESSION, 1) in _SENSOR_COMPRESSIONS
+    if directory.integer(PHOTOMETRIC, 0) in _SENSOR_DATA:
+        return True
+    return directory.integer(COMPRESSION, 1) in _SENSOR_COMPRESSIONS

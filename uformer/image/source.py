@@ -123,7 +123,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
 
 
 def _loaded(picture_format: Format, data: Encoded, path: Path | None, *, strict: bool = False) -> Any:
-    """The lazy pyvips image of a file, its colours as the file means them. Errors as of `vips.load`."""
+    """The lazy pyvips image of a file, in the colours that the file means. Errors as of `vips.load`."""
     image = vips.load(picture_format.operation, data, path=path, strict=strict)
     return tiff.to_rgb(image, data) if picture_format is formats.TIFF else image
 

@@ -1,7 +1,7 @@
-"""What a TIFF's own tags say of its samples: the kinds that are read, and why the others are refused.
+"""Which kinds of TIFF samples are read, judged by the file's own tags, and why the others are refused.
 
-libvips and libtiff show many kinds that they do not know as if they were RGB, so only the kinds in the table below come to them. Two
-kinds that they read in another way are put right here: extra samples that are not alpha, and YCbCr (see `ycbcr`).
+libvips decodes kinds that it does not know as if they were RGB, so it only gets files of the kinds in the
+table below. Two need a correction after libvips has loaded them: extra channels that are not alpha, and YCbCr.
 """
 
 import itertools
@@ -32,7 +32,18 @@ _UNSPECIFIED, _ASSOCIATED = 0, 1
 _JPEG = 7
 
 _NEW_SUBFILE_TYPE = 0x00FE
-_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 50001}  # none, fax, LZW, JPEG, deflate, PackBits, WebP
+_COMPRESSIONS = {
+    1,
+    2,
+    3,
+    4,
+    5,
+    _JPEG,
+    8,
+    32773,
+    32946,
+    50001,
+}  # none, fax, LZW, JPEG, deflate, PackBits, WebP
 _ANY_SAMPLES = {(bits, _UNSIGNED) for bits in (1, 2, 4, 8, 16)} | {(32, _FLOAT)}
 _REFUSED = {
     4: "a transparency mask",
@@ -45,20 +56,20 @@ _REFUSED = {
     51177: "a depth map",
     52527: "a semantic mask",
 }
-"""Photometric interpretations that are refused, with their names. Numbers in no table are refused too."""
+"""Photometric interpretations that are refused by name. A number in neither table is refused as unknown."""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is read of one photometric interpretation."""
+    """The samples that are read for one photometric interpretation."""
 
     name: str
     colours: int
-    """Samples of a pixel without its extra samples."""
+    """Samples per pixel, extra samples not counted."""
     samples: set[tuple[int, int]]
-    """Bits and sample format."""
+    """Pairs of bits and sample format."""
     extras: float
-    """Most extra samples."""
+    """The largest number of extra samples."""
 
 
 _WHOLE = {(8, _UNSIGNED), (16, _UNSIGNED)}
@@ -80,7 +91,7 @@ class _Layout:
     sample_format: int
     samples: int
     extras: tuple[int, ...]
-    """What the extra samples are said to be; empty where the file does not say."""
+    """The values of ExtraSamples; empty if the file has no such tag."""
 
     @property
     def kind(self) -> _Kind:
@@ -88,19 +99,19 @@ class _Layout:
 
     @property
     def unspecified(self) -> bool:
-        """Whether the sample behind the colours is said to be something else than alpha."""
+        """Whether the file has one extra sample and says that it is not alpha."""
         return self.extras == (_UNSPECIFIED,) and self.samples == self.kind.colours + 1
 
 
 def objection(data: Encoded) -> str | None:
-    """Why a TIFF is not read, as far as the tags of its first page tell; None where nothing speaks against it."""
+    """The reason to refuse a TIFF, judged by the tags of its first page; None if there is no reason."""
     try:
         first = Directory(data)
         (role,) = first.integers(_NEW_SUBFILE_TYPE, 0)[:1] or (0,)
         if role & 1:
-            return "its first page is a thumbnail, as in the raw file of a camera; save it with the full image first"
+            return "its first page is a thumbnail, as in a camera raw file; save the full image first"
         if role & 4:
-            return "its first page is a transparency mask; save it with the image first"
+            return "its first page is a transparency mask; save the image first"
         _layout(first)
         return _of_colours(first) or damage.objection(first)
     except ValueError as error:
@@ -108,7 +119,7 @@ def objection(data: Encoded) -> str | None:
 
 
 def to_rgb(image: Any, data: Encoded) -> Any:
-    """The pyvips image that libvips loaded from a TIFF without objection: YCbCr as RGB, and no extra sample but alpha."""
+    """The pyvips image of an accepted TIFF, with YCbCr as RGB and no extra channel except alpha."""
     first = Directory(data)
     layout = _layout(first)
     if layout.photometric == _YCBCR and first.integer(COMPRESSION, 1) != _JPEG:
@@ -117,23 +128,24 @@ def to_rgb(image: Any, data: Encoded) -> Any:
 
 
 def notes(data: Encoded) -> list[str]:
-    """What reading a TIFF without objection leaves out or takes for granted, a line each."""
+    """One line for each thing that reading an accepted TIFF leaves out or assumes."""
     layout = _layout(Directory(data))
     found = []
     if layout.unspecified:
-        found.append("has an extra channel that is not said to be alpha; it is left out")
+        found.append("has an extra channel that is not alpha; it is left out")
     if layout.photometric == _BLACK_IS_ZERO and layout.samples in (3, 4):
-        found.append(f"has {layout.samples} channels that are not said to be RGB; they are taken for RGB")
+        found.append(f"has {layout.samples} channels that it does not call RGB; they are read as RGB")
     return found
 
 
 def _layout(first: Directory) -> _Layout:
-    """The kind of the samples. Raises ValueError for a kind that is not read."""
+    """The layout of the samples. Raises ValueError for a kind that is not read."""
     compression = first.integer(COMPRESSION, 1)
     if compression not in _COMPRESSIONS:  # some of them are decoded whole, in memory
-        raise ValueError(f"its compression (number {compression}) is not supported; save it with LZW or deflate")
+        what = f"its compression (number {compression})"
+        raise ValueError(f"{what} is not supported; save it with LZW or deflate")
     if PHOTOMETRIC not in first:
-        raise ValueError("it does not say what its samples mean (no PhotometricInterpretation tag); save it as RGB or gray")
+        raise ValueError("its colours are unknown (no PhotometricInterpretation tag); save it as RGB or gray")
     photometric = first.integer(PHOTOMETRIC, 0)
     samples = first.integer(SAMPLES, 1)
     bits, sample_format = _same(first, BITS, 1), _same(first, SAMPLE_FORMAT, _UNSIGNED)
@@ -141,26 +153,30 @@ def _layout(first: Directory) -> _Layout:
         sample_format = _UNSIGNED
     if photometric not in _KINDS:
         name = _REFUSED.get(photometric, "of an unknown kind")
-        raise ValueError(f"its samples are {name} (photometric interpretation {photometric}); convert it to RGB")
+        what = f"{name} (photometric interpretation {photometric})"
+        raise ValueError(f"its samples are {what}; convert it to RGB")
     kind = _KINDS[photometric]
     if (bits, sample_format) not in kind.samples:
         raise ValueError(_of_samples(photometric, bits, sample_format))
     extras = first.integers(EXTRA_SAMPLES)
-    number = samples - kind.colours
-    if number < 0 or len(extras) > number or number > kind.extras or (bits < 8 and number and photometric != _PALETTE):
-        raise ValueError(f"{bits}-bit {kind.name} with {_channels(samples, extras)} is not supported; {kind.colours} expected")
+    number = samples - kind.colours  # of extra samples
+    too_small = bits < 8 and number and photometric != _PALETTE  # a pixel would not fill whole bytes
+    if not len(extras) <= number <= kind.extras or too_small:
+        what = f"{bits}-bit {kind.name} with {_channels(samples, extras)}"
+        raise ValueError(f"{what} is not supported; {kind.colours} expected")
     if _ASSOCIATED in extras and not _divides_alpha(photometric, sample_format, number):
-        raise ValueError(f"{kind.name} with associated alpha is not supported; save it with unassociated alpha")
+        what = f"{kind.name} with associated alpha"
+        raise ValueError(f"{what} is not supported; save it with unassociated alpha")
     return _Layout(photometric, bits, sample_format, samples, extras)
 
 
 def _channels(samples: int, extras: tuple[int, ...]) -> str:
-    """What to say of a pixel's samples."""
+    """The samples of a pixel, in words."""
     return f"{samples} channel{'s' * (samples != 1)}" + f", {len(extras)} of them extra," * bool(extras)
 
 
 def _same(first: Directory, tag: int, default: int) -> int:
-    """The value of a tag that has one for each sample. Raises ValueError where they differ."""
+    """The value of a tag that has one for each sample. Raises ValueError if they differ."""
     values = first.integers(tag, default)
     if len(set(values)) != 1:
         said = ", ".join(map(str, itertools.islice(values, 8))) or "empty"
@@ -169,24 +185,28 @@ def _same(first: Directory, tag: int, default: int) -> int:
 
 
 def _of_samples(photometric: int, bits: int, sample_format: int) -> str:
-    """What to say of samples that are not read."""
+    """The reason to refuse samples of this size or format."""
     if (photometric, bits) == (_LAB, 8):
         return "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits"
     name = {_UNSIGNED: "", _FLOAT: " float"}.get(sample_format, " signed or complex")
     if (bits, sample_format) in _ANY_SAMPLES:
-        return f"{bits}-bit{name} {_KINDS[photometric].name} is not supported; save it as RGB or gray of 8 or 16 bits"
+        what = f"{bits}-bit{name} {_KINDS[photometric].name}"
+        return f"{what} is not supported; save it as RGB or gray of 8 or 16 bits"
     return f"samples of {bits} bits{name}; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read"
 
 
 def _divides_alpha(photometric: int, sample_format: int, extras: int) -> bool:
-    """Whether libvips divides by associated alpha rightly: it takes alpha of gray float for 0 to 255, and divides palette numbers."""
+    """Whether libvips divides these colours by associated alpha correctly.
+
+    It assumes that alpha of float gray goes up to 255, inverts before it divides, and divides palette indices.
+    """
     if photometric in (_RGB, _SEPARATED):
         return extras == 1
     return photometric == _BLACK_IS_ZERO and sample_format != _FLOAT and extras == 1
 
 
 def _of_colours(first: Directory) -> str | None:
-    """What speaks against the colours of a kind that is read otherwise."""
+    """The reason to refuse the colours of a kind that is read as a rule."""
     photometric = first.integer(PHOTOMETRIC, 0)
     bits = _same(first, BITS, 1)
     if photometric == _PALETTE and first.count(COLOUR_MAP) != 3 * 2**bits:
@@ -198,5 +218,6 @@ def _of_colours(first: Directory) -> str | None:
         if DOT_RANGE in first and first.integers(DOT_RANGE)[:2] != (0, 2**bits - 1):
             return "its inks do not use the whole range (DotRange tag); convert it to RGB"
     if photometric == _YCBCR:
-        return ycbcr.objection(first, jpeg=first.integer(COMPRESSION, 1) == _JPEG, planar=first.integer(PLANAR, 1) == 2)
+        jpeg, planar = first.integer(COMPRESSION, 1) == _JPEG, first.integer(PLANAR, 1) == 2
+        return ycbcr.objection(first, jpeg=jpeg, planar=planar)
     return None

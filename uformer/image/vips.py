@@ -110,7 +110,7 @@ def text(image: Any, field: str) -> str:
 
 
 def complaints(error: Exception) -> list[str]:
-    """What libvips said, each line once, in its order."""
+    """The lines of libvips' error text in their order, without repetitions."""
     detail = error.detail if isinstance(error, pyvips.Error) else ""
     lines = [" ".join(line.split()) for line in str(detail).splitlines()]
     return list(dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call")))

@@ -1,4 +1,4 @@
-"""The orientation that an XMP packet tells, looked for as text, so that no XML is parsed."""
+"""The orientation in an XMP packet, found by a search in its text, so that no XML is parsed."""
 
 import re
 
@@ -6,7 +6,7 @@ _ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])(?=\s
 
 
 def orientation(xmp: bytes) -> int:
-    """The orientation of an XMP packet, 1 to 8; 1 where it has none."""
+    """The orientation of an XMP packet, 1 to 8; 1 if it has none."""
     found = _ORIENTATION.search(xmp)
     return int(found[2]) if found else 1
 

@@ -1,7 +1,7 @@
-"""YCbCr in a TIFF as RGB, by the tags that say how it was coded (TIFF 6.0, section 21).
+"""YCbCr in TIFF files, converted to RGB by the tags that say how it was coded (TIFF 6.0, section 21).
 
-libjpeg converts what JPEG holds. libvips hands over other YCbCr as it lies where its chroma is not subsampled, and asks libtiff to convert
-it to RGBA where it is.
+Under JPEG compression, libjpeg converts it. Otherwise libvips returns YCbCr as it is stored if its chroma has
+full resolution; if its chroma is subsampled, libvips lets libtiff convert it, and the result is RGBA.
 """
 
 from typing import Any
@@ -19,18 +19,22 @@ from uformer.image.ifd import (
 
 _REC_601 = (0.299, 0.587, 0.114)
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
-_RGB_RANGE = (0.0, 255.0, 0.0, 255.0, 0.0, 255.0)  # TIFF's default, which JPEG writers give although it does not fit YCbCr
-_SUBSAMPLINGS = {(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2)}  # of those left out libtiff reads 4 x 4 wrongly, the others not at all
+# The default of TIFF, which makes no sense for YCbCr; JPEG writers store it nevertheless.
+_RGB_RANGE = (0.0, 255.0, 0.0, 255.0, 0.0, 255.0)
+# Of the others, libtiff decodes 4 x 4 wrongly, and the rest not at all.
+_SUBSAMPLINGS = {(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2)}
 
 
 def objection(first: Directory, *, jpeg: bool, planar: bool) -> str | None:
-    """Why YCbCr is not read; None where nothing speaks against it. `planar`: whether each component lies by itself."""
+    """The reason to refuse YCbCr; None if there is no reason. `planar`: each component is a plane of its own."""
     coefficients, reference = _coefficients(first), _reference(first)
     if planar:
         return "YCbCr in separate planes is not supported; convert it to RGB"
     if jpeg:
-        if not (_near(coefficients, _REC_601, 0.001) and (_near(reference, _FULL_RANGE, 1) or reference == _RGB_RANGE)):
-            return "its YCbCr is not coded as JPEG codes it (YCbCrCoefficients or ReferenceBlackWhite tag); convert it to RGB"
+        known = _near(reference, _FULL_RANGE, 1) or reference == _RGB_RANGE
+        if not (known and _near(coefficients, _REC_601, 0.001)):
+            tags = "YCbCrCoefficients or ReferenceBlackWhite"
+            return f"its {tags} tag contradicts the conversion that JPEG prescribes; convert it to RGB"
         return None
     if not (len(coefficients) == 3 and _near((sum(coefficients),), (1.0,), 0.01) and min(coefficients) > 0):
         return f"its YCbCrCoefficients are {_listed(coefficients)}, which cannot be; convert it to RGB"
@@ -39,16 +43,18 @@ def objection(first: Directory, *, jpeg: bool, planar: bool) -> str | None:
     across, down = _subsampling(first)
     if (across, down) not in _SUBSAMPLINGS:
         return f"YCbCr with chroma subsampled {across} x {down} is not supported; convert it to RGB"
-    if (across, down) != (1, 1) and TILE_WIDTH in first and first.integer(COMPRESSION, 1) == 1:  # libtiff leaves most of it black
-        return "YCbCr with subsampled chroma in tiles that are not compressed is not supported; convert it to RGB"
+    if (across, down) != (1, 1) and TILE_WIDTH in first and first.integer(COMPRESSION, 1) == 1:
+        # libtiff leaves most of such an image black
+        return "YCbCr with subsampled chroma in uncompressed tiles is not supported; convert it to RGB"
     width, height = first.integer(WIDTH, 0), first.integer(LENGTH, 0)
     if width < across or height < down:
-        return f"{width} x {height} pixels are too few for chroma subsampled {across} x {down}; convert it to RGB"
+        size = f"{width} x {height} pixels"
+        return f"{size} are too few for chroma subsampled {across} x {down}; convert it to RGB"
     return None
 
 
 def to_rgb(image: Any, first: Directory) -> Any:
-    """The pyvips image of a TIFF's YCbCr that is not under JPEG, as RGB; `objection` must have let it through."""
+    """The pyvips image of YCbCr that `objection` accepted and that is not under JPEG, as RGB."""
     if _subsampling(first) != (1, 1):
         return image.extract_band(0, n=3)  # without the alpha that libtiff adds
     red, green, blue = _coefficients(first)
@@ -86,7 +92,9 @@ def _rises(reference: tuple[float, ...]) -> bool:
 
 
 def _near(values: tuple[float, ...], expected: tuple[float, ...], tolerance: float) -> bool:
-    return len(values) == len(expected) and all(abs(a - b) <= tolerance for a, b in zip(values, expected, strict=True))
+    if len(values) != len(expected):
+        return False
+    return all(abs(a - b) <= tolerance for a, b in zip(values, expected, strict=True))
 
 
 def _listed(values: tuple[float, ...]) -> str:
