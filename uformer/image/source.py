@@ -13,7 +13,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.image import damage, formats, raw, tiff, vips
+from uformer.image import damage, formats, png, raw, tiff, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
 from uformer.image.exif import Encoded
@@ -181,6 +181,9 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
     if count > limits.max_frames:
         raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
     metadata = sum(vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data"))
+    if picture_format is formats.PNG:  # libvips does not see all of them
+        blocks = png.metadata(data)
+        metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)
     if metadata > limits.max_metadata:
         raise PictureError(f"{name}: {metadata} bytes of metadata, over the limit of {limits.max_metadata}")
     return count
