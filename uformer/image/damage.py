@@ -1,12 +1,12 @@
 """The cause of a damaged TIFF, found in the file itself.
 
-libtiff's own text mixes the error with warnings about harmless things.
+libtiff's own text mixes the error with warnings about harmless things, and libvips collects the text of all threads
+in one place.
 """
-
-from collections.abc import Sequence
 
 from uformer.image.exif import Encoded
 from uformer.image.ifd import (
+    COMPRESSION,
     LENGTH,
     PLANAR,
     ROWS_PER_STRIP,
@@ -22,23 +22,28 @@ from uformer.image.ifd import (
     name_of,
 )
 
-_NO_CAUSE = (
-    "Defined set_get_field_type",
-    "Unknown field with tag",
-    "unable to open source",
-    ": load error",
-    "tiff2vips: read error",
-)
+_COMPRESSIONS = {
+    1: "not compressed",
+    2: "fax",
+    3: "fax",
+    4: "fax",
+    5: "LZW",
+    7: "JPEG",
+    8: "deflate",
+    32773: "PackBits",
+    32946: "deflate",
+    50001: "WebP",
+}
 _MOST_PAGES = 10_000
 _MOST_PIECES = 2**20  # strips or tiles that are looked at one by one
 
 
-def cause(data: Encoded, complaints: Sequence[str]) -> str:
-    """Why a TIFF cannot be decoded, in one line: what its directories show, else libtiff's last real error."""
+def cause(data: Encoded) -> str:
+    """Why libvips cannot decode a TIFF, in one line."""
     try:
         first = Directory(data)
         found = objection(first) or _of_pieces(first, len(data)) or _of_pages(data, first)
-        return found or _of_types(first) or _said(complaints)
+        return found or _of_types(first) or _of_pixels(first)
     except ValueError as error:
         return str(error)
 
@@ -127,8 +132,6 @@ def _of_types(first: Directory) -> str | None:
     return None
 
 
-def _said(complaints: Sequence[str]) -> str:
-    causes = [line for line in complaints if not any(each in line for each in _NO_CAUSE)]
-    if not causes:
-        return "the data is damaged"
-    return f"its pixels cannot be decoded ({causes[-1].removeprefix('tiff2vips: ').rstrip(' :')})"
+def _of_pixels(first: Directory) -> str:
+    """What to say of a file whose directories are sound."""
+    return f"its pixel data ({_COMPRESSIONS.get(first.integer(COMPRESSION, 1), 'compressed')}) is damaged or too short"

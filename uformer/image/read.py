@@ -33,10 +33,10 @@ MOST_BEYOND = 0.05
 def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Image:
     """Read a PNG, JPEG, WebP, TIFF or AVIF picture from a path or from its bytes; what it is decides its contents, not its name.
 
-    A palette and YCbCr come out as RGB. CMYK and Lab come out as sRGB, CMYK through the embedded profile; the profile is then dropped. Channels that are
-    all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP, AVIF). Float TIFF counts as 32
-    bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as 16. Of several pages or frames
-    the first is read. A warning, one line, says where the file holds more than the answer.
+    A palette and YCbCr come out as RGB. CMYK and Lab come out as sRGB, CMYK through the embedded profile; the profile is then
+    dropped. Channels that are all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP,
+    AVIF). Float TIFF counts as 32 bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as
+    16. Of several pages or frames the first is read. A warning, one line, says where the file holds more than the answer.
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """

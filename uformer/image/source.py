@@ -115,7 +115,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
             count = _check(name, image, data, picture_format, limits)
             yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
         except vips.ERRORS as error:
-            reason = damage.cause(data, vips.complaints(error)) if picture_format is formats.TIFF else vips.reason(error)
+            reason = damage.cause(data) if picture_format is formats.TIFF else vips.reason(error)
             kind = SuspectError if strict and picture_format is formats.JPEG and "premature end" not in reason else PictureError
             raise kind(f"{name}: cannot be read as {picture_format.name}: {reason}") from None
         except MemoryError:

@@ -109,13 +109,9 @@ def text(image: Any, field: str) -> str:
     return str(image.get(field)) if image.get_typeof(field) else ""
 
 
-def complaints(error: Exception) -> list[str]:
-    """The lines of libvips' error text in their order, without repetitions."""
-    detail = error.detail if isinstance(error, pyvips.Error) else ""
-    lines = [" ".join(line.split()) for line in str(detail).splitlines()]
-    return list(dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call")))
-
-
 def reason(error: Exception) -> str:
     """What libvips said, in one line."""
-    return one_line("; ".join(complaints(error))) or "the data is damaged"
+    detail = error.detail if isinstance(error, pyvips.Error) else ""
+    lines = [" ".join(line.split()) for line in str(detail).splitlines()]
+    kept = dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call"))
+    return one_line("; ".join(kept)) or "the data is damaged"
