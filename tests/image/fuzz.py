@@ -21,6 +21,7 @@ import PIL.Image
 import PIL.ImageCms
 import pyvips
 
+from tests.image.tiffs import subsampled, tiff
 from uformer.errors import PictureError
 from uformer.image.image import Header, Image
 from uformer.image.read import Limits, header, read, read_samples
@@ -61,6 +62,7 @@ def seeds() -> dict[str, bytes]:
         "alpha.png": _pillow(PIL.Image.fromarray(rgba), "PNG", **said),
         "animated.png": _pillow(rgb, "PNG", **several),
         "text.png": _png_with(_pillow(gray, "PNG"), b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 5000)),
+        "profile.png": _png_with(_pillow(gray, "PNG"), b"tEXt", b"Raw profile type exif\0\nexif\n8\n49492a0000000000"),
         "plain.jpg": _pillow(rgb, "JPEG"),
         "said.jpg": _pillow(rgb, "JPEG", quality=90, subsampling=0, **said),
         "progressive.jpg": _pillow(rgb, "JPEG", progressive=True),
@@ -82,6 +84,8 @@ def seeds() -> dict[str, bytes]:
         "lzw.tif": _pillow(rgb, "TIFF", compression="tiff_lzw"),
         "packbits.tif": _pillow(rgb, "TIFF", compression="packbits"),
         "jpeg.tif": _pillow(rgb, "TIFF", compression="jpeg"),
+        "ycbcr.tif": _pillow(rgb, "TIFF", compression="tiff_lzw", tiffinfo={262: 6, 530: (1, 1)}),
+        "halved.tif": tiff([subsampled(rgba[..., :3], 2, 2)[0]], width=23, height=19, photometric=6, samples=3),
     }
     wide = pyvips.Image.new_from_array(rng.integers(0, 65536, (17, 21, 4)).astype(np.uint16), interpretation="rgb16")
     real = pyvips.Image.new_from_array(rng.random((17, 21, 3), np.float32), interpretation="scrgb")

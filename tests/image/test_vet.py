@@ -37,7 +37,9 @@ def webp(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def tiff(*entries: tuple[int, int, int, int], pages: int = 1, loop: bool = False) -> bytes:
-    """Tag, type, count and value of each entry of each page."""
+    """Tag, type, count and value of each entry of each page, besides those without which there is no image."""
+    needed = [(256, 3, 1, 8), (257, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 64)]
+    entries = tuple(sorted([*entries, *(each for each in needed if each[0] not in {tag for tag, *_ in entries})]))
     data = bytearray(b"II*\0" + struct.pack("<I", 8))
     for page in range(pages):
         behind = len(data) + 6 + 12 * len(entries)

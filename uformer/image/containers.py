@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from uformer.errors import PictureError
 from uformer.image import exif as tags
-from uformer.image import formats
+from uformer.image import formats, png
 from uformer.image.formats import Format
 
 PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
@@ -45,8 +45,7 @@ def frames(data: tags.Encoded, picture_format: Format) -> int:
     """How many frames a PNG or AVIF file holds, of which libvips sees only one; 2 for any AVIF sequence. 1 for other formats."""
     if picture_format is formats.AVIF:
         return 2 if data[8:12] == b"avis" else 1
-    chunks = dict(_png_chunks(data)) if picture_format is formats.PNG else {}
-    return int.from_bytes(chunks.get(b"acTL", b"\0\0\0\1")[:4], "big")
+    return png.frames(data) if picture_format is formats.PNG else 1
 
 
 def _png_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, bytes]]:

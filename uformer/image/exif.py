@@ -89,6 +89,11 @@ def orientation(exif: bytes) -> int:
     return found[1] if found else 1
 
 
+def has_orientation(exif: bytes) -> bool:
+    """Whether an EXIF block has an orientation tag that can be reset."""
+    return _find_orientation(exif) is not None
+
+
 def upright(exif: bytes) -> bytes:
     """The same EXIF block, byte for byte, with orientation 1."""
     found = _find_orientation(exif)

@@ -76,18 +76,22 @@ _OTHERS = (
     (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
     (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"II\xbc", "JPEG XR"),
     (0, b"8BPS", "Photoshop"),
+    (0, b"gimp xcf", "GIMP"),
+    (0, b"%!PS", "a PostScript document"),
     (0, b"%PDF", "a PDF document"),
     (0, b"\x76\x2f\x31\x01", "OpenEXR"),
     (0, b"#?R", "Radiance HDR"),
+    (0, b"SDPX", "DPX"),
+    (0, b"XPDS", "DPX"),
+    (0, b"DDS ", "DirectDraw"),
+    (0, b"BPG\xfb", "BPG"),
+    (0, b"icns", "ICNS"),
     (0, b"\0\0\1\0", "ICO"),
     (0, b"qoif", "QOI"),
     (0, b"SIMPLE  =", "FITS"),
     (128, b"DICM", "DICOM"),
-    (0, b"FUJIFILMCCD-RAW", "a camera's raw file"),
-    (0, b"IIRO", "a camera's raw file"),
-    (0, b"IIU\0", "a camera's raw file"),
-    (4, b"ftypcrx ", "a camera's raw file"),
     (4, b"ftyphei", "HEIC"),
     (4, b"ftyphev", "HEIC"),
     (4, b"ftypmif1", "HEIF"),
@@ -106,6 +110,12 @@ _PICTURES = {
     "BMP",
     "JPEG XL",
     "JPEG 2000",
+    "JPEG XR",
+    "BPG",
+    "DPX",
+    "DirectDraw",
+    "GIMP",
+    "ICNS",
     "Photoshop",
     "OpenEXR",
     "Radiance HDR",
@@ -154,7 +164,7 @@ def describe(data: bytes) -> str:
     """What to say of bytes that are none of our formats, by their first 512: what they seem to be, and what to do."""
     kind = _kind(data)
     if kind in _PICTURES:
-        article = "an" if kind in ("ICO", "OpenEXR", "SVG") else "a"
+        article = "an" if kind in ("ICNS", "ICO", "OpenEXR", "SVG") else "a"
         return f"is {article} {kind} picture, {NONE_OF_OURS}; convert it to one of these first"
     return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS
 

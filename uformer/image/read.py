@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import warnings
 from typing import Any
 
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.image import exif as tags
-from uformer.image import formats, iptc, jpeg, vips
+from uformer.image import formats, iptc, jpeg, png, tiff, vips
+from uformer.image import xmp as packets
 from uformer.image.containers import has_other_colours, is_lossless_webp
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.source import DEFAULT_LIMITS, Opened, examine, opened
@@ -33,10 +33,10 @@ MOST_BEYOND = 0.05
 def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Image:
     """Read a PNG, JPEG, WebP, TIFF or AVIF picture from a path or from its bytes; what it is decides its contents, not its name.
 
-    A palette comes out as RGB. CMYK and Lab come out as sRGB, through the embedded profile, which is then dropped. Channels that are
-    all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP, AVIF). Float TIFF counts as 32
-    bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as 16. Of several pages or frames
-    the first is read. A warning, one line, says where the file holds more than the answer.
+    A palette and YCbCr come out as RGB. CMYK and Lab come out as sRGB, CMYK through the embedded profile; the profile is then
+    dropped. Channels that are all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP,
+    AVIF). Float TIFF counts as 32 bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as
+    16. Of several pages or frames the first is read. A warning, one line, says where the file holds more than the answer.
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """
@@ -95,6 +95,8 @@ def header_of(file: Opened) -> Header:
         notes.append("has 1 bit a pixel; comes out as 8-bit gray")
     if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
         notes.append("says that its colours are not sRGB's, but has no colour profile; they come out as if they were")
+    if file.format is formats.TIFF:
+        notes += tiff.notes(file.data)
     depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
     if space:
         depth = 8 if space == "CMYK" and image.format != "ushort" else 16
@@ -168,16 +170,20 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
     xmp = vips.blob(image, "xmp-data")
     if picture_format is formats.TIFF:
         exif, orientation = tags.from_tiff(file.data), vips.integer(image, "orientation", 1)
+        told = tags.ORIENTATION in tags.tiff_tags(file.data, (tags.ORIENTATION,))
         records = tags.iptc_of_tiff(file.data)
         photoshop = iptc.wrapped(records) if records else None
     else:
         exif = vips.blob(image, "exif-data")
+        if picture_format is formats.PNG:
+            exif, xmp = png.metadata(file.data)
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
-        orientation = tags.orientation(exif) if exif else 1
+        orientation, told = (tags.orientation(exif), tags.has_orientation(exif)) if exif else (1, False)
         exif = tags.upright(exif) if exif else None
         photoshop = vips.blob(image, "iptc-data")
-    if xmp and orientation != 1:
-        xmp = re.sub(rb"(tiff:Orientation(?:>|=[\"']))[2-8]", rb"\g<1>1", xmp)
+    if xmp:
+        orientation = orientation if told else packets.orientation(xmp)
+        xmp = packets.upright(xmp)
     if picture_format is formats.AVIF:
         orientation = 1  # libvips has turned it already, by the file's own transformations; EXIF does not count there
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
@@ -192,6 +198,9 @@ def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Meta
         depth = 16 if image.format == "ushort" else 8
         colour = image.extract_band(0, n=4).icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
         image = colour.bandjoin(image.extract_band(4)) if image.bands > 4 else colour
+        metadata = dataclasses.replace(metadata, icc=None)
+    elif image.interpretation in ("lab", "labs", "labq"):  # in TIFF of the white of D50; libvips' own conversion takes it for D65
+        image = image.colourspace("lab").icc_export(output_profile="srgb", pcs="lab", depth=16)
         metadata = dataclasses.replace(metadata, icc=None)
     elif image.interpretation in _COLOUR_SPACES:
         image = image.colourspace("rgb16")

@@ -13,8 +13,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.image import exif as tags
-from uformer.image import formats, vips
+from uformer.image import damage, formats, png, raw, tiff, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
 from uformer.image.exif import Encoded
@@ -69,7 +68,7 @@ class Opened:
 
     def again(self) -> Any:
         """The picture anew, to be decoded from its first row on."""
-        return vips.load(self.format.operation, self.data, path=self.path)
+        return _loaded(self.format, self.data, self.path)
 
 
 _BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4}
@@ -104,21 +103,29 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
         path = None if isinstance(source, bytes) else Path(source)
         if isinstance(data, mmap.mmap):
             stack.callback(_close, data)
+        if camera := raw.kind(data):
+            raise PictureError(f"{name}: is a camera raw file ({camera}); develop it to TIFF, PNG or JPEG first")
         picture_format = formats.sniff(data[:256])
         if picture_format is None:
             raise PictureError(f"{name}: {formats.describe(data[:512])}")
         if reason := objection(data, picture_format, limits):
             raise PictureError(f"{name}: cannot be read as {picture_format.name}: {reason}")
         try:
-            image = vips.load(picture_format.operation, data, path=path, strict=strict and picture_format is formats.JPEG)
+            image = _loaded(picture_format, data, path, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
             yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
         except vips.ERRORS as error:
-            reason = vips.reason(error)
+            reason = damage.cause(data) if picture_format is formats.TIFF else vips.reason(error)
             kind = SuspectError if strict and picture_format is formats.JPEG and "premature end" not in reason else PictureError
             raise kind(f"{name}: cannot be read as {picture_format.name}: {reason}") from None
         except MemoryError:
             raise PictureError(f"{name}: does not fit into memory") from None
+
+
+def _loaded(picture_format: Format, data: Encoded, path: Path | None, *, strict: bool = False) -> Any:
+    """The lazy pyvips image of a file, in the colours that the file means. Errors as of `vips.load`."""
+    image = vips.load(picture_format.operation, data, path=path, strict=strict)
+    return tiff.to_rgb(image, data) if picture_format is formats.TIFF else image
 
 
 def _close(data: mmap.mmap) -> None:
@@ -174,10 +181,9 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
     if count > limits.max_frames:
         raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
     metadata = sum(vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data"))
+    if picture_format is formats.PNG:  # libvips does not see all of them
+        blocks = png.metadata(data)
+        metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)
     if metadata > limits.max_metadata:
         raise PictureError(f"{name}: {metadata} bytes of metadata, over the limit of {limits.max_metadata}")
-    if picture_format is formats.TIFF:
-        first = tags.tiff_tags(data, (tags.DNG_VERSION, tags.NEW_SUBFILE_TYPE))
-        if tags.DNG_VERSION in first or any(value & 1 for value in first.get(tags.NEW_SUBFILE_TYPE, ())[:1]):
-            raise PictureError(f"{name}: is a camera's raw file, expected a developed picture")
     return count

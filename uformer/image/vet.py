@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass
 
 from uformer.image import exif as tags
+from uformer.image import tiff
 from uformer.image.containers import boxes, riff_chunks
 from uformer.image.exif import Encoded
 from uformer.image.formats import Format
@@ -35,11 +36,6 @@ _MOST_CHUNKS = 4096  # of one file, but for those of pixels
 _MOST_PIXEL_CHUNKS = 1_000_000
 _DEFLATE = 1032  # its output is at most so many times as long as its input
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0102, 0x0103, 0x0106, 0x0153
-_LAB = 8
-_TIFF_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50001}  # none, fax, LZW, JPEG, deflate, PackBits, WebP
-_UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
-_TIFF_SAMPLES = {_UNSIGNED: (1, 2, 4, 8, 16), _UNDEFINED: (1, 2, 4, 8, 16), _FLOAT: (32,)}
 _TIFF_BLOBS = (0x02BC, 0x83BB, 0x8649, 0x8769, 0x8773)  # XMP, IPTC, Photoshop, EXIF, ICC
 
 
@@ -94,17 +90,8 @@ def _tiff(data: Encoded, limits: Limits) -> str | None:
     pages = sum(1 for _ in itertools.islice(tags.ifds(data), limits.max_frames + 1))
     if pages > limits.max_frames:
         return f"more than {limits.max_frames} pages"
-    layout = tags.tiff_tags(data, (_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT))
-    lab = layout.get(_PHOTOMETRIC, ())[:1] == (_LAB,)
-    if lab and layout.get(_BITS, ())[:1] == (8,):
-        return "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits"
-    for compression in layout.get(_COMPRESSION, ())[:1]:
-        if compression not in _TIFF_COMPRESSIONS:  # some of them are decoded whole, in memory
-            return f"its compression (number {compression}) is not supported; save it with LZW or deflate"
-    for bits, kind in itertools.product(layout.get(_BITS, ())[:1], layout.get(_SAMPLE_FORMAT, (_UNSIGNED,))[:1]):
-        if bits not in _TIFF_SAMPLES.get(kind, ()) and not (lab and (bits, kind) == (16, _SIGNED)):
-            name = {_UNSIGNED: "", _FLOAT: " float"}.get(kind, " signed or complex")
-            return f"samples of {bits} bits{name}; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read"
+    if reason := tiff.objection(data):
+        return reason
     metadata = sum(tags.sizes(data, _TIFF_BLOBS).values())
     return f"{metadata} bytes of metadata, over the limit of {limits.max_metadata}" if metadata > limits.max_metadata else None
 

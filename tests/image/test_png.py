@@ -1,0 +1,149 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from uformer.errors import PictureError
+from uformer.image import png
+from uformer.image.read import Limits, header, read
+
+PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+
+
+def chunk(name: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
+
+
+def itxt(text: bytes, *, packed: bool = False) -> bytes:
+    return chunk(b"iTXt", XMP_KEYWORD + bytes([0, packed, 0]) + b"en\0x\0" + (zlib.compress(text) if packed else text))
+
+
+def raw_profile(kind: bytes, profile: bytes, *, packed: bool = True) -> bytes:
+    """As ImageMagick writes it: digits in lines of 72."""
+    digits = profile.hex().encode()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    text = b"\n" + kind + b"\n%8d\n" % len(profile) + b"\n".join(lines) + b"\n"
+    keyword = b"Raw profile type " + kind + b"\0"
+    return chunk(b"zTXt", keyword + b"\0" + zlib.compress(text)) if packed else chunk(b"tEXt", keyword + text)
+
+
+def exif(orientation: int | None) -> bytes:
+    block = PIL.Image.Exif()
+    block[0x010F] = "Acme"
+    if orientation is not None:
+        block[0x0112] = orientation
+    return block.tobytes().removeprefix(b"Exif\0\0")
+
+
+def file(before: bytes = b"", behind: bytes = b"", pixels: np.ndarray = PIXELS) -> bytes:
+    """A PNG with chunks in front of its pixels and behind them."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, "PNG")
+    data = buffer.getvalue()
+    return data[:33] + before + data[33:-12] + behind + data[-12:]
+
+
+SAID = {
+    "eXIf": chunk(b"eXIf", exif(6)),
+    "raw profile": raw_profile(b"exif", b"Exif\0\0" + exif(6)),
+    "raw profile without its mark": raw_profile(b"exif", exif(6)),
+    "raw profile that is not packed": raw_profile(b"exif", exif(6), packed=False),
+    "raw APP1": raw_profile(b"APP1", b"Exif\0\0" + exif(6)),
+    "raw APP1 of XMP": raw_profile(b"APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP),
+    "raw xmp": raw_profile(b"xmp", XMP),
+    "XMP": itxt(XMP),
+    "XMP, packed": itxt(XMP, packed=True),
+    "XMP as plain text": chunk(b"tEXt", XMP_KEYWORD + b"\0" + XMP),
+}
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["in front of the pixels", "behind them"])
+@pytest.mark.parametrize("way", SAID)
+def test_orientation_is_applied_and_kept_as_upright(way: str, behind: bool) -> None:
+    data = file(behind=SAID[way]) if behind else file(before=SAID[way])
+    image = read(data)
+    np.testing.assert_array_equal(np.rint(image.pixels * 255), np.rot90(PIXELS, -1))
+    assert (header(data).width, header(data).height) == (4, 6)
+    is_xmp = way.lower().endswith("xmp") or "XMP" in way
+    assert image.metadata.xmp == (XMP.replace(b'"6"', b'"1"') if is_xmp else None)
+    assert image.metadata.exif == (None if is_xmp else exif(1))
+
+
+def test_exif_wins_over_xmp() -> None:
+    for said, turned in (
+        (exif(3), np.rot90(PIXELS, 2)),
+        (exif(1), PIXELS),
+        (exif(None), np.rot90(PIXELS, -1)),
+    ):
+        image = read(file(itxt(XMP) + chunk(b"eXIf", said)))
+        np.testing.assert_array_equal(np.rint(image.pixels * 255), turned)
+        assert image.metadata.xmp == XMP.replace(b'"6"', b'"1"')
+
+
+def test_a_chunk_of_its_own_wins_over_a_raw_profile() -> None:
+    own, raw = chunk(b"eXIf", exif(3)), raw_profile(b"exif", exif(6))
+    for data in (file(own + raw), file(raw + own), file(raw, own)):
+        assert png.metadata(data)[0] == exif(3)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 3\nzz\n"),
+        chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 9\n4949\n"),
+        chunk(b"tEXt", b"Raw profile type exif\0"),
+        chunk(b"zTXt", b"Raw profile type exif\0\0nothing packed"),
+        chunk(b"zTXt", XMP_KEYWORD + b"\0\0" + zlib.compress(XMP)[:-8]),
+        chunk(b"zTXt", XMP_KEYWORD + b"\0\0" + zlib.compress(bytes(2**25))),
+        chunk(b"iTXt", XMP_KEYWORD + b"\0\0\0"),
+        chunk(b"tEXt", b"a" * 100),
+        chunk(b"tEXt", b""),
+    ],
+)
+def test_damaged_texts_count_as_absent(damaged: bytes) -> None:
+    assert png.metadata(file(damaged)) == (None, None)
+
+
+def animated(claimed: int, held: int) -> bytes:
+    frame = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 6, 4, 0, 0, 1, 10, 0, 0))
+    return file(chunk(b"acTL", struct.pack(">II", claimed, 0)) + frame * min(held, 1), frame * (held - 1))
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 2, 3, 50_000, 2**32 - 1])
+def test_an_animation_opens_whatever_number_of_frames_it_claims(claimed: int) -> None:
+    with pytest.warns(UserWarning, match="^picture: holds 3 frames; only the first is read$"):
+        image = read(animated(claimed, 3))
+    np.testing.assert_array_equal(np.rint(image.pixels * 255), PIXELS)
+    assert read(animated(claimed, 0)).width == 6  # no frame at all: a still image, so nothing is warned of
+
+
+def test_frames_that_are_held_are_counted() -> None:
+    assert png.frames(animated(7, 3)) == 3
+    assert png.frames(file()) == 1
+    assert png.frames(file(chunk(b"fcTL", bytes(26)) * 2)) == 1  # not animated without acTL
+
+
+def test_chunks_end_where_the_file_does() -> None:
+    data = file(chunk(b"tEXt", b"a\0b"))
+    assert [name for name, _, _ in png.chunks(data)] == [b"IHDR", b"tEXt", b"IDAT", b"IEND"]
+    assert [name for name, _, _ in png.chunks(data[:-20])] == [b"IHDR", b"tEXt"]
+    assert list(png.chunks(b"")) == []
+
+
+def test_metadata_behind_the_pixels_count_too() -> None:
+    data = file(behind=chunk(b"eXIf", exif(6) + bytes(2000)))
+    assert read(data, limits=Limits(max_metadata=3000)).width == 4
+    with pytest.raises(PictureError, match=r"bytes of metadata, over the limit of 1000"):
+        read(data, limits=Limits(max_metadata=1000))
+
+
+def test_only_so_many_chunks_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png, "_MOST_CHUNKS", 10)
+    data = file(chunk(b"teSt", b"") * 100, SAID["eXIf"])
+    assert len(list(png.chunks(data))) == 10
+    assert png.metadata(data) == (None, None)
