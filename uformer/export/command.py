@@ -16,7 +16,8 @@ from uformer.export.calibrate import Sample, load_nncf, measure, quantize, sampl
 from uformer.export.facts import Precision, metadata
 from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
 from uformer.files import atomic_path, require
-from uformer.restore.interrupt import stops_like_ctrl_c
+from uformer.output import check_output
+from uformer.signals import stops_like_ctrl_c
 from uformer.weights import checkpoint
 from uformer.weights.about import NOT_STATED, About
 from uformer.weights.create import weights_file
@@ -90,11 +91,8 @@ def _check(format_: Format, precision: Precision, target: Path, calibrate: Path 
         raise OptionError("--precision int8: for onnx and openvino, not for torch")
     if (precision == "int8") != (calibrate is not None):
         raise OptionError("--precision int8 needs --calibrate FOLDER, pictures such as will be restored; other precisions take none")
-    if not target.parent.is_dir():
-        raise OptionError(f"--out {target}: there is no folder {target.parent}")
     for file in [target, _beside(target)] if format_ == "openvino" else [target]:
-        if file.exists() and not overwrite:
-            raise OptionError(f"{file}: exists already; add --overwrite to replace it")
+        check_output(file, overwrite=overwrite)
 
 
 def _write(format_: Format, path: Path, model: "Uformer", about: About, precision: Precision, pictures: Sequence[Sample]) -> Run:

@@ -28,6 +28,7 @@ from uformer.files import atomic_file, one_line
 from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.model.uformer import Uformer
+from uformer.output import check_output_folder
 from uformer.staging import PREFIX
 from uformer.train.recipe import Recipe, differences
 from uformer.weights import checkpoint
@@ -57,15 +58,15 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise OptionError where the folder has something in it, but for what a run left that ended before its first save."""
-        if self.path.exists() and not self.path.is_dir():
-            raise OptionError(f"{self.path} is a file; give a folder with --out")
+        check_output_folder(self.path)
         if self.path.exists() and not self._never_began():
             hint = "go on with it by --resume, or " if self.state.exists() else ""
             raise OptionError(f"{self.path} exists; {hint}give another with --out")
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Inside the block no other process trains in the folder. Raises OptionError while one does."""
+        """Inside the block no other process trains in the folder. Raises OptionError while one does, or where nothing can be written."""
+        check_output_folder(self.path)
         with contextlib.ExitStack() as stack:
             with self.writing():
                 stack.enter_context(alone(self.lock, f"{self.path}: another process trains here; wait for it, or give another with --out"))

@@ -103,7 +103,6 @@ def test_old_entries_go_beyond_the_size(tmp_path: Path, monkeypatch: pytest.Monk
     assert files(tmp_path) == ["large.compiled"]
 
 
-
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UFORMER_CACHE", str(tmp_path))
     assert cache.default_cache_dir() == tmp_path

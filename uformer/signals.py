@@ -1,0 +1,93 @@
+"""Being told to stop: by Ctrl-C, by SIGTERM, or by the end of a terminal."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+INTERRUPTED = 130
+"""The exit code of a process that Ctrl-C ended."""
+_GRACE = 1.0  # seconds that a process has to end by itself after the second Ctrl-C
+
+
+@contextlib.contextmanager
+def stops_like_ctrl_c() -> Iterator[None]:
+    """Inside the block SIGTERM, and SIGHUP of a closed terminal unless that is ignored (nohup), raise KeyboardInterrupt."""
+    if not _in_main_thread():
+        yield
+        return
+    numbers = [
+        signal.SIGTERM,
+        *([signal.SIGHUP] if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []),
+    ]
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class Interrupt:
+    """Inside the block, SIGINT and SIGTERM set `asked`, for whoever ends after a step; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if _in_main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def second_ctrl_c_ends() -> None:
+    """From now on the second Ctrl-C ends this process with code 130, whatever it does; the first is handled as ever.
+
+    A handler written in Python waits until the main thread runs Python again, and cannot stop another thread: a native
+    call that never returns (an .onnx file with an endless loop) would hold the process. So a thread watches the signals
+    as they come in (`signal.set_wakeup_fd`). After the second, the process has a second to end by itself.
+    """
+    if not _in_main_thread() or "LOCAL_RANK" in os.environ:  # torchrun passes a Ctrl-C on to processes that have had it
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # a child's Ctrl-C is not another one
+    threading.Thread(target=_watch, args=(reader, writer), name="signals", daemon=True).start()
+
+
+def _watch(reader: socket.socket, _writer: socket.socket) -> None:  # which stays open as long as this runs
+    _wait_for_ctrl_c(reader)
+    _wait_for_ctrl_c(reader)
+    reader.settimeout(_GRACE)
+    with contextlib.suppress(TimeoutError):
+        _wait_for_ctrl_c(reader)
+    os._exit(INTERRUPTED)
+
+
+def _wait_for_ctrl_c(reader: socket.socket) -> None:
+    while reader.recv(1) != bytes([signal.SIGINT]):
+        pass
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
