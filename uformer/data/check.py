@@ -80,7 +80,8 @@ def data(
     overwrite
         Replace the sheet if it exists.
     """
-    assert action == "check"
+    if action != "check":  # from Python; the command line has refused it
+        raise OptionError(f"{action!r} is not check")
     search, name = chosen(folder, degraded, clean)
     path = sheet or Path(f"{name}{SHEET}")
     if not supports(path.suffix):

@@ -39,7 +39,8 @@ class Store:
 
     def __getitem__(self, index: int) -> Samples:
         picture = self._pictures[index]
-        assert picture is not None, "a picture that could not be read"
+        if picture is None:
+            raise PictureError(f"picture {index} could not be read: {self.failures.get(index, 'it is damaged')}")
         return picture
 
     def __getstate__(self) -> dict[str, Any]:

@@ -70,6 +70,12 @@ def read(path: PathLike) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]
         return config, state
 
 
+def read_config(path: PathLike) -> UformerConfig:
+    """The configuration of a checkpoint; the tensors are not read. Raises CheckpointError as `read` does."""
+    with _opened(path) as (_file, config, _notes):
+        return config
+
+
 def describe(path: PathLike) -> dict[str, object]:
     """What a checkpoint says of itself: its config, number of parameters, dtype and notes; the tensors are not read.
 
