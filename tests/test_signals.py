@@ -80,6 +80,21 @@ def hang():  # a mutex that is locked twice: no signal ends the call
 
 second_ctrl_c_ends()
 """
+CRASHES_AT_EXIT = """
+import atexit, os, sys, time
+from uformer.signals import leave, second_ctrl_c_ends
+second_ctrl_c_ends()
+atexit.register(os.abort)
+code = 0
+for _ in range(2):
+    try:
+        print("hangs", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        code = 130
+print("cleaned up")
+sys.exit(leave(code))
+"""
 CLEANS_UP = """
 import time
 from uformer.signals import second_ctrl_c_ends
@@ -138,6 +153,16 @@ def test_a_process_that_ends_by_itself_may_do_so() -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 7
     process.communicate()
+
+
+def test_a_library_that_crashes_at_exit_does_not_change_the_exit_code() -> None:
+    process = started(CRASHES_AT_EXIT)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "hangs\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert process.communicate()[0] == "cleaned up\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
@@ -12,6 +13,8 @@ from typing import Any, Self
 INTERRUPTED = 130
 """The exit code of a process that Ctrl-C ended."""
 _GRACE = 1.0  # seconds that a process has to end by itself after the second Ctrl-C
+_NOTICED = 0.2  # seconds after which the thread that watches has noticed it
+_told_twice = threading.Event()
 
 
 @contextlib.contextmanager
@@ -63,7 +66,8 @@ def second_ctrl_c_ends() -> None:
 
     A handler written in Python waits until the main thread runs Python again, and cannot stop another thread: a native
     call that never returns (an .onnx file with an endless loop) would hold the process. So a thread watches the signals
-    as they come in (`signal.set_wakeup_fd`). After the second, the process has a second to end by itself.
+    as they come in (`signal.set_wakeup_fd`). After the second, the process has a second to end by itself; it should
+    do so by `leave`.
     """
     if not _in_main_thread() or "LOCAL_RANK" in os.environ:  # torchrun passes a Ctrl-C on to processes that have had it
         return
@@ -75,9 +79,22 @@ def second_ctrl_c_ends() -> None:
     threading.Thread(target=_watch, args=(reader, writer), name="signals", daemon=True).start()
 
 
+def leave(code: int) -> int:
+    """The exit code of a command that is over; ends the process here if Ctrl-C came twice.
+
+    Python would run the destructors of C++ libraries, which crash while a native call is still at work.
+    """
+    if code == INTERRUPTED and _told_twice.wait(_NOTICED):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
 def _watch(reader: socket.socket, _writer: socket.socket) -> None:  # which stays open as long as this runs
     _wait_for_ctrl_c(reader)
     _wait_for_ctrl_c(reader)
+    _told_twice.set()
     reader.settimeout(_GRACE)
     with contextlib.suppress(TimeoutError):
         _wait_for_ctrl_c(reader)
