@@ -41,7 +41,7 @@ def _locked(path: Path, refusal: str) -> int:
                 path.parent.mkdir(parents=True)
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except (FileExistsError, FileNotFoundError):
-            if path.parent.is_file():
+            if path.parent.is_file() or path.parent.is_symlink():
                 raise
             continue  # whoever was here made or removed the folder just now
         try:

@@ -1,4 +1,4 @@
-"""What every reader and writer of files needs: whole files or none, short error texts, and extras that may be missing."""
+"""What readers and writers of files share: whole files or none, short errors, extras that may be missing."""
 
 import contextlib
 import errno
@@ -21,7 +21,8 @@ _REFUSALS = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPN
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """An open file that takes the place of `path` if the block ends well, and disappears if it does not.
 
-    As `atomic_path`; but where the system has files without a name (Linux), even a process that is killed leaves nothing.
+    As `atomic_path`, but where the system has files without a name (Linux: O_TMPFILE), even a process that is
+    killed leaves nothing.
     """
     path = _place_of(path)
     sweep(path.parent)
@@ -41,10 +42,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path that takes the place of `path` if the block ends well, and disappears if it does not.
 
-    It has the name of `path`, in a folder of its own, where further temporary files may lie. A symbolic link is
-    followed, and a file that is replaced leaves its permissions to the new one. What a killed process left, the next
-    one removes (see `staging`). Raises OSError where the file cannot be written, and where `path` is something else
-    than a file (a folder, a device).
+    It has the name of `path`, in a folder of its own, where further temporary files may lie. A symbolic link
+    is followed, and a file that is replaced leaves its permissions to the new one. The next process removes
+    what a killed process left (see `staging`). Raises OSError where the file cannot be written, and where
+    `path` is not a file (but a folder or a device).
     """
     path = _place_of(path)
     with staging(path.parent) as folder:

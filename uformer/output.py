@@ -57,7 +57,7 @@ def _is_same(path: Path, other: Path) -> bool:
 
 
 def why_closed(folder: Path) -> str | None:
-    """Why no file can be made in a folder, or the folder itself, in the system's words; None where one can."""
+    """Why no file, or the folder itself, can be made there, in the system's words; None where it can."""
     try:
         with tempfile.TemporaryFile(dir=nearest(folder)):
             return None

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 INTERRUPTED = 130
@@ -19,14 +19,13 @@ _told_twice = threading.Event()
 
 @contextlib.contextmanager
 def stops_like_ctrl_c() -> Iterator[None]:
-    """Inside the block SIGTERM, and SIGHUP of a closed terminal unless that is ignored (nohup), raise KeyboardInterrupt."""
+    """Inside the block SIGTERM raises KeyboardInterrupt, as does SIGHUP (closed terminal), unless ignored."""
     if not _in_main_thread():
         yield
         return
-    numbers = [
-        signal.SIGTERM,
-        *([signal.SIGHUP] if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []),
-    ]
+    numbers = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, _interrupt) for number in numbers}
     try:
         yield
@@ -40,7 +39,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 class Interrupt:
-    """Inside the block, SIGINT and SIGTERM set `asked`, for whoever ends after a step; a second one interrupts at once."""
+    """Inside the block the first SIGINT or SIGTERM sets `asked`; the second raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -48,10 +47,11 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         if _in_main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+            numbers = (signal.SIGINT, signal.SIGTERM)
+            self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -62,20 +62,21 @@ class Interrupt:
 
 
 def second_ctrl_c_ends() -> None:
-    """From now on the second Ctrl-C ends this process with code 130, whatever it does; the first is handled as ever.
+    """From now on the second Ctrl-C ends this process with code 130, whatever it does.
 
-    A handler written in Python waits until the main thread runs Python again, and cannot stop another thread: a native
-    call that never returns (an .onnx file with an endless loop) would hold the process. So a thread watches the signals
-    as they come in (`signal.set_wakeup_fd`). After the second, the process has a second to end by itself; it should
-    do so by `leave`.
+    A handler written in Python waits until the main thread runs Python again, and cannot stop another thread:
+    a native call that never returns (an .onnx file with an endless loop) would hold the process. So a thread
+    watches the signals as they come in (`signal.set_wakeup_fd`). After the second Ctrl-C, the process has a
+    second to end by itself; it should do so by `leave`.
     """
-    if not _in_main_thread() or "LOCAL_RANK" in os.environ:  # torchrun passes a Ctrl-C on to processes that have had it
+    if not _in_main_thread() or "LOCAL_RANK" in os.environ:  # torchrun passes Ctrl-C to processes that had it
         return
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # a child's Ctrl-C is not another one
+        # A terminal sends Ctrl-C to child processes too: theirs does not count.
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     threading.Thread(target=_watch, args=(reader, writer), name="signals", daemon=True).start()
 
 

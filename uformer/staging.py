@@ -1,12 +1,12 @@
 """Hidden folders in which files are made, and the removal of those that dead processes left.
 
-A staging folder is called .uformer-PLACE-HOST-RANDOM. Its process holds a lock on it (flock), which the system
-releases when the process ends, however it ends. The next process that makes files in the same parent folder removes
-a staging folder
+A staging folder is called .uformer-PLACE-HOST-RANDOM. Its process holds a lock on it (flock), which the
+system releases when the process ends, however it ends. The next process that makes files in the same parent
+folder removes a staging folder
 
-- whose lock is free. This counts only where PLACE is the same: PLACE stands for the running kernel and the mounted
-  file system, and only two processes that share both see each other's locks (a network share may be in use by
-  other machines);
+- whose lock is free. This counts only where PLACE is the same: PLACE stands for the running kernel and the
+  mounted file system, and only two processes that share both see each other's locks (a network share may be
+  in use by other machines);
 - or that was made on the machine HOST before that machine last started.
 
 Any other folder stays: its process may be alive.
@@ -96,7 +96,8 @@ def _make(parent: Path, place: str) -> Path:
 def _lock(folder: Path) -> int:
     """A descriptor that holds the folder's lock.
 
-    Raises BlockingIOError while another holds it, FileNotFoundError without the folder, OSError where it cannot be locked.
+    Raises BlockingIOError while another holds it, FileNotFoundError without the folder, OSError where
+    the system cannot lock it.
     """
     if fcntl is None:
         raise OSError("this system cannot lock folders")
