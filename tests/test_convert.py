@@ -153,7 +153,7 @@ def test_outputs_that_cannot_be(original: Path, ours: Path, capsys: pytest.Captu
     assert "the output would replace the input" in message_of(capsys, ours, folder / "link.pth", "--overwrite")
     assert "there is no folder" in message_of(capsys, ours, folder / "no" / "out.pth")
     (folder / "folder.pth").mkdir()
-    assert "cannot be written" in message_of(capsys, ours, folder / "folder.pth", "--overwrite")
+    assert "not a regular file" in message_of(capsys, ours, folder / "folder.pth", "--overwrite")
     assert "leave out --train-size" in message_of(capsys, ours, folder / "out.pth", "--train-size", 128)
     assert "leave out --train-size and --no-shift" in message_of(capsys, ours, folder / "out.pth", "--no-shift")
 
