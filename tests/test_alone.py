@@ -1,8 +1,10 @@
 """One job at a time, whatever became of the one before."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,32 @@ def test_one_that_was_killed_is_in_nobody_s_way(tmp_path: Path) -> None:
     assert path.exists()
     with alone(path, "taken"):
         pass
+
+
+def test_many_that_come_and_go_are_alone_and_meet_no_other_error(tmp_path: Path) -> None:
+    inside: list[int] = []
+    wrong: list[object] = []
+
+    def work() -> None:
+        for _ in range(60):
+            try:
+                with contextlib.suppress(OptionError), alone(tmp_path / "parts/lock", "taken"):
+                    inside.append(1)
+                    if len(inside) > 1:
+                        wrong.append("together")
+                    inside.pop()
+            except OSError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "parts").touch()
+    with pytest.raises(OSError, match="parts"), alone(tmp_path / "parts" / "lock", "taken"):
+        raise AssertionError

@@ -153,3 +153,14 @@ def test_version_is_one() -> None:
 
     assert f"\nversion: {uformer.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert importlib.metadata.version("uformer") == uformer.__version__
+
+
+def test_nothing_hangs_on_an_assert() -> None:
+    """`python -O` leaves them out."""
+    found = [
+        f"{name}:{node.lineno}"
+        for name, path in zip(NAMES, MODULES, strict=True)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    assert not found

@@ -131,7 +131,7 @@ def test_the_training_size_is_asked_for(original: Path, capsys: pytest.CaptureFi
 def test_overwrite(original: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = original.with_name("out.safetensors")
     out.write_text("precious")
-    assert "exists already; add --overwrite" in refused(capsys, original, out, "--train-size", 128)
+    assert "exists; add --overwrite" in refused(capsys, original, out, "--train-size", 128)
     assert main(["convert", str(original), str(out), "--train-size", "128", "--overwrite"]) == 0
     assert checkpoint.is_checkpoint(out)
 
@@ -148,12 +148,12 @@ def test_outputs_that_cannot_be(original: Path, ours: Path, capsys: pytest.Captu
     folder = original.parent
     assert "the output must end in .safetensors" in message_of(capsys, original, folder / "out.pth", "--train-size", 128)
     assert "the output must end in .pth" in message_of(capsys, ours, folder / "out.safetensors")
-    assert "the output is the input" in message_of(capsys, original, original, "--overwrite", suffix=".safetensors")
+    assert "the output would replace the input" in message_of(capsys, original, original, "--overwrite", suffix=".safetensors")
     (folder / "link.pth").symlink_to(ours)
-    assert "the output is the input" in message_of(capsys, ours, folder / "link.pth", "--overwrite")
+    assert "the output would replace the input" in message_of(capsys, ours, folder / "link.pth", "--overwrite")
     assert "there is no folder" in message_of(capsys, ours, folder / "no" / "out.pth")
     (folder / "folder.pth").mkdir()
-    assert "cannot be written" in message_of(capsys, ours, folder / "folder.pth", "--overwrite")
+    assert "not a regular file" in message_of(capsys, ours, folder / "folder.pth", "--overwrite")
     assert "leave out --train-size" in message_of(capsys, ours, folder / "out.pth", "--train-size", 128)
     assert "leave out --train-size and --no-shift" in message_of(capsys, ours, folder / "out.pth", "--no-shift")
 

@@ -21,9 +21,11 @@ def main() -> int:
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
     from uformer.cli import main as run  # noqa: PLC0415 - takes a third of a second, in which Ctrl-C should show no traceback
+    from uformer.signals import leave, second_ctrl_c_ends  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, before)
-    return run()
+    second_ctrl_c_ends()
+    return leave(run())
 
 
 def _leave(_number: int, _frame: "FrameType | None") -> None:

@@ -36,11 +36,14 @@ def alone(path: Path, refusal: str) -> Iterator[None]:
 def _locked(path: Path, refusal: str) -> int:
     """The file, open and locked."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True)
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            continue  # whoever was here removed the folder just now
+        except (FileExistsError, FileNotFoundError):
+            if path.parent.is_file() or path.parent.is_symlink():
+                raise
+            continue  # whoever was here made or removed the folder just now
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from uformer.config import VARIANTS, UformerConfig, differences
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_count
+from uformer.output import check_output
 from uformer.weights import checkpoint, official, pth, registry
 
 _UNNAMED = {"shift", "bottleneck_shift", "interleaved_keys"}  # not part of what makes a published network
@@ -63,12 +64,7 @@ def _check_output(source: Path, output: Path, suffixes: tuple[str, ...], *, over
     if output.suffix.lower() not in suffixes:
         kind = "a checkpoint of ours" if ".pth" in suffixes else "not a checkpoint of ours"
         raise OptionError(f"{output}: {source} is {kind}, so the output must end in {suffixes[0]}")
-    if output.exists() and output.samefile(source):
-        raise OptionError(f"{output}: the output is the input")
-    if not output.parent.is_dir():
-        raise OptionError(f"{output}: there is no folder {output.parent}")
-    if output.exists() and not overwrite:
-        raise OptionError(f"{output}: exists already; add --overwrite to replace it")
+    check_output(output, overwrite=overwrite, source=source)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.walk import walk
 from uformer.image.write import write
+from uformer.output import check_output, check_output_folder
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "gaussian_noise": gaussian_noise,
@@ -97,8 +98,7 @@ def degrade(
         _degrade(picture, output, apply, np.random.default_rng(seed), overwrite=overwrite)
         print(output)
         return 0
-    if output.exists() and not output.is_dir():
-        raise OptionError(f"{output} is a file; give a folder")
+    check_output_folder(output)
     if output.resolve().is_relative_to(picture.resolve()):
         raise OptionError(f"{output}: the output lies in the folder of the clean pictures; give another")
     return _degrade_folder(picture, output, apply, seed, overwrite=overwrite)
@@ -240,12 +240,7 @@ def _degrade(
         raise OptionError(f"{output}: expected a file name with an ending, as {output}.png, or a folder that exists")
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
-    if output.exists() and output.samefile(path):
-        raise OptionError(f"{output}: the output would replace the picture itself; give another")
-    if output.exists() and not overwrite:
-        raise OptionError(f"{output} exists; give another, or --overwrite")
-    if not output.parent.is_dir():
-        raise PictureError(f"{output.parent}: no such folder")
+    check_output(output, overwrite=overwrite, source=path)
     write(degrade_image(read(path), apply, rng), output)
 
 

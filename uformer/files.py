@@ -1,42 +1,127 @@
-"""What every reader and writer of files needs: whole files or none, short error texts, and extras that may be missing."""
+"""What readers and writers of files share: whole files or none, short errors, extras that may be missing."""
 
 import contextlib
 import errno
 import importlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 from uformer.errors import OptionError
+from uformer.staging import staging, sweep
 
-_LONGEST_SUFFIX = 32  # bytes; a temporary name must not be too long where the file's own is not
+_REFUSALS = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
+"""What file systems answer that have no permissions or no fsync (exFAT, some network shares)."""
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """An open file that takes the place of `path` if the block ends well, and disappears if it does not.
+
+    As `atomic_path`, but where the system has files without a name (Linux: O_TMPFILE), even a process that is
+    killed leaves nothing.
+    """
+    path = _place_of(path)
+    sweep(path.parent)
+    descriptor = _open_unnamed(path.parent)
+    if descriptor is None:
+        with atomic_path(path) as temporary, open(temporary, "w+b") as file:
+            yield file
+        return
+    with open(descriptor, "w+b") as file:
+        yield file
+        file.flush()
+        _sync(file)
+        _give_name(file, path)
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place if the block ends well and disappears if it does not.
+    """A temporary path that takes the place of `path` if the block ends well, and disappears if it does not.
 
-    A symbolic link is followed, and a file that is replaced leaves its permissions to the new one. Raises OSError
-    where the file cannot be written, and where `path` is something else than a file (a folder, a device).
+    It has the name of `path`, in a folder of its own, where further temporary files may lie. A symbolic link
+    is followed, and a file that is replaced leaves its permissions to the new one. The next process removes
+    what a killed process left (see `staging`). Raises OSError where the file cannot be written, and where
+    `path` is not a file (but a folder or a device).
     """
+    path = _place_of(path)
+    with staging(path.parent) as folder:
+        temporary = folder / path.name
+        temporary.touch()
+        yield temporary
+        with open(temporary, "rb+") as file:
+            _sync(file)
+        _replace(temporary, path)
+
+
+def _place_of(path: Path) -> Path:
+    """Where a file is really written. Raises FileExistsError where something else than a file lies there."""
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "exists and is not a regular file", str(path))
-    suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
-    temporary = path.parent / f".uformer-{secrets.token_hex(8)}{suffix}"
+    return path
+
+
+def _open_unnamed(folder: Path) -> int | None:
+    """A new file without a name in a folder; None where the system has none."""
+    if not hasattr(os, "O_TMPFILE"):
+        return None
     try:
-        temporary.touch(exist_ok=False)
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    except OSError:  # or what is wrong with the folder, which another way of writing will say
+        return None
+
+
+def _give_name(file: BinaryIO, path: Path) -> None:
+    """Put a file without a name in its place."""
+    if not path.exists():
+        with contextlib.suppress(OSError):  # somebody made the file just now, or the file system has no links
+            _link(file, path)
+            return
+    with staging(path.parent) as folder:  # a link cannot replace a file, a rename can
+        temporary = folder / path.name
+        try:
+            _link(file, temporary)
+        except OSError:
+            file.seek(0)
+            with open(temporary, "wb") as copy:
+                shutil.copyfileobj(file, copy, 2**20)
+                copy.flush()
+                _sync(copy)
+        _replace(temporary, path)
+
+
+def _link(file: BinaryIO, path: Path) -> None:
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        os.link(f"/proc/self/fd/{file.fileno()}", path.name, dst_dir_fd=folder, follow_symlinks=True)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(folder)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    if path.exists():
+        with _where_possible():
+            shutil.copymode(path, temporary)
+    temporary.replace(path)
+
+
+def _sync(file: BinaryIO) -> None:
+    with _where_possible():
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _where_possible() -> Iterator[None]:
+    """Go on where the file system refuses what it cannot do; a full or broken disk is an error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
 
 
 def one_line(text: object, limit: int = 160) -> str:

@@ -226,7 +226,7 @@ def test_an_out_that_cannot_be(tmp_path: Path, out: str, said: str) -> None:
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
 def test_an_out_that_cannot_be_written(job: Job, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
-    with pytest.raises(PictureError, match="Permission denied"):
+    with pytest.raises(OptionError, match="cannot be written: Permission denied"):
         run(change(job, out=str(tmp_path / "locked/out")), Engine())
 
 

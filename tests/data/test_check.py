@@ -31,7 +31,7 @@ def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[s
     sheet.write_bytes(b"mine")
     assert main(["data", "check", str(tmp_path), "--sheet", str(sheet)]) == 2
     assert sheet.read_bytes() == b"mine"
-    assert "exists; give another with --sheet" in capsys.readouterr().err
+    assert "sheet.png exists; add" in capsys.readouterr().err
     assert main(["data", "check", str(tmp_path), "--sheet", str(sheet), "--overwrite", "--samples", "1"]) == 0
     assert read(sheet).height == 40
 

@@ -245,7 +245,7 @@ def test_a_json_that_cannot_be_written_is_refused_before_anything_is_computed(
 ) -> None:
     save_pairs(tmp_path / "data", {"a": (1, 2)})
     monkeypatch.setattr(command, "evaluate", lambda *_, **__: pytest.fail("too late"))
-    for name, reason in (("data", "is a folder"), ("/dev/null", "is no regular file"), ("x" * 300, "File name too long")):
+    for name, reason in (("data", "not a regular file"), ("/dev/null", "not a regular file"), ("x" * 300, "File name too long")):
         code, out, err = run("pairs", "data", "--json", name, "--overwrite")
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert reason in err
@@ -307,7 +307,7 @@ BAD_USAGE = [
     (["pairs", "data", "--json", "there.json"], "there.json exists"),
     (["pairs", "data", "--json", "nowhere/out.json"], "there is no folder nowhere"),
     (["pairs", "data", "--precision", "int4"], "int4"),
-    (["pairs", "data", "--save", "there.json"], "there.json: cannot be made"),
+    (["pairs", "data", "--save", "there.json"], "there.json: is a file; give a folder"),
     (["dnd", "data"], "and --save FOLDER for the files to submit"),
     (["dnd", "nowhere", "--save", "out"], "nowhere: no such folder"),
     (["dnd", "data", "--save", "out"], "info.mat missing"),

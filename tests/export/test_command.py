@@ -116,7 +116,7 @@ def test_what_cannot_be(folder: Path, pictures: Path, tmp_path: Path, capsys: py
     assert said == "--precision int8: for onnx and openvino, not for torch"
     (tmp_path / "a.bin").write_bytes(b"old")
     said = refused(capsys, weights, "--format", "openvino", "--out", tmp_path / "a.xml")
-    assert said == f"{tmp_path / 'a.bin'}: exists already; add --overwrite to replace it"
+    assert said == f"{tmp_path / 'a.bin'} exists; add --overwrite to replace it, or give another name"
     assert "an exported file, not a checkpoint" in refused(capsys, tmp_path / "a.bin", "--out", tmp_path / "a.onnx")
     assert files(tmp_path) == {"a.bin": b"old"}
 

@@ -1,5 +1,7 @@
 """Rows read from a file and written as they come: the same as reading and writing the whole picture."""
 
+import subprocess
+import sys
 import tempfile
 import types
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from uformer.image.image import Image
 from uformer.image.read import Limits, read
 from uformer.image.regions import Regions, regions, write_parts
 from uformer.image.write import write
+from uformer.staging import sweep
 
 HEIGHT, WIDTH = 301, 130
 RNG = np.random.default_rng(0)
@@ -176,6 +179,31 @@ def test_what_stops_half_way_leaves_nothing(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt), regions(folder / "rgb.png", folder=tmp_path) as picture:
         write_parts(picture.frame, half(picture), tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, pathlib, sys
+from uformer.image.regions import regions, write_parts
+
+source, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+
+def half(picture):
+    yield 0, picture.part(0, 200)
+    os.kill(os.getpid(), 9)
+
+with regions(source, folder=folder) as picture:
+    write_parts(picture.frame, half(picture), folder / "out.png")
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next(folder: Path, tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, folder / "rgb.png", tmp_path], check=False, cwd=Path(__file__).parents[2])
+    assert ended.returncode == -9
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size], "the samples have no name"
+    sweep.cache_clear()  # as a new process
+    with regions(folder / "rgb.png", folder=tmp_path) as picture:
+        write_parts(picture.frame, [(0, picture.part(0, picture.frame.height))], tmp_path / "out.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
 
 
 def test_a_disk_that_is_too_small_is_named_before_any_work(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_the_picture_itself_is_never_the_output(run: Run, tmp_path: Path) -> Non
     before = save_picture(tmp_path / "a.png")
     code, _, err = run("a.png", "-o", "./a.png", "--overwrite")
     assert code == 2
-    assert "would replace the picture itself" in err
+    assert "would replace the input" in err
     assert (tmp_path / "a.png").read_bytes() == before
 
 
@@ -161,8 +161,8 @@ def test_wrong_usage_is_one_line_and_code_2(run: Run, tmp_path: Path, arguments:
 def test_a_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:
     save_picture(tmp_path / "a.png")
     code, _, err = run("a.png", "-o", "nowhere/out.png")
-    assert code == 1
-    assert "nowhere: no such folder" in err
+    assert code == 2
+    assert "there is no folder nowhere; create it first" in err
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
@@ -170,8 +170,18 @@ def test_a_folder_that_cannot_be_written_to(run: Run, tmp_path: Path) -> None:
     save_picture(tmp_path / "a.png")
     (tmp_path / "locked").mkdir(mode=0o500)
     code, _, err = run("a.png", "-o", "locked/out.png")
-    assert (code, err.count("\n")) == (1, 1)
+    assert (code, err.count("\n")) == (2, 1)
     assert "Permission denied" in err
+
+
+def test_a_closed_folder_is_known_before_one_picture_is_restored(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_picture(tmp_path / "a.png")
+    monkeypatch.setattr("uformer.output.why_closed", lambda _folder: "Read-only file system")
+    monkeypatch.setattr(Restorer, "from_options", lambda *_: pytest.fail("too late"))
+    for output in ([], ["-o", "out.png"]):
+        code, _, err = run("a.png", *output)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "png: cannot be written: Read-only file system" in err
 
 
 def test_a_full_disk_leaves_nothing_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

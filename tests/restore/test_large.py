@@ -117,7 +117,7 @@ def test_a_damaged_file_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(PictureError, match=r"a\.png: cannot be read as PNG"):
         restore_file(restorer(), tmp_path / "a.png", tmp_path / "b.png")
-    with pytest.raises(PictureError, match="no such folder"):
+    with pytest.raises(PictureError, match="there is no folder"):
         restore_file(restorer(), tmp_path / "a.png", tmp_path / "none" / "b.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 

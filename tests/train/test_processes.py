@@ -16,8 +16,8 @@ from tests.train.launch import by_hand, finish, free_port, has, torchrun, wait_f
 from tests.train.runs import as_options
 from uformer.cli import main
 from uformer.errors import OptionError
+from uformer.signals import Interrupt
 from uformer.train.folder import RunFolder
-from uformer.train.interrupt import Interrupt
 from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
 
 SETTINGS = (

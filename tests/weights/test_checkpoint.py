@@ -323,3 +323,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(good: Path) -> None:
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be written"):
         checkpoint.write(tmp_path / "no" / "a.safetensors", TINY, random_state())
+
+
+def test_the_configuration_alone(good: Path) -> None:
+    assert checkpoint.read_config(good) == checkpoint.describe(good)["config"]

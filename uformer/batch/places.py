@@ -16,7 +16,7 @@ import fsspec
 from fsspec.registry import known_implementations
 
 from uformer.errors import OptionError, UformerError
-from uformer.files import atomic_path, one_line
+from uformer.files import atomic_file, one_line
 
 for _package in ("aiobotocore", "botocore", "fsspec", "gcsfs", "s3fs"):
     logging.getLogger(_package).addHandler(logging.NullHandler())  # or gcsfs, for one, prints tracebacks of what it raises too
@@ -86,8 +86,8 @@ def write_bytes(place: str, data: bytes) -> None:
     """A file, whole or not at all: a rename on a disk, one put on an object store. Raises OSError."""
     if is_local(place):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(Path(place)) as temporary:
-            temporary.write_bytes(data)
+        with atomic_file(Path(place)) as file:
+            file.write(data)
         return
     system, path = open_remote(place)
     _with_parent(system, path, lambda: system.pipe_file(path, data))

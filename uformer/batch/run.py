@@ -22,10 +22,11 @@ from uformer.errors import OptionError, PictureError, UformerError
 from uformer.files import one_line
 from uformer.image.formats import supports
 from uformer.image.write import MetadataPolicy
-from uformer.restore.interrupt import stops_like_ctrl_c
+from uformer.output import check_output_folder
 from uformer.restore.jobs import ignores_case
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
+from uformer.signals import stops_like_ctrl_c
 
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
 
@@ -56,6 +57,9 @@ def run(job: Job, engine: Engine) -> int:
     out, manifest, failures_place = _checked_places(job)
     if places.is_local(out) and (Path(out).is_file() or supports(Path(out).suffix)):
         raise OptionError(f"{job.out}: is a file, or called as one; expected a folder for the outputs")
+    written = (places.join(out, MANIFEST), manifest.place, failures_place)
+    for folder in dict.fromkeys(Path(place).parent for place in written if places.is_local(place)):
+        check_output_folder(folder)
     if places.is_local(job.source) and os.path.realpath(places.normal(job.source)) == os.path.realpath(out):
         raise OptionError(f"{job.out}: the outputs would replace the pictures; give another folder")
     now = identity(job.options, job.metadata, redo=job.overwrite)

@@ -18,6 +18,7 @@ from uformer.restore import pipeline
 from uformer.restore.jobs import Job
 from uformer.restore.pipeline import Outcome
 from uformer.restore.restorer import Restorer
+from uformer.staging import staging
 
 Take = Callable[[Record], None]
 """Called with the record of each picture, in the thread that asked for the work."""
@@ -44,8 +45,8 @@ class Worker:
                 take(_look(item))
         waiting = [item for item in items if not item.there]
         if waiting:
-            with tempfile.TemporaryDirectory(prefix="uformer-") as scratch, ThreadPoolExecutor(_CARRIERS, "uformer-carry") as carriers:
-                carrier = _Carrier(waiting, Path(scratch), carriers, take)
+            with staging(Path(tempfile.gettempdir())) as scratch, ThreadPoolExecutor(_CARRIERS, "uformer-carry") as carriers:
+                carrier = _Carrier(waiting, scratch, carriers, take)
                 pipeline.run(carrier.jobs(), lambda: self.restorer, carrier, metadata=self.metadata)
                 carrier.finish()
 
@@ -139,10 +140,10 @@ class _Carrier:
 def _look(item: Item) -> Record:
     """The record of an output that is there."""
     try:
-        with tempfile.TemporaryDirectory(prefix="uformer-") as scratch:
+        with staging(Path(tempfile.gettempdir())) as scratch:
             path = Path(item.output)
             if not places.is_local(item.output):
-                path = Path(scratch, "output")
+                path = scratch / "output"
                 places.fetch(item.output, path)
             head, size, sha256 = header(path), path.stat().st_size, _sha256(path)
     except (OSError, PictureError) as error:

@@ -23,6 +23,7 @@ from uformer.image.image import Image
 from uformer.image.read import read_samples
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
+from uformer.output import check_output
 
 Pixels = NDArray[np.float32]
 
@@ -79,17 +80,15 @@ def data(
     overwrite
         Replace the sheet if it exists.
     """
-    assert action == "check"
+    if action != "check":  # from Python; the command line has refused it
+        raise OptionError(f"{action!r} is not check")
     search, name = chosen(folder, degraded, clean)
     path = sheet or Path(f"{name}{SHEET}")
     if not supports(path.suffix):
         raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png")
     if samples < 0:
         raise OptionError(f"--samples: {samples} must not be negative")
-    if not path.parent.is_dir():
-        raise OptionError(f"{path}: there is no folder {path.parent}")
-    if path.exists() and not overwrite:
-        raise OptionError(f"{path} exists; give another with --sheet, or --overwrite")
+    check_output(path, overwrite=overwrite)
     found = check(search.sources, samples=samples)
     found.problems = [f"{problem.where}: {problem.why}" for problem in search.problems] + found.problems
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)

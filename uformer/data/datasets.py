@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uformer.data.augment import border, draw_gradient, to_gray, turn
 from uformer.data.pictures import Degradation, PictureSet, Pixels, cut, inside
+from uformer.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,13 @@ class Patches:
         top, left = (int(rng.integers(0, length - self.side + 1)) for length in self._sizes[picture])
         flip, quarters = (bool(rng.random() < 0.5), int(rng.integers(4))) if self.augment else (False, 0)
         turned = functools.partial(turn, flip=flip, quarters=quarters)
-        if self.pictures.degraded is None:
-            pair = self._degrade(picture, top, left, turned, rng)
-        else:
-            degraded, clean = self._pair(picture, top, left)
+        if self.pictures.degraded is not None:
+            degraded, clean = self._pair(self.pictures.degraded[picture], self.pictures.clean[picture], top, left)
             pair = turned(degraded), turned(clean)
+        elif self.degradation is not None:
+            pair = self._degrade(self.degradation, picture, top, left, turned, rng)
+        else:
+            raise OptionError("clean pictures alone need a degradation, or their degraded partners")
         if rng.random() < self.mirrored:
             rows, columns = border(rng, self.side), border(rng, self.side)
             pair = pair[0][rows[:, None], columns], pair[1][rows[:, None], columns]
@@ -69,19 +72,17 @@ class Patches:
     def _picture(self, rng: np.random.Generator) -> int:
         return min(int(np.searchsorted(self._upto, rng.random(), side="right")), len(self.pictures) - 1)
 
-    def _pair(self, picture: int, top: int, left: int) -> tuple[Pixels, Pixels]:
-        assert self.pictures.degraded is not None
-        places = zip((self.pictures.degraded[picture], self.pictures.clean[picture]), self.pictures.channels, strict=True)
+    def _pair(self, degraded_place: int, clean_place: int, top: int, left: int) -> tuple[Pixels, Pixels]:
+        places = zip((degraded_place, clean_place), self.pictures.channels, strict=True)
         store, side = self.pictures.store, self.side
         degraded, clean = (cut(store[place], top, left, side, side, channels=channels) for place, channels in places)
         return degraded, clean
 
     def _degrade(
-        self, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
+        self, degradation: Degradation, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
     ) -> tuple[Pixels, Pixels]:
         """Turned before it is degraded: rain falls, and sensors and JPEG files have rows."""
-        assert self.degradation is not None
-        margin = self.degradation.margin
+        margin = degradation.margin
         kind = rng.random()
         if kind < self.drawn:
             seen = draw_gradient(rng, self.side + 2 * margin)
@@ -91,9 +92,9 @@ class Patches:
         if kind < self.drawn / 2:
             return inside((seen, seen), margin)
         if self.drawn <= kind < self.drawn + self.gray / 2:  # one channel of a gray image
-            degraded, clean = inside(self.degradation.apply(to_gray(seen), rng), margin)
+            degraded, clean = inside(degradation.apply(to_gray(seen), rng), margin)
             return np.repeat(degraded[..., 1:2], 3, axis=2), np.repeat(clean[..., 1:2], 3, axis=2)
-        degraded, clean = inside(self.degradation.apply(seen, rng), margin)
+        degraded, clean = inside(degradation.apply(seen, rng), margin)
         if self.drawn <= kind < self.drawn + self.gray:  # an image turned gray
             return to_gray(degraded), to_gray(clean)
         return degraded, clean

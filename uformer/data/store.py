@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.files import atomic_path
+from uformer.files import atomic_file
 from uformer.image.read import Samples, read_samples
+from uformer.staging import sweep
 
 PIXELS, INDEX = "pictures.bin", "pictures.json"
 _ALIGNMENT = 64  # bytes
@@ -38,7 +39,8 @@ class Store:
 
     def __getitem__(self, index: int) -> Samples:
         picture = self._pictures[index]
-        assert picture is not None, "a picture that could not be read"
+        if picture is None:
+            raise PictureError(f"picture {index} could not be read: {self.failures.get(index, 'it is damaged')}")
         return picture
 
     def __getstate__(self) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def wait_for(cache: Path, count: int, *, seconds: float = 120.0) -> Store:
 
 def remove_cache(cache: Path) -> None:
     """Remove the files of a cache, and its folder where nothing else is in it."""
+    sweep(cache)
     for name in (INDEX, PIXELS):
         (cache / name).unlink(missing_ok=True)
     if cache.is_dir() and not any(cache.iterdir()):
@@ -123,11 +126,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _write(cache: Path, pictures: Iterator[Samples | None], stamps: list[list[Any]], failures: dict[int, str]) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (cache / INDEX).unlink(missing_ok=True)
-    with atomic_path(cache / PIXELS) as temporary, open(temporary, "wb") as file:
+    with atomic_file(cache / PIXELS) as file:
         entries = [_append(file, picture) for picture in pictures]
     index = {"files": stamps, "failures": {str(key): value for key, value in failures.items()}, "pictures": entries}
-    with atomic_path(cache / INDEX) as temporary:
-        temporary.write_text(json.dumps(index), encoding="utf-8")
+    with atomic_file(cache / INDEX) as file:
+        file.write(json.dumps(index).encode())
 
 
 def _append(file: BinaryIO, picture: Samples | None) -> list[Any] | None:

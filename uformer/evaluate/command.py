@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from uformer.evaluate.run import Advance, Failure, Keep, evaluate
 from uformer.evaluate.samples import Sample, find_samples
 from uformer.image.image import Image
 from uformer.image.write import write
+from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import MARGIN, Restorer
 from uformer.weights import registry
@@ -81,7 +81,11 @@ def eval_command(
     if limit is not None and (limit < 1 or not chosen.scored):
         raise OptionError("--limit: a submission must be whole" if limit > 0 else f"--limit {limit} must be at least 1")
     if json is not None:
-        _check_json(json, overwrite=overwrite, scored=chosen.scored)
+        if not chosen.scored:
+            raise OptionError("--json: there are no numbers where only the benchmark's server knows the truth")
+        check_output(json, overwrite=overwrite)
+    if save is not None:
+        check_output_folder(save)
     if not chosen.scored:
         return _submit(chosen, folder, clean, _with_weights(options, chosen), save, overwrite=overwrite, quiet=quiet)
 
@@ -165,22 +169,6 @@ def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int
     )
 
 
-def _check_json(path: Path, *, overwrite: bool, scored: bool) -> None:
-    if not scored:
-        raise OptionError("--json: there are no numbers where only the benchmark's server knows the truth")
-    try:
-        if path.exists() and not path.is_file():
-            raise OptionError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}, expected a file to write")
-        if path.exists() and not overwrite:
-            raise OptionError(f"{path} exists; give another with --json, or --overwrite")
-        if not path.parent.is_dir():
-            raise OptionError(f"{path}: there is no folder {path.parent}")
-        with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
-            pass
-    except OSError as error:
-        raise OptionError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
 def _check_channels(restorer: Restorer, protocol: Protocol, save: Path | None) -> None:
     """Refuse what is not there for networks of other channels than gray and RGB, before a picture is restored."""
     channels = restorer.config.in_channels
@@ -203,14 +191,14 @@ def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite
     inputs = {Path(os.path.realpath(source)) for source in sources}
     if any(Path(os.path.realpath(path.parent)) in inputs for path in files):
         raise OptionError(f"{save}: the pictures that are measured lie there; give another folder with --save")
+    folders = [save, *dict.fromkeys(path.parent for path in files)]
+    for folder in folders:
+        check_output_folder(folder)
     there = [path for path in files if path.exists()]
     if there and not overwrite:
-        raise OptionError(f"{there[0]} exists; give another folder with --save, or --overwrite")
-    try:
-        for parent in dict.fromkeys(path.parent for path in files):
-            parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"{save}: cannot be made: {error.strerror or error}") from None
+        raise OptionError(f"{there[0]} exists; add --overwrite to replace it, or give another folder with --save")
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _keeper(save: Path, samples: list[Sample], *, overwrite: bool) -> Keep:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.files import atomic_path
+from uformer.files import atomic_file
 
 Pixels = NDArray[np.float32]
 
@@ -23,10 +23,10 @@ def write_sidd(path: Path, blocks: Sequence[Sequence[Pixels]]) -> None:
     Raises PictureError where it cannot be written.
     """
     try:
-        with atomic_path(path) as temporary, open(temporary, "w", encoding="ascii", newline="\n") as file:
-            file.write("ID,BLOCK\n")
+        with atomic_file(path) as file:
+            file.write(b"ID,BLOCK\n")
             for number, block in enumerate(block for picture in blocks for block in picture):
                 levels = np.rint(np.clip(block, 0, 1) * 255).astype(np.uint8)
-                file.write(f"{number},{base64.b64encode(levels.tobytes()).decode()}\n")
+                file.write(b"%d,%b\n" % (number, base64.b64encode(levels.tobytes())))
     except OSError as error:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.files import atomic_path, one_line, require
+from uformer.files import atomic_file, one_line, require
 
 Pixels = NDArray[np.float32]
 Blocks = NDArray[np.uint8]
@@ -105,8 +105,8 @@ def _check_blocks(path: Path, variable: str, kind: str, shape: tuple[int, ...]) 
 def _save(path: Path, values: dict[str, Any]) -> None:
     io = require("scipy.io", "eval")
     try:
-        with atomic_path(path) as temporary:
-            io.savemat(temporary, values, do_compression=True)
+        with atomic_file(path) as file:
+            io.savemat(file, values, do_compression=True)
     except OSError as error:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}") from None
 

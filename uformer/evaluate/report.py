@@ -19,7 +19,7 @@ from uformer.errors import PictureError
 from uformer.evaluate.protocols import PROTOCOLS, Protocol
 from uformer.evaluate.run import Evaluation, Failure, mean
 from uformer.evaluate.score import Score
-from uformer.files import atomic_path, one_line
+from uformer.files import atomic_file, one_line
 from uformer.restore.options import RestoreOptions
 
 _LONGEST_LINE = 1000  # characters of a failure's line; the names of files are in it
@@ -141,8 +141,8 @@ def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str
 def write_json(text: str, path: Path) -> None:
     """Write the report, whole or not at all. Raises PictureError where it cannot be written."""
     try:
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        with atomic_file(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}") from None
 

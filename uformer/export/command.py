@@ -1,7 +1,8 @@
 """`uformer export`."""
 
+import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,15 +11,15 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
-from uformer.errors import ExportError, OptionError
+from uformer.errors import CheckpointError, ExportError, OptionError
 from uformer.export.calibrate import Sample, load_nncf, measure, quantize, samples
 from uformer.export.facts import Precision, metadata
 from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
-from uformer.files import require
-from uformer.restore.interrupt import stops_like_ctrl_c
+from uformer.files import atomic_path, require
+from uformer.output import check_output
+from uformer.signals import stops_like_ctrl_c
 from uformer.weights import checkpoint
 from uformer.weights.about import NOT_STATED, About
-from uformer.weights.checkpoint import writing
 from uformer.weights.create import weights_file
 
 if TYPE_CHECKING:
@@ -71,15 +72,11 @@ def export(
         load_nncf()
     pictures = [] if calibrate is None else samples(calibrate, about.config)
     model = checkpoint.load(path)
-    with stops_like_ctrl_c(), writing(target) as temporary:
-        try:
-            _report(
-                _write(format_, temporary, model, about, precision, pictures), _network(model), precision, examples(about.config), pictures
-            )
-            if format_ == "openvino":
-                _beside(temporary).replace(_beside(target))
-        finally:
-            _beside(temporary).unlink(missing_ok=True)
+    with stops_like_ctrl_c(), _writing(target) as temporary:
+        run = _write(format_, temporary, model, about, precision, pictures)
+        _report(run, _network(model), precision, examples(about.config), pictures)
+        if format_ == "openvino":
+            _beside(temporary).replace(_beside(target))
     size = sum(file.stat().st_size for file in ([target, _beside(target)] if format_ == "openvino" else [target]))
     print(f"{target}: {about.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {about.licence}")
     if about.licence == NOT_STATED:
@@ -94,11 +91,8 @@ def _check(format_: Format, precision: Precision, target: Path, calibrate: Path 
         raise OptionError("--precision int8: for onnx and openvino, not for torch")
     if (precision == "int8") != (calibrate is not None):
         raise OptionError("--precision int8 needs --calibrate FOLDER, pictures such as will be restored; other precisions take none")
-    if not target.parent.is_dir():
-        raise OptionError(f"--out {target}: there is no folder {target.parent}")
     for file in [target, _beside(target)] if format_ == "openvino" else [target]:
-        if file.exists() and not overwrite:
-            raise OptionError(f"{file}: exists already; add --overwrite to replace it")
+        check_output(file, overwrite=overwrite)
 
 
 def _write(format_: Format, path: Path, model: "Uformer", about: About, precision: Precision, pictures: Sequence[Sample]) -> Run:
@@ -124,6 +118,16 @@ def _write(format_: Format, path: Path, model: "Uformer", about: About, precisio
     compiled = openvino.from_onnx(graph.SerializeToString())
     openvino.write(path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half)
     return openvino.load(path)
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[Path]:
+    """As `atomic_path`, with a CheckpointError where the file cannot be written."""
+    try:
+        with atomic_path(target) as temporary:
+            yield temporary
+    except OSError as error:
+        raise CheckpointError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
 def _report(run: Run, network: Run, precision: Precision, drawn: Sequence[Pictures], pictures: Sequence[Sample]) -> None:

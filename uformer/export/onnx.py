@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from onnx.checker import check_model
 
+from uformer.errors import ExportError
 from uformer.restore.backends.onnx import FATAL, errors
 
 ERRORS = errors(onnxruntime)
@@ -30,7 +31,8 @@ def from_program(program: Any) -> ModelProto:
         made = torch.onnx.export(
             program, (), dynamo=True, opset_version=OPSET, input_names=["image"], output_names=["restored"], verbose=False
         )
-    assert made is not None  # of a call without a file
+    if made is None:  # as with a file to write to; for the type checker
+        raise ExportError("torch.onnx.export gave no model")
     model: ModelProto = made.model_proto
     _strip(model)
     _name_dimensions(model)

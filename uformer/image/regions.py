@@ -40,6 +40,7 @@ from uformer.image.read import to_gray_or_rgb as gray_or_rgb
 from uformer.image.scratch import scratch
 from uformer.image.source import Opened, examine, opened
 from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
+from uformer.staging import staging
 
 BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.suffixes[0])
 """Suffixes of the formats that are read by regions; the decoders of the others hold the whole picture in memory."""
@@ -130,14 +131,21 @@ def regions(source: str | os.PathLike[str], *, folder: Path, limits: Limits = DE
     All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `folder`: for
     temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
     """
-    with tempfile.TemporaryFile(dir=folder, prefix=".uformer-") as unused:
+    with _nameless(folder) as unused:
         notes = examine(source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan()))
-    with opened(source, limits, mapped=True) as file, tempfile.TemporaryFile(dir=folder, prefix=".uformer-") as temporary:
+    with opened(source, limits, mapped=True) as file, _nameless(folder) as temporary:
         if file.format.suffixes[0] not in BY_REGIONS:
             raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")
         for note in notes:
             warnings.warn(f"{file.name}: {note}", stacklevel=3)
         yield Regions(file, temporary)
+
+
+@contextlib.contextmanager
+def _nameless(folder: Path) -> Iterator[IO[bytes]]:
+    """A temporary file in a folder that leaves nothing there."""
+    with staging(folder) as inside, tempfile.TemporaryFile(dir=inside) as file:
+        yield file
 
 
 def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *, metadata: MetadataPolicy = "keep") -> None:
@@ -149,14 +157,15 @@ def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *,
     target = formats.by_suffix(path.suffix)
     try:
         shown = check(frame, target, metadata)
-        with atomic_path(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent, prefix=".uformer-") as folder:
-            raw, encoded = Path(folder) / "samples", Path(folder) / f"encoded{path.suffix}"
-            picture = dressed(_through_file(frame, parts, target, raw), frame, target, shown)
+        with atomic_path(path) as temporary:
+            folder = temporary.parent / "parts"  # unlike `temporary`, it has no suffix
+            folder.mkdir()
+            encoded = folder / f"encoded{path.suffix}"
+            picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
             try:
                 getattr(picture, f"{target.operation}save")(str(encoded), **saver_options(frame, target, shown))
             except vips.ERRORS as error:
                 raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
-            raw.unlink()
             _finish(encoded, temporary, frame, target, shown)
     except PictureError as error:
         text = str(error)
@@ -165,15 +174,15 @@ def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *,
         raise PictureError(f"{name}: cannot be written: {error.strerror or error}") from None
 
 
-def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Format, raw: Path) -> Any:
+def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Format, folder: Path) -> Any:
     """A pyvips image of the samples to be written, which lie in a file."""
     bits, colours = layout(frame, target)
     channels = colours + (frame.alpha is not None)
     kind = np.dtype("u1" if bits == 8 else "f4" if bits == 32 else "u2")
     row = frame.width * channels * kind.itemsize
-    if row * frame.height > (free := shutil.disk_usage(raw.parent).free):
+    if row * frame.height > (free := shutil.disk_usage(folder).free):
         raise PictureError(f"{row * frame.height / 1e9:.1f} GB are needed there while it is restored; {free / 1e9:.1f} GB are free")
-    with scratch(raw, (frame.height, frame.width, channels), kind) as file:
+    with scratch(folder, (frame.height, frame.width, channels), kind) as file:
         for first, part in parts:
             if not np.isfinite(part.pixels).all():
                 raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")

@@ -6,9 +6,10 @@ where all that has been read counts as the process's own.
 
 import contextlib
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,10 @@ _SHORT, _LONG, _LONG8 = 3, 4, 16  # types of TIFF values
 class Scratch:
     """A file for (H, W, C) samples of uint8, uint16 or float32 that are written in parts, each at its first row; made by `scratch`."""
 
-    def __init__(self, path: Path, shape: tuple[int, int, int], kind: np.dtype[Any]) -> None:
-        self._path, self._row = path, shape[1] * shape[2] * kind.itemsize
+    def __init__(self, file: IO[bytes], shape: tuple[int, int, int], kind: np.dtype[Any]) -> None:
+        self._file, self._row = file, shape[1] * shape[2] * kind.itemsize
         header = _header(shape, kind)
         self._start = len(header)
-        self._file = open(path, "wb")  # noqa: SIM115 - closed by `scratch`
         self._file.write(header)
         self._file.truncate(self._start + shape[0] * self._row)
 
@@ -35,23 +35,17 @@ class Scratch:
         self._file.seek(self._start + first * self._row)
         self._file.write(samples.data)
 
-    def close(self) -> None:
-        self._file.close()
-
     def image(self) -> Any:
         """The pyvips image of what was written, to be read once from top to bottom, with nothing but samples."""
-        self._file.flush()
-        return vips.bare(vips.load("tiff", None, path=self._path))
+        self._file.seek(0)  # writes what is buffered, too
+        return vips.bare(vips.load_open("tiff", self._file.fileno()))
 
 
 @contextlib.contextmanager
-def scratch(path: Path, shape: tuple[int, int, int], kind: np.dtype[Any]) -> Iterator[Scratch]:
-    """A new file for samples, closed at the end of the block."""
-    file = Scratch(path, shape, kind)
-    try:
-        yield file
-    finally:
-        file.close()
+def scratch(folder: Path, shape: tuple[int, int, int], kind: np.dtype[Any]) -> Iterator[Scratch]:
+    """A new file for samples, without a name in the folder: it is gone when all have closed it, or are killed."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield Scratch(file, shape, kind)
 
 
 def _header(shape: tuple[int, int, int], kind: np.dtype[Any]) -> bytes:

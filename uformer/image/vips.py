@@ -38,7 +38,13 @@ def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = 
     if path is None or isinstance(data, bytes):
         return getattr(pyvips.Image, f"{operation}load_buffer")(data, **options)
     with open(path, "rb") as file:
-        return getattr(pyvips.Image, f"{operation}load_source")(pyvips.Source.new_from_descriptor(file.fileno()), **options)
+        return load_open(operation, file.fileno(), **options)
+
+
+def load_open(operation: str, descriptor: int, **options: Any) -> Any:
+    """As `load`, of an open file from its present position on; the image holds a descriptor of its own."""
+    options = {"access": "sequential", "fail_on": "error", **options}
+    return getattr(pyvips.Image, f"{operation}load_source")(pyvips.Source.new_from_descriptor(descriptor), **options)
 
 
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
-from uformer.files import atomic_path, one_line
+from uformer.files import atomic_file, one_line
 from uformer.image import exif as tags
 from uformer.image import formats, iptc, vips
 from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
@@ -41,8 +41,8 @@ def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolic
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from None
     try:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(data)
+        with atomic_file(path) as file:
+            file.write(data)
     except OSError as error:
         raise PictureError(f"{name}: cannot be written: {error.strerror or error}") from None
     except ValueError:

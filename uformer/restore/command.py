@@ -14,11 +14,11 @@ from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
 from uformer.restore.bars import Bars
-from uformer.restore.interrupt import stops_like_ctrl_c
-from uformer.restore.jobs import Plan, check_output, is_one_picture, one_job, plan
+from uformer.restore.jobs import Plan, check_picture_output, is_one_picture, one_job, plan
 from uformer.restore.options import RestoreOptions
 from uformer.restore.report import Report
 from uformer.restore.restorer import Restorer
+from uformer.signals import stops_like_ctrl_c
 
 
 def restore(
@@ -87,7 +87,7 @@ def _through_streams(
     (picture,) = pictures
     path = None if output in (None, "-") else Path(output or "")
     if path is not None:
-        check_output(path, None, overwrite=overwrite)
+        check_picture_output(path, None, overwrite=overwrite)
     image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture)
     restorer = Restorer.from_options(options)
     with warnings.catch_warnings(), Bars(1, shown=not quiet and sys.stderr.isatty()) as bars:

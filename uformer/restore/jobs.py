@@ -14,8 +14,6 @@ an input: the one that would is a failure.
 import errno
 import functools
 import os
-import stat
-import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +22,8 @@ from pathlib import Path
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.walk import Found, identity, is_pattern, match, original, output_name, walk
+from uformer.output import check_output, nearest, what_lies_at, why_closed
+from uformer.staging import staging
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def is_one_picture(arguments: Sequence[str]) -> bool:
 
 
 def one_job(picture: str, output: str | None, *, overwrite: bool) -> Job:
-    """The job of one picture file. Raises OptionError where the output cannot be or exists, PictureError where its folder does not."""
+    """The job of one picture file. Raises PictureError where there is none, OptionError as `check_picture_output`."""
     source = Path(picture)
     if not source.name:
         raise PictureError(f"{picture!r} is not a file name")
@@ -71,23 +71,15 @@ def one_job(picture: str, output: str | None, *, overwrite: bool) -> Job:
         path = source.with_name(output_name(source))
     else:
         path = Path(output) / source.name if output.endswith(("/", os.sep)) or os.path.isdir(output) else Path(output)
-    check_output(path, source, overwrite=overwrite)
+    check_picture_output(path, source, overwrite=overwrite)
     return Job(source, path)
 
 
-def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
-    """Raise before any work is done for nothing: the output's format, folder, and what already lies there."""
+def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
+    """As `check_output`, of a picture file, whose format must be known as well."""
     if not supports(path.suffix):
         raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
-    exists, why = _what_lies_at(path)
-    if why:
-        raise OptionError(f"{path}: {why}; give another output with -o")
-    if exists and source is not None and identity(path) == identity(source):
-        raise OptionError(f"{path}: the output would replace the picture itself; give another with -o")
-    if exists and not overwrite:
-        raise OptionError(f"{path} exists; give another with -o, or --overwrite")
-    if not os.path.isdir(path.parent):
-        raise PictureError(f"{path.parent}: no such folder")
+    check_output(path, overwrite=overwrite, source=source)
 
 
 def plan(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> Plan:
@@ -174,9 +166,9 @@ def _sort_out(jobs: Sequence[Job], result: Plan, *, overwrite: bool) -> None:
     originals = {identity(job.source) for job in jobs} - {None}
     taken: dict[Path, Path] = {}
     folded: dict[str, tuple[Path, Path]] = {}
-    real_folder, closed = functools.cache(os.path.realpath), functools.cache(_why_closed)
+    real_folder, closed = functools.cache(os.path.realpath), functools.cache(why_closed)
     for job in jobs:
-        exists, why = _what_lies_at(job.output)
+        exists, why = what_lies_at(job.output)
         why = why or (None if exists and not overwrite else closed(job.output.parent))
         if why:
             result.failures.append((job.source, f"{job.output}: {why}"))
@@ -202,40 +194,14 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.normpath(Path.cwd() / path))
 
 
-def _what_lies_at(path: Path) -> tuple[bool, str | None]:
-    """Whether a file is there, and why none can be written there where that is known."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False, None
-    except OSError as error:
-        return False, error.strerror or str(error)
-    except ValueError:
-        return False, "not a file name"
-    return True, None if stat.S_ISREG(mode) else "exists and is not a regular file"
-
-
-def _nearest(folder: Path) -> Path:
-    """A folder, or the nearest one above it that exists."""
-    while not os.path.isdir(folder):
-        folder = folder.parent
-    return folder
-
-
-def _why_closed(folder: Path) -> str | None:
-    """Why no file can be made in a folder, or the folder itself, where that is known; better than after hours of work."""
-    return None if os.access(_nearest(folder), os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
-
-
 def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def ignores_case(folder: Path) -> bool:
     """Whether a folder, or the nearest one above it that exists, takes names that differ in case for one."""
-    folder = _nearest(folder)
     try:
-        with tempfile.NamedTemporaryFile(prefix=".uformer-case-", dir=folder) as probe:
-            return os.path.exists(folder / Path(probe.name).name.upper())
+        with staging(nearest(folder)) as probe:
+            return os.path.exists(probe.with_name(probe.name.upper()))
     except OSError:
         return False  # what cannot be written there is said when it is tried

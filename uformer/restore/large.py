@@ -44,7 +44,7 @@ def restore_file(
         return
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
-        raise PictureError(f"{folder}: no such folder")
+        raise PictureError(f"{output}: there is no folder {folder}; create it first")
     with regions(source, folder=folder) as picture:
         write_parts(picture.frame, _restored(restorer, picture, progress), output, metadata=metadata)
 

@@ -169,7 +169,7 @@ class _Line:
     def _check(self) -> None:
         """Raise OptionError now for what would be wrong with every picture; reading goes on meanwhile."""
         restorer = self._made.result()
-        assert restorer.precision
+        _ = restorer.precision  # raises where the one asked for is not there
         restorer.tile_for(1, 1)
 
     def _read(self, number: int, outcome: Outcome) -> _Picture:

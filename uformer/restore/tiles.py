@@ -147,15 +147,14 @@ def blend(tiles: Iterator[Pixels], plan: Plan) -> Iterator[tuple[int, Pixels]]:
     rows, columns = plan.rows, plan.columns
     ends = [*rows.starts[1:], rows.padded]
     slopes = columns.weights()
-    band: Pixels | None = None  # of the height of a tile
+    band: Pixels = np.empty((0, 0, 0), np.float32)  # of the height of a tile, once the first has come
     for top, end, row_weights in zip(rows.starts, ends, rows.weights(), strict=True):
         for left, column_weights in zip(columns.starts, slopes, strict=True):
             tile = next(tiles)
-            if band is None:
+            if not band.size:
                 band = np.zeros((tile.shape[0], rows.tile, columns.length), np.float32)
             at, of = columns.inside(left)
             band[:, :, at] += tile[:, :, of] * (row_weights[:, None] * column_weights[of])
-        assert band is not None  # a plan has at least one tile
         at, _ = rows.inside(top)
         finished = band[:, max(rows.margin - top, 0) : max(min(end, rows.margin + rows.length) - top, 0)]
         if finished.shape[1]:

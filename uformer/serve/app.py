@@ -38,9 +38,9 @@ def create_app(service: Service) -> Guard:
     for routes in (posts, jobs, about):
         api.include_router(routes(service))
     _add_page(api)
-    api.add_exception_handler(Problem, _on_problem)
+    api.exception_handler(Problem)(_on_problem)
     api.add_exception_handler(Cancelled, _on_cancelled)
-    api.add_exception_handler(RequestValidationError, _on_invalid)
+    api.exception_handler(RequestValidationError)(_on_invalid)
     api.add_exception_handler(404, _on_not_found)
     api.add_exception_handler(405, _on_wrong_method)
     api.add_exception_handler(Exception, _on_bug)
@@ -65,8 +65,7 @@ def _add_page(api: FastAPI) -> None:
         return files[name].response(request)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
+async def _on_problem(request: Request, error: Problem) -> Response:
     if request.method == "POST":
         await discard(request)
     return error.response()
@@ -76,9 +75,8 @@ async def _on_cancelled(_request: Request, _error: Exception) -> Response:
     return Response(status_code=499)  # nobody reads it; what proxies write into their logs for a client that left
 
 
-async def _on_invalid(request: Request, error: Exception) -> Response:
+async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
     """Parameters of wrong types or out of range."""
-    assert isinstance(error, RequestValidationError)
     said = "; ".join(f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
     return await _on_problem(request, Problem(422, "options", said))
 

@@ -41,7 +41,8 @@ class Job:
         self.check()
         self.started = time.monotonic()
         data, self._data = self._data, None
-        assert data is not None
+        if data is None:
+            raise RuntimeError("a job begins once")
         return data
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import textwrap
 import typing
 from collections.abc import Callable
@@ -60,10 +61,10 @@ def only(*names: str) -> Callable[[Request], None]:
 
 def field_words(kind: type) -> dict[str, str]:
     """The docstring under each field of a class."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(definition, ast.ClassDef)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
     words = {}
-    for field, below in zip(definition.body, definition.body[1:], strict=False):
+    for field, below in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
             words[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
     return words

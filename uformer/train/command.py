@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from uformer.config import UformerConfig
 from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.files import require
@@ -141,8 +140,7 @@ def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
 def _next(weights: Path) -> str:
     from uformer.weights import checkpoint  # noqa: PLC0415 - imports safetensors, for which --list need not wait
 
-    config = checkpoint.describe(weights)["config"]
-    assert isinstance(config, UformerConfig)
+    config = checkpoint.read_config(weights)
     if config.in_channels == config.out_channels and config.in_channels in (1, 3):
         return f"next: uformer restore PHOTO --weights {shlex.quote(str(weights))}"
     channels = f"{config.in_channels} channels to {config.out_channels}"

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from uformer.files import atomic_path
+from uformer.files import atomic_file
 
 
 def draw_curves(log: Sequence[dict[str, Any]], path: Path) -> None:
@@ -27,5 +27,5 @@ def draw_curves(log: Sequence[dict[str, Any]], path: Path) -> None:
         axes.set_ylabel(label)
         axes.grid(visible=True, alpha=0.3)
     axes.set_xlabel("step")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=100)

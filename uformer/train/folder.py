@@ -24,10 +24,12 @@ import yaml
 from uformer.alone import alone
 from uformer.data.store import remove_cache
 from uformer.errors import CheckpointError, OptionError, PictureError, TrainingError
-from uformer.files import atomic_path, one_line
+from uformer.files import atomic_file, one_line
 from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.model.uformer import Uformer
+from uformer.output import check_output_folder
+from uformer.staging import PREFIX
 from uformer.train.recipe import Recipe, differences
 from uformer.weights import checkpoint
 
@@ -56,15 +58,15 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise OptionError where the folder has something in it, but for what a run left that ended before its first save."""
-        if self.path.exists() and not self.path.is_dir():
-            raise OptionError(f"{self.path} is a file; give a folder with --out")
+        check_output_folder(self.path)
         if self.path.exists() and not self._never_began():
             hint = "go on with it by --resume, or " if self.state.exists() else ""
             raise OptionError(f"{self.path} exists; {hint}give another with --out")
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Inside the block no other process trains in the folder. Raises OptionError while one does."""
+        """Inside the block no other process trains in the folder. Raises OptionError while one does, or where nothing can be written."""
+        check_output_folder(self.path)
         with contextlib.ExitStack() as stack:
             with self.writing():
                 stack.enter_context(alone(self.lock, f"{self.path}: another process trains here; wait for it, or give another with --out"))
@@ -80,7 +82,7 @@ class RunFolder:
 
     def _never_began(self) -> bool:
         """Whether there is nothing but what a run writes before its first state is saved."""
-        there = set(self.path.iterdir())
+        there = {path for path in self.path.iterdir() if not path.name.startswith(PREFIX)}
         if self.config in there:
             with contextlib.suppress(OptionError):
                 read_config(self.config)
@@ -125,7 +127,7 @@ class RunFolder:
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Replace state/state.pt, at once: whatever happens meanwhile, the old one or the new one is there, whole."""
-        with self.writing(self.state), atomic_path(self.state) as temporary, open(temporary, "wb") as file:
+        with self.writing(self.state), atomic_file(self.state) as file:
             try:
                 torch.save({"format": FORMAT, **state}, file)
             except RuntimeError as error:
@@ -163,8 +165,8 @@ class RunFolder:
             raise TrainingError(f"{said}{how}") from None
 
     def _write(self, path: Path, text: str) -> None:
-        with self.writing(path), atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        with self.writing(path), atomic_file(path) as file:
+            file.write(text.encode())
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from uformer.data.datasets import Patches
 from uformer.errors import CheckpointError, TrainingError
 from uformer.files import one_line
 from uformer.model.uformer import Uformer
+from uformer.signals import Interrupt
 from uformer.train.average import Average
 from uformer.train.curves import draw_curves
 from uformer.train.devices import compiles
 from uformer.train.folder import RunFolder
-from uformer.train.interrupt import Interrupt
 from uformer.train.loader import Batch, Share, choose_workers, start_loader
 from uformer.train.losses import charbonnier
 from uformer.train.optimizers import learning_rate, make_optimizers, share_done

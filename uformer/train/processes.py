@@ -17,7 +17,7 @@ from accelerate.state import PartialState
 from torch import Tensor
 
 from uformer.errors import OptionError, PictureError, TrainingError, UformerError
-from uformer.train.interrupt import Interrupt
+from uformer.signals import Interrupt
 
 STEP_LIMIT = datetime.timedelta(minutes=10)
 """The longest that a process waits for another's part of a step, of a save or of scores."""

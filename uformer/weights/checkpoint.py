@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from uformer.config import UformerConfig, differences
 from uformer.errors import CheckpointError
-from uformer.files import atomic_path, one_line, require
+from uformer.files import atomic_file, one_line, require
 from uformer.layout import Shapes, parameter_count, parameter_shapes
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write(path: PathLike, config: UformerConfig, state: State, *, notes: Mapping
         header[key] = {"dtype": _dtype_name(value), "shape": value.shape, "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with writing(path) as temporary, open(temporary, "wb") as file:
+    with writing(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for value in ordered.values():
             file.write(value.data)
@@ -68,6 +68,12 @@ def read(path: PathLike) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]
         state = {key: file.get_tensor(key) for key in parameter_shapes(config)}
         _check_finite(state)
         return config, state
+
+
+def read_config(path: PathLike) -> UformerConfig:
+    """The configuration of a checkpoint; the tensors are not read. Raises CheckpointError as `read` does."""
+    with _opened(path) as (_file, config, _notes):
+        return config
 
 
 def describe(path: PathLike) -> dict[str, object]:
@@ -134,11 +140,11 @@ def check_file(path: PathLike) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: PathLike) -> Iterator[Path]:
-    """As `atomic_path`, with a CheckpointError where the file cannot be written."""
+def writing(path: PathLike) -> Iterator[BinaryIO]:
+    """As `atomic_file`, with a CheckpointError where the file cannot be written."""
     try:
-        with atomic_path(Path(path)) as temporary:
-            yield temporary
+        with atomic_file(Path(path)) as file:
+            yield file
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
 

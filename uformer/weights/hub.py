@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from uformer.errors import CheckpointError, OptionError
-from uformer.files import atomic_path, one_line, require
+from uformer.files import atomic_file, one_line, require
 from uformer.layout import parameter_count
 from uformer.weights.about import NOT_STATED, About
 
@@ -50,13 +50,13 @@ def save_pretrained(
     weights, folder = Path(weights), Path(folder)
     about = About.of(weights, licence=licence)
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / FILE) as temporary:
-        shutil.copyfile(weights, temporary)
-    with atomic_path(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(dataclasses.asdict(about.config), indent=2) + "\n", encoding="utf-8")
+    with atomic_file(folder / FILE) as file, open(weights, "rb") as original:
+        shutil.copyfileobj(original, file, 2**20)
+    with atomic_file(folder / "config.json") as file:
+        file.write((json.dumps(dataclasses.asdict(about.config), indent=2) + "\n").encode())
     if not (folder / "README.md").exists():
-        with atomic_path(folder / "README.md") as temporary:
-            temporary.write_text(card(about, repository or about.name), encoding="utf-8")
+        with atomic_file(folder / "README.md") as file:
+            file.write(card(about, repository or about.name).encode())
 
 
 def push_to_hub(

@@ -90,8 +90,8 @@ def write(path: PathLike, state: Mapping[str, NDArray[np.generic]]) -> None:
     )
     buffer = io.BytesIO()  # given a path, torch puts its name into the file, and a full disk ends badly
     torch.save({"state_dict": tensors}, buffer)
-    with writing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    with writing(path) as file:
+        file.write(buffer.getbuffer())
 
 
 def _torch() -> ModuleType:

@@ -103,15 +103,6 @@ def test_old_entries_go_beyond_the_size(tmp_path: Path, monkeypatch: pytest.Monk
     assert files(tmp_path) == ["large.compiled"]
 
 
-def test_only_abandoned_unfinished_files_go(tmp_path: Path) -> None:
-    for name in (".old.compiled", ".new.compiled", "notes.txt"):
-        (tmp_path / name).write_bytes(b"part")
-    os.utime(tmp_path / ".old.compiled", (0, 0))
-    os.utime(tmp_path / "notes.txt", (0, 0))
-    cache.store(tmp_path, "key", BLOB)
-    assert files(tmp_path) == [".new.compiled", "key.compiled", "notes.txt"]
-
-
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UFORMER_CACHE", str(tmp_path))
     assert cache.default_cache_dir() == tmp_path

@@ -1,6 +1,7 @@
 """The ONNX backend on files made by hand; tests/export runs it on exported networks."""
 
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -202,3 +203,51 @@ print([name for name in ("torch", "openvino") if name in sys.modules])
 def test_memory_grows_with_file_and_network(save: Save) -> None:
     assert fixed_memory(save()) > 10**8
     assert memory_per_pixel(TINY) < memory_per_pixel(VARIANTS["uformer_t"]) < memory_per_pixel(VARIANTS["uformer_s"])
+
+
+ENDLESS = """
+import sys
+import numpy as np
+from uformer.restore.backends.onnx import OnnxBackend
+from uformer.signals import second_ctrl_c_ends
+
+second_ctrl_c_ends()
+backend = OnnxBackend(sys.argv[1], threads=1)
+print("runs", flush=True)
+backend(np.zeros((1, 3, 8, 8), np.float32))
+"""
+
+
+def endless() -> Any:
+    """A model with a loop that does not end."""
+    model = darker()
+    (image,), (restored,) = model.graph.input, model.graph.output
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["again"], ["still"]), helper.make_node("Abs", ["before"], ["after"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("again", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, None),
+        ],
+        [helper.make_tensor_value_info("still", TensorProto.BOOL, []), helper.make_tensor_value_info("after", TensorProto.FLOAT, None)],
+    )
+    turns, true = helper.make_tensor("turns", TensorProto.INT64, [], [2**62]), helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    loop = helper.make_node("Loop", ["turns", "true", "image"], ["restored"], body=body)
+    graph = helper.make_graph([loop], "endless", [image], [restored], [turns, true])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, FACTS)
+    return model
+
+
+def test_the_second_ctrl_c_ends_an_endless_loop(save: Save) -> None:
+    words = [sys.executable, "-c", ENDLESS, str(save(endless()))]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3], start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "runs\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    process.communicate()

@@ -7,14 +7,12 @@ import contextlib
 import hashlib
 import os
 import sys
-import time
 from pathlib import Path
 
-from uformer.files import atomic_path
+from uformer.files import atomic_file
 
 MAX_FILES = 20
 MAX_BYTES = 512 * 2**20
-STALE = 3600  # seconds after which an unfinished file is an abandoned one
 SUFFIX = ".compiled"
 _MAGIC = b"uformer-compiled-1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
@@ -56,8 +54,8 @@ def store(folder: Path, key: str, blob: bytes) -> None:
     """Keep `blob` under `key` where that is possible, and let the longest unused go beyond MAX_FILES or MAX_BYTES."""
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with atomic_path(folder / f"{key}{SUFFIX}") as temporary:
-            temporary.write_bytes(_MAGIC + hashlib.sha256(blob).digest() + blob)
+        with atomic_file(folder / f"{key}{SUFFIX}") as file:
+            file.write(_MAGIC + hashlib.sha256(blob).digest() + blob)
         _prune(folder)
 
 
@@ -67,12 +65,8 @@ def _prune(folder: Path) -> None:
         with contextlib.suppress(OSError):  # another process may have removed it
             found.append((path.stat().st_mtime, path.stat().st_size, path))
     kept = size = 0
-    for modified, length, path in sorted(found, reverse=True):
-        if path.name.startswith("."):  # being written, or abandoned
-            remove = modified < time.time() - STALE
-        else:
-            kept, size = kept + 1, size + length
-            remove = kept > 1 and (kept > MAX_FILES or size > MAX_BYTES)
-        if remove:
+    for _, length, path in sorted(found, reverse=True):
+        kept, size = kept + 1, size + length
+        if kept > 1 and (kept > MAX_FILES or size > MAX_BYTES):
             with contextlib.suppress(OSError):
                 path.unlink()

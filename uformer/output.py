@@ -1,0 +1,72 @@
+"""Whether a result can be written where it shall go: every command asks before it does any work."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from uformer.errors import OptionError
+
+
+def check_output(path: Path, *, overwrite: bool, source: Path | None = None) -> None:
+    """Raise OptionError where a file cannot be written, or may not be replaced.
+
+    `source`: the file that the output is made from, which it must not replace.
+    """
+    exists, why = what_lies_at(path)
+    if why:
+        raise OptionError(f"{path}: {why}; give another name")
+    if exists and source is not None and _is_same(path, source):
+        raise OptionError(f"{path}: the output would replace the input; give another name")
+    if exists and not overwrite:
+        raise OptionError(f"{path} exists; add --overwrite to replace it, or give another name")
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
+        raise OptionError(f"{path}: there is no folder {folder}; create it first")
+    if why := why_closed(folder):
+        raise OptionError(f"{path}: cannot be written: {why}")
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raise OptionError where a folder for outputs cannot be made, or nothing can be written into it."""
+    exists, why = what_lies_at(folder)
+    if exists and not folder.is_dir():
+        raise OptionError(f"{folder}: is a file; give a folder")
+    if why := (None if exists else why) or why_closed(folder):
+        raise OptionError(f"{folder}: cannot be written: {why}")
+
+
+def what_lies_at(path: Path) -> tuple[bool, str | None]:
+    """Whether something is there, and why no file can be written there where that is known."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False, None
+    except OSError as error:
+        return False, error.strerror or str(error)
+    except ValueError:
+        return False, "not a file name"
+    return True, None if stat.S_ISREG(mode) else "exists and is not a regular file"
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # which whoever opens it will say
+        return False
+
+
+def why_closed(folder: Path) -> str | None:
+    """Why no file, or the folder itself, can be made there, in the system's words; None where it can."""
+    try:
+        with tempfile.TemporaryFile(dir=nearest(folder)):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def nearest(folder: Path) -> Path:
+    """A folder, or the nearest one above it that exists."""
+    while not os.path.isdir(folder):
+        folder = folder.parent
+    return folder

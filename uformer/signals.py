@@ -1,0 +1,111 @@
+"""Being told to stop: by Ctrl-C, by SIGTERM, or by the end of a terminal."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Self
+
+INTERRUPTED = 130
+"""The exit code of a process that Ctrl-C ended."""
+_GRACE = 1.0  # seconds that a process has to end by itself after the second Ctrl-C
+_NOTICED = 0.2  # seconds after which the thread that watches has noticed it
+_told_twice = threading.Event()
+
+
+@contextlib.contextmanager
+def stops_like_ctrl_c() -> Iterator[None]:
+    """Inside the block SIGTERM raises KeyboardInterrupt, as does SIGHUP (closed terminal), unless ignored."""
+    if not _in_main_thread():
+        yield
+        return
+    numbers = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class Interrupt:
+    """Inside the block the first SIGINT or SIGTERM sets `asked`; the second raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if _in_main_thread():
+            numbers = (signal.SIGINT, signal.SIGTERM)
+            self._before = {number: signal.signal(number, self._note) for number in numbers}
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def second_ctrl_c_ends() -> None:
+    """From now on the second Ctrl-C ends this process with code 130, whatever it does.
+
+    A handler written in Python waits until the main thread runs Python again, and cannot stop another thread:
+    a native call that never returns (an .onnx file with an endless loop) would hold the process. So a thread
+    watches the signals as they come in (`signal.set_wakeup_fd`). After the second Ctrl-C, the process has a
+    second to end by itself; it should do so by `leave`.
+    """
+    if not _in_main_thread() or "LOCAL_RANK" in os.environ:  # torchrun passes Ctrl-C to processes that had it
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    if hasattr(os, "register_at_fork"):
+        # A terminal sends Ctrl-C to child processes too: theirs does not count.
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_watch, args=(reader, writer), name="signals", daemon=True).start()
+
+
+def leave(code: int) -> int:
+    """The exit code of a command that is over; ends the process here if Ctrl-C came twice.
+
+    Python would run the destructors of C++ libraries, which crash while a native call is still at work.
+    """
+    if code == INTERRUPTED and _told_twice.wait(_NOTICED):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _watch(reader: socket.socket, _writer: socket.socket) -> None:  # which stays open as long as this runs
+    _wait_for_ctrl_c(reader)
+    _wait_for_ctrl_c(reader)
+    _told_twice.set()
+    reader.settimeout(_GRACE)
+    with contextlib.suppress(TimeoutError):
+        _wait_for_ctrl_c(reader)
+    os._exit(INTERRUPTED)
+
+
+def _wait_for_ctrl_c(reader: socket.socket) -> None:
+    while reader.recv(1) != bytes([signal.SIGINT]):
+        pass
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
