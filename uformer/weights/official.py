@@ -14,25 +14,24 @@ from numpy.typing import NDArray
 from uformer.config import Skip, UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import one_line
-from uformer.layout import parameter_shapes, relative_position_index
+from uformer.layout import block_shapes, parameter_shapes, step_shapes
+from uformer.structure import BlockPlan, ConvPlan, plan, relative_position_index
 
 State = Mapping[str, NDArray[np.generic]]
 
-LEVELS = 4
-"""Encoder stages of the authors' code, always."""
+LEVELS = UformerConfig().levels
+"""Encoder stages of the authors' code, always 4."""
 INDEX = "relative_position_index"
 """A buffer of theirs that follows from the window size; ours do not store it."""
 
-_STAGES = {  # ours -> theirs, in the order of UformerConfig.depths
-    **{f"encoder.{k}": f"encoderlayer_{k}" for k in range(LEVELS)},
+_MODULES = {  # of the network, ours -> theirs
+    "input_proj": "input_proj.proj.0",
+    "encoder": "encoderlayer_{}",
+    "downsample": "dowsample_{}.conv.0",  # their spelling
     "bottleneck": "conv",
-    **{f"decoder.{k}": f"decoderlayer_{k}" for k in range(LEVELS)},
-}
-_PROJECTIONS = {
-    "input_proj.conv": "input_proj.proj.0",
-    "output_proj.conv": "output_proj.proj.0",
-    **{f"downsample.{k}.conv": f"dowsample_{k}.conv.0" for k in range(LEVELS)},
-    **{f"upsample.{k}.deconv": f"upsample_{k}.deconv.0" for k in range(LEVELS)},
+    "upsample": "upsample_{}.deconv.0",
+    "decoder": "decoderlayer_{}",
+    "output_proj": "output_proj.proj.0",
 }
 
 
@@ -130,7 +129,8 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
 
     embed_dim, in_channels, *_ = shape("input_proj.proj.0.weight", 4)
     out_channels = shape("output_proj.proj.0.weight", 4)[0]
-    blocks: dict[str, set[str]] = {stage: set() for stage in _STAGES.values()}
+    stages = [_theirs(stage.name) for stage in plan(UformerConfig()).stages]  # of any of their networks
+    blocks: dict[str, set[str]] = {stage: set() for stage in stages}  # the numbers of each stage's blocks
     names = set()  # their names inside a decoder block
     for key in state:
         stage, dot, rest = key.partition(".blocks.")
@@ -141,10 +141,12 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
             blocks[stage].add(index)
             names |= {name} if stage.startswith("decoder") else set()
 
-    skip: Skip = "concat_cross" if "cross_attn.qkv.to_qkv.weight" in names else "cross" if "norm_kv.weight" in names else "concat"
+    skip: Skip = "cross" if "norm_kv.weight" in names else "concat"
+    if "cross_attn.qkv.to_qkv.weight" in names:
+        skip = "concat_cross"
     heads, windows, hidden = [], [], []
     leff = "mlp.linear1.0.weight" in names
-    for stage in _STAGES.values():
+    for stage in stages:
         attention = "cross_attn" if skip == "concat_cross" and stage.startswith("decoder") else "attn"
         rows, columns = shape(f"{stage}.blocks.0.{attention}.relative_position_bias_table", 2)
         heads.append(columns)
@@ -173,7 +175,7 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
         raise _foreign(str(error)) from None
     if reason := _no_original(config):
         raise _foreign(reason)
-    return dataclasses.replace(config, mlp_ratio=_ratio(config.stage_dims, hidden))
+    return dataclasses.replace(config, mlp_ratio=_ratio([stage.dim for stage in plan(config).stages], hidden))
 
 
 def _bottleneck_shift(windows: Sequence[int], *, train_size: int | None, matters: bool) -> bool:
@@ -224,16 +226,23 @@ def _no_original(config: UformerConfig) -> str | None:
 def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
     """Their key -> our keys: two where one of theirs holds both, stacked along the first axis."""
     out: dict[str, list[str]] = {}
-    for key in parameter_shapes(config):
-        stage, dot, rest = key.partition(".blocks.")
-        if dot:
-            index, _, name = rest.partition(".")
-            names = _block_names(config, decoder=stage.startswith("decoder"))
-            theirs = f"{_STAGES[stage]}.blocks.{index}.{_renamed(name, names)}"
-        else:
-            theirs = _renamed(key, _PROJECTIONS)
-        out.setdefault(theirs, []).append(key)
+    for step in plan(config):
+        theirs = _theirs(step.name)
+        if isinstance(step, ConvPlan):
+            for key in step_shapes(step):
+                out[f"{theirs}.{key.removeprefix(f'{step.layer}.')}"] = [key]
+            continue
+        for index, block in enumerate(step.blocks):
+            names = _block_names(block)
+            for key in block_shapes(block):
+                out.setdefault(f"{theirs}.blocks.{index}.{_renamed(key, names)}", []).append(f"{block.name}.{key}")
     return out
+
+
+def _theirs(step: str) -> str:
+    """Their name of a module of the network: `encoderlayer_0` for `encoder.0`."""
+    module, _, number = step.partition(".")
+    return _MODULES[module].format(number)
 
 
 def _renamed(key: str, names: Mapping[str, str]) -> str:
@@ -243,12 +252,11 @@ def _renamed(key: str, names: Mapping[str, str]) -> str:
     return f"{names[module]}.{kind}"
 
 
-def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
-    """Ours -> theirs inside a block of an encoder (and bottleneck) or decoder stage."""
-    crossed = decoder and config.skip == "cross"
-    joint = decoder and config.skip == "concat_cross"
+def _block_names(block: BlockPlan) -> dict[str, str]:
+    """Ours -> theirs inside a block."""
+    joint = block.memory == "joint"
     attn = "cross_attn" if joint else "attn"
-    leff = config.feed_forward == "leff"
+    leff = block.feed_forward == "leff"
     names = {
         "modulator": "modulator.weight",
         "cross_modulator": "cross_modulator.weight",
@@ -256,7 +264,7 @@ def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
         "norm_attn": "norm1",
         "norm_memory": "norm_kv",
         "norm_cross": "norm2",
-        "norm_ff": "norm3" if crossed else "norm2",
+        "norm_ff": "norm3" if block.memory == "cross" else "norm2",
         "attn.to_q": "cross_attn.qkv.to_qkv" if joint else "attn.qkv.to_q",
         "attn.to_kv": "cross_attn.qkv.to_qkv" if joint else "attn.qkv.to_kv",
         "attn.memory_to_kv": "cross_attn.qkv.to_kv",
