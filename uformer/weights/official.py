@@ -1,7 +1,8 @@
 """The original authors' state dicts (2021 and 2022 forms) to ours and back.
 
-Theirs are tensors by name, with no hyperparameters. The tensors tell all but two: whether windows shift (they do,
-unless said), and whether the bottleneck's do, which follows from the size that the network was built for.
+Theirs are tensors by name, without hyperparameters. The tensors tell all of them but two: whether windows
+shift (they do, unless the caller says otherwise), and whether those of the bottleneck do, which follows from
+the size that the network was built for.
 """
 
 import dataclasses
@@ -23,6 +24,8 @@ LEVELS = UformerConfig().levels
 """Encoder stages of the authors' code, always 4."""
 INDEX = "relative_position_index"
 """A buffer of theirs that follows from the window size; ours do not store it."""
+BIAS_TABLE = "relative_position_bias_table"
+"""The parameter beside each such buffer."""
 
 _MODULES = {  # of the network, ours -> theirs
     "input_proj": "input_proj.proj.0",
@@ -38,16 +41,17 @@ _MODULES = {  # of the network, ours -> theirs
 def from_original(
     state: State, *, train_size: int | None = None, shift: bool = True
 ) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
-    """Our configuration and tensors (views, in the dtypes given) for the authors' state dict, `module.` prefixes allowed.
+    """Our configuration and tensors (views, in the dtypes given) for the authors' state dict.
 
-    `train_size`: side in pixels of the pictures that the network was built for (the authors trained denoising at 128,
-    deblurring at 256). Where the bottleneck is then no larger than one window, it does not shift. May be None only
-    where that makes no difference. `shift`: False for a network that was built with `shift_flag=False`.
+    Keys may have the prefix `module.`. `train_size`: side in pixels of the images that the network was built
+    for (the authors trained denoising at 128, deblurring at 256). Where the bottleneck is then no larger than
+    one window, it does not shift. May be None only where that makes no difference. `shift`: False for a
+    network that was built with `shift_flag=False`.
 
     A ConcatCross file gets `interleaved_keys=True`: the network exactly as the authors' code computes it.
 
-    Raises CheckpointError where the tensors are no Uformer's, OptionError for a train_size that is missing or that
-    this network cannot have been built for.
+    Raises CheckpointError where the tensors are not a Uformer's, OptionError for a train_size that is missing
+    or that this network cannot have been built for.
     """
     found = _without_prefix(state)
     indices = {key: found.pop(key) for key in list(found) if key.endswith(f".{INDEX}")}
@@ -58,7 +62,8 @@ def from_original(
     if unknown := found.keys() - wanted.keys():
         raise _foreign(f"unknown tensor {_quote(min(unknown))}")
     for key, index in indices.items():
-        if index.shape != (config.window_size**2,) * 2 or key.replace(INDEX, "relative_position_bias_table") not in wanted:
+        table = key.replace(INDEX, BIAS_TABLE)
+        if index.shape != (config.window_size**2,) * 2 or table not in wanted:
             raise _foreign(f"{_quote(key)} is {list(index.shape)}, for windows of {config.window_size}")
     ours: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in wanted.items():
@@ -79,13 +84,14 @@ def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.gen
         raise CheckpointError(f"the original code has no such network: {reason}")
     if config.skip == "concat_cross" and not config.interleaved_keys:
         raise CheckpointError(
-            "the original code gives each joint key another's bias; only a network with interleaved_keys is the same there"
+            "the original code gives each joint key another's bias; "
+            "only a network with interleaved_keys is the same there"
         )
     out: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in _theirs_to_ours(config).items():
         out[theirs] = np.concatenate([state[key] for key in keys])
-        if theirs.endswith("relative_position_bias_table"):
-            out[theirs.replace("relative_position_bias_table", INDEX)] = relative_position_index(config.window_size)
+        if theirs.endswith(BIAS_TABLE):
+            out[theirs.replace(BIAS_TABLE, INDEX)] = relative_position_index(config.window_size)
     return out
 
 
@@ -105,7 +111,11 @@ def original_call(config: UformerConfig) -> str:
         "shift_flag": config.shift,
     }
     if config.skip == "concat":  # the 2022 code; without these, the 2021 code takes the rest too
-        arguments |= {"dd_in": config.in_channels, "modulator": config.modulator, "cross_modulator": config.cross_modulator}
+        arguments |= {
+            "dd_in": config.in_channels,
+            "modulator": config.modulator,
+            "cross_modulator": config.cross_modulator,
+        }
     return f"{name}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
 
@@ -148,12 +158,18 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
     leff = "mlp.linear1.0.weight" in names
     for stage in stages:
         attention = "cross_attn" if skip == "concat_cross" and stage.startswith("decoder") else "attn"
-        rows, columns = shape(f"{stage}.blocks.0.{attention}.relative_position_bias_table", 2)
+        rows, columns = shape(f"{stage}.blocks.0.{attention}.{BIAS_TABLE}", 2)
         heads.append(columns)
         windows.append((math.isqrt(rows) + 1) // 2)
         hidden.append(shape(f"{stage}.blocks.0.mlp.{'linear1.0' if leff else 'fc1'}.weight", 2)[0])
     depths = tuple(len(indices) for indices in blocks.values())
-    bottleneck_shift = _bottleneck_shift(windows, train_size=train_size, matters=shift and depths[LEVELS] > 1)
+    bottleneck = stages.index(_theirs("bottleneck"))
+    bottleneck_shift = _bottleneck_shift(
+        windows[0],
+        windows[bottleneck],
+        train_size=train_size,
+        matters=shift and depths[bottleneck] > 1,
+    )
     try:
         config = UformerConfig(
             embed_dim=embed_dim,
@@ -178,27 +194,33 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
     return dataclasses.replace(config, mlp_ratio=_ratio([stage.dim for stage in plan(config).stages], hidden))
 
 
-def _bottleneck_shift(windows: Sequence[int], *, train_size: int | None, matters: bool) -> bool:
+def _bottleneck_shift(window: int, bottleneck: int, *, train_size: int | None, matters: bool) -> bool:
     """Whether the authors' code shifts in the bottleneck: only where its map is larger than one window.
 
-    Where the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3 does not
-    shift either. The bias tables show it, and no network of ours is like that.
+    `window`, `bottleneck`: sides of the windows outside and in the bottleneck.
+
+    Where the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3
+    does not shift either. The bias tables show it, and no network of ours is like that.
     """
-    window, bottleneck = windows[0], windows[LEVELS]
     least = window << LEVELS
     if bottleneck < window:
         raise _foreign(
-            f"its bottleneck has windows of {bottleneck}, not {window}: built for pictures under {least}, which is not supported"
+            f"its bottleneck has windows of {bottleneck}, not {window}: "
+            f"built for pictures under {least}, which is not supported"
         )
     if train_size is None:
         if matters and window > 1:
             raise OptionError(
-                "--train-size is needed: it decides whether the bottleneck shifts its windows, which the tensors cannot tell; "
-                "the authors' usual ones are 128 (denoising) and 256 (deblurring)"
+                "--train-size is needed: it decides whether the bottleneck shifts its windows, "
+                "which the tensors cannot tell; the authors' usual ones are 128 (denoising) and 256
+                (deblurring)"
             )
         return True
     if train_size < least:
-        raise OptionError(f"--train-size {train_size} is too small: windows of {window} in the bottleneck need at least {least}")
+        raise OptionError(
+            f"--train-size {train_size} is too small: windows of {window} in the bottleneck need at least
+            {least}"
+        )
     return train_size >> LEVELS > window
 
 
@@ -235,7 +257,8 @@ def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
         for index, block in enumerate(step.blocks):
             names = _block_names(block)
             for key in block_shapes(block):
-                out.setdefault(f"{theirs}.blocks.{index}.{_renamed(key, names)}", []).append(f"{block.name}.{key}")
+                name = f"{theirs}.blocks.{index}.{_renamed(key, names)}"
+                out.setdefault(name, []).append(f"{block.name}.{key}")
     return out
 
 
@@ -272,10 +295,11 @@ def _block_names(block: BlockPlan) -> dict[str, str]:
         "feed_forward.dwconv": "mlp.dwconv.0",
         "feed_forward.linear2": "mlp.linear2.0" if leff else "mlp.fc2",
     }
-    for ours, theirs in (("attn", attn), ("cross_attn", "cross_attn"), ("cross_modulator_attn", "cross_attn")):
+    attentions = {"attn": attn, "cross_attn": "cross_attn", "cross_modulator_attn": "cross_attn"}
+    for ours, theirs in attentions.items():
         names.setdefault(f"{ours}.to_q", f"{theirs}.qkv.to_q")
         names.setdefault(f"{ours}.to_kv", f"{theirs}.qkv.to_kv")
-        names |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("proj", "relative_position_bias_table")}
+        names |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("proj", BIAS_TABLE)}
     return names
 
 
