@@ -68,8 +68,8 @@ def test_stages_are_those_of_the_configuration(config: UformerConfig) -> None:
     assert tuple(stage.dim for stage in stages) == config.stage_dims
     assert tuple(stage.level for stage in stages) == config.stage_levels
     for stage in stages:
-        assert [block.name for block in stage.blocks] == [f"{stage.name}.blocks.{k}" for k in range(len(stage.blocks))]
-        for block in stage.blocks:
+        for index, block in enumerate(stage.blocks):
+            assert block.name == f"{stage.name}.blocks.{index}"
             assert (block.dim, block.num_heads) == (stage.dim, stage.num_heads)
             assert block.window_size == stage.window_size == config.window_size
             assert block.hidden == int(stage.dim * config.mlp_ratio)
@@ -105,8 +105,8 @@ def test_memory_and_modulators_are_the_decoder_s_alone(kind: str, memory: list[s
         assert stage.concat == (decoder and config.skip == "concat")
         assert [block.memory for block in stage.blocks] == (memory if decoder else [None, None])
         assert all(block.modulator == block.cross_modulator == decoder for block in stage.blocks)
-    plain = plan(dataclasses.replace(config, modulator=False, cross_modulator=False))
-    assert not any(block.modulator or block.cross_modulator for stage in plain.stages for block in stage.blocks)
+    for stage in plan(dataclasses.replace(config, modulator=False, cross_modulator=False)).stages:
+        assert not any(block.modulator or block.cross_modulator for block in stage.blocks)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.4])

@@ -33,7 +33,12 @@ def test_cut_takes_windows_row_by_row(side: int, down: int, across: int) -> None
 
 
 @given(st.integers(2, 4), st.integers(1, 10), st.integers(1, 10), st.data())
-def test_mask_hides_what_only_shift_or_padding_brought_together(side: int, height: int, width: int, data: st.DataObject) -> None:
+def test_mask_hides_what_shift_or_padding_brought_together(
+    side: int,
+    height: int,
+    width: int,
+    data: st.DataObject,
+) -> None:
     shift = data.draw(st.integers(0, side - 1))
     down, across = -(-height // side), -(-width // side)
     windows = Windows(torch.empty(1, height, width, 1), side=side, shift=shift)
@@ -43,8 +48,8 @@ def test_mask_hides_what_only_shift_or_padding_brought_together(side: int, heigh
         assert height % side == width % side == 0
         return
     axes = torch.arange(down * side), torch.arange(across * side)
-    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)[None]  # of the padded map, so never padded again
-    shifted = Windows(places, side=side, shift=shift).cut(places)[0]  # where each token of a window comes from
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)[None]  # of the padded map
+    shifted = Windows(places, side=side, shift=shift).cut(places)[0]  # (n, N, 2): where a token comes from
     assert mask.shape == (down * across, side**2, side**2)
     for window, found in zip(shifted.tolist(), mask.tolist(), strict=True):
         for i, (y, x) in enumerate(window):

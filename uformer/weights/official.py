@@ -83,10 +83,8 @@ def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.gen
     if reason := _no_original(config):
         raise CheckpointError(f"the original code has no such network: {reason}")
     if config.skip == "concat_cross" and not config.interleaved_keys:
-        raise CheckpointError(
-            "the original code gives each joint key another's bias; "
-            "only a network with interleaved_keys is the same there"
-        )
+        same = "only a network with interleaved_keys is the same there"
+        raise CheckpointError(f"the original code gives each joint key another's bias; {same}")
     out: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in _theirs_to_ours(config).items():
         out[theirs] = np.concatenate([state[key] for key in keys])
@@ -204,23 +202,19 @@ def _bottleneck_shift(window: int, bottleneck: int, *, train_size: int | None, m
     """
     least = window << LEVELS
     if bottleneck < window:
-        raise _foreign(
-            f"its bottleneck has windows of {bottleneck}, not {window}: "
-            f"built for pictures under {least}, which is not supported"
-        )
+        built = f"built for pictures under {least}, which is not supported"
+        raise _foreign(f"its bottleneck has windows of {bottleneck}, not {window}: {built}")
     if train_size is None:
         if matters and window > 1:
             raise OptionError(
                 "--train-size is needed: it decides whether the bottleneck shifts its windows, "
-                "which the tensors cannot tell; the authors' usual ones are 128 (denoising) and 256
-                (deblurring)"
+                "which the tensors cannot tell; "
+                "the authors' usual ones are 128 (denoising) and 256 (deblurring)"
             )
         return True
     if train_size < least:
-        raise OptionError(
-            f"--train-size {train_size} is too small: windows of {window} in the bottleneck need at least
-            {least}"
-        )
+        needed = f"windows of {window} in the bottleneck need at least {least}"
+        raise OptionError(f"--train-size {train_size} is too small: {needed}")
     return train_size >> LEVELS > window
 
 
