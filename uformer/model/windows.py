@@ -27,8 +27,9 @@ class Windows:
         """For a map like `tokens` (B, H, W, C); the mask gets their dtype and device."""
         self.height, self.width = tokens.shape[1:3]
         self.side, self.shift = side, shift
-        self.bottom, self.right = -self.height % side, -self.width % side  # padding, in tokens
-        self.padded = self.bottom != 0 or self.right != 0
+        bottom, right = -self.height % side, -self.width % side  # padding, in tokens
+        self.padded = bottom != 0 or right != 0
+        self.bottom, self.right = (bottom, right) if self.padded else (0, 0)
         self.mask = self._mask(tokens) if shift or self.padded else None
 
     def cut(self, tokens: Tensor) -> Tensor:
