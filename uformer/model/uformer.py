@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from uformer import structure
 from uformer.config import UformerConfig
 from uformer.model.blocks import LeWinBlock
 from uformer.model.padding import reflect_to_multiple
 from uformer.model.windows import Windows
-from uformer.structure import ConvPlan, StagePlan, plan
+from uformer.structure import ConvPlan, StagePlan
 
 
 class Uformer(nn.Module):
@@ -25,7 +26,7 @@ class Uformer(nn.Module):
     def __init__(self, config: UformerConfig) -> None:
         super().__init__()
         self.config = config
-        steps = plan(config)
+        steps = structure.plan(config)
         recompute = config.gradient_checkpointing
         self.input_proj = InputProjection(steps.input_proj)
         self.encoder = nn.ModuleList(Stage(stage, recompute=recompute) for stage in steps.encoder)
