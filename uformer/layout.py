@@ -2,27 +2,18 @@
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from uformer.config import UformerConfig
+from uformer.structure import BlockPlan, ConvPlan, Step, plan
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def parameter_shapes(config: UformerConfig) -> Shapes:
-    """Every parameter of `Uformer(config)` by its state-dict key, in the order of the picture's way through the network."""
-    dims, levels = config.stage_dims, config.levels
-    shapes: Shapes = _affine("input_proj.conv", (dims[0], config.in_channels, 3, 3))
-    for level in range(levels):
-        shapes |= _stage(config, level, f"encoder.{level}")
-        shapes |= _affine(f"downsample.{level}.conv", (dims[level + 1], dims[level], 4, 4))
-    shapes |= _stage(config, levels, "bottleneck")
-    for k in range(levels):
-        out_dim = config.embed_dim << (levels - 1 - k)
-        shapes |= _affine(f"upsample.{k}.deconv", (dims[levels + k], out_dim, 2, 2), bias_size=out_dim)
-        shapes |= _stage(config, levels + 1 + k, f"decoder.{k}")
-    return shapes | _affine("output_proj.conv", (config.out_channels, dims[-1], 3, 3))
+    """Every parameter of `Uformer(config)` by its state-dict key, in the order of the computation."""
+    shapes: Shapes = {}
+    for step in plan(config):
+        shapes |= step_shapes(step)
+    return shapes
 
 
 def parameter_count(config: UformerConfig) -> int:
@@ -30,49 +21,55 @@ def parameter_count(config: UformerConfig) -> int:
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
 
 
-def relative_position_index(side: int) -> NDArray[np.int64]:
-    """(N, N), N = side^2: for each pair of a window's tokens, the row of the bias table that belongs to their offset."""
-    y, x = np.divmod(np.arange(side * side, dtype=np.int64), side)
-    return (y[:, None] - y[None, :] + side - 1) * (2 * side - 1) + x[:, None] - x[None, :] + side - 1
-
-
-def _affine(name: str, weight: tuple[int, ...], *, bias: bool = True, bias_size: int | None = None) -> Shapes:
-    return {f"{name}.weight": weight} | ({f"{name}.bias": (bias_size or weight[0],)} if bias else {})
-
-
-def _stage(config: UformerConfig, stage: int, name: str) -> Shapes:
+def step_shapes(step: Step) -> Shapes:
+    """The parameters of one step, by their keys in the network's state dict."""
+    if isinstance(step, ConvPlan):
+        channels = (step.in_dim, step.dim) if step.transposed else (step.dim, step.in_dim)
+        weight = (*channels, step.kernel, step.kernel)
+        return {f"{step.layer}.weight": weight, f"{step.layer}.bias": (step.dim,)}
     shapes: Shapes = {}
-    for index in range(config.depths[stage]):
-        shapes |= {f"{name}.blocks.{index}.{key}": shape for key, shape in _block(config, stage, index).items()}
+    for block in step.blocks:
+        shapes |= {f"{block.name}.{key}": shape for key, shape in block_shapes(block).items()}
     return shapes
 
 
-def _block(config: UformerConfig, stage: int, index: int) -> Shapes:
-    dim, heads, side = config.stage_dims[stage], config.num_heads[stage], config.window_size
-    hidden = int(dim * config.mlp_ratio)
-    decoder = stage > config.levels
-    memory = decoder and config.skip != "concat" and (index == 0 or config.cross_blocks == "all")
-
-    def attention(name: str, *, bias_table: bool = True, joint: bool = False) -> Shapes:
-        table: Shapes = {f"{name}.relative_position_bias_table": ((2 * side - 1) ** 2, heads)} if bias_table else {}
-        projections = {"to_q": dim, "to_kv": 2 * dim} | ({"memory_to_kv": 2 * dim} if joint else {})
-        for projection, out in projections.items():
-            table |= _affine(f"{name}.{projection}", (out, dim), bias=config.qkv_bias)
-        return table | _affine(f"{name}.proj", (dim, dim))
-
+def block_shapes(block: BlockPlan) -> Shapes:
+    """The parameters of one LeWin block, by their keys inside the block."""
+    dim, hidden, window_tokens = block.dim, block.hidden, block.window_size**2
     shapes: Shapes = {}
-    if decoder and config.cross_modulator:
-        shapes |= {"cross_modulator": (side**2, dim)} | _affine("norm_cross_modulator", (dim,))
-        shapes |= attention("cross_modulator_attn", bias_table=False)
-    shapes |= _affine("norm_attn", (dim,))
-    if decoder and config.modulator:
-        shapes |= {"modulator": (side**2, dim)}
-    shapes |= attention("attn", joint=memory and config.skip == "concat_cross")
-    if memory:
-        shapes |= _affine("norm_memory", (dim,))
-    if memory and config.skip == "cross":
-        shapes |= _affine("norm_cross", (dim,)) | attention("cross_attn")
-    shapes |= _affine("norm_ff", (dim,)) | _affine("feed_forward.linear1", (hidden, dim))
-    if config.feed_forward == "leff":
-        shapes |= _affine("feed_forward.dwconv", (hidden, 1, 3, 3))
-    return shapes | _affine("feed_forward.linear2", (dim, hidden))
+    if block.cross_modulator:
+        shapes |= {"cross_modulator": (window_tokens, dim)} | _norm("norm_cross_modulator", dim)
+        shapes |= _attention("cross_modulator_attn", block)
+    shapes |= _norm("norm_attn", dim)
+    if block.modulator:
+        shapes |= {"modulator": (window_tokens, dim)}
+    shapes |= _window_attention("attn", block, joint=block.memory == "joint")
+    if block.memory:
+        shapes |= _norm("norm_memory", dim)
+    if block.memory == "cross":
+        shapes |= _norm("norm_cross", dim) | _window_attention("cross_attn", block)
+    shapes |= _norm("norm_ff", dim) | _linear("feed_forward.linear1", dim, hidden)
+    if block.feed_forward == "leff":
+        shapes |= {"feed_forward.dwconv.weight": (hidden, 1, 3, 3), "feed_forward.dwconv.bias": (hidden,)}
+    return shapes | _linear("feed_forward.linear2", hidden, dim)
+
+
+def _window_attention(name: str, block: BlockPlan, *, joint: bool = False) -> Shapes:
+    table = ((2 * block.window_size - 1) ** 2, block.num_heads)
+    return {f"{name}.relative_position_bias_table": table} | _attention(name, block, joint=joint)
+
+
+def _attention(name: str, block: BlockPlan, *, joint: bool = False) -> Shapes:
+    dim, bias = block.dim, block.qkv_bias
+    shapes = _linear(f"{name}.to_q", dim, dim, bias=bias) | _linear(f"{name}.to_kv", dim, 2 * dim, bias=bias)
+    if joint:
+        shapes |= _linear(f"{name}.memory_to_kv", dim, 2 * dim, bias=bias)
+    return shapes | _linear(f"{name}.proj", dim, dim)
+
+
+def _norm(name: str, dim: int) -> Shapes:
+    return {f"{name}.weight": (dim,), f"{name}.bias": (dim,)}
+
+
+def _linear(name: str, in_dim: int, dim: int, *, bias: bool = True) -> Shapes:
+    return {f"{name}.weight": (dim, in_dim)} | ({f"{name}.bias": (dim,)} if bias else {})

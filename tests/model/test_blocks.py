@@ -1,14 +1,22 @@
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from uformer.model.attention import window_mask
 from uformer.model.blocks import DropPath, LeFF, LeWinBlock, Mlp
+from uformer.model.windows import Windows
+from uformer.structure import BlockPlan
+
+
+def windows_of(tokens: torch.Tensor, *, shift: int = 0) -> Windows:
+    return Windows(tokens, side=4, shift=shift)
 
 
 def block(**options: object) -> LeWinBlock:
     torch.manual_seed(0)
-    made = LeWinBlock(4, num_heads=2, window_size=4, **{"shift": 0, **options})  # type: ignore[arg-type]
+    values: dict[str, Any] = {"dim": 4, "num_heads": 2, "window_size": 4, "hidden": 16} | options
+    made = LeWinBlock(BlockPlan(name="block", **values))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -60,15 +68,15 @@ def test_mlp_mixes_no_tokens() -> None:
 
 
 @pytest.mark.parametrize("kind", ["leff", "mlp"])
-def test_hidden_channels_follow_the_ratio(kind: str) -> None:
-    assert dict(block(feed_forward=kind, mlp_ratio=2.5).named_parameters())["feed_forward.linear1.weight"].shape == (10, 4)
+def test_hidden_channels_are_the_plan_s(kind: str) -> None:
+    parameters = dict(block(feed_forward=kind, hidden=10).named_parameters())
+    assert parameters["feed_forward.linear1.weight"].shape == (10, 4)
 
 
 def seen_by(made: LeWinBlock, size: int, at: tuple[int, int], *, memory: torch.Tensor | None = None) -> torch.Tensor:
     """(H, W) bool: which tokens of the input the output at `at` depends on."""
     tokens = torch.randn(1, size, size, 4, requires_grad=True)
-    mask = window_mask(size, size, 4, made.shift, device=tokens.device, dtype=tokens.dtype) if made.shift else None
-    made(tokens, memory, mask)[0, at[0], at[1]].sum().backward()
+    made(tokens, windows_of(tokens, shift=made.shift), memory)[0, at[0], at[1]].sum().backward()
     assert tokens.grad is not None
     return tokens.grad[0].abs().amax(-1) > 1e-9
 
@@ -97,19 +105,20 @@ def test_leff_lets_neighbours_in() -> None:
 def test_every_token_sees_the_cross_modulator_alone() -> None:
     made = block(feed_forward="mlp", cross_modulator=True)
     assert torch.equal(seen_by(made, 8, (0, 0)), box(8, slice(0, 4), slice(0, 4)))
-    before = made(torch.zeros(1, 4, 4, 4), None, None)
+    tokens = torch.zeros(1, 4, 4, 4)
+    before = made(tokens, windows_of(tokens))
     with torch.no_grad():
         dict(made.named_parameters())["cross_modulator"].add_(1)
-    assert not torch.allclose(made(torch.zeros(1, 4, 4, 4), None, None), before)
+    assert not torch.allclose(made(tokens, windows_of(tokens)), before)
 
 
 def test_cross_modulator_s_norm_is_without_effect() -> None:
     made, tokens = block(cross_modulator=True), torch.randn(1, 4, 4, 4)
-    before = made(tokens, None, None)
+    before = made(tokens, windows_of(tokens))
     with torch.no_grad():
         made.norm_cross_modulator.weight.fill_(7)
         made.norm_cross_modulator.bias.fill_(7)
-    assert torch.equal(made(tokens, None, None), before)
+    assert torch.equal(made(tokens, windows_of(tokens)), before)
 
 
 def test_modulator_is_added_to_every_window() -> None:
@@ -117,11 +126,12 @@ def test_modulator_is_added_to_every_window() -> None:
     modulator = made.modulator
     assert modulator is not None
     tokens = torch.randn(1, 4, 4, 4).repeat(1, 2, 2, 1)  # four windows alike
+    windows = windows_of(tokens)
     with torch.no_grad():
-        windows = made.attn(made.to_windows(made.norm_attn(tokens)) + modulator)
-        wanted = tokens + made.to_map(windows, 8, 8)
+        attended = made.attn(windows.cut(made.norm_attn(tokens)) + modulator)
+        wanted = tokens + windows.merge(attended)
         wanted = wanted + made.feed_forward(made.norm_ff(wanted))
-    torch.testing.assert_close(made(tokens, None, None), wanted)
+    torch.testing.assert_close(made(tokens, windows), wanted)
 
 
 @pytest.mark.parametrize("memory", ["cross", "joint"])
@@ -129,7 +139,7 @@ def test_memory_matters_and_is_seen_through_the_same_windows(memory: str) -> Non
     made = block(memory=memory, feed_forward="mlp")
     tokens = torch.randn(1, 8, 8, 4)
     encoder = torch.randn(1, 8, 8, 4, requires_grad=True)
-    made(tokens, encoder, None)[0, 1, 6].sum().backward()
+    made(tokens, windows_of(tokens), encoder)[0, 1, 6].sum().backward()
     assert encoder.grad is not None
     assert torch.equal(encoder.grad[0].abs().amax(-1) > 1e-9, box(8, slice(0, 4), slice(4, 8)))
 
@@ -137,4 +147,4 @@ def test_memory_matters_and_is_seen_through_the_same_windows(memory: str) -> Non
 def test_training_drops_branches() -> None:
     made = block(drop_path=0.999).train()
     tokens = torch.randn(8, 4, 4, 4)
-    assert torch.equal(made(tokens, None, None), tokens)
+    assert torch.equal(made(tokens, windows_of(tokens)), tokens)

@@ -2,7 +2,6 @@ import copy
 import dataclasses
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,9 +11,11 @@ from torch.export import Dim
 
 from tests.networks import KINDS, TINY, build, configs
 from uformer.config import UformerConfig
-from uformer.model.attention import WindowAttention, fill_windows
+from uformer.model import windows
+from uformer.model.attention import WindowAttention
 from uformer.model.blocks import DropPath
-from uformer.model.uformer import Stage, Uformer, reflect_to_multiple
+from uformer.model.padding import reflect_to_multiple
+from uformer.model.uformer import Stage, Uformer
 
 MODELS = {name: build(config) for name, config in KINDS.items()}
 ODD_SIZES = [(1, 1), (1, 9), (13, 1), (3, 2), (8, 8), (7, 8), (17, 30)]
@@ -63,19 +64,6 @@ def test_input_is_left_as_it_was() -> None:
 # Padding
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 16))
-def test_reflects_as_numpy_does(height: int, width: int, multiple: int) -> None:
-    image = torch.rand(2, 3, height, width)
-    more = [(0, 0), (0, 0), (0, -height % multiple), (0, -width % multiple)]
-    assert np.array_equal(reflect_to_multiple(image, multiple).numpy(), np.pad(image.numpy(), more, mode="reflect"))
-
-
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 16))
-def test_multiples_are_not_padded(down: int, across: int, multiple: int) -> None:
-    image = torch.rand(1, 3, down * multiple, across * multiple)
-    assert torch.equal(reflect_to_multiple(image, multiple), image)
-
-
 @pytest.mark.parametrize(("height", "width"), ODD_SIZES)
 def test_is_the_network_on_the_padded_picture_cropped(height: int, width: int) -> None:
     image = picture(TINY, height, width)
@@ -84,26 +72,30 @@ def test_is_the_network_on_the_padded_picture_cropped(height: int, width: int) -
         assert torch.equal(MODELS["2022"](image), padded[:, :, :height, :width])
 
 
-# What the configuration says
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_that_fill_up_windows_are_never_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_that_pad_windows_are_never_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, image = build(KINDS[kind]), torch.rand(1, 3, 20, 12)
+    pad = windows.pad
+
+    def pad_with_noise(x: Tensor, amounts: tuple[int, ...]) -> Tensor:
+        return pad(x, amounts, value=3.0 if x.is_floating_point() else 0)
+
     with torch.inference_mode():
-        expected = model.restore(image, fill=True)
-        fill = fill_windows
-        monkeypatch.setattr("uformer.model.blocks.fill_windows", lambda tokens, side: fill(tokens, side, value=3.0))
-        found = model.restore(image, fill=True)
+        expected = model(image, multiple=model.config.stride)
+        monkeypatch.setattr(windows, "pad", pad_with_noise)
+        found = model(image, multiple=model.config.stride)
     assert expected.shape == image.shape
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_windows_fit_nothing_is_filled_up(kind: str) -> None:
+def test_where_windows_fit_nothing_is_padded(kind: str) -> None:
     model, image = build(KINDS[kind]), torch.rand(2, 3, 24, 16)
     with torch.inference_mode():
-        assert torch.equal(model.restore(image, fill=True), model(image))
+        assert torch.equal(model(image, multiple=model.config.stride), model(image))
+
+
+# What the configuration says
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 6])
@@ -279,6 +271,7 @@ BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=1), Dim("width", m
 def test_exports_with_free_batch_height_and_width(kind: str) -> None:
     model = MODELS[kind]
     program = torch.export.export(model, (picture(model.config, 19, 30, batch=2),), dynamic_shapes=({0: BATCH, 2: HEIGHT, 3: WIDTH},))
+    assert "pad" not in str(program.graph)  # nor masks for it: windows are known to fit
     exported = program.module()
     for batch, (height, width) in enumerate(ODD_SIZES, 1):
         image = picture(model.config, height, width, batch=batch)

@@ -1,7 +1,8 @@
 """The original authors' state dicts (2021 and 2022 forms) to ours and back.
 
-Theirs are tensors by name, with no hyperparameters. The tensors tell all but two: whether windows shift (they do,
-unless said), and whether the bottleneck's do, which follows from the size that the network was built for.
+Theirs are tensors by name, without hyperparameters. The tensors tell all of them but two: whether windows
+shift (they do, unless the caller says otherwise), and whether those of the bottleneck do, which follows from
+the size that the network was built for.
 """
 
 import dataclasses
@@ -14,41 +15,43 @@ from numpy.typing import NDArray
 from uformer.config import Skip, UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import one_line
-from uformer.layout import parameter_shapes, relative_position_index
+from uformer.layout import block_shapes, parameter_shapes, step_shapes
+from uformer.structure import BlockPlan, ConvPlan, plan, relative_position_index
 
 State = Mapping[str, NDArray[np.generic]]
 
-LEVELS = 4
-"""Encoder stages of the authors' code, always."""
+LEVELS = UformerConfig().levels
+"""Encoder stages of the authors' code, always 4."""
 INDEX = "relative_position_index"
 """A buffer of theirs that follows from the window size; ours do not store it."""
+BIAS_TABLE = "relative_position_bias_table"
+"""The parameter beside each such buffer."""
 
-_STAGES = {  # ours -> theirs, in the order of UformerConfig.depths
-    **{f"encoder.{k}": f"encoderlayer_{k}" for k in range(LEVELS)},
+_MODULES = {  # of the network, ours -> theirs
+    "input_proj": "input_proj.proj.0",
+    "encoder": "encoderlayer_{}",
+    "downsample": "dowsample_{}.conv.0",  # their spelling
     "bottleneck": "conv",
-    **{f"decoder.{k}": f"decoderlayer_{k}" for k in range(LEVELS)},
-}
-_PROJECTIONS = {
-    "input_proj.conv": "input_proj.proj.0",
-    "output_proj.conv": "output_proj.proj.0",
-    **{f"downsample.{k}.conv": f"dowsample_{k}.conv.0" for k in range(LEVELS)},
-    **{f"upsample.{k}.deconv": f"upsample_{k}.deconv.0" for k in range(LEVELS)},
+    "upsample": "upsample_{}.deconv.0",
+    "decoder": "decoderlayer_{}",
+    "output_proj": "output_proj.proj.0",
 }
 
 
 def from_original(
     state: State, *, train_size: int | None = None, shift: bool = True
 ) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
-    """Our configuration and tensors (views, in the dtypes given) for the authors' state dict, `module.` prefixes allowed.
+    """Our configuration and tensors (views, in the dtypes given) for the authors' state dict.
 
-    `train_size`: side in pixels of the pictures that the network was built for (the authors trained denoising at 128,
-    deblurring at 256). Where the bottleneck is then no larger than one window, it does not shift. May be None only
-    where that makes no difference. `shift`: False for a network that was built with `shift_flag=False`.
+    Keys may have the prefix `module.`. `train_size`: side in pixels of the images that the network was built
+    for (the authors trained denoising at 128, deblurring at 256). Where the bottleneck is then no larger than
+    one window, it does not shift. May be None only where that makes no difference. `shift`: False for a
+    network that was built with `shift_flag=False`.
 
     A ConcatCross file gets `interleaved_keys=True`: the network exactly as the authors' code computes it.
 
-    Raises CheckpointError where the tensors are no Uformer's, OptionError for a train_size that is missing or that
-    this network cannot have been built for.
+    Raises CheckpointError where the tensors are not a Uformer's, OptionError for a train_size that is missing
+    or that this network cannot have been built for.
     """
     found = _without_prefix(state)
     indices = {key: found.pop(key) for key in list(found) if key.endswith(f".{INDEX}")}
@@ -59,7 +62,8 @@ def from_original(
     if unknown := found.keys() - wanted.keys():
         raise _foreign(f"unknown tensor {_quote(min(unknown))}")
     for key, index in indices.items():
-        if index.shape != (config.window_size**2,) * 2 or key.replace(INDEX, "relative_position_bias_table") not in wanted:
+        table = key.replace(INDEX, BIAS_TABLE)
+        if index.shape != (config.window_size**2,) * 2 or table not in wanted:
             raise _foreign(f"{_quote(key)} is {list(index.shape)}, for windows of {config.window_size}")
     ours: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in wanted.items():
@@ -79,14 +83,13 @@ def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.gen
     if reason := _no_original(config):
         raise CheckpointError(f"the original code has no such network: {reason}")
     if config.skip == "concat_cross" and not config.interleaved_keys:
-        raise CheckpointError(
-            "the original code gives each joint key another's bias; only a network with interleaved_keys is the same there"
-        )
+        same = "only a network with interleaved_keys is the same there"
+        raise CheckpointError(f"the original code gives each joint key another's bias; {same}")
     out: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in _theirs_to_ours(config).items():
         out[theirs] = np.concatenate([state[key] for key in keys])
-        if theirs.endswith("relative_position_bias_table"):
-            out[theirs.replace("relative_position_bias_table", INDEX)] = relative_position_index(config.window_size)
+        if theirs.endswith(BIAS_TABLE):
+            out[theirs.replace(BIAS_TABLE, INDEX)] = relative_position_index(config.window_size)
     return out
 
 
@@ -106,7 +109,11 @@ def original_call(config: UformerConfig) -> str:
         "shift_flag": config.shift,
     }
     if config.skip == "concat":  # the 2022 code; without these, the 2021 code takes the rest too
-        arguments |= {"dd_in": config.in_channels, "modulator": config.modulator, "cross_modulator": config.cross_modulator}
+        arguments |= {
+            "dd_in": config.in_channels,
+            "modulator": config.modulator,
+            "cross_modulator": config.cross_modulator,
+        }
     return f"{name}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
 
@@ -130,7 +137,8 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
 
     embed_dim, in_channels, *_ = shape("input_proj.proj.0.weight", 4)
     out_channels = shape("output_proj.proj.0.weight", 4)[0]
-    blocks: dict[str, set[str]] = {stage: set() for stage in _STAGES.values()}
+    stages = [_theirs(stage.name) for stage in plan(UformerConfig()).stages]  # of any of their networks
+    blocks: dict[str, set[str]] = {stage: set() for stage in stages}  # the numbers of each stage's blocks
     names = set()  # their names inside a decoder block
     for key in state:
         stage, dot, rest = key.partition(".blocks.")
@@ -141,17 +149,25 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
             blocks[stage].add(index)
             names |= {name} if stage.startswith("decoder") else set()
 
-    skip: Skip = "concat_cross" if "cross_attn.qkv.to_qkv.weight" in names else "cross" if "norm_kv.weight" in names else "concat"
+    skip: Skip = "cross" if "norm_kv.weight" in names else "concat"
+    if "cross_attn.qkv.to_qkv.weight" in names:
+        skip = "concat_cross"
     heads, windows, hidden = [], [], []
     leff = "mlp.linear1.0.weight" in names
-    for stage in _STAGES.values():
+    for stage in stages:
         attention = "cross_attn" if skip == "concat_cross" and stage.startswith("decoder") else "attn"
-        rows, columns = shape(f"{stage}.blocks.0.{attention}.relative_position_bias_table", 2)
+        rows, columns = shape(f"{stage}.blocks.0.{attention}.{BIAS_TABLE}", 2)
         heads.append(columns)
         windows.append((math.isqrt(rows) + 1) // 2)
         hidden.append(shape(f"{stage}.blocks.0.mlp.{'linear1.0' if leff else 'fc1'}.weight", 2)[0])
     depths = tuple(len(indices) for indices in blocks.values())
-    bottleneck_shift = _bottleneck_shift(windows, train_size=train_size, matters=shift and depths[LEVELS] > 1)
+    bottleneck = stages.index(_theirs("bottleneck"))
+    bottleneck_shift = _bottleneck_shift(
+        windows[0],
+        windows[bottleneck],
+        train_size=train_size,
+        matters=shift and depths[bottleneck] > 1,
+    )
     try:
         config = UformerConfig(
             embed_dim=embed_dim,
@@ -173,30 +189,32 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
         raise _foreign(str(error)) from None
     if reason := _no_original(config):
         raise _foreign(reason)
-    return dataclasses.replace(config, mlp_ratio=_ratio(config.stage_dims, hidden))
+    return dataclasses.replace(config, mlp_ratio=_ratio([stage.dim for stage in plan(config).stages], hidden))
 
 
-def _bottleneck_shift(windows: Sequence[int], *, train_size: int | None, matters: bool) -> bool:
+def _bottleneck_shift(window: int, bottleneck: int, *, train_size: int | None, matters: bool) -> bool:
     """Whether the authors' code shifts in the bottleneck: only where its map is larger than one window.
 
-    Where the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3 does not
-    shift either. The bias tables show it, and no network of ours is like that.
+    `window`, `bottleneck`: sides of the windows outside and in the bottleneck.
+
+    Where the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3
+    does not shift either. The bias tables show it, and no network of ours is like that.
     """
-    window, bottleneck = windows[0], windows[LEVELS]
     least = window << LEVELS
     if bottleneck < window:
-        raise _foreign(
-            f"its bottleneck has windows of {bottleneck}, not {window}: built for pictures under {least}, which is not supported"
-        )
+        built = f"built for pictures under {least}, which is not supported"
+        raise _foreign(f"its bottleneck has windows of {bottleneck}, not {window}: {built}")
     if train_size is None:
         if matters and window > 1:
             raise OptionError(
-                "--train-size is needed: it decides whether the bottleneck shifts its windows, which the tensors cannot tell; "
+                "--train-size is needed: it decides whether the bottleneck shifts its windows, "
+                "which the tensors cannot tell; "
                 "the authors' usual ones are 128 (denoising) and 256 (deblurring)"
             )
         return True
     if train_size < least:
-        raise OptionError(f"--train-size {train_size} is too small: windows of {window} in the bottleneck need at least {least}")
+        needed = f"windows of {window} in the bottleneck need at least {least}"
+        raise OptionError(f"--train-size {train_size} is too small: {needed}")
     return train_size >> LEVELS > window
 
 
@@ -224,16 +242,24 @@ def _no_original(config: UformerConfig) -> str | None:
 def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
     """Their key -> our keys: two where one of theirs holds both, stacked along the first axis."""
     out: dict[str, list[str]] = {}
-    for key in parameter_shapes(config):
-        stage, dot, rest = key.partition(".blocks.")
-        if dot:
-            index, _, name = rest.partition(".")
-            names = _block_names(config, decoder=stage.startswith("decoder"))
-            theirs = f"{_STAGES[stage]}.blocks.{index}.{_renamed(name, names)}"
-        else:
-            theirs = _renamed(key, _PROJECTIONS)
-        out.setdefault(theirs, []).append(key)
+    for step in plan(config):
+        theirs = _theirs(step.name)
+        if isinstance(step, ConvPlan):
+            for key in step_shapes(step):
+                out[f"{theirs}.{key.removeprefix(f'{step.layer}.')}"] = [key]
+            continue
+        for index, block in enumerate(step.blocks):
+            names = _block_names(block)
+            for key in block_shapes(block):
+                name = f"{theirs}.blocks.{index}.{_renamed(key, names)}"
+                out.setdefault(name, []).append(f"{block.name}.{key}")
     return out
+
+
+def _theirs(step: str) -> str:
+    """Their name of a module of the network: `encoderlayer_0` for `encoder.0`."""
+    module, _, number = step.partition(".")
+    return _MODULES[module].format(number)
 
 
 def _renamed(key: str, names: Mapping[str, str]) -> str:
@@ -243,12 +269,11 @@ def _renamed(key: str, names: Mapping[str, str]) -> str:
     return f"{names[module]}.{kind}"
 
 
-def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
-    """Ours -> theirs inside a block of an encoder (and bottleneck) or decoder stage."""
-    crossed = decoder and config.skip == "cross"
-    joint = decoder and config.skip == "concat_cross"
+def _block_names(block: BlockPlan) -> dict[str, str]:
+    """Ours -> theirs inside a block."""
+    joint = block.memory == "joint"
     attn = "cross_attn" if joint else "attn"
-    leff = config.feed_forward == "leff"
+    leff = block.feed_forward == "leff"
     names = {
         "modulator": "modulator.weight",
         "cross_modulator": "cross_modulator.weight",
@@ -256,7 +281,7 @@ def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
         "norm_attn": "norm1",
         "norm_memory": "norm_kv",
         "norm_cross": "norm2",
-        "norm_ff": "norm3" if crossed else "norm2",
+        "norm_ff": "norm3" if block.memory == "cross" else "norm2",
         "attn.to_q": "cross_attn.qkv.to_qkv" if joint else "attn.qkv.to_q",
         "attn.to_kv": "cross_attn.qkv.to_qkv" if joint else "attn.qkv.to_kv",
         "attn.memory_to_kv": "cross_attn.qkv.to_kv",
@@ -264,10 +289,11 @@ def _block_names(config: UformerConfig, *, decoder: bool) -> dict[str, str]:
         "feed_forward.dwconv": "mlp.dwconv.0",
         "feed_forward.linear2": "mlp.linear2.0" if leff else "mlp.fc2",
     }
-    for ours, theirs in (("attn", attn), ("cross_attn", "cross_attn"), ("cross_modulator_attn", "cross_attn")):
+    attentions = {"attn": attn, "cross_attn": "cross_attn", "cross_modulator_attn": "cross_attn"}
+    for ours, theirs in attentions.items():
         names.setdefault(f"{ours}.to_q", f"{theirs}.qkv.to_q")
         names.setdefault(f"{ours}.to_kv", f"{theirs}.qkv.to_kv")
-        names |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("proj", "relative_position_bias_table")}
+        names |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("proj", BIAS_TABLE)}
     return names
 
 

@@ -39,7 +39,7 @@ def test_a_device_out_of_memory_is_a_memory_error(monkeypatch: pytest.MonkeyPatc
 
     state = {key: value.numpy() for key, value in Uformer(SMALL).state_dict().items()}
     backend = TorchBackend(SMALL, state, device="cpu")
-    monkeypatch.setattr(Uformer, "restore", full)
+    monkeypatch.setattr(Uformer, "forward", full)
     with pytest.raises(MemoryError, match="Tried to allocate 20 GiB$"):
         backend(np.zeros((1, 3, 32, 32), np.float32))
 

@@ -127,7 +127,7 @@ class OpenVINOBackend:
     def _cache_key(self, options: Mapping[str, Any]) -> str | None:
         """All that the compiled graph depends on; None where that cannot be known."""
         try:
-            source = pkgutil.get_data(__package__, "openvino_graph.py")
+            sources = [pkgutil.get_data(__package__, "openvino_graph.py"), pkgutil.get_data("uformer", "structure.py")]
         except OSError:
             return None
         about = {
@@ -137,7 +137,9 @@ class OpenVINOBackend:
             "size": self._size,
             "options": dict(options),
         }
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode() + (source or b""))
+        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        for source in sources:
+            key.update(source or b"")
         for name in sorted(self._state):
             tensor = self._state[name]
             key.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())

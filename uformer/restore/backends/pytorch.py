@@ -32,7 +32,8 @@ class TorchBackend:
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         try:
             with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], half, enabled=half is not None):
-                restored = self._model.restore(torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device), fill=True)
+                images = torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device)
+                restored = self._model(images, multiple=self._model.config.stride)
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
         except RuntimeError as error:
             if is_out_of_memory(error):

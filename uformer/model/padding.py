@@ -1,0 +1,41 @@
+"""Padding an image by reflection, for any height and width, fixed or left free by torch.export."""
+
+import typing
+
+import torch
+from torch import Tensor
+
+
+def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Extend (B, C, H, W) at the bottom and right to multiples, by reflection, as often as it takes."""
+    rows = _reflected(image.shape[2], multiple, image.device)
+    columns = _reflected(image.shape[3], multiple, image.device)
+    return image[:, :, rows[:, None], columns]
+
+
+def _reflected(length: int, multiple: int, device: torch.device) -> Tensor:
+    """Where each place of the padded axis takes its value from: of 3 padded to 8, 0 1 2 1 0 1 2 1."""
+    padded = _count(length, multiple) * multiple
+    torch._check(length <= padded)
+    period = torch.sym_max(2 * length - 2, 1)
+    period = torch.scalar_tensor(period, dtype=torch.int64, device=device)  # as ONNX wants it
+    at = torch.arange(padded, device=device) % period
+    return torch.where(at < length, at, period - at)
+
+
+def _count(length: int, multiple: int) -> int:
+    """Return how many multiples cover the length.
+
+    Where torch.export leaves the length free, the count becomes a size of its own that is known to be
+    positive and nothing else. As a formula of the length it would tie the graph to the example's ("more than
+    one window"), and the graph would refuse every smaller image.
+    """
+    count = (length + multiple - 1) // multiple
+    if torch.compiler.is_exporting():
+        from torch.fx.experimental.symbolic_shapes import has_static_value  # noqa: PLC0415 - slow to import
+
+        if has_static_value(length):
+            return count
+        count = typing.cast(int, torch.scalar_tensor(count, dtype=torch.int64).item())
+        torch._check(count >= 1)
+    return count

@@ -1,0 +1,65 @@
+"""The windows of a map of tokens: cut the map into them, merge them, and hide what does not belong together.
+
+Legend: B batch, H W height and width of the map, C channels, M window side, N = M^2 tokens of a window,
+n windows of the map.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from uformer.structure import MASKED
+
+
+class Windows:
+    """How a map is divided into windows of side x side tokens, for one cyclic shift.
+
+    H and W need not be multiples of the side: padding completes the windows at the bottom and right.
+    """
+
+    mask: Tensor | None
+    """(n, N, N) to add to the attention scores; None where every token may see its whole window.
+
+    It hides padding, and it hides tokens from each other that only the cyclic shift brought together.
+    """
+
+    def __init__(self, tokens: Tensor, *, side: int, shift: int = 0) -> None:
+        """For a map like `tokens` (B, H, W, C); the mask gets their dtype and device."""
+        self.height, self.width = tokens.shape[1:3]
+        self.side, self.shift = side, shift
+        bottom, right = -self.height % side, -self.width % side  # padding, in tokens
+        self.padded = bottom != 0 or right != 0
+        self.bottom, self.right = (bottom, right) if self.padded else (0, 0)
+        self.mask = self._mask(tokens) if shift or self.padded else None
+
+    def cut(self, tokens: Tensor) -> Tensor:
+        """(B, H, W, C) to windows (B, n, N, C), row by row."""
+        if self.padded:
+            tokens = pad(tokens, (0, 0, 0, self.right, 0, self.bottom))
+        if self.shift:
+            tokens = torch.roll(tokens, (-self.shift, -self.shift), (1, 2))
+        side = self.side
+        b, h, w, c = tokens.shape
+        grid = tokens.view(b, h // side, side, w // side, side, c)
+        grid = grid.transpose(2, 3)  # (B, H / M, W / M, M, M, C)
+        return grid.reshape(b, (h // side) * (w // side), side * side, c)
+
+    def merge(self, windows: Tensor) -> Tensor:
+        """Undo `cut`: (B, n, N, C) to (B, H, W, C)."""
+        side = self.side
+        b, c = windows.shape[0], windows.shape[-1]
+        h, w = self.height + self.bottom, self.width + self.right
+        grid = windows.view(b, h // side, w // side, side, side, c)
+        tokens = grid.transpose(2, 3).reshape(b, h, w, c)
+        if self.shift:
+            tokens = torch.roll(tokens, (self.shift, self.shift), (1, 2))
+        return tokens[:, : self.height, : self.width] if self.padded else tokens
+
+    def _mask(self, tokens: Tensor) -> Tensor:
+        # Number the regions that the shift moves apart, from 1 on; `cut` pads with 0, a region of its own.
+        rows = torch.arange(self.height, device=tokens.device) < self.shift
+        columns = torch.arange(self.width, device=tokens.device) < self.shift
+        regions = 1 + 2 * rows.long()[:, None] + columns.long()  # (H, W)
+        of_token = self.cut(regions[None, :, :, None])[0, :, :, 0]  # (n, N)
+        apart = of_token[:, None, :] != of_token[:, :, None]  # (n, N, N)
+        return apart.to(tokens.dtype) * MASKED
