@@ -9,7 +9,7 @@ from fastapi import Request
 from tests.serve.conftest import png
 from uformer.serve import upload
 from uformer.serve.problems import Cancelled, Problem
-from uformer.serve.upload import check_header, discard, picture_bytes
+from uformer.serve.upload import Rules, check_header, picture_bytes
 
 GONE: dict[str, Any] = {"type": "http.disconnect"}
 
@@ -30,7 +30,7 @@ def request(*chunks: bytes | None, content_type: str = "image/png", **headers: s
 
 
 def read(*chunks: bytes | None, max_bytes: int = 100, **about: str) -> bytes:
-    return asyncio.run(picture_bytes(request(*chunks, **about), max_bytes=max_bytes, seconds=60))
+    return asyncio.run(picture_bytes(request(*chunks, **about), Rules(max_bytes=max_bytes, seconds=60, min_rate=0)))
 
 
 def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
@@ -71,13 +71,13 @@ def test_a_client_that_leaves() -> None:
 def test_a_client_that_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "PATIENCE", 0.01)
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), max_bytes=10, seconds=60))
+        asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=60, min_rate=0)))
     assert (caught.value.status, "no byte" in caught.value.detail) == (408, True)
 
 
 def test_a_client_that_sends_too_slowly() -> None:
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), max_bytes=10, seconds=0.01))
+        asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=0.01, min_rate=0)))
     assert (caught.value.status, "0.01 seconds" in caught.value.detail) == (408, True)
 
 
@@ -134,14 +134,3 @@ def test_header() -> None:
     with pytest.raises(Problem) as caught:
         check_header(b"GIF89a", max_pixels=600)
     assert caught.value.status == 400
-
-
-def test_the_rest_is_thrown_away_within_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    asyncio.run(discard(request(b"ab", b"cd")))
-    asyncio.run(discard(request(b"ab", None)))
-    asyncio.run(discard(request(expect="100-continue")))
-    monkeypatch.setattr(upload, "_REST_PATIENCE", 0.01)
-    asyncio.run(discard(request()))
-    monkeypatch.setattr(upload, "_REST", 10)
-    taken = request(*[bytes(6)] * 9)
-    asyncio.run(discard(taken))
