@@ -1,6 +1,8 @@
 """Reading an upload, chunk by chunk."""
 
 import asyncio
+import contextlib
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -79,6 +81,65 @@ def test_a_client_that_sends_too_slowly() -> None:
     with pytest.raises(Problem) as caught:
         asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=0.01, min_rate=0)))
     assert (caught.value.status, "0.01 seconds" in caught.value.detail) == (408, True)
+
+
+@pytest.mark.parametrize(("min_rate", "total"), [(1000, 0), (10, 3)])
+def test_an_upload_below_the_minimum_rate(monkeypatch: pytest.MonkeyPatch, min_rate: int, total: int) -> None:
+    monkeypatch.setattr(upload, "HEAD_START", 0.01)
+    stalled = _stalled() if total == 0 else request(*[b"a"] * total, b"")
+    receive, delays = stalled.receive, iter([0, 0, 0, 60])
+
+    async def slow() -> Any:
+        await asyncio.sleep(next(delays) if total else 60)
+        return await receive()
+
+    stalled._receive = slow
+    rules = Rules(max_bytes=10, seconds=60, min_rate=min_rate)
+    with pytest.raises(Problem, match=rf"brought {total} bytes in \d+ seconds; send at least {min_rate:,} bytes") as caught:
+        asyncio.run(picture_bytes(stalled, rules))
+    assert (caught.value.status, caught.value.kind) == (408, "upload-stopped")
+
+
+def test_each_chunk_is_counted() -> None:
+    counts: list[int] = []
+    rules = Rules(max_bytes=10, seconds=60, min_rate=0, took=counts.append)
+    assert asyncio.run(picture_bytes(request(b"abc", b"", b"d"), rules)) == b"abcd"
+    assert counts == [3, 1]
+
+
+def test_forms_leave_no_memory_behind(no_garbage_collector: None) -> None:
+    body = form(("picture", bytes(2**20)))
+    chunks = [body[at : at + 2**16] for at in range(0, len(body), 2**16)]
+    about = {"content_type": FORM, "max_bytes": 2**20}
+    for _ in range(2):
+        assert len(read(*chunks, **about)) == 2**20
+    refused(*chunks[:-1], b"?", **about)
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            assert len(read(*chunks, **about)) == 2**20
+            refused(*chunks[:-1], b"?", **about)
+        assert tracemalloc.get_traced_memory()[0] < 2**19
+    finally:
+        tracemalloc.stop()
+
+
+def test_forms_are_kept_off_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: pytest.fail("written to disk"))
+    body = form(("picture", bytes(3 * 2**20)))
+    assert len(read(body, content_type=FORM, max_bytes=2**22)) == 3 * 2**20
+
+
+def test_a_field_of_text_is_no_file() -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="picture"\r\n\r\nx\r\n--B--\r\n'
+    assert refused(body, content_type=FORM, max_bytes=1000) == (400, "form")
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "hex", "no such"])
+def test_a_charset_that_is_none(charset: str) -> None:
+    body = form(("picture", b"x"))
+    with contextlib.suppress(Problem):
+        assert read(body, content_type=f"{FORM}; charset={charset}", max_bytes=1000) == b"x"
 
 
 def _stalled() -> Request:

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import warnings
 import webbrowser
 from typing import Annotated
 
@@ -46,7 +47,9 @@ def serve(
     print(f"{url if sys.stdout.isatty() else plain}  (the API: {plain}docs; Ctrl-C stops it)", flush=True)  # a log is no place for a token
     if browser or (browser is None and settings.local and has_screen()):
         webbrowser.open(url)
-    server.run(sockets=[listener])
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr, flush=True)
+        server.run(sockets=[listener])
     return 130 if server.interrupted else 0
 
 
