@@ -1,4 +1,4 @@
-"""What large arrays leave behind."""
+"""What threads leave in the allocator."""
 
 import subprocess
 import sys
@@ -9,44 +9,48 @@ from uformer.serve import allocator
 
 CODE = """
 import ctypes, sys, threading, psutil
-from uformer.serve.allocator import return_large_arrays
+from uformer.serve.allocator import share_arenas
 if sys.argv[1] == "yes":
-    assert return_large_arrays()
-allocate = ctypes.CDLL(None).malloc
-allocate.restype, free = ctypes.c_void_p, ctypes.CDLL(None).free
-free.argtypes = [ctypes.c_void_p]
+    assert share_arenas()
+allocate, free = ctypes.CDLL(None).malloc, ctypes.CDLL(None).free
+allocate.restype, free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+turn = threading.Barrier(9)
 
-def work():
-    free(allocate(30 * 2**20))  # raises the threshold to 30 MiB, where it may
-    large, small = [], []
-    for _ in range(40):
-        large.append(allocate(2**20))
-        ctypes.memset(large[-1], 1, 2**20)
-        small.append(allocate(100))  # lies between them, and is kept
-    for each in large:
-        free(each)
+def work(number):
+    for at in range(8):
+        if at == number:  # one thread after the other holds 16 MiB, and frees them but for the last few bytes
+            blocks = [allocate(100_000) for _ in range(160)]
+            for block in blocks:
+                ctypes.memset(block, 1, 100_000)
+            kept = allocate(100)
+            for block in blocks:
+                free(block)
+        turn.wait()
+    turn.wait()  # a thread that ends leaves its arena to the next
 
-thread = threading.Thread(target=work)
+threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
 before = psutil.Process().memory_info().rss
-thread.start()
-thread.join()
+for each in threads:
+    each.start()
+for _ in range(8):
+    turn.wait()
 print((psutil.Process().memory_info().rss - before) // 2**20)
+turn.wait()
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
-def test_large_arrays_are_given_back() -> None:
+def test_what_one_thread_frees_serves_the_next() -> None:
     grown = {}
-    for fixed in ("yes", "no"):
-        done = subprocess.run([sys.executable, "-c", CODE, fixed], capture_output=True, text=True, check=True, timeout=60)
-        grown[fixed] = int(done.stdout)
-    assert grown["yes"] < 5
-    assert grown["no"] > grown["yes"], "no longer needed: glibc gives it back by itself"
+    for shared in ("yes", "no"):
+        done = subprocess.run([sys.executable, "-c", CODE, shared], capture_output=True, text=True, check=True, timeout=60)
+        grown[shared] = int(done.stdout)
+    assert grown["yes"] < 60 < grown["no"]
 
 
 def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not allocator.return_large_arrays()
+    assert not allocator.share_arenas()
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("ctypes.CDLL", lambda _: object())
-    assert not allocator.return_large_arrays()
+    assert not allocator.share_arenas()

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from uformer.files import require
 from uformer.restore.options import RestoreOptions
-from uformer.serve.allocator import return_large_arrays
+from uformer.serve.allocator import share_arenas
 from uformer.serve.settings import Settings
 
 
@@ -40,7 +40,7 @@ def serve(
     from uformer.serve.run import Server  # noqa: PLC0415 - the extra may be missing
     from uformer.serve.service import Service  # noqa: PLC0415
 
-    return_large_arrays()
+    share_arenas()
     service = Service.build(settings, options)
     listener = listen(settings.host, settings.port)
     url = page_url(settings, listener.getsockname()[1])
