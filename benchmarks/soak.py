@@ -149,7 +149,7 @@ def refused_image(client: Client) -> int:
 
 
 def disconnected(client: Client) -> str:
-    return client.leave(client.large, len(client.large), random.random() / 4)  # noqa: S311
+    return client.leave(client.large, len(client.large), random.random() / 8)  # noqa: S311
 
 
 def cut(client: Client) -> str:
@@ -168,7 +168,7 @@ def job(client: Client) -> int:
 def deleted_job(client: Client) -> int:
     status, path = client.begin(client.large)
     if status == 202:
-        time.sleep(random.random() / 4)  # noqa: S311
+        time.sleep(random.random() / 8)  # noqa: S311
         status = client.ask("DELETE", path)[0]
     return status
 
