@@ -5,12 +5,14 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import cast
 
 import pytest
 
 from tests.serve.conftest import Build, Pace, png, send, served, wait_until
 from tests.serve.test_jobs import finished
 from uformer.serve import connection
+from uformer.serve.connection import Connection
 
 UPLOAD = b"POST /v1/restore HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
 
@@ -78,7 +80,7 @@ def test_who_does_not_read_the_answer_is_dropped(build: Build, monkeypatch: pyte
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
         client.sendall(f"GET /v1/jobs/{job.id}/result HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        wait_until(lambda: any(each.flow.write_paused for each in server.server_state.connections))
+        wait_until(lambda: any(cast(Connection, each).flow.write_paused for each in server.server_state.connections))
         if min_rate:
             wait_until(lambda: not server.server_state.connections)
             return

@@ -110,7 +110,7 @@ def test_each_chunk_is_counted() -> None:
 def test_forms_leave_no_memory_behind(no_garbage_collector: None) -> None:
     body = form(("picture", bytes(2**20)))
     chunks = [body[at : at + 2**16] for at in range(0, len(body), 2**16)]
-    about = {"content_type": FORM, "max_bytes": 2**20}
+    about: dict[str, Any] = {"content_type": FORM, "max_bytes": 2**20}
     for _ in range(2):
         assert len(read(*chunks, **about)) == 2**20
     refused(*chunks[:-1], b"?", **about)

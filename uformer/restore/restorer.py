@@ -271,9 +271,10 @@ class Restorer:
         """
         if self._kind != "openvino":
             return
-        room = self.memory_budget - self._memory_needed(height, width, tile)
-        most = self._kept_memory(LARGEST_TILE, LARGEST_TILE) - self._kept_memory(*tile)
-        self._networks.make_room(min(room, most), {tile, tile[::-1]})
+        needed = {tile, tile[::-1]} if self.options.ensemble else {tile}
+        most = self._kept_memory(LARGEST_TILE, LARGEST_TILE)
+        room = self.memory_budget - self._memory_needed(height, width, tile) + self._kept_memory(*tile)
+        self._networks.make_room(min(room, most) - sum(self._kept_memory(*size) for size in needed), needed)
 
     def _kept_memory(self, height: int, width: int) -> int:
         """Bytes that a compiled network for tiles of a size takes beside another one; nothing where one serves all sizes."""
