@@ -74,13 +74,12 @@ def test_networks_are_dropped_within_the_memory_limit(monkeypatch: pytest.Monkey
 
 
 def test_a_turned_network_counts_unless_the_ensemble_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(OpenVINOBackend, "__call__", lambda _, tiles: tiles)
     for ensemble, kept in ((False, {(20, 36)}), (True, {(20, 36), (36, 20)})):
         options = RestoreOptions(backend="openvino", memory="400MB", ensemble=ensemble)
         restorer = Restorer(TINY, {}, options)
         monkeypatch.setattr(restorer, "_kept_memory", lambda *_: 200_000_000)
         keep(restorer._networks, (36, 20), (20, 36), cost=200_000_000)
-        restorer.restore_pixels(np.zeros((4, 20, 3), np.float32))
+        restorer._drop_networks(4, 20, (20, 36))
         assert set(restorer._networks._kept) == kept
 
 
