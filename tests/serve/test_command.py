@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.serve.conftest import png, send
 from uformer.cli import main
 from uformer.serve import command
 from uformer.serve.command import page_url
+from uformer.serve.run import Server
 from uformer.serve.settings import Settings
 from uformer.weights import checkpoint
 
@@ -109,6 +111,13 @@ def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setitem(sys.modules, "fastapi", None)
     assert main(["serve"]) == 2
     assert 'pip install "uformer[serve]"' in capsys.readouterr().err
+
+
+def test_a_warning_is_one_line_without_a_path(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Server, "run", lambda *_args, **_kwargs: warnings.warn("out of memory with tiles of 832", stacklevel=1))
+        assert main(["serve", "--port", "0", "--no-browser"]) == 0
+    assert capsys.readouterr().err == "uformer: out of memory with tiles of 832\n"
 
 
 def test_urls() -> None:

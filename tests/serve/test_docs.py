@@ -56,7 +56,7 @@ def test_every_setting_is_in_the_table() -> None:
     names = [name.replace("_", "-") for name in Settings.__dataclass_fields__]
     assert [name for name in names if f"`--{name}`" not in PAGE] == []
     settings = Settings()
-    assert (settings.max_bytes, settings.max_pixels, settings.queue) == (128_000_000, 50_000_000, 8)
+    assert (settings.max_bytes, settings.max_pixels, settings.queue, settings.min_rate) == (128_000_000, 50_000_000, 8, 4096)
     assert (settings.timeout, settings.job_timeout, settings.keep, settings.max_kept, settings.grace) == (300, 3600, 600, 512 * 2**20, 30)
 
 

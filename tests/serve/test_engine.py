@@ -1,6 +1,7 @@
 """Workers, the queue before them, and stopping."""
 
-import gc
+import dataclasses
+import http.client
 import threading
 import weakref
 
@@ -8,8 +9,10 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.serve.conftest import HEADERS, Build, Pace, client_of, header_of, png, wait_until
+from tests.serve.conftest import HEADERS, Build, Pace, client_of, header_of, png, send, served, wait_until
+from uformer.errors import PictureError
 from uformer.restore.options import RestoreOptions
+from uformer.serve import engine as engine_module
 from uformer.serve.engine import Engine
 from uformer.serve.jobs import Job
 from uformer.serve.problems import Problem
@@ -110,11 +113,80 @@ def test_closing_stops_at_the_next_tile(engine: Engine, pace: Pace) -> None:
     assert (job.state, pace.tiles_done) == ("cancelled", 1)
 
 
-def test_a_picture_is_let_go_when_it_is_done(engine: Engine) -> None:
+@pytest.mark.parametrize("error", [None, PictureError("no"), RuntimeError("a bug")])
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_an_image_is_let_go_when_it_is_done(engine: Engine, pace: Pace, error: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module.log, "disabled", True)  # pytest keeps what is logged, and with it the frames
+    pace.error = error
     jobs = [weakref.ref(submit(engine)) for _ in range(3)]
     wait_until(lambda: engine.admitted == 0)
-    gc.collect()
-    assert [job() for job in jobs] == [None] * 3
+    wait_until(lambda: [each() for each in pace.images + jobs] == [None] * 6, 5)
+    engine.close()
+
+
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_an_image_is_let_go_when_its_client_leaves(build: Build, pace: Pace) -> None:
+    service = build()
+    pace.go.clear()
+    with served(service) as (_, port):
+        client = http.client.HTTPConnection("127.0.0.1", port)
+        client.request("POST", "/v1/restore", png(), HEADERS)
+        assert pace.at_work.wait(20)
+        client.close()
+        wait_until(lambda: b'status="499"} 1' in send(port, "GET", "/metrics")[1])
+        pace.go.set()
+        wait_until(lambda: service.idle)
+        wait_until(lambda: pace.images[0]() is None, 5)
+
+
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_an_image_is_let_go_when_its_job_is_deleted(build: Build, pace: Pace) -> None:
+    service = build()
+    pace.go.clear()
+    with client_of(service) as client:
+        where = client.post("/v1/jobs", content=png(), headers=HEADERS).headers["location"]
+        assert pace.at_work.wait(20)
+        job = weakref.ref(service.store.get(where.rpartition("/")[2]))
+        client.delete(where)
+        pace.go.set()
+        wait_until(lambda: service.idle)
+        wait_until(lambda: (pace.images[0](), job()) == (None, None), 5)
+
+
+def test_an_upload_takes_bytes_but_no_place(engine: Engine) -> None:
+    engine.settings = dataclasses.replace(engine.settings, max_bytes=1000)
+    slots = [engine.admit() for _ in range(20)]
+    assert engine.admitted == 0
+    for slot in slots:
+        slot.add_bytes(100)
+    assert engine.uploaded == 2000
+    with pytest.raises(Problem, match="uploads take 2,000 bytes already") as caught:
+        slots[0].add_bytes(3000 + 2**20)
+    assert (caught.value.status, caught.value.kind) == (429, "uploads-full")
+    for slot in slots:
+        slot.release()
+        slot.release()
+    assert engine.uploaded == 0
+
+
+def test_an_upload_that_arrives_after_others_filled_the_queue_is_refused(engine: Engine, pace: Pace) -> None:
+    pace.go.clear()
+    late = engine.admit()
+    late.add_bytes(10)
+    jobs = [submit(engine) for _ in range(engine.capacity)]
+    with pytest.raises(Problem, match="3 pictures are in the queue"):
+        engine.submit(make(engine), late)
+    assert (engine.admitted, engine.uploaded) == (3, 0)
+    pace.go.set()
+    wait_until(lambda: engine.admitted == 0)
+    assert [job.state for job in jobs] == ["done"] * 3
+
+
+def test_an_upload_is_stopped_by_draining(engine: Engine) -> None:
+    slot = engine.admit()
+    engine.drain()
+    with pytest.raises(Problem, match="stopping"):
+        slot.add_bytes(1)
     engine.close()
 
 

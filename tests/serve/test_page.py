@@ -236,6 +236,7 @@ def test_every_refusal_is_said_in_words(browser: Browser, build: Build, pace: Pa
         expect(title).to_have_text("This file is too large")
         pace.go.clear()
         slot = service.engine.admit()
+        slot.enter_queue()
         drop(page, ("a.png", png()))
         page.click("#go")
         expect(page.locator("#progress-words")).to_contain_text("The server is busy")

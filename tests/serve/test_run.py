@@ -1,16 +1,12 @@
 """A server told to stop loses no picture."""
 
-import contextlib
 import signal
-import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.serve.conftest import Build, Pace, png, send, served, wait_until
-from uformer.serve import run
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -60,33 +56,3 @@ def test_a_second_signal_stops_at_the_next_tile(build: Build, pace: Pace) -> Non
         threading.Timer(0.3, pace.go.set).start()
         wait_until(lambda: server.should_exit)
     assert pace.tiles_done == 1
-
-
-@pytest.mark.parametrize("sent", [b"G", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
-@pytest.mark.parametrize("before", [False, True], ids=["new", "kept-alive"])
-def test_a_header_that_never_ends_closes_the_connection(build: Build, monkeypatch: pytest.MonkeyPatch, sent: bytes, before: bool) -> None:
-    monkeypatch.setattr(run, "_HEADER_SECONDS", 0.5)
-    with served(build()) as (_, port), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        if before:
-            client.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-            assert client.recv(4096).startswith(b"HTTP/1.1 200")
-        begun = time.monotonic()
-        client.sendall(sent)
-        with contextlib.suppress(BrokenPipeError):
-            for _ in range(3):  # each byte is in time, the whole is not
-                client.sendall(b"a")
-                time.sleep(0.1)
-        while client.recv(4096):
-            pass  # the rest of the first answer, then the end
-        assert 0.3 < time.monotonic() - begun < 5
-
-
-def test_a_request_at_work_outlasts_the_patience_for_headers(build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_HEADER_SECONDS", 0.3)
-    pace.go.clear()
-    with ThreadPoolExecutor() as threads, served(build()) as (_, port):
-        running = threads.submit(send, port, "POST", "/v1/restore", png())
-        assert pace.at_work.wait(20)
-        time.sleep(0.6)
-        pace.go.set()
-        assert running.result(20)[0] == 200

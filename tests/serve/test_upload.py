@@ -1,6 +1,8 @@
 """Reading an upload, chunk by chunk."""
 
 import asyncio
+import contextlib
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from fastapi import Request
 from tests.serve.conftest import png
 from uformer.serve import upload
 from uformer.serve.problems import Cancelled, Problem
-from uformer.serve.upload import check_header, discard, picture_bytes
+from uformer.serve.upload import Rules, check_header, picture_bytes
 
 GONE: dict[str, Any] = {"type": "http.disconnect"}
 
@@ -30,7 +32,7 @@ def request(*chunks: bytes | None, content_type: str = "image/png", **headers: s
 
 
 def read(*chunks: bytes | None, max_bytes: int = 100, **about: str) -> bytes:
-    return asyncio.run(picture_bytes(request(*chunks, **about), max_bytes=max_bytes, seconds=60))
+    return asyncio.run(picture_bytes(request(*chunks, **about), Rules(max_bytes=max_bytes, seconds=60, min_rate=0)))
 
 
 def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
@@ -71,14 +73,73 @@ def test_a_client_that_leaves() -> None:
 def test_a_client_that_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "PATIENCE", 0.01)
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), max_bytes=10, seconds=60))
+        asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=60, min_rate=0)))
     assert (caught.value.status, "no byte" in caught.value.detail) == (408, True)
 
 
 def test_a_client_that_sends_too_slowly() -> None:
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), max_bytes=10, seconds=0.01))
+        asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=0.01, min_rate=0)))
     assert (caught.value.status, "0.01 seconds" in caught.value.detail) == (408, True)
+
+
+@pytest.mark.parametrize(("min_rate", "total"), [(1000, 0), (10, 3)])
+def test_an_upload_below_the_minimum_rate(monkeypatch: pytest.MonkeyPatch, min_rate: int, total: int) -> None:
+    monkeypatch.setattr(upload, "HEAD_START", 0.01)
+    stalled = _stalled() if total == 0 else request(*[b"a"] * total, b"")
+    receive, delays = stalled.receive, iter([0, 0, 0, 60])
+
+    async def slow() -> Any:
+        await asyncio.sleep(next(delays) if total else 60)
+        return await receive()
+
+    stalled._receive = slow
+    rules = Rules(max_bytes=10, seconds=60, min_rate=min_rate)
+    with pytest.raises(Problem, match=rf"brought {total} bytes in \d+ seconds; send at least {min_rate:,} bytes") as caught:
+        asyncio.run(picture_bytes(stalled, rules))
+    assert (caught.value.status, caught.value.kind) == (408, "upload-stopped")
+
+
+def test_each_chunk_is_counted() -> None:
+    counts: list[int] = []
+    rules = Rules(max_bytes=10, seconds=60, min_rate=0, took=counts.append)
+    assert asyncio.run(picture_bytes(request(b"abc", b"", b"d"), rules)) == b"abcd"
+    assert counts == [3, 1]
+
+
+def test_forms_leave_no_memory_behind(no_garbage_collector: None) -> None:
+    body = form(("picture", bytes(2**20)))
+    chunks = [body[at : at + 2**16] for at in range(0, len(body), 2**16)]
+    about: dict[str, Any] = {"content_type": FORM, "max_bytes": 2**20}
+    for _ in range(2):
+        assert len(read(*chunks, **about)) == 2**20
+    refused(*chunks[:-1], b"?", **about)
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            assert len(read(*chunks, **about)) == 2**20
+            refused(*chunks[:-1], b"?", **about)
+        assert tracemalloc.get_traced_memory()[0] < 2**19
+    finally:
+        tracemalloc.stop()
+
+
+def test_forms_are_kept_off_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: pytest.fail("written to disk"))
+    body = form(("picture", bytes(3 * 2**20)))
+    assert len(read(body, content_type=FORM, max_bytes=2**22)) == 3 * 2**20
+
+
+def test_a_field_of_text_is_no_file() -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="picture"\r\n\r\nx\r\n--B--\r\n'
+    assert refused(body, content_type=FORM, max_bytes=1000) == (400, "form")
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "hex", "no such"])
+def test_a_charset_that_is_none(charset: str) -> None:
+    body = form(("picture", b"x"))
+    with contextlib.suppress(Problem):
+        assert read(body, content_type=f"{FORM}; charset={charset}", max_bytes=1000) == b"x"
 
 
 def _stalled() -> Request:
@@ -134,14 +195,3 @@ def test_header() -> None:
     with pytest.raises(Problem) as caught:
         check_header(b"GIF89a", max_pixels=600)
     assert caught.value.status == 400
-
-
-def test_the_rest_is_thrown_away_within_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    asyncio.run(discard(request(b"ab", b"cd")))
-    asyncio.run(discard(request(b"ab", None)))
-    asyncio.run(discard(request(expect="100-continue")))
-    monkeypatch.setattr(upload, "_REST_PATIENCE", 0.01)
-    asyncio.run(discard(request()))
-    monkeypatch.setattr(upload, "_REST", 10)
-    taken = request(*[bytes(6)] * 9)
-    asyncio.run(discard(taken))

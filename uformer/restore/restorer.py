@@ -26,6 +26,7 @@ from uformer.restore import forms
 from uformer.restore.backends import onnx
 from uformer.restore.backends.base import Backend
 from uformer.restore.footprint import fits_in_memory, picture_memory
+from uformer.restore.networks import Networks
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.tiles import Plan, Rows, blend, cut, plan, plan_freely
 from uformer.weights import checkpoint, registry
@@ -59,12 +60,15 @@ class Restorer:
         self._state = state
         self._threads = threads
         self._kind = _choose_backend(options)
-        self._backends: dict[tuple[int, int], Backend] = {}
+        self._networks = Networks()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the backends, which hold what cannot be pickled and are made again when they are needed."""
         made_again = ("_torch_backend", "_onnx_backend")
-        return {**{name: value for name, value in self.__dict__.items() if name not in made_again}, "_backends": {}}
+        return {**{name: value for name, value in self.__dict__.items() if name not in made_again}, "_networks": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _networks=Networks())
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
@@ -149,6 +153,7 @@ class Restorer:
         largest = self.options.tile or self._largest_tile(height, width)
         while True:
             tiles = self._plan(height, width, largest)
+            self._drop_networks(height, width, tiles.tile)
             try:
                 for first, rows in blend(self._run(cut(read, tiles), tiles, progress), tiles):
                     if self.options.strength != 1:
@@ -159,7 +164,7 @@ class Restorer:
                 if self.options.tile is not None or side <= self.config.multiple:
                     raise PictureError(f"out of memory with tiles of {side}; try a smaller --tile, or another device") from None
                 largest = side // 2
-                self._backends.clear()
+                self._networks.clear()
                 warnings.warn(f"out of memory with tiles of {side}; going on with {largest}", stacklevel=2)
             else:
                 return
@@ -239,14 +244,13 @@ class Restorer:
 
         Raises OptionError where the memory that was asked for does not suffice for the smallest.
         """
-        each, fixed = self._network_memory()
-        if not each:
+        if not self._network_memory()[0]:
             return LARGEST_TILE
         smallest = self.config.multiple
         whole = fits_in_memory(height * width, self.memory_budget)
 
         def needed(side: int) -> int:
-            return fixed + side * side * each + picture_memory(height, width, side, self.memory_budget)
+            return self._memory_needed(height, width, (side, side))
 
         for side in range(max(LARGEST_TILE if whole else LARGEST_OF_A_BAND, smallest), smallest - 1, -self.grain):
             if needed(side) <= self.memory_budget:
@@ -254,6 +258,32 @@ class Restorer:
         if self.options.memory is not None:
             raise OptionError(f"memory: {self.options.memory} is too little here; this picture needs {math.ceil(needed(smallest) / 1e6)}MB")
         return smallest
+
+    def _memory_needed(self, height: int, width: int, tile: tuple[int, int]) -> int:
+        """Bytes that the process takes for a picture of these sides and tiles of this size."""
+        each, fixed = self._network_memory()
+        return fixed + tile[0] * tile[1] * each + picture_memory(height, width, tile[0], self.memory_budget)
+
+    def _drop_networks(self, height: int, width: int, tile: tuple[int, int]) -> None:
+        """Drop networks of earlier pictures until the rest fit in the budget beside this picture.
+
+        Without a tight budget, all take no more than one of the largest tile.
+        """
+        if self._kind != "openvino":
+            return
+        needed = {tile, tile[::-1]} if self.options.ensemble else {tile}
+        most = self._kept_memory(LARGEST_TILE, LARGEST_TILE)
+        room = self.memory_budget - self._memory_needed(height, width, tile) + self._kept_memory(*tile)
+        self._networks.make_room(min(room, most) - sum(self._kept_memory(*size) for size in needed), needed)
+
+    def _kept_memory(self, height: int, width: int) -> int:
+        """Bytes that a compiled network for tiles of a size takes beside another one; nothing where one serves all sizes."""
+        if self._kind != "openvino":
+            return 0
+        from uformer.restore.backends import openvino  # noqa: PLC0415 - openvino takes long to import
+
+        each = openvino.memory_per_pixel(self.config, self.options.precision)
+        return openvino.network_memory(self.config) + height * width * each
 
     def _network_memory(self) -> tuple[int, int]:
         """Bytes that the network takes for each pixel of a tile, and beside; nothing where it is not in the process's own memory."""
@@ -269,12 +299,9 @@ class Restorer:
         return openvino.memory_per_pixel(self.config, self.options.precision), openvino.fixed_memory(self.config)
 
     def _backend_for(self, height: int, width: int) -> Backend:
-        """The network for tiles of a size; a few are kept, as many as take no more memory than one of the largest tile."""
-        backend = self._backends.pop((height, width), None) or self._make_backend(height, width)
-        while self._backends and sum(math.prod(size) for size in self._backends) + height * width > LARGEST_TILE**2:
-            self._backends.pop(next(iter(self._backends)))
-        self._backends[height, width] = backend  # the last used is the last
-        return backend
+        """The network for tiles of a size."""
+        cost = self._kept_memory(height, width)
+        return self._networks.get((height, width), cost, lambda: self._make_backend(height, width))
 
     def _make_backend(self, height: int, width: int) -> Backend:
         if self._kind == "torch":

@@ -8,11 +8,11 @@ from fastapi.responses import JSONResponse, Response
 
 from uformer.image.write import MetadataPolicy
 from uformer.serve.accept import Answer, check_accepted, choose_suffix
-from uformer.serve.jobs import FINISHED, Job, too_slow
+from uformer.serve.jobs import FINISHED, Ending, Job, too_slow
 from uformer.serve.problems import GUARDED, Cancelled, Problem, refused_as, responses
 from uformer.serve.query import Asked, asked_options, only, option_names
 from uformer.serve.service import Service
-from uformer.serve.upload import FIELD, MEDIA_TYPES, check_header, picture_bytes
+from uformer.serve.upload import FIELD, MEDIA_TYPES, Rules, check_header, picture_bytes
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: {"type": "string", "format": "binary"}}}}
@@ -60,7 +60,13 @@ def posts(service: Service) -> APIRouter:
             options = service.catalogue.options(asked)
         slot = engine.admit()
         try:
-            data = await picture_bytes(request, max_bytes=settings.max_bytes, seconds=settings.timeout)
+            rules = Rules(
+                max_bytes=settings.max_bytes,
+                seconds=settings.timeout,
+                min_rate=settings.min_rate,
+                took=slot.add_bytes,
+            )
+            data = await picture_bytes(request, rules)
             header = await asyncio.to_thread(check_header, data, max_pixels=settings.max_pixels)
             suffix = choose_suffix(answer, accept, header)
             job = Job(data, header, options, suffix=suffix, metadata=metadata, seconds=seconds)
@@ -141,7 +147,7 @@ def jobs(service: Service) -> APIRouter:
             raise Problem(409, "not-finished", "the job has not finished yet", retry_after=1)
         check_accepted(job.suffix, request.headers.get("accept"))
         job.fetched = True
-        return Response(job.future.result(), media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)})
+        return Response(job.restored, media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)})
 
     @routes.delete(
         "/v1/jobs/{job_id}",
@@ -158,16 +164,16 @@ def jobs(service: Service) -> APIRouter:
 
 async def _finished(request: Request, job: Job, seconds: float) -> bytes:
     """The job's result. Raises Problem where it fails or is late, Cancelled where the client leaves; then the work is dropped."""
-    done = asyncio.wrap_future(job.future)
+    done: asyncio.Future[Ending] = asyncio.wrap_future(job.future)
     gone = asyncio.create_task(_left(request))
     try:
         waited: set[asyncio.Future[Any]] = {done, gone}
         await asyncio.wait(waited, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
         if job.problem is not None:
             raise job.problem
-        if done.done() and not done.cancelled():
-            return done.result()
-        if gone.done() or done.cancelled():
+        if job.restored:
+            return job.restored
+        if gone.done() or done.done():
             raise Cancelled
         raise too_slow(seconds)
     finally:

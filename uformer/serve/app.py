@@ -12,17 +12,17 @@ from uformer import __version__
 from uformer.serve import static
 from uformer.serve.about import about
 from uformer.serve.api import jobs, posts
+from uformer.serve.leftover import Leftover
 from uformer.serve.problems import Cancelled, Problem
 from uformer.serve.security import Guard
 from uformer.serve.service import Service
-from uformer.serve.upload import discard
 
 _WORDS = """Restores pictures: noisy, rainy or blurred in, clean out. The bytes are those of `uformer restore --metadata strip`.
 
 Refusals are `application/problem+json` (RFC 9457); `detail` says in words what was wrong."""
 
 
-def create_app(service: Service) -> Guard:
+def create_app(service: Service) -> Leftover:
     """The ASGI application of a service, whose workers run from its startup to its shutdown."""
 
     @contextlib.asynccontextmanager
@@ -44,7 +44,7 @@ def create_app(service: Service) -> Guard:
     api.add_exception_handler(404, _on_not_found)
     api.add_exception_handler(405, _on_wrong_method)
     api.add_exception_handler(Exception, _on_bug)
-    return Guard(api, service.settings, service.metrics)
+    return Leftover(Guard(api, service.settings, service.metrics))
 
 
 def _add_page(api: FastAPI) -> None:
@@ -65,9 +65,7 @@ def _add_page(api: FastAPI) -> None:
         return files[name].response(request)
 
 
-async def _on_problem(request: Request, error: Problem) -> Response:
-    if request.method == "POST":
-        await discard(request)
+async def _on_problem(_request: Request, error: Problem) -> Response:
     return error.response()
 
 
@@ -75,10 +73,10 @@ async def _on_cancelled(_request: Request, _error: Exception) -> Response:
     return Response(status_code=499)  # nobody reads it; what proxies write into their logs for a client that left
 
 
-async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
+async def _on_invalid(_request: Request, error: RequestValidationError) -> Response:
     """Parameters of wrong types or out of range."""
     said = "; ".join(f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
-    return await _on_problem(request, Problem(422, "options", said))
+    return Problem(422, "options", said).response()
 
 
 async def _on_not_found(request: Request, _error: Exception) -> Response:

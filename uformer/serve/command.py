@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import warnings
 import webbrowser
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from cyclopts import Parameter
 
 from uformer.files import require
 from uformer.restore.options import RestoreOptions
+from uformer.serve.allocator import share_arenas
 from uformer.serve.settings import Settings
 
 
@@ -38,6 +40,7 @@ def serve(
     from uformer.serve.run import Server  # noqa: PLC0415 - the extra may be missing
     from uformer.serve.service import Service  # noqa: PLC0415
 
+    share_arenas()
     service = Service.build(settings, options)
     listener = listen(settings.host, settings.port)
     url = page_url(settings, listener.getsockname()[1])
@@ -46,7 +49,9 @@ def serve(
     print(f"{url if sys.stdout.isatty() else plain}  (the API: {plain}docs; Ctrl-C stops it)", flush=True)  # a log is no place for a token
     if browser or (browser is None and settings.local and has_screen()):
         webbrowser.open(url)
-    server.run(sockets=[listener])
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr, flush=True)
+        server.run(sockets=[listener])
     return 130 if server.interrupted else 0
 
 

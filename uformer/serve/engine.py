@@ -1,12 +1,14 @@
 """The workers, one thread a device, and the bounded queue before them."""
 
 import contextlib
+import copy
 import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
@@ -14,7 +16,7 @@ from uformer.image.write import encode
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
-from uformer.serve.jobs import Job
+from uformer.serve.jobs import Ending, Job
 from uformer.serve.metrics import Metrics
 from uformer.serve.problems import Cancelled, Problem, refused_as
 from uformer.serve.settings import Settings
@@ -23,16 +25,33 @@ from uformer.weights import registry
 log = logging.getLogger("uformer.serve")
 
 
+_ROOM_FOR_FORMS = 2**20  # bytes
+
+
 class Slot:
-    """A place in the queue; given back once, whoever does it first."""
+    """What one image takes of the server: the bytes of its file as they come, and then a place in the queue.
+
+    An upload takes no place before it is whole, so that a slow one keeps nobody out.
+    """
 
     def __init__(self, engine: "Engine") -> None:
-        self._engine: Engine | None = engine
+        self._engine = engine
+        self._bytes, self._places = 0, 0
+
+    def add_bytes(self, count: int) -> None:
+        """Raises Problem where all uploads together take too much, or the server is stopping."""
+        self._engine.change(count, 0)
+        self._bytes += count
+
+    def enter_queue(self) -> None:
+        """Raises Problem where the queue is full, or the server is stopping."""
+        self._engine.change(0, 1)
+        self._places += 1
 
     def release(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.leave()
+        """Give all back; the second time there is nothing left to give."""
+        count, places, self._bytes, self._places = self._bytes, self._places, 0, 0
+        self._engine.give_back(count, places)
 
 
 class Engine:
@@ -45,22 +64,29 @@ class Engine:
         self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
         self._lock = threading.Lock()
         self._admitted = 0
+        self._uploaded = 0
         self._draining = False
         self._not_ready: str | None = "the weights are being loaded"
         self._workers = [_Worker(self, name.strip(), load) for name in catalogue.defaults.device.split(",")]
 
     @property
     def capacity(self) -> int:
-        """Pictures that may be in the server at a time, uploads included."""
+        """Images that may wait or run at a time."""
         return self.settings.queue + len(self._workers)
 
     @property
     def admitted(self) -> int:
+        """Images that wait or run."""
         return self._admitted
 
     @property
+    def uploaded(self) -> int:
+        """Bytes of the files of images that wait, run or are still being uploaded."""
+        return self._uploaded
+
+    @property
     def running(self) -> int:
-        return sum(job.started > 0 for worker in self._workers for job in list(worker.jobs))
+        return sum(job.started > 0 for worker in self._workers for job in list(worker.jobs.values()))
 
     @property
     def not_ready(self) -> str | None:
@@ -74,28 +100,49 @@ class Engine:
             future.add_done_callback(lambda _: self._become_ready(ready))
 
     def admit(self) -> Slot:
-        """A place for one more picture, before its bytes are read. Raises Problem where there is none."""
+        """A slot for an upload, before its bytes are read. Raises Problem where it would be refused in the end."""
+        with self._lock:
+            self._check_room(0, 1)
+        return Slot(self)
+
+    def change(self, count: int, places: int) -> None:
+        """Take so many bytes and places more. Raises Problem where there are none."""
+        with self._lock:
+            self._check_room(count, places)
+            self._uploaded += count
+            self._admitted += places
+
+    def give_back(self, count: int, places: int) -> None:
+        with self._lock:
+            self._uploaded -= count
+            self._admitted -= places
+
+    def _check_room(self, count: int, places: int) -> None:
         reason = self.not_ready
         if reason is not None:
             raise Problem(503, "not-ready", reason, retry_after=5)
-        with self._lock:
-            if self._admitted >= self.capacity:
-                ahead = max(self._admitted - self.running, 1)
-                wait = ahead * (self.metrics.mean("uformer_restore_seconds") or 5) / len(self._workers)
-                words = f"{self._admitted} pictures are in the queue already; try again later"
-                raise Problem(429, "queue-full", words, retry_after=min(wait, 120))
-            self._admitted += 1
-        return Slot(self)
+        if places and self._admitted + places > self.capacity:
+            words = f"{self._admitted} pictures are in the queue already; try again later"
+            raise Problem(429, "queue-full", words, retry_after=self._seconds_to_wait())
+        if self._uploaded + count > self.capacity * self.settings.max_bytes + _ROOM_FOR_FORMS:
+            words = f"uploads take {self._uploaded:,} bytes already; try again later"
+            raise Problem(429, "uploads-full", words, retry_after=self._seconds_to_wait())
 
-    def leave(self) -> None:
-        with self._lock:
-            self._admitted -= 1
+    def _seconds_to_wait(self) -> float:
+        """About how long the images that wait now take."""
+        waiting = max(self._admitted - self.running, 1)
+        return min(waiting * (self.metrics.mean("uformer_restore_seconds") or 5) / len(self._workers), 120)
 
     def submit(self, job: Job, slot: Slot) -> None:
-        """Hand a job to the device with the fewest; its slot is given back when it ends. Raises Problem where the server is stopping."""
-        if self._draining:
+        """Put a job into the queue of the device with the fewest; its slot is given back when it ends.
+
+        Raises Problem, and gives the slot back, where the queue is full or the server is stopping.
+        """
+        try:
+            slot.enter_queue()
+        except Problem:
             slot.release()
-            raise Problem(503, "not-ready", "the server is stopping", retry_after=5)
+            raise
         worker = min(self._workers, key=lambda each: len(each.jobs))
         worker.submit(job)
         job.future.add_done_callback(lambda _: slot.release())
@@ -103,15 +150,16 @@ class Engine:
     def ahead(self, job: Job) -> int:
         """Pictures that its device does before a job."""
         for worker in self._workers:
-            if job in worker.jobs:
-                return worker.jobs.index(job)
+            ids = list(worker.jobs)
+            if job.id in ids:
+                return ids.index(job.id)
         return 0
 
     def drain(self) -> None:
         """Let what runs finish; refuse all that waits, and all that comes."""
         self._draining = True
         for worker in self._workers:
-            for job in list(worker.jobs):
+            for job in list(worker.jobs.values()):
                 if not job.started:
                     job.refuse(Problem(503, "not-ready", "the server is stopping", retry_after=5))
 
@@ -134,7 +182,7 @@ class _Worker:
 
     def __init__(self, engine: Engine, device: str, load: Load) -> None:
         self.engine, self.device = engine, device
-        self.jobs: list[Job] = []  # in the order of their turns, the running one first
+        self.jobs: dict[str, Job] = {}  # by id, in the order of their turns, the running one first
         self._restorers = Restorers(load)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"uformer-{device}")
 
@@ -149,16 +197,27 @@ class _Worker:
             self._restorers.get(self._here(each))
 
     def submit(self, job: Job) -> None:
-        self.jobs.append(job)
+        self.jobs[job.id] = job
         job.future = self._thread.submit(self._restore, job)
-        job.future.add_done_callback(lambda future: self._finish(job, future))
+        job.future.add_done_callback(partial(self._finish, job.id))  # a future keeps its callbacks: not the job itself
 
     def close(self) -> None:
-        for job in list(self.jobs):
+        for job in list(self.jobs.values()):
             job.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _restore(self, job: Job) -> bytes:
+    def _restore(self, job: Job) -> Ending:
+        try:
+            return self._restored(job)
+        except Cancelled:
+            return None
+        except Problem as problem:
+            return copy.copy(problem)  # without the frames that hold the decoded image
+        except Exception:
+            log.exception("an image of %d x %d pixels failed", job.header.width, job.header.height)
+            return Problem(500, "internal", "the server failed, which is a bug; its log says where")
+
+    def _restored(self, job: Job) -> bytes:
         data = job.begin()
         with self._timed():
             with refused_as(400, "not-a-picture"):
@@ -170,17 +229,15 @@ class _Worker:
                 job.check()
                 return encode(restored, job.suffix, metadata=job.metadata)
 
-    def _finish(self, job: Job, future: Future[bytes]) -> None:
+    def _finish(self, job_id: str, future: Future[Ending]) -> None:
+        job = self.jobs.pop(job_id)
         job.end()
-        self.jobs.remove(job)
-        error = None if future.cancelled() else future.exception()
-        outcome = "cancelled" if future.cancelled() or isinstance(error, Cancelled) else "failed" if error else "done"
+        ending = None if future.cancelled() else future.result()
+        outcome = "cancelled" if ending is None else "failed" if isinstance(ending, Problem) else "done"
         metrics = self.engine.metrics
         metrics.count("uformer_pictures_total", outcome=outcome, weights=self.engine.catalogue.name(job.options))
         if outcome == "done":
             metrics.count("uformer_pixels_total", job.header.pixels)
-        elif error is not None and not isinstance(error, Problem | Cancelled):
-            log.error("a picture of %d x %d pixels failed", job.header.width, job.header.height, exc_info=error)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:

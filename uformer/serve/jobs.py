@@ -1,5 +1,6 @@
 """A picture on its way through the server, and the jobs whose results are kept for a while."""
 
+import copy
 import secrets
 import threading
 import time
@@ -11,6 +12,13 @@ from uformer.image.image import Header
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
 from uformer.serve.problems import Cancelled, Problem
+
+Ending = bytes | Problem | None
+"""What became of an image: the restored file, why it failed, or None where nobody wants it any more.
+
+It is a value even where the work failed: an exception that a future keeps would keep the frames it came through, and
+with them the decoded image.
+"""
 
 FINISHED = ("done", "failed", "cancelled")
 
@@ -27,7 +35,7 @@ class Job:
         self.id = secrets.token_hex(16)
         self.options, self.suffix, self.metadata = options, suffix, metadata
         self.header = header
-        self.future: Future[bytes] = Future()
+        self.future: Future[Ending] = Future()
         self.tiles_done, self.tiles = 0, 0
         self.created, self.started, self.finished = time.monotonic(), 0.0, 0.0
         self.fetched = False
@@ -82,21 +90,22 @@ class Job:
             return "cancelled"
         if not self.future.done():
             return "running" if self.started else "queued"
-        return "failed" if self.future.exception() else "done"
+        return "done" if isinstance(self.future.result(), bytes) else "failed"
 
     @property
     def problem(self) -> Problem | None:
         """Why it failed, if it did."""
         if self.state != "failed":
             return None
-        if self._refusal is not None:
-            return self._refusal
-        error = self.future.exception()
-        return error if isinstance(error, Problem) else Problem(500, "internal", "the server failed, which is a bug; its log says where")
+        problem = self._refusal or self.future.result()
+        assert isinstance(problem, Problem)
+        return copy.copy(problem)  # whoever raises it leaves frames in it
 
     @property
-    def kept_bytes(self) -> int:
-        return len(self.future.result()) if self.state == "done" else 0
+    def restored(self) -> bytes:
+        """The restored file; empty unless the job is done."""
+        ending = self.future.result() if self.state == "done" else None
+        return ending if isinstance(ending, bytes) else b""
 
     @property
     def notes(self) -> list[str]:
@@ -179,7 +188,7 @@ class Store:
 
     @property
     def kept_bytes(self) -> int:
-        return sum(job.kept_bytes for job in self._jobs.values())
+        return sum(len(job.restored) for job in self._jobs.values())
 
     @property
     def kept(self) -> int:

@@ -19,7 +19,7 @@ REASONS: Mapping[int, str] = {
     404: "There is no such thing, or no more.",
     405: "Not this method.",
     406: "The picture cannot be given in a format that the client accepts.",
-    408: "The upload took too long.",
+    408: "The upload was too slow.",
     409: "The job has not finished yet.",
     410: "The job was cancelled.",
     413: "Too large, in bytes or in pixels.",

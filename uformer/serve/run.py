@@ -5,49 +5,17 @@ import contextlib
 import signal
 import socket
 import time
+from functools import partial
 from types import FrameType
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from uformer.serve.app import create_app
+from uformer.serve.connection import MOST, Connection
 from uformer.serve.service import Service
 
-_MOST_CONNECTIONS = 512
 _HEADER_BYTES = 32 * 2**10
-_HEADER_SECONDS = 15.0
 _LOOK = 0.05  # seconds between looks at what still runs
-
-
-class Connection(H11Protocol):
-    """Closed where the header of a request is not whole in time, for which uvicorn itself waits without end."""
-
-    _header_due: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
-        self._wait_for_header()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._wait_for_header()
-        else:
-            self._stop_waiting()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._stop_waiting()
-
-    def _wait_for_header(self) -> None:
-        if self._header_due is None:
-            self._header_due = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
-
-    def _stop_waiting(self) -> None:
-        if self._header_due is not None:
-            self._header_due.cancel()
-            self._header_due = None
 
 
 class Server(uvicorn.Server):
@@ -62,8 +30,8 @@ class Server(uvicorn.Server):
                 create_app(service),
                 access_log=access_log,
                 h11_max_incomplete_event_size=_HEADER_BYTES,
-                http=Connection,
-                limit_concurrency=_MOST_CONNECTIONS,
+                http=partial(Connection, min_rate=service.settings.min_rate),  # type: ignore[arg-type] # a class to uvicorn
+                limit_concurrency=MOST + 1,  # a new one counts before the one that makes room is gone
                 log_level="info" if access_log else "warning",
                 server_header=False,
                 timeout_graceful_shutdown=10,

@@ -7,18 +7,12 @@ browser: neither by a request across sites (Origin), nor by a name of its own th
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uformer.serve.metrics import Metrics
 from uformer.serve.problems import Problem
 from uformer.serve.settings import Settings, is_local
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' blob:; manifest-src 'self'; "
@@ -42,7 +36,7 @@ _GUARDED = ("/v1/", "/metrics")  # what a token opens; the page itself holds no 
 class Guard:
     """Lets in who may come in, counts all, and puts the headers on every answer."""
 
-    def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

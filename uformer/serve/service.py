@@ -38,6 +38,7 @@ class Service:
         return {
             "uformer_waiting": max(self.engine.admitted - running, 0),
             "uformer_running": running,
+            "uformer_upload_bytes": self.engine.uploaded,
             "uformer_kept_results": self.store.kept,
             "uformer_kept_bytes": self.store.kept_bytes,
             "uformer_ready": self.engine.not_ready is None,

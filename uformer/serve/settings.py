@@ -27,6 +27,8 @@ class Settings:
     """Largest picture, width times height."""
     queue: int = 8
     """Pictures that may wait, beyond the one at work on each device."""
+    min_rate: int = 4096
+    """Bytes a second, on average, that an upload must bring and the reader of an answer must take; 0 for no limit."""
     timeout: float = 300
     """Seconds that a request may wait for its picture."""
     job_timeout: float = 3600
@@ -44,8 +46,9 @@ class Settings:
         for name in ("max_bytes", "max_pixels", "max_kept"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name}: {getattr(self, name)} must be at least 1")
-        if self.queue < 0:
-            raise OptionError(f"queue: {self.queue} must not be negative")
+        for name in ("queue", "min_rate"):
+            if getattr(self, name) < 0:
+                raise OptionError(f"{name}: {getattr(self, name)} must not be negative")
         for name in ("timeout", "job_timeout", "keep"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name}: {getattr(self, name)} must be more than 0 seconds")

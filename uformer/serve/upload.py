@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.types import Message
 
 from uformer.errors import PictureError
 from uformer.image.image import Header
@@ -18,34 +21,47 @@ MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp",
 
 FIELD = "picture"
 PATIENCE = 60  # seconds without a byte of an upload
+HEAD_START = 10  # seconds before the average rate of an upload counts
 _FORM_ROOM = 16 * 2**10  # bytes that a form may take beyond its picture
 _ANY = Limits(max_pixels=2**62, max_side=2**31)  # what is too large is refused here, in words and a status of its own
-_REST = 64 * 2**20  # bytes of an upload that are still taken, and thrown away, so that a client in the middle of it hears the refusal
-_REST_PATIENCE = 5  # seconds
 
 
-async def picture_bytes(request: Request, *, max_bytes: int, seconds: float) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What an upload must keep to."""
+
+    max_bytes: int
+    """Of the image's file."""
+    seconds: float
+    """In all."""
+    min_rate: int
+    """Bytes a second, on average after a head start; 0 for no limit."""
+    took: Callable[[int], None] = lambda _: None
+    """Called with the number of bytes of each chunk; what it raises ends the upload."""
+
+
+async def picture_bytes(request: Request, rules: Rules) -> bytes:
     """The picture's file as the client sent it.
 
-    Raises Problem: 400 for nothing or a broken form, 408 where the client stops sending or takes more than `seconds`, 413, 415; Cancelled
-    where the client leaves.
+    Raises Problem: 400 for nothing or a broken form, 408 where the client stops sending or is too slow, 413, 415;
+    Cancelled where the client leaves.
     """
     try:
-        async with asyncio.timeout(seconds):
-            return await _picture_bytes(request, max_bytes)
+        async with asyncio.timeout(rules.seconds):
+            return await _picture_bytes(request, rules)
     except TimeoutError:
-        raise Problem(408, "upload-stopped", f"the upload took more than {seconds:g} seconds") from None
+        raise Problem(408, "upload-stopped", f"the upload took more than {rules.seconds:g} seconds") from None
 
 
-async def _picture_bytes(request: Request, max_bytes: int) -> bytes:
-    written, parameters = parse_options_header(request.headers.get("content-type", ""))
+async def _picture_bytes(request: Request, rules: Rules) -> bytes:
+    written, _ = parse_options_header(request.headers.get("content-type", ""))
     kind = written.lower().decode("latin-1")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "content-encoding", "send the picture's file as it is, without Content-Encoding")
     if kind == "multipart/form-data":
-        data = await _from_form(request, parameters.get(b"boundary", b""), max_bytes)
+        data = await _from_form(request, rules)
     elif kind in (*MEDIA_TYPES.values(), "image/*"):
-        data = b"".join([chunk async for chunk in _chunks(request, max_bytes, max_bytes)])
+        data = b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])
     else:
         said = kind[:64] or "nothing"
         takes = f"Content-Type is {said!r}; send one of {', '.join(MEDIA_TYPES.values())}, or multipart/form-data with a field {FIELD!r}"
@@ -69,106 +85,62 @@ def check_header(data: bytes, *, max_pixels: int) -> Header:
     return found
 
 
-async def discard(request: Request) -> None:
-    """Take the rest of a refused upload and throw it away, within reason: many clients read no answer before they have sent all."""
-    if getattr(request.state, "body_read", False) or request.headers.get("expect"):
-        return  # who sends Expect: 100-continue asks before sending
-    taken = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_REST_PATIENCE):
-            while taken <= _REST:
-                message = await request.receive()
-                taken += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body"):
-                    return
-
-
-async def _chunks(request: Request, limit: int, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes, at most `limit` bytes of it; `max_bytes` is the limit that the client is told."""
-    words = f"the picture is larger than the limit of {max_bytes:,} bytes"
+async def _chunks(request: Request, limit: int, rules: Rules) -> AsyncGenerator[bytes]:
+    """The body as it comes, at most `limit` bytes of it."""
+    words = f"the picture is larger than the limit of {rules.max_bytes:,} bytes"
     if int(request.headers.get("content-length", 0)) > limit:
         raise Problem(413, "too-many-bytes", words)
-    total, more = 0, True
+    began, total, more = time.monotonic(), 0, True
     while more:
-        try:
-            message = await asyncio.wait_for(request.receive(), PATIENCE)
-        except TimeoutError:
-            raise Problem(408, "upload-stopped", f"no byte came for {PATIENCE} seconds") from None
+        message = await _next_message(request, began, total, rules.min_rate)
         if message["type"] == "http.disconnect":
             raise Cancelled
         chunk: bytes = message.get("body", b"")
         total, more = total + len(chunk), message.get("more_body", False)
-        request.state.body_read = not more
         if total > limit:
             raise Problem(413, "too-many-bytes", words)
         if chunk:
+            rules.took(len(chunk))
             yield chunk
 
 
-async def _from_form(request: Request, boundary: bytes, max_bytes: int) -> bytes:
-    form = _Form(boundary)
+async def _next_message(request: Request, began: float, total: int, min_rate: int) -> Message:
+    """What the client sends next. Raises Problem where nothing comes for long, or the upload is too slow on average."""
+    left = began + HEAD_START + total / min_rate - time.monotonic() if min_rate else PATIENCE
     try:
-        async for chunk in _chunks(request, max_bytes + _FORM_ROOM, max_bytes):
-            form.parser.write(chunk)
-        form.parser.finalize()
-    except FormParserError as error:
-        raise Problem(400, "form", f"the form cannot be read: {error}") from None
-    if len(form.pictures) != 1 or not form.ended:
-        found = f"{len(form.pictures)} of them" if form.ended else "a form that is cut off"
-        raise Problem(400, "form", f"expected a form with one field {FIELD!r}, found {found}")
-    data = bytes(form.pictures[0])
-    if len(data) > max_bytes:
-        raise Problem(413, "too-many-bytes", f"the picture is larger than the limit of {max_bytes:,} bytes")
+        async with asyncio.timeout(min(PATIENCE, max(left, 0))):
+            return await request.receive()
+    except TimeoutError:
+        slow = f"the upload brought {total:,} bytes in {time.monotonic() - began:.0f} seconds"
+        need = f"send at least {min_rate:,} bytes a second"
+        words = f"{slow}; {need}" if left < PATIENCE else f"no byte came for {PATIENCE} seconds"
+        raise Problem(408, "upload-stopped", words) from None
+
+
+class _FormInMemory(MultiPartParser):
+    """Starlette's parser of forms, which writes no file to disk: the body is limited already."""
+
+    spool_max_size = 0
+
+
+async def _from_form(request: Request, rules: Rules) -> bytes:
+    try:
+        async with contextlib.aclosing(_chunks(request, rules.max_bytes + _FORM_ROOM, rules)) as chunks:
+            form = await _FormInMemory(request.headers, chunks).parse()
+    except MultiPartException as error:
+        raise Problem(400, "form", f"the form cannot be read: {error.message}") from None
+    except UnicodeError:  # of some charsets that Content-Type can name
+        raise Problem(400, "form", "the form cannot be read: its charset is not one for text") from None
+    try:
+        images = form.getlist(FIELD)
+        if len(images) != 1:
+            raise Problem(400, "form", f"expected a form with one field {FIELD!r}, found {len(images)} of them")
+        (image,) = images
+        if isinstance(image, str):
+            raise Problem(400, "form", f"the field {FIELD!r} holds text; send a file, with a filename")
+        data = await image.read()
+    finally:
+        await form.close()
+    if len(data) > rules.max_bytes:
+        raise Problem(413, "too-many-bytes", f"the picture is larger than the limit of {rules.max_bytes:,} bytes")
     return data
-
-
-class _Form:
-    """The picture of a multipart/form-data body; other fields are passed over."""
-
-    def __init__(self, boundary: bytes) -> None:
-        if not boundary:
-            raise Problem(400, "form", "the form's Content-Type names no boundary")
-        self.pictures: list[bytearray] = []
-        self.ended = False
-        self._name, self._value, self._disposition = b"", b"", b""
-        self._wanted = False
-        callbacks = {
-            "on_part_begin": self._begin,
-            "on_header_field": self._on_name,
-            "on_header_value": self._on_value,
-            "on_header_end": self._on_header,
-            "on_headers_finished": self._on_headers,
-            "on_part_data": self._on_data,
-            "on_end": self._on_end,
-        }
-        try:
-            self.parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type] # a dictionary of just these
-        except FormParserError as error:
-            raise Problem(400, "form", f"the form cannot be read: {error}") from None
-
-    def _begin(self) -> None:
-        self._disposition = b""
-
-    def _on_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _on_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _on_header(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._name, self._value = b"", b""
-
-    def _on_headers(self) -> None:
-        _, parameters = parse_options_header(self._disposition)
-        self._wanted = parameters.get(b"name") == FIELD.encode()
-        if self._wanted:
-            self.pictures.append(bytearray())
-
-    def _on_data(self, data: bytes, start: int, end: int) -> None:
-        if self._wanted:
-            self.pictures[-1] += data[start:end]
-
-    def _on_end(self) -> None:
-        self.ended = True
