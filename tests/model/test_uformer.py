@@ -309,7 +309,6 @@ def test_exports_with_a_fixed_size_without_free_ones() -> None:
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
 
 
-@pytest.mark.slow
 def test_compiles_whole_for_training() -> None:
     """Forward and backward as graphs, without the C++ that would be made of them (minutes on a small machine)."""
     image = picture(TINY, 13, 16, batch=2)
@@ -323,7 +322,6 @@ def test_compiles_whole_for_training() -> None:
     torch.testing.assert_close(*outcome, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @needs_compiler
 def test_compiles_whole() -> None:
