@@ -15,10 +15,10 @@ contracts:
 	lint-imports
 
 test:
-	python -m pytest
+	python -m pytest -m ''
 
 fuzz:
-	UFORMER_FUZZ_SECONDS=$(or $(SECONDS),600) UFORMER_FUZZ_SEED=$(or $(SEED),1000) python -m pytest -s tests/image/test_fuzz.py
+	UFORMER_FUZZ_SECONDS=$(or $(SECONDS),600) UFORMER_FUZZ_SEED=$(or $(SEED),1000) python -m pytest -n0 -s tests/image/test_fuzz.py
 
 bench:
 	python benchmarks/speed.py

@@ -27,7 +27,8 @@ COMMANDS: dict[str, str] = readme_command.blocks(README)
 
 
 SERVE = "uformer serve"
-TINY_RUN = [word for setting in ("steps=2", "batch=2", "patch=32", "network.embed_dim=4", "held_out=0") for word in ("--set", setting)]
+TINY = ("steps=2", "batch=2", "patch=32", "network.embed_dim=4", f"network.depths={','.join('1' * 9)}", "held_out=0")
+TINY_RUN = [word for setting in TINY for word in ("--set", setting)]
 """What makes a run of the README's last a moment."""
 
 
@@ -102,7 +103,6 @@ def test_extraction_takes_a_block_whole_and_no_other() -> None:
     assert readme_command.blocks(text) == {"one": "a\nb\n", "two": "c && d\n"}
 
 
-@pytest.mark.slow
 def test_restore_command_gives_a_cleaner_picture(workplace: Path) -> None:
     line = re.search(r"uformer restore .*", COMMANDS["restore"])
     assert line
@@ -114,7 +114,6 @@ def test_restore_command_gives_a_cleaner_picture(workplace: Path) -> None:
     assert np.corrcoef(coarse(degraded), coarse(restored))[0, 1] > 0.95, "it is no longer the same picture"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in uformer_lines() if "examples/" not in line and line != SERVE])
 def test_command_line_runs(line: str, workplace: Path) -> None:
     run(line.split() + (TINY_RUN if line.startswith("uformer train") and "--data" in line else []), workplace)
@@ -129,7 +128,6 @@ def test_the_server_is_named() -> None:
     assert SERVE in uformer_lines()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("snippet", fenced("python"), ids=range(len(fenced("python"))))
 def test_python_runs(snippet: str, workplace: Path) -> None:
     run([sys.executable, "-c", snippet], workplace)

@@ -205,7 +205,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return Prepared(weights, source, contents(home / "plain"))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @onlinux
 def test_a_worker_is_killed_and_nothing_is_lost(started: Start, prepared: Prepared, tmp_path: Path) -> None:
@@ -234,7 +233,6 @@ def test_a_worker_is_killed_and_nothing_is_lost(started: Start, prepared: Prepar
     assert all(line.startswith("uformer: ") for line in said.splitlines()), said
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @onlinux
 def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared, tmp_path: Path) -> None:
@@ -258,7 +256,6 @@ def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared,
     assert all(row["sha256"] and not row["error"] for row in rows)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @onlinux
 def test_ctrl_c_ends_the_cluster_and_keeps_what_is_done(started: Start, prepared: Prepared, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_noise_goes_and_colours_stay(noisy: Pixels, clean: Pixels, restored: Pix
 
 
 def test_rain_goes(clean: Pixels) -> None:
+    clean = clean[100:356, 100:356]
     rainy = rain(clean, np.random.default_rng(0), density=2, angle=10, strength=0.5)
     dry = uformer.Restorer.from_pretrained("uformer_t.derain", backend="openvino").restore_pixels(rainy)
     assert psnr(dry, clean) > psnr(rainy, clean) + 4
@@ -53,11 +54,6 @@ def test_motion_blur_lessens() -> None:
     blurred, sharp = (read(EXAMPLES / name).pixels for name in ("court.png", "court.clean.png"))
     restored = uformer.Restorer.from_pretrained("uformer_t.deblur", backend="openvino").restore_pixels(blurred)
     assert psnr(restored, sharp) > psnr(blurred, sharp) + 0.3
-
-
-def test_tiles_against_the_whole_picture(noisy: Pixels, restored: Pixels) -> None:
-    tiled = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=256).restore_pixels(noisy)
-    assert psnr(tiled, restored, rounded=False) > 50
 
 
 @pytest.mark.parametrize("tile", [128, 256])
@@ -100,9 +96,10 @@ def test_twice_gives_the_same_bytes(restorer: uformer.Restorer, noisy: Pixels, r
     assert np.array_equal(restorer.restore_pixels(noisy), restored)
 
 
-def test_the_precision_it_picks_stays_within_one_level_of_torch(noisy: Pixels, restored: Pixels) -> None:
-    exact = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="torch", device="cpu").restore_pixels(noisy)
-    assert abs(restored - exact).max() < 1 / 255
+def test_the_precision_it_picks_stays_within_one_level_of_torch(restorer: uformer.Restorer, noisy: Pixels) -> None:
+    crop = noisy[128:320, 128:384]
+    exact = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="torch", device="cpu").restore_pixels(crop)
+    assert abs(restorer.restore_pixels(crop) - exact).max() < 1 / 255
 
 
 def test_fp32_is_torch(noisy: Pixels) -> None:
@@ -114,11 +111,12 @@ def test_fp32_is_torch(noisy: Pixels) -> None:
     assert abs(openvino - torch).max() < 1e-4
 
 
+COLOURS = (0, 0, 0), (64, 64, 64), (128, 128, 128), (200, 200, 200), (255, 255, 255), (180, 60, 30), (20, 90, 200)
+
+
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize(
-    "colour", [(0, 0, 0), (64, 64, 64), (128, 128, 128), (200, 200, 200), (255, 255, 255), (180, 60, 30), (20, 90, 200)]
-)
-def test_a_flat_clean_picture_comes_back_within_a_level(task: str, colour: tuple[int, int, int]) -> None:
-    flat = np.full((128, 200, 3), colour, np.uint8)
-    restored = uformer.Restorer.from_pretrained(f"uformer_t.{task}", backend="openvino")(flat)
-    assert abs(restored.astype(int) - flat).max() <= 1
+def test_a_flat_clean_picture_comes_back_within_a_level(task: str) -> None:
+    restorer = uformer.Restorer.from_pretrained(f"uformer_t.{task}", backend="openvino")
+    for colour in COLOURS:
+        flat = np.full((128, 200, 3), colour, np.uint8)
+        assert abs(restorer(flat).astype(int) - flat).max() <= 1, colour

@@ -252,7 +252,6 @@ def test_the_same_bytes_as_the_command(tmp_path: Path) -> None:
             assert answer.content == path.with_name(f"{path.stem}.restored{path.suffix}").read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
 def test_no_request_makes_it_fail(build: Build, mode: schemathesis.GenerationMode) -> None:
     """Requests drawn from the API's own description, and ones that break it: none gets a 500, and all answers are as described."""

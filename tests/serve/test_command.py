@@ -54,7 +54,6 @@ def weights(tmp_path: Path) -> str:
     return str(tmp_path / "tiny.safetensors")
 
 
-@pytest.mark.slow
 def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: Path) -> None:
     with started("--weights", weights, "--tile", "16", "--overlap", "8", TMPDIR=str(tmp_path), HOME=str(tmp_path)) as (process, port, said):
         assert said.startswith(f"http://127.0.0.1:{port}/ ")
@@ -72,7 +71,6 @@ def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: P
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("tiny.safetensors", ".cache")] == [], "something was left on disk"
 
 
-@pytest.mark.slow
 def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
     with started("--weights", weights, UFORMER_TOKEN="s3cret") as (process, port, said):
         assert "s3cret" not in said, "it would stand in a log"

@@ -87,7 +87,6 @@ def download(page: Page) -> tuple[str, bytes]:
 
 @browser_test
 @needs_chromium
-@pytest.mark.slow
 def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None:
     noisy = tmp_path / "ma photo.png"
     PIL.Image.open(ROOT / "examples" / "night.png").crop((100, 100, 196, 180)).save(noisy)

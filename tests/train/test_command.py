@@ -79,7 +79,6 @@ def test_a_missing_extra_says_how_to_install_it(capsys: pytest.CaptureFixture[st
     assert 'accelerate is not installed; run: pip install "uformer[train]"' in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_path: Path) -> None:
     settings = ("steps=120", "save_every=1", "ema=0.9")
     assert main([*arguments(pairs, tmp_path / "whole", *settings, "save_every=120"), "--quiet"]) == 0
@@ -112,7 +111,6 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
     assert logged[-1] == 120
 
 
-@pytest.mark.slow
 def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -> None:
     """As at a terminal, it reaches the workers as well, and they say nothing."""
     out = tmp_path / "run"
@@ -162,7 +160,6 @@ def test_resume_with_a_recipe_begins_a_run_that_is_not_there(tmp_path: Path, cap
     assert "this run is over" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> None:
     """As where memory is short."""
     out = tmp_path / "run"

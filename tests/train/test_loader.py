@@ -43,7 +43,6 @@ def test_batches_come_in_order_and_whole(patches: Patches) -> None:
     assert torch.equal(clean[1], torch.from_numpy(patches[3][1]))
 
 
-@pytest.mark.slow
 def test_workers_draw_the_same(patches: Patches) -> None:
     share = Share(tiny("steps=4"))
     alone, shared = (list(start_loader(patches, share, workers=workers)) for workers in (0, 2))

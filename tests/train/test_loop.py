@@ -168,7 +168,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_pictures_and_keeps_the_state(p
 def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
     trainer = make(tiny("steps=1000000", "minutes=0.02", "log_every=1000"), pairs, tmp_path / "run")
     assert run(trainer)
-    assert 1.2 <= trainer.seconds < 10
+    assert 1.2 <= trainer.seconds < 60
     assert trainer.rate < 0.002, "the learning rate falls along the time"
 
 

@@ -108,7 +108,6 @@ def _run_all(folder: Path) -> None:
     assert main(resume(folder / "one_one", *half)) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two", "sharded"])
 def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
     """Losses, weights, moving average and optimizers, in parts, clipped; sharded with gradient checkpointing."""
@@ -122,19 +121,16 @@ def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
     assert len(scores[0]) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_muon", "sharded_muon"])
 def test_with_muon_they_agree_as_far_as_its_bf16_goes(runs: Path, name: str) -> None:
     assert losses(runs / name) == pytest.approx(losses(runs / "muon"), rel=1e-3)
     assert distance(runs / name, runs / "muon") < 2e-3
 
 
-@pytest.mark.slow
 def test_sharded_goes_with_bf16(runs: Path) -> None:
     assert losses(runs / "sharded_bf16") == pytest.approx(losses(runs / "two_bf16"), rel=1e-3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_one", "one_two", "sharded_one", "one_sharded"])
 def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -> None:
     assert RunFolder(runs / name).load_state()["step"] == 6
@@ -143,7 +139,6 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
     equal_optimizers(runs / name, runs / "one_one")
 
 
-@pytest.mark.slow
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     lines = (runs / "said").read_text().splitlines()
     codes = [json.loads(line.removeprefix("codes ")) for line in lines if line.startswith("codes ")]
@@ -158,7 +153,6 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     assert "Traceback" not in "".join(lines)
 
 
-@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
     """Nothing looks after them: the one that is left notices by itself."""
     out = tmp_path / "run"
@@ -178,7 +172,6 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
     assert distance(out, tmp_path / "whole") < 1e-3
 
 
-@pytest.mark.slow
 def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) -> None:
     """As a SLURM job before its time is over. Two launchers, as of two machines."""
     out = tmp_path / "run"
