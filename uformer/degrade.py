@@ -244,7 +244,11 @@ def _degrade(
         raise OptionError(f"{output} exists; give another, or --overwrite")
     if not output.parent.is_dir():
         raise PictureError(f"{output.parent}: no such folder")
-    write(degrade_image(read(path), apply, rng), output)
+    write(degrade_image(read(path, notify=_notify), apply, rng), output, notify=_notify)
+
+
+def _notify(message: str) -> None:
+    print(f"uformer: {message}", file=sys.stderr)
 
 
 def degrade_image(image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator) -> Image:

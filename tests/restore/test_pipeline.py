@@ -2,7 +2,6 @@
 
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -231,10 +230,9 @@ def test_a_picture_too_large_for_memory_goes_from_file_to_file(tmp_path: Path, m
 
 
 def test_a_warning_is_that_of_its_picture(tmp_path: Path) -> None:
-    def warn(image: Image) -> None:
-        warnings.warn(f"a mean of {image.pixels.mean():.1f}", stacklevel=2)
-
-    seen = restore(save_jobs(tmp_path, 3), StandIn(before=warn))
+    restorer = StandIn()
+    restorer.notices.append("a mean of {mean:.1f}")
+    seen = restore(save_jobs(tmp_path, 3), restorer)
     assert [name for name, _ in seen.messages] == ["00.png", "01.png", "02.png"]
     assert all(len(outcome.warnings) == 1 for outcome in seen.outcomes)
 

@@ -1,13 +1,16 @@
-"""libvips as this package uses it: trusted loaders only, nothing cached, its complaints in one line."""
+"""libvips as this package uses it: trusted loaders only, nothing cached, its error texts unused.
 
+libvips collects the texts of its errors and warnings in one buffer for the whole process, so a text may be another file's. Only whether an
+operation raises belongs to that operation; `reasons` finds the words in the file's own bytes.
+"""
+
+import hashlib
 import mmap
 from pathlib import Path
 from typing import Any
 
 import pyvips
 from numpy.typing import NDArray
-
-from uformer.files import one_line
 
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
@@ -33,7 +36,6 @@ def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = 
     Of a mapped file the bytes are read from `path`, as pyvips would copy the map. `strict`: what a decoder only warns of is an error
     too. Raises one of ERRORS, here for a bad header, later for bad or missing pixels; OSError where the file is no longer there.
     """
-    pyvips.vips_lib.vips_error_clear()  # what is left of another picture's complaints is not this one's
     options = {"access": "sequential", "fail_on": "warning" if strict else "error"}
     if path is None or isinstance(data, bytes):
         return getattr(pyvips.Image, f"{operation}load_buffer")(data, **options)
@@ -45,6 +47,8 @@ def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
     """The encoded bytes of a pyvips image. Raises one of ERRORS."""
     return bytes(getattr(image, saver)(**options))
 
+
+_ROWS = 64  # decoded at a time
 
 _KINDS = {  # by numpy's name of a type: libvips' name, and what gray and RGB of it are called
     "uint8": ("uchar", "b-w", "srgb"),
@@ -79,6 +83,14 @@ def region(image: Any) -> Any:
     return pyvips.Region.new(image)
 
 
+def digest(image: Any) -> bytes:
+    """A hash of the samples of an image, which are decoded from top to bottom and not kept. Raises one of ERRORS."""
+    rows, found = region(image), hashlib.sha256()
+    for top in range(0, image.height, _ROWS):
+        found.update(rows.fetch(0, top, image.width, min(_ROWS, image.height - top)))
+    return found.digest()
+
+
 def kind(image: Any) -> str:
     """numpy's name of the type of an image's samples."""
     return {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float64"}.get(image.format, image.format)
@@ -107,11 +119,3 @@ def integer(image: Any, field: str, default: int) -> int:
 def text(image: Any, field: str) -> str:
     """A text field, empty where absent."""
     return str(image.get(field)) if image.get_typeof(field) else ""
-
-
-def reason(error: Exception) -> str:
-    """What libvips said, in one line."""
-    detail = error.detail if isinstance(error, pyvips.Error) else ""
-    lines = [" ".join(line.split()) for line in str(detail).splitlines()]
-    kept = dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call"))
-    return one_line("; ".join(kept)) or "the data is damaged"
