@@ -23,8 +23,8 @@ Pixels = NDArray[np.float32]
 class Load(Interface):
     """Reads a degraded picture and its ground truth: (degraded, clean), each (H, W, C) in [0, 1] and of one size.
 
-    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. `notify` is told what reading leaves out.
-    Raises PictureError.
+    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. `notify` is told
+    what reading leaves out. Raises PictureError.
     """
 
     def __call__(self, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]: ...

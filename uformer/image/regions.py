@@ -157,7 +157,7 @@ def write_parts(
             picture = dressed(_through_file(frame, parts, target, raw), frame, target, shown)
             try:
                 getattr(picture, f"{target.operation}save")(str(encoded), **saver_options(frame, target, shown))
-            except vips.ERRORS:
+            except vips.Error:
                 free = shutil.disk_usage(encoded.parent).free
                 why = f"only {free:,} bytes are free there" if free < _FULL else "try another format"
                 raise PictureError(f"the {target.name} encoder failed; {why}") from None

@@ -74,7 +74,7 @@ class Opened:
     def is_complete(self) -> bool:
         """Whether a JPEG holds all the pixels that it claims: whether they stay the same with other bytes behind its scans.
 
-        An arithmetic decoder may always read on, so such a file counts as complete. Raises one of vips.ERRORS for damaged data.
+        An arithmetic decoder may always read on, so such a file counts as complete. Raises vips.Error for damaged data.
         """
         frame = jpeg.frame(self.data)
         if frame is None or frame.arithmetic:
@@ -129,7 +129,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
             image = vips.load(picture_format.operation, data, path=path, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
             yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
-        except vips.ERRORS:
+        except vips.Error:
             kind = SuspectError if strict and picture_format is formats.JPEG else PictureError
             raise kind(f"{name}: cannot be read as {picture_format.name}: {reasons.why(data, picture_format)}") from None
         except MemoryError:

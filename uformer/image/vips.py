@@ -1,7 +1,8 @@
 """libvips as this package uses it: trusted loaders only, nothing cached, its error texts unused.
 
 libvips collects the texts of its errors and warnings in one buffer for the whole process, so a text may be another file's. Only whether an
-operation raises belongs to that operation; `reasons` finds the words in the file's own bytes.
+operation raises belongs to that operation; `reasons` finds the words in the file's own bytes. pyvips decodes the buffer even where all
+went well, and raises where a damaged file has left bytes there that are no text; so the buffer is kept empty.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
+pyvips.vips_lib.vips_error_freeze()  # from now on libvips writes no error texts
+pyvips.vips_lib.vips_error_clear()
 
 # What GLib's libraries log says no more than their errors, and pyvips hands it to Python's logging: if that frees an image which logs in
 # turn, GLib sees a recursion and aborts the process. So it goes to a C function that does nothing, whatever it is called with.
@@ -21,8 +24,8 @@ _ALL_LEVELS, _NOTHING = 0xFF, pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(p
 for _domain in (b"VIPS", b"GLib-GObject", b"GLib"):
     pyvips.glib_lib.g_log_set_handler(_domain, _ALL_LEVELS, _NOTHING, pyvips.ffi.NULL)
 
-ERRORS: tuple[type[Exception], ...] = (pyvips.Error, UnicodeDecodeError)
-"""What libvips raises; the second where its message quotes bytes of a damaged file, which pyvips fails to decode."""
+Error: type[Exception] = pyvips.Error
+"""What libvips raises."""
 
 KEEP_EXIF = int(pyvips.enums.ForeignKeep.EXIF)
 KEEP_XMP = int(pyvips.enums.ForeignKeep.XMP)
@@ -34,7 +37,7 @@ def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = 
     """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
 
     Of a mapped file the bytes are read from `path`, as pyvips would copy the map. `strict`: what a decoder only warns of is an error
-    too. Raises one of ERRORS, here for a bad header, later for bad or missing pixels; OSError where the file is no longer there.
+    too. Raises Error, here for a bad header, later for bad or missing pixels; OSError where the file is no longer there.
     """
     options = {"access": "sequential", "fail_on": "warning" if strict else "error"}
     if path is None or isinstance(data, bytes):
@@ -44,7 +47,7 @@ def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = 
 
 
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
-    """The encoded bytes of a pyvips image. Raises one of ERRORS."""
+    """The encoded bytes of a pyvips image. Raises Error."""
     return bytes(getattr(image, saver)(**options))
 
 
@@ -84,7 +87,7 @@ def region(image: Any) -> Any:
 
 
 def digest(image: Any) -> bytes:
-    """A hash of the samples of an image, which are decoded from top to bottom and not kept. Raises one of ERRORS."""
+    """A hash of the samples of an image, which are decoded from top to bottom and not kept. Raises Error."""
     rows, found = region(image), hashlib.sha256()
     for top in range(0, image.height, _ROWS):
         found.update(rows.fetch(0, top, image.width, min(_ROWS, image.height - top)))

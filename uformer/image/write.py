@@ -76,7 +76,7 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
     try:
         data = vips.save(picture, f"{target.operation}save_buffer", saver_options(image, target, shown))
-    except vips.ERRORS:
+    except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
         return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
