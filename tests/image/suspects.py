@@ -1,6 +1,7 @@
 """Image files on whose verdict libvips' texts would decide: whole ones that their decoder warns of, and damaged ones."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -32,6 +33,18 @@ def suspects(number: int, side: int = 48) -> dict[str, bytes]:
         "cut.tif": tiff[: len(tiff) * 6 // 10],
         "cut.webp": webp[: len(webp) * 6 // 10],
     }
+
+
+def save_suspects(folder: Path, count: int = 8) -> dict[Path, bool]:
+    """Write suspects into a folder; whether each is whole, in an order in which whole and damaged ones take turns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for number in range(count):
+        for name, data in sorted(suspects(number).items(), key=lambda each: each[0][-9:]):
+            path = folder / f"{number}_{name}"
+            path.write_bytes(data)
+            found[path] = name.startswith("good")
+    return found
 
 
 def with_strays(jpeg: bytes) -> bytes:
