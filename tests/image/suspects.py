@@ -66,5 +66,5 @@ def cut(jpeg: bytes) -> bytes:
 
 def _saved(image: PIL.Image.Image, form: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, form, **options)  # type: ignore[arg-type]
+    image.save(file, form, **options)
     return file.getvalue()
