@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,10 @@ def child(tiles: int, arguments: list[str]) -> None:
 
     once, done = Restorer._restore_once, 0  # noqa: SLF001 - there is no other place where the network can be left out
 
-    def few(self: Restorer, tile: Pixels) -> Pixels:
+    def few(self: Restorer, tile: Pixels, notify: Callable[[str], None]) -> Pixels:
         nonlocal done
         done += 1
-        return once(self, tile) if done <= tiles else np.ascontiguousarray(tile)
+        return once(self, tile, notify) if done <= tiles else np.ascontiguousarray(tile)
 
     Restorer._restore_once = few  # type: ignore[method-assign]  # noqa: SLF001
     sys.argv = ["uformer", *arguments]

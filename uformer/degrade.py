@@ -241,7 +241,11 @@ def _degrade(
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
     check_output(output, overwrite=overwrite, source=path)
-    write(degrade_image(read(path), apply, rng), output)
+    write(degrade_image(read(path, notify=_notify), apply, rng), output, notify=_notify)
+
+
+def _notify(message: str) -> None:
+    print(f"uformer: {message}", file=sys.stderr)
 
 
 def degrade_image(image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator) -> Image:

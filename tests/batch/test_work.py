@@ -8,6 +8,8 @@ import fsspec
 import pytest
 
 from tests.batch.pictures import contents, folder_of, network, picture
+from tests.image.suspects import save_suspects
+from tests.restore.stand_in import StandIn
 from uformer.batch import places
 from uformer.batch import work as module
 from uformer.batch.records import Item, Record
@@ -123,3 +125,10 @@ def test_options_that_restore_nothing_stop_the_job(weights: Path, tmp_path: Path
     worker = Worker(Restorer.from_pretrained(weights, backend="openvino", memory="1MB"))
     with pytest.raises(OptionError, match="memory"):
         worker.work([Item(input=str(tmp_path / "a.png"), output=str(tmp_path / "b.png"))], lambda _: None)
+
+
+def test_a_verdict_depends_on_the_file_alone(tmp_path: Path) -> None:
+    found = save_suspects(tmp_path / "in", 4)
+    records = done(Worker(StandIn()), *(Item(input=str(path), output=f"{tmp_path}/out/{path.name}.png") for path in found))
+    for path, good in found.items():
+        assert (records[str(path)].error is None) == good, records[str(path)].error

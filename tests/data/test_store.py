@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.data.pictures import photo, save
+from tests.image.suspects import save_suspects
 from uformer.data import store
 from uformer.data.store import decode, remove_cache, wait_for
 from uformer.errors import PictureError
@@ -99,3 +100,13 @@ def test_what_another_process_decoded_is_waited_for(files: list[Path], tmp_path:
     assert all((found[index] == made[index]).all() for index in range(len(files)) if index not in made.failures)
     with pytest.raises(PictureError):
         wait_for(cache, len(files) + 1, seconds=0.1)
+
+
+def test_a_verdict_depends_on_the_file_alone(tmp_path: Path) -> None:
+    whole = save_suspects(tmp_path / "set")
+    found = decode(list(whole), memory=10**9)
+    assert set(found.failures) == {index for index, good in enumerate(whole.values()) if not good}
+    for index, said in found.failures.items():
+        with pytest.raises(PictureError) as alone:
+            read_samples(list(whole)[index])
+        assert said == str(alone.value)

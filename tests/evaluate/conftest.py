@@ -16,7 +16,7 @@ from uformer.restore.restorer import Restorer
 def identity(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every restorer gives the picture back as it is, in one tile."""
 
-    def restore(_self: Restorer, pixels: np.ndarray, *, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    def restore(_self: Restorer, pixels: np.ndarray, *, progress: Callable[[int, int], None] | None = None, **_: object) -> np.ndarray:
         if progress:
             progress(1, 1)
         return np.clip(pixels, 0, 1)

@@ -35,7 +35,7 @@ def test_colour_images_are_turned_gray_by_their_luma(tmp_path: Path) -> None:
     values = save_picture(tmp_path / "a.png", seed=3)
     degraded, clean = find_samples(PROTOCOLS["gaussian-gray"], tmp_path)[1].load()
     assert degraded.shape == clean.shape == (*values.shape[:2], 1)
-    assert np.array_equal(np.rint(clean[..., 0] * 255), np.rint(values.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])))
+    assert np.array_equal(np.rint(clean[..., 0] * 255), np.rint(values.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)))
     assert np.std(degraded - clean) * 255 == pytest.approx(25, rel=0.05)
     assert np.allclose(clean, read_gray(tmp_path / "a.png"))
 

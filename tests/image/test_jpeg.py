@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.image.suspects import with_strays
 from uformer.image import jpeg
 from uformer.image.image import JpegCoding
 
@@ -50,3 +51,35 @@ def test_any_bytes_are_survived(data: bytes) -> None:
 
 def test_millions_of_empty_segments_cost_no_time() -> None:
     assert jpeg.coding(b"\xff\xd8" + b"\xff\xe5\x00\x02" * 3_000_000).quality == 95
+
+
+def test_strays_between_segments_hide_nothing() -> None:
+    file = io.BytesIO()
+    COLOUR.save(file, "JPEG", quality=50, progressive=True)
+    data = file.getvalue()
+    assert jpeg.coding(with_strays(data)) == jpeg.coding(data)
+    assert jpeg.frame(with_strays(data)) == jpeg.frame(data)
+
+
+def test_other_ends_lie_behind_each_scan_and_restart_interval() -> None:
+    head, scan = b"\xff\xd8\xff\xdb\x00\x04\xff\xd9", b"\xff\xda\x00\x02"
+    data = head + scan + b"ab\xff\x00c\xff\xd0de\xff\xff\xd1" + b"f\xff\xc4\x00\x03x" + scan + b"g\xff\xd9 the second image \xff\xd9"
+    longer = jpeg.with_other_ends(data)
+    tail = longer[longer.index(b"\xff\x00c") + 3 : longer.index(b"\xff\xd0")]
+    assert len(tail) > 4
+    assert b"\xff" not in tail
+    assert longer.count(tail) == 4
+    assert longer.replace(tail, b"") == data
+    assert longer.startswith(head + scan + b"ab\xff\x00c" + tail)
+    assert longer.endswith(b"g" + tail + b"\xff\xd9 the second image \xff\xd9")
+
+
+def test_a_file_of_restarts_does_not_grow_out_of_memory() -> None:
+    data = b"\xff\xd8\xff\xda\x00\x02" + b"\xff\xd0" * 100_000
+    assert len(jpeg.with_other_ends(data)) < 3 * len(data)
+
+
+def test_a_frame_behind_too_many_segments_is_not_looked_for() -> None:
+    assert jpeg.is_crowded(b"\xff\xd8" + b"\xff\xe5\x00\x02" * 5000)
+    assert not jpeg.is_crowded(b"\xff\xd8" + b"\xff\xe5\x00\x02" * 500)
+    assert jpeg.frame(b"\xff\xd8\xff\xd9") is None

@@ -1,12 +1,16 @@
 import dataclasses
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 
+from tests.image.suspects import suspects
 from uformer.errors import PictureError
+from uformer.image.read import read_samples
 from uformer.image.source import Opened, SuspectError, examine, opened
 from uformer.image.vet import Limits
 
@@ -62,3 +66,48 @@ def test_only_harmless_warnings_are_passed_over() -> None:
     with pytest.raises(SuspectError):
         examine(_png(), Limits(), work)
     assert len(tried) == 2
+
+
+def verdict(data: bytes) -> tuple[str, bytes]:
+    """What is said of a file, and its samples."""
+    try:
+        return "", read_samples(data).tobytes()
+    except PictureError as error:
+        return str(error), b""
+
+
+def together(rounds: int, threads: int = 8) -> None:
+    """Read many suspects in several threads, in an order of each one's own, and compare with what is said of each alone."""
+    files = [data for number in range(8) for data in suspects(number).values()]
+    alone = [verdict(data) for data in files]
+
+    def work(thread: int) -> list[int]:
+        order = np.random.default_rng(thread).permutation(np.tile(np.arange(len(files)), rounds))
+        return [index for index in order.tolist() if verdict(files[index]) != alone[index]]
+
+    with ThreadPoolExecutor(threads) as pool:
+        wrong = [index for found in pool.map(work, range(threads)) for index in found]
+    assert not wrong
+
+
+def test_suspects_alone() -> None:
+    for name, data in suspects(3).items():
+        said, samples = verdict(data)
+        assert bool(samples) == name.startswith("good"), (name, said)
+    assert "wrong check sum of the IDAT chunk at byte 33" in verdict(suspects(3)["sum.png"])[0]
+    assert "premature end of data" in verdict(suspects(3)["cut_baseline.jpg"])[0]
+
+
+def test_a_verdict_depends_on_the_file_alone() -> None:
+    together(1)
+
+
+@pytest.mark.slow
+def test_ten_thousand_verdicts_depend_on_the_file_alone() -> None:
+    together(11)
+
+
+def test_whether_a_jpeg_is_complete() -> None:
+    for name, complete in (("good_behind_scan.jpg", True), ("good_restarts.jpg", True), ("cut_restarts.jpg", False), ("good.png", True)):
+        with opened(suspects(0)[name], Limits()) as found:
+            assert found.is_complete() == complete, name

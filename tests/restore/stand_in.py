@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 
 from uformer.image.image import Image
+from uformer.notices import Notify, warn
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Progress, Restorer
 
@@ -22,6 +23,7 @@ class StandIn(Restorer):
     def __init__(self, *, seconds: float = 0, before: Callable[[Image], object] = lambda _: None, memory: str | None = None) -> None:
         self.options = RestoreOptions(memory=memory)
         self._seconds, self._before = seconds, before
+        self.notices: list[str] = []
         self.threads: set[str] = set()
         self.together = self.most_together = 0
 
@@ -36,12 +38,14 @@ class StandIn(Restorer):
     def tile_for(self, height: int, width: int) -> tuple[int, int]:
         return min(height, 8), min(width, 8)
 
-    def restore_image(self, image: Image, *, progress: Progress | None = None) -> Image:
+    def restore_image(self, image: Image, *, progress: Progress | None = None, notify: Notify = warn) -> Image:
         self.threads.add(threading.current_thread().name)
         self.together += 1
         self.most_together = max(self.most_together, self.together)
         try:
             self._before(image)
+            for message in self.notices:
+                notify(message.format(mean=image.pixels.mean()))
             for done in (1, 2):
                 time.sleep(self._seconds / 2)
                 if progress:

@@ -16,6 +16,7 @@ from uformer.image.read import header, read
 from uformer.image.regions import regions
 from uformer.image.write import write
 from uformer.layout import parameter_shapes
+from uformer.notices import Notify, ignore
 from uformer.restore import large
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.options import RestoreOptions
@@ -28,7 +29,7 @@ RNG = np.random.default_rng(0)
 class Arithmetic(Restorer):
     """Instead of the network, something that depends on where in a tile a pixel lies."""
 
-    def _restore_once(self, tile: Pixels) -> Pixels:
+    def _restore_once(self, tile: Pixels, notify: Notify) -> Pixels:
         ramp = np.linspace(0.8, 1.2, tile.shape[2], dtype=np.float32) * np.linspace(1.1, 0.9, tile.shape[1], dtype=np.float32)[:, None]
         return np.sqrt(tile) * ramp
 
@@ -93,11 +94,11 @@ def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: p
     once, calls = Arithmetic._restore_once, []
     monkeypatch.setattr(Restorer, "_largest_tile", lambda _self, _height, _width: 128)
 
-    def hungry(self: Arithmetic, tile: Any) -> Any:
+    def hungry(self: Arithmetic, tile: Any, notify: Notify) -> Any:
         calls.append(tile.shape)
         if tile.shape[1] == 128 and len(calls) > 2:
             raise MemoryError
-        return once(self, tile)
+        return once(self, tile, notify)
 
     monkeypatch.setattr(Arithmetic, "_restore_once", hungry)
     with pytest.warns(UserWarning, match="out of memory with tiles of 128; going on with 64"):
@@ -153,8 +154,8 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
         with regions(tmp_path / "a.tif", folder=tmp_path) as picture:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
-            network._restore_once = lambda tile: tile  # type: ignore[method-assign]
-            for _ in large._restored(network, picture, None):
+            network._restore_once = lambda tile, notify: tile  # type: ignore[method-assign]
+            for _ in large._restored(network, picture, None, ignore):
                 assert len(picture._held) <= 64
     assert max(asked) <= 64
     assert head.height == 3000

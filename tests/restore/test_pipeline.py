@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.image.suspects import save_suspects
 from tests.restore.stand_in import StandIn, is_restored, save_picture, tree
 from uformer.errors import CheckpointError, OptionError, PictureError
 from uformer.image.image import Image
@@ -231,10 +232,9 @@ def test_a_picture_too_large_for_memory_goes_from_file_to_file(tmp_path: Path, m
 
 
 def test_a_warning_is_that_of_its_picture(tmp_path: Path) -> None:
-    def warn(image: Image) -> None:
-        warnings.warn(f"a mean of {image.pixels.mean():.1f}", stacklevel=2)
-
-    seen = restore(save_jobs(tmp_path, 3), StandIn(before=warn))
+    restorer = StandIn()
+    restorer.notices.append("a mean of {mean:.1f}")
+    seen = restore(save_jobs(tmp_path, 3), restorer)
     assert [name for name, _ in seen.messages] == ["00.png", "01.png", "02.png"]
     assert all(len(outcome.warnings) == 1 for outcome in seen.outcomes)
 
@@ -252,3 +252,24 @@ def test_errors_in_one_line() -> None:
     assert describe(MemoryError("9 bytes")) == "out of memory"
     assert describe(OSError(28, "No space left on device", "out/a.png")) == "out/a.png: No space left on device"
     assert describe(KeyError("x\ny")) == "unexpected KeyError: 'x\\ny'; please report it"
+
+
+def test_a_verdict_depends_on_the_file_alone(tmp_path: Path) -> None:
+    found = save_suspects(tmp_path / "in")
+    seen = restore([Job(path, tmp_path / "out" / f"{path.name}.png") for path in found])
+    for outcome in seen.outcomes:
+        path = outcome.job.source
+        assert (outcome.error is None) == found[path], outcome.error
+        if outcome.error is not None:
+            with pytest.raises(PictureError) as alone:
+                image_read(path)
+            assert outcome.error == str(alone.value)
+
+
+def test_what_python_warns_of_meanwhile_is_no_pictures(tmp_path: Path) -> None:
+    def warn(_image: Image) -> None:
+        warnings.warn("of something else", stacklevel=1)
+
+    with pytest.warns(UserWarning, match="of something else"):
+        seen = restore(save_jobs(tmp_path, 2), StandIn(before=warn))
+    assert seen.messages == []

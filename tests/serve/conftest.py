@@ -51,7 +51,7 @@ class StandIn:
         self.options, self._pace = options, pace
         pace.loaded.append(options)
 
-    def restore_image(self, image: Image, *, progress: Callable[[int, int], None]) -> Image:
+    def restore_image(self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]) -> Image:
         pace = self._pace
         pace.seen.append(self.options)
         pace.images.append(weakref.ref(image))

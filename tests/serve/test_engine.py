@@ -4,11 +4,13 @@ import dataclasses
 import http.client
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.image.suspects import suspects
 from tests.serve.conftest import HEADERS, Build, Pace, client_of, header_of, png, send, served, wait_until
 from uformer.errors import PictureError
 from uformer.restore.options import RestoreOptions
@@ -210,3 +212,16 @@ def test_memory_stays_flat_over_a_thousand_requests(build: Build, pace: Pace) ->
         after = process.memory_info().rss
         assert process.num_threads() <= threads + 1
     assert after - before < 1000 * len(data) / 2, f"{before / 2**20:.0f} to {after / 2**20:.0f} MiB"
+
+
+def test_a_verdict_depends_on_the_file_alone(build: Build, pace: Pace) -> None:
+    files = [(name, data) for number in range(4) for name, data in suspects(number).items()]
+    pace.go.set()
+    with client_of(build(queue=16)) as client, ThreadPoolExecutor(8) as pool:
+
+        def post(data: bytes) -> int:
+            return client.post("/v1/restore", content=data, headers={"Content-Type": "image/*"}).status_code
+
+        answers = list(pool.map(post, [data for _, data in files]))
+    for (name, _), status in zip(files, answers, strict=True):
+        assert status == (200 if name.startswith("good") else 400), name

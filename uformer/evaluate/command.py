@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -99,8 +99,9 @@ def eval_command(
     if other_count := report.count_warning(chosen, found):
         _warn(other_count, quiet=quiet)
     setting = _setting(restorer, options, found, limit)
-    with _quiet_warnings(quiet=quiet), _progress(chosen.name, len(taken), quiet=quiet) as advance:
-        evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance)
+    notify = functools.partial(_notify, quiet=quiet)
+    with _progress(chosen.name, len(taken), quiet=quiet) as advance:
+        evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance, notify=notify)
     if evaluation.measured:
         report.show(console_for(), chosen, evaluation, setting)
     code = _name_failures(evaluation.failures)
@@ -129,8 +130,9 @@ def _submit(
         if warning:
             _warn(warning, quiet=quiet)
     method = Path(str(options.weights)).stem if str(options.weights).endswith(".safetensors") else str(options.weights)
-    with _quiet_warnings(quiet=quiet), _progress(protocol.name, submission.crops, quiet=quiet) as advance:
-        failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance)
+    notify = functools.partial(_notify, quiet=quiet)
+    with _progress(protocol.name, submission.crops, quiet=quiet) as advance:
+        failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance, notify=notify)
     console = console_for()
     report.show_published(console, protocol)
     if not failures:
@@ -214,13 +216,10 @@ def _keeper(save: Path, samples: list[Sample], *, overwrite: bool) -> Keep:
     return keep
 
 
-@contextlib.contextmanager
-def _quiet_warnings(*, quiet: bool) -> Iterator[None]:
-    with warnings.catch_warnings():
-        if quiet:
-            warnings.simplefilter("ignore")
-        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr)
-        yield
+def _notify(message: str, *, quiet: bool) -> None:
+    """On standard error, what a picture's reading leaves out and the like."""
+    if not quiet:
+        print(f"uformer: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from uformer.errors import PictureError
 from uformer.evaluate.protocols import Scoring
 from uformer.evaluate.samples import Sample
 from uformer.evaluate.score import Score, score
+from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
 Pixels = NDArray[np.float32]
@@ -62,14 +63,20 @@ class Evaluation:
 
 
 def evaluate(
-    restorer: Restorer, samples: Sequence[Sample], scoring: Scoring, *, keep: Keep | None = None, advance: Advance | None = None
+    restorer: Restorer,
+    samples: Sequence[Sample],
+    scoring: Scoring,
+    *,
+    keep: Keep | None = None,
+    advance: Advance | None = None,
+    notify: Notify = warn,
 ) -> Evaluation:
     """Restore and score each sample. Pictures that cannot be read, restored, scored or kept become failures."""
     measured: list[Measured] = []
     failures: list[Failure] = []
     for sample in samples:
         try:
-            measured.append(_measure(restorer, sample, scoring, keep))
+            measured.append(_measure(restorer, sample, scoring, keep, notify))
         except PictureError as error:
             failures.append(Failure(sample.subset, sample.name, str(error)))
         if advance:
@@ -82,15 +89,15 @@ def mean(scores: Sequence[Score]) -> Score:
     return Score(math.fsum(each.psnr for each in scores) / len(scores), statistics.fmean(each.ssim for each in scores))
 
 
-def _measure(restorer: Restorer, sample: Sample, scoring: Scoring, keep: Keep | None) -> Measured:
-    degraded, clean = sample.load(restorer.config.in_channels)
+def _measure(restorer: Restorer, sample: Sample, scoring: Scoring, keep: Keep | None, notify: Notify) -> Measured:
+    degraded, clean = sample.load(restorer.config.in_channels, notify)
     tiles = 1
 
     def count(_done: int, total: int) -> None:
         nonlocal tiles
         tiles = total
 
-    restored = restorer.restore_pixels(degraded, progress=count)
+    restored = restorer.restore_pixels(degraded, progress=count, notify=notify)
     numbers = Measured(sample.subset, sample.name, score(degraded, clean, scoring), score(restored, clean, scoring), tiles)
     if keep:
         keep(sample, restored)

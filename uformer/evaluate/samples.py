@@ -15,6 +15,7 @@ from uformer.evaluate import folders, matlab
 from uformer.evaluate.folders import Pair
 from uformer.evaluate.protocols import Protocol
 from uformer.image.read import read, read_samples
+from uformer.notices import Notify, warn
 
 Pixels = NDArray[np.float32]
 
@@ -22,10 +23,11 @@ Pixels = NDArray[np.float32]
 class Load(Interface):
     """Reads a degraded picture and its ground truth: (degraded, clean), each (H, W, C) in [0, 1] and of one size.
 
-    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. Raises PictureError.
+    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. `notify` is told
+    what reading leaves out. Raises PictureError.
     """
 
-    def __call__(self, channels: int = 3, /) -> tuple[Pixels, Pixels]: ...
+    def __call__(self, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]: ...
 
 
 @dataclass(frozen=True)
@@ -72,25 +74,25 @@ def check_files(folder: Path, names: Iterable[str], protocol: Protocol) -> None:
         raise OptionError(f"{folder}: {', '.join(missing[:3])}{more} missing; {protocol.how_to_get()}")
 
 
-def read_rgb(path: Path) -> Pixels:
+def read_rgb(path: Path, notify: Notify = warn) -> Pixels:
     """A picture file as (H, W, 3) in [0, 1], gray three times, alpha left out. Raises PictureError."""
-    pixels = read(path).pixels
+    pixels = read(path, notify=notify).pixels
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
-def read_gray(path: Path) -> Pixels:
+def read_gray(path: Path, notify: Notify = warn) -> Pixels:
     """An image file as (H, W, 1) in [0, 1], 8-bit levels of its luma (Rec. 601) as MATLAB's rgb2gray gives them. Raises PictureError."""
-    luma = read_rgb(path) @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    luma = read_rgb(path, notify) @ np.array([[0.299], [0.587], [0.114]], np.float32)
     return np.rint(luma * 255).astype(np.float32) / np.float32(255)
 
 
-def read_channels(path: Path, channels: int) -> Pixels:
+def read_channels(path: Path, channels: int, notify: Notify = warn) -> Pixels:
     """A picture file for a network of so many channels, (H, W, C) in [0, 1]: as `read_rgb` for 1 and 3, else all that a TIFF file holds.
 
     Raises PictureError.
     """
     if channels in (1, 3):
-        return read_rgb(path)
+        return read_rgb(path, notify)
     samples = read_samples(path)
     return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
 
@@ -102,8 +104,10 @@ def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
             yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
-def _load_noisy(path: Path, sigma: float, seed: int, _channels: int = 3, /, *, gray: bool, rounded: bool) -> tuple[Pixels, Pixels]:
-    clean = read_gray(path) if gray else read_rgb(path)
+def _load_noisy(
+    path: Path, sigma: float, seed: int, _channels: int = 3, notify: Notify = warn, /, *, gray: bool, rounded: bool
+) -> tuple[Pixels, Pixels]:
+    clean = read_gray(path, notify) if gray else read_rgb(path, notify)
     noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
     return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
 
@@ -114,10 +118,10 @@ def _of_pairs(pairs: list[Pair]) -> Iterable[Sample]:
         yield Sample("", pair.name, lie_in, functools.partial(_load_pair, pair))
 
 
-def _load_pair(pair: Pair, channels: int = 3, /) -> tuple[Pixels, Pixels]:
+def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
     if pair.clean.is_dir():
         raise PictureError(f"{pair.degraded}: no clean picture of that name in {pair.clean}")
-    degraded, clean = read_channels(pair.degraded, channels), read_channels(pair.clean, channels)
+    degraded, clean = read_channels(pair.degraded, channels, notify), read_channels(pair.clean, channels, notify)
     if degraded.shape[2] != clean.shape[2]:
         raise PictureError(f"{pair.degraded}: has {degraded.shape[2]} channels, and its clean picture {pair.clean} {clean.shape[2]}")
     if degraded.shape != clean.shape:
@@ -139,6 +143,8 @@ def _of_blocks(folder: Path, protocol: Protocol) -> list[Sample]:
     ]
 
 
-def _load_block(noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int, _channels: int = 3, /) -> tuple[Pixels, Pixels]:
+def _load_block(
+    noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int, _channels: int = 3, _notify: Notify = warn, /
+) -> tuple[Pixels, Pixels]:
     degraded, truth = (blocks[row, column].astype(np.float32) / np.float32(255) for blocks in (noisy, clean))
     return degraded, truth

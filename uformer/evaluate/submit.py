@@ -14,9 +14,11 @@ from uformer.evaluate import kaggle, matlab
 from uformer.evaluate.protocols import Protocol
 from uformer.evaluate.run import Advance, Failure
 from uformer.evaluate.samples import check_files
+from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
 Pixels = NDArray[np.float32]
+_Restore = Callable[[Pixels], Pixels]
 SIDD_FILE = "SubmitSrgb.csv"
 SIDD_OLD_FILE = "SubmitSrgb.mat"
 _NOISY = "BenchmarkNoisyBlocksSrgb"
@@ -53,7 +55,14 @@ def plan(protocol: Protocol, folder: Path) -> Submission:
 
 
 def submit(
-    restorer: Restorer, protocol: Protocol, folder: Path, out: Path, *, method: str, advance: Advance | None = None
+    restorer: Restorer,
+    protocol: Protocol,
+    folder: Path,
+    out: Path,
+    *,
+    method: str,
+    advance: Advance | None = None,
+    notify: Notify = warn,
 ) -> list[Failure]:
     """Write the submission into a folder that exists, each file whole or not at all; gives back the files that could not be written.
 
@@ -61,12 +70,13 @@ def submit(
     Raises PictureError where the benchmark's list of crops cannot be read.
     """
     step = advance or (lambda: None)
+    restore = functools.partial(restorer.restore_pixels, notify=notify)
     if protocol.kind == "sidd-benchmark":
-        return _sidd(restorer, folder, out, method, step)
+        return _sidd(restore, folder, out, method, step)
     failures = []
     for index, boxes in enumerate(matlab.read_boxes(folder / _INFO), start=1):
         name = f"{index:04}.mat"
-        failures += _attempt(name, functools.partial(_dnd, restorer, folder, out, name, boxes, step))
+        failures += _attempt(name, functools.partial(_dnd, restore, folder, out, name, boxes, step))
     return failures
 
 
@@ -90,9 +100,9 @@ def _attempt(name: str, job: Callable[[], None]) -> list[Failure]:
     return []
 
 
-def _sidd(restorer: Restorer, folder: Path, out: Path, method: str, step: Advance) -> list[Failure]:
+def _sidd(restore: _Restore, folder: Path, out: Path, method: str, step: Advance) -> list[Failure]:
     try:
-        restored, seconds = _restore_blocks(restorer, matlab.read_blocks(folder / f"{_NOISY}.mat", _NOISY), step)
+        restored, seconds = _restore_blocks(restore, matlab.read_blocks(folder / f"{_NOISY}.mat", _NOISY), step)
     except PictureError as error:
         return [Failure("", SIDD_FILE, str(error))]
     return [
@@ -101,24 +111,24 @@ def _sidd(restorer: Restorer, folder: Path, out: Path, method: str, step: Advanc
     ]
 
 
-def _restore_blocks(restorer: Restorer, noisy: matlab.Blocks, step: Advance) -> tuple[list[list[Pixels]], float]:
+def _restore_blocks(restore: _Restore, noisy: matlab.Blocks, step: Advance) -> tuple[list[list[Pixels]], float]:
     """The blocks restored, (H, W, 3) in [0, 1], and the seconds that a megapixel took."""
     restored: list[list[Pixels]] = []
     started = time.perf_counter()
     for picture in noisy:
         restored.append([])
         for block in picture:
-            restored[-1].append(restorer.restore_pixels(block.astype(np.float32) / np.float32(255)))
+            restored[-1].append(restore(block.astype(np.float32) / np.float32(255)))
             step()
     return restored, (time.perf_counter() - started) / (noisy.size / 3 / 2**20)
 
 
-def _dnd(restorer: Restorer, folder: Path, out: Path, name: str, boxes: NDArray[np.int64], step: Advance) -> None:
+def _dnd(restore: _Restore, folder: Path, out: Path, name: str, boxes: NDArray[np.int64], step: Advance) -> None:
     noisy = matlab.read_dnd(folder / "images_srgb" / name)
     crops = []
     for number, (top, left, bottom, right) in enumerate(boxes.tolist(), start=1):
         if not (1 <= top <= bottom <= noisy.shape[0] and 1 <= left <= right <= noisy.shape[1]):
             raise PictureError(f"{name}: crop {number} lies outside of the picture of {noisy.shape[1]} x {noisy.shape[0]}")
-        crops.append(restorer.restore_pixels(noisy[top - 1 : bottom, left - 1 : right]))
+        crops.append(restore(noisy[top - 1 : bottom, left - 1 : right]))
         step()
     matlab.write_dnd(out / name, crops)

@@ -18,6 +18,7 @@ from uformer.export.verify import Pictures, Run
 from uformer.files import require
 from uformer.image.read import read
 from uformer.metrics import psnr
+from uformer.notices import ignore
 
 MOST_PICTURES = 64
 LARGEST_SIDE = 256  # pixels; the middle of a larger picture is taken
@@ -103,7 +104,7 @@ def measure(run: Run, network: Run, pictures: Sequence[Sample]) -> Loss:
 
 
 def _load(path: Path, channels: int) -> Pictures:
-    pixels = read(path).pixels  # (H, W, C)
+    pixels = read(path, notify=ignore).pixels  # (H, W, C); what else the file holds does not matter here
     if pixels.shape[2] == 1 and channels == 3:
         pixels = np.repeat(pixels, 3, axis=2)
     if pixels.shape[2] != channels:

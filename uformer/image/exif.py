@@ -79,7 +79,7 @@ def tiff_tags(data: Encoded, wanted: Container[int]) -> dict[int, tuple[int, ...
         fields = _parse(data, form, offset, _Budget(), wanted=wanted)
     except (ValueError, struct.error):
         return {}
-    values = {tag: value for tag, value in fields.items() if isinstance(value, _Value) and value.kind in (1, 3, 4)}
+    values = {tag: value for tag, value in fields.items() if isinstance(value, _Value) and value.kind in (1, 3, 4, 16)}
     return {tag: tuple(np.frombuffer(value.data, f"<u{_SIZES[value.kind]}").tolist()) for tag, value in values.items()}
 
 

@@ -1,15 +1,23 @@
-"""How a JPEG file was written, so that its restored picture can be written likewise."""
+"""What the segments of a JPEG file say: how it was written, how many pixels it claims, and where its scans end (ITU-T T.81, annex B)."""
 
+import hashlib
+import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from uformer.image.exif import Encoded
 from uformer.image.image import JpegCoding
 
 _MOST_SEGMENTS = 4096  # before the pixels; a file may hold millions of empty ones, only to cost time
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
-_SOF = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+_SOF = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
 _PROGRESSIVE = {0xC2, 0xCA}
+_ARITHMETIC = {0xC9, 0xCA}
+_LOSSLESS = 0xC3
+_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length: TEM, RST0 to RST7, SOI
+_MARKER = re.compile(rb"\xff[^\x00\xff]")  # a decoder skips everything else between two segments
+_TAIL = hashlib.sha512(b"any other bits").digest().replace(b"\xff", b"")
 
 # ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance): the sums of their values tell qualities apart.
 _LUMA = (
@@ -37,6 +45,76 @@ def coding(data: Encoded) -> JpegCoding:
     return JpegCoding(quality=max(found, default=95), subsampled=subsampled, progressive=progressive)
 
 
+def is_crowded(data: Encoded) -> bool:
+    """Whether more segments lie before the first scan than any sound file has."""
+    return sum(1 for _ in _segments(data)) == _MOST_SEGMENTS
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a JPEG file claims before its first scan."""
+
+    width: int
+    height: int
+    arithmetic: bool
+    least_bytes: int
+    """Fewest bytes that the scans of such an image can take."""
+
+
+def frame(data: Encoded) -> Frame | None:
+    """The frame header of a JPEG file; None where there is none before its first scan, or too much lies before it."""
+    for marker, payload in _segments(data):
+        if marker in _SOF and len(payload) >= 6:
+            height, width, count = struct.unpack_from(">HHB", payload, 1)
+            factors = [(max(each >> 4, 1), max(each & 15, 1)) for each in payload[7 : 6 + 3 * count : 3]]
+            return Frame(width, height, marker in _ARITHMETIC, _least_bits(marker, width, height, factors) // 8)
+    return None
+
+
+def _least_bits(marker: int, width: int, height: int, factors: list[tuple[int, int]]) -> int:
+    """Fewest bits of the scans of an image with these sampling factors (across, down) of its components.
+
+    A Huffman code has at least 1 bit. A sequential block of 8 x 8 samples takes a code for its mean and one that ends it; a progressive
+    block one for its mean, since one code may end 32,767 blocks of the other scans. A lossless sample takes a code. An arithmetic coder
+    takes a bit for 32,768 decisions at best, of which a block needs as many as codes.
+    """
+    if not factors:
+        return 0
+    across, down = (max(each) for each in zip(*factors, strict=True))
+    side = 1 if marker == _LOSSLESS else 8
+    units = sum(-(-width * h // (side * across)) * -(-height * v // (side * down)) for h, v in factors)
+    codes = units if marker == _LOSSLESS or marker in _PROGRESSIVE else 2 * units
+    return codes // 2**15 if marker in _ARITHMETIC else codes
+
+
+def with_other_ends(data: Encoded) -> bytes:
+    """The JPEG file with further bytes behind the coded data of each scan, and of each restart interval.
+
+    A decoder does not look at them unless it lacks data there, so the file shows the same pixels if it holds all of them.
+    """
+    positions = [start - 2 for start in _scan_ends(data)]
+    tail = _TAIL[: max(len(data) // max(len(positions), 1), 2)]  # a file of nothing but restarts must not grow out of memory
+    parts, last = [], 0
+    for position in positions:
+        end = position
+        while data[end - 1] == 0xFF:  # fill bytes belong to the marker
+            end -= 1
+        parts += [data[last:end], tail]
+        last = end
+    return b"".join([*parts, data[last:]])
+
+
+def _scan_ends(data: Encoded) -> Iterator[int]:
+    """Where the segment of each marker begins that ends coded data; two bytes before lies the marker."""
+    in_scan = False
+    for marker, start in _markers(data, most=len(data)):
+        if in_scan:
+            yield start
+        if marker == _EOI:
+            return
+        in_scan = marker == _SOS or (in_scan and marker in _BARE)
+
+
 def _quality(total: int, standard: tuple[int, ...]) -> int:
     """The quality (1 to 100, libjpeg's scale) at which the standard table is as coarse as one whose values sum to `total`."""
     return min(range(100, 0, -1), key=lambda quality: abs(sum(_scaled(standard, quality)) - total))
@@ -50,17 +128,28 @@ def _scaled(standard: tuple[int, ...], quality: int) -> Iterator[int]:
 
 def _segments(data: Encoded) -> Iterator[tuple[int, bytes]]:
     """Marker and payload of each segment before the first scan."""
-    position = 2
-    for _ in range(_MOST_SEGMENTS):
-        marker = data[position : position + 2]
-        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (_SOS, _EOI):
+    for marker, start in _markers(data, most=_MOST_SEGMENTS):
+        if marker in (_SOS, _EOI):
             return
-        if marker[1] == 0xFF:  # a fill byte
-            position += 1
-            continue
-        size = max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
-        yield marker[1], data[position + 4 : position + 2 + size]
-        position += 2 + size
+        yield marker, data[start + 2 : start + _length(data, start)]
+
+
+def _markers(data: Encoded, *, most: int) -> Iterator[tuple[int, int]]:
+    """Each marker, and where its segment begins, as a decoder finds them; those inside of scans too."""
+    position = 2
+    for _ in range(most):
+        found = _MARKER.search(data, position)
+        if found is None:
+            return
+        marker, position = data[found.end() - 1], found.end()
+        yield marker, position
+        if marker not in _BARE:
+            position += _length(data, position)
+
+
+def _length(data: Encoded, start: int) -> int:
+    """Bytes of the segment that begins with its length."""
+    return max(int.from_bytes(data[start : start + 2], "big"), 2)
 
 
 def _tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from uformer.image.containers import has_other_colours, is_lossless_webp
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.source import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.vet import Limits
+from uformer.notices import Notify, warn
 
 __all__ = ["DEFAULT_LIMITS", "Header", "Limits", "Samples", "header", "read", "read_samples"]
 
@@ -30,19 +30,20 @@ MOST_BEYOND = 0.05
 """Share of a float picture's samples that may lie outside of [0, 1]; more, and its white is not 1."""
 
 
-def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Image:
+def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn) -> Image:
     """Read a PNG, JPEG, WebP, TIFF or AVIF picture from a path or from its bytes; what it is decides its contents, not its name.
 
     A palette and YCbCr come out as RGB. CMYK and Lab come out as sRGB, CMYK through the embedded profile; the profile is then
     dropped. Channels that are all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP,
     AVIF). Float TIFF counts as 32 bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as
-    16. Of several pages or frames the first is read. A warning, one line, says where the file holds more than the answer.
+    16. Of several pages or frames the first is read. `notify` is told, one line each, what the file holds beyond the answer; by default
+    that is a Python warning.
 
     Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
     """
     image, notes = examine(source, limits, _decode)
     for note in notes:
-        warnings.warn(note, stacklevel=2)
+        notify(note)
     return image
 
 

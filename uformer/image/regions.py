@@ -10,7 +10,6 @@ import mmap
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -40,12 +39,14 @@ from uformer.image.read import to_gray_or_rgb as gray_or_rgb
 from uformer.image.scratch import scratch
 from uformer.image.source import Opened, examine, opened
 from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
+from uformer.notices import Notify, warn
 from uformer.staging import staging
 
 BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.suffixes[0])
 """Suffixes of the formats that are read by regions; the decoders of the others hold the whole picture in memory."""
 
 _ROWS = 64  # decoded at a time
+_FULL = 2**20  # bytes; where less is free, an encoder that fails did so for want of room
 _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG where metadata is put in
 
 
@@ -125,8 +126,8 @@ class Regions:
 
 
 @contextlib.contextmanager
-def regions(source: str | os.PathLike[str], *, folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Regions]:
-    """The rows of a picture file in one of the formats BY_REGIONS; warnings and errors as of `read`.
+def regions(source: str | os.PathLike[str], *, folder: Path, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn) -> Iterator[Regions]:
+    """The rows of a picture file in one of the formats BY_REGIONS; notices and errors as of `read`.
 
     All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `folder`: for
     temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
@@ -137,7 +138,7 @@ def regions(source: str | os.PathLike[str], *, folder: Path, limits: Limits = DE
         if file.format.suffixes[0] not in BY_REGIONS:
             raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")
         for note in notes:
-            warnings.warn(f"{file.name}: {note}", stacklevel=3)
+            notify(f"{file.name}: {note}")
         yield Regions(file, temporary)
 
 
@@ -148,7 +149,9 @@ def _nameless(folder: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *, metadata: MetadataPolicy = "keep") -> None:
+def write_parts(
+    frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *, metadata: MetadataPolicy = "keep", notify: Notify = warn
+) -> None:
     """Write a picture of which the rows come in parts, each with the number of its first row; a part may come again.
 
     The file is the one that `write` would make of the whole picture, and appears whole or not at all. Errors as of `write`.
@@ -156,7 +159,7 @@ def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *,
     name = one_line(path, 4096)
     target = formats.by_suffix(path.suffix)
     try:
-        shown = check(frame, target, metadata)
+        shown = check(frame, target, metadata, notify=notify)
         with atomic_path(path) as temporary:
             folder = temporary.parent / "parts"  # unlike `temporary`, it has no suffix
             folder.mkdir()
@@ -164,8 +167,10 @@ def write_parts(frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *,
             picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
             try:
                 getattr(picture, f"{target.operation}save")(str(encoded), **saver_options(frame, target, shown))
-            except vips.ERRORS as error:
-                raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
+            except vips.Error:
+                free = shutil.disk_usage(encoded.parent).free
+                why = f"only {free:,} bytes are free there" if free < _FULL else "try another format"
+                raise PictureError(f"the {target.name} encoder failed; {why}") from None
             _finish(encoded, temporary, frame, target, shown)
     except PictureError as error:
         text = str(error)

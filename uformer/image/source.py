@@ -13,7 +13,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.image import damage, formats, png, raw, tiff, vips
+from uformer.image import formats, jpeg, png, raw, reasons, tiff, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
 from uformer.image.exif import Encoded
@@ -70,6 +70,19 @@ class Opened:
         """The picture anew, to be decoded from its first row on."""
         return _loaded(self.format, self.data, self.path)
 
+    def is_complete(self) -> bool:
+        """Whether a JPEG holds all the pixels that it claims: whether they stay the same with other bytes behind its scans.
+
+        An arithmetic decoder may always read on, so such a file counts as complete. Raises vips.Error for damaged data.
+        """
+        frame = jpeg.frame(self.data)
+        if frame is None or frame.arithmetic:
+            return True
+        operation, image = self.format.operation, self.again()
+        shown = self.in_time(image, lambda: vips.digest(image))
+        other = vips.load(operation, self.in_time(image, lambda: jpeg.with_other_ends(self.data)))
+        return shown == self.in_time(other, lambda: vips.digest(other))
+
 
 _BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4}
 
@@ -81,13 +94,16 @@ class SuspectError(PictureError):
 def examine(source: Source, limits: Limits, work: Callable[[Opened], T]) -> T:
     """What `work` makes of a picture file; errors as of `opened`, and for a JPEG whose pixels end too early, of which libjpeg only warns.
 
-    Its other warnings (a few bytes too many between two segments, which cameras write) are let through by trying again.
+    libjpeg also warns of what does not matter, such as a few bytes too many between two segments, which cameras write. That there was a
+    warning is known of this file; its text is not. So a JPEG with warnings is looked at again, and read if it holds all its pixels.
     """
     try:
         with opened(source, limits, strict=True) as file:
             return work(file)
     except SuspectError:
         with opened(source, limits) as file:
+            if file.format is formats.JPEG and not file.is_complete():
+                raise PictureError(f"{file.name}: cannot be read as JPEG: {reasons.CUT_OFF}") from None
             return work(file)
 
 
@@ -114,10 +130,9 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
             image = _loaded(picture_format, data, path, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
             yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
-        except vips.ERRORS as error:
-            reason = damage.cause(data) if picture_format is formats.TIFF else vips.reason(error)
-            kind = SuspectError if strict and picture_format is formats.JPEG and "premature end" not in reason else PictureError
-            raise kind(f"{name}: cannot be read as {picture_format.name}: {reason}") from None
+        except vips.Error:
+            kind = SuspectError if strict and picture_format is formats.JPEG else PictureError
+            raise kind(f"{name}: cannot be read as {picture_format.name}: {reasons.why(data, picture_format)}") from None
         except MemoryError:
             raise PictureError(f"{name}: does not fit into memory") from None
 

@@ -7,8 +7,8 @@ import itertools
 import struct
 from dataclasses import dataclass
 
+from uformer.image import claims, jpeg, tiff
 from uformer.image import exif as tags
-from uformer.image import tiff
 from uformer.image.containers import boxes, riff_chunks
 from uformer.image.exif import Encoded
 from uformer.image.formats import Format
@@ -41,8 +41,8 @@ _TIFF_BLOBS = (0x02BC, 0x83BB, 0x8649, 0x8769, 0x8773)  # XMP, IPTC, Photoshop, 
 
 def objection(data: Encoded, picture_format: Format, limits: Limits) -> str | None:
     """Why a file should not be opened at all; None where nothing speaks against it."""
-    check = {"PNG": _png, "WebP": _webp, "TIFF": _tiff, "AVIF": _avif}.get(picture_format.name)
-    return check(data, limits) if check else None
+    check = {"PNG": _png, "JPEG": _jpeg, "WebP": _webp, "TIFF": _tiff, "AVIF": _avif}[picture_format.name]
+    return check(data, limits) or claims.too_many(data, picture_format, limits.max_pixels)
 
 
 def _png(data: Encoded, limits: Limits) -> str | None:
@@ -70,6 +70,10 @@ def _png(data: Encoded, limits: Limits) -> str | None:
     ):
         return f"claims {width} x {height} pixels, more than its {pixel_bytes} bytes of them can hold"
     return None
+
+
+def _jpeg(data: Encoded, _limits: Limits) -> str | None:
+    return "too many segments" if jpeg.is_crowded(data) else None
 
 
 def _webp(data: Encoded, limits: Limits) -> str | None:

@@ -1,5 +1,11 @@
-"""libvips as this package uses it: trusted loaders only, nothing cached, its complaints in one line."""
+"""libvips as this package uses it: trusted loaders only, nothing cached, its error texts unused.
 
+libvips collects the texts of its errors and warnings in one buffer for the whole process, so a text may be another file's. Only whether an
+operation raises belongs to that operation; `reasons` finds the words in the file's own bytes. pyvips decodes the buffer even where all
+went well, and raises where a damaged file has left bytes there that are no text; so the buffer is kept empty.
+"""
+
+import hashlib
 import mmap
 from pathlib import Path
 from typing import Any
@@ -7,10 +13,10 @@ from typing import Any
 import pyvips
 from numpy.typing import NDArray
 
-from uformer.files import one_line
-
 pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
+pyvips.vips_lib.vips_error_freeze()  # from now on libvips writes no error texts
+pyvips.vips_lib.vips_error_clear()
 
 # What GLib's libraries log says no more than their errors, and pyvips hands it to Python's logging: if that frees an image which logs in
 # turn, GLib sees a recursion and aborts the process. So it goes to a C function that does nothing, whatever it is called with.
@@ -18,8 +24,8 @@ _ALL_LEVELS, _NOTHING = 0xFF, pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(p
 for _domain in (b"VIPS", b"GLib-GObject", b"GLib"):
     pyvips.glib_lib.g_log_set_handler(_domain, _ALL_LEVELS, _NOTHING, pyvips.ffi.NULL)
 
-ERRORS: tuple[type[Exception], ...] = (pyvips.Error, UnicodeDecodeError)
-"""What libvips raises; the second where its message quotes bytes of a damaged file, which pyvips fails to decode."""
+Error: type[Exception] = pyvips.Error
+"""What libvips raises."""
 
 KEEP_EXIF = int(pyvips.enums.ForeignKeep.EXIF)
 KEEP_XMP = int(pyvips.enums.ForeignKeep.XMP)
@@ -31,9 +37,8 @@ def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = 
     """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
 
     Of a mapped file the bytes are read from `path`, as pyvips would copy the map. `strict`: what a decoder only warns of is an error
-    too. Raises one of ERRORS, here for a bad header, later for bad or missing pixels; OSError where the file is no longer there.
+    too. Raises Error, here for a bad header, later for bad or missing pixels; OSError where the file is no longer there.
     """
-    pyvips.vips_lib.vips_error_clear()  # what is left of another picture's complaints is not this one's
     options = {"access": "sequential", "fail_on": "warning" if strict else "error"}
     if path is None or isinstance(data, bytes):
         return getattr(pyvips.Image, f"{operation}load_buffer")(data, **options)
@@ -48,9 +53,11 @@ def load_open(operation: str, descriptor: int, **options: Any) -> Any:
 
 
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
-    """The encoded bytes of a pyvips image. Raises one of ERRORS."""
+    """The encoded bytes of a pyvips image. Raises Error."""
     return bytes(getattr(image, saver)(**options))
 
+
+_ROWS = 64  # decoded at a time
 
 _KINDS = {  # by numpy's name of a type: libvips' name, and what gray and RGB of it are called
     "uint8": ("uchar", "b-w", "srgb"),
@@ -85,6 +92,14 @@ def region(image: Any) -> Any:
     return pyvips.Region.new(image)
 
 
+def digest(image: Any) -> bytes:
+    """A hash of the samples of an image, which are decoded from top to bottom and not kept. Raises Error."""
+    rows, found = region(image), hashlib.sha256()
+    for top in range(0, image.height, _ROWS):
+        found.update(rows.fetch(0, top, image.width, min(_ROWS, image.height - top)))
+    return found.digest()
+
+
 def kind(image: Any) -> str:
     """numpy's name of the type of an image's samples."""
     return {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float64"}.get(image.format, image.format)
@@ -113,11 +128,3 @@ def integer(image: Any, field: str, default: int) -> int:
 def text(image: Any, field: str) -> str:
     """A text field, empty where absent."""
     return str(image.get(field)) if image.get_typeof(field) else ""
-
-
-def reason(error: Exception) -> str:
-    """What libvips said, in one line."""
-    detail = error.detail if isinstance(error, pyvips.Error) else ""
-    lines = [" ".join(line.split()) for line in str(detail).splitlines()]
-    kept = dict.fromkeys(line for line in lines if line and "bad seek" not in line and not line.startswith("unable to call"))
-    return one_line("; ".join(kept)) or "the data is damaged"

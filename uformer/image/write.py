@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
 from uformer.image.formats import SUFFIXES, Format, supports
 from uformer.image.image import Image, Metadata
 from uformer.image.privacy import safe
+from uformer.notices import Notify, warn
 
 __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 
@@ -29,7 +29,7 @@ _CODED_AT_ONCE = 2**24
 _STRIP_ROWS = 256  # rows that are rounded at a time: bounds the memory
 
 
-def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep") -> None:
+def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> None:
     """Write a picture in the format of the path's suffix; the file appears whole or not at all. See `encode`.
 
     Raises PictureError: unknown suffix, nothing that the format can hold, or a place that cannot be written to.
@@ -37,7 +37,7 @@ def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolic
     path = Path(path)
     name = one_line(path, 4096)
     try:
-        data = encode(image, path.suffix, metadata=metadata)
+        data = encode(image, path.suffix, metadata=metadata, notify=notify)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from None
     try:
@@ -49,7 +49,7 @@ def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolic
         raise PictureError(f"{name!r}: is not a file name") from None
 
 
-def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep") -> bytes:
+def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> bytes:
     """The bytes of a picture file in the format of `suffix` (".png", any case).
 
     | format | written as | bits | gray | alpha |
@@ -63,21 +63,21 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep") -> b
     Values outside of [0, 1] are clipped, and rounded to the nearest of the most bits that picture and format both have (of an alpha
     too); as float, what the picture has beyond [0, 1] is added again. `strip` leaves out EXIF (with GPS), XMP and IPTC, `safe` all of
     them that tells of place, person or device (see `privacy`); the colour profile always stays, or the colours would change. IPTC goes
-    into JPEG and TIFF only; elsewhere a warning says that it is left out.
+    into JPEG and TIFF only; elsewhere `notify` is told that it is left out.
 
     Raises PictureError: unknown suffix, non-finite pixels, alpha into JPEG, a side or metadata that the format cannot hold. OptionError:
     none of keep, strip and safe.
     """
     target = formats.by_suffix(suffix)
-    shown = check(image, target, metadata)
+    shown = check(image, target, metadata, notify=notify)
     if not np.isfinite(image.pixels).all():
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
     bits, channels = layout(image, target)
     picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
     try:
         data = vips.save(picture, f"{target.operation}save_buffer", saver_options(image, target, shown))
-    except vips.ERRORS as error:
-        raise PictureError(f"{target.name} encoder: {vips.reason(error)}") from None
+    except vips.Error:
+        raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
         return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
     return embedded(data, image, target, shown)
@@ -92,7 +92,7 @@ def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> byte
     return embed_exif(data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None)
 
 
-def check(image: Image, target: Format, policy: MetadataPolicy) -> Metadata:
+def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notify = warn) -> Metadata:
     """The metadata to write, once it is clear that the target can hold the picture. Errors as of `encode`; looks at no pixels."""
     if policy not in ("keep", "strip", "safe"):
         raise OptionError(f"metadata: {policy!r} is not keep, strip or safe")
@@ -100,10 +100,10 @@ def check(image: Image, target: Format, policy: MetadataPolicy) -> Metadata:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
         raise PictureError(f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side")
-    return _shown(image.metadata, policy, target)
+    return _shown(image.metadata, policy, target, notify)
 
 
-def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format) -> Metadata:
+def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format, notify: Notify) -> Metadata:
     """The metadata that the policy lets through and the target can hold."""
     if policy == "strip":
         return Metadata(icc=metadata.icc, resolution=metadata.resolution)
@@ -111,7 +111,7 @@ def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format) -> Metada
     if target is formats.JPEG:
         _check_segments(shown)
     elif target is not formats.TIFF and shown.iptc is not None:
-        warnings.warn(f"{target.name} cannot hold IPTC; it is left out", stacklevel=5)
+        notify(f"{target.name} cannot hold IPTC; it is left out")
         shown = dataclasses.replace(shown, iptc=None)
     return shown
 

@@ -3,7 +3,6 @@
 import functools
 import io
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -88,18 +87,22 @@ def _through_streams(
     path = None if output in (None, "-") else Path(output or "")
     if path is not None:
         check_picture_output(path, None, overwrite=overwrite)
-    image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture)
+    bars = Bars(1, shown=not quiet and sys.stderr.isatty())
+
+    def notify(message: str) -> None:
+        if not quiet:
+            bars.say(f"uformer: {message}")
+
+    image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture, notify=notify)
     restorer = Restorer.from_options(options)
-    with warnings.catch_warnings(), Bars(1, shown=not quiet and sys.stderr.isatty()) as bars:
-        warnings.simplefilter("ignore" if quiet else "always", UserWarning)
-        warnings.showwarning = lambda message, *_args, **_kwargs: bars.say(f"uformer: {message}")
+    with bars:
         bars.started("standard input" if picture == "-" else Path(picture).name)
-        restored = restorer.restore_image(image, progress=bars.tile)
+        restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
     if path is None:
-        sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata))
+        sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
         sys.stdout.buffer.flush()
         return 0
-    write(restored, path, metadata=metadata)
+    write(restored, path, metadata=metadata, notify=notify)
     if not quiet:
         print(path)
     return 0

@@ -10,6 +10,7 @@ from uformer.image.read import header, read
 from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
 from uformer.image.write import MetadataPolicy, write
 from uformer.memory import available_memory
+from uformer.notices import Notify, warn
 from uformer.restore.footprint import fits_in_memory
 from uformer.restore.restorer import SHARE_OF_MEMORY, Pixels, Progress, Restorer
 
@@ -32,6 +33,7 @@ def restore_file(
     *,
     metadata: MetadataPolicy = "keep",
     progress: Progress | None = None,
+    notify: Notify = warn,
 ) -> None:
     """Restore a picture file into another, in the format of its suffix, holding one row of tiles at a time.
 
@@ -40,22 +42,24 @@ def restore_file(
     """
     source, output = Path(source), Path(output)
     if header(source).suffix not in BY_REGIONS:
-        write(restorer.restore_image(read(source), progress=progress), output, metadata=metadata)
+        image = restorer.restore_image(read(source, notify=notify), progress=progress, notify=notify)
+        write(image, output, metadata=metadata, notify=notify)
         return
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
         raise PictureError(f"{output}: there is no folder {folder}; create it first")
-    with regions(source, folder=folder) as picture:
-        write_parts(picture.frame, _restored(restorer, picture, progress), output, metadata=metadata)
+    with regions(source, folder=folder, notify=notify) as picture:
+        parts = _restored(restorer, picture, progress, notify)
+        write_parts(picture.frame, parts, output, metadata=metadata, notify=notify)
 
 
-def _restored(restorer: Restorer, picture: Regions, progress: Progress | None) -> Iterator[tuple[int, Image]]:
+def _restored(restorer: Restorer, picture: Regions, progress: Progress | None, notify: Notify) -> Iterator[tuple[int, Image]]:
     """The restored picture in parts of a few rows, each with the number of its first row."""
 
     def read_rows(first: int, last: int) -> Pixels:
         return picture.part(first, last).pixels.transpose(2, 0, 1)
 
-    for first, rows in restorer.restore_rows(read_rows, picture.frame.pixels.shape, progress=progress):
+    for first, rows in restorer.restore_rows(read_rows, picture.frame.pixels.shape, progress=progress, notify=notify):
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
             yield first + start, picture.part(first + start, first + start + len(chunk)).with_pixels(chunk)

@@ -5,10 +5,10 @@ Ctrl-C is noticed at once, and no file is written in the thread that it interrup
 becomes that picture's failure.
 """
 
+import functools
 import os
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
@@ -22,6 +22,7 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.read import header, read
 from uformer.image.write import MetadataPolicy, check, write
+from uformer.notices import ignore
 from uformer.restore.budget import Budget, decoded_size
 from uformer.restore.jobs import Job
 from uformer.restore.large import restore_file, should_stream
@@ -88,19 +89,18 @@ def run(
         watcher.finished(outcome)
         going.popleft()
 
-    with _warnings_to(line.warn):
-        try:
-            for number, job in enumerate(jobs):
-                going.append(line.put(number, job))
-                if len(going) > READERS + WRITERS:
-                    finish_first()
-            while going:
+    try:
+        for number, job in enumerate(jobs):
+            going.append(line.put(number, job))
+            if len(going) > READERS + WRITERS:
                 finish_first()
-        finally:
-            line.stop()
-            for outcome, restoring in going:  # those that were on their way when something stopped the run
-                if not restoring.cancelled() and not restoring.exception() and not restoring.result().exception():
-                    watcher.finished(outcome)
+        while going:
+            finish_first()
+    finally:
+        line.stop()
+        for outcome, restoring in going:  # those that were on their way when something stopped the run
+            if not restoring.cancelled() and not restoring.exception() and not restoring.result().exception():
+                watcher.finished(outcome)
 
 
 def describe(error: BaseException | None) -> str | None:
@@ -135,7 +135,6 @@ class _Line:
         self._watcher, self._metadata = watcher, metadata
         self._budget = Budget()
         self._stopped = threading.Event()
-        self._at_work = threading.local()
         self._made = self._network.submit(self._make, make_restorer)
         self.checked = self._network.submit(self._check)
 
@@ -153,13 +152,10 @@ class _Line:
         self._network.shutdown(cancel_futures=True)
         self._writers.shutdown()
 
-    def warn(self, message: str) -> bool:
-        """Take a warning as that of the picture which this thread works on; False where it works on none."""
-        outcome: Outcome | None = getattr(self._at_work, "outcome", None)
-        if outcome is not None:
-            outcome.warnings.append(message)
-            self._watcher.warned(outcome.job, message)
-        return outcome is not None
+    def _warn(self, outcome: Outcome, message: str) -> None:
+        """Note a warning about a picture, and tell the watcher."""
+        outcome.warnings.append(message)
+        self._watcher.warned(outcome.job, message)
 
     def _make(self, make_restorer: Callable[[], Restorer]) -> Restorer:
         restorer = make_restorer()
@@ -184,9 +180,9 @@ class _Line:
         finally:
             self._budget.take(number, cost)  # even for nothing: the next picture waits for this one's turn
         with self._giving_back(cost), self._working(outcome):
-            image = read(source) if whole else None
-            if image is not None:
-                check(image, by_suffix(outcome.job.output.suffix), self._metadata)  # before the network runs for nothing
+            image = read(source, notify=functools.partial(self._warn, outcome)) if whole else None
+            if image is not None:  # refuse it before the network runs for nothing; what is left out `write` tells later
+                check(image, by_suffix(outcome.job.output.suffix), self._metadata, notify=ignore)
             return _Picture(image, cost)
 
     def _restore(self, outcome: Outcome, reading: Future[_Picture]) -> Future[None]:
@@ -196,12 +192,12 @@ class _Line:
             outcome.backend, outcome.precision = restorer.backend, restorer.precision
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
-            restored = None
+            restored, warn = None, functools.partial(self._warn, outcome)
             if picture.image is not None:
-                restored = restorer.restore_image(picture.image, progress=self._tile)
+                restored = restorer.restore_image(picture.image, progress=self._tile, notify=warn)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
-                restore_file(restorer, job.source, job.output, metadata=self._metadata, progress=self._tile)
+                restore_file(restorer, job.source, job.output, metadata=self._metadata, progress=self._tile, notify=warn)
             return self._writers.submit(self._write, outcome, restored, picture.cost)
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
@@ -210,7 +206,7 @@ class _Line:
             with self._working(outcome):
                 if restored is not None:
                     output.parent.mkdir(parents=True, exist_ok=True)
-                    write(restored, output, metadata=self._metadata)
+                    write(restored, output, metadata=self._metadata, notify=functools.partial(self._warn, outcome))
                 outcome.bytes = output.stat().st_size
         finally:
             self._budget.give_back(cost)
@@ -222,14 +218,12 @@ class _Line:
 
     @contextmanager
     def _working(self, outcome: Outcome) -> Iterator[None]:
-        """Count the time, and the warnings, of a picture as its own."""
-        self._at_work.outcome = outcome
+        """Count the time as the picture's."""
         began = time.perf_counter()
         try:
             yield
         finally:
             outcome.seconds += time.perf_counter() - began
-            self._at_work.outcome = None
 
     @contextmanager
     def _giving_back(self, cost: int) -> Iterator[None]:
@@ -246,18 +240,3 @@ def _error_of(future: Future[Any]) -> BaseException | None:
     while not future.done():
         wait([future], timeout=_POLL)
     return future.exception()
-
-
-@contextmanager
-def _warnings_to(take: Callable[[str], bool]) -> Iterator[None]:
-    """Offer each warning to `take`; what it does not take is shown as ever."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        show = warnings.showwarning
-
-        def offer(message: Warning | str, *args: Any, **kwargs: Any) -> None:
-            if not take(str(message)):
-                show(message, *args, **kwargs)
-
-        warnings.showwarning = offer
-        yield

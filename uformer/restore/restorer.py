@@ -8,7 +8,6 @@ import importlib.util
 import math
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.memory import available_memory
+from uformer.notices import Notify, warn
 from uformer.restore import forms
 from uformer.restore.backends import onnx
 from uformer.restore.backends.base import Backend
@@ -126,21 +126,24 @@ class Restorer:
             return str(path) if isinstance(picture, str) else path
         raise PictureError(f"cannot restore a {type(picture).__name__}; expected a path, bytes, an array, a tensor or a Pillow image")
 
-    def restore_image(self, image: Image, *, progress: Progress | None = None) -> Image:
+    def restore_image(self, image: Image, *, progress: Progress | None = None, notify: Notify = warn) -> Image:
         """Restore an Image: its pixels change; alpha, depth and metadata stay."""
-        return image.with_pixels(self.restore_pixels(image.pixels, progress=progress))
+        return image.with_pixels(self.restore_pixels(image.pixels, progress=progress, notify=notify))
 
-    def restore_pixels(self, pixels: Pixels, *, progress: Progress | None = None) -> Pixels:
+    def restore_pixels(self, pixels: Pixels, *, progress: Progress | None = None, notify: Notify = warn) -> Pixels:
         """Restore (H, W, C) float32 in [0, 1] to the same; gray pixels pass through a colour network and come back gray."""
         if self.options.strength == 0:
             return pixels
         planar = pixels.transpose(2, 0, 1)
         restored = np.empty_like(pixels, order="C")
-        for first, rows in self.restore_rows(lambda start, end: planar[:, start:end], pixels.shape, progress=progress):
+        rows_of = self.restore_rows(lambda start, end: planar[:, start:end], pixels.shape, progress=progress, notify=notify)
+        for first, rows in rows_of:
             restored[first : first + len(rows)] = rows
         return restored
 
-    def restore_rows(self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None) -> Iterator[tuple[int, Pixels]]:
+    def restore_rows(
+        self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None, notify: Notify = warn
+    ) -> Iterator[tuple[int, Pixels]]:
         """Restore a picture of `shape` (H, W, C) a band at a time, so that it need not be in memory.
 
         `read` gives the rows from one to before another as (C, n, W) float32 in [0, 1], and is asked from top to bottom, for rows of a
@@ -155,7 +158,7 @@ class Restorer:
             tiles = self._plan(height, width, largest)
             self._drop_networks(height, width, tiles.tile)
             try:
-                for first, rows in blend(self._run(cut(read, tiles), tiles, progress), tiles):
+                for first, rows in blend(self._run(cut(read, tiles), tiles, progress, notify), tiles):
                     if self.options.strength != 1:
                         _mix(rows, read(first, first + rows.shape[1]), self.options.strength)
                     yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
@@ -165,7 +168,7 @@ class Restorer:
                     raise PictureError(f"out of memory with tiles of {side}; try a smaller --tile, or another device") from None
                 largest = side // 2
                 self._networks.clear()
-                warnings.warn(f"out of memory with tiles of {side}; going on with {largest}", stacklevel=2)
+                notify(f"out of memory with tiles of {side}; going on with {largest}")
             else:
                 return
 
@@ -196,44 +199,44 @@ class Restorer:
             largest = max(largest, overlap + self.grain)
         return plan(height, width, tile=largest, **shared)
 
-    def _run(self, tiles: Iterator[Pixels], planned: Plan, progress: Progress | None) -> Iterator[Pixels]:
+    def _run(self, tiles: Iterator[Pixels], planned: Plan, progress: Progress | None, notify: Notify) -> Iterator[Pixels]:
         for done, tile in enumerate(tiles, start=1):
-            restored = self._restore_tile(tile)
+            restored = self._restore_tile(tile, notify)
             if progress:
                 progress(done, planned.count)
             yield restored
 
-    def _restore_tile(self, tile: Pixels) -> Pixels:
+    def _restore_tile(self, tile: Pixels, notify: Notify) -> Pixels:
         """(C, h, w) to the same, whatever the channels of picture and network; a tile without colour gets none."""
         if len(tile) == self.config.in_channels:
-            restored = self._restore_colours(tile)
+            restored = self._restore_colours(tile, notify)
             neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
             return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
         if self.config.in_channels == 1:
-            return np.concatenate([self._restore_colours(plane[None]) for plane in tile])
-        return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0)).mean(axis=0, keepdims=True)
+            return np.concatenate([self._restore_colours(plane[None], notify) for plane in tile])
+        return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0), notify).mean(axis=0, keepdims=True)
 
-    def _restore_colours(self, tile: Pixels) -> Pixels:
+    def _restore_colours(self, tile: Pixels, notify: Notify) -> Pixels:
         """(C, h, w) to the same, C being the network's.
 
         With `ensemble`, the mean over the eight symmetries g of the square of g^-1(f(g(tile))), f being the network.
         """
         if not self.options.ensemble:
-            return self._restore_once(tile)
+            return self._restore_once(tile, notify)
         total = np.zeros_like(tile)
         for flip in (False, True):
             for quarters in range(4):
                 turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
-                restored = np.rot90(self._restore_once(turned), -quarters, axes=(1, 2))
+                restored = np.rot90(self._restore_once(turned, notify), -quarters, axes=(1, 2))
                 total += restored[:, :, ::-1] if flip else restored
         return total / np.float32(8)
 
-    def _restore_once(self, tile: Pixels) -> Pixels:
+    def _restore_once(self, tile: Pixels, notify: Notify) -> Pixels:
         backend = self._backend_for(*tile.shape[1:])
         batch = np.ascontiguousarray(tile[None])
         restored = backend(batch)
         if not np.isfinite(restored).all() and backend.precision != "fp32":
-            warnings.warn(f"a tile came out not finite in {backend.precision}; running it again in fp32", stacklevel=2)
+            notify(f"a tile came out not finite in {backend.precision}; running it again in fp32")
             restored = backend.in_fp32()(batch)
         if not np.isfinite(restored).all():
             raise PictureError("the network gives values that are not finite; are its weights sound?")

@@ -177,6 +177,11 @@ class Engine:
                 log.error("%s", self._not_ready, exc_info=None if isinstance(error, UformerError) else error)
 
 
+def _note(message: str) -> None:
+    """A notice about an image; a client has no place for it, so it goes to the log."""
+    log.info("%s", message)
+
+
 class _Worker:
     """One thread with the restorers of one device."""
 
@@ -221,13 +226,13 @@ class _Worker:
         data = job.begin()
         with self._timed():
             with refused_as(400, "not-a-picture"):
-                image = read(data, limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels))
+                image = read(data, limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels), notify=_note)
             del data
             job.check()
             with refused_as(422, "not-restored"):
-                restored = self._restorers.get(self._here(job.options)).restore_image(image, progress=job.progress)
+                restored = self._restorers.get(self._here(job.options)).restore_image(image, progress=job.progress, notify=_note)
                 job.check()
-                return encode(restored, job.suffix, metadata=job.metadata)
+                return encode(restored, job.suffix, metadata=job.metadata, notify=_note)
 
     def _finish(self, job_id: str, future: Future[Ending]) -> None:
         job = self.jobs.pop(job_id)

@@ -97,9 +97,8 @@ class Job:
         """Why it failed, if it did."""
         if self.state != "failed":
             return None
-        problem = self._refusal or self.future.result()
-        assert isinstance(problem, Problem)
-        return copy.copy(problem)  # whoever raises it leaves frames in it
+        ending = self._refusal or self.future.result()
+        return copy.copy(ending) if isinstance(ending, Problem) else None  # whoever raises it leaves frames in it
 
     @property
     def restored(self) -> bytes:

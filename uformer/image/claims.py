@@ -1,0 +1,134 @@
+"""How many pixels a file may claim: no more than its bytes can hold when its format compresses as well as it possibly can.
+
+All bytes of a file count as compressed pixels, so an honest file passes, however simple its image. Lossless WebP and AVIF can hold an image
+of one colour in next to nothing, and have no such bound; their decoders stop where the data do not give what the header claims.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+from uformer.image import exif as tags
+from uformer.image import formats, jpeg
+from uformer.image.containers import boxes, riff_chunks
+from uformer.image.exif import Encoded
+from uformer.image.formats import Format
+
+_HEADERS = 64  # bytes that are granted to every file, so that a small one cut off is called damaged
+
+_MACROBLOCK = 3.4  # bits; VP8 codes the two prediction modes of 16 x 16 pixels with fixed probabilities (RFC 6386, 11.2)
+_BLANK_CANVAS = 2**22  # pixels of an animation that need not be covered by its first frame
+_MOST_BLANK = 16  # times the pixels of its first frame that a larger one may claim
+
+_AVIF_PIXELS = 2**28  # of an image or tile; libheif refuses more, without words that are the file's own
+_MOST_BOXES = 4096
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS = 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x0115, 0x0116
+_TILE_WIDTH, _TILE_HEIGHT, _STRIP_BYTES, _TILE_BYTES = 0x0142, 0x0143, 0x0117, 0x0145
+_YCBCR = 6
+_FAX, _JPEG, _WEBP = {2, 3, 4}, 7, 50001
+_TIFF_EXPANSION = {
+    1: 1,  # none
+    5: 2731,  # LZW: a code of 12 bits stands for at most 4,096 bytes, a shorter one for fewer
+    8: 1032,  # deflate
+    32946: 1032,
+    32773: 64,  # PackBits: two bytes stand for at most 128
+}
+"""How many bytes of samples a byte can stand for, by compression."""
+_SMALLEST_WEBP = 20  # bytes
+
+
+def too_many(data: Encoded, picture_format: Format, max_pixels: int) -> str | None:
+    """Why a file cannot hold the pixels that it claims; None where it can. Claims above `max_pixels` are left to that limit."""
+    if picture_format is formats.AVIF:
+        return _avif(data)
+    check = _CHECKS.get(picture_format.name)
+    found = check(data) if check else None
+    if found is None or found[0] * found[1] > max_pixels:
+        return None
+    return f"claims {found[0]} x {found[1]} pixels, more than its {len(data)} bytes can hold"
+
+
+def _jpeg(data: Encoded) -> tuple[int, int] | None:
+    frame = jpeg.frame(data)
+    return (frame.width, frame.height) if frame is not None and frame.least_bytes > len(data) + _HEADERS else None
+
+
+def _webp(data: Encoded) -> tuple[int, int] | None:
+    canvas = None
+    for name, start, _ in riff_chunks(data):
+        body = start + 8
+        if name == b"VP8X" and data[body : body + 1] and data[body] & 2:
+            canvas = _sides(data, body + 4)
+        elif name == b"ANMF" and canvas is not None:
+            (width, height), (w, h) = canvas, _sides(data, body + 6)
+            return canvas if width * height > max(_BLANK_CANVAS, _MOST_BLANK * w * h) else _lossy(data, body + 16, w, h)
+        elif name == b"VP8 ":
+            width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (body + 6, body + 8))
+            return _too_many_macroblocks(data, width, height)
+        elif name == b"VP8L":
+            break
+    return None
+
+
+def _lossy(data: Encoded, first: int, width: int, height: int) -> tuple[int, int] | None:
+    """The sides of a frame of an animation, whose chunks begin at `first`, if they are more than a lossy one can hold."""
+    return _too_many_macroblocks(data, width, height) if data[first : first + 4] == b"VP8 " else None
+
+
+def _too_many_macroblocks(data: Encoded, width: int, height: int) -> tuple[int, int] | None:
+    blocks = -(-width // 16) * -(-height // 16)
+    return (width, height) if blocks * _MACROBLOCK / 8 > len(data) + _HEADERS else None
+
+
+def _sides(data: Encoded, at: int) -> tuple[int, int]:
+    """Width and height, each one less in three bytes."""
+    width, height = (int.from_bytes(data[each : each + 3], "little") + 1 for each in (at, at + 3))
+    return width, height
+
+
+def _tiff(data: Encoded) -> tuple[int, int] | None:
+    wanted = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _STRIP_BYTES, _TILE_BYTES)
+    found = tags.tiff_tags(data, wanted)
+
+    def one(tag: int, default: int) -> int:
+        return (found.get(tag) or (default,))[0]
+
+    width, height, compression = one(_WIDTH, 0), one(_HEIGHT, 0), one(_COMPRESSION, 1)
+    size = len(data) + _HEADERS
+    if compression in _FAX:  # a row that equals the one above takes a bit
+        fits = height <= 8 * size
+    elif compression == _JPEG:  # see `jpeg`: a bit for a block of one component
+        fits = width * height <= 8 * 64 * size
+    elif compression == _WEBP:  # nothing of its own, but each strip or tile is a file
+        rows = -(-height // max(one(_TILE_HEIGHT, one(_ROWS, height)), 1))
+        parts = rows * -(-width // max(one(_TILE_WIDTH, width), 1))
+        sizes = found.get(_TILE_BYTES) or found.get(_STRIP_BYTES) or ()
+        fits = len(sizes) >= parts and min(sizes, default=0) >= _SMALLEST_WEBP and parts * _SMALLEST_WEBP <= size
+    else:
+        samples = 1 if one(_PHOTOMETRIC, 0) == _YCBCR else one(_SAMPLES, 1)  # YCbCr: the colours may take next to nothing
+        fits = height * (width * samples * one(_BITS, 1) // 8) <= _TIFF_EXPANSION.get(compression, 1) * size
+    return None if fits else (width, height)
+
+
+def _avif(data: Encoded) -> str | None:
+    for width, height in _avif_sides(data):
+        if width * height > _AVIF_PIXELS:
+            return f"claims {width} x {height} pixels; {_AVIF_PIXELS} is the most that an AVIF can have here"
+    return None
+
+
+def _avif_sides(data: Encoded) -> Iterator[tuple[int, int]]:
+    """Width and height of each image and tile: the property boxes `ispe`, in `ipco`, in `iprp`, in `meta`."""
+    spans = [(0, len(data))]
+    for wanted, skipped in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0), (b"ispe", 4)):
+        found = itertools.chain.from_iterable(boxes(data, start, end) for start, end in spans)
+        spans = [(start + skipped, end) for name, start, end in itertools.islice(found, _MOST_BOXES) if name == wanted]
+    for start, _ in spans:
+        yield int.from_bytes(data[start : start + 4], "big"), int.from_bytes(data[start + 4 : start + 8], "big")
+
+
+_CHECKS: dict[str, Callable[[Encoded], tuple[int, int] | None]] = {
+    formats.JPEG.name: _jpeg,
+    formats.WEBP.name: _webp,
+    formats.TIFF.name: _tiff,
+}
