@@ -30,7 +30,8 @@ def test_steps_come_in_the_order_of_the_computation() -> None:
 @given(configs())
 def test_every_step_takes_what_the_one_before_gives(config: UformerConfig) -> None:
     structure = plan(config)
-    dim, level, skips = config.in_channels, 0, []
+    dim, level = config.in_channels, 0
+    skips: list[StagePlan] = []
     for step in structure:
         if isinstance(step, ConvPlan):
             assert step.in_dim == dim

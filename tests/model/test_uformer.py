@@ -11,7 +11,6 @@ from torch.export import Dim
 
 from tests.networks import KINDS, TINY, build, configs
 from uformer.config import UformerConfig
-from uformer.model import windows
 from uformer.model.attention import WindowAttention
 from uformer.model.blocks import DropPath
 from uformer.model.padding import reflect_to_multiple
@@ -75,14 +74,14 @@ def test_is_the_network_on_the_padded_picture_cropped(height: int, width: int) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_that_pad_windows_are_never_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, image = build(KINDS[kind]), torch.rand(1, 3, 20, 12)
-    pad = windows.pad
+    pad = torch.nn.functional.pad
 
     def pad_with_noise(x: Tensor, amounts: tuple[int, ...]) -> Tensor:
         return pad(x, amounts, value=3.0 if x.is_floating_point() else 0)
 
     with torch.inference_mode():
         expected = model(image, multiple=model.config.stride)
-        monkeypatch.setattr(windows, "pad", pad_with_noise)
+        monkeypatch.setattr("uformer.model.windows.pad", pad_with_noise)
         found = model(image, multiple=model.config.stride)
     assert expected.shape == image.shape
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
