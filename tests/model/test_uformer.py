@@ -11,7 +11,6 @@ from torch.export import Dim
 
 from tests.networks import KINDS, TINY, build, configs
 from uformer.config import UformerConfig
-from uformer.model import windows
 from uformer.model.attention import WindowAttention
 from uformer.model.blocks import DropPath
 from uformer.model.padding import reflect_to_multiple
@@ -82,7 +81,7 @@ def test_tokens_that_pad_windows_are_never_seen(kind: str, monkeypatch: pytest.M
 
     with torch.inference_mode():
         expected = model(image, multiple=model.config.stride)
-        monkeypatch.setattr(windows, "pad", pad_with_noise)
+        monkeypatch.setattr("uformer.model.windows.pad", pad_with_noise)
         found = model(image, multiple=model.config.stride)
     assert expected.shape == image.shape
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

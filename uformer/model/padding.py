@@ -8,6 +8,9 @@ from torch import Tensor
 
 def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Extend (B, C, H, W) at the bottom and right to multiples, by reflection, as often as it takes."""
+    eager = not torch.compiler.is_compiling()  # a graph for free sizes must not depend on the example's
+    if eager and image.shape[2] % multiple == 0 and image.shape[3] % multiple == 0:
+        return image
     rows = _reflected(image.shape[2], multiple, image.device)
     columns = _reflected(image.shape[3], multiple, image.device)
     return image[:, :, rows[:, None], columns]
