@@ -36,6 +36,7 @@ from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.report import failure_line
 from uformer.evaluate.run import evaluate, mean
 from uformer.evaluate.samples import Sample, find_samples, read_rgb
+from uformer.notices import Notify, warn
 from uformer.weights import registry
 
 Pixels = NDArray[np.float32]
@@ -72,8 +73,8 @@ def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", ever
 def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) -> Row:
     """Every fourth image of cbsd68, degraded by a function of the clean image and its number."""
 
-    def load(path: Path, index: int, _channels: int = 3, /) -> tuple[Pixels, Pixels]:
-        clean = read_rgb(path)
+    def load(path: Path, index: int, _channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
+        clean = read_rgb(path, notify)
         return degrade(clean, index), clean
 
     def find(folder: Path) -> list[Sample]:
@@ -86,7 +87,7 @@ def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) ->
 def drawn_row(task: str, title: str, draw: Callable[[int], Pixels]) -> Row:
     """Eight drawings, restored as they are."""
 
-    def load(index: int, _channels: int = 3, /) -> tuple[Pixels, Pixels]:
+    def load(index: int, _channels: int = 3, _notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
         drawing = draw(index)
         return drawing, drawing
 

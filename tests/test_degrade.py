@@ -234,5 +234,5 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert err.count("uformer: error: ") == err.count("\n") == 11
     assert "newfolder: expected a file name with an ending, as " in err
     assert "which output?" in err
-    assert f"uformer: error: {clean}/x: Not a directory" in err
+    assert f"uformer: error: {clean}/x: cannot be written: Not a directory" in err
     assert clean.read_bytes() == before

@@ -68,14 +68,14 @@ def test_the_first_is_noted_and_the_second_interrupts(number: signal.Signals) ->
 
 
 HANGS = """
-import ctypes
+import ctypes, threading
 from concurrent.futures import ThreadPoolExecutor
 from uformer.signals import second_ctrl_c_ends
 
 def hang():  # a mutex that is locked twice: no signal ends the call
     mutex, library = ctypes.create_string_buffer(128), ctypes.CDLL(None)
     library.pthread_mutex_lock(mutex)
-    print("hangs", flush=True)
+    threading.Timer(0.3, print, ["hangs"], {"flush": True}).start()  # once the call below has begun
     library.pthread_mutex_lock(mutex)
 
 second_ctrl_c_ends()

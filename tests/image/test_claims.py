@@ -82,7 +82,7 @@ LIES = {
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_is_refused_from_its_header(name: str) -> None:
     for work in (header, read):
-        with pytest.raises(PictureError, match=r"claims (22000 x 22000|16383 x 16383) pixels"):
+        with pytest.raises(PictureError, match=r"claims (22000 x 22000|16383 x 16383) pixels|TileOffsets tag has 1 values"):
             work(LIES[name])
 
 

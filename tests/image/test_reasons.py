@@ -21,8 +21,9 @@ def encoded(picture_format: Format) -> bytes:
 @pytest.mark.parametrize("picture_format", formats.FORMATS, ids=lambda each: each.name)
 def test_a_file_cut_off(picture_format: Format) -> None:
     data = encoded(picture_format)
-    assert reasons.why(data[: len(data) // 2], picture_format) in (reasons.CUT_OFF, "its first directory cannot be read")
-    assert reasons.why(data, picture_format) == reasons.DAMAGED
+    why = reasons.why(data[: len(data) // 2], picture_format)
+    assert why == reasons.CUT_OFF or "it is cut off or damaged" in why
+    assert "damaged" in reasons.why(data, picture_format)
 
 
 def test_a_chunk_with_a_wrong_sum_is_named() -> None:

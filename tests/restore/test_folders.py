@@ -130,7 +130,7 @@ def test_names_that_are_no_unicode_and_names_of_255_bytes(run: Run, tmp_path: Pa
     assert tree(tmp_path / "in.restored") == sorted(names)
     code, out, err = run("in/" + names[1])
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "File name too long; give another output with -o" in err
+    assert "File name too long; give another name" in err
 
 
 @pytest.mark.usefixtures("run")

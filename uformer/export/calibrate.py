@@ -84,7 +84,8 @@ def quantize(model: Any, pictures: Sequence[Sample]) -> Any:
     data = nncf.Dataset([sample.degraded for sample in pictures], lambda picture: {"image": picture})
     # One range for all channels: nncf moves a range for each, of a depth-wise convolution, to where channels lie on another axis.
     one_range = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
-    advanced = nncf.AdvancedQuantizationParameters(activations_quantization_params=one_range)
+    half_range = nncf.quantization.advanced_parameters.OverflowFix.ENABLE  # or sums saturate on CPUs without VNNI
+    advanced = nncf.AdvancedQuantizationParameters(activations_quantization_params=one_range, overflow_fix=half_range)
     return nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(pictures), advanced_parameters=advanced)
 
 
