@@ -13,6 +13,7 @@ from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
 from uformer.restore.bars import Bars
+from uformer.restore.changes import note_little_change
 from uformer.restore.jobs import Plan, check_picture_output, is_one_picture, one_job, plan
 from uformer.restore.options import RestoreOptions
 from uformer.restore.report import Report
@@ -98,6 +99,7 @@ def _through_streams(
     with bars:
         bars.started("standard input" if picture == "-" else Path(picture).name)
         restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
+        note_little_change(image.pixels, restored.pixels, options, notify)
     if path is None:
         sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
         sys.stdout.buffer.flush()

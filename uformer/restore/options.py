@@ -15,7 +15,7 @@ class RestoreOptions:
     """How a picture is restored. Raises OptionError for a value out of range."""
 
     task: str = "denoise"
-    """What is wrong with the picture; picks the weights that ship for it."""
+    """denoise, derain or deblur (experimental: sharpens slight blur only); picks the weights that ship for it."""
     weights: str | None = None
     """Weights by name, a .safetensors or .onnx file, the folder of a run, or org/name on the Hub, instead of the task's own."""
     backend: Backend = "auto"

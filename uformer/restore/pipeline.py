@@ -24,6 +24,7 @@ from uformer.image.read import header, read
 from uformer.image.write import MetadataPolicy, check, write
 from uformer.notices import ignore
 from uformer.restore.budget import Budget, decoded_size
+from uformer.restore.changes import note_little_change
 from uformer.restore.jobs import Job
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.restorer import Restorer
@@ -195,6 +196,7 @@ class _Line:
             restored, warn = None, functools.partial(self._warn, outcome)
             if picture.image is not None:
                 restored = restorer.restore_image(picture.image, progress=self._tile, notify=warn)
+                note_little_change(picture.image.pixels, restored.pixels, restorer.options, warn)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
                 restore_file(restorer, job.source, job.output, metadata=self._metadata, progress=self._tile, notify=warn)
