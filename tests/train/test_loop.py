@@ -17,6 +17,7 @@ from uformer.train.devices import make_accelerator
 from uformer.train.folder import RunFolder
 from uformer.train.loop import Trainer
 from uformer.train.losses import charbonnier
+from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 from uformer.train.report import Reporter
 from uformer.train.setup import Folders, prepare
@@ -170,6 +171,22 @@ def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
     assert run(trainer)
     assert 1.2 <= trainer.seconds < 60
     assert trainer.rate < 0.002, "the learning rate falls along the time"
+
+
+def test_nothing_but_what_the_processes_agree_on_ends_a_budget(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If each process counted its saves and scores for itself, one could end while the others wait for it in a step."""
+    agreed: list[float] = []
+
+    def largest(_self: Processes, value: float) -> float:
+        agreed.append(value)
+        return value
+
+    monkeypatch.setattr(Processes, "largest", largest)
+    trainer = make(tiny("steps=1000000", "minutes=0.02", "log_every=1", "save_every=1"), pairs, tmp_path / "run")
+    assert run(trainer)
+    assert len(agreed) == trainer.step
+    assert trainer.seconds == agreed[-1]
+    assert trainer.seconds >= 1.2
 
 
 def test_a_save_is_due_by_the_clock_too(pairs: Path, tmp_path: Path) -> None:

@@ -124,18 +124,18 @@ class Trainer:
                 self._save(about)  # what cannot be written is known at once, and whenever it is killed it can go on
             batches = start_loader(self.patches, share, workers=workers, pin_memory=accelerator.device.type == "cuda")
             self.pending = Pending()
+            counted = time.perf_counter()
             while self.done < 1:
-                begun = time.perf_counter()
                 self._step([self._next(batches) for _ in range(recipe.accumulate)])
                 self.step += 1
-                self.seconds += time.perf_counter() - begun
-                if recipe.minutes:
-                    self.seconds = self.processes.largest(self.seconds)  # or some would end before the others
+                now = time.perf_counter()
+                self.seconds += now - counted
+                counted = now
+                if recipe.minutes:  # the only change of `seconds` in a turn, or some would end before the others
+                    self.seconds = self.processes.largest(self.seconds)
                 reporter.advance(self.step, self.done)
                 stop = self.processes.asked_to_stop(interrupt)
-                begun = time.perf_counter()
                 self._look_after(reporter, about, stop=stop)
-                self.seconds += time.perf_counter() - begun
                 if stop:
                     return False
         return True
