@@ -12,6 +12,19 @@ from uformer.image import formats, jpeg
 from uformer.image.containers import boxes, riff_chunks
 from uformer.image.exif import Encoded
 from uformer.image.formats import Format
+from uformer.image.ifd import (
+    BITS,
+    COMPRESSION,
+    LENGTH,
+    PHOTOMETRIC,
+    ROWS_PER_STRIP,
+    SAMPLES,
+    STRIP_BYTES,
+    TILE_BYTES,
+    TILE_LENGTH,
+    TILE_WIDTH,
+    WIDTH,
+)
 
 _HEADERS = 64  # bytes that are granted to every file, so that a small one cut off is called damaged
 
@@ -22,8 +35,6 @@ _MOST_BLANK = 16  # times the pixels of its first frame that a larger one may cl
 _AVIF_PIXELS = 2**28  # of an image or tile; libheif refuses more, without words that are the file's own
 _MOST_BOXES = 4096
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS = 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x0115, 0x0116
-_TILE_WIDTH, _TILE_HEIGHT, _STRIP_BYTES, _TILE_BYTES = 0x0142, 0x0143, 0x0117, 0x0145
 _YCBCR = 6
 _FAX, _JPEG, _WEBP = {2, 3, 4}, 7, 50001
 _TIFF_EXPANSION = {
@@ -87,26 +98,26 @@ def _sides(data: Encoded, at: int) -> tuple[int, int]:
 
 
 def _tiff(data: Encoded) -> tuple[int, int] | None:
-    wanted = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _STRIP_BYTES, _TILE_BYTES)
+    wanted = (WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH, STRIP_BYTES, TILE_BYTES)
     found = tags.tiff_tags(data, wanted)
 
     def one(tag: int, default: int) -> int:
         return (found.get(tag) or (default,))[0]
 
-    width, height, compression = one(_WIDTH, 0), one(_HEIGHT, 0), one(_COMPRESSION, 1)
+    width, height, compression = one(WIDTH, 0), one(LENGTH, 0), one(COMPRESSION, 1)
     size = len(data) + _HEADERS
     if compression in _FAX:  # a row that equals the one above takes a bit
         fits = height <= 8 * size
     elif compression == _JPEG:  # see `jpeg`: a bit for a block of one component
         fits = width * height <= 8 * 64 * size
     elif compression == _WEBP:  # nothing of its own, but each strip or tile is a file
-        rows = -(-height // max(one(_TILE_HEIGHT, one(_ROWS, height)), 1))
-        parts = rows * -(-width // max(one(_TILE_WIDTH, width), 1))
-        sizes = found.get(_TILE_BYTES) or found.get(_STRIP_BYTES) or ()
+        rows = -(-height // max(one(TILE_LENGTH, one(ROWS_PER_STRIP, height)), 1))
+        parts = rows * -(-width // max(one(TILE_WIDTH, width), 1))
+        sizes = found.get(TILE_BYTES) or found.get(STRIP_BYTES) or ()
         fits = len(sizes) >= parts and min(sizes, default=0) >= _SMALLEST_WEBP and parts * _SMALLEST_WEBP <= size
     else:
-        samples = 1 if one(_PHOTOMETRIC, 0) == _YCBCR else one(_SAMPLES, 1)  # YCbCr: the colours may take next to nothing
-        fits = height * (width * samples * one(_BITS, 1) // 8) <= _TIFF_EXPANSION.get(compression, 1) * size
+        samples = 1 if one(PHOTOMETRIC, 0) == _YCBCR else one(SAMPLES, 1)  # YCbCr: the colours may take next to nothing
+        fits = height * (width * samples * one(BITS, 1) // 8) <= _TIFF_EXPANSION.get(compression, 1) * size
     return None if fits else (width, height)
 
 
