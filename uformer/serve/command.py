@@ -10,9 +10,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from uformer.allocator import share_arenas
 from uformer.files import require
 from uformer.restore.options import RestoreOptions
-from uformer.serve.allocator import share_arenas
 from uformer.serve.settings import Settings
 
 

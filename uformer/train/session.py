@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 import uformer
+from uformer.allocator import keep_freed_memory
 from uformer.data.store import remove_cache
 from uformer.errors import OptionError, TrainingError
 from uformer.layout import parameter_count
@@ -19,7 +20,6 @@ from uformer.memory import available_memory
 from uformer.model.uformer import Uformer
 from uformer.restore.backends.pytorch import is_out_of_memory
 from uformer.train import recipes
-from uformer.train.allocator import keep_freed_memory
 from uformer.train.devices import make_accelerator, with_parts
 from uformer.train.folder import RunFolder, check_same, read_config
 from uformer.train.loader import Share, choose_workers, rate_of_loader, rate_of_one

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from uformer.train import allocator
+from uformer import allocator
 
 SCRIPT = """
 import resource
 import numpy as np
-from uformer.train.allocator import keep_freed_memory
+from uformer.allocator import keep_freed_memory
 print(keep_freed_memory())
 def step():
     for _ in range(4):

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from uformer.serve import allocator
+from uformer import allocator
 
 CODE = """
 import ctypes, sys, threading, psutil
-from uformer.serve.allocator import share_arenas
+from uformer.allocator import share_arenas
 if sys.argv[1] == "yes":
     assert share_arenas()
 allocate, free = ctypes.CDLL(None).malloc, ctypes.CDLL(None).free
