@@ -11,8 +11,8 @@ _ARENAS = 2
 def keep_freed_memory() -> bool:
     """Let glibc keep freed memory for the next step of training on a CPU, and return whether it does.
 
-    By default it gives large blocks back to the system and clears new ones at every step, which takes 5 to 10% of the time
-    of training on a CPU. Does nothing with another C library, or where the environment sets the allocator (MALLOC_...).
+    By default it gives large blocks back to the system and clears new ones at every step, which takes a few percent of
+    the time of training on a CPU. Does nothing with another C library, or where the environment sets the allocator (MALLOC_...).
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
         return False

@@ -1,4 +1,4 @@
-"""Muon for any device: torch's optimizer always computes in bfloat16, which many CPUs emulate, a hundred times slower."""
+"""Muon for any device: torch's optimizer always computes in bfloat16, which many CPUs emulate, and then slowly."""
 
 import math
 from collections.abc import Callable
