@@ -15,6 +15,13 @@ import numpy as np
 from uformer.weights import checkpoint, registry
 
 
+def write_half(trained: Path, out: Path, notes: dict[str, str]) -> None:
+    """Write a trained file's weights as float16, with notes in its metadata. An existing file is replaced."""
+    config, state = checkpoint.read(trained)
+    half = {key: value.astype(np.float16) for key, value in state.items()}
+    checkpoint.write(out, config, half, notes=notes)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trained", type=Path)
@@ -22,10 +29,8 @@ def main() -> None:
     parser.add_argument("recipe", help="a sentence, kept in the file")
     args = parser.parse_args()
 
-    config, state = checkpoint.read(args.trained)
-    half = {key: value.astype(np.float16) for key, value in state.items()}
     out = registry.FILES / f"{args.name}.safetensors"
-    checkpoint.write(out, config, half, notes={"name": args.name, "recipe": args.recipe})
+    write_half(args.trained, out, {"name": args.name, "recipe": args.recipe})
     print(f"{out}: {out.stat().st_size} bytes, sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
 
 
