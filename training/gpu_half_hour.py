@@ -29,6 +29,7 @@ import torch
 from publish import write_half
 
 from uformer.errors import UformerError
+from uformer.train.folder import read_config
 
 ROOT = Path(__file__).parents[1]
 SHARES = {"denoise": 0.55, "derain": 0.25, "deblur": 0.20}
@@ -81,7 +82,8 @@ class Session:
         """The exit code of a Python command; 124 where it did not end within `minutes`. Its output is shown as it comes."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
         try:
-            return subprocess.run([sys.executable, *words], env=environment, check=False, timeout=max(60 * minutes, 1)).returncode
+            command = [sys.executable, *words]
+            return subprocess.run(command, env=environment, check=False, timeout=max(60 * minutes, 1)).returncode  # noqa: S603 - our own
         except subprocess.TimeoutExpired:
             return 124
 
@@ -104,14 +106,16 @@ def check_device(session: Session) -> None:
     if not torch.allclose((matrix.to(device) @ matrix.to(device)).cpu(), matrix @ matrix):
         sys.exit(f"{session.device}: a product of two matrices is wrong on this device")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    session.note("device", name=name, torch=torch.__version__, cores=os.cpu_count(), disk_free_gb=shutil.disk_usage(session.out).free // 10**9)
+    free = shutil.disk_usage(session.out).free // 10**9
+    session.note("device", name=name, torch=torch.__version__, cores=os.cpu_count(), disk_free_gb=free)
 
 
 def time_networks(session: Session) -> None:
-    """The table of benchmarks/gpu.py, and how many patches a second the loader can make."""
+    """The table of benchmarks/gpu.py. A training run says by itself how many patches a second its loader can make."""
     minutes = TIMING * session.clock.minutes
-    words = [str(ROOT / "benchmarks" / "gpu.py"), "--device", session.device, "--minutes", str(minutes), "--json", str(session.out / "gpu.json")]
-    session.note("timing", exit_code=session.run(words, minutes=minutes + 2))
+    words = [str(ROOT / "benchmarks" / "gpu.py"), "--device", session.device, "--minutes", str(minutes)]
+    code = session.run([*words, "--json", str(session.out / "gpu.json")], minutes=minutes + 2)
+    session.note("timing", exit_code=code)
 
 
 def smoke(session: Session, work: Path) -> None:
@@ -172,7 +176,6 @@ class Publisher:
 
 def patches_seen(folder: Path) -> int:
     """How many patches a run has learned from so far, by its log."""
-    from uformer.train.folder import read_config
 
     log, config = folder / "log.jsonl", folder / "config.yaml"
     if not log.exists():
