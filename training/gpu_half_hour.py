@@ -176,7 +176,6 @@ class Publisher:
 
 def patches_seen(folder: Path) -> int:
     """How many patches a run has learned from so far, by its log."""
-
     log, config = folder / "log.jsonl", folder / "config.yaml"
     if not log.exists():
         return 0
