@@ -52,13 +52,13 @@ def fine_streaks(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
     light = rain_streaks(
         (clean.shape[0], clean.shape[1]),
         rng,
-        density=10 ** rng.uniform(0.4, 0.95),
+        density=10 ** rng.uniform(0.45, 1.0),
         length=10 ** rng.uniform(1.45, 2.0),
         width=rng.uniform(1.8, 4.0),
         angle=wind,
-        spread=rng.uniform(0.3, 1.3),
+        spread=rng.uniform(0.3, 1.1),
         depth=rng.uniform(2.5, 7),
-        strength=10 ** rng.uniform(-0.7, -0.1),
+        strength=10 ** rng.uniform(-0.75, -0.12),
         clump=rng.uniform(0, 0.6),
     )
     return lay(clean, light, blend="add")
