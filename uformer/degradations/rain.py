@@ -47,7 +47,7 @@ def rain(
     - `clump`: share of the drops that crowd beside others, 0 to 1. Drops only.
     - `flatness`: shape across a streak: 1 is a bell, up to 8 an even disc, as of drops out of focus. Drops only.
     - `blend`: "add" adds the light (Rain100L), "screen" lets it hide what lies behind, "cover" lays drops of the brightness
-      `glow` over the picture, which darken what is brighter (Garg & Nayar 2007, equation 17).
+      `glow` over the picture, which darken what is brighter (Garg & Nayar 2007).
     - `glow`: brightness of the drops with blend=cover, 0 to 1.
     - `warmth`: colour of the light, -0.5 (blue) to 0.5 (red).
     - `haze`: how much of the light, that of the streaks too, the veil takes at the most: 0 to 0.9. Its own light is a bright gray.

@@ -78,7 +78,7 @@ def near_drops(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
         angle=wind,
         spread=rng.uniform(1, 10),
         depth=rng.uniform(1, 4),
-        strength=rng.uniform(0.15, 0.9),
+        strength=rng.uniform(0.1, 0.85 if fast else 0.55),  # the faster a drop crosses a pixel, the less it hides
         flatness=int(rng.integers(1, 4)),
     )
     far = rain_streaks(
@@ -154,5 +154,5 @@ def _light_of_the_sky(rng: Generator) -> dict[str, Any]:
     return {
         "blend": str(rng.choice(["add", "screen", "cover"], p=[0.35, 0.15, 0.5])),
         "glow": rng.uniform(0.65, 1.0),
-        "warmth": rng.normal(0, 0.05) if rng.random() < 1 / 3 else 0.0,
+        "warmth": rng.normal(0, 0.03) if rng.random() < 1 / 3 else 0.0,
     }
