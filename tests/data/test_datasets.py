@@ -116,6 +116,29 @@ def test_shares_of_drawn_and_gray_patches(tmp_path: Path) -> None:
     assert 0.3 < kinds["drawn"] / 300 < 0.5
 
 
+def test_shares_of_structured_and_dry_patches(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(64, 64))
+    plain = Patches(pictures=load_folder(tmp_path), side=16, seed=0, degradation=Halve())
+    dry = dataclasses.replace(plain, dry=0.3)
+    assert 0.22 < np.mean([same(patch, patch[::-1]) for patch in (dry[index] for index in range(300))]) < 0.38
+    bars = dataclasses.replace(plain, structured=0.4)
+    pairs = [bars[index] for index in range(300)]
+    changed = [not np.array_equal(pair[1], plain[index][1]) for index, pair in enumerate(pairs)]
+    left = [same(pair, pair[::-1]) for pair in pairs]
+    assert 0.3 < np.mean(changed) < 0.48  # now and then a structure lies beside the patch
+    assert 0.14 < np.mean(left) < 0.26
+    assert all(clean.min() >= 0 and clean.max() <= 1 for _, clean in pairs)
+
+
+def test_dry_patches_are_gray_as_often(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(64, 64))
+    patches = Patches(pictures=load_folder(tmp_path), side=16, seed=0, degradation=Halve(), dry=1.0, gray=1.0)
+    for index in range(20):
+        degraded, clean = patches[index]
+        assert np.array_equal(degraded, clean)
+        assert np.array_equal(clean[0], clean[2])
+
+
 def test_mirrored_patches_are_mirrored_in_both_pictures_alike(tmp_path: Path) -> None:
     for side in ("clean", "degraded"):
         save(tmp_path / side / "a.png", photo(40, 40, seed=len(side)))

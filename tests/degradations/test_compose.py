@@ -13,11 +13,11 @@ from uformer.degradations.compose import (
     LONGEST_SHAKE,
     _noise_of_iso,
     fit,
-    jpeg,
     random_blur,
     random_noise,
-    random_rain,
 )
+from uformer.degradations.files import jpeg
+from uformer.degradations.showers import random_rain
 from uformer.metrics import psnr
 
 

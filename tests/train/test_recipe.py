@@ -66,6 +66,8 @@ def test_a_network_by_name_comes_first_and_leaves_training_to_the_recipe() -> No
         ("accumulate=5", r"accumulate: 5 must be a divisor of batch \(32\)"),
         ("ema=1", "ema: 1.0 must be in"),
         ("mirrored=1.5", "mirrored: 1.5 must be a share between 0 and 1"),
+        ("structured=-0.1", "structured: -0.1 must be a share between 0 and 1"),
+        ("dry=2", "dry: 2.0 must be a share between 0 and 1"),
         ("drawn=0.7", "drawn: 0.7 must be at most 1 together with gray"),
         ("workers=-2", "workers: -2 must be at least 0"),
         ("batch=1e20", "batch: 100000000000000000000 must be at most 1,048,576"),

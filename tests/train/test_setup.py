@@ -33,9 +33,10 @@ def make_clean(folder: Path, count: int = 4) -> Path:
 
 
 def test_pairs_are_learned_from_as_they_are_whatever_the_recipe(tmp_path: Path) -> None:
-    recipe = tiny("degradation=noise", "drawn=0.5", "gray=0.1")
+    recipe = tiny("degradation=noise", "drawn=0.5", "structured=0.1", "dry=0.1", "gray=0.1")
     found = get_ready(recipe, Folders(data=make_pairs(tmp_path, 4)))
     assert (found.recipe.degradation, found.recipe.drawn, found.recipe.gray) == ("none", 0, 0)
+    assert (found.recipe.structured, found.recipe.dry) == (0, 0)
     assert found.degradation is None
     assert (len(found.patches.pictures), len(found.held_out)) == (3, 1)
     other = get_ready(tiny(), Folders(degraded=tmp_path / "degraded", clean=tmp_path / "clean"))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uformer.data.augment import border, draw_gradient, to_gray, turn
 from uformer.data.pictures import Degradation, PictureSet, Pixels, cut, inside
+from uformer.data.structures import draw_structure
 from uformer.errors import OptionError
 
 
@@ -30,6 +31,13 @@ class Patches:
     """Flip half of the time, and turn by 0 to 3 quarters."""
     drawn: float = 0.0
     """Share of patches that are smooth drawings, half of them not degraded; with a degradation only."""
+    structured: float = 0.0
+    """Share of the photographs over which a structure is drawn (`draw_structure`), half of them not degraded.
+
+    With a degradation only.
+    """
+    dry: float = 0.0
+    """Share of the photographs without a structure that are not degraded; with a degradation only."""
     gray: float = 0.0
     """Share of patches that are gray, and degraded in all channels alike; with a degradation only."""
     mirrored: float = 0.0
@@ -85,16 +93,24 @@ class Patches:
         margin = degradation.margin
         kind = rng.random()
         if kind < self.drawn:
-            seen = draw_gradient(rng, self.side + 2 * margin)
+            seen, dry = draw_gradient(rng, self.side + 2 * margin), kind < self.drawn / 2
         else:
             source = self.pictures.store[self.pictures.clean[picture]]
             seen = turned(cut(source, top, left, self.side, self.side, channels=3, margin=margin))
-        if kind < self.drawn / 2:
-            return inside((seen, seen), margin)
-        if self.drawn <= kind < self.drawn + self.gray / 2:  # one channel of a gray image
-            degraded, clean = inside(degradation.apply(to_gray(seen), rng), margin)
+            seen, dry = self._structure(seen, rng)
+        gray = self.drawn <= kind < self.drawn + self.gray
+        of_one_channel = gray and kind < self.drawn + self.gray / 2  # a gray image; else an image turned gray
+        seen = to_gray(seen) if of_one_channel else seen
+        degraded, clean = inside((seen, seen) if dry else degradation.apply(seen, rng), margin)
+        if of_one_channel:
             return np.repeat(degraded[..., 1:2], 3, axis=2), np.repeat(clean[..., 1:2], 3, axis=2)
-        degraded, clean = inside(degradation.apply(seen, rng), margin)
-        if self.drawn <= kind < self.drawn + self.gray:  # an image turned gray
-            return to_gray(degraded), to_gray(clean)
-        return degraded, clean
+        return (to_gray(degraded), to_gray(clean)) if gray else (degraded, clean)
+
+    def _structure(self, seen: Pixels, rng: np.random.Generator) -> tuple[Pixels, bool]:
+        """A patch of a photograph, at times with a structure drawn over it, and whether it stays as it is.
+
+        Draws nothing from `rng` where both shares are 0, so that recipes without them keep their patches.
+        """
+        if self.structured > 0 and rng.random() < self.structured:
+            return draw_structure(seen, rng), rng.random() < 0.5
+        return seen, self.dry > 0 and rng.random() < self.dry

@@ -7,11 +7,11 @@ from types import MappingProxyType
 import numpy as np
 import pyvips
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from uformer.degradations.blur import defocus, levin, shake
+from uformer.degradations.files import jpeg
 from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, hot_pixels
-from uformer.degradations.rain import rain, veil
+from uformer.degradations.showers import random_rain
 from uformer.degradations.tables import responses
 
 LONGEST_SHAKE = 40.0
@@ -99,39 +99,6 @@ def _noise_of_iso(rng: Generator) -> tuple[float, float]:
     return min(10**a * push, 0.03), min(10 ** (b / 2) * push, 0.02)
 
 
-def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
-    """(degraded, clean): two thirds light rain like Rain100L's, most of the rest heavier rain in two layers, one in twenty none.
-
-    A veil of haze belongs to the weather, not to the streaks: where there is one it lies over both pictures, so that a network
-    learns to take streaks away and leave contrast alone. One degraded picture in five goes through JPEG.
-    """
-    kind = rng.random()
-    if kind < 0.05:
-        return clean, clean
-    heavy = kind > 0.7
-    if heavy and rng.random() < 0.4:
-        clean = np.clip(veil(clean, rng, haze=rng.uniform(0.1, 0.6)), 0, 1)
-    wet, angle = clean, float(np.clip(rng.normal(0, 18), -50, 50))
-    for _ in range(2 if heavy else 1):
-        noise = rng.random() < 0.7
-        wet = rain(
-            wet,
-            rng,
-            density=10 ** rng.uniform(0, 1.3) if heavy or noise else 10 ** rng.uniform(-0.3, 0.8),
-            length=rng.uniform(15, 90),
-            width=rng.uniform(1.0, 4.0),
-            angle=angle + rng.normal(0, 5),
-            spread=rng.uniform(0, 4),
-            depth=rng.uniform(1, 5),
-            strength=10 ** rng.uniform(-0.9, 0),
-            blend="add" if rng.random() < 0.8 else "screen",
-            streaks="noise" if noise else "drops",
-        )
-    if rng.random() < 0.2:
-        wet = jpeg(wet, quality=int(rng.integers(75, 98)), subsample=bool(rng.random() < 0.5))
-    return wet, clean
-
-
 def random_blur(clean: Pixels, rng: Generator) -> Pixels:
     """Three of four times a shaken camera, else a measured kernel or defocus, one in twenty none; then a little noise, at times JPEG.
 
@@ -169,14 +136,6 @@ def fit(pixels: Pixels, height: int, width: int) -> Pixels:
     picture = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation="srgb")
     resized = picture.resize(width / pixels.shape[1], vscale=height / pixels.shape[0]).numpy()
     return np.clip(resized[:height, :width], 0, 1)
-
-
-def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:
-    """Through a JPEG file and back: quality 1-100, chroma at half resolution where `subsample`."""
-    levels: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    picture = pyvips.Image.new_from_array(np.ascontiguousarray(levels), interpretation="srgb")
-    data = picture.jpegsave_buffer(Q=quality, subsample_mode="on" if subsample else "off", keep="none")
-    return pyvips.Image.new_from_buffer(data, "").numpy().astype(np.float32) / 255
 
 
 DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(

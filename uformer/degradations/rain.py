@@ -5,6 +5,7 @@ falling drop draws while the shutter is open (Garg & Nayar, IJCV 2007, section 4
 of streaks and a veil (Yang et al., CVPR 2017, equations 1 and 2).
 """
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from uformer.degradations.blur import fast_length
 from uformer.degradations.noise import Pixels, check_ranges
+from uformer.degradations.streaks import Streaks, draw
 
 
 def rain(
@@ -26,7 +28,11 @@ def rain(
     spread: float = 3.0,
     depth: float = 3.0,
     strength: float = 0.4,
-    blend: Literal["add", "screen"] = "add",
+    clump: float = 0.0,
+    flatness: int = 1,
+    blend: Literal["add", "screen", "cover"] = "add",
+    glow: float = 0.85,
+    warmth: float = 0.0,
     haze: float = 0.0,
     streaks: Literal["drops", "noise"] = "drops",
 ) -> Pixels:
@@ -37,32 +43,63 @@ def rain(
     - `angle`, `spread`: mean and standard deviation of the direction in degrees, -90 to 90 and 0 to 45; 0 falls straight down,
       positive to the right.
     - `depth`: how many times farther the farthest streak is than the nearest; far ones are shorter, thinner and fainter. 1 to 100.
-    - `strength`: light of the nearest streaks, 0 to 1.
-    - `blend`: "add" adds it (Rain100L), "screen" lets it hide what lies behind.
+    - `strength`: light of the nearest streaks, 0 to 1; with blend=cover, their opacity.
+    - `clump`: share of the drops that crowd beside others, 0 to 1. Drops only.
+    - `flatness`: shape across a streak: 1 is a bell, up to 8 an even disc, as of drops out of focus. Drops only.
+    - `blend`: "add" adds the light (Rain100L), "screen" lets it hide what lies behind, "cover" lays drops of the brightness
+      `glow` over the picture, which darken what is brighter (Garg & Nayar 2007).
+    - `glow`: brightness of the drops with blend=cover, 0 to 1.
+    - `warmth`: colour of the light, -0.5 (blue) to 0.5 (red).
     - `haze`: how much of the light, that of the streaks too, the veil takes at the most: 0 to 0.9. Its own light is a bright gray.
-    - `streaks`: "drops" draws each by itself (`rain_streaks`); "noise" draws out sparse noise (`noise_streaks`), which looks
-      like Rain100L.
+    - `streaks`: "drops" draws each by itself (`rain_streaks`); "noise" draws out sparse noise (`noise_streaks`).
 
     Raises ValueError for a value out of its range.
     """
-    if blend not in ("add", "screen"):
-        raise ValueError(f"rain: blend={blend!r} must be 'add' or 'screen'")
-    check_ranges("rain", haze=(haze, 0, 0.9))
+    if blend not in ("add", "screen", "cover"):
+        raise ValueError(f"rain: blend={blend!r} must be 'add', 'screen' or 'cover'")
+    check_ranges("rain", haze=(haze, 0, 0.9), glow=(glow, 0, 1), warmth=(warmth, -0.5, 0.5))
     if streaks not in ("drops", "noise"):
         raise ValueError(f"rain: streaks={streaks!r} must be 'drops' or 'noise'")
-    light = (rain_streaks if streaks == "drops" else noise_streaks)(
-        (clean.shape[0], clean.shape[1]),
-        rng,
-        density=density,
-        length=length,
-        width=width,
-        angle=angle,
-        spread=spread,
-        depth=depth,
-        strength=strength,
-    )[..., None]
-    wet = clean + light if blend == "add" else 1 - (1 - clean) * (1 - np.minimum(light, 1))
+    shape = (clean.shape[0], clean.shape[1])
+    if streaks == "drops":
+        light = rain_streaks(
+            shape,
+            rng,
+            density=density,
+            length=length,
+            width=width,
+            angle=angle,
+            spread=spread,
+            depth=depth,
+            strength=strength,
+            clump=clump,
+            flatness=flatness,
+        )
+    else:
+        light = noise_streaks(
+            shape,
+            rng,
+            density=density,
+            length=length,
+            width=width,
+            angle=angle,
+            spread=spread,
+            depth=depth,
+            strength=strength,
+        )
+    wet = lay(clean, light, blend=blend, glow=glow, warmth=warmth)
     return np.clip(veil(wet, rng, haze=haze) if haze else wet, 0, 1).astype(np.float32)
+
+
+def lay(clean: Pixels, light: NDArray[np.float32], *, blend: str, glow: float = 0.85, warmth: float = 0.0) -> Pixels:
+    """A picture under the light of streaks, (H, W); not clipped. Parameters are those of `rain`."""
+    tint = np.array([1 + warmth, 1, 1 - warmth], np.float32)
+    if blend == "add":
+        return clean + light[..., None] * tint
+    if blend == "screen":
+        return 1 - (1 - clean) * (1 - np.minimum(light[..., None] * tint, 1))
+    opacity = np.minimum(light, 1)[..., None]
+    return clean + opacity * (np.minimum(np.float32(glow) * tint, 1) - clean)
 
 
 def rain_streaks(
@@ -76,24 +113,42 @@ def rain_streaks(
     spread: float,
     depth: float,
     strength: float,
+    clump: float = 0.0,
+    flatness: int = 1,
 ) -> NDArray[np.float32]:
     """The light of the streaks alone, (H, W), at least 0; where streaks cross it adds up. Parameters and errors are those of `rain`."""
     check_ranges("rain", density=(density, 0, 50), length=(length, 1, 1000), width=(width, 0.1, 100), strength=(strength, 0, 1))
     check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
+    check_ranges("rain", clump=(clump, 0, 1), flatness=(flatness, 1, 8))
     height, columns = shape
-    light = np.zeros(shape, np.float32)
     count = rng.poisson(density / 1000 * (height + length) * (columns + length))
     near = depth ** -rng.random(count)  # 1 / distance, evenly spread on a logarithmic scale: most streaks are far
-    ys = rng.uniform(-length / 2, height + length / 2, count)
-    xs = rng.uniform(-length / 2, columns + length / 2, count)
-    directions = np.deg2rad(angle + spread * rng.standard_normal(count))
-    lengths = length * near * rng.uniform(0.5, 1.0, count)
-    widths = np.maximum(width * near * rng.uniform(0.6, 1.0, count), 0.7)
-    lights = strength * near * rng.uniform(0.05, 1.0, count)
-    slopes = rng.uniform(-0.6, 0.6, count)  # brighter towards one end, as a drop that swings is
-    for y, x, direction, long, wide, bright, slope in zip(ys, xs, directions, lengths, widths, lights, slopes, strict=True):
-        _draw(light, y, x, direction, long, wide, bright, slope)
-    return light
+    y = rng.uniform(-length / 2, height + length / 2, count)
+    x = rng.uniform(-length / 2, columns + length / 2, count)
+    direction = np.clip(np.deg2rad(angle + spread * rng.standard_normal(count)), -np.pi / 2, np.pi / 2)
+    streaks = Streaks(
+        y=y,
+        x=x,
+        direction=direction,
+        length=np.maximum(length * near * rng.uniform(0.5, 1.0, count), 1),
+        width=np.maximum(width * near * rng.uniform(0.6, 1.0, count), 0.7),
+        light=strength * near * rng.uniform(0.05, 1.0, count),
+        tilt=rng.uniform(-0.6, 0.6, count),
+        fade=rng.uniform(0.05, 0.5, count),
+        flatness=flatness,
+    )
+    return draw(shape, _clumped(streaks, rng, share=clump) if clump and count else streaks)
+
+
+def _clumped(streaks: Streaks, rng: Generator, *, share: float) -> Streaks:
+    """The same streaks, a share of them moved beside others: drops crowd into bands, as the gusts of a shower bring them."""
+    count = len(streaks.x)
+    leader = np.where(rng.random(count) < share, rng.integers(count, size=count), np.arange(count))
+    along = streaks.length[leader] * rng.uniform(-0.5, 0.5, count) * (leader != np.arange(count))
+    across = streaks.width[leader] * rng.normal(0, 1.5, count) * (leader != np.arange(count))
+    down, right = np.cos(streaks.direction[leader]), np.sin(streaks.direction[leader])
+    y, x = streaks.y[leader] + along * down - across * right, streaks.x[leader] + along * right + across * down
+    return dataclasses.replace(streaks, y=y, x=x, direction=streaks.direction[leader])
 
 
 def noise_streaks(
@@ -139,23 +194,6 @@ def noise_streaks(
         spectrum += np.fft.rfft2(dots) * (wide_line * np.float32(long * sigma * np.sqrt(2 * np.pi)))
     drawn = np.fft.irfft2(spectrum, (height, columns))[margin : margin + shape[0], margin : margin + shape[1]]
     return np.maximum(drawn, 0).astype(np.float32)
-
-
-def _draw(light: NDArray[np.float32], y: float, x: float, direction: float, long: float, wide: float, bright: float, slope: float) -> None:
-    """Add one streak: a Gaussian of full width `wide` at half its height across, soft ends along."""
-    down, right = np.cos(direction), np.sin(direction)
-    reach_y, reach_x = (abs(part) * long / 2 + 1.5 * wide + 1 for part in (down, right))
-    top, bottom = max(0, int(y - reach_y)), min(light.shape[0], int(y + reach_y) + 2)
-    left, end = max(0, int(x - reach_x)), min(light.shape[1], int(x + reach_x) + 2)
-    if top >= bottom or left >= end:
-        return
-    rows = (np.arange(top, bottom) - y).astype(np.float32)[:, None]
-    columns = (np.arange(left, end) - x).astype(np.float32)
-    along = rows * np.float32(down) + columns * np.float32(right)
-    across = columns * np.float32(down) - rows * np.float32(right)
-    ends = np.clip((long / 2 - np.abs(along)) / max(1.0, 0.15 * long) + 0.5, 0, 1)
-    profile = np.exp(across**2 * np.float32(-4 * np.log(2) / wide**2))
-    light[top:bottom, left:end] += ends * profile * (bright * (1 + slope * (2 / long) * np.clip(along, -long / 2, long / 2)))
 
 
 def veil(clean: Pixels, rng: Generator, *, haze: float) -> Pixels:

@@ -36,6 +36,10 @@ class Recipe:
     """What makes degraded pictures of clean ones; `none` needs pairs."""
     drawn: float = 0.0
     """Share of patches that are smooth drawings, half of them left clean; 1 needs no pictures. With a degradation only."""
+    structured: float = 0.0
+    """Share of patches with bars, fences, cables or hatching drawn over them, half left clean. With a degradation only."""
+    dry: float = 0.0
+    """Share of the other patches that are left clean, beside those that the degradation leaves alone. With a degradation only."""
     gray: float = 0.0
     """Share of patches that are gray, in all channels alike. With a degradation only."""
     mirrored: float = 0.0
@@ -99,7 +103,7 @@ class Recipe:
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "charbonnier_eps"):
             self._check(name, getattr(self, name) > 0, "more than 0")
-        for name in ("drawn", "gray", "mirrored", "decay"):
+        for name in ("drawn", "structured", "dry", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")

@@ -104,7 +104,7 @@ def check_sources(recipe: Recipe, sources: Sequence[Source]) -> Recipe:
             raise OptionError(f"{recipe.name} needs pictures: {wanted if recipe.degradation == 'none' else '--data DIR'}")
         return recipe
     if sources[0].degraded is not None:
-        return dataclasses.replace(recipe, degradation="none", drawn=0.0, gray=0.0)
+        return dataclasses.replace(recipe, degradation="none", drawn=0.0, structured=0.0, dry=0.0, gray=0.0)
     if recipe.degradation == "none":
         raise OptionError(f"{recipe.name} needs pairs; for clean pictures alone there are the recipes denoise, derain and deblur")
     return recipe
@@ -151,6 +151,8 @@ def prepare(
         degradation=degradation,
         augment=recipe.augment,
         drawn=recipe.drawn,
+        structured=recipe.structured,
+        dry=recipe.dry,
         gray=recipe.gray,
         mirrored=recipe.mirrored,
     )
