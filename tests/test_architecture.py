@@ -1,7 +1,6 @@
 """The house keeps its rules: imports point down, starting is quick, files stay short, each has its tests."""
 
 import ast
-import importlib.metadata
 import json
 import re
 import shutil
@@ -101,6 +100,18 @@ def test_start_loads_neither_torch_nor_openvino(code: str) -> None:
     assert not loaded_after(code) & {"torch", "openvino", "onnxruntime"}
 
 
+@pytest.mark.parametrize("first", ["uformer", "uformer.restore.options", "uformer.restore.restorer", "uformer.restore.pipeline"])
+def test_restore_is_the_function_whatever_was_imported_first(first: str) -> None:
+    loaded_after(f"import {first}; import uformer, types; assert isinstance(uformer.restore, types.FunctionType)")
+
+
+def test_import_loads_next_to_nothing() -> None:
+    """`import uformer` runs before the command can handle Ctrl-C, so it must be over in a millisecond."""
+    code = "import sys; before = set(sys.modules); import uformer; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["uformer", "uformer.restore"]
+
+
 def test_all_but_the_network_imports_without_torch() -> None:
     names = [
         str(path.with_suffix("").relative_to(ROOT)).replace("/", ".").removesuffix(".__init__")
@@ -146,13 +157,6 @@ def test_module_has_its_tests(name: str) -> None:
 
 def test_lists_name_what_exists() -> None:
     assert {name for name in TESTED_ELSEWHERE if not (ROOT / name).exists()} == set()
-
-
-def test_version_is_one() -> None:
-    import uformer
-
-    assert f"\nversion: {uformer.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert importlib.metadata.version("uformer") == uformer.__version__
 
 
 def test_nothing_hangs_on_an_assert() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
 
-from uformer import __version__
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
+from uformer.version import __version__
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy, rainy or blurred in, clean out."),

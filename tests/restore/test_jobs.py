@@ -243,7 +243,7 @@ def test_one_picture_that_is_none() -> None:
 def test_a_closed_folder_is_known_before_any_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(here / "out/sub/b.tif")
     said = {Path("out/sub"): "Permission denied"}  # root may write anywhere
-    monkeypatch.setattr("uformer.restore.jobs.why_closed", said.get)
+    monkeypatch.setattr(module, "why_closed", said.get)
     result = make("in", output="out")
     assert set(pairs(result)) == {"in/a.jpg", "in/a.png"}
     assert [job.source for job in result.done] == [Path("in/sub/b.tif")]

@@ -5,10 +5,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import uformer
 from uformer.errors import CheckpointError
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
+from uformer.version import __version__
 from uformer.weights import registry
 from uformer.weights.create import weights_file
 
@@ -29,7 +29,7 @@ def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -
         raise CheckpointError(f"{path}: {error.strerror}") from None
     chosen = dataclasses.asdict(options)
     named = {name: chosen[name] for name in _OPTIONS}
-    return {"uformer": uformer.__version__, "weights": path.name, "sha256": sha256, **named, "metadata": metadata, "redo": redo}
+    return {"uformer": __version__, "weights": path.name, "sha256": sha256, **named, "metadata": metadata, "redo": redo}
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -14,13 +14,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-import uformer
 from uformer.errors import PictureError
 from uformer.evaluate.protocols import PROTOCOLS, Protocol
 from uformer.evaluate.run import Evaluation, Failure, mean
 from uformer.evaluate.score import Score
 from uformer.files import atomic_file, one_line
 from uformer.restore.options import RestoreOptions
+from uformer.version import __version__
 
 _LONGEST_LINE = 1000  # characters of a failure's line; the names of files are in it
 
@@ -117,7 +117,7 @@ def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) ->
 def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str:
     """The whole run; an infinite PSNR (equal pictures) is null."""
     values = {
-        "uformer": uformer.__version__,
+        "uformer": __version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "protocol": dataclasses.asdict(protocol),
         "weights": {"name": setting.weights, "sha256": setting.sha256},

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from uformer import __version__
 from uformer.config import UformerConfig
 from uformer.restore.backends.onnx import FORMAT
+from uformer.version import __version__
 from uformer.weights.about import About
 
 Precision = Literal["fp32", "fp16", "int8"]

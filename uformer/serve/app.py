@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
-from uformer import __version__
 from uformer.serve import static
 from uformer.serve.about import about
 from uformer.serve.api import jobs, posts
@@ -16,6 +15,7 @@ from uformer.serve.leftover import Leftover
 from uformer.serve.problems import Cancelled, Problem
 from uformer.serve.security import Guard
 from uformer.serve.service import Service
+from uformer.version import __version__
 
 _WORDS = """Restores pictures: noisy, rainy or blurred in, clean out. The bytes are those of `uformer restore --metadata strip`.
 
