@@ -22,7 +22,7 @@ COMMANDS = {
     "serve": ("uformer.serve.command:serve", "Restore pictures in the browser and over HTTP."),
     "degrade": ("uformer.degrade:degrade", "Degrade clean pictures: noise, rain or blur, to test or train with."),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
-    "models": ("uformer.models:models", "List the networks, and the weights that ship."),
+    "models": ("uformer.list_models:models", "List the networks, and the weights that ship."),
     "export": ("uformer.export.command:export", "Write weights as a file for other programs: ONNX, OpenVINO, torch.export."),
     "convert": ("uformer.convert:convert", "Turn the original authors' weights into ours, or ours into theirs."),
 }

@@ -17,8 +17,8 @@ from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, hub, registry
-from uformer.weights.about import About
 from uformer.weights.create import create_model, weights_file
+from uformer.weights.provenance import Provenance
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_a_card_that_is_there_stays(weights: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", registry.WEIGHTS)
 def test_the_card_of_weights_that_ship(name: str) -> None:
     shipped = registry.find(name)
-    text = hub.card(About.of(shipped.path), "org/name")
+    text = hub.card(Provenance.of(shipped.path), "org/name")
     head = front_matter(text)
     assert (head["library_name"], head["pipeline_tag"], head["license"]) == ("uformer", "image-to-image", "cc-by-sa-4.0")
     assert shipped.task in head["tags"]
@@ -68,7 +68,7 @@ def test_the_card_of_weights_that_ship(name: str) -> None:
 
 def test_a_card_without_a_licence_claims_none(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "a.safetensors", build(TINY))
-    text = hub.card(About.of(tmp_path / "a.safetensors"), "org/name")
+    text = hub.card(Provenance.of(tmp_path / "a.safetensors"), "org/name")
     assert "license" not in front_matter(text)
     assert "| licence | not stated |" in text
 

@@ -15,9 +15,9 @@ from uformer.files import one_line
 from uformer.image.read import header
 from uformer.image.write import MetadataPolicy
 from uformer.restore import pipeline
-from uformer.restore.jobs import Job
 from uformer.restore.pipeline import Outcome
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import FileJob
 from uformer.staging import staging
 
 Take = Callable[[Record], None]
@@ -73,13 +73,13 @@ class _Carrier:
     _under_way: dict[Path, _Trip] = field(default_factory=dict)
     _bringing: list[Future[Record]] = field(default_factory=list)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[FileJob]:
         for trip in [self._plan(number, item) for number, item in enumerate(self.items)]:
             if trip.fetched is not None and (error := trip.fetched.result()) is not None:
                 self.take(Record(input=trip.item.input, output=None, error=error))
                 continue
             self._under_way[trip.source] = trip
-            yield Job(trip.source, trip.output)
+            yield FileJob(trip.source, trip.output)
 
     def _plan(self, number: int, item: Item) -> _Trip:
         source, output = Path(item.input), Path(item.output)
@@ -91,9 +91,9 @@ class _Carrier:
             output = self.scratch / f"{number}-out{PurePosixPath(item.output).suffix}"
         return _Trip(item, source, output, fetched)
 
-    def started(self, job: Job) -> None: ...
+    def started(self, job: FileJob) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
-    def warned(self, job: Job, message: str) -> None: ...
+    def warned(self, job: FileJob, message: str) -> None: ...
 
     def finished(self, outcome: Outcome) -> None:
         trip = self._under_way.pop(outcome.job.source)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.data.augment import border, draw_gradient, to_gray, turn
-from uformer.data.pictures import Degradation, PictureSet, Pixels, cut, inside
+from uformer.data.pictures import Degrader, PictureSet, Pixels, cut, inside
 from uformer.errors import OptionError
 
 
@@ -24,7 +24,7 @@ class Patches:
     side: int
     """Pixels; no picture may be smaller."""
     seed: int
-    degradation: Degradation | None = None
+    degradation: Degrader | None = None
     """Makes the degraded patch, where the pictures are not pairs."""
     augment: bool = True
     """Flip half of the time, and turn by 0 to 3 quarters."""
@@ -79,7 +79,7 @@ class Patches:
         return degraded, clean
 
     def _degrade(
-        self, degradation: Degradation, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
+        self, degradation: Degrader, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
     ) -> tuple[Pixels, Pixels]:
         """Turned before it is degraded: rain falls, and sensors and JPEG files have rows."""
         margin = degradation.margin

@@ -21,7 +21,7 @@ Pixels = NDArray[np.float32]
 _GRAY, _COLOUR = 1, 3
 
 
-class Degradation(Protocol):
+class Degrader(Protocol):
     """What makes the degraded picture of a clean one (H, W, 3), and the clean one to go with it."""
 
     @property
@@ -70,7 +70,7 @@ class PictureSet:
         said = repr([(name, self.store[index].shape) for name, index in zip(self.names, self.clean, strict=True)])
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def centre(self, index: int, side: int, *, degradation: Degradation | None, seed: int) -> tuple[Pixels, Pixels]:
+    def centre(self, index: int, side: int, *, degradation: Degrader | None, seed: int) -> tuple[Pixels, Pixels]:
         """(degraded, clean), (h, w, C) float32 in [0, 1]: the middle of a picture, at most side x side; the same on each call."""
         height, width = (min(length, side) for length in self.sizes[index])
         top, left = ((length - part) // 2 for length, part in zip(self.sizes[index], (height, width), strict=True))

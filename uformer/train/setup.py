@@ -14,7 +14,7 @@ from uformer.data import pairs, pictures
 from uformer.data.augment import draw_gradient
 from uformer.data.datasets import Patches
 from uformer.data.pairs import Source
-from uformer.data.pictures import Degradation, PictureSet, Pixels
+from uformer.data.pictures import Degrader, PictureSet, Pixels
 from uformer.data.store import Store
 from uformer.degradations import compose
 from uformer.errors import OptionError
@@ -88,7 +88,7 @@ class Prepared:
     recipe: Recipe
     patches: Patches
     held_out: PictureSet
-    degradation: Degradation | None
+    degradation: Degrader | None
     notes: tuple[str, ...]
     """What has to be said to the user, a line each."""
 

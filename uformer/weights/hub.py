@@ -13,7 +13,7 @@ from types import ModuleType
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import atomic_file, one_line, require
 from uformer.layout import parameter_count
-from uformer.weights.about import NOT_STATED, About
+from uformer.weights.provenance import NOT_STATED, Provenance
 
 FILE = "model.safetensors"
 _REPOSITORY = re.compile(r"(?P<id>[\w][\w.-]*/[\w][\w.-]*)(@(?P<revision>[\w./-]+))?", re.ASCII)
@@ -48,7 +48,7 @@ def save_pretrained(
     A README.md that is there already is left as it is. Raises CheckpointError for a file that is no checkpoint.
     """
     weights, folder = Path(weights), Path(folder)
-    about = About.of(weights, licence=licence)
+    about = Provenance.of(weights, licence=licence)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / FILE) as file, open(weights, "rb") as original:
         shutil.copyfileobj(original, file, 2**20)
@@ -80,13 +80,13 @@ def push_to_hub(
             api.create_repo(repository, private=private, exist_ok=True)
             if api.file_exists(repository, "README.md"):
                 (Path(folder) / "README.md").unlink()
-            message = f"{About.of(path).name} by uformer"
+            message = f"{Provenance.of(path).name} by uformer"
             return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message))
         except _refusals() as error:
             raise CheckpointError(f"{repository}: the Hugging Face Hub refuses ({one_line(error, 200)})") from None
 
 
-def card(about: About, repository: str) -> str:
+def card(about: Provenance, repository: str) -> str:
     """A model card in the Hub's form: YAML, then what the weights are, whence, and how to use them."""
     tags = ["uformer", "image-restoration", *([about.shipped.task] if about.shipped else [])]
     head = ["---", "library_name: uformer", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in tags)]

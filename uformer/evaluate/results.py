@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from uformer.errors import PictureError
+from uformer.evaluate.evaluation import Evaluation, Failure, mean
 from uformer.evaluate.protocols import PROTOCOLS, Protocol
-from uformer.evaluate.run import Evaluation, Failure, mean
 from uformer.evaluate.score import Score
 from uformer.files import atomic_file, one_line
 from uformer.restore.options import RestoreOptions

@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from uformer.serve.metrics import CONTENT_TYPE
 from uformer.serve.problems import GUARDED, Problem, responses
+from uformer.serve.prometheus import CONTENT_TYPE
 from uformer.serve.service import Service
 from uformer.serve.upload import MEDIA_TYPES
 
 
-def about(service: Service) -> APIRouter:
+def status(service: Service) -> APIRouter:
     """The routes, for one service."""
     routes = APIRouter(tags=["server"])
     settings, engine = service.settings, service.engine

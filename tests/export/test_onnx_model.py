@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from uformer.config import UformerConfig
-from uformer.export.onnx import OPSET, load
+from uformer.export.onnx_model import OPSET, load
 from uformer.model.uformer import Uformer
 from uformer.restore.backends.onnx import memory_per_pixel
 

@@ -10,29 +10,29 @@ from typing import Any, Self
 from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.restore.bars import Bars
-from uformer.restore.jobs import Job, Plan
 from uformer.restore.pipeline import Outcome
+from uformer.restore.worklist import FileJob, WorkList
 
 _LONGEST = 4096  # letters of a line
 
 
-class Report:
-    """Tells what becomes of the pictures of a plan; a Watcher of the pipeline.
+class Announcer:
+    """Tells what becomes of the pictures of a work list; a Watcher of the pipeline.
 
     Of one picture (not `many`) the name of its output is all that is said, on standard output, and a failure is raised.
     """
 
-    def __init__(self, plan: Plan, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
-        self._plan, self._quiet, self._records, self._overwrite, self._many = plan, quiet, records, overwrite, many
+    def __init__(self, work: WorkList, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
+        self._work, self._quiet, self._records, self._overwrite, self._many = work, quiet, records, overwrite, many
         same_terminal = records and sys.stdout.isatty()
-        self._bars = Bars(len(plan.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
+        self._bars = Bars(len(work.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
         self._restored = 0
-        self._failures = [_with_name(source, why) for source, why in plan.failures]
+        self._failures = [_with_name(source, why) for source, why in work.failures]
 
     def __enter__(self) -> Self:
-        for job in self._plan.done:
+        for job in self._work.done:
             self._record("skipped", job.source, job.output)
-        for source, why in self._plan.failures:
+        for source, why in self._work.failures:
             self._record("failed", source, None, error=_with_name(source, why))
         self._bars.__enter__()
         return self
@@ -40,13 +40,13 @@ class Report:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bars.__exit__(kind, error, trace)
 
-    def started(self, job: Job) -> None:
+    def started(self, job: FileJob) -> None:
         self._bars.started(job.source.name)
 
     def tile(self, done: int, total: int) -> None:
         self._bars.tile(done, total)
 
-    def warned(self, job: Job, message: str) -> None:
+    def warned(self, job: FileJob, message: str) -> None:
         if not self._quiet:
             self._bars.say(f"uformer: {_with_name(job.source, message)}")
 
@@ -73,8 +73,8 @@ class Report:
         self._bars.file_done()
         if self._many and not self._quiet and not self._bars.shown:
             end = f"({outcome.seconds:.1f} s)" if outcome.error is None else "failed"
-            number = self._restored + len(self._failures) - len(self._plan.failures)
-            self._bars.say(f"[{number}/{len(self._plan.jobs)}] {job.source} {end}")
+            number = self._restored + len(self._failures) - len(self._work.failures)
+            self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source} {end}")
 
     def end(self) -> int:
         """The last words; the exit code. Raises PictureError where the only picture failed."""
@@ -82,14 +82,14 @@ class Report:
             if self._failures:
                 raise PictureError(self._failures[0])
             if not self._quiet and not self._records:
-                print(self._plan.jobs[0].output)
+                print(self._work.jobs[0].output)
             return 0
-        plan = self._plan
-        parts = [f"{self._restored} of {_pictures(plan.count)} restored" + (f" into {plan.home}" if plan.home else "")]
-        if plan.done:
-            parts.append(f"{len(plan.done)} done before (--overwrite restores again)")
-        if plan.left_out:
-            parts.append(f"{_pictures(len(plan.left_out))} left out as outputs of earlier runs")
+        work = self._work
+        parts = [f"{self._restored} of {_pictures(work.count)} restored" + (f" into {work.home}" if work.home else "")]
+        if work.done:
+            parts.append(f"{len(work.done)} done before (--overwrite restores again)")
+        if work.left_out:
+            parts.append(f"{_pictures(len(work.left_out))} left out as outputs of earlier runs")
         if self._failures:
             parts.append(f"{len(self._failures)} failed")
         if not self._quiet:
@@ -101,9 +101,9 @@ class Report:
         """The last words of a run that was stopped: how it goes on."""
         said = "uformer: interrupted"
         if self._many:
-            done = self._restored + len(self._plan.done)
+            done = self._restored + len(self._work.done)
             how = "the same command without --overwrite" if self._overwrite else "the same command"
-            said += f"; {done} of {_pictures(self._plan.count)} are done, each whole; {how} restores the rest"
+            said += f"; {done} of {_pictures(self._work.count)} are done, each whole; {how} restores the rest"
         print(said, file=sys.stderr)
         self._list_failures()
 

@@ -15,7 +15,7 @@ _MOST_LISTED = 20  # failures; the rest are in their file
 _LONGEST = 4096  # letters of a line
 
 
-class Report:
+class Tally:
     """Counts records on a bar, or in a line every ten seconds."""
 
     def __init__(self, count: int, *, quiet: bool) -> None:

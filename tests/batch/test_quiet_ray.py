@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 
-from uformer.batch.quiet import only_ours
+from uformer.batch.quiet_ray import only_ours
 
 SCRIPT = """
 import os, sys
-from uformer.batch.quiet import only_ours
+from uformer.batch.quiet_ray import only_ours
 with only_ours():
     os.write(2, b"theirs\\n")
     print("ours", file=sys.stderr)

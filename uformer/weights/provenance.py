@@ -13,7 +13,7 @@ NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class Provenance:
     """A checkpoint; `sha256` is that of its file, `shipped` the registry's entry where it is one of the weights that ship."""
 
     name: str
@@ -23,7 +23,7 @@ class About:
     shipped: registry.Weights | None
 
     @classmethod
-    def of(cls, path: Path, *, licence: str | None = None) -> "About":
+    def of(cls, path: Path, *, licence: str | None = None) -> "Provenance":
         """Describe a checkpoint; its licence is the one given, that of the weights that ship, or what the file's notes say.
 
         Raises CheckpointError for a file that is none.

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
+from uformer.evaluate.cases import Case
 from uformer.evaluate.protocols import Scoring
-from uformer.evaluate.samples import Sample
 from uformer.evaluate.score import Score, score
 from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
 Pixels = NDArray[np.float32]
-Keep = Callable[[Sample, Pixels], None]
+Keep = Callable[[Case, Pixels], None]
 """Called with each restored picture, (H, W, C) in [0, 1]."""
 Advance = Callable[[], None]
 
@@ -64,7 +64,7 @@ class Evaluation:
 
 def evaluate(
     restorer: Restorer,
-    samples: Sequence[Sample],
+    samples: Sequence[Case],
     scoring: Scoring,
     *,
     keep: Keep | None = None,
@@ -89,7 +89,7 @@ def mean(scores: Sequence[Score]) -> Score:
     return Score(math.fsum(each.psnr for each in scores) / len(scores), statistics.fmean(each.ssim for each in scores))
 
 
-def _measure(restorer: Restorer, sample: Sample, scoring: Scoring, keep: Keep | None, notify: Notify) -> Measured:
+def _measure(restorer: Restorer, sample: Case, scoring: Scoring, keep: Keep | None, notify: Notify) -> Measured:
     degraded, clean = sample.load(restorer.config.in_channels, notify)
     tiles = 1
 

@@ -15,7 +15,7 @@ MOST_IN_A_SHARD = 32
 
 
 @dataclass
-class Plan:
+class Remaining:
     """All that a job has to do, and what is known beforehand."""
 
     items: list[Item] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Plan:
         return len(self.items) + self.done + len(self.failures)
 
 
-def make_plan(
+def find_remaining(
     pairs: Sequence[tuple[str, str]],
     out: str,
     *,
@@ -37,15 +37,15 @@ def make_plan(
     recorded: Mapping[str, str],
     redo: bool = False,
     fold: bool = False,
-) -> Plan:
-    """The plan of a job.
+) -> Remaining:
+    """What a job has to do.
 
     `pairs`: inputs, and the names of their outputs below `out`. `there`: the names below `out` that are there. `recorded`: input ->
     output of what the manifest says is done, `places.as_text`. `redo`: an output that is not recorded is made again, else it is taken as
     it is; only then is a file replaced, so only then files are looked at, to replace no input by whatever name. `fold`: whether the file
     system takes names that differ in case for one.
     """
-    result = Plan()
+    result = Remaining()
     taken: dict[str, str] = {}
     originals = {_real(source) for source, _ in pairs}
     files = {identity(Path(source)) for source, _ in pairs if places.is_local(source)} - {None} if redo else set()

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from uformer.degradations.noise import gaussian_noise
 from uformer.errors import OptionError, PictureError
-from uformer.evaluate import folders, matlab
-from uformer.evaluate.folders import Pair
+from uformer.evaluate import matlab, pairing
+from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
 from uformer.image.read import read, read_samples
 from uformer.notices import Notify, warn
@@ -31,7 +31,7 @@ class Load(Interface):
 
 
 @dataclass(frozen=True)
-class Sample:
+class Case:
     """A degraded picture with its ground truth, not yet read."""
 
     subset: str
@@ -42,7 +42,7 @@ class Sample:
     load: Load
 
 
-def find_samples(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Sample]:
+def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Case]:
     """Every picture of a protocol that is scored here, in order; at least one.
 
     `clean`: the second of two folders, where the first holds the degraded pictures themselves. Raises OptionError, which says where the
@@ -54,13 +54,13 @@ def find_samples(protocol: Protocol, folder: Path, clean: Path | None = None) ->
     if clean is not None:
         if protocol.kind != "pairs":
             raise OptionError(f"{clean}: {protocol.name} takes one folder; {protocol.how_to_get()}")
-        found = list(_of_pairs(folders.pairs_of(folder, clean)))
+        found = list(_of_pairs(pairing.pairs_of(folder, clean)))
     elif protocol.kind == "noise":
         found = list(_of_clean(folder, protocol))
     elif protocol.kind == "sidd":
         found = _of_blocks(folder, protocol)
     else:
-        found = list(_of_pairs(folders.pairs_in(folder, protocol.layouts)))
+        found = list(_of_pairs(pairing.pairs_in(folder, protocol.layouts)))
     if not found:
         raise OptionError(f"{folder}: no pictures as {protocol.name} needs them; {protocol.how_to_get()}")
     return found
@@ -97,11 +97,11 @@ def read_channels(path: Path, channels: int, notify: Notify = warn) -> Pixels:
     return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
 
 
-def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Sample]:
+def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
     for sigma in protocol.sigmas:
-        for index, path in enumerate(folders.pictures_in(folder)):
+        for index, path in enumerate(pairing.pictures_in(folder)):
             load = functools.partial(_load_noisy, folder / path, sigma, index, gray=protocol.scoring.gray, rounded=protocol.noise_rounded)
-            yield Sample(f"sigma {sigma:g}", path.stem, (folder,), load)
+            yield Case(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
 def _load_noisy(
@@ -112,10 +112,10 @@ def _load_noisy(
     return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
 
 
-def _of_pairs(pairs: list[Pair]) -> Iterable[Sample]:
+def _of_pairs(pairs: list[Pair]) -> Iterable[Case]:
     for pair in pairs:
         lie_in = (pair.degraded.parent, pair.clean if pair.clean.is_dir() else pair.clean.parent)
-        yield Sample("", pair.name, lie_in, functools.partial(_load_pair, pair))
+        yield Case("", pair.name, lie_in, functools.partial(_load_pair, pair))
 
 
 def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
@@ -130,14 +130,14 @@ def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple
     return degraded, clean
 
 
-def _of_blocks(folder: Path, protocol: Protocol) -> list[Sample]:
+def _of_blocks(folder: Path, protocol: Protocol) -> list[Case]:
     variables = ("ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb")
     check_files(folder, [f"{variable}.mat" for variable in variables], protocol)
     noisy, clean = (matlab.read_blocks(folder / f"{variable}.mat", variable) for variable in variables)
     if noisy.shape != clean.shape:
         raise PictureError(f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size")
     return [
-        Sample("", f"{row + 1:04}_{column + 1:02}", (folder,), functools.partial(_load_block, noisy, clean, row, column))
+        Case("", f"{row + 1:04}_{column + 1:02}", (folder,), functools.partial(_load_block, noisy, clean, row, column))
         for row in range(noisy.shape[0])
         for column in range(noisy.shape[1])
     ]

@@ -9,9 +9,9 @@ import pytest
 from tests.evaluate.conftest import save_pairs, save_picture
 from tests.networks import TINY, build
 from uformer.errors import PictureError
+from uformer.evaluate.cases import Case, find_cases
+from uformer.evaluate.evaluation import Evaluation, Measured, evaluate, mean
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
-from uformer.evaluate.run import Evaluation, Measured, evaluate, mean
-from uformer.evaluate.samples import Sample, find_samples
 from uformer.evaluate.score import Score
 from uformer.metrics import psnr
 from uformer.restore.options import RestoreOptions
@@ -27,7 +27,7 @@ def tiny_restorer(**options: object) -> Restorer:
 @pytest.mark.usefixtures("identity")
 def test_means_are_of_the_pictures_decibels(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (100, 101), "b": (100, 110)})
-    found = evaluate(tiny_restorer(), find_samples(PROTOCOLS["pairs"], tmp_path), Scoring())
+    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring())
     assert [each.name for each in found.measured] == ["a", "b"]
     by_hand = (20 * math.log10(255) + 20 * math.log10(25.5)) / 2
     assert mean([each.degraded for each in found.measured]).psnr == pytest.approx(by_hand, abs=1e-4)
@@ -39,7 +39,7 @@ def test_the_restored_picture_is_what_the_restorer_gives(tmp_path: Path) -> None
     save_picture(tmp_path / "degraded/a.png", seed=1)
     save_picture(tmp_path / "clean/a.png", seed=2)
     restorer = tiny_restorer(tile=16, overlap=4)
-    samples = find_samples(PROTOCOLS["pairs"], tmp_path)
+    samples = find_cases(PROTOCOLS["pairs"], tmp_path)
     kept: list[np.ndarray] = []
     (numbers,) = evaluate(restorer, samples, Scoring(), keep=lambda _, restored: kept.append(restored)).measured
     degraded, clean = samples[0].load()
@@ -55,7 +55,7 @@ def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "degraded/b.png").write_bytes(b"no picture")
     (tmp_path / "clean/c.png").unlink()
     steps: list[int] = []
-    found = evaluate(tiny_restorer(), find_samples(PROTOCOLS["pairs"], tmp_path), Scoring(), advance=lambda: steps.append(1))
+    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), advance=lambda: steps.append(1))
     assert [each.name for each in found.measured] == ["a", "d"]
     assert [each.name for each in found.failures] == ["b", "c"]
     assert "not a PNG" in found.failures[0].reason
@@ -66,10 +66,10 @@ def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_kept_has_no_numbers(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (1, 2)})
 
-    def keep(_sample: Sample, _restored: np.ndarray) -> None:
+    def keep(_sample: Case, _restored: np.ndarray) -> None:
         raise PictureError("disk full")
 
-    found = evaluate(tiny_restorer(), find_samples(PROTOCOLS["pairs"], tmp_path), Scoring(), keep=keep)
+    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), keep=keep)
     assert (found.measured, [each.reason for each in found.failures]) == ((), ["disk full"])
 
 

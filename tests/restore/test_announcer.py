@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from uformer.errors import PictureError
-from uformer.restore.jobs import Job, Plan
+from uformer.restore.announcer import Announcer
 from uformer.restore.pipeline import Outcome
-from uformer.restore.report import Report
+from uformer.restore.worklist import FileJob, WorkList
 
-A, B = Job(Path("in/a.png"), Path("out/a.png")), Job(Path("in/[b].png"), Path("out/[b].png"))
+A, B = FileJob(Path("in/a.png"), Path("out/a.png")), FileJob(Path("in/[b].png"), Path("out/[b].png"))
 KEYS = ["input", "output", "status", "seconds", "width", "height", "bytes", "tile", "backend", "precision", "warnings", "error"]
 
 
@@ -23,27 +23,27 @@ class Terminal(io.StringIO):
         return True
 
 
-def tell(plan: Plan, *, quiet: bool = False, records: bool = False, many: bool = True) -> int:
+def tell(work: WorkList, *, quiet: bool = False, records: bool = False, many: bool = True) -> int:
     """A run in which the first picture is restored and all others fail."""
-    report = Report(plan, quiet=quiet, records=records, overwrite=False, many=many)
-    with report:
-        for number, job in enumerate(plan.jobs):
-            report.started(job)
-            report.tile(1, 2)
-            report.warned(job, "a word")
+    announcer = Announcer(work, quiet=quiet, records=records, overwrite=False, many=many)
+    with announcer:
+        for number, job in enumerate(work.jobs):
+            announcer.started(job)
+            announcer.tile(1, 2)
+            announcer.warned(job, "a word")
             figures: dict[str, Any] = {"width": 3, "height": 2, "bytes": 99, "tile": (8, 8), "backend": "openvino", "precision": "bf16"}
-            report.finished(Outcome(job=job, seconds=1.23456, error=f"{job.source}: is empty" if number else None, **figures))
-    return report.end()
+            announcer.finished(Outcome(job=job, seconds=1.23456, error=f"{job.source}: is empty" if number else None, **figures))
+    return announcer.end()
 
 
-def a_plan() -> Plan:
-    return Plan(
-        jobs=[A, B], done=[Job(Path("in/c.png"), Path("out/c.png"))], failures=[(Path("in/d"), "Permission denied")], home=Path("out")
+def some_work() -> WorkList:
+    return WorkList(
+        jobs=[A, B], done=[FileJob(Path("in/c.png"), Path("out/c.png"))], failures=[(Path("in/d"), "Permission denied")], home=Path("out")
     )
 
 
 def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tell(a_plan()) == 1
+    assert tell(some_work()) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -58,14 +58,14 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_quiet_says_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tell(a_plan(), quiet=True) == 1
+    assert tell(some_work(), quiet=True) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == ["uformer: error: in/d: Permission denied", "uformer: error: in/[b].png: is empty"]
 
 
 def test_records(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tell(a_plan(), quiet=True, records=True) == 1
+    assert tell(some_work(), quiet=True, records=True) == 1
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [list(record) for record in records] == [KEYS] * 4
     assert [(record["input"], record["status"]) for record in records] == [
@@ -80,7 +80,7 @@ def test_records(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_record_keeps_the_bytes_of_a_name_that_is_no_unicode(capsys: pytest.CaptureFixture[str]) -> None:
     name = os.fsdecode(b"in/caf\xe9\x1b[31m\n.png")
-    assert tell(Plan(jobs=[Job(Path(name), Path(name))]), records=True) == 0
+    assert tell(WorkList(jobs=[FileJob(Path(name), Path(name))]), records=True) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") == 1
     assert os.fsencode(json.loads(out)["input"]) == b"in/caf\xe9\x1b[31m\n.png"
@@ -89,24 +89,24 @@ def test_a_record_keeps_the_bytes_of_a_name_that_is_no_unicode(capsys: pytest.Ca
 
 
 def test_one_picture_says_its_output_only(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(Plan(jobs=[A]), quiet=False, records=False, overwrite=False, many=False)
-    with report:
-        report.finished(Outcome(job=A))
-    assert report.end() == 0
+    announcer = Announcer(WorkList(jobs=[A]), quiet=False, records=False, overwrite=False, many=False)
+    with announcer:
+        announcer.finished(Outcome(job=A))
+    assert announcer.end() == 0
     assert capsys.readouterr() == ("out/a.png\n", "")
-    with report:
-        report.finished(Outcome(job=A, error="no file"))
+    with announcer:
+        announcer.finished(Outcome(job=A, error="no file"))
     with pytest.raises(PictureError, match=r"^in/a.png: no file$"):
-        report.end()
+        announcer.end()
 
 
 def test_interrupted_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     for overwrite in (False, True):
-        report = Report(a_plan(), quiet=False, records=False, overwrite=overwrite, many=True)
-        with report:
-            report.finished(Outcome(job=A))
+        announcer = Announcer(some_work(), quiet=False, records=False, overwrite=overwrite, many=True)
+        with announcer:
+            announcer.finished(Outcome(job=A))
         capsys.readouterr()
-        report.interrupted()
+        announcer.interrupted()
         said = capsys.readouterr().err.splitlines()
         how = "the same command without --overwrite" if overwrite else "the same command"
         assert said[0] == f"uformer: interrupted; 2 of 4 pictures are done, each whole; {how} restores the rest"
@@ -118,7 +118,7 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    assert tell(a_plan()) == 1
+    assert tell(some_work()) == 1
     shown = terminal.getvalue()
     assert "[b].png" in shown
     assert "2/2 files" in shown
@@ -132,7 +132,7 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_one_picture_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    tell(Plan(jobs=[A]), many=False)
+    tell(WorkList(jobs=[A]), many=False)
     assert "files" not in terminal.getvalue()
     assert "tiles" in terminal.getvalue()
 
@@ -140,5 +140,5 @@ def test_one_picture_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_records_and_bars_do_not_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(sys, "stdout", terminal := Terminal())
-    tell(a_plan(), records=True)
+    tell(some_work(), records=True)
     assert all(json.loads(line) for line in terminal.getvalue().splitlines())

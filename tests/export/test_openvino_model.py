@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from uformer.config import UformerConfig
-from uformer.export.openvino import SECTION, load, write
+from uformer.export.openvino_model import SECTION, load, write
 from uformer.model.uformer import Uformer
 from uformer.restore.backends.quiet import ov
 

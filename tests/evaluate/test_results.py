@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from uformer.errors import PictureError
-from uformer.evaluate import report
+from uformer.evaluate import results
+from uformer.evaluate.evaluation import Evaluation, Failure, Measured
 from uformer.evaluate.protocols import PROTOCOLS
-from uformer.evaluate.report import Setting
-from uformer.evaluate.run import Evaluation, Failure, Measured
+from uformer.evaluate.results import Setting
 from uformer.evaluate.score import Score
 from uformer.restore.options import RestoreOptions
 
@@ -33,7 +33,7 @@ FOUND = Evaluation(tuple(Measured(f"sigma {sigma}", "a", Score(20, 0.4), Score(3
 
 def shown(protocol: str, evaluation: Evaluation, setting: Setting, *, terminal: bool = False) -> list[str]:
     out = io.StringIO()
-    report.show(
+    results.show(
         Console(file=out, width=200, force_terminal=terminal, no_color=True, highlight=False), PROTOCOLS[protocol], evaluation, setting
     )
     return out.getvalue().splitlines()
@@ -57,7 +57,7 @@ def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
 def test_every_reason_not_to_compare_is_said() -> None:
     failed = Evaluation(FOUND.measured, (Failure("sigma 15", "b", "damaged"),))
     setting = Setting(**{**SETTING.__dict__, "found": 10, "limit": 3, "options": RestoreOptions(strength=0.5)})
-    warnings = report.warnings_of(PROTOCOLS["gaussian"], failed, setting)
+    warnings = results.warnings_of(PROTOCOLS["gaussian"], failed, setting)
     assert [warning.split(":")[0] for warning in warnings] == [
         "10 pictures; CBSD68 has 68",
         "--limit 3",
@@ -65,9 +65,9 @@ def test_every_reason_not_to_compare_is_said() -> None:
         "1 picture has no numbers and is left out of the means",
     ]
     assert sum("warning: " in line for line in shown("gaussian", failed, setting)) == 4
-    assert report.warnings_of(PROTOCOLS["pairs"], FOUND, SETTING) == []
-    assert report.failure_line(failed.failures[0]) == "uformer: error: sigma 15, b: damaged"
-    assert report.failure_line(Failure("", "b", "damaged")) == "uformer: error: b: damaged"
+    assert results.warnings_of(PROTOCOLS["pairs"], FOUND, SETTING) == []
+    assert results.failure_line(failed.failures[0]) == "uformer: error: sigma 15, b: damaged"
+    assert results.failure_line(Failure("", "b", "damaged")) == "uformer: error: b: damaged"
 
 
 def test_options_that_change_the_numbers_stand_in_the_row_and_in_the_json() -> None:
@@ -78,12 +78,12 @@ def test_options_that_change_the_numbers_stand_in_the_row_and_in_the_json() -> N
     assert len(rows) == 3
     assert all("padded by reflection, --ensemble, --strength 0.5, --tile 640, --overlap 48" in row for row in rows)
     assert not any("--ensemble" in line for line in lines if "published" in line)
-    values = json.loads(report.as_json(PROTOCOLS["gaussian"], FOUND, setting))
+    values = json.loads(results.as_json(PROTOCOLS["gaussian"], FOUND, setting))
     assert {key: values[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(options)
-    plain = json.loads(report.as_json(PROTOCOLS["gaussian"], FOUND, SETTING))
+    plain = json.loads(results.as_json(PROTOCOLS["gaussian"], FOUND, SETTING))
     assert {key: plain[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(RestoreOptions())
-    assert report.given(RestoreOptions()) == []
-    assert report.given(RestoreOptions(overlap=0, strength=0)) == ["--strength 0", "--overlap 0"]
+    assert results.given(RestoreOptions()) == []
+    assert results.given(RestoreOptions(overlap=0, strength=0)) == ["--strength 0", "--overlap 0"]
 
 
 def options_of(options: RestoreOptions) -> dict[str, object]:
@@ -95,7 +95,7 @@ def test_failed_pictures_are_counted_once() -> None:
     setting = Setting(**{**SETTING.__dict__, "found": 68})
 
     def said(*failures: Failure) -> list[str]:
-        return report.warnings_of(PROTOCOLS["gaussian"], Evaluation(FOUND.measured, failures), setting)
+        return results.warnings_of(PROTOCOLS["gaussian"], Evaluation(FOUND.measured, failures), setting)
 
     assert said(*a) == ["1 picture has no numbers and is left out of the means"]
     assert said(*a, b[1]) == ["2 pictures have no numbers and are left out of the means"]
@@ -103,7 +103,7 @@ def test_failed_pictures_are_counted_once() -> None:
 
 
 def test_a_failure_is_one_line_whatever_a_file_is_called() -> None:
-    line = report.failure_line(Failure("", "a\nb", "a\nb.png: \x1b[2Jdamaged " + "x" * 300))
+    line = results.failure_line(Failure("", "a\nb", "a\nb.png: \x1b[2Jdamaged " + "x" * 300))
     assert line.startswith("uformer: error: a b: a b.png: [2Jdamaged xxx")
     assert line.isprintable()
     assert line.endswith("x" * 300)
@@ -123,7 +123,7 @@ def test_tiles_are_said() -> None:
 
 def test_json_has_everything_and_no_infinity() -> None:
     found = Evaluation((Measured("", "a", Score(20, 0.4), Score(math.inf, 1.0), 2),), (Failure("", "b", "damaged"),))
-    values = json.loads(report.as_json(PROTOCOLS["rain"], found, SETTING))
+    values = json.loads(results.as_json(PROTOCOLS["rain"], found, SETTING))
     assert values["weights"] == {"name": "mine", "sha256": SETTING.sha256}
     assert values["protocol"]["scoring"]["luma_rounded"]
     assert (values["backend"], values["precision"]) == ("openvino", "bf16")
@@ -143,26 +143,28 @@ def test_json_has_everything_and_no_infinity() -> None:
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    report.write_json("{}\n", tmp_path / "out.json")
+    results.write_json("{}\n", tmp_path / "out.json")
     assert (tmp_path / "out.json").read_text() == "{}\n"
     with pytest.raises(PictureError, match="cannot be written"):
-        report.write_json("{}\n", tmp_path / "nowhere/out.json")
+        results.write_json("{}\n", tmp_path / "nowhere/out.json")
 
 
 def test_protocols_and_published_numbers_are_listed() -> None:
     out = io.StringIO()
     console = Console(file=out, width=300)
-    report.show_protocols(console)
+    results.show_protocols(console)
     for name, protocol in PROTOCOLS.items():
         assert name in out.getvalue()
         assert protocol.summary in out.getvalue()
-    report.show_published(console, PROTOCOLS["dnd"])
+    results.show_published(console, PROTOCOLS["dnd"])
     assert "published: Uformer-B 40.04 dB, SSIM 0.956 (Wang et al., CVPR 2022)" in out.getvalue()
     assert f"differs: {PROTOCOLS['dnd'].differs}" in out.getvalue()
 
 
 def test_a_folder_that_is_not_the_data_set_is_known_by_its_count() -> None:
-    assert report.count_warning(PROTOCOLS["gopro"], 3) == "3 pictures; GoPro's test set has 1111: do not compare with the published numbers"
-    assert (report.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("1 picture; ")
-    assert report.count_warning(PROTOCOLS["gopro"], 1111) is None
-    assert report.count_warning(PROTOCOLS["pairs"], 3) is None
+    assert (
+        results.count_warning(PROTOCOLS["gopro"], 3) == "3 pictures; GoPro's test set has 1111: do not compare with the published numbers"
+    )
+    assert (results.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("1 picture; ")
+    assert results.count_warning(PROTOCOLS["gopro"], 1111) is None
+    assert results.count_warning(PROTOCOLS["pairs"], 3) is None

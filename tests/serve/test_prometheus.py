@@ -1,6 +1,6 @@
 """The text that Prometheus reads."""
 
-from uformer.serve.metrics import Metrics
+from uformer.serve.prometheus import Metrics
 
 
 def test_text() -> None:

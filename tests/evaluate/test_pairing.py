@@ -8,7 +8,7 @@ import pytest
 
 from tests.evaluate.conftest import save_picture
 from uformer.errors import OptionError, PictureError
-from uformer.evaluate.folders import pairs_in, pairs_of, pictures_in
+from uformer.evaluate.pairing import pairs_in, pairs_of, pictures_in
 from uformer.evaluate.protocols import PROTOCOLS
 
 CASES = {

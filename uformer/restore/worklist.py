@@ -27,7 +27,7 @@ from uformer.staging import staging
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """One picture to restore."""
 
     source: Path
@@ -35,11 +35,11 @@ class Job:
 
 
 @dataclass
-class Plan:
+class WorkList:
     """All that a run has to do, and what is known beforehand."""
 
-    jobs: list[Job] = field(default_factory=list)
-    done: list[Job] = field(default_factory=list)
+    jobs: list[FileJob] = field(default_factory=list)
+    done: list[FileJob] = field(default_factory=list)
     """Their outputs exist."""
     failures: list[tuple[Path, str]] = field(default_factory=list)
     """Inputs that cannot be restored, and why."""
@@ -58,7 +58,7 @@ def is_one_picture(arguments: Sequence[str]) -> bool:
     return len(arguments) == 1 and not is_pattern(arguments[0]) and not os.path.isdir(arguments[0])
 
 
-def one_job(picture: str, output: str | None, *, overwrite: bool) -> Job:
+def one_job(picture: str, output: str | None, *, overwrite: bool) -> FileJob:
     """The job of one picture file. Raises PictureError where there is none, OptionError as `check_picture_output`."""
     source = Path(picture)
     if not source.name:
@@ -72,7 +72,7 @@ def one_job(picture: str, output: str | None, *, overwrite: bool) -> Job:
     else:
         path = Path(output) / source.name if output.endswith(("/", os.sep)) or os.path.isdir(output) else Path(output)
     check_picture_output(path, source, overwrite=overwrite)
-    return Job(source, path)
+    return FileJob(source, path)
 
 
 def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
@@ -82,12 +82,12 @@ def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) ->
     check_output(path, overwrite=overwrite, source=source)
 
 
-def plan(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> Plan:
+def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> WorkList:
     """What to do for folders, patterns and several pictures; see the table above.
 
     Raises OptionError where `output` cannot be the folder of all outputs, PictureError where no picture is found.
     """
-    result = Plan()
+    result = WorkList()
     absolute = {_absolute(argument) for argument in arguments}
     chosen = []
     for argument in arguments:
@@ -97,7 +97,7 @@ def plan(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> Pl
         else:
             chosen.append(argument)
     out = result.home = None if output is None else _checked_folder(Path(output), [Path(argument) for argument in chosen])
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Path, FileJob] = {}
     for argument in chosen:
         for job in _jobs(argument, out, result, alone=len(arguments) == 1):
             jobs.setdefault(_absolute(job.source), job)
@@ -109,7 +109,7 @@ def plan(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> Pl
     return result
 
 
-def _jobs(argument: str, out: Path | None, result: Plan, *, alone: bool) -> Iterator[Job]:
+def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> Iterator[FileJob]:
     """The jobs of one argument; what cannot be read, and what is left out, goes into `result`."""
     source = Path(argument)
     if is_pattern(argument):
@@ -122,7 +122,7 @@ def _jobs(argument: str, out: Path | None, result: Plan, *, alone: bool) -> Iter
             result.failures.append((source, "nothing matches"))
         _note(root, found, result)
         for below in found.pictures:
-            yield Job(root / below, out / below if out else root / below.with_name(output_name(below)))
+            yield FileJob(root / below, out / below if out else root / below.with_name(output_name(below)))
     elif os.path.isdir(source):
         named = source if source.name not in ("", "..") else _absolute(source)
         if out is None and not named.name:
@@ -135,16 +135,16 @@ def _jobs(argument: str, out: Path | None, result: Plan, *, alone: bool) -> Iter
         found = walk(source, without=out or home)
         _note(source, found, result)
         for below in found.pictures:
-            yield Job(source / below, home / below)
+            yield FileJob(source / below, home / below)
     elif not os.path.lexists(source):
         result.failures.append((source, os.strerror(errno.ENOENT)))
     elif not supports(source.suffix):
         result.failures.append((source, f"its name does not end in one of {', '.join(SUFFIXES)}"))
     else:
-        yield Job(source, out / source.name if out else source.with_name(output_name(source)))
+        yield FileJob(source, out / source.name if out else source.with_name(output_name(source)))
 
 
-def _note(root: Path, found: Found, result: Plan) -> None:
+def _note(root: Path, found: Found, result: WorkList) -> None:
     result.failures += [(root / below, why) for below, why in found.unreadable]
     result.left_out += [root / below for below in found.left_out]
 
@@ -161,7 +161,7 @@ def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:
     return out
 
 
-def _sort_out(jobs: Sequence[Job], result: Plan, *, overwrite: bool) -> None:
+def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> None:
     """Each job is to do, done, or a failure."""
     originals = {identity(job.source) for job in jobs} - {None}
     taken: dict[Path, Path] = {}

@@ -2,14 +2,14 @@
 
 import pytest
 
-from uformer.batch import report as module
+from uformer.batch import tally as module
 from uformer.batch.records import Record
-from uformer.batch.report import Report, list_failures
+from uformer.batch.tally import Tally, list_failures
 
 
 def test_it_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SECONDS", 0.0)
-    with Report(3, quiet=False) as report:
+    with Tally(3, quiet=False) as report:
         report.add(Record(input="a", output="A", seconds=1.0))
         report.add(Record(input="b", output="B"))
         report.add(Record(input="c", output=None, error="is empty"))
@@ -20,7 +20,7 @@ def test_it_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
 
 
 def test_no_line_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    with Report(1000, quiet=False) as report:
+    with Tally(1000, quiet=False) as report:
         for number in range(1000):
             report.add(Record(input=str(number), output="x", seconds=1.0))
     assert capsys.readouterr().err == ""
@@ -28,7 +28,7 @@ def test_no_line_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_quiet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SECONDS", 0.0)
-    with Report(1, quiet=True) as report:
+    with Tally(1, quiet=True) as report:
         report.add(Record(input="a", output="A", seconds=1.0))
         report.say("hello")
     assert capsys.readouterr().err == ""

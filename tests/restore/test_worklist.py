@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uformer.errors import OptionError, PictureError
-from uformer.restore import jobs as module
-from uformer.restore.jobs import Plan, check_picture_output, is_one_picture, one_job, plan
+from uformer.restore import worklist as module
+from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
 
 
 def touch(*paths: Path) -> None:
@@ -26,11 +26,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(*arguments: str, output: str | None = None, overwrite: bool = False) -> Plan:
-    return plan(arguments, output, overwrite=overwrite)
+def make(*arguments: str, output: str | None = None, overwrite: bool = False) -> WorkList:
+    return list_work(arguments, output, overwrite=overwrite)
 
 
-def pairs(plan: Plan) -> dict[str, str]:
+def pairs(plan: WorkList) -> dict[str, str]:
     return {job.source.as_posix(): job.output.as_posix() for job in plan.jobs}
 
 
