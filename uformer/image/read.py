@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.image import exif as tags
-from uformer.image import formats, iptc, jpeg, png, tiff, vips
-from uformer.image import xmp as packets
+from uformer.image import exif_block, formats, iptc, jpeg, png, tiff, vips, xmp_packet
 from uformer.image.containers import has_other_colours, is_lossless_webp
+from uformer.image.ifd import Directory
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
-from uformer.image.source import DEFAULT_LIMITS, Opened, examine, opened
+from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
 
@@ -170,21 +169,21 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
     image, picture_format = file.image, file.format
     xmp = vips.blob(image, "xmp-data")
     if picture_format is formats.TIFF:
-        exif, orientation = tags.from_tiff(file.data), vips.integer(image, "orientation", 1)
-        told = tags.ORIENTATION in tags.tiff_tags(file.data, (tags.ORIENTATION,))
-        records = tags.iptc_of_tiff(file.data)
+        exif, orientation = exif_block.from_tiff(file.data), vips.integer(image, "orientation", 1)
+        told = exif_block.ORIENTATION in Directory(file.data)
+        records = exif_block.iptc_of_tiff(file.data)
         photoshop = iptc.wrapped(records) if records else None
     else:
         exif = vips.blob(image, "exif-data")
         if picture_format is formats.PNG:
             exif, xmp = png.metadata(file.data)
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
-        orientation, told = (tags.orientation(exif), tags.has_orientation(exif)) if exif else (1, False)
-        exif = tags.upright(exif) if exif else None
+        orientation, told = (exif_block.orientation(exif), exif_block.has_orientation(exif)) if exif else (1, False)
+        exif = exif_block.upright(exif) if exif else None
         photoshop = vips.blob(image, "iptc-data")
     if xmp:
-        orientation = orientation if told else packets.orientation(xmp)
-        xmp = packets.upright(xmp)
+        orientation = orientation if told else xmp_packet.orientation(xmp)
+        xmp = xmp_packet.upright(xmp)
     if picture_format is formats.AVIF:
         orientation = 1  # libvips has turned it already, by the file's own transformations; EXIF does not count there
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)

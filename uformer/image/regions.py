@@ -18,10 +18,10 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_path, one_line
-from uformer.image import exif as tags
-from uformer.image import formats, iptc, vips
+from uformer.image import exif_block, formats, iptc, vips
 from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
+from uformer.image.opening import Opened, examine, opened
 from uformer.image.read import (
     DEFAULT_LIMITS,
     HAS_BEYOND,
@@ -37,7 +37,6 @@ from uformer.image.read import (
 )
 from uformer.image.read import to_gray_or_rgb as gray_or_rgb
 from uformer.image.scratch import scratch
-from uformer.image.source import Opened, examine, opened
 from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
 from uformer.notices import Notify, warn
 from uformer.staging import staging
@@ -201,7 +200,7 @@ def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Meta
         encoded.replace(path)
         with open(path, "rb+") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                change = tags.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+                change = exif_block.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
             if change is not None:
                 position, pointer, tail = change
                 file.seek(position)

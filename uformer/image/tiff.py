@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uformer.image import damage, ycbcr
-from uformer.image.exif import Encoded
+from uformer.image.formats import Encoded
 from uformer.image.ifd import (
     BITS,
     COLOUR_MAP,
@@ -17,6 +17,7 @@ from uformer.image.ifd import (
     DOT_RANGE,
     EXTRA_SAMPLES,
     INK_SET,
+    NEW_SUBFILE_TYPE,
     NUMBER_OF_INKS,
     PHOTOMETRIC,
     PLANAR,
@@ -31,7 +32,6 @@ _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
 _UNSPECIFIED, _ASSOCIATED = 0, 1
 _JPEG = 7
 
-_NEW_SUBFILE_TYPE = 0x00FE
 _COMPRESSIONS = {
     1,
     2,
@@ -107,7 +107,7 @@ def objection(data: Encoded) -> str | None:
     """The reason to refuse a TIFF, judged by the tags of its first page; None if there is no reason."""
     try:
         first = Directory(data)
-        (role,) = first.integers(_NEW_SUBFILE_TYPE, 0)[:1] or (0,)
+        (role,) = first.integers(NEW_SUBFILE_TYPE, 0)[:1] or (0,)
         if role & 1:
             return "its first page is a thumbnail, as in a camera raw file; save the full image first"
         if role & 4:

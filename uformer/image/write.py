@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.files import atomic_file, one_line
-from uformer.image import exif as tags
-from uformer.image import formats, iptc, vips
+from uformer.image import exif_block, formats, iptc, vips
 from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
 from uformer.image.formats import SUFFIXES, Format, supports
 from uformer.image.image import Image, Metadata
@@ -79,7 +78,7 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
-        return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+        return exif_block.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
     return embedded(data, image, target, shown)
 
 

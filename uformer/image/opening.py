@@ -16,8 +16,7 @@ from uformer.files import one_line
 from uformer.image import formats, jpeg, png, raw, reasons, tiff, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
-from uformer.image.exif import Encoded
-from uformer.image.formats import Format
+from uformer.image.formats import Encoded, Format
 from uformer.image.vet import Limits, objection
 from uformer.memory import available_memory
 

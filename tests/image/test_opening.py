@@ -10,8 +10,8 @@ import pytest
 
 from tests.image.suspects import suspects
 from uformer.errors import PictureError
+from uformer.image.opening import Opened, SuspectError, examine, opened
 from uformer.image.read import read_samples
-from uformer.image.source import Opened, SuspectError, examine, opened
 from uformer.image.vet import Limits
 
 

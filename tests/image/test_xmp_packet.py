@@ -1,6 +1,6 @@
 import pytest
 
-from uformer.image.xmp import orientation, upright
+from uformer.image.xmp_packet import orientation, upright
 
 
 @pytest.mark.parametrize(
