@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uformer.data.pairs import Source
 from uformer.data.store import Store, decode, wait_for
 from uformer.errors import OptionError, PictureError
-from uformer.image.read import Samples
+from uformer.image.samples import Samples
 
 Pixels = NDArray[np.float32]
 

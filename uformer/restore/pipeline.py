@@ -20,8 +20,9 @@ from uformer.errors import UformerError
 from uformer.files import one_line
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
+from uformer.image.prepare import check
 from uformer.image.read import header, read
-from uformer.image.write import MetadataPolicy, check, write
+from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.restore.budget import Budget, decoded_size
 from uformer.restore.changes import note_little_change
