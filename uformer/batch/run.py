@@ -27,6 +27,7 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import ignores_case
 from uformer.signals import stops_like_ctrl_c
+from uformer.words import counted
 
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
 
@@ -150,7 +151,7 @@ def _remaining(inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any]
 
 
 def _summary(todo: Remaining, tally: Tally, seconds: float) -> str:
-    parts = [f"{tally.restored} of {todo.count} pictures restored in {seconds:.1f} s"]
+    parts = [f"{tally.restored} of {counted(todo.count, 'picture')} restored in {seconds:.1f} s"]
     if todo.done + tally.found:
         parts.append(f"{todo.done + tally.found} done before (--overwrite restores again)")
     if tally.failed + len(todo.failures):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from uformer.bars import Bars
 from uformer.batch.records import Record
 from uformer.files import one_line
-from uformer.restore.bars import Bars
 
 _SECONDS = 10.0  # between two lines where there is no terminal
 _MOST_LISTED = 20  # failures; the rest are in their file
@@ -21,7 +21,7 @@ class Tally:
     def __init__(self, count: int, *, quiet: bool) -> None:
         self._count, self._quiet = count, quiet
         self._bars = Bars(count, shown=not quiet and sys.stderr.isatty())
-        self._began = self._said = time.monotonic()
+        self._began = time.monotonic()
         self.restored = self.found = self.failed = 0
 
     def __enter__(self) -> Self:
@@ -39,11 +39,10 @@ class Tally:
         else:
             self.restored += 1
         self._bars.file_done()
-        now = time.monotonic()
-        if not self._quiet and not self._bars.shown and now - self._said >= _SECONDS:
-            self._said = now
-            done = self.restored + self.found + self.failed
-            self._bars.say(f"uformer: {done} of {self._count}, {done / (now - self._began):.2f} a second, {self.failed} failed")
+        if not self._quiet:
+            done, seconds = self.restored + self.found + self.failed, time.monotonic() - self._began
+            rate = done / seconds if seconds else 0.0
+            self._bars.remark(f"uformer: {done} of {self._count}, {rate:.2f} a second, {self.failed} failed", every=_SECONDS)
 
     def say(self, line: str) -> None:
         if not self._quiet:

@@ -1,6 +1,5 @@
 """What a worker does: takes pictures from wherever they are, restores them as `uformer restore` does, and brings the outputs home."""
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from uformer.batch import places
 from uformer.batch.records import Item, Record
 from uformer.errors import PictureError
-from uformer.files import one_line
+from uformer.files import one_line, sha256_of
 from uformer.image.read import header
 from uformer.image.write import MetadataPolicy
 from uformer.restore import pipeline
@@ -116,7 +115,7 @@ class _Carrier:
         sha256 = None
         if error is None:
             try:
-                sha256 = _sha256(trip.output)
+                sha256 = sha256_of(trip.output)
             except OSError as problem:
                 error = f"{item.output}: {problem.strerror or problem}"
         if error is None and not places.is_local(item.output):
@@ -145,17 +144,12 @@ def _look(item: Item) -> Record:
             if not places.is_local(item.output):
                 path = scratch / "output"
                 places.fetch(item.output, path)
-            head, size, sha256 = header(path), path.stat().st_size, _sha256(path)
+            head, size, sha256 = header(path), path.stat().st_size, sha256_of(path)
     except (OSError, PictureError) as error:
         said = one_line(error).replace(str(path), item.output)
         why = f"{item.output}: is there and cannot be read ({said}); --overwrite makes it again"
         return Record(input=item.input, output=None, error=why)
     return Record(input=item.input, output=item.output, size=size, width=head.width, height=head.height, sha256=sha256)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _carry(place: str, move: Callable[[], None]) -> str | None:

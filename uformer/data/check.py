@@ -11,8 +11,8 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
+from uformer.bars import Bars
 from uformer.data import pairs
 from uformer.data.contact import lay_out, thumbnail
 from uformer.data.folders import SHEET
@@ -24,6 +24,7 @@ from uformer.image.read import read_samples
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
 from uformer.output import check_output
+from uformer.words import counted
 
 Pixels = NDArray[np.float32]
 
@@ -116,24 +117,25 @@ def check(sources: Sequence[Source], *, samples: int) -> Findings:
     found = Findings()
     step = max(len(sources) / max(samples, 1), 1)
     shown = {int(index * step) for index in range(min(samples, len(sources)))}
-    console = Console(stderr=True)
-    for index, source in enumerate(track(sources, "reading", console=console, transient=True, disable=not console.is_terminal)):
-        try:
-            pictures = [_unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None]
-        except PictureError as error:
-            found.problems.append(str(error))
-            continue
-        _look(source, pictures, found)
-        if index in shown:
-            found.rows.append([thumbnail(picture, 256) for picture in pictures])
-            found.shown.append(source.name)
+    with Bars(len(sources), shown=sys.stderr.isatty(), title="reading", tiles=False) as bars:
+        for index, source in enumerate(sources):
+            bars.file_done()
+            try:
+                pictures = [_unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None]
+            except PictureError as error:
+                found.problems.append(str(error))
+                continue
+            _look(source, pictures, found)
+            if index in shown:
+                found.rows.append([thumbnail(picture, 256) for picture in pictures])
+                found.shown.append(source.name)
     return found
 
 
 def report(search: Search, found: Findings) -> list[str]:
     """What was found, in lines fit to be shown."""
     kind = "pair" if any(source.degraded is not None for source in search.sources) else "picture"
-    lines = [f"{_counted(len(search.sources), kind)}, {_counted(len(found.problems), 'problem')}"]
+    lines = [f"{counted(len(search.sources), kind)}, {counted(len(found.problems), 'problem')}"]
     if search.left_out:
         first = ", ".join(one_line(path) for path in search.left_out[:3])
         lines.append(f"left out, made by uformer: {len(search.left_out)} ({first}{', ...' if len(search.left_out) > 3 else ''})")
@@ -148,13 +150,9 @@ def report(search: Search, found: Findings) -> list[str]:
         lines.append(f"PSNR of the degraded pictures: {scores[0][0]:.2f} to {scores[-1][0]:.2f} dB, median {middle:.2f}")
         lines.append("lowest: " + ", ".join(f"{one_line(name)} ({score:.2f})" for score, name in scores[:3]))
     if found.shifted:
-        lines.append(f"misaligned, it seems: {_counted(len(found.shifted), 'pair')}")
+        lines.append(f"misaligned, it seems: {counted(len(found.shifted), 'pair')}")
         lines += [f"  {line}" for line in found.shifted[:10]]
     return lines
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _range(numbers: Sequence[int]) -> str:

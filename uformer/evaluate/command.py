@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +12,8 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from uformer.bars import Bars
 from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.evaluate import results, submit
@@ -24,6 +21,7 @@ from uformer.evaluate.cases import Case, find_cases
 from uformer.evaluate.evaluation import Advance, Failure, Keep, evaluate
 from uformer.evaluate.protocols import Protocol, find
 from uformer.evaluate.results import Setting
+from uformer.files import sha256_of
 from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
@@ -155,11 +153,9 @@ def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions
 
 
 def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int | None) -> Setting:
-    with open(weights_file(str(options.weights)), "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Setting(
         weights=str(options.weights),
-        sha256=sha256,
+        sha256=sha256_of(weights_file(str(options.weights))),
         backend=restorer.backend,
         precision=restorer.precision,
         margin=MARGIN,
@@ -225,18 +221,15 @@ def _notify(message: str, *, quiet: bool) -> None:
 @contextlib.contextmanager
 def _progress(name: str, total: int, *, quiet: bool) -> Iterator[Advance]:
     """A bar on a terminal; elsewhere a line now and then."""
-    done, last = 0, time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task(name, total=total)
+    done = 0
+    with Bars(total, shown=not quiet and sys.stderr.isatty(), title=name, tiles=False) as bars:
 
         def advance() -> None:
-            nonlocal done, last
+            nonlocal done
             done += 1
-            bar.advance(task)
-            if bar.disable and not quiet and time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                print(f"uformer: {name}: {done} of {total}", file=sys.stderr)
+            bars.file_done()
+            if not quiet:
+                bars.remark(f"uformer: {name}: {done} of {total}", every=_SECONDS_BETWEEN_LINES)
 
         yield advance
 

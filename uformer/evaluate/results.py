@@ -21,6 +21,7 @@ from uformer.evaluate.score import Score
 from uformer.files import atomic_file, one_line
 from uformer.restore.options import RestoreOptions
 from uformer.version import __version__
+from uformer.words import counted
 
 _LONGEST_LINE = 1000  # characters of a failure's line; the names of files are in it
 
@@ -94,7 +95,7 @@ def count_warning(protocol: Protocol, found: int) -> str | None:
     """What is to be said of a folder of so many pictures that is not the whole data set; known before anything is computed."""
     if not protocol.count or found == protocol.count:
         return None
-    return f"{_pictures(found)}; {protocol.dataset} has {protocol.count}: do not compare with the published numbers"
+    return f"{counted(found, 'picture')}; {protocol.dataset} has {protocol.count}: do not compare with the published numbers"
 
 
 def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> list[str]:
@@ -109,7 +110,8 @@ def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) ->
     if evaluation.failures:
         failed = _failed_pictures(evaluation.failures)
         found.append(
-            f"{_pictures(failed)} {'has' if failed == 1 else 'have'} no numbers and {'is' if failed == 1 else 'are'} left out of the means"
+            f"{counted(failed, 'picture')} {'has' if failed == 1 else 'have'} no numbers "
+            f"and {'is' if failed == 1 else 'are'} left out of the means"
         )
     return found
 
@@ -182,10 +184,6 @@ def _cells(score: Score) -> tuple[str, str]:
 
 def _numbers(psnr: float, ssim: float | None) -> str:
     return f"{psnr:.2f} dB" + ("" if ssim is None else f", SSIM {ssim:g}")
-
-
-def _pictures(count: int) -> str:
-    return f"{count} picture{'' if count == 1 else 's'}"
 
 
 def _failed_pictures(failures: Sequence[Failure]) -> int:

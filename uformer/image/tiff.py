@@ -26,6 +26,7 @@ from uformer.image.ifd import (
     Directory,
     name_of,
 )
+from uformer.words import counted
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
@@ -172,7 +173,7 @@ def _layout(first: Directory) -> _Layout:
 
 def _channels(samples: int, extras: tuple[int, ...]) -> str:
     """The samples of a pixel, in words."""
-    return f"{samples} channel{'s' * (samples != 1)}" + f", {len(extras)} of them extra," * bool(extras)
+    return counted(samples, "channel") + f", {len(extras)} of them extra," * bool(extras)
 
 
 def _same(first: Directory, tag: int, default: int) -> int:

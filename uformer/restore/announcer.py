@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from uformer.bars import Bars
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.restore.bars import Bars
 from uformer.restore.pipeline import Outcome
 from uformer.restore.worklist import FileJob, WorkList
+from uformer.words import counted
 
 _LONGEST = 4096  # letters of a line
 
@@ -85,11 +86,11 @@ class Announcer:
                 print(self._work.jobs[0].output)
             return 0
         work = self._work
-        parts = [f"{self._restored} of {_pictures(work.count)} restored" + (f" into {work.home}" if work.home else "")]
+        parts = [f"{self._restored} of {counted(work.count, 'picture')} restored" + (f" into {work.home}" if work.home else "")]
         if work.done:
             parts.append(f"{len(work.done)} done before (--overwrite restores again)")
         if work.left_out:
-            parts.append(f"{_pictures(len(work.left_out))} left out as outputs of earlier runs")
+            parts.append(f"{counted(len(work.left_out), 'picture')} left out as outputs of earlier runs")
         if self._failures:
             parts.append(f"{len(self._failures)} failed")
         if not self._quiet:
@@ -103,7 +104,7 @@ class Announcer:
         if self._many:
             done = self._restored + len(self._work.done)
             how = "the same command without --overwrite" if self._overwrite else "the same command"
-            said += f"; {done} of {_pictures(self._work.count)} are done, each whole; {how} restores the rest"
+            said += f"; {done} of {counted(self._work.count, 'picture')} are done, each whole; {how} restores the rest"
         print(said, file=sys.stderr)
         self._list_failures()
 
@@ -125,7 +126,3 @@ def _with_name(source: Path, message: str) -> str:
     """A message that names its picture."""
     name = one_line(source, _LONGEST)
     return one_line(message if name in message else f"{name}: {message}", _LONGEST)
-
-
-def _pictures(count: int) -> str:
-    return f"{count} picture" + ("" if count == 1 else "s")

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer
-from uformer.restore.bars import Bars
 from uformer.restore.changes import note_little_change
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer

@@ -1,12 +1,11 @@
 """Where weights come from and under what licence: what an exported file and a model card say of a checkpoint."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from uformer.config import UformerConfig
-from uformer.files import one_line
+from uformer.files import one_line, sha256_of
 from uformer.weights import checkpoint, registry
 
 NOT_STATED = "not stated"
@@ -29,8 +28,7 @@ class Provenance:
         Raises CheckpointError for a file that is none.
         """
         said = checkpoint.describe(path)
-        with open(path, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
         shipped = next((weights for weights in registry.WEIGHTS.values() if weights.sha256 == sha256), None)
         noted = cast(dict[str, str], said["notes"]).get("licence", NOT_STATED)
         return cls(

@@ -1,6 +1,7 @@
-"""Two bars on a terminal: of the files, and of the tiles of the present one."""
+"""How far a run over many images is: bars on a terminal, a line now and then elsewhere."""
 
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,13 +16,17 @@ _LONGEST = 4096  # letters of a line
 
 
 class Bars:
-    """Bars on standard error, that of the files where there are several; where not `shown`, only what is said."""
+    """Bars on standard error: one of the files where there are several, and one of the present file's tiles, if it has `tiles`.
 
-    def __init__(self, files: int, *, shown: bool) -> None:
+    Where the bars are not `shown`, only what is said appears.
+    """
+
+    def __init__(self, files: int, *, shown: bool, title: str = "all", tiles: bool = True) -> None:
+        self._said = time.monotonic()
         self._progress = _make_progress() if shown else None
         if self._progress is not None:
-            self._files = self._progress.add_task("all", total=files, unit="files", visible=files > 1)
-            self._tiles = self._progress.add_task("", total=None, unit="tiles")
+            self._files = self._progress.add_task(title, total=files, unit="files", visible=files > 1)
+            self._tiles = self._progress.add_task("", total=None, unit="tiles", visible=tiles)
 
     def __enter__(self) -> Self:
         if self._progress is not None:
@@ -48,6 +53,13 @@ class Bars:
     def file_done(self) -> None:
         if self._progress is not None:
             self._progress.advance(self._files)
+
+    def remark(self, line: str, *, every: float) -> None:
+        """A line where no bars are shown; one in `every` seconds, the others are dropped."""
+        now = time.monotonic()
+        if not self.shown and now - self._said >= every:
+            self._said = now
+            self.say(line)
 
     def say(self, line: str) -> None:
         """A line on standard error, above the bars."""

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from uformer.restore.bars import Bars
+from uformer.bars import Bars
 
 
 @pytest.mark.parametrize("name", ["[/bold].png", "[red]", "x" * 300, "\x1b[2J.png", os.fsdecode(b"\xff.png")])
@@ -27,3 +27,10 @@ def test_what_is_said_is_one_line_whatever_is_shown(capsys: pytest.CaptureFixtur
         bars.say("a\n\x1b[31mb")
     assert not bars.shown
     assert capsys.readouterr() == ("", "a [31mb\n")
+
+
+def test_remarks_appear_now_and_then_where_no_bars_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bars(2, shown=False, title="sidd", tiles=False) as bars:
+        bars.remark("soon", every=1000)
+        bars.remark("now", every=0)
+    assert capsys.readouterr().err == "now\n"
