@@ -17,7 +17,7 @@ COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy, rainy or blurred in, clean out."),
     "batch": ("uformer.batch.command:batch", "Restore millions of pictures: a job that resumes, here or on a Ray cluster."),
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
-    "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
+    "data": ("uformer.check_data:data", "Check a data set before training: count, verify, look."),
     "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),
     "serve": ("uformer.serve.command:serve", "Restore pictures in the browser and over HTTP."),
     "degrade": ("uformer.degrade:degrade", "Degrade clean pictures: noise, rain or blur, to test or train with."),

@@ -73,45 +73,12 @@ def test_a_card_without_a_licence_claims_none(tmp_path: Path) -> None:
     assert "| licence | not stated |" in text
 
 
-def cached(home: Path, weights: Path, revision: str = "main") -> Path:
-    """Put a file where huggingface_hub keeps that of org/name."""
-    commit = "0123456789" * 4
-    repository = home / "models--org--name"
-    (repository / "refs").mkdir(parents=True, exist_ok=True)
-    (repository / "refs" / revision).write_text(commit)
-    (repository / "snapshots" / commit).mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copy(weights, repository / "snapshots" / commit / hub.FILE))
-
-
-def test_a_repository_of_the_cache(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(CheckpointError, match=r"^org/name: no such file or folder here, and not from the Hugging Face Hub \(.+\)$"):
-        weights_file("org/name")
-    file = cached(tmp_path / "cache", weights)
-    assert weights_file("org/name") == file
-    assert Restorer.from_pretrained("org/name").config == TINY
-    with pytest.raises(CheckpointError, match="^org/name@v2: no such file"):
-        weights_file("org/name@v2")
-    cached(tmp_path / "cache", weights, "v2")
-    assert weights_file("org/name@v2") == file
-    file.write_bytes(b"no weights")
-    with pytest.raises(CheckpointError, match="not a safetensors file"):
-        create_model("org/name")
-
-
 def test_what_is_here_comes_first(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     hub.save_pretrained(weights, Path("org/name"))
     assert weights_file("org/name") == Path("org/name/model.safetensors")
     (tmp_path / "org" / "file").write_bytes(weights.read_bytes())
     assert weights_file("org/file") == Path("org/file")
-
-
-@pytest.mark.parametrize("name", ["", "name", "a/b/c", "/a", "a/", "../a", "a/..", "a b/c", "a/b@", "./a"])
-def test_what_is_no_name_of_a_repository(name: str) -> None:
-    assert not hub.is_repository(name)
-    with pytest.raises(OptionError, match="is not a name such as org/name"):
-        hub.download(name)
 
 
 class Api:

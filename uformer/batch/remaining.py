@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uformer.batch import places
 from uformer.batch.records import Item, Record
-from uformer.image.walk import identity
+from uformer.restore.walk import identity
 
 MOST_IN_A_SHARD = 32
 """Pictures that a worker takes at a time: what is restored twice when it dies is less than that, and a million are 31,250 shards."""

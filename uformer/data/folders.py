@@ -6,7 +6,7 @@ from pathlib import Path
 
 from uformer.errors import OptionError
 from uformer.image.formats import SUFFIXES
-from uformer.image.walk import Found, walk
+from uformer.restore.walk import Found, walk
 
 PAIRED = (("degraded", "clean"), ("input", "target"))
 """Names that the two folders of a data set of pairs may have, degraded and clean."""

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
-from uformer.image.walk import Found, identity, is_pattern, match, original, output_name, walk
 from uformer.output import check_output, nearest, what_lies_at, why_closed
+from uformer.restore.walk import Found, identity, is_pattern, match, original, output_name, walk
 from uformer.staging import staging
 
 

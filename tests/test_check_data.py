@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.data.pictures import lock, make_pairs, photo, save
+from uformer.check_data import best_shift
 from uformer.cli import main
-from uformer.data.check import best_shift
 from uformer.image.read import read
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from uformer.image.walk import is_pattern, match, original, output_name, walk
+from uformer.restore.walk import is_pattern, match, original, output_name, walk
 
 
 @pytest.fixture
