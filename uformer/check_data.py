@@ -15,18 +15,16 @@ from rich.console import Console
 from uformer.bars import Bars
 from uformer.data import pairs
 from uformer.data.contact import lay_out, thumbnail
-from uformer.data.folders import SHEET
+from uformer.data.eligible import SHEET
 from uformer.data.pairs import Search, Source
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
-from uformer.image.image import Image
+from uformer.image.image import Image, Pixels
 from uformer.image.read import read_samples
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
 from uformer.output import check_output
 from uformer.words import counted
-
-Pixels = NDArray[np.float32]
 
 _SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)]
 _MARGIN = 2  # the largest shift

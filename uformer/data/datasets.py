@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.data.augment import border, draw_gradient, to_gray, turn
-from uformer.data.pictures import Degrader, PictureSet, Pixels, cut, inside
+from uformer.data.pictures import Degrader, PictureSet, cut, inside
 from uformer.errors import OptionError
+from uformer.image.image import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)

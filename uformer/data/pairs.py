@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uformer.data.folders import PAIRED, none_in, paired, pictures_below
+from uformer.data.eligible import PAIRED, none_in, paired, pictures_below
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import supports
 

@@ -9,14 +9,12 @@ from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from uformer.data.pairs import Source
 from uformer.data.store import Store, decode, wait_for
 from uformer.errors import OptionError, PictureError
+from uformer.image.image import Pixels
 from uformer.image.samples import Samples
-
-Pixels = NDArray[np.float32]
 
 _GRAY, _COLOUR = 1, 3
 

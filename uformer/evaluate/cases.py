@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Protocol as Interface
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.degradations.noise import gaussian_noise
 from uformer.errors import OptionError, PictureError
 from uformer.evaluate import matlab, pairing
 from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
+from uformer.image.image import Pixels
 from uformer.image.read import read, read_samples
 from uformer.notices import Notify, warn
-
-Pixels = NDArray[np.float32]
 
 
 class Load(Interface):

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
 
 from uformer.bars import Bars
 from uformer.console import console_for
@@ -22,7 +20,7 @@ from uformer.evaluate.evaluation import Advance, Failure, Keep, evaluate
 from uformer.evaluate.protocols import Protocol, find
 from uformer.evaluate.results import Setting
 from uformer.files import sha256_of
-from uformer.image.image import Image
+from uformer.image.image import Image, Pixels
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
@@ -30,7 +28,6 @@ from uformer.restore.restorer import MARGIN, Restorer
 from uformer.weights import registry
 from uformer.weights.create import weights_file
 
-Pixels = NDArray[np.float32]
 _SECONDS_BETWEEN_LINES = 30
 
 

@@ -5,17 +5,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from uformer.errors import PictureError
 from uformer.evaluate.cases import Case
 from uformer.evaluate.protocols import Scoring
 from uformer.evaluate.score import Score, score
+from uformer.image.image import Pixels
 from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
-Pixels = NDArray[np.float32]
 Keep = Callable[[Case, Pixels], None]
 """Called with each restored picture, (H, W, C) in [0, 1]."""
 Advance = Callable[[], None]

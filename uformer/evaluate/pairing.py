@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from uformer.data.folders import none_in, pictures_below
+from uformer.data.eligible import none_in, pictures_below
 from uformer.errors import OptionError, PictureError
 from uformer.evaluate.protocols import Layout
 

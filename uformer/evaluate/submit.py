@@ -14,10 +14,10 @@ from uformer.evaluate import kaggle, matlab
 from uformer.evaluate.cases import check_files
 from uformer.evaluate.evaluation import Advance, Failure
 from uformer.evaluate.protocols import Protocol
+from uformer.image.image import Pixels
 from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
-Pixels = NDArray[np.float32]
 _Restore = Callable[[Pixels], Pixels]
 SIDD_FILE = "SubmitSrgb.csv"
 SIDD_OLD_FILE = "SubmitSrgb.mat"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uformer.config import UformerConfig
-from uformer.data.folders import paired, pictures_below
+from uformer.data.eligible import paired, pictures_below
 from uformer.data.pairs import CLEAN, DEGRADED, find_pairs
 from uformer.errors import OptionError
 from uformer.export.verify import Pictures, Run

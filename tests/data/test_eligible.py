@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from uformer.data.folders import PAIRED, is_run, none_in, paired, pictures_below
+from uformer.data.eligible import PAIRED, is_run, none_in, paired, pictures_below
 from uformer.errors import OptionError
 from uformer.evaluate.protocols import find
 
