@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 _WIDEST_NAME = 40  # letters beside a bar
 _ETA_OVER = 600  # seconds of the past that tell how long the rest will take
-_LONGEST = 4096  # letters of a line
+LONGEST_LINE = 4096
+"""Letters of a line on standard error."""
 
 
 class Bars:
@@ -64,9 +65,9 @@ class Bars:
     def say(self, line: str) -> None:
         """A line on standard error, above the bars."""
         if self._progress is not None:
-            self._progress.console.print(one_line(line, _LONGEST), soft_wrap=True)
+            self._progress.console.print(one_line(line, LONGEST_LINE), soft_wrap=True)
         else:
-            print(one_line(line, _LONGEST), file=sys.stderr, flush=True)
+            print(one_line(line, LONGEST_LINE), file=sys.stderr, flush=True)
 
 
 def _make_progress() -> "Progress":

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from uformer.bars import Bars
+from uformer.bars import LONGEST_LINE, Bars
 from uformer.batch.records import Record
 from uformer.files import one_line
 
 _SECONDS = 10.0  # between two lines where there is no terminal
 _MOST_LISTED = 20  # failures; the rest are in their file
-_LONGEST = 4096  # letters of a line
 
 
 class Tally:
@@ -53,6 +52,6 @@ def list_failures(failures: Sequence[tuple[str, str]], place: str) -> None:
     """The first failures, a line each, and where all of them are."""
     for source, error in failures[:_MOST_LISTED]:
         line = error if source in error else f"{source}: {error}"
-        print(f"uformer: error: {one_line(line, _LONGEST)}", file=sys.stderr)
+        print(f"uformer: error: {one_line(line, LONGEST_LINE)}", file=sys.stderr)
     if len(failures) > _MOST_LISTED:
         print(f"uformer: error: and {len(failures) - _MOST_LISTED} more, in {place}", file=sys.stderr)

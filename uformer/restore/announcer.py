@@ -7,14 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from uformer.bars import Bars
+from uformer.bars import LONGEST_LINE, Bars
 from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.restore.pipeline import Outcome
 from uformer.restore.worklist import FileJob, WorkList
 from uformer.words import counted
-
-_LONGEST = 4096  # letters of a line
 
 
 class Announcer:
@@ -124,5 +122,5 @@ class Announcer:
 
 def _with_name(source: Path, message: str) -> str:
     """A message that names its picture."""
-    name = one_line(source, _LONGEST)
-    return one_line(message if name in message else f"{name}: {message}", _LONGEST)
+    name = one_line(source, LONGEST_LINE)
+    return one_line(message if name in message else f"{name}: {message}", LONGEST_LINE)
