@@ -30,9 +30,9 @@ import uformer
 from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import write
-from uformer.restore.jobs import Job, plan
 from uformer.restore.pipeline import Outcome, run
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import FileJob, list_work
 
 
 @dataclasses.dataclass
@@ -41,9 +41,9 @@ class Failures:
 
     said: list[str] = dataclasses.field(default_factory=list)
 
-    def started(self, job: Job) -> None: ...
+    def started(self, job: FileJob) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
-    def warned(self, job: Job, message: str) -> None: ...
+    def warned(self, job: FileJob, message: str) -> None: ...
 
     def finished(self, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -91,12 +91,12 @@ def seconds(work: Callable[[], object]) -> float:
 def restore_folder(restorer: Restorer, source: Path) -> None:
     with tempfile.TemporaryDirectory(dir=source.parent) as output:
         failures = Failures()
-        run(plan([str(source)], output, overwrite=True).jobs, lambda: restorer, failures)
+        run(list_work([str(source)], output, overwrite=True).jobs, lambda: restorer, failures)
         assert not failures.said, failures.said
 
 
 def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
-    pictures = [read(job.source) for job in plan([str(source)], str(source.parent / "nowhere"), overwrite=True).jobs]
+    pictures = [read(job.source) for job in list_work([str(source)], str(source.parent / "nowhere"), overwrite=True).jobs]
     calls = network_calls(restorer, pictures)
     channels = restorer.config.in_channels
 

@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 
 import uformer
 from uformer.degradations.noise import gaussian_noise
-from uformer.evaluate.folders import pictures_in
+from uformer.evaluate.cases import Case, find_cases, read_rgb
+from uformer.evaluate.evaluation import evaluate, mean
+from uformer.evaluate.pairing import pictures_in
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
-from uformer.evaluate.report import failure_line
-from uformer.evaluate.run import evaluate, mean
-from uformer.evaluate.samples import Sample, find_samples, read_rgb
+from uformer.evaluate.results import failure_line
 from uformer.notices import Notify, warn
 from uformer.weights import registry
 
@@ -51,7 +51,7 @@ class Row:
     task: str
     folder: str
     """Below DATA; "" for drawings, which need no data."""
-    find: Callable[[Path], list[Sample]]
+    find: Callable[[Path], list[Case]]
     """The images of the folder. A sample's `subset` is appended to the row's title."""
     scoring: Scoring = field(default_factory=Scoring)
     title: str = ""
@@ -62,8 +62,8 @@ def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", ever
     """The images of a protocol; `every` fourth, say."""
     chosen = PROTOCOLS[protocol]
 
-    def find(path: Path) -> list[Sample]:
-        samples = find_samples(chosen, path)
+    def find(path: Path) -> list[Case]:
+        samples = find_cases(chosen, path)
         subsets = dict.fromkeys(sample.subset for sample in samples)
         return [sample for subset in subsets for sample in [each for each in samples if each.subset == subset][::every]]
 
@@ -77,9 +77,9 @@ def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) ->
         clean = read_rgb(path, notify)
         return degrade(clean, index), clean
 
-    def find(folder: Path) -> list[Sample]:
+    def find(folder: Path) -> list[Case]:
         paths = list(enumerate(pictures_in(folder)))[::4]
-        return [Sample("", path.stem, (folder,), functools.partial(load, folder / path, index)) for index, path in paths]
+        return [Case("", path.stem, (folder,), functools.partial(load, folder / path, index)) for index, path in paths]
 
     return Row(task, "cbsd68", find, title=title)
 
@@ -91,7 +91,7 @@ def drawn_row(task: str, title: str, draw: Callable[[int], Pixels]) -> Row:
         drawing = draw(index)
         return drawing, drawing
 
-    samples = [Sample("", f"{title} {index}", (), functools.partial(load, index)) for index in range(8)]
+    samples = [Case("", f"{title} {index}", (), functools.partial(load, index)) for index in range(8)]
     return Row(task, "", lambda _: samples, title=title)
 
 
@@ -186,11 +186,11 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measure(restorer: uformer.Restorer, samples: list[Sample], scoring: Scoring, title: str, figures: dict[str, dict[str, float]]) -> bool:
+def measure(restorer: uformer.Restorer, samples: list[Case], scoring: Scoring, title: str, figures: dict[str, dict[str, float]]) -> bool:
     """Print a row and add it to the figures; False where an image failed, which is named on stderr."""
     biases: list[float] = []
 
-    def note_bias(sample: Sample, restored: Pixels) -> None:
+    def note_bias(sample: Case, restored: Pixels) -> None:
         biases.append(abs(float(np.mean(np.clip(restored, 0, 1) - sample.load()[1]))) * 255)
 
     found = evaluate(restorer, samples, scoring, keep=note_bias)

@@ -1,7 +1,7 @@
 """The house keeps its rules: imports point down, starting is quick, files stay short, each has its tests."""
 
 import ast
-import importlib.metadata
+import graphlib
 import json
 import re
 import shutil
@@ -36,6 +36,14 @@ NEEDS_TORCH = (
     ),
 )
 """Modules that import torch, or what comes with it in an extra."""
+
+SHARED_NAMES: dict[str, str] = {
+    "command": "the command of a room; the room's name says which",
+    "image": "the room image/, and the image itself",
+    "uformer": "the package, and the network that it is named after",
+    "recipe": "recipe is the value, recipes are those that ship",
+}
+"""Names of modules and rooms that stand for more than one of them, and why they may."""
 
 
 def loaded_after(code: str, *, without: tuple[str, ...] = ()) -> set[str]:
@@ -72,6 +80,9 @@ def test_imports_point_down() -> None:
     [
         ("image/color.py", "import uformer.weights.checkpoint", "Imports point down"),
         ("image/color.py", "import torch", "at any distance"),
+        ("image/samples.py", "import uformer.image.read", "Inside image"),
+        ("weights/create.py", "import uformer.weights.hub", "Inside weights"),
+        ("data/eligible.py", "import uformer.data.pairs", "Inside data"),
         ("degradations/noise.py", "import torch", "torch only in"),
         ("weights/checkpoint.py", "import openvino", "openvino and onnxruntime only in"),
         ("files.py", "import fastapi", "fastapi only in serve"),
@@ -101,12 +112,20 @@ def test_start_loads_neither_torch_nor_openvino(code: str) -> None:
     assert not loaded_after(code) & {"torch", "openvino", "onnxruntime"}
 
 
+@pytest.mark.parametrize("first", ["uformer", "uformer.restore.options", "uformer.restore.restorer", "uformer.restore.pipeline"])
+def test_restore_is_the_function_whatever_was_imported_first(first: str) -> None:
+    loaded_after(f"import {first}; import uformer, types; assert isinstance(uformer.restore, types.FunctionType)")
+
+
+def test_import_loads_next_to_nothing() -> None:
+    """`import uformer` runs before the command can handle Ctrl-C, so it must be over in a millisecond."""
+    code = "import sys; before = set(sys.modules); import uformer; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["uformer", "uformer.restore"]
+
+
 def test_all_but_the_network_imports_without_torch() -> None:
-    names = [
-        str(path.with_suffix("").relative_to(ROOT)).replace("/", ".").removesuffix(".__init__")
-        for path in MODULES
-        if path.name != "__main__.py"
-    ]
+    names = [dotted(path) for path in MODULES if path.name != "__main__.py"]
     free = [name for name in names if not name.startswith(NEEDS_TORCH)]
     assert set(names) - set(free)
     loaded_after(f"import importlib\nfor name in {free!r}: importlib.import_module(name)", without=("torch",))
@@ -146,13 +165,68 @@ def test_module_has_its_tests(name: str) -> None:
 
 def test_lists_name_what_exists() -> None:
     assert {name for name in TESTED_ELSEWHERE if not (ROOT / name).exists()} == set()
+    assert set(SHARED_NAMES) <= set(shared({name: module_name(name) for name in NAMES}))
 
 
-def test_version_is_one() -> None:
-    import uformer
+def shared(names: dict[str, str]) -> dict[str, list[str]]:
+    """The names that several keys have, and these keys."""
+    keys: dict[str, list[str]] = {}
+    for key, name in names.items():
+        keys.setdefault(name, []).append(key)
+    return {name: found for name, found in keys.items() if len(found) > 1}
 
-    assert f"\nversion: {uformer.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert importlib.metadata.version("uformer") == uformer.__version__
+
+def module_name(path: str) -> str:
+    """The name of a module or room in the singular: models and model would be mixed up."""
+    where = Path(path)
+    return (where.parent.name if where.name == "__init__.py" else where.stem).removesuffix("s")
+
+
+def test_no_two_modules_share_a_name() -> None:
+    found = shared({name: module_name(name) for name in NAMES})
+    assert {name: paths for name, paths in found.items() if name not in SHARED_NAMES} == {}
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    classes = {
+        f"{name}:{node.lineno}": node.name
+        for name, path in zip(NAMES, MODULES, strict=True)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    }
+    assert shared(classes) == {}
+
+
+def test_no_module_imports_a_private_name_of_another() -> None:
+    found = [
+        f"{name}:{node.lineno}: {alias.name}"
+        for name, path in zip(NAMES, MODULES, strict=True)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uformer")
+        for alias in node.names
+        if alias.name.startswith("_") and alias.name != "__version__"
+    ]
+    assert not found
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    """Not even those inside functions."""
+    imports: dict[str, set[str]] = {dotted(path): set() for path in MODULES}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            else:
+                continue
+            imports[dotted(path)] |= {name for name in names if name in imports} - {"uformer", dotted(path)}
+    del imports["uformer"]  # it imports nothing but under TYPE_CHECKING, and an empty room
+    tuple(graphlib.TopologicalSorter(imports).static_order())  # raises CycleError
+
+
+def dotted(path: Path) -> str:
+    return str(path.with_suffix("").relative_to(ROOT)).replace("/", ".").removesuffix(".__init__")
 
 
 def test_nothing_hangs_on_an_assert() -> None:

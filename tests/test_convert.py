@@ -204,7 +204,7 @@ def test_one_channel_says_what_the_2022_code_does(tmp_path: Path, capsys: pytest
     torch.save(tensors(channels=(1, 1)), tmp_path / "a.pth")
     assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors"), "--train-size", "128"]) == 0
     printed = capsys.readouterr().out
-    assert "note: this network adds its input of 1 channels to the output" in printed
+    assert "note: this network adds its input of 1 channel to the output" in printed
     assert "next:" not in printed
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uformer.errors import OptionError
-from uformer.files import atomic_file, atomic_path, one_line, require
+from uformer.files import atomic_file, atomic_path, one_line, require, sha256_of
 from uformer.staging import sweep
 
 ROOT = Path(__file__).parents[1]
@@ -224,3 +224,10 @@ def test_a_module_that_is_broken_inside_is_not_called_missing(tmp_path: Path, mo
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="another_module_that_is_missing"):
         require("broken_inside", "some")
+
+
+def test_sha256_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(FileNotFoundError):
+        sha256_of(tmp_path / "b")

@@ -16,7 +16,7 @@ from uformer.export.facts import metadata
 from uformer.info import info, parse_size
 from uformer.layout import parameter_shapes
 from uformer.weights import checkpoint, registry
-from uformer.weights.about import About
+from uformer.weights.provenance import Provenance
 
 
 def printed(capsys: pytest.CaptureFixture[str], name: str, size: str = "256x256") -> list[list[str]]:
@@ -114,7 +114,7 @@ def test_of_a_file_its_name_licence_and_sha256(
 
 def test_an_exported_file_says_what_it_carries(capsys: pytest.CaptureFixture[str], tiny_file: Path, tmp_path: Path) -> None:
     helper = pytest.importorskip("onnx.helper")
-    about = About.of(tiny_file, licence="CC0")
+    about = Provenance.of(tiny_file, licence="CC0")
     model = helper.make_model(helper.make_graph([], "none", [], []))
     helper.set_model_props(model, metadata(about, "fp16"))
     path = tmp_path / "t.onnx"

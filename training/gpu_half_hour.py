@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from publish import write_half
 
 from uformer.errors import UformerError
 from uformer.train.folder import read_config
+from uformer.weights.checkpoint import write_half
 
 ROOT = Path(__file__).parents[1]
 SHARES = {"denoise": 0.55, "derain": 0.25, "deblur": 0.20}

@@ -10,16 +10,7 @@ import argparse
 import hashlib
 from pathlib import Path
 
-import numpy as np
-
 from uformer.weights import checkpoint, registry
-
-
-def write_half(trained: Path, out: Path, notes: dict[str, str]) -> None:
-    """Write a trained file's weights as float16, with notes in its metadata. An existing file is replaced."""
-    config, state = checkpoint.read(trained)
-    half = {key: value.astype(np.float16) for key, value in state.items()}
-    checkpoint.write(out, config, half, notes=notes)
 
 
 def main() -> None:
@@ -30,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     out = registry.FILES / f"{args.name}.safetensors"
-    write_half(args.trained, out, {"name": args.name, "recipe": args.recipe})
+    checkpoint.write_half(args.trained, out, {"name": args.name, "recipe": args.recipe})
     print(f"{out}: {out.stat().st_size} bytes, sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
 
 

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
 
-from uformer import __version__
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
+from uformer.version import __version__
 
 COMMANDS = {
     "restore": ("uformer.restore.command:restore", "Restore pictures: noisy, rainy or blurred in, clean out."),
     "batch": ("uformer.batch.command:batch", "Restore millions of pictures: a job that resumes, here or on a Ray cluster."),
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
-    "data": ("uformer.data.check:data", "Check a data set before training: count, verify, look."),
+    "data": ("uformer.check_data:data", "Check a data set before training: count, verify, look."),
     "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),
     "serve": ("uformer.serve.command:serve", "Restore pictures in the browser and over HTTP."),
     "degrade": ("uformer.degrade:degrade", "Degrade clean pictures: noise, rain or blur, to test or train with."),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
-    "models": ("uformer.models:models", "List the networks, and the weights that ship."),
+    "models": ("uformer.list_models:models", "List the networks, and the weights that ship."),
     "export": ("uformer.export.command:export", "Write weights as a file for other programs: ONNX, OpenVINO, torch.export."),
     "convert": ("uformer.convert:convert", "Turn the original authors' weights into ours, or ours into theirs."),
 }

@@ -10,6 +10,7 @@ from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_count
 from uformer.output import check_output
 from uformer.weights import checkpoint, official, pth, registry
+from uformer.words import counted
 
 _UNNAMED = {"shift", "bottleneck_shift", "interleaved_keys"}  # not part of what makes a published network
 
@@ -55,7 +56,7 @@ def convert(source: str, output: Path, *, train_size: int | None = None, shift: 
             print(f"next: uformer restore PHOTO --weights {shlex.quote(str(output))}")
     if config.in_channels == config.out_channels != 3:
         print(
-            f"note: this network adds its input of {config.in_channels} channels to the output, as the authors' 2021 code does; "
+            f"note: this network adds its input of {counted(config.in_channels, 'channel')} to the output, as the authors' 2021 code does; "
             "their 2022 code does so for 3 channels only"
         )
 
@@ -93,6 +94,6 @@ def _summary(config: UformerConfig) -> str:
         *(["cross-modulators"] if config.cross_modulator else []),
         *([] if config.qkv_bias else ["no qkv bias"]),
         shifts,
-        f"{config.in_channels} channels in, {config.out_channels} out",
+        f"{counted(config.in_channels, 'channel')} in, {config.out_channels} out",
     ]
     return f"{next(published, 'a Uformer')}, {parameter_count(config) / 1e6:.2f} M parameters ({', '.join(parts)})"

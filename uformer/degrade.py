@@ -24,9 +24,9 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image
 from uformer.image.read import read
-from uformer.image.walk import walk
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
+from uformer.restore.walk import walk
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "gaussian_noise": gaussian_noise,

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import importlib
 import os
 import shutil
@@ -122,6 +123,12 @@ def _where_possible() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal. Raises OSError where the file cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def one_line(text: object, limit: int = 160) -> str:

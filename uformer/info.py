@@ -14,8 +14,8 @@ from uformer.files import one_line
 from uformer.layout import parameter_count
 from uformer.restore.backends import onnx
 from uformer.weights import checkpoint
-from uformer.weights.about import About
 from uformer.weights.create import weights_file
+from uformer.weights.provenance import Provenance
 
 
 def info(name: str, *, size: str = "256x256") -> None:
@@ -52,7 +52,7 @@ def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
     if onnx.is_onnx(path):
         config, facts = onnx.read_facts(path)
         return config, {"file": str(path), **{key: value for key, value in facts.items() if key != "config"}}
-    said, about = checkpoint.describe(path), About.of(path)
+    said, about = checkpoint.describe(path), Provenance.of(path)
     notes = cast(dict[str, str], said["notes"])
     task = {"task": about.shipped.task} if about.shipped else {}
     known = {"name": about.name, **task, "licence": about.licence, "sha256": about.sha256}

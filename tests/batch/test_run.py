@@ -14,7 +14,7 @@ import pytest
 from tests.batch.pictures import picture
 from uformer.batch import places
 from uformer.batch.records import Item, Record
-from uformer.batch.run import Job, run
+from uformer.batch.run import BatchJob, run
 from uformer.errors import OptionError, PictureError
 from uformer.restore.options import RestoreOptions
 
@@ -40,25 +40,25 @@ class Engine:
 
 
 @pytest.fixture(params=["disk", "memory"])
-def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BatchJob]:
     (tmp_path / "w.safetensors").write_bytes(b"weights")
     root = str(tmp_path) if request.param == "disk" else "memory://home"
     for name in ("a.png", "b.png", "below/c.png"):
         places.write_bytes(places.join(root, f"in/{name}"), picture())
-    yield Job(source=f"{root}/in", out=f"{root}/out", options=RestoreOptions(weights=str(tmp_path / "w.safetensors")))
+    yield BatchJob(source=f"{root}/in", out=f"{root}/out", options=RestoreOptions(weights=str(tmp_path / "w.safetensors")))
     fsspec.filesystem("memory").store.clear()
 
 
-def change(job: Job, **values: object) -> Job:
-    return Job(**{**vars(job), **values})
+def change(job: BatchJob, **values: object) -> BatchJob:
+    return BatchJob(**{**vars(job), **values})
 
 
-def rows(job: Job) -> list[dict]:
+def rows(job: BatchJob) -> list[dict]:
     with fsspec.open(f"{job.out}/manifest.parquet", "rb") as file:
         return pq.read_table(file).to_pylist()
 
 
-def test_a_job(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job(job: BatchJob, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(job, Engine()) == 0
     assert places.files_below(job.out) == {"a.png", "b.png", "below/c.png", "manifest.parquet"}
     assert len(rows(job)) == 3
@@ -67,7 +67,7 @@ def test_a_job(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("uformer: 3 of 3 pictures restored in ")
 
 
-def test_again_does_nothing(job: Job) -> None:
+def test_again_does_nothing(job: BatchJob) -> None:
     run(job, Engine())
     before = places.read_bytes(f"{job.out}/manifest.parquet")
     assert run(job, again := Engine()) == 0
@@ -75,7 +75,7 @@ def test_again_does_nothing(job: Job) -> None:
     assert places.read_bytes(f"{job.out}/manifest.parquet") == before
 
 
-def test_what_fails_is_in_a_file_and_tried_again(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_fails_is_in_a_file_and_tried_again(job: BatchJob, capsys: pytest.CaptureFixture[str]) -> None:
     places.write_bytes(f"{job.source}/bad.png", b"x")
     assert run(job, Engine()) == 1
     (line,) = places.read_bytes(f"{job.out}/failures.jsonl").decode().splitlines()
@@ -91,7 +91,7 @@ def test_what_fails_is_in_a_file_and_tried_again(job: Job, capsys: pytest.Captur
     assert "bad.png" not in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_a_job_that_goes_on(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_leaves_a_job_that_goes_on(job: BatchJob, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(job, Engine(stop_at="b.png")) == 130
     assert capsys.readouterr().err == "uformer: interrupted; 1 of 3 pictures are done, each whole; the same command does the rest\n"
     assert run(job, again := Engine()) == 0
@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job: Job, capsys: pytest.CaptureFixtur
     assert not any("parts" in name for name in places.files_below(job.out))
 
 
-def test_a_kill_loses_rows_and_no_picture(job: Job) -> None:
+def test_a_kill_loses_rows_and_no_picture(job: BatchJob) -> None:
     engine = Engine()
     items: list[Record] = []
 
@@ -117,7 +117,7 @@ def test_a_kill_loses_rows_and_no_picture(job: Job) -> None:
     assert [row["seconds"] for row in rows(job)] == [None, None, 1.0], "found there, not made again"
 
 
-def test_a_job_that_never_began_is_in_nobody_s_way(job: Job) -> None:
+def test_a_job_that_never_began_is_in_nobody_s_way(job: BatchJob) -> None:
     def refused(_items: Sequence[Item]) -> Iterator[Record]:
         raise OptionError("precision: not here")
         yield
@@ -128,7 +128,7 @@ def test_a_job_that_never_began_is_in_nobody_s_way(job: Job) -> None:
     assert run(job, Engine()) == 0
 
 
-def test_other_options_are_refused_and_overwriting_is_not(job: Job) -> None:
+def test_other_options_are_refused_and_overwriting_is_not(job: BatchJob) -> None:
     run(job, Engine())
     other = change(job, options=RestoreOptions(weights=job.options.weights, tile=64))
     with pytest.raises(OptionError, match="manifest.parquet: was begun with tile None, now 64; "):
@@ -139,14 +139,14 @@ def test_other_options_are_refused_and_overwriting_is_not(job: Job) -> None:
     assert [row["seconds"] for row in rows(job)] == [1.0, 1.0, 1.0], "outputs of before are none of this job"
 
 
-def test_outputs_of_uformer_restore_count(job: Job) -> None:
+def test_outputs_of_uformer_restore_count(job: BatchJob) -> None:
     places.write_bytes(f"{job.out}/a.png", b"from before")
     assert run(job, Engine()) == 0
     assert places.read_bytes(f"{job.out}/a.png") == b"from before"
     assert rows(job)[0]["seconds"] is None
 
 
-def test_the_manifest_may_be_elsewhere(job: Job, tmp_path: Path) -> None:
+def test_the_manifest_may_be_elsewhere(job: BatchJob, tmp_path: Path) -> None:
     manifest, failures = str(tmp_path / "x/m.parquet"), str(tmp_path / "y/f.jsonl")
     places.write_bytes(f"{job.source}/bad.png", b"x")
     assert run(change(job, manifest=manifest, failures=failures), Engine()) == 1
@@ -157,7 +157,7 @@ def test_the_manifest_may_be_elsewhere(job: Job, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["manifest", "failures"])
-def test_no_file_of_others_is_replaced_or_removed(job: Job, name: str, overwrite: bool) -> None:
+def test_no_file_of_others_is_replaced_or_removed(job: BatchJob, name: str, overwrite: bool) -> None:
     folder = job.out.removesuffix("/out")
     mine = {"diary.txt": b"today\n", "photos/a.png": picture()}
     for below, data in mine.items():
@@ -170,7 +170,7 @@ def test_no_file_of_others_is_replaced_or_removed(job: Job, name: str, overwrite
         assert places.read_bytes(f"{folder}/{below}") == data
 
 
-def test_places_that_are_one(job: Job) -> None:
+def test_places_that_are_one(job: BatchJob) -> None:
     place = job.out.removesuffix("/out") + "/x"
     with pytest.raises(OptionError, match="cannot be both the manifest and the file of the failures"):
         run(change(job, manifest=place, failures=place), Engine())
@@ -180,13 +180,13 @@ def test_places_that_are_one(job: Job) -> None:
 
 
 @pytest.mark.parametrize("name", ["source", "out", "manifest", "failures"])
-def test_an_empty_name_is_not_the_working_folder(job: Job, name: str) -> None:
+def test_an_empty_name_is_not_the_working_folder(job: BatchJob, name: str) -> None:
     with pytest.raises(OptionError, match="is empty"):
         run(change(job, **{name: ""}), Engine())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no locks")
-def test_two_jobs_at_once(tmp_path: Path, job: Job) -> None:
+def test_two_jobs_at_once(tmp_path: Path, job: BatchJob) -> None:
     second = Engine()
 
     def first(items: Sequence[Item]) -> Iterator[Record]:
@@ -200,7 +200,7 @@ def test_two_jobs_at_once(tmp_path: Path, job: Job) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names are text")
-def test_a_name_that_is_no_text(tmp_path: Path, job: Job) -> None:
+def test_a_name_that_is_no_text(tmp_path: Path, job: BatchJob) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
     (folder / os.fsdecode(b"\xff.png")).write_bytes(picture())
@@ -220,11 +220,11 @@ def test_an_out_that_cannot_be(tmp_path: Path, out: str, said: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "text").touch()
     with pytest.raises(OptionError, match=said):
-        run(Job(source=str(tmp_path / "in"), out=str(tmp_path / out)), Engine())
+        run(BatchJob(source=str(tmp_path / "in"), out=str(tmp_path / out)), Engine())
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_an_out_that_cannot_be_written(job: Job, tmp_path: Path) -> None:
+def test_an_out_that_cannot_be_written(job: BatchJob, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(OptionError, match="cannot be written: Permission denied"):
         run(change(job, out=str(tmp_path / "locked/out")), Engine())
@@ -232,6 +232,6 @@ def test_an_out_that_cannot_be_written(job: Job, tmp_path: Path) -> None:
 
 def test_no_folder_at_all(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="no such file or folder"):
-        run(Job(source=str(tmp_path / "none"), out=str(tmp_path / "out")), Engine())
+        run(BatchJob(source=str(tmp_path / "none"), out=str(tmp_path / "out")), Engine())
     with pytest.raises(PictureError):
-        run(Job(source="memory://none", out=str(tmp_path / "out")), Engine())
+        run(BatchJob(source="memory://none", out=str(tmp_path / "out")), Engine())

@@ -11,7 +11,7 @@ import pytest
 from uformer.batch.places import write_bytes
 from uformer.batch.sources import list_inputs
 from uformer.errors import OptionError, PictureError
-from uformer.restore.jobs import plan
+from uformer.restore.worklist import list_work
 
 FILES = ["a.png", "b.JPG", "sub/a.png", "sub/deep/c.tif", "notes.txt", ".hidden.png", ".git/x.png", "a.restored.png", "sub.restored/a.png"]
 
@@ -34,7 +34,7 @@ def store() -> Iterator[str]:
 
 
 def test_a_folder_is_what_restore_takes_it_for(tree: Path, tmp_path: Path) -> None:
-    jobs = plan([str(tree)], str(tmp_path / "out"), overwrite=False).jobs
+    jobs = list_work([str(tree)], str(tmp_path / "out"), overwrite=False).jobs
     found = list_inputs(str(tree), without=str(tmp_path / "out"))
     assert found.pairs == [(str(job.source), job.output.relative_to(tmp_path / "out").as_posix()) for job in jobs]
     assert [name for _, name in found.pairs] == ["a.png", "b.JPG", "sub/a.png", "sub/deep/c.tif"]

@@ -21,9 +21,9 @@ from tests.evaluate.test_kaggle import read_back
 from tests.networks import TINY, build
 from uformer.cli import main
 from uformer.errors import PictureError
-from uformer.evaluate import command, report
+from uformer.evaluate import command, results
+from uformer.evaluate.evaluation import Evaluation, evaluate
 from uformer.evaluate.protocols import PROTOCOLS
-from uformer.evaluate.run import Evaluation, evaluate
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
 
@@ -234,7 +234,7 @@ def test_numbers_are_shown_even_if_the_json_cannot_be_written(run: Run, tmp_path
     def full(_text: str, path: Path) -> None:
         raise PictureError(f"{path}: cannot be written: No space left on device")
 
-    monkeypatch.setattr(report, "write_json", full)
+    monkeypatch.setattr(results, "write_json", full)
     code, out, err = run("pairs", "data", "--json", "out.json")
     assert (code, err) == (1, "uformer: error: out.json: cannot be written: No space left on device\n")
     assert f"{20 * math.log10(25.5):.2f}" in out

@@ -9,12 +9,12 @@ import pytest
 import scipy.io
 
 from tests.evaluate.conftest import save_dnd, save_sidd
+from tests.evaluate.test_evaluation import tiny_restorer
 from tests.evaluate.test_kaggle import read_back
-from tests.evaluate.test_run import tiny_restorer
 from uformer.errors import OptionError
 from uformer.evaluate import submit as submit_module
 from uformer.evaluate.protocols import PROTOCOLS
-from uformer.evaluate.submit import plan, submit
+from uformer.evaluate.submit import plan_submission, submit
 
 BOXES = [[(1, 1, 12, 14), (4, 3, 20, 30)], [(2, 2, 9, 9)]]
 
@@ -26,7 +26,7 @@ def test_sidds_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat")
     steps: list[int] = []
     protocol = PROTOCOLS["sidd-benchmark"]
-    planned = plan(protocol, tmp_path)
+    planned = plan_submission(protocol, tmp_path)
     assert (planned.files, planned.upload, planned.crops) == (("SubmitSrgb.csv", "SubmitSrgb.mat"), "SubmitSrgb.csv", 6)
     assert submit(tiny_restorer(), protocol, tmp_path, tmp_path, method="tiny", advance=lambda: steps.append(1)) == []
     found = scipy.io.loadmat(tmp_path / "SubmitSrgb.mat")
@@ -66,27 +66,29 @@ SIDD = "2 pictures with 6 crops of {}; SIDD's benchmark has 40 with 1280 of 256 
 def test_what_sidds_file_lacks(tmp_path: Path, shape: tuple[int, ...], whole: tuple[int, int, int] | None, lacks: str) -> None:
     save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", shape=shape)
     protocol = PROTOCOLS["sidd-benchmark"]
-    found = plan(dataclasses.replace(protocol, shape=whole or protocol.shape), tmp_path).lacks
+    found = plan_submission(dataclasses.replace(protocol, shape=whole or protocol.shape), tmp_path).lacks
     assert bool(found) == bool(lacks)
     assert found.startswith(lacks)
 
 
 def test_what_dnds_bundle_lacks(tmp_path: Path) -> None:
     save_dnd(tmp_path, BOXES)
-    assert plan(PROTOCOLS["dnd"], tmp_path).lacks == (
+    assert plan_submission(PROTOCOLS["dnd"], tmp_path).lacks == (
         "2 pictures with 3 crops of several sizes; DND has 50 with 1000 of 512 x 512: not a whole submission"
     )
     save_dnd(tmp_path / "even", [[(1, 1, 12, 12), (2, 3, 13, 14)]] * 3)
     small = dataclasses.replace(PROTOCOLS["dnd"], shape=(3, 2, 12))
-    assert plan(small, tmp_path / "even").lacks == ""
-    assert plan(dataclasses.replace(small, shape=(3, 2, 13)), tmp_path / "even").lacks.startswith("3 pictures with 6 crops of 12 x 12; ")
-    assert plan(dataclasses.replace(small, shape=(4, 2, 12)), tmp_path / "even").lacks
+    assert plan_submission(small, tmp_path / "even").lacks == ""
+    assert plan_submission(dataclasses.replace(small, shape=(3, 2, 13)), tmp_path / "even").lacks.startswith(
+        "3 pictures with 6 crops of 12 x 12; "
+    )
+    assert plan_submission(dataclasses.replace(small, shape=(4, 2, 12)), tmp_path / "even").lacks
 
 
 @pytest.mark.usefixtures("identity")
 def test_dnds_files(tmp_path: Path) -> None:
     pictures = save_dnd(tmp_path, BOXES)
-    planned = plan(PROTOCOLS["dnd"], tmp_path)
+    planned = plan_submission(PROTOCOLS["dnd"], tmp_path)
     assert (planned.files, planned.upload, planned.crops) == (("0001.mat", "0002.mat"), "them", 3)
     assert submit(tiny_restorer(), PROTOCOLS["dnd"], tmp_path, tmp_path, method="tiny") == []
     crops = scipy.io.loadmat(tmp_path / "0001.mat")["Idenoised"]
@@ -108,10 +110,10 @@ def test_a_bad_picture_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="BenchmarkNoisyBlocksSrgb.mat missing; .*sidd"):
-        plan(PROTOCOLS["sidd-benchmark"], tmp_path)
+        plan_submission(PROTOCOLS["sidd-benchmark"], tmp_path)
     with pytest.raises(OptionError, match="info.mat missing; .*darmstadt"):
-        plan(PROTOCOLS["dnd"], tmp_path)
+        plan_submission(PROTOCOLS["dnd"], tmp_path)
     save_dnd(tmp_path, BOXES)
     (tmp_path / "images_srgb/0002.mat").unlink()
     with pytest.raises(OptionError, match="images_srgb/0002.mat missing"):
-        plan(PROTOCOLS["dnd"], tmp_path)
+        plan_submission(PROTOCOLS["dnd"], tmp_path)

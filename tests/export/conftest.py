@@ -13,7 +13,7 @@ from onnx import load_model_from_string
 
 from tests.networks import KINDS, build
 from uformer.cli import main
-from uformer.export import onnx, torch_program
+from uformer.export import onnx_model, torch_program
 from uformer.model.uformer import Uformer
 from uformer.weights import checkpoint
 
@@ -61,7 +61,7 @@ _graph: list[bytes] = []
 @contextlib.contextmanager
 def _reused_graph() -> Iterator[None]:
     """Torch's exporter takes seconds for the smallest network, so the graph in float32 is made once."""
-    trace, make = torch_program.trace, onnx.from_program
+    trace, make = torch_program.trace, onnx_model.from_program
 
     def traced(model: Uformer, *, half: bool = False) -> Any:
         return trace(model, half=half) if half or not _graph else None
@@ -75,7 +75,7 @@ def _reused_graph() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_program, "trace", traced)
-        patch.setattr(onnx, "from_program", made)
+        patch.setattr(onnx_model, "from_program", made)
         yield
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.networks import TINY
 from uformer.errors import OptionError, PictureError
-from uformer.export.calibrate import LARGEST_SIDE, MOST_PICTURES, Loss, Sample, load_nncf, measure, quantize, samples
+from uformer.export.calibrate import LARGEST_SIDE, MOST_PICTURES, CalibrationPair, Loss, calibration_pairs, load_nncf, measure, quantize
 from uformer.export.verify import Pictures
 
 
@@ -18,7 +18,7 @@ def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (6, 5), level: i
 
 
 def test_pairs(pictures: Path) -> None:
-    found = samples(pictures, TINY)
+    found = calibration_pairs(pictures, TINY)
     assert len(found) == 3
     for sample in found:
         assert sample.clean is not None
@@ -30,32 +30,32 @@ def test_pairs(pictures: Path) -> None:
 def test_pictures_alone_are_the_degraded_ones(tmp_path: Path) -> None:
     save(tmp_path / "b" / "gray.png", "L", (6, 5))
     save(tmp_path / "large.png", "RGB", (LARGEST_SIDE + 40, 5))
-    first, second = samples(tmp_path, TINY)
+    first, second = calibration_pairs(tmp_path, TINY)
     assert first.degraded.shape == (1, 3, 5, 6)
     assert second.degraded.shape == (1, 3, 5, LARGEST_SIDE)
     assert first.clean is second.clean is None
-    (gray,) = samples(tmp_path / "b", dataclasses.replace(TINY, in_channels=1, out_channels=1))
+    (gray,) = calibration_pairs(tmp_path / "b", dataclasses.replace(TINY, in_channels=1, out_channels=1))
     assert gray.degraded.shape == (1, 1, 5, 6)
 
 
 def test_the_first_of_many(tmp_path: Path) -> None:
     for number in range(MOST_PICTURES + 3):
         save(tmp_path / f"{number:03}.png", level=number)
-    found = samples(tmp_path, TINY)
+    found = calibration_pairs(tmp_path, TINY)
     assert [round(float(sample.degraded[0, 0, 0, 0]) * 255) for sample in found] == list(range(MOST_PICTURES))
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="there is no such folder"):
-        samples(tmp_path / "none", TINY)
+        calibration_pairs(tmp_path / "none", TINY)
     with pytest.raises(OptionError, match="no pictures in it"):
-        samples(tmp_path, TINY)
+        calibration_pairs(tmp_path, TINY)
     save(tmp_path / "a.png")
     with pytest.raises(OptionError, match=r"a\.png: a picture of 3 channels; the network has 1"):
-        samples(tmp_path, dataclasses.replace(TINY, in_channels=1))
+        calibration_pairs(tmp_path, dataclasses.replace(TINY, in_channels=1))
     (tmp_path / "0.png").write_bytes(b"no picture")
     with pytest.raises(PictureError, match=r"0\.png"):
-        samples(tmp_path, TINY)
+        calibration_pairs(tmp_path, TINY)
 
 
 def test_the_loss_is_the_difference_of_the_psnrs() -> None:
@@ -64,13 +64,13 @@ def test_the_loss_is_the_difference_of_the_psnrs() -> None:
     def off_by(levels: int) -> Pictures:
         return clean + np.float32(levels / 255)
 
-    loss = measure(lambda _: off_by(20), lambda _: off_by(10), [Sample(clean, clean)] * 2)
+    loss = measure(lambda _: off_by(20), lambda _: off_by(10), [CalibrationPair(clean, clean)] * 2)
     assert loss.network is not None
     assert loss.quantized is not None
     assert loss.network - loss.quantized == pytest.approx(20 * np.log10(2), abs=1e-3)
     assert loss.agreement == pytest.approx(20 * np.log10(255 / 10), abs=1e-3)
     assert "a loss of 6.02 dB (28.13 to 22.11 dB)" in str(loss)
-    assert measure(lambda _: off_by(20), lambda _: off_by(10), [Sample(clean, None)]) == Loss(loss.agreement)
+    assert measure(lambda _: off_by(20), lambda _: off_by(10), [CalibrationPair(clean, None)]) == Loss(loss.agreement)
     assert "with degraded/ and clean/ in the folder" in str(Loss(40.0))
 
 

@@ -16,7 +16,7 @@ import torch
 
 from tests.export.conftest import exported
 from uformer.cli import main
-from uformer.export import command, onnx
+from uformer.export import command, onnx_model
 from uformer.model.uformer import Uformer
 from uformer.restore.restorer import Restorer
 
@@ -79,7 +79,7 @@ def test_int8_says_its_loss(folder: Path, pictures: Path, name: str) -> None:
 class _Wrong:
     """The network, but that one colour is slightly off."""
 
-    def __init__(self, path: Path, load: Callable[[Path], Any] = onnx.load) -> None:
+    def __init__(self, path: Path, load: Callable[[Path], Any] = onnx_model.load) -> None:
         self._run = load(path)
 
     def __call__(self, pictures: Any) -> Any:
@@ -93,8 +93,8 @@ def test_a_file_that_disagrees_is_not_kept(
 ) -> None:
     made = onnx_file[0].read_bytes()
     monkeypatch.setattr("uformer.export.torch_program.trace", lambda *_args, **_options: None)
-    monkeypatch.setattr(onnx, "from_program", lambda _: onnx_package.load_model_from_string(made))
-    monkeypatch.setattr("uformer.export.onnx.load", _Wrong)
+    monkeypatch.setattr(onnx_model, "from_program", lambda _: onnx_package.load_model_from_string(made))
+    monkeypatch.setattr("uformer.export.onnx_model.load", _Wrong)
     (tmp_path / "old.onnx").write_bytes(b"old")
     assert main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "old.onnx"), "--overwrite"]) == 1
     printed = capsys.readouterr()

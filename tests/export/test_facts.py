@@ -6,13 +6,13 @@ from tests.networks import TINY
 from uformer.config import UformerConfig
 from uformer.export.facts import contract, metadata
 from uformer.weights import registry
-from uformer.weights.about import About
+from uformer.weights.provenance import Provenance
 
 
 @pytest.mark.parametrize("name", registry.WEIGHTS)
 def test_of_weights_that_ship(name: str) -> None:
     weights = registry.find(name)
-    about = About.of(weights.path)
+    about = Provenance.of(weights.path)
     facts = metadata(about, "int8")
     assert (facts["name"], facts["sha256"], facts["licence"], facts["precision"]) == (name, weights.sha256, weights.licence, "int8")
     assert facts["made_by"].startswith("uformer ")

@@ -172,3 +172,10 @@ def test_sampling_factors_count() -> None:
     assert least(0x11, 0x11, 0x11) == 3 * blocks * 2 // 8
     assert least(0x22, 0x11, 0x11) == (blocks + 2 * blocks // 4) * 2 // 8
     assert least(0x00) == least(0x11)  # which libjpeg refuses
+
+
+def test_of_a_repeated_tag_the_first_counts_as_it_does_for_libtiff() -> None:
+    tags = [(256, 20_000), (256, 1), (257, 20_000), (258, 8), (259, 1), (262, 1), (277, 1)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    assert (claims.too_many(data, formats.TIFF, MOST) or "").startswith("claims 20000 x 20000 pixels")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.image.tiffs import RATIONAL, directory, tiff
-from uformer.image.ifd import Directory, name_of
+from uformer.image.ifd import Directory, name_of, pages
 
 GOOD = tiff(
     [bytes(6)],
@@ -119,3 +119,11 @@ def test_any_bytes_are_survived(data: bytes) -> None:
 def test_another_directory() -> None:
     data = GOOD + bytes(len(GOOD) % 2)
     assert Directory(data + directory({256: (3, [44])}, len(data)), len(data)).integer(256, 0) == 44
+
+
+def test_pages_and_sizes() -> None:
+    page = struct.pack("<HHHII", 1, 700, 1, 500, 8)
+    tiff = b"II*\0" + struct.pack("<I", 8) + page + struct.pack("<I", 26) + page + struct.pack("<I", 8)
+    assert list(pages(tiff)) == [8, 26]
+    assert Directory(tiff).size(700) == 500
+    assert list(pages(b"II*\0\xff\xff\xff\xff")) == [0xFFFFFFFF]

@@ -17,7 +17,7 @@ import pytest
 import pyvips
 
 from uformer.errors import PictureError
-from uformer.image import exif as tags
+from uformer.image import exif_block
 from uformer.image.image import Header
 from uformer.image.read import Limits, header, read, read_samples
 
@@ -187,7 +187,7 @@ def test_orientation(orientation: int, form: str) -> None:
     image = read(data)
     assert image.pixels.flags.c_contiguous
     assert np.abs(levels(image.pixels) - expected).mean() < 2
-    assert image.metadata.exif is None or tags.orientation(image.metadata.exif) == 1
+    assert image.metadata.exif is None or exif_block.orientation(image.metadata.exif) == 1
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
@@ -508,10 +508,10 @@ def test_a_jpeg_with_some_bytes_too_many_is_read() -> None:
 
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from uformer.image import source
+    from uformer.image import opening
 
     data = bytes(pyvips.Image.black(3000, 2000, bands=3).copy(interpretation="srgb").pngsave_buffer())
-    monkeypatch.setattr(source, "available_memory", lambda: 2**26)
+    monkeypatch.setattr(opening, "available_memory", lambda: 2**26)
     with pytest.raises(PictureError, match=r"3000 x 2000 pixels take 0\.1 GiB of memory to read; 0\.1 GiB are free"):
         read(data)
     assert header(data).width == 3000

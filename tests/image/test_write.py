@@ -473,5 +473,5 @@ def test_a_large_jpeg_is_coded_row_by_row(monkeypatch: pytest.MonkeyPatch) -> No
     pixels = np.random.default_rng(0).random((40, 30, 3), dtype=np.float32)
     progressive = Image(pixels=pixels, jpeg=JpegCoding(quality=90, subsampled=False, progressive=True))
     assert vips.integer(pyvips.Image.jpegload_buffer(encode(progressive, ".jpg")), "interlaced", 0) == 1
-    monkeypatch.setattr("uformer.image.write._CODED_AT_ONCE", 1000)
+    monkeypatch.setattr("uformer.image.prepare._CODED_AT_ONCE", 1000)
     assert vips.integer(pyvips.Image.jpegload_buffer(encode(progressive, ".jpg")), "interlaced", 0) == 0

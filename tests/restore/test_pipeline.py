@@ -17,9 +17,9 @@ from uformer.image.image import Image
 from uformer.image.read import read as image_read
 from uformer.image.write import write as image_write
 from uformer.restore import pipeline
-from uformer.restore.jobs import Job
 from uformer.restore.pipeline import Outcome, describe, run
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import FileJob
 
 
 class Seen:
@@ -31,24 +31,24 @@ class Seen:
         self.messages: list[tuple[str, str]] = []
         self.outcomes: list[Outcome] = []
 
-    def started(self, job: Job) -> None:
+    def started(self, job: FileJob) -> None:
         self.names.append(job.source.name)
 
     def tile(self, done: int, total: int) -> None:
         self.tiles.append((done, total))
 
-    def warned(self, job: Job, message: str) -> None:
+    def warned(self, job: FileJob, message: str) -> None:
         self.messages.append((job.source.name, message))
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
 
-def save_jobs(folder: Path, count: int) -> list[Job]:
-    return [Job(save_picture(folder / "in" / f"{n:02}.png", seed=n), folder / "out" / "deep" / f"{n:02}.png") for n in range(count)]
+def save_jobs(folder: Path, count: int) -> list[FileJob]:
+    return [FileJob(save_picture(folder / "in" / f"{n:02}.png", seed=n), folder / "out" / "deep" / f"{n:02}.png") for n in range(count)]
 
 
-def restore(jobs: Sequence[Job], restorer: Restorer | None = None, **options: Any) -> Seen:
+def restore(jobs: Sequence[FileJob], restorer: Restorer | None = None, **options: Any) -> Seen:
     seen = Seen()
     run(jobs, lambda: restorer or StandIn(), seen, **options)
     return seen
@@ -57,7 +57,7 @@ def restore(jobs: Sequence[Job], restorer: Restorer | None = None, **options: An
 def test_alpha_into_jpeg_is_refused_before_the_network_runs(tmp_path: Path) -> None:
     see_through = Image(pixels=np.zeros((8, 8, 3), np.float32), alpha=np.zeros((8, 8), np.uint8))
     image_write(see_through, tmp_path / "a.png")
-    seen = restore([Job(tmp_path / "a.png", tmp_path / "a.jpg")])
+    seen = restore([FileJob(tmp_path / "a.png", tmp_path / "a.jpg")])
     assert "alpha" in str(seen.outcomes[0].error)
     assert seen.tiles == []
     assert not (tmp_path / "a.jpg").exists()
@@ -256,7 +256,7 @@ def test_errors_in_one_line() -> None:
 
 def test_a_verdict_depends_on_the_file_alone(tmp_path: Path) -> None:
     found = save_suspects(tmp_path / "in")
-    seen = restore([Job(path, tmp_path / "out" / f"{path.name}.png") for path in found])
+    seen = restore([FileJob(path, tmp_path / "out" / f"{path.name}.png") for path in found])
     for outcome in seen.outcomes:
         path = outcome.job.source
         assert (outcome.error is None) == found[path], outcome.error

@@ -18,6 +18,7 @@ from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError, PictureError
 from uformer.layout import parameter_shapes
 from uformer.restore import restorer as module
+from uformer.restore.backends import openvino
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.restorer import Restorer, default_output
 from uformer.weights import checkpoint
@@ -170,8 +171,8 @@ def test_an_explicit_tile_is_never_changed() -> None:
 @pytest.mark.parametrize(("free", "side"), [(64, 832), (1, 352), (0.1, 32)])
 def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
-    monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
-    monkeypatch.setattr("uformer.restore.backends.openvino.fixed_memory", lambda _config: 200 * 2**20)
+    monkeypatch.setattr(openvino, "memory_per_pixel", lambda _config, _precision: 2048)
+    monkeypatch.setattr(openvino, "fixed_memory", lambda _config: 200 * 2**20)
     restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino"))
     assert restorer._largest_tile(2000, 3000) == side
     assert max(restorer.tile_for(2000, 3000)) <= side
@@ -192,8 +193,8 @@ def test_memory_bounds_the_tile_of_torch_on_a_cpu() -> None:
 
 
 def test_memory_bounds_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uformer.restore.backends.openvino.memory_per_pixel", lambda _config, _precision: 2048)
-    monkeypatch.setattr("uformer.restore.backends.openvino.fixed_memory", lambda _config: 200 * 2**20)
+    monkeypatch.setattr(openvino, "memory_per_pixel", lambda _config, _precision: 2048)
+    monkeypatch.setattr(openvino, "fixed_memory", lambda _config: 200 * 2**20)
     sides = []
     for memory in ("500MB", "700MB", "1GB", "1.4GB"):
         restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino", memory=memory))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uformer.errors import OptionError
-from uformer.restore.tiles import Plan, Rows, blend, cut, plan, plan_axis, plan_freely
+from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_axis, plan_freely, plan_tiles
 
 Pixels = NDArray[np.float32]
 
@@ -18,11 +18,11 @@ def reader(picture: Pixels) -> Rows:
     return lambda first, last: picture[:, first:last]
 
 
-def blended(pieces: list[Pixels], tiles: Plan) -> Pixels:
+def blended(pieces: list[Pixels], tiles: TilePlan) -> Pixels:
     return np.concatenate([rows.copy() for _, rows in blend(iter(pieces), tiles)], axis=1)
 
 
-def blended_whole(pieces: list[Pixels], tiles: Plan) -> Pixels:
+def blended_whole(pieces: list[Pixels], tiles: TilePlan) -> Pixels:
     """What `blend` does, with the whole extended picture in memory."""
     out = np.zeros((pieces[0].shape[0], tiles.rows.padded, tiles.columns.padded), np.float32)
     for index, (top, row_weights) in enumerate(zip(tiles.rows.starts, tiles.rows.weights(), strict=True)):
@@ -70,7 +70,7 @@ def test_weights_sum_to_one_and_are_not_negative(geometry: dict[str, int]) -> No
 def test_cut_and_blend_give_the_picture_back(geometry: dict[str, int], width: int, channels: int) -> None:
     height = geometry.pop("length")
     picture = np.random.default_rng(height * width).random((channels, height, width), dtype=np.float32)
-    tiles = plan(height, width, **geometry)
+    tiles = plan_tiles(height, width, **geometry)
     pieces = list(cut(reader(picture), tiles))
     assert len(pieces) == tiles.count
     assert {piece.shape for piece in pieces} == {(channels, *tiles.tile)}
@@ -80,7 +80,7 @@ def test_cut_and_blend_give_the_picture_back(geometry: dict[str, int], width: in
 @given(geometries(), st.integers(1, 50), st.randoms(use_true_random=False))
 def test_bands_are_the_whole_blend(geometry: dict[str, int], width: int, random: Any) -> None:
     height = geometry.pop("length")
-    tiles = plan(height, width, **geometry)
+    tiles = plan_tiles(height, width, **geometry)
     rng = np.random.default_rng(random.randrange(2**32))
     pieces = [rng.random((2, *tiles.tile), dtype=np.float32) for _ in range(tiles.count)]
     following = 0
@@ -101,7 +101,7 @@ def test_rows_are_asked_for_a_row_of_tiles_at_a_time(geometry: dict[str, int]) -
         asked.append((first, last))
         return np.zeros((1, last - first, 5), np.float32)
 
-    tiles = plan(height, 5, **geometry)
+    tiles = plan_tiles(height, 5, **geometry)
     for _ in cut(read, tiles):
         pass
     assert len(asked) == len(tiles.rows.starts)
@@ -124,23 +124,23 @@ def test_a_free_plan_picks_each_side_for_itself() -> None:
 
 
 def test_small_picture_is_one_tile_no_larger_than_needed() -> None:
-    tiles = plan(100, 250, tile=512, overlap=64, multiple=128)
+    tiles = plan_tiles(100, 250, tile=512, overlap=64, multiple=128)
     assert (tiles.rows.tile, tiles.columns.tile, tiles.count) == (128, 256, 1)
-    tiles = plan(100, 250, tile=512, overlap=64, multiple=128, margin=8)
+    tiles = plan_tiles(100, 250, tile=512, overlap=64, multiple=128, margin=8)
     assert (tiles.rows.tile, tiles.columns.tile, tiles.count) == (128, 384, 1)
 
 
 def test_cut_extends_by_reflection() -> None:
     picture = np.arange(3, dtype=np.float32).reshape(1, 1, 3)
-    (tile,) = cut(reader(picture), plan(1, 3, tile=8, overlap=0, multiple=8))
+    (tile,) = cut(reader(picture), plan_tiles(1, 3, tile=8, overlap=0, multiple=8))
     assert tile[0, 0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
     assert (tile == tile[:, :1]).all()
-    (tile,) = cut(reader(picture), plan(1, 3, tile=8, overlap=0, multiple=8, margin=2))
+    (tile,) = cut(reader(picture), plan_tiles(1, 3, tile=8, overlap=0, multiple=8, margin=2))
     assert tile[0, 0].tolist() == [2, 1, 0, 1, 2, 1, 0, 1]
 
 
 def test_blend_passes_smoothly_from_one_tile_to_the_next() -> None:
-    tiles = plan(8, 24, tile=16, overlap=8, multiple=8)
+    tiles = plan_tiles(8, 24, tile=16, overlap=8, multiple=8)
     left, right = np.zeros((1, 8, 16), np.float32), np.ones((1, 8, 16), np.float32)
     row = blended([left, right], tiles)[0, 0]
     assert row[:8].tolist() == [0] * 8

@@ -22,7 +22,7 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.app import create_app
 from uformer.serve.command import listen
-from uformer.serve.run import Server
+from uformer.serve.server import Server
 from uformer.serve.service import Service
 from uformer.serve.settings import Settings
 

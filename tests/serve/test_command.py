@@ -20,7 +20,7 @@ from tests.serve.conftest import png, send
 from uformer.cli import main
 from uformer.serve import command
 from uformer.serve.command import page_url
-from uformer.serve.run import Server
+from uformer.serve.server import Server
 from uformer.serve.settings import Settings
 from uformer.weights import checkpoint
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.serve.conftest import header_of
 from uformer.restore.options import RestoreOptions
-from uformer.serve.jobs import Ending, Job, Store
+from uformer.serve.jobs import Ending, Job, JobStore
 from uformer.serve.problems import Cancelled, Problem
 
 
@@ -87,8 +87,8 @@ def test_what_else_is_done_is_noted() -> None:
     assert make().notes == []
 
 
-def stored(*jobs: Job, **settings: Any) -> Store:
-    store = Store(**{"keep": 60, "max_bytes": 1000, **settings})
+def stored(*jobs: Job, **settings: Any) -> JobStore:
+    store = JobStore(**{"keep": 60, "max_bytes": 1000, **settings})
     for job in jobs:
         store.add(job)
     return store

@@ -61,6 +61,15 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
+def test_write_half_rounds_to_float16_and_keeps_the_notes(good: Path, tmp_path: Path) -> None:
+    checkpoint.write_half(good, tmp_path / "half.safetensors", {"recipe": "ten minutes"})
+    config, state = checkpoint.read(tmp_path / "half.safetensors")
+    assert config == TINY
+    assert all(np.array_equal(state[key], value.astype(np.float16)) for key, value in random_state().items())
+    assert {value.dtype for value in state.values()} == {np.dtype(np.float16)}
+    assert "ten minutes" in str(checkpoint.describe(tmp_path / "half.safetensors")["notes"])
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_what_is_written_comes_back(tmp_path: Path, dtype: type) -> None:
     path, state = tmp_path / "a.safetensors", random_state(dtype=dtype)

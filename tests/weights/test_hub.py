@@ -9,7 +9,6 @@ from typing import Any
 import huggingface_hub
 import pytest
 import yaml
-from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
 from tests.networks import TINY, build
@@ -17,46 +16,34 @@ from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, hub, registry
-from uformer.weights.about import About
 from uformer.weights.create import create_model, weights_file
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.safetensors"
-    checkpoint.save(path, build(TINY), notes={"licence": "CC BY-SA 4.0"})
-    return path
+from uformer.weights.provenance import Provenance
 
 
 def front_matter(text: str) -> Any:
     return yaml.safe_load(text.split("---\n")[1])
 
 
-def test_a_local_folder(weights: Path, tmp_path: Path) -> None:
+def test_a_local_folder(mine: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    hub.save_pretrained(weights, folder)
+    hub.save_pretrained(mine, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
-    assert (folder / "model.safetensors").read_bytes() == weights.read_bytes()
+    assert (folder / "model.safetensors").read_bytes() == mine.read_bytes()
     assert UformerConfig.from_values(json.loads((folder / "config.json").read_text())) == TINY
     assert weights_file(folder) == folder / "model.safetensors"
     assert Restorer.from_pretrained(folder).config == create_model(folder).config == TINY
 
 
-def test_a_card_that_is_there_stays(weights: Path, tmp_path: Path) -> None:
+def test_a_card_that_is_there_stays(mine: Path, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
-    hub.save_pretrained(str(weights), str(tmp_path))
+    hub.save_pretrained(str(mine), str(tmp_path))
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", registry.WEIGHTS)
 def test_the_card_of_weights_that_ship(name: str) -> None:
     shipped = registry.find(name)
-    text = hub.card(About.of(shipped.path), "org/name")
+    text = hub.card(Provenance.of(shipped.path), "org/name")
     head = front_matter(text)
     assert (head["library_name"], head["pipeline_tag"], head["license"]) == ("uformer", "image-to-image", "cc-by-sa-4.0")
     assert shipped.task in head["tags"]
@@ -68,50 +55,17 @@ def test_the_card_of_weights_that_ship(name: str) -> None:
 
 def test_a_card_without_a_licence_claims_none(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "a.safetensors", build(TINY))
-    text = hub.card(About.of(tmp_path / "a.safetensors"), "org/name")
+    text = hub.card(Provenance.of(tmp_path / "a.safetensors"), "org/name")
     assert "license" not in front_matter(text)
     assert "| licence | not stated |" in text
 
 
-def cached(home: Path, weights: Path, revision: str = "main") -> Path:
-    """Put a file where huggingface_hub keeps that of org/name."""
-    commit = "0123456789" * 4
-    repository = home / "models--org--name"
-    (repository / "refs").mkdir(parents=True, exist_ok=True)
-    (repository / "refs" / revision).write_text(commit)
-    (repository / "snapshots" / commit).mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copy(weights, repository / "snapshots" / commit / hub.FILE))
-
-
-def test_a_repository_of_the_cache(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(CheckpointError, match=r"^org/name: no such file or folder here, and not from the Hugging Face Hub \(.+\)$"):
-        weights_file("org/name")
-    file = cached(tmp_path / "cache", weights)
-    assert weights_file("org/name") == file
-    assert Restorer.from_pretrained("org/name").config == TINY
-    with pytest.raises(CheckpointError, match="^org/name@v2: no such file"):
-        weights_file("org/name@v2")
-    cached(tmp_path / "cache", weights, "v2")
-    assert weights_file("org/name@v2") == file
-    file.write_bytes(b"no weights")
-    with pytest.raises(CheckpointError, match="not a safetensors file"):
-        create_model("org/name")
-
-
-def test_what_is_here_comes_first(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_here_comes_first(tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    hub.save_pretrained(weights, Path("org/name"))
+    hub.save_pretrained(mine, Path("org/name"))
     assert weights_file("org/name") == Path("org/name/model.safetensors")
-    (tmp_path / "org" / "file").write_bytes(weights.read_bytes())
+    (tmp_path / "org" / "file").write_bytes(mine.read_bytes())
     assert weights_file("org/file") == Path("org/file")
-
-
-@pytest.mark.parametrize("name", ["", "name", "a/b/c", "/a", "a/", "../a", "a/..", "a b/c", "a/b@", "./a"])
-def test_what_is_no_name_of_a_repository(name: str) -> None:
-    assert not hub.is_repository(name)
-    with pytest.raises(OptionError, match="is not a name such as org/name"):
-        hub.download(name)
 
 
 class Api:
@@ -140,31 +94,31 @@ class Api:
         return f"https://huggingface.co/{repo_id}"
 
 
-def test_push_and_load_again(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_push_and_load_again(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(Api, "root", tmp_path / "hub", raising=False)
-    assert hub.push_to_hub(weights, "org/name", private=True) == "https://huggingface.co/org/name"
+    assert hub.push_to_hub(mine, "org/name", private=True) == "https://huggingface.co/org/name"
     there = tmp_path / "hub" / "org" / "name"
     assert (there / ".private").read_text() == "True"
     assert front_matter((there / "README.md").read_text())["license"] == "cc-by-sa-4.0"
     assert checkpoint.read(weights_file(there))[0] == TINY
     (there / "README.md").write_text("mine")
-    hub.push_to_hub(weights, "org/name", licence="MIT")
+    hub.push_to_hub(mine, "org/name", licence="MIT")
     assert (there / "README.md").read_text() == "mine"
     with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refuses \(401 not you\)$"):
-        hub.push_to_hub(weights, "org/name", token="wrong")
+        hub.push_to_hub(mine, "org/name", token="wrong")
     with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refuses \(.*refused.*\)$"):
-        hub.push_to_hub(weights, "org/name", token="offline")
+        hub.push_to_hub(mine, "org/name", token="offline")
     with pytest.raises(OptionError, match="'name' is not a name such as org/name"):
-        hub.push_to_hub(weights, "name")
+        hub.push_to_hub(mine, "name")
     with pytest.raises(OptionError, match="unknown network or weights 'none'"):
         hub.push_to_hub("none", "org/name")
 
 
-def test_without_the_extra_the_line_that_installs_it(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_line_that_installs_it(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     line = r'huggingface_hub is not installed; run: pip install "uformer\[hub\]"'
     with pytest.raises(OptionError, match=f"^org/name: there is no such file or folder; if it is on the Hugging Face Hub: {line}$"):
         weights_file("org/name")
     with pytest.raises(OptionError, match=f"^{line}$"):
-        hub.push_to_hub(weights, "org/name")
+        hub.push_to_hub(mine, "org/name")

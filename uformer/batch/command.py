@@ -65,7 +65,7 @@ def batch(
         require(module, "batch")
     from uformer.batch import run  # noqa: PLC0415 - needs what may be missing
 
-    job = run.Job(
+    job = run.BatchJob(
         source=source, out=out, options=options, metadata=metadata, manifest=manifest, failures=failures, overwrite=overwrite, quiet=quiet
     )
     if engine == "local":

@@ -1,14 +1,14 @@
 """With what a job restores, so that it is never gone on with by something else."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import uformer
 from uformer.errors import CheckpointError
+from uformer.files import sha256_of
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
+from uformer.version import __version__
 from uformer.weights import registry
 from uformer.weights.create import weights_file
 
@@ -23,13 +23,12 @@ def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -
     """What makes outputs what they are. Raises OptionError and CheckpointError for weights that are not there."""
     path = registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
     try:
-        with open(path, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from None
     chosen = dataclasses.asdict(options)
     named = {name: chosen[name] for name in _OPTIONS}
-    return {"uformer": uformer.__version__, "weights": path.name, "sha256": sha256, **named, "metadata": metadata, "redo": redo}
+    return {"uformer": __version__, "weights": path.name, "sha256": sha256, **named, "metadata": metadata, "redo": redo}
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from uformer.batch.ledger import MOST_DEATHS, Ledger, given_up
 from uformer.batch.manifest import table
-from uformer.batch.plan import shards
-from uformer.batch.quiet import only_ours, ray
+from uformer.batch.quiet_ray import only_ours, ray
 from uformer.batch.records import Item, Record
+from uformer.batch.remaining import shards
 from uformer.batch.work import Worker
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, UformerError

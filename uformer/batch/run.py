@@ -13,20 +13,21 @@ from typing import Any
 from uformer.batch import places
 from uformer.batch.identity import identity
 from uformer.batch.manifest import Manifest
-from uformer.batch.plan import Plan, make_plan, shards
 from uformer.batch.records import Item, Record
-from uformer.batch.report import Report, list_failures
+from uformer.batch.remaining import Remaining, find_remaining, shards
 from uformer.batch.sources import Inputs, list_inputs
+from uformer.batch.tally import Tally, list_failures
 from uformer.batch.work import Worker
 from uformer.errors import OptionError, PictureError, UformerError
 from uformer.files import one_line
 from uformer.image.formats import supports
 from uformer.image.write import MetadataPolicy
 from uformer.output import check_output_folder
-from uformer.restore.jobs import ignores_case
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import ignores_case
 from uformer.signals import stops_like_ctrl_c
+from uformer.words import counted
 
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
 
@@ -35,7 +36,7 @@ Engine = Callable[[Sequence[Item]], Iterator[Record]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class BatchJob:
     """What is to be restored, where to, and how."""
 
     source: str
@@ -48,7 +49,7 @@ class Job:
     quiet: bool = False
 
 
-def run(job: Job, engine: Engine) -> int:
+def run(job: BatchJob, engine: Engine) -> int:
     """Do a job; the exit code: 0 all done, 1 some failed, 130 interrupted.
 
     Raises OptionError where the job cannot be, or is another than the one that is there; PictureError without a picture, or where a
@@ -67,24 +68,24 @@ def run(job: Job, engine: Engine) -> int:
         _check_failures(failures_place)
         inputs = list_inputs(job.source, without=out)
         stack.enter_context(manifest.held())
-        plan = _plan(inputs, out, manifest, now, overwrite=job.overwrite)
-        named = {places.as_text(item.input) for item in plan.items} | {places.as_text(record.input) for record in plan.failures}
-        if plan.items or plan.failures:
+        todo = _remaining(inputs, out, manifest, now, overwrite=job.overwrite)
+        named = {places.as_text(item.input) for item in todo.items} | {places.as_text(record.input) for record in todo.failures}
+        if todo.items or todo.failures:
             manifest.start()
-        report = Report(len(plan.items), quiet=job.quiet)
+        tally = Tally(len(todo.items), quiet=job.quiet)
         began = time.monotonic()
         try:
-            with stops_like_ctrl_c(), report:
-                for record in plan.failures:
+            with stops_like_ctrl_c(), tally:
+                for record in todo.failures:
                     manifest.add(record)
-                for record in engine(plan.items) if plan.items else ():
+                for record in engine(todo.items) if todo.items else ():
                     manifest.add(record)
-                    report.add(record)
+                    tally.add(record)
         except KeyboardInterrupt:
             manifest.flush()
-            done = plan.done + report.restored + report.found
+            done = todo.done + tally.restored + tally.found
             how = "the same command without --overwrite" if job.overwrite else "the same command"
-            print(f"uformer: interrupted; {done} of {plan.count} pictures are done, each whole; {how} does the rest", file=sys.stderr)
+            print(f"uformer: interrupted; {done} of {todo.count} pictures are done, each whole; {how} does the rest", file=sys.stderr)
             return 130
         except UformerError:
             manifest.flush()
@@ -96,12 +97,12 @@ def run(job: Job, engine: Engine) -> int:
         failures = manifest.finish()
         _write_failures(failures_place, failures)
     failures = [(source, error) for source, error in failures if source in named]  # not those of pictures that are gone
-    report.say(_summary(plan, report, time.monotonic() - began) + f" into {job.out}")
+    tally.say(_summary(todo, tally, time.monotonic() - began) + f" into {job.out}")
     list_failures(failures, failures_place)
     return 1 if failures else 0
 
 
-def _checked_places(job: Job) -> tuple[str, Manifest, str]:
+def _checked_places(job: BatchJob) -> tuple[str, Manifest, str]:
     """OUT, the manifest and the place of the failures. Raises OptionError where two of them, or IN, are the same, or one is no name."""
     for name, value in (("IN", job.source), ("OUT", job.out), ("--manifest", job.manifest), ("--failures", job.failures)):
         if value is not None and not value.strip():
@@ -119,7 +120,7 @@ def _checked_places(job: Job) -> tuple[str, Manifest, str]:
 
 
 @contextlib.contextmanager
-def _said_in_one_line(job: Job) -> Iterator[None]:
+def _said_in_one_line(job: BatchJob) -> Iterator[None]:
     """Inside the block a place that cannot be read or written is a PictureError that names it."""
     try:
         yield
@@ -141,20 +142,20 @@ def _check_failures(place: str) -> None:
         raise OptionError(f"{place}: is there and is no list of failures of this command; remove it, or give another with --failures")
 
 
-def _plan(inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any], *, overwrite: bool) -> Plan:
+def _remaining(inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any], *, overwrite: bool) -> Remaining:
     redo = manifest.begin(now, overwrite=overwrite)
     fold = places.is_local(out) and ignores_case(Path(out))
-    plan = make_plan(inputs.pairs, out, there=places.files_below(out), recorded=manifest.done(), redo=redo, fold=fold)
-    plan.failures += [Record(input=source, output=None, error=why) for source, why in inputs.failures]
-    return plan
+    todo = find_remaining(inputs.pairs, out, there=places.files_below(out), recorded=manifest.done(), redo=redo, fold=fold)
+    todo.failures += [Record(input=source, output=None, error=why) for source, why in inputs.failures]
+    return todo
 
 
-def _summary(plan: Plan, report: Report, seconds: float) -> str:
-    parts = [f"{report.restored} of {plan.count} pictures restored in {seconds:.1f} s"]
-    if plan.done + report.found:
-        parts.append(f"{plan.done + report.found} done before (--overwrite restores again)")
-    if report.failed + len(plan.failures):
-        parts.append(f"{report.failed + len(plan.failures)} failed")
+def _summary(todo: Remaining, tally: Tally, seconds: float) -> str:
+    parts = [f"{tally.restored} of {counted(todo.count, 'picture')} restored in {seconds:.1f} s"]
+    if todo.done + tally.found:
+        parts.append(f"{todo.done + tally.found} done before (--overwrite restores again)")
+    if tally.failed + len(todo.failures):
+        parts.append(f"{tally.failed + len(todo.failures)} failed")
     return ", ".join(parts)
 
 

@@ -21,7 +21,7 @@ from uformer.batch import places
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.formats import SUFFIXES, supports
-from uformer.image.walk import Found, is_pattern, match, original, walk
+from uformer.restore.walk import Found, is_pattern, match, original, walk
 
 _MAGIC = frozenset("*?[")
 

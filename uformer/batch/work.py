@@ -1,6 +1,5 @@
 """What a worker does: takes pictures from wherever they are, restores them as `uformer restore` does, and brings the outputs home."""
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,13 +10,13 @@ from pathlib import Path, PurePosixPath
 from uformer.batch import places
 from uformer.batch.records import Item, Record
 from uformer.errors import PictureError
-from uformer.files import one_line
+from uformer.files import one_line, sha256_of
 from uformer.image.read import header
 from uformer.image.write import MetadataPolicy
 from uformer.restore import pipeline
-from uformer.restore.jobs import Job
 from uformer.restore.pipeline import Outcome
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import FileJob
 from uformer.staging import staging
 
 Take = Callable[[Record], None]
@@ -73,13 +72,13 @@ class _Carrier:
     _under_way: dict[Path, _Trip] = field(default_factory=dict)
     _bringing: list[Future[Record]] = field(default_factory=list)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[FileJob]:
         for trip in [self._plan(number, item) for number, item in enumerate(self.items)]:
             if trip.fetched is not None and (error := trip.fetched.result()) is not None:
                 self.take(Record(input=trip.item.input, output=None, error=error))
                 continue
             self._under_way[trip.source] = trip
-            yield Job(trip.source, trip.output)
+            yield FileJob(trip.source, trip.output)
 
     def _plan(self, number: int, item: Item) -> _Trip:
         source, output = Path(item.input), Path(item.output)
@@ -91,9 +90,9 @@ class _Carrier:
             output = self.scratch / f"{number}-out{PurePosixPath(item.output).suffix}"
         return _Trip(item, source, output, fetched)
 
-    def started(self, job: Job) -> None: ...
+    def started(self, job: FileJob) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
-    def warned(self, job: Job, message: str) -> None: ...
+    def warned(self, job: FileJob, message: str) -> None: ...
 
     def finished(self, outcome: Outcome) -> None:
         trip = self._under_way.pop(outcome.job.source)
@@ -116,7 +115,7 @@ class _Carrier:
         sha256 = None
         if error is None:
             try:
-                sha256 = _sha256(trip.output)
+                sha256 = sha256_of(trip.output)
             except OSError as problem:
                 error = f"{item.output}: {problem.strerror or problem}"
         if error is None and not places.is_local(item.output):
@@ -145,17 +144,12 @@ def _look(item: Item) -> Record:
             if not places.is_local(item.output):
                 path = scratch / "output"
                 places.fetch(item.output, path)
-            head, size, sha256 = header(path), path.stat().st_size, _sha256(path)
+            head, size, sha256 = header(path), path.stat().st_size, sha256_of(path)
     except (OSError, PictureError) as error:
         said = one_line(error).replace(str(path), item.output)
         why = f"{item.output}: is there and cannot be read ({said}); --overwrite makes it again"
         return Record(input=item.input, output=None, error=why)
     return Record(input=item.input, output=item.output, size=size, width=head.width, height=head.height, sha256=sha256)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _carry(place: str, move: Callable[[], None]) -> str | None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
 
 
 def turn(patch: Pixels, *, quarters: int, flip: bool) -> Pixels:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyvips
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
 
 _GAP = 4  # pixels
 _PAPER = 0.5

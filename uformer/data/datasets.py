@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.data.augment import border, draw_gradient, to_gray, turn
-from uformer.data.pictures import Degradation, PictureSet, Pixels, cut, inside
+from uformer.data.pictures import Degrader, PictureSet, cut, inside
 from uformer.data.structures import draw_structure
 from uformer.errors import OptionError
+from uformer.image.image import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Patches:
     side: int
     """Pixels; no picture may be smaller."""
     seed: int
-    degradation: Degradation | None = None
+    degradation: Degrader | None = None
     """Makes the degraded patch, where the pictures are not pairs."""
     augment: bool = True
     """Flip half of the time, and turn by 0 to 3 quarters."""
@@ -87,7 +88,7 @@ class Patches:
         return degraded, clean
 
     def _degrade(
-        self, degradation: Degradation, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
+        self, degradation: Degrader, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
     ) -> tuple[Pixels, Pixels]:
         """Turned before it is degraded: rain falls, and sensors and JPEG files have rows."""
         margin = degradation.margin

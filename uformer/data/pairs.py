@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uformer.data.folders import PAIRED, none_in, paired, pictures_below
+from uformer.data.eligible import PAIRED, none_in, paired, pictures_below
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import supports
 
@@ -25,7 +25,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Problem:
+class SearchProblem:
     """What keeps a data set from being learned from."""
 
     where: str
@@ -40,7 +40,7 @@ class Search:
     """What was found, and all that is wrong with it."""
 
     sources: tuple[Source, ...] = ()
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SearchProblem] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
     """Pictures that `uformer` made, and folders of them."""
 
@@ -91,7 +91,7 @@ def search_pairs(degraded: Path, clean: Path) -> Search:
     found_degraded, found_clean = _by_name(degraded, result), _by_name(clean, result)
     for found, other, folder in ((found_degraded, found_clean, clean), (found_clean, found_degraded, degraded)):
         result.problems += [
-            Problem(str(path), f"no picture of the same name in {folder}") for name, path in found.items() if name not in other
+            SearchProblem(str(path), f"no picture of the same name in {folder}") for name, path in found.items() if name not in other
         ]
     result.sources = tuple(Source(name, found_clean[name], path) for name, path in found_degraded.items() if name in found_clean)
     return result
@@ -124,7 +124,7 @@ def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:
     by_name: dict[str, Path] = {}
     for name, below in _matching(found.pictures, rest):
         if name in by_name:
-            result.problems.append(Problem(f"{by_name[name]} and {root / below}", "two pictures of one name; which one is meant?"))
+            result.problems.append(SearchProblem(f"{by_name[name]} and {root / below}", "two pictures of one name; which one is meant?"))
         by_name.setdefault(name, root / below)
     if not by_name and not found.unreadable:
         raise OptionError(f"{folder}: no pictures that match") if rest else none_in(folder)
@@ -151,5 +151,7 @@ def _name(path: str) -> str:
     return unicodedata.normalize("NFC", stem if supports(dot + suffix) else path)
 
 
-def _unreadable(root: Path, folders: list[tuple[Path, str]]) -> list[Problem]:
-    return [Problem(str(root / below), f"{why}; make it readable, or give a folder without it", unreadable=True) for below, why in folders]
+def _unreadable(root: Path, folders: list[tuple[Path, str]]) -> list[SearchProblem]:
+    return [
+        SearchProblem(str(root / below), f"{why}; make it readable, or give a folder without it", unreadable=True) for below, why in folders
+    ]

@@ -9,19 +9,17 @@ from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from uformer.data.pairs import Source
 from uformer.data.store import Store, decode, wait_for
 from uformer.errors import OptionError, PictureError
-from uformer.image.read import Samples
-
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
+from uformer.image.samples import Samples
 
 _GRAY, _COLOUR = 1, 3
 
 
-class Degradation(Protocol):
+class Degrader(Protocol):
     """What makes the degraded picture of a clean one (H, W, 3), and the clean one to go with it."""
 
     @property
@@ -70,7 +68,7 @@ class PictureSet:
         said = repr([(name, self.store[index].shape) for name, index in zip(self.names, self.clean, strict=True)])
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def centre(self, index: int, side: int, *, degradation: Degradation | None, seed: int) -> tuple[Pixels, Pixels]:
+    def centre(self, index: int, side: int, *, degradation: Degrader | None, seed: int) -> tuple[Pixels, Pixels]:
         """(degraded, clean), (h, w, C) float32 in [0, 1]: the middle of a picture, at most side x side; the same on each call."""
         height, width = (min(length, side) for length in self.sizes[index])
         top, left = ((length - part) // 2 for length, part in zip(self.sizes[index], (height, width), strict=True))

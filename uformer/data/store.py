@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file
-from uformer.image.read import Samples, read_samples
+from uformer.image.read import read_samples
+from uformer.image.samples import Samples
 from uformer.staging import sweep
 
 PIXELS, INDEX = "pictures.bin", "pictures.json"

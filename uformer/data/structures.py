@@ -10,7 +10,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
+
 Mask = NDArray[np.float32]
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from uformer.degradations.noise import Pixels, check_ranges
+from uformer.degradations.noise import check_ranges
 from uformer.degradations.tables import levin_kernels
 from uformer.image.color import linear_to_srgb, srgb_to_linear
+from uformer.image.image import Pixels
 
 Path = NDArray[np.complex128]
 """Where a point of the picture lies at equally spaced moments of the exposure: x + iy in pixels, y down, (T,)."""

@@ -10,9 +10,10 @@ from numpy.random import Generator
 
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.files import jpeg
-from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, hot_pixels
+from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels
 from uformer.degradations.showers import random_rain
 from uformer.degradations.tables import responses
+from uformer.image.image import Pixels
 
 LONGEST_SHAKE = 40.0
 """Pixels of path, in `random_blur`."""

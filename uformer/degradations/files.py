@@ -4,7 +4,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from uformer.degradations.noise import Pixels
+from uformer.image.image import Pixels
 
 
 def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from uformer.degradations.tables import camera_matrices, expose, responses, unexpose
 from uformer.image.color import linear_to_srgb, srgb_to_linear
+from uformer.image.image import Pixels
 
-Pixels = NDArray[np.float32]
 _LEAST = 1e-12  # of a photon's share of white: what counting less adds, no picture can show
 
 

@@ -13,8 +13,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from uformer.degradations.blur import fast_length
-from uformer.degradations.noise import Pixels, check_ranges
+from uformer.degradations.noise import check_ranges
 from uformer.degradations.streaks import Streaks, draw
+from uformer.image.image import Pixels
 
 
 def rain(

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.random import Generator
 
 from uformer.degradations.files import jpeg
-from uformer.degradations.noise import Pixels
 from uformer.degradations.rain import lay, rain_streaks, veil
+from uformer.image.image import Pixels
 
 DRY = 0.04
 """Share of draws without rain."""

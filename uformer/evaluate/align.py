@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.files import require
+from uformer.image.image import Pixels
 from uformer.metrics import GAUSSIAN_RADIUS, ssim_map
 
-Pixels = NDArray[np.float32]
 _ITERATIONS = 100
 _SMOOTHING = 5  # pixels, side of the filter before the fit
 

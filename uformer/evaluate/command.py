@@ -3,28 +3,24 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from uformer.bars import Bars
 from uformer.console import console_for
 from uformer.errors import OptionError
-from uformer.evaluate import report, submit
+from uformer.evaluate import results, submit
+from uformer.evaluate.cases import Case, find_cases
+from uformer.evaluate.evaluation import Advance, Failure, Keep, evaluate
 from uformer.evaluate.protocols import Protocol, find
-from uformer.evaluate.report import Setting
-from uformer.evaluate.run import Advance, Failure, Keep, evaluate
-from uformer.evaluate.samples import Sample, find_samples
-from uformer.image.image import Image
+from uformer.evaluate.results import Setting
+from uformer.files import sha256_of
+from uformer.image.image import Image, Pixels
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
@@ -32,7 +28,6 @@ from uformer.restore.restorer import MARGIN, Restorer
 from uformer.weights import registry
 from uformer.weights.create import weights_file
 
-Pixels = NDArray[np.float32]
 _SECONDS_BETWEEN_LINES = 30
 
 
@@ -73,7 +68,7 @@ def eval_command(
         Print nothing but the numbers and errors.
     """
     if list_protocols:
-        report.show_protocols(console_for())
+        results.show_protocols(console_for())
         return 0
     if protocol is None or folder is None:
         raise OptionError("expected PROTOCOL FOLDER; uformer eval --list shows the protocols")
@@ -89,28 +84,28 @@ def eval_command(
     if not chosen.scored:
         return _submit(chosen, folder, clean, _with_weights(options, chosen), save, overwrite=overwrite, quiet=quiet)
 
-    samples = find_samples(chosen, folder, clean)
+    samples = find_cases(chosen, folder, clean)
     found = len(samples) // max(len(chosen.sigmas), 1)
     taken = [sample for subset in dict.fromkeys(each.subset for each in samples) for sample in _first(samples, subset, limit)]
     options = _with_weights(options, chosen)
     restorer = Restorer.from_options(options)
     _check_channels(restorer, chosen, save)
     keep = None if save is None else _keeper(save, taken, overwrite=overwrite)
-    if other_count := report.count_warning(chosen, found):
+    if other_count := results.count_warning(chosen, found):
         _warn(other_count, quiet=quiet)
     setting = _setting(restorer, options, found, limit)
     notify = functools.partial(_notify, quiet=quiet)
     with _progress(chosen.name, len(taken), quiet=quiet) as advance:
         evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance, notify=notify)
     if evaluation.measured:
-        report.show(console_for(), chosen, evaluation, setting)
+        results.show(console_for(), chosen, evaluation, setting)
     code = _name_failures(evaluation.failures)
     if json is not None:
-        report.write_json(report.as_json(chosen, evaluation, setting), json)
+        results.write_json(results.as_json(chosen, evaluation, setting), json)
     return code
 
 
-def _first(samples: list[Sample], subset: str, limit: int | None) -> list[Sample]:
+def _first(samples: list[Case], subset: str, limit: int | None) -> list[Case]:
     return [sample for sample in samples if sample.subset == subset][:limit]
 
 
@@ -121,11 +116,11 @@ def _submit(
         raise OptionError(f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; {protocol.how_to_get()}")
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
-    submission = submit.plan(protocol, folder)
+    submission = submit.plan_submission(protocol, folder)
     restorer = Restorer.from_options(options)
     _check_channels(restorer, protocol, None)
     _check_save(save, [save / name for name in submission.files], [folder, folder / "images_srgb"], overwrite=overwrite)
-    changed = ", ".join(report.given(options))
+    changed = ", ".join(results.given(options))
     for warning in (submission.lacks, changed and f"the submission is made with {changed}: say so where you publish it"):
         if warning:
             _warn(warning, quiet=quiet)
@@ -134,7 +129,7 @@ def _submit(
     with _progress(protocol.name, submission.crops, quiet=quiet) as advance:
         failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance, notify=notify)
     console = console_for()
-    report.show_published(console, protocol)
+    results.show_published(console, protocol)
     if not failures:
         made = f"{save}: {len(submission.files)} files" + (f", made with {changed}" if changed else "")
         then = submission.lacks or f"next: submit {submission.upload} at {protocol.submit_at or protocol.url}"
@@ -155,11 +150,9 @@ def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions
 
 
 def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int | None) -> Setting:
-    with open(weights_file(str(options.weights)), "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Setting(
         weights=str(options.weights),
-        sha256=sha256,
+        sha256=sha256_of(weights_file(str(options.weights))),
         backend=restorer.backend,
         precision=restorer.precision,
         margin=MARGIN,
@@ -203,14 +196,14 @@ def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _keeper(save: Path, samples: list[Sample], *, overwrite: bool) -> Keep:
+def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
     """Writes each restored picture to SAVE/SUBSET/NAME.png."""
     paths = {sample: save / sample.subset / f"{sample.name}.png" for sample in samples}
     if len(set(paths.values())) < len(paths):
         raise OptionError("--save: two pictures have the same name but for their suffix, and would be kept in one file")
     _check_save(save, list(paths.values()), [folder for sample in samples for folder in sample.folders], overwrite=overwrite)
 
-    def keep(sample: Sample, restored: Pixels) -> None:
+    def keep(sample: Case, restored: Pixels) -> None:
         write(Image(pixels=restored), paths[sample])
 
     return keep
@@ -225,23 +218,20 @@ def _notify(message: str, *, quiet: bool) -> None:
 @contextlib.contextmanager
 def _progress(name: str, total: int, *, quiet: bool) -> Iterator[Advance]:
     """A bar on a terminal; elsewhere a line now and then."""
-    done, last = 0, time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task(name, total=total)
+    done = 0
+    with Bars(total, shown=not quiet and sys.stderr.isatty(), title=name, tiles=False) as bars:
 
         def advance() -> None:
-            nonlocal done, last
+            nonlocal done
             done += 1
-            bar.advance(task)
-            if bar.disable and not quiet and time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                print(f"uformer: {name}: {done} of {total}", file=sys.stderr)
+            bars.file_done()
+            if not quiet:
+                bars.remark(f"uformer: {name}: {done} of {total}", every=_SECONDS_BETWEEN_LINES)
 
         yield advance
 
 
 def _name_failures(failures: tuple[Failure, ...]) -> int:
     for failure in failures:
-        print(report.failure_line(failure), file=sys.stderr)
+        print(results.failure_line(failure), file=sys.stderr)
     return 1 if failures else 0

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file
-
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
 
 
 def write_sidd(path: Path, blocks: Sequence[Sequence[Pixels]]) -> None:

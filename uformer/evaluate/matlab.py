@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line, require
+from uformer.image.image import Pixels
 
-Pixels = NDArray[np.float32]
 Blocks = NDArray[np.uint8]
 
 _BLOCKS = "uint8 (pictures, blocks, height, width, 3)"

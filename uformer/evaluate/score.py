@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.evaluate.align import aligned_scores
 from uformer.evaluate.protocols import Scoring
+from uformer.image.image import Pixels
 from uformer.metrics import psnr, ssim
-
-Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

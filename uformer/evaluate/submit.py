@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.evaluate import kaggle, matlab
+from uformer.evaluate.cases import check_files
+from uformer.evaluate.evaluation import Advance, Failure
 from uformer.evaluate.protocols import Protocol
-from uformer.evaluate.run import Advance, Failure
-from uformer.evaluate.samples import check_files
+from uformer.image.image import Pixels
 from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
-Pixels = NDArray[np.float32]
 _Restore = Callable[[Pixels], Pixels]
 SIDD_FILE = "SubmitSrgb.csv"
 SIDD_OLD_FILE = "SubmitSrgb.mat"
@@ -39,7 +39,7 @@ class Submission:
     """What keeps it from being a whole submission; "" where nothing does."""
 
 
-def plan(protocol: Protocol, folder: Path) -> Submission:
+def plan_submission(protocol: Protocol, folder: Path) -> Submission:
     """What a folder gives. Raises OptionError where the benchmark's own files are missing, PictureError where they cannot be read."""
     if protocol.kind == "sidd-benchmark":
         check_files(folder, [f"{_NOISY}.mat"], protocol)

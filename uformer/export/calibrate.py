@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uformer.config import UformerConfig
-from uformer.data.folders import paired, pictures_below
+from uformer.data.eligible import paired, pictures_below
 from uformer.data.pairs import CLEAN, DEGRADED, find_pairs
 from uformer.errors import OptionError
 from uformer.export.verify import Pictures, Run
@@ -25,7 +25,7 @@ LARGEST_SIDE = 256  # pixels; the middle of a larger picture is taken
 
 
 @dataclass(frozen=True)
-class Sample:
+class CalibrationPair:
     """A degraded picture (1, C, h, w), and the clean one where there is one."""
 
     degraded: Pictures
@@ -47,7 +47,7 @@ class Loss:
         return f"{text}; a loss of {self.network - self.quantized:.2f} dB ({self.network:.2f} to {self.quantized:.2f} dB)"
 
 
-def samples(folder: Path, config: UformerConfig) -> list[Sample]:
+def calibration_pairs(folder: Path, config: UformerConfig) -> list[CalibrationPair]:
     """The first pictures of a folder, by name: pairs where it has degraded/ and clean/, else all below it, taken as degraded.
 
     Raises OptionError for a folder without pictures, PictureError for one that cannot be read or has channels the network does not take.
@@ -62,7 +62,7 @@ def samples(folder: Path, config: UformerConfig) -> list[Sample]:
     if not found:
         raise OptionError(f"--calibrate {folder}: no pictures in it")
     return [
-        Sample(_load(degraded, config.in_channels), None if clean is None else _load(clean, config.out_channels))
+        CalibrationPair(_load(degraded, config.in_channels), None if clean is None else _load(clean, config.out_channels))
         for degraded, clean in found[:MOST_PICTURES]
         if degraded is not None
     ]
@@ -78,7 +78,7 @@ def load_nncf() -> ModuleType:
     return nncf
 
 
-def quantize(model: Any, pictures: Sequence[Sample]) -> Any:
+def quantize(model: Any, pictures: Sequence[CalibrationPair]) -> Any:
     """An ONNX or OpenVINO model with its products in INT8, ranges taken from the pictures. Raises OptionError without nncf."""
     nncf = load_nncf()
     data = nncf.Dataset([sample.degraded for sample in pictures], lambda picture: {"image": picture})
@@ -89,7 +89,7 @@ def quantize(model: Any, pictures: Sequence[Sample]) -> Any:
     return nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(pictures), advanced_parameters=advanced)
 
 
-def measure(run: Run, network: Run, pictures: Sequence[Sample]) -> Loss:
+def measure(run: Run, network: Run, pictures: Sequence[CalibrationPair]) -> Loss:
     """What a quantized file loses on pictures: means over them."""
     agreement, before, after = [], [], []
     for sample in pictures:

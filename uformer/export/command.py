@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, ExportError, OptionError
-from uformer.export.calibrate import Sample, load_nncf, measure, quantize, samples
-from uformer.export.facts import Precision, metadata
+from uformer.export.calibrate import CalibrationPair, calibration_pairs, load_nncf, measure, quantize
+from uformer.export.facts import ExportPrecision, metadata
 from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
 from uformer.files import atomic_path, require
 from uformer.output import check_output
 from uformer.signals import stops_like_ctrl_c
 from uformer.weights import checkpoint
-from uformer.weights.about import NOT_STATED, About
 from uformer.weights.create import weights_file
+from uformer.weights.provenance import NOT_STATED, Provenance
 
 if TYPE_CHECKING:
     from uformer.model.uformer import Uformer
 
-Format = Literal["onnx", "openvino", "torch"]
+ExportFormat = Literal["onnx", "openvino", "torch"]
 
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+SUFFIXES: dict[ExportFormat, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 LEAST_INT8 = 30.0  # dB of PSNR against the network, on the calibration's pictures; below, something is broken
 
 
 def export(
     weights: str,
     *,
-    format_: Annotated[Format, Parameter(name="--format")] = "onnx",
-    precision: Precision = "fp32",
+    format_: Annotated[ExportFormat, Parameter(name="--format")] = "onnx",
+    precision: ExportPrecision = "fp32",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     calibrate: Path | None = None,
     licence: str | None = None,
@@ -63,14 +63,14 @@ def export(
         Replace OUT where it exists.
     """
     path = weights_file(weights)
-    about = About.of(path, licence=licence)
+    about = Provenance.of(path, licence=licence)
     target = out or Path(f"{about.name}{'' if precision == 'fp32' else f'.{precision}'}{SUFFIXES[format_]}")
     _check(format_, precision, target, calibrate, overwrite=overwrite)
     for module in ("torch",) if format_ == "torch" else ("torch", "onnx", "onnxruntime", "onnxscript"):
         require(module, "export")
     if precision == "int8":
         load_nncf()
-    pictures = [] if calibrate is None else samples(calibrate, about.config)
+    pictures = [] if calibrate is None else calibration_pairs(calibrate, about.config)
     model = checkpoint.load(path)
     with stops_like_ctrl_c(), _writing(target) as temporary:
         run = _write(format_, temporary, model, about, precision, pictures)
@@ -84,7 +84,7 @@ def export(
     print(f"next: {_next(format_, target, about.config)}")
 
 
-def _check(format_: Format, precision: Precision, target: Path, calibrate: Path | None, *, overwrite: bool) -> None:
+def _check(format_: ExportFormat, precision: ExportPrecision, target: Path, calibrate: Path | None, *, overwrite: bool) -> None:
     if target.suffix.lower() != SUFFIXES[format_]:
         raise OptionError(f"--out {target}: {format_} files end in {SUFFIXES[format_]}")
     if precision == "int8" and format_ == "torch":
@@ -95,7 +95,9 @@ def _check(format_: Format, precision: Precision, target: Path, calibrate: Path 
         check_output(file, overwrite=overwrite)
 
 
-def _write(format_: Format, path: Path, model: "Uformer", about: About, precision: Precision, pictures: Sequence[Sample]) -> Run:
+def _write(
+    format_: ExportFormat, path: Path, model: "Uformer", about: Provenance, precision: ExportPrecision, pictures: Sequence[CalibrationPair]
+) -> Run:
     """Write the file, and load it back."""
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
 
@@ -106,18 +108,18 @@ def _write(format_: Format, path: Path, model: "Uformer", about: About, precisio
         torch_program.write(path, program, facts)
         return torch_program.load(path)
 
-    from uformer.export import onnx  # noqa: PLC0415 - onnx is optional
+    from uformer.export import onnx_model  # noqa: PLC0415 - onnx is optional
 
-    graph = onnx.from_program(program)
+    graph = onnx_model.from_program(program)
     if format_ == "onnx":
-        onnx.write(path, quantize(graph, pictures) if precision == "int8" else graph, facts)
-        return onnx.load(path)
+        onnx_model.write(path, quantize(graph, pictures) if precision == "int8" else graph, facts)
+        return onnx_model.load(path)
 
-    from uformer.export import openvino  # noqa: PLC0415 - takes long to import
+    from uformer.export import openvino_model  # noqa: PLC0415 - takes long to import
 
-    compiled = openvino.from_onnx(graph.SerializeToString())
-    openvino.write(path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half)
-    return openvino.load(path)
+    compiled = openvino_model.from_onnx(graph.SerializeToString())
+    openvino_model.write(path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half)
+    return openvino_model.load(path)
 
 
 @contextlib.contextmanager
@@ -130,7 +132,7 @@ def _writing(target: Path) -> Iterator[Path]:
         raise CheckpointError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
-def _report(run: Run, network: Run, precision: Precision, drawn: Sequence[Pictures], pictures: Sequence[Sample]) -> None:
+def _report(run: Run, network: Run, precision: ExportPrecision, drawn: Sequence[Pictures], pictures: Sequence[CalibrationPair]) -> None:
     """Print how far the file is from the network. Raises ExportError where that is too far."""
     found = compare(run, network, drawn)
     for each in found:
@@ -162,15 +164,15 @@ def _beside(path: Path) -> Path:
     return path.with_suffix(".bin")
 
 
-def _about(format_: Format) -> str:
+def _about(format_: ExportFormat) -> str:
     if format_ == "torch":
         return "torch.export program"
-    from uformer.export.onnx import OPSET  # noqa: PLC0415 - onnx is optional
+    from uformer.export.onnx_model import OPSET  # noqa: PLC0415 - onnx is optional
 
     return f"ONNX opset {OPSET}" if format_ == "onnx" else f"OpenVINO IR made from ONNX opset {OPSET}"
 
 
-def _next(format_: Format, path: Path, config: UformerConfig) -> str:
+def _next(format_: ExportFormat, path: Path, config: UformerConfig) -> str:
     name = shlex.quote(str(path))
     if format_ == "torch":
         return f"python -c 'import sys, torch; print(torch.export.load(sys.argv[1]).module())' {name}"

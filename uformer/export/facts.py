@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from uformer import __version__
 from uformer.config import UformerConfig
 from uformer.restore.backends.onnx import FORMAT
-from uformer.weights.about import About
+from uformer.version import __version__
+from uformer.weights.provenance import Provenance
 
-Precision = Literal["fp32", "fp16", "int8"]
+ExportPrecision = Literal["fp32", "fp16", "int8"]
 
 
-def metadata(about: About, precision: Precision) -> dict[str, str]:
+def metadata(about: Provenance, precision: ExportPrecision) -> dict[str, str]:
     """What goes into the file, by key."""
     return {
         "format": FORMAT,

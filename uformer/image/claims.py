@@ -7,11 +7,9 @@ of one colour in next to nothing, and have no such bound; their decoders stop wh
 import itertools
 from collections.abc import Callable, Iterator
 
-from uformer.image import exif as tags
 from uformer.image import formats, jpeg
 from uformer.image.containers import boxes, riff_chunks
-from uformer.image.exif import Encoded
-from uformer.image.formats import Format
+from uformer.image.formats import Encoded, Format
 from uformer.image.ifd import (
     BITS,
     COMPRESSION,
@@ -24,6 +22,7 @@ from uformer.image.ifd import (
     TILE_LENGTH,
     TILE_WIDTH,
     WIDTH,
+    Directory,
 )
 
 _HEADERS = 64  # bytes that are granted to every file, so that a small one cut off is called damaged
@@ -98,14 +97,19 @@ def _sides(data: Encoded, at: int) -> tuple[int, int]:
 
 
 def _tiff(data: Encoded) -> tuple[int, int] | None:
-    wanted = (WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH, STRIP_BYTES, TILE_BYTES)
-    found = tags.tiff_tags(data, wanted)
+    try:
+        return _too_large(Directory(data), len(data) + _HEADERS)
+    except ValueError:
+        return None  # `tiff.objection` says what is wrong
+
+
+def _too_large(first: Directory, size: int) -> tuple[int, int] | None:
+    """The sides of a TIFF, if `size` bytes cannot hold them."""
 
     def one(tag: int, default: int) -> int:
-        return (found.get(tag) or (default,))[0]
+        return (first.integers(tag) or (default,))[0]
 
     width, height, compression = one(WIDTH, 0), one(LENGTH, 0), one(COMPRESSION, 1)
-    size = len(data) + _HEADERS
     if compression in _FAX:  # a row that equals the one above takes a bit
         fits = height <= 8 * size
     elif compression == _JPEG:  # see `jpeg`: a bit for a block of one component
@@ -113,7 +117,7 @@ def _tiff(data: Encoded) -> tuple[int, int] | None:
     elif compression == _WEBP:  # nothing of its own, but each strip or tile is a file
         rows = -(-height // max(one(TILE_LENGTH, one(ROWS_PER_STRIP, height)), 1))
         parts = rows * -(-width // max(one(TILE_WIDTH, width), 1))
-        sizes = found.get(TILE_BYTES) or found.get(STRIP_BYTES) or ()
+        sizes = first.integers(TILE_BYTES) or first.integers(STRIP_BYTES)
         fits = len(sizes) >= parts and min(sizes, default=0) >= _SMALLEST_WEBP and parts * _SMALLEST_WEBP <= size
     else:
         samples = 1 if one(PHOTOMETRIC, 0) == _YCBCR else one(SAMPLES, 1)  # YCbCr: the colours may take next to nothing

@@ -5,7 +5,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
+
 Real = TypeVar("Real", np.float32, np.float64)
 
 

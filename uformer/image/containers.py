@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Iterator
 
 from uformer.errors import PictureError
-from uformer.image import exif as tags
-from uformer.image import formats, png
-from uformer.image.formats import Format
+from uformer.image import exif_block, formats, png
+from uformer.image.formats import Encoded, Format
 
 PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
 """An empty EXIF block, whose item in an AVIF file `embed_exif` then points at the real one."""
@@ -31,7 +30,7 @@ def embed_exif(data: bytes, picture_format: Format, exif: bytes, *, width: int, 
     if picture_format is formats.WEBP:
         return _into_webp(data, exif, width=width, height=height, alpha=alpha)
     if picture_format is formats.TIFF:
-        return tags.into_tiff(data, exif)
+        return exif_block.into_tiff(data, exif)
     return _into_avif(data, exif)
 
 
@@ -41,14 +40,14 @@ def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
     return jpeg[:2] + b"\xff\xe0" + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, across, down, 0, 0) + jpeg[2:]
 
 
-def frames(data: tags.Encoded, picture_format: Format) -> int:
+def frames(data: Encoded, picture_format: Format) -> int:
     """How many frames a PNG or AVIF file holds, of which libvips sees only one; 2 for any AVIF sequence. 1 for other formats."""
     if picture_format is formats.AVIF:
         return 2 if data[8:12] == b"avis" else 1
     return png.frames(data) if picture_format is formats.PNG else 1
 
 
-def _png_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, bytes]]:
+def _png_chunks(data: Encoded) -> Iterator[tuple[bytes, bytes]]:
     """Name and the first bytes of each chunk before the pixels."""
     position = 8
     for _ in range(_MOST_CHUNKS):
@@ -61,7 +60,7 @@ def _png_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, bytes]]:
         position += 12 + length
 
 
-def has_other_colours(data: tags.Encoded, picture_format: Format) -> bool:
+def has_other_colours(data: Encoded, picture_format: Format) -> bool:
     """Whether a PNG or AVIF file says by numbers, which libvips does not read, that its colours are not those of sRGB."""
     if picture_format is formats.AVIF:
         at = data.find(b"nclx", 0, _FIRST_BYTES)
@@ -81,7 +80,7 @@ def _is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
     return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
 
 
-def is_lossless_webp(data: tags.Encoded) -> bool:
+def is_lossless_webp(data: Encoded) -> bool:
     """Whether a WebP file holds a lossless picture."""
     return any(name == b"VP8L" for name, _, _ in itertools.islice(riff_chunks(data), _MOST_CHUNKS))
 
@@ -98,7 +97,7 @@ def _png_chunk(name: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
 
 
-def riff_chunks(data: tags.Encoded) -> Iterator[tuple[bytes, int, int]]:
+def riff_chunks(data: Encoded) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end (padding included) of each chunk."""
     position = 12
     while position + 8 <= len(data):
@@ -121,7 +120,7 @@ def _into_webp(data: bytes, exif: bytes, *, width: int, height: int, alpha: bool
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def boxes(data: tags.Encoded, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: Encoded, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the contents of each box of an ISO base media file (sizes of 32 bits)."""
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)

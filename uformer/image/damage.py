@@ -4,7 +4,7 @@ libtiff's own text mixes the error with warnings about harmless things, and libv
 in one place.
 """
 
-from uformer.image.exif import Encoded
+from uformer.image.formats import Encoded
 from uformer.image.ifd import (
     COMPRESSION,
     LENGTH,

@@ -1,9 +1,13 @@
 """The picture formats: how each is recognised, what it can hold, and how it is written."""
 
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
 from uformer.errors import PictureError
+
+Encoded = bytes | mmap.mmap
+"""The bytes of a file, loaded or mapped."""
 
 
 @dataclass(frozen=True, kw_only=True)

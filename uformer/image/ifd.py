@@ -1,16 +1,19 @@
-"""The directories (IFDs) of a TIFF file, read by the checks that tell the user what is wrong with a file.
+"""The directories (IFDs) of a TIFF file: a header, and a chain of directories of tags.
 
-`exif` reads directories as well, but only for their values: it treats a malformed directory as empty.
+An EXIF block is a small TIFF file, so `exif_block` reads it with the same functions. All functions raise ValueError for a
+damaged file; its text tells the user what is wrong.
 """
 
+import contextlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uformer.image.exif import Encoded
+from uformer.image.formats import Encoded
 
+NEW_SUBFILE_TYPE = 254
 WIDTH, LENGTH = 256, 257
 BITS, COMPRESSION, PHOTOMETRIC = 258, 259, 262
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
@@ -47,16 +50,106 @@ _NAMES = {
 
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: "f8", 16: "u8", 17: "i8"}
 _FRACTIONS = {5: "u4", 10: "i4"}
-_BYTES = {2: 1, 7: 1, 13: 4, 18: 8} | {kind: int(name[1]) for kind, name in _NUMBERS.items()} | {5: 8, 10: 8}
-_MOST_TAGS = 4096  # libtiff treats more as damage, too
+BYTES = {2: 1, 7: 1, 13: 4, 18: 8} | {kind: int(name[1]) for kind, name in _NUMBERS.items()} | {5: 8, 10: 8}
+"""The size of one value, by the number of its type."""
+MOST_TAGS = 4096
+"""Of a directory; libtiff treats more as damage, too."""
 
 
 @dataclass(frozen=True)
-class _Field:
+class Form:
+    """How a TIFF file writes its numbers."""
+
+    order: str
+    """Of bytes: "<" or ">"."""
+    big: bool
+    """BigTIFF: 64-bit offsets."""
+
+    @property
+    def word(self) -> str:
+        """An offset, or a number of values, as `struct` calls it."""
+        return self.order + ("Q" if self.big else "I")
+
+    @property
+    def count(self) -> str:
+        """A number of tags."""
+        return self.order + ("Q" if self.big else "H")
+
+    @property
+    def inline(self) -> int:
+        """Bytes of values that fit into an entry."""
+        return 8 if self.big else 4
+
+    @property
+    def entry(self) -> int:
+        """Bytes of an entry."""
+        return 4 + 2 * self.inline
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tag of a directory."""
+
+    tag: int
     kind: int
+    """The number of its type."""
     count: int
+    """Of its values."""
     start: int
     """Position of its values in the file."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its values; a type that is in no standard counts as bytes."""
+        return self.count * BYTES.get(self.kind, 1)
+
+
+def header(data: Encoded) -> tuple[Form, int]:
+    """The form of a TIFF file, and the offset of its first directory."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    version = unpack(order + "H", data, 2)[0] if order and len(data) >= 8 else 0
+    if order is None or version not in (42, 43):
+        raise ValueError("it has no TIFF header")
+    form = Form(order, big=version == 43)
+    if form.big and unpack(order + "HH", data, 4) != (8, 0):
+        raise ValueError("its BigTIFF header is damaged")
+    return form, unpack(form.word, data, 8 if form.big else 4)[0]
+
+
+def entries(data: Encoded, form: Form, offset: int) -> Iterator[Entry]:
+    """The tags of the directory at `offset`, one by one."""
+    (count,) = unpack(form.count, data, offset)
+    if count > MOST_TAGS:
+        raise ValueError(f"its directory at byte {offset} claims {count} tags")
+    first = offset + struct.calcsize(form.count)
+    for position in range(first, first + count * form.entry, form.entry):
+        tag, kind, number = unpack(form.order + "HH" + form.word[1], data, position)
+        entry = Entry(tag, kind, number, position + 4 + form.inline)
+        yield entry if entry.size <= form.inline else replace(entry, start=unpack(form.word, data, entry.start)[0])
+
+
+def next_directory(data: Encoded, form: Form, offset: int) -> int:
+    """Where the directory after the one at `offset` lies; 0 for none."""
+    (count,) = unpack(form.count, data, offset)
+    return unpack(form.word, data, offset + struct.calcsize(form.count) + count * form.entry)[0]
+
+
+def pages(data: Encoded) -> Iterator[int]:
+    """The offset of the directory of each page of a TIFF file in turn; ends where they loop or are malformed."""
+    seen: set[int] = set()
+    with contextlib.suppress(ValueError):
+        form, offset = header(data)
+        while offset and offset not in seen:
+            seen.add(offset)
+            yield offset
+            offset = next_directory(data, form, offset)
+
+
+def unpack(form: str, data: Encoded, offset: int) -> tuple[int, ...]:
+    """As struct.unpack_from, with an error that says where the file ends."""
+    if offset + struct.calcsize(form) > len(data):
+        raise ValueError(f"its directory should lie at byte {offset}, but the file ends at byte {len(data)}")
+    return struct.unpack_from(form, data, offset)
 
 
 def name_of(tag: int) -> str:
@@ -65,7 +158,7 @@ def name_of(tag: int) -> str:
 
 
 class Directory:
-    """The tags of one image. All methods raise ValueError for a damaged file; its text says what is wrong."""
+    """The tags of one image."""
 
     next: int
     """Where the directory of the next page lies; 0 for none."""
@@ -73,17 +166,13 @@ class Directory:
     def __init__(self, data: Encoded, offset: int | None = None) -> None:
         """Read the directory at `offset`, by default the first."""
         self._data = data
-        order = {b"II": "<", b"MM": ">"}.get(data[:2])
-        if order is None or len(data) < 8 or self._unpack(order + "H", 2)[0] not in (42, 43):
-            raise ValueError("it has no TIFF header")
-        self._order, big = order, self._unpack(order + "H", 2)[0] == 43
-        self._word = order + ("Q" if big else "I")  # an offset, or a number of values
-        self._count = order + ("Q" if big else "H")  # a number of tags
-        self._inline = 8 if big else 4  # bytes of values that fit into an entry
-        if big and self._unpack(order + "HH", 4) != (8, 0):
-            raise ValueError("its BigTIFF header is damaged")
-        first = self._unpack(self._word, 8 if big else 4)[0]
-        self._fields = dict(self._read(first if offset is None else offset))
+        form, first = header(data)
+        self._order, offset = form.order, first if offset is None else offset
+        found = list(entries(data, form, offset))
+        if not found:
+            raise ValueError(f"its directory at byte {offset} claims 0 tags")
+        self._fields = {entry.tag: entry for entry in reversed(found)}  # the first of a repeated tag wins, as in libtiff
+        self.next = next_directory(data, form, offset)
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._fields
@@ -92,9 +181,13 @@ class Directory:
         """The number of values of a tag; 0 if it is absent."""
         return self._fields[tag].count if tag in self._fields else 0
 
+    def size(self, tag: int) -> int:
+        """How many bytes the values of a tag claim to take; 0 if it is absent."""
+        return self._fields[tag].size if tag in self._fields else 0
+
     def of_unknown_type(self) -> list[int]:
         """The tags whose type is in no standard, in ascending order."""
-        return sorted(tag for tag, field in self._fields.items() if field.kind not in _BYTES)
+        return sorted(tag for tag, field in self._fields.items() if field.kind not in BYTES)
 
     def type_of(self, tag: int) -> int:
         """The number of a tag's type."""
@@ -132,29 +225,8 @@ class Directory:
             return ""
         return self._bytes(tag).split(b"\0")[0].decode("latin-1").strip()
 
-    def _read(self, offset: int) -> Iterator[tuple[int, _Field]]:
-        """Yield each tag with its field, last to first: the first of a repeated tag wins, as in libtiff."""
-        (count,) = self._unpack(self._count, offset)
-        if not 0 < count <= _MOST_TAGS:
-            raise ValueError(f"its directory at byte {offset} claims {count} tags")
-        start, size = offset + struct.calcsize(self._count), 4 + 2 * self._inline
-        entry = self._order + "HH" + self._word[1]
-        for position in reversed(range(start, start + count * size, size)):
-            tag, kind, number = self._unpack(entry, position)
-            place = position + 4 + self._inline
-            long = number * _BYTES.get(kind, 1) > self._inline
-            yield tag, _Field(kind, number, self._unpack(self._word, place)[0] if long else place)
-        (self.next,) = self._unpack(self._word, start + count * size)
-
     def _bytes(self, tag: int) -> bytes:
         field = self._fields[tag]
-        size = field.count * _BYTES.get(field.kind, 1)
-        if field.start + size > len(self._data):
+        if field.start + field.size > len(self._data):
             raise ValueError(f"its {name_of(tag)} tag points beyond the end of the file; it is damaged")
-        return self._data[field.start : field.start + size]
-
-    def _unpack(self, form: str, offset: int) -> tuple[int, ...]:
-        if offset + struct.calcsize(form) > len(self._data):
-            end = len(self._data)
-            raise ValueError(f"its directory should lie at byte {offset}, but the file ends at byte {end}")
-        return struct.unpack_from(form, self._data, offset)
+        return self._data[field.start : field.start + field.size]

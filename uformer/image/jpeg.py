@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from uformer.image.exif import Encoded
+from uformer.image.formats import Encoded
 from uformer.image.image import JpegCoding
 
 _MOST_SEGMENTS = 4096  # before the pixels; a file may hold millions of empty ones, only to cost time

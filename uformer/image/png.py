@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from uformer.image.exif import Encoded
+from uformer.image.formats import Encoded
 
 _MOST_CHUNKS = 1_010_000  # `vet` refuses a file with more
 _MOST_BYTES = 2**24  # of an unpacked text; EXIF and XMP are far smaller

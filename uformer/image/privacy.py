@@ -6,8 +6,7 @@ Only what is on these lists stays. Place, thumbnail, serial numbers, maker notes
 import dataclasses
 import re
 
-from uformer.image import exif as tags
-from uformer.image import iptc
+from uformer.image import exif_block, iptc
 from uformer.image.image import Metadata
 
 _FIRST = {
@@ -48,7 +47,7 @@ def safe(metadata: Metadata) -> Metadata:
     """The metadata with nothing in them that tells of place, person or device; what cannot be read is left out whole."""
     return dataclasses.replace(
         metadata,
-        exif=metadata.exif and tags.selected(metadata.exif, _FIRST, _EXPOSURE),
+        exif=metadata.exif and exif_block.selected(metadata.exif, _FIRST, _EXPOSURE),
         xmp=metadata.xmp and _safe_xmp(metadata.xmp),
         iptc=metadata.iptc and iptc.selected(metadata.iptc, _IPTC),
     )

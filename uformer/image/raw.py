@@ -6,10 +6,10 @@ image.
 
 from collections.abc import Iterator
 
-from uformer.image.exif import Encoded
-from uformer.image.ifd import COMPRESSION, PHOTOMETRIC, Directory
+from uformer.image.formats import Encoded
+from uformer.image.ifd import COMPRESSION, NEW_SUBFILE_TYPE, PHOTOMETRIC, Directory
 
-_MAKE, _SUB_IFDS, _NEW_SUBFILE_TYPE, _DNG_VERSION = 0x010F, 0x014A, 0x00FE, 0xC612
+_MAKE, _SUB_IFDS, _DNG_VERSION = 0x010F, 0x014A, 0xC612
 _SENSOR_DATA = {32803, 34892}  # mosaic (CFA), linear raw
 _SENSOR_COMPRESSIONS = {
     32767,
@@ -75,7 +75,7 @@ def _inside_tiff(data: Encoded) -> str | None:
         if _DNG_VERSION in first:
             return "DNG"
         by_make = next((name for start, name in _MAKERS if make.lower().startswith(start)), None)
-        thumbnail = any(value & 1 for value in first.integers(_NEW_SUBFILE_TYPE)[:1])
+        thumbnail = any(value & 1 for value in first.integers(NEW_SUBFILE_TYPE)[:1])
         if (thumbnail and by_make) or any(_holds_sensor_data(each) for each in _directories(data, first)):
             return by_make or (make[:40] if make.isprintable() and make else "of an unknown camera")
     except ValueError:

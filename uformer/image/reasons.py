@@ -5,8 +5,7 @@ import zlib
 from collections.abc import Callable
 
 from uformer.image import damage, formats
-from uformer.image.exif import Encoded
-from uformer.image.formats import Format
+from uformer.image.formats import Encoded, Format
 
 CUT_OFF = "premature end of data"
 DAMAGED = "the data is damaged"

@@ -18,27 +18,15 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_path, one_line
-from uformer.image import exif as tags
-from uformer.image import formats, iptc, vips
+from uformer.image import exif_block, formats, iptc, vips
 from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
-from uformer.image.read import (
-    DEFAULT_LIMITS,
-    HAS_BEYOND,
-    Limits,
-    Samples,
-    as_image,
-    bits_of,
-    check_range,
-    header_of,
-    metadata_of,
-    scaled,
-    turned,
-)
-from uformer.image.read import to_gray_or_rgb as gray_or_rgb
+from uformer.image.interpret import as_image, bits_of, header_of, metadata_of, to_gray_or_rgb
+from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
+from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
+from uformer.image.samples import HAS_BEYOND, Samples, check_range, quantised, scaled, turned
 from uformer.image.scratch import scratch
-from uformer.image.source import Opened, examine, opened
-from uformer.image.write import MetadataPolicy, check, dressed, embedded, layout, quantised, saver_options
+from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
 from uformer.staging import staging
 
@@ -58,7 +46,7 @@ class Regions:
     def __init__(self, file: Opened, scratch: IO[bytes]) -> None:
         self._file, self._scratch = file, scratch
         metadata, self._orientation = metadata_of(file)
-        self._image, metadata = gray_or_rgb(file.name, file.image, metadata)
+        self._image, metadata = to_gray_or_rgb(file.name, file.image, metadata)
         self._region = vips.region(self._image)  # one for all rows, as a decoder that goes from top to bottom serves only one
         self._kind = np.dtype(vips.kind(self._image))
         self._held: Samples = np.empty((0, self._image.width, self._image.bands), self._kind)
@@ -82,7 +70,7 @@ class Regions:
         if self._orientation > 2:
             return self._stored(first, last)
         if first < self._first:  # decoding cannot go back
-            image, _ = gray_or_rgb(self._file.name, self._file.again(), Metadata())
+            image, _ = to_gray_or_rgb(self._file.name, self._file.again(), Metadata())
             self._region, self._held, self._first = vips.region(image), self._held[:0], 0
         kept = self._held[first - self._first :]
         at = max(self._first + len(self._held), first)
@@ -201,7 +189,7 @@ def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Meta
         encoded.replace(path)
         with open(path, "rb+") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                change = tags.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+                change = exif_block.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
             if change is not None:
                 position, pointer, tail = change
                 file.seek(position)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uformer.image import damage, ycbcr
-from uformer.image.exif import Encoded
+from uformer.image.formats import Encoded
 from uformer.image.ifd import (
     BITS,
     COLOUR_MAP,
@@ -17,6 +17,7 @@ from uformer.image.ifd import (
     DOT_RANGE,
     EXTRA_SAMPLES,
     INK_SET,
+    NEW_SUBFILE_TYPE,
     NUMBER_OF_INKS,
     PHOTOMETRIC,
     PLANAR,
@@ -25,13 +26,13 @@ from uformer.image.ifd import (
     Directory,
     name_of,
 )
+from uformer.words import counted
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
 _UNSPECIFIED, _ASSOCIATED = 0, 1
 _JPEG = 7
 
-_NEW_SUBFILE_TYPE = 0x00FE
 _COMPRESSIONS = {
     1,
     2,
@@ -107,7 +108,7 @@ def objection(data: Encoded) -> str | None:
     """The reason to refuse a TIFF, judged by the tags of its first page; None if there is no reason."""
     try:
         first = Directory(data)
-        (role,) = first.integers(_NEW_SUBFILE_TYPE, 0)[:1] or (0,)
+        (role,) = first.integers(NEW_SUBFILE_TYPE, 0)[:1] or (0,)
         if role & 1:
             return "its first page is a thumbnail, as in a camera raw file; save the full image first"
         if role & 4:
@@ -172,7 +173,7 @@ def _layout(first: Directory) -> _Layout:
 
 def _channels(samples: int, extras: tuple[int, ...]) -> str:
     """The samples of a pixel, in words."""
-    return f"{samples} channel{'s' * (samples != 1)}" + f", {len(extras)} of them extra," * bool(extras)
+    return counted(samples, "channel") + f", {len(extras)} of them extra," * bool(extras)
 
 
 def _same(first: Directory, tag: int, default: int) -> int:

@@ -8,10 +8,9 @@ import struct
 from dataclasses import dataclass
 
 from uformer.image import claims, jpeg, tiff
-from uformer.image import exif as tags
 from uformer.image.containers import boxes, riff_chunks
-from uformer.image.exif import Encoded
-from uformer.image.formats import Format
+from uformer.image.formats import Encoded, Format
+from uformer.image.ifd import Directory, pages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +90,13 @@ def _webp(data: Encoded, limits: Limits) -> str | None:
 
 
 def _tiff(data: Encoded, limits: Limits) -> str | None:
-    pages = sum(1 for _ in itertools.islice(tags.ifds(data), limits.max_frames + 1))
-    if pages > limits.max_frames:
+    count = sum(1 for _ in itertools.islice(pages(data), limits.max_frames + 1))
+    if count > limits.max_frames:
         return f"more than {limits.max_frames} pages"
     if reason := tiff.objection(data):
         return reason
-    metadata = sum(tags.sizes(data, _TIFF_BLOBS).values())
+    first = Directory(data)
+    metadata = sum(first.size(tag) for tag in _TIFF_BLOBS)
     return f"{metadata} bytes of metadata, over the limit of {limits.max_metadata}" if metadata > limits.max_metadata else None
 
 

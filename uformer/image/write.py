@@ -1,32 +1,20 @@
 """Writing a picture with all that came with it, whole or not at all."""
 
-import dataclasses
 import os
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uformer.errors import OptionError, PictureError
+from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
-from uformer.image import exif as tags
-from uformer.image import formats, iptc, vips
-from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
-from uformer.image.formats import SUFFIXES, Format, supports
-from uformer.image.image import Image, Metadata
-from uformer.image.privacy import safe
+from uformer.image import exif_block, formats, iptc, vips
+from uformer.image.formats import SUFFIXES, supports
+from uformer.image.image import Image
+from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
+from uformer.image.samples import quantised
 from uformer.notices import Notify, warn
 
 __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
-
-MetadataPolicy = Literal["keep", "strip", "safe"]
-
-_UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
-_CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
-_CODED_AT_ONCE = 2**24
-"""Pixels; a larger JPEG is written without what makes it a little smaller, but needs all coefficients in memory: 12 bytes a pixel."""
-_STRIP_ROWS = 256  # rows that are rounded at a time: bounds the memory
 
 
 def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> None:
@@ -79,136 +67,5 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
-        return tags.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+        return exif_block.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
     return embedded(data, image, target, shown)
-
-
-def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> bytes:
-    """The encoded picture with what libvips does not write: resolution and EXIF. Of a PNG or JPEG the beginning suffices."""
-    if target is formats.JPEG and image.metadata.resolution is not None:
-        data = embed_density(data, image.metadata.resolution)
-    if shown.exif is None:
-        return data
-    return embed_exif(data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None)
-
-
-def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notify = warn) -> Metadata:
-    """The metadata to write, once it is clear that the target can hold the picture. Errors as of `encode`; looks at no pixels."""
-    if policy not in ("keep", "strip", "safe"):
-        raise OptionError(f"metadata: {policy!r} is not keep, strip or safe")
-    if image.alpha is not None and not target.alpha:
-        raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
-    if max(image.width, image.height) > target.max_side:
-        raise PictureError(f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side")
-    return _shown(image.metadata, policy, target, notify)
-
-
-def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format, notify: Notify) -> Metadata:
-    """The metadata that the policy lets through and the target can hold."""
-    if policy == "strip":
-        return Metadata(icc=metadata.icc, resolution=metadata.resolution)
-    shown = metadata if policy == "keep" else safe(metadata)
-    if target is formats.JPEG:
-        _check_segments(shown)
-    elif target is not formats.TIFF and shown.iptc is not None:
-        notify(f"{target.name} cannot hold IPTC; it is left out")
-        shown = dataclasses.replace(shown, iptc=None)
-    return shown
-
-
-def _check_segments(metadata: Metadata) -> None:
-    """A JPEG holds each of these in one segment of 65,533 bytes, header included; libvips would leave out what is larger."""
-    for name, value, most in (("EXIF", metadata.exif, 65_527), ("XMP", metadata.xmp, 65_504), ("IPTC", metadata.iptc, 65_533)):
-        if value is not None and len(value) > most:
-            raise PictureError(f"{len(value)} bytes of {name} do not fit into JPEG ({most}); strip the metadata or write another format")
-
-
-def _names_with_alpha() -> str:
-    *names, last = (each.name for each in formats.FORMATS if each.alpha)
-    return f"{', '.join(names)} and {last}"
-
-
-def layout(image: Image, target: Format) -> tuple[int, int]:
-    """Bits of a sample (32: float), and colours, as the picture is written."""
-    icc = image.metadata.icc
-    expand = image.channels == 1 and not _is_gray(icc) and (icc is not None or not target.gray)
-    return 32 if image.depth == 32 and target.floats else min(image.depth, target.bits), 3 if expand else image.channels
-
-
-def _is_gray(icc: bytes | None) -> bool:
-    return icc is not None and icc[16:20] == b"GRAY"
-
-
-def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
-    """The pyvips image of the samples, as of `layout`, with the metadata that libvips writes."""
-    icc = image.metadata.icc
-    if icc is not None:
-        vips.set_blob(picture, "icc-profile-data", icc)
-    if _is_gray(icc) and not target.gray:
-        colour = picture[0].icc_transform("srgb", embedded=True, depth=8 if picture.format == "uchar" else 16).copy()
-        colour.remove("icc-profile-data")
-        picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
-    across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION
-    picture = picture.copy(xres=across, yres=down)
-    blobs = {"xmp-data": shown.xmp, "iptc-data": shown.iptc}
-    for field, value in blobs.items():
-        if value is not None:
-            vips.set_blob(picture, field, value)
-    if target is formats.AVIF:
-        vips.set_blob(picture, "exif-data", PLACEHOLDER)
-    return picture
-
-
-def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
-    """The saver's options for this picture."""
-    thin = min(image.height, image.width) <= 8  # where the AV1 encoder's white is two levels off
-    lossless = thin or image.alpha is not None if target is formats.AVIF else image.lossless
-    options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
-    options["keep"] = vips.KEEP_ICC | vips.KEEP_XMP
-    if target is formats.JPEG:
-        options["keep"] |= vips.KEEP_IPTC
-        if image.jpeg is not None:
-            options["Q"] = max(image.jpeg.quality, formats.LOWEST_QUALITY)
-            options["subsample_mode"] = "on" if image.jpeg.subsampled else "off"
-            options["interlace"] = image.jpeg.progressive
-        if image.width * image.height > _CODED_AT_ONCE:
-            options |= {"optimize_coding": False, "interlace": False}
-    if target is formats.AVIF:
-        options["bitdepth"] = min(image.depth, target.bits)
-        if shown.exif is not None:
-            options["keep"] |= vips.KEEP_EXIF
-    if target is formats.TIFF:
-        options["bigtiff"] = image.pixels.nbytes // (1 if image.depth == 32 else 2) > _CLASSIC_TIFF
-        if image.depth == 32:
-            options["predictor"] = "float"
-    return options
-
-
-def quantised(image: Image, bits: int, *, channels: int) -> NDArray[Any]:
-    """Samples (H, W, channels, and one for alpha if there is one): float32 for 32 bits, else in the upper `bits` of uint8 or uint16."""
-    peak = (1 << bits) - 1
-    kind = np.dtype(np.uint8 if bits == 8 else np.float32 if bits == 32 else np.uint16)
-    samples: NDArray[Any] = np.empty((image.height, image.width, channels + (image.alpha is not None)), kind)
-    for top in range(0, image.height, _STRIP_ROWS):
-        rows = slice(top, top + _STRIP_ROWS)
-        values = np.clip(image.pixels[rows], 0, 1)
-        if bits == 32:
-            samples[rows, :, :channels] = values if image.beyond is None else values + image.beyond[rows]
-        else:
-            samples[rows, :, :channels] = np.left_shift(np.rint(values * np.float32(peak)).astype(kind), -bits % 8)
-        if image.alpha is not None:
-            samples[rows, :, channels] = _alpha(image.alpha[rows], bits)
-    return samples
-
-
-def _alpha(alpha: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Alpha as float for 32 bits, else rounded into the upper `bits` of its type; its own values where it has these bits already."""
-    if bits == 32:
-        return alpha if alpha.dtype == np.float32 else (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
-    peak = (1 << bits) - 1
-    if alpha.dtype == np.float32:
-        plane = np.rint(np.clip(alpha, 0, 1) * np.float32(peak)).astype(np.uint32)
-    else:
-        source = int(np.iinfo(alpha.dtype).max)
-        plane = (alpha.astype(np.uint32) * peak + source // 2) // source
-    return np.left_shift(plane, -bits % 8)

@@ -8,16 +8,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
-from uformer.restore.bars import Bars
+from uformer.restore.announcer import Announcer
 from uformer.restore.changes import note_little_change
-from uformer.restore.jobs import Plan, check_picture_output, is_one_picture, one_job, plan
 from uformer.restore.options import RestoreOptions
-from uformer.restore.report import Report
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
 from uformer.signals import stops_like_ctrl_c
 
 
@@ -59,16 +59,18 @@ def restore(
         if "-" in (*pictures, output):
             return _through_streams(pictures, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet)
         one = is_one_picture(pictures)
-        todo = Plan(jobs=[one_job(pictures[0], output, overwrite=overwrite)]) if one else plan(pictures, output, overwrite=overwrite)
-        report = Report(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
+        todo = (
+            WorkList(jobs=[one_job(pictures[0], output, overwrite=overwrite)]) if one else list_work(pictures, output, overwrite=overwrite)
+        )
+        announcer = Announcer(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
         try:
-            with report:
+            with announcer:
                 if todo.jobs:
-                    pipeline.run(todo.jobs, functools.partial(Restorer.from_options, options), report, metadata=metadata)
+                    pipeline.run(todo.jobs, functools.partial(Restorer.from_options, options), announcer, metadata=metadata)
         except KeyboardInterrupt:
-            report.interrupted()
+            announcer.interrupted()
             return 130
-        return report.end()
+        return announcer.end()
 
 
 def _through_streams(

@@ -20,14 +20,15 @@ from uformer.errors import UformerError
 from uformer.files import one_line
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
+from uformer.image.prepare import check
 from uformer.image.read import header, read
-from uformer.image.write import MetadataPolicy, check, write
+from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.restore.budget import Budget, decoded_size
 from uformer.restore.changes import note_little_change
-from uformer.restore.jobs import Job
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.restorer import Restorer
+from uformer.restore.worklist import FileJob
 
 READERS, WRITERS = (min(most, os.cpu_count() or 1) for most in (4, 8))
 """Threads, each with one picture at a time; encoding a picture takes longer than decoding it."""
@@ -40,7 +41,7 @@ _POLL = 0.5  # seconds; where waiting cannot be interrupted (Windows), Ctrl-C is
 class Outcome:
     """What became of one picture."""
 
-    job: Job
+    job: FileJob
     seconds: float = 0.0
     """For reading, restoring and writing it, without waiting."""
     width: int | None = None
@@ -60,14 +61,14 @@ class Outcome:
 class Watcher(Protocol):
     """Who wants to know how it goes; all but `finished` are called from other threads."""
 
-    def started(self, job: Job) -> None: ...
+    def started(self, job: FileJob) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
-    def warned(self, job: Job, message: str) -> None: ...
+    def warned(self, job: FileJob, message: str) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
 
 
 def run(
-    jobs: Iterable[Job],
+    jobs: Iterable[FileJob],
     make_restorer: Callable[[], Restorer],
     watcher: Watcher,
     *,
@@ -139,7 +140,7 @@ class _Line:
         self._made = self._network.submit(self._make, make_restorer)
         self.checked = self._network.submit(self._check)
 
-    def put(self, number: int, job: Job) -> tuple[Outcome, Future[Future[None]]]:
+    def put(self, number: int, job: FileJob) -> tuple[Outcome, Future[Future[None]]]:
         """Send a picture on its way; its future is that of restoring, whose result is that of writing."""
         outcome = Outcome(job=job)
         reading = self._readers.submit(self._read, number, outcome)

@@ -28,7 +28,7 @@ from uformer.restore.backends.base import Backend
 from uformer.restore.footprint import fits_in_memory, picture_memory
 from uformer.restore.networks import Networks
 from uformer.restore.options import RestoreOptions, memory_in_bytes
-from uformer.restore.tiles import Plan, Rows, blend, cut, plan, plan_freely
+from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
 
@@ -190,16 +190,16 @@ class Restorer:
             return self.config.multiple  # such a file pads to this by itself, by reflection
         return max(self.config.multiple // 4, self.config.stride)
 
-    def _plan(self, height: int, width: int, largest: int) -> Plan:
+    def _plan(self, height: int, width: int, largest: int) -> TilePlan:
         overlap = min(OVERLAP, self.config.multiple // 2) if self.options.overlap is None else self.options.overlap
         shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
         if self.options.overlap is None:
             largest = max(largest, overlap + self.grain)
-        return plan(height, width, tile=largest, **shared)
+        return plan_tiles(height, width, tile=largest, **shared)
 
-    def _run(self, tiles: Iterator[Pixels], planned: Plan, progress: Progress | None, notify: Notify) -> Iterator[Pixels]:
+    def _run(self, tiles: Iterator[Pixels], planned: TilePlan, progress: Progress | None, notify: Notify) -> Iterator[Pixels]:
         for done, tile in enumerate(tiles, start=1):
             restored = self._restore_tile(tile, notify)
             if progress:

@@ -70,7 +70,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TilePlan:
     """The tiles of a picture: every pair of a row and a column of tiles."""
 
     rows: Axis
@@ -108,13 +108,15 @@ def plan_axis(length: int, *, tile: int, overlap: int, multiple: int, align: int
     return Axis(length, tile, tuple(round(start) * align for start in even), margin)
 
 
-def plan(height: int, width: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> Plan:
+def plan_tiles(height: int, width: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> TilePlan:
     """Tiles for a picture of height x width pixels; arguments and errors as of `plan_axis`."""
-    return Plan(*(plan_axis(side, tile=tile, overlap=overlap, multiple=multiple, align=align, margin=margin) for side in (height, width)))
+    return TilePlan(
+        *(plan_axis(side, tile=tile, overlap=overlap, multiple=multiple, align=align, margin=margin) for side in (height, width))
+    )
 
 
-def plan_freely(height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> Plan:
-    """As `plan`, with the sides of tiles, from half of `largest` to `largest`, that leave the fewest pixels to compute.
+def plan_freely(height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> TilePlan:
+    """As `plan_tiles`, with the sides of tiles, from half of `largest` to `largest`, that leave the fewest pixels to compute.
 
     Of equals the larger, on each axis for itself: 1080 pixels take two tiles of 640 (1280) rather than three of 512 (1536).
     """
@@ -124,10 +126,10 @@ def plan_freely(height: int, width: int, *, largest: int, overlap: int, multiple
         axes = [plan_axis(length, tile=side, overlap=overlap, multiple=multiple, align=align, margin=margin) for side in sides]
         return min(axes, key=lambda axis: len(axis.starts) * axis.tile)
 
-    return Plan(axis(height), axis(width))
+    return TilePlan(axis(height), axis(width))
 
 
-def cut(read: Rows, plan: Plan) -> Iterator[Pixels]:
+def cut(read: Rows, plan: TilePlan) -> Iterator[Pixels]:
     """The tiles (C, h, w) of a picture, row by row; `read` is asked for the rows of a row of tiles at a time."""
     columns = [plan.columns.source(left) for left in plan.columns.starts]
     for top in plan.rows.starts:
@@ -138,7 +140,7 @@ def cut(read: Rows, plan: Plan) -> Iterator[Pixels]:
             yield band[:, (rows - first)[:, None], across]
 
 
-def blend(tiles: Iterator[Pixels], plan: Plan) -> Iterator[tuple[int, Pixels]]:
+def blend(tiles: Iterator[Pixels], plan: TilePlan) -> Iterator[tuple[int, Pixels]]:
     """The picture that restored tiles (C, h, w), in the order of `cut`, make together, as soon as its rows are finished.
 
     Yields the number of the first row and the rows (C, n, W), from top to bottom without a gap; they are good until the next are

@@ -8,14 +8,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
-from uformer import __version__
 from uformer.serve import static
-from uformer.serve.about import about
 from uformer.serve.api import jobs, posts
 from uformer.serve.leftover import Leftover
 from uformer.serve.problems import Cancelled, Problem
 from uformer.serve.security import Guard
 from uformer.serve.service import Service
+from uformer.serve.status import status
+from uformer.version import __version__
 
 _WORDS = """Restores pictures: noisy, rainy or blurred in, clean out. The bytes are those of `uformer restore --metadata strip`.
 
@@ -35,7 +35,7 @@ def create_app(service: Service) -> Leftover:
         service.store.clear()
 
     api = FastAPI(title="Uformer", version=__version__, description=_WORDS, docs_url=None, redoc_url=None, lifespan=lifespan)
-    for routes in (posts, jobs, about):
+    for routes in (posts, jobs, status):
         api.include_router(routes(service))
     _add_page(api)
     api.exception_handler(Problem)(_on_problem)

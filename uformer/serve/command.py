@@ -37,7 +37,7 @@ def serve(
     """
     for module in ("fastapi", "uvicorn", "python_multipart"):
         require(module, "serve")
-    from uformer.serve.run import Server  # noqa: PLC0415 - the extra may be missing
+    from uformer.serve.server import Server  # noqa: PLC0415 - the extra may be missing
     from uformer.serve.service import Service  # noqa: PLC0415
 
     share_arenas()

@@ -17,8 +17,8 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.jobs import Ending, Job
-from uformer.serve.metrics import Metrics
 from uformer.serve.problems import Cancelled, Problem, refused_as
+from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
 from uformer.weights import registry
 

@@ -143,7 +143,7 @@ def too_slow(seconds: float) -> Problem:
     return Problem(504, "too-slow", f"the picture was not finished within {seconds:g} seconds; try a smaller one, or /v1/jobs")
 
 
-class Store:
+class JobStore:
     """Jobs by id; results are kept for a time and up to a number of bytes. For one thread.
 
     `keep`: seconds after the end of a job. `max_bytes`: of all results together.

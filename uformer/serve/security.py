@@ -10,8 +10,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uformer.serve.metrics import Metrics
 from uformer.serve.problems import Problem
+from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings, is_local
 
 POLICY = (

@@ -8,8 +8,8 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load
 from uformer.serve.engine import Engine
-from uformer.serve.jobs import Store
-from uformer.serve.metrics import Metrics
+from uformer.serve.jobs import JobStore
+from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
 
 _SWEEP = 5  # seconds
@@ -23,14 +23,14 @@ class Service:
     catalogue: Catalogue
     metrics: Metrics
     engine: Engine
-    store: Store
+    store: JobStore
 
     @classmethod
     def build(cls, settings: Settings, options: RestoreOptions, *, load: Load = Restorer.from_options) -> Self:
         """The parts for what an operator chose; `options` are what a client gets who asks for nothing. Errors as of `Catalogue`."""
         catalogue, metrics = Catalogue(options), Metrics()
         engine = Engine(catalogue, settings, metrics, load=load)
-        return cls(settings, catalogue, metrics, engine, Store(keep=settings.keep, max_bytes=settings.max_kept))
+        return cls(settings, catalogue, metrics, engine, JobStore(keep=settings.keep, max_bytes=settings.max_kept))
 
     def gauges(self) -> dict[str, float]:
         """What is counted by looking."""

@@ -11,7 +11,6 @@ from typing import Any, Self
 import torch
 from accelerate import Accelerator
 
-import uformer
 from uformer.allocator import keep_freed_memory
 from uformer.data.store import remove_cache
 from uformer.errors import OptionError, TrainingError
@@ -29,6 +28,7 @@ from uformer.train.recipe import MAY_CHANGE, Recipe, override
 from uformer.train.report import Reporter
 from uformer.train.setup import Folders, Prepared, prepare
 from uformer.train.validate import HeldOut, input_score
+from uformer.version import __version__
 from uformer.weights import checkpoint
 from uformer.weights.create import weights_file
 
@@ -223,7 +223,7 @@ class Session:
         stored = read_config(self.folder.config).get("start") if self.state is not None else None
         start = {"start": stored} if stored else start
         values = prepared.recipe.to_values()
-        return {"uformer": uformer.__version__, **start, "data": self.folders.to_values(), "pictures": pictures, "recipe": values}
+        return {"uformer": __version__, **start, "data": self.folders.to_values(), "pictures": pictures, "recipe": values}
 
     def _introduction(self, prepared: Prepared, trainer: Trainer) -> list[str]:
         """What a run says before it begins: pictures, network, device, how fast patches can be loaded."""

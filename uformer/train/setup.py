@@ -14,10 +14,11 @@ from uformer.data import pairs, pictures
 from uformer.data.augment import draw_gradient
 from uformer.data.datasets import Patches
 from uformer.data.pairs import Source
-from uformer.data.pictures import Degradation, PictureSet, Pixels
+from uformer.data.pictures import Degrader, PictureSet
 from uformer.data.store import Store
 from uformer.degradations import compose
 from uformer.errors import OptionError
+from uformer.image.image import Pixels
 from uformer.train.recipe import Recipe, changed_network_fields
 
 _DRAWINGS = 8
@@ -88,7 +89,7 @@ class Prepared:
     recipe: Recipe
     patches: Patches
     held_out: PictureSet
-    degradation: Degradation | None
+    degradation: Degrader | None
     notes: tuple[str, ...]
     """What has to be said to the user, a line each."""
 

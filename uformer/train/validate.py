@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from uformer.data.contact import lay_out, thumbnail
-from uformer.data.pictures import Degradation, PictureSet
+from uformer.data.pictures import Degrader, PictureSet
 from uformer.image.image import Image
 from uformer.metrics import psnr
 from uformer.model.uformer import Uformer
@@ -28,7 +28,7 @@ class HeldOut:
     """Pictures to score with: the middle of each, degraded the same way each time."""
 
     pictures: PictureSet
-    degradation: Degradation | None
+    degradation: Degrader | None
     recipe: Recipe
 
     def __len__(self) -> int:

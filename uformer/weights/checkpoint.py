@@ -70,6 +70,15 @@ def read(path: PathLike) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]
         return config, state
 
 
+def write_half(trained: PathLike, out: PathLike, notes: Mapping[str, str]) -> None:
+    """Write a checkpoint's weights as float16, half the size of float32, with notes in its metadata.
+
+    Raises CheckpointError for a file that is no checkpoint, or that cannot be written.
+    """
+    config, state = read(trained)
+    write(out, config, {key: value.astype(np.float16) for key, value in state.items()}, notes=notes)
+
+
 def read_config(path: PathLike) -> UformerConfig:
     """The configuration of a checkpoint; the tensors are not read. Raises CheckpointError as `read` does."""
     with _opened(path) as (_file, config, _notes):

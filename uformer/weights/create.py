@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uformer.config import VARIANTS
 from uformer.errors import OptionError
 from uformer.files import require
-from uformer.weights import hub, registry
+from uformer.weights import registry, repository
 from uformer.weights.checkpoint import load
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
         return registry.find(name).verify()
     if Path(name).suffix in (".safetensors", ".onnx") or Path(name).is_file():
         return Path(name)
-    for file in (hub.FILE, "best.safetensors", "last.safetensors"):
+    for file in (repository.FILE, "best.safetensors", "last.safetensors"):
         if (Path(name) / file).is_file():
             return Path(name) / file
-    if hub.is_repository(name) and not Path(name).exists():
-        return hub.download(name)
+    if repository.is_repository(name) and not Path(name).exists():
+        return repository.download(name)
     if name in VARIANTS:
         raise OptionError(f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}")
     raise OptionError(

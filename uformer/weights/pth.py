@@ -20,11 +20,10 @@ from safetensors import SafetensorError
 
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import one_line, require
-from uformer.weights.checkpoint import check_file, writing
+from uformer.weights.checkpoint import PathLike, check_file, writing
 from uformer.weights.official import INDEX
 
 Arrays = dict[str, NDArray[np.generic]]
-PathLike = str | os.PathLike[str]
 
 _TORCH = (2, 10)  # the first whose weights_only reader has its known holes closed
 _TUPLES = 40_000  # uformer_b with its optimizer has a quarter of these; from 80,000 on Python's stack can overflow

@@ -1,12 +1,12 @@
 """The weights that ship inside the package: what each is for, what it was trained on, what it scores."""
 
-import hashlib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from uformer.errors import CheckpointError, OptionError
+from uformer.files import sha256_of
 
 FILES = Path(__file__).parent / "files"
 
@@ -31,8 +31,7 @@ class Weights:
     def verify(self) -> Path:
         """The file's path. Raises CheckpointError where it is missing or not the one that was published."""
         try:
-            with open(self.path, "rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = sha256_of(self.path)
         except OSError as error:
             raise CheckpointError(f"{self.path}: {error.strerror}; reinstall the package") from None
         if found != self.sha256:

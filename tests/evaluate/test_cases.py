@@ -1,0 +1,124 @@
+"""The pictures of each kind of protocol, and what is said where they are not there."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import pyvips
+
+from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
+from uformer.errors import OptionError, PictureError
+from uformer.evaluate.cases import check_files, find_cases, read_channels, read_gray, read_rgb
+from uformer.evaluate.protocols import PROTOCOLS
+
+
+def test_gaussian_noise_is_drawn_by_the_pictures_place_and_rounded(tmp_path: Path) -> None:
+    levels = [save_picture(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
+    samples = find_cases(PROTOCOLS["gaussian"], tmp_path)
+    assert [(each.subset, each.name) for each in samples] == [(f"sigma {sigma}", name) for sigma in (15, 25, 50) for name in "ab"]
+    degraded, clean = samples[3].load()
+    assert np.array_equal(np.rint(clean * 255), levels[1])
+    noise = np.random.default_rng(1).standard_normal(clean.shape, dtype=np.float32) * np.float32(25 / 255)
+    assert np.allclose(degraded, np.rint(np.clip(clean + noise, 0, 1) * 255) / 255, atol=1e-6)
+
+
+def test_published_noise_is_neither_clipped_nor_rounded(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", level=0)
+    degraded, clean = find_cases(PROTOCOLS["gaussian-float"], tmp_path)[1].load()
+    assert degraded.min() < 0
+    assert not np.allclose(degraded * 255, np.rint(degraded * 255), atol=1e-3)
+    assert not clean.any()
+
+
+def test_colour_images_are_turned_gray_by_their_luma(tmp_path: Path) -> None:
+    values = save_picture(tmp_path / "a.png", seed=3)
+    degraded, clean = find_cases(PROTOCOLS["gaussian-gray"], tmp_path)[1].load()
+    assert degraded.shape == clean.shape == (*values.shape[:2], 1)
+    assert np.array_equal(np.rint(clean[..., 0] * 255), np.rint(values.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)))
+    assert np.std(degraded - clean) * 255 == pytest.approx(25, rel=0.05)
+    assert np.allclose(clean, read_gray(tmp_path / "a.png"))
+
+
+def test_two_folders_of_any_name(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"x": (10, 20)}, names=("noisy", "truth"))
+    (sample,) = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy", tmp_path / "truth")
+    degraded, clean = sample.load()
+    assert np.allclose(degraded * 255, 10)
+    assert np.allclose(clean * 255, 20)
+    with pytest.raises(OptionError, match="gaussian takes one folder"):
+        find_cases(PROTOCOLS["gaussian"], tmp_path / "noisy", tmp_path / "truth")
+
+
+def test_sidds_blocks(tmp_path: Path) -> None:
+    noisy = save_sidd(tmp_path / "ValidationNoisyBlocksSrgb.mat", seed=1)
+    clean = save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat", seed=2)
+    samples = find_cases(PROTOCOLS["sidd"], tmp_path)
+    assert [each.name for each in samples] == ["0001_01", "0001_02", "0001_03", "0002_01", "0002_02", "0002_03"]
+    found = samples[4].load()
+    assert np.allclose(found[0] * 255, noisy[1, 1])
+    assert np.allclose(found[1] * 255, clean[1, 1])
+    save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat", shape=(1, 3, 16, 20, 3))
+    with pytest.raises(PictureError, match="differ in number or size"):
+        find_cases(PROTOCOLS["sidd"], tmp_path)
+
+
+def test_a_picture_without_partner_and_one_of_another_size(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"a": (1, 2)})
+    save_picture(tmp_path / "degraded/b.png", size=(24, 30))
+    save_picture(tmp_path / "degraded/c.png", size=(24, 30))
+    save_picture(tmp_path / "clean/c.png", size=(24, 32))
+    _, alone, other = find_cases(PROTOCOLS["pairs"], tmp_path)
+    with pytest.raises(PictureError, match="b.png: no clean picture of that name in .*clean"):
+        alone.load()
+    with pytest.raises(PictureError, match="c.png: is 30 x 24 pixels, and its clean picture .*c.png 32 x 24"):
+        other.load()
+
+
+@pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.scored])
+def test_a_folder_without_the_data_says_what_is_expected_and_where_it_is(tmp_path: Path, name: str) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(OptionError) as caught:
+            find_cases(PROTOCOLS[name], folder)
+        assert PROTOCOLS[name].place in str(caught.value)
+        assert PROTOCOLS[name].url in str(caught.value)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    save_sidd(tmp_path / "ValidationNoisyBlocksSrgb.mat")
+    with pytest.raises(OptionError, match=r": ValidationGtBlocksSrgb\.mat missing; expected .*https://"):
+        find_cases(PROTOCOLS["sidd"], tmp_path)
+    with pytest.raises(OptionError, match="a, b, c and 2 more missing"):
+        check_files(tmp_path, "abcde", PROTOCOLS["sidd"])
+
+
+def test_a_pair_of_unequal_channels(tmp_path: Path) -> None:
+    for side, mode in (("degraded", "L"), ("clean", "RGB")):
+        (tmp_path / side).mkdir()
+        PIL.Image.new(mode, (5, 4)).save(tmp_path / side / "a.tif")
+    (sample,) = find_cases(PROTOCOLS["pairs"], tmp_path)
+    assert [picture.shape for picture in sample.load()] == [(4, 5, 3)] * 2
+    with pytest.raises(PictureError, match="a.tif: has 1 channels, and its clean picture .*a.tif 3"):
+        sample.load(5)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("uchar", 255), ("ushort", 65535)])
+def test_all_channels_are_read_for_a_network_of_many(tmp_path: Path, kind: str, most: int) -> None:
+    values = np.random.default_rng(0).integers(0, most + 1, (4, 6, 5)).astype(np.int32)
+    pyvips.Image.new_from_array(values).cast(kind).copy(interpretation="multiband").tiffsave(str(tmp_path / "a.tif"))
+    found = read_channels(tmp_path / "a.tif", 5)
+    assert found.dtype == np.float32
+    assert np.allclose(found, values / most, atol=1e-6)
+    with pytest.raises(PictureError, match="5 channels, expected gray or RGB"):
+        read_channels(tmp_path / "a.tif", 3)
+
+
+def test_gray_comes_three_times(tmp_path: Path) -> None:
+    PIL.Image.new("L", (5, 4), 51).save(tmp_path / "a.png")
+    assert np.allclose(read_rgb(tmp_path / "a.png"), np.full((4, 5, 3), 0.2))
+
+
+def test_clean_pictures_are_those_of_the_folder_but_a_contact_sheet(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "mine.check.png", "inside/c.png"):
+        save_picture(tmp_path / name)
+    assert [sample.name for sample in find_cases(PROTOCOLS["gaussian"], tmp_path)] == ["a", "b"] * 3

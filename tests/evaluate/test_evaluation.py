@@ -1,0 +1,84 @@
+"""A run scores what it can, names what it cannot, and its means are those computed by hand."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evaluate.conftest import save_pairs, save_picture
+from tests.networks import TINY, build
+from uformer.errors import PictureError
+from uformer.evaluate.cases import Case, find_cases
+from uformer.evaluate.evaluation import Evaluation, Measured, evaluate, mean
+from uformer.evaluate.protocols import PROTOCOLS, Scoring
+from uformer.evaluate.score import Score
+from uformer.metrics import psnr
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+
+
+def tiny_restorer(**options: object) -> Restorer:
+    """A network of one level with random weights, in torch."""
+    state = {key: value.numpy() for key, value in build(TINY).state_dict().items()}
+    return Restorer(TINY, state, RestoreOptions(backend="torch", precision="fp32", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("identity")
+def test_means_are_of_the_pictures_decibels(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"a": (100, 101), "b": (100, 110)})
+    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring())
+    assert [each.name for each in found.measured] == ["a", "b"]
+    by_hand = (20 * math.log10(255) + 20 * math.log10(25.5)) / 2
+    assert mean([each.degraded for each in found.measured]).psnr == pytest.approx(by_hand, abs=1e-4)
+    assert mean([each.restored for each in found.measured]) == mean([each.degraded for each in found.measured])
+    assert (found.tiles, found.failures, found.subsets) == (1, (), [""])
+
+
+def test_the_restored_picture_is_what_the_restorer_gives(tmp_path: Path) -> None:
+    save_picture(tmp_path / "degraded/a.png", seed=1)
+    save_picture(tmp_path / "clean/a.png", seed=2)
+    restorer = tiny_restorer(tile=16, overlap=4)
+    samples = find_cases(PROTOCOLS["pairs"], tmp_path)
+    kept: list[np.ndarray] = []
+    (numbers,) = evaluate(restorer, samples, Scoring(), keep=lambda _, restored: kept.append(restored)).measured
+    degraded, clean = samples[0].load()
+    assert numbers.degraded.psnr == psnr(degraded, clean)
+    assert numbers.restored.psnr == psnr(restorer.restore_pixels(degraded), clean) != numbers.degraded.psnr
+    assert numbers.tiles == 12
+    assert np.array_equal(kept[0], restorer.restore_pixels(degraded))
+
+
+@pytest.mark.usefixtures("identity")
+def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"a": (1, 2), "b": (1, 2), "c": (1, 2), "d": (1, 2)})
+    (tmp_path / "degraded/b.png").write_bytes(b"no picture")
+    (tmp_path / "clean/c.png").unlink()
+    steps: list[int] = []
+    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), advance=lambda: steps.append(1))
+    assert [each.name for each in found.measured] == ["a", "d"]
+    assert [each.name for each in found.failures] == ["b", "c"]
+    assert "not a PNG" in found.failures[0].reason
+    assert len(steps) == 4
+
+
+@pytest.mark.usefixtures("identity")
+def test_a_picture_that_cannot_be_kept_has_no_numbers(tmp_path: Path) -> None:
+    save_pairs(tmp_path, {"a": (1, 2)})
+
+    def keep(_sample: Case, _restored: np.ndarray) -> None:
+        raise PictureError("disk full")
+
+    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), keep=keep)
+    assert (found.measured, [each.reason for each in found.failures]) == ((), ["disk full"])
+
+
+def test_subsets_and_means() -> None:
+    measured = [Measured(subset, "a", Score(1, 0.1), Score(psnr, 0.5), tiles) for subset, psnr, tiles in (("x", 30, 1), ("y", 40, 3))]
+    found = Evaluation(tuple(measured), ())
+    assert found.subsets == ["x", "y"]
+    assert found.of("y") == [measured[1]]
+    assert found.tiles == 3
+    assert Evaluation((), ()).tiles == 0
+    assert mean([each.restored for each in measured]) == Score(35, 0.5)
+    assert mean([Score(math.inf, 1), Score(30, 0)]) == Score(math.inf, 0.5)

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.pictures import lock, make_pairs, photo, save
+from uformer.check_data import best_shift
+from uformer.cli import main
+from uformer.image.read import read
+
+
+def test_a_good_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path / "set", 5)
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "check", "set"]) == 0
+    out = capsys.readouterr().out
+    assert "5 pairs, 0 problems" in out
+    assert "channels: 3 (5)" in out
+    assert "sizes: 48 wide, 40 high" in out
+    assert "PSNR of the degraded pictures: 28." in out
+    assert "misaligned" not in out
+    assert "contact sheet: set.check.png, row by row: 0, 1, 2, 3, 4" in out
+    page = read(tmp_path / "set.check.png").pixels
+    assert page.shape == (5 * 40 + 4 * 4, 2 * 48 + 4, 3)
+    assert np.allclose(page[:40, 52:], photo(seed=0) / 255, atol=1e-3)
+
+
+def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path)
+    sheet = tmp_path / "sheet.png"
+    sheet.write_bytes(b"mine")
+    assert main(["data", "check", str(tmp_path), "--sheet", str(sheet)]) == 2
+    assert sheet.read_bytes() == b"mine"
+    assert "sheet.png exists; add" in capsys.readouterr().err
+    assert main(["data", "check", str(tmp_path), "--sheet", str(sheet), "--overwrite", "--samples", "1"]) == 0
+    assert read(sheet).height == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["-o", "nowhere/s.png"], "there is no folder nowhere"), (["-o", "s.xyz"], "unknown format"), (["--samples", "-1"], "-1 must not be")],
+)
+def test_what_cannot_be_written_is_known_at_once(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_pairs(tmp_path / "set")
+    assert main(["data", "check", "set", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+
+
+def test_problems_come_at_the_end_each_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path, 4)
+    (tmp_path / "degraded" / "1.png").write_bytes(b"no picture")
+    save(tmp_path / "clean" / "2.png", photo(40, 50))
+    assert main(["data", "check", str(tmp_path), "-o", str(tmp_path / "s.png")]) == 1
+    captured = capsys.readouterr()
+    assert "4 pairs, 2 problems" in captured.out
+    assert captured.err.count("\n") == captured.err.count("uformer: error: ") == 2
+    assert "1.png: not a PNG" in captured.err
+    assert "2: sizes differ, 48 x 40 and 50 x 40" in captured.err
+
+
+def test_names_without_partner_come_with_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path, 3)
+    (tmp_path / "degraded" / "1.png").write_bytes(b"no picture")
+    for name in ("degraded/left.png", "clean/right.png", "clean/2.jpg"):
+        save(tmp_path / name, photo())
+    assert main(["data", "check", str(tmp_path), "-o", str(tmp_path / "s.png")]) == 1
+    captured = capsys.readouterr()
+    assert "3 pairs, 4 problems" in captured.out
+    assert "channels: 3 (2)" in captured.out
+    for said in (
+        "two pictures of one name",
+        "left.png: no picture of the same name",
+        "right.png: no picture of the same name",
+        "not a PNG",
+    ):
+        assert captured.err.count(said) == 1
+    assert captured.err.count("\n") == captured.err.count("uformer: error: ") == 4
+
+
+def test_a_check_is_not_counted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "photos" / "a.png", photo())
+    monkeypatch.chdir(tmp_path / "photos")
+    assert main(["data", "check", "."]) == 0
+    assert "left out" not in capsys.readouterr().out
+    assert main(["data", "check", ".", "--overwrite"]) == 0
+    out = capsys.readouterr().out
+    assert "1 picture, 0 problems" in out
+    assert "left out, made by uformer: 1 (photos.check.png)" in out
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "set" / "a.png", photo())
+    (tmp_path / "set" / "locked").mkdir()
+    monkeypatch.chdir(tmp_path)
+    lock(monkeypatch, "locked")
+    assert main(["data", "check", "set"]) == 1
+    captured = capsys.readouterr()
+    assert "1 picture, 1 problem\n" in captured.out
+    assert captured.err.startswith("uformer: error: set/locked: Permission denied; ")
+    assert main(["data", "check", "set/locked"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "0 pictures, 1 problem\n"
+    assert captured.err.startswith("uformer: error: set/locked: Permission denied; ")
+
+
+def test_misaligned_pairs_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path, 2)
+    moved = np.roll(photo(seed=1), (1, -2), (0, 1))
+    save(tmp_path / "degraded" / "1.png", moved)
+    assert (
+        main(["data", "check", "--degraded", str(tmp_path / "degraded"), "--clean", str(tmp_path / "clean"), "-o", str(tmp_path / "s.png")])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "misaligned, it seems: 1 pair\n" in out
+    assert "moved by -1 down, 2 right" in out
+
+
+def test_shift_of_a_picture_too_small_to_tell() -> None:
+    assert best_shift(np.zeros((9, 9, 3), np.float32), np.ones((9, 9, 3), np.float32)) is None
+
+
+def test_clean_pictures_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(5):
+        save(tmp_path / "set" / f"{index}.png", photo(seed=index))
+    assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
+    assert "5 pictures, 0 problems" in capsys.readouterr().out
+    assert read(tmp_path / "s.png").width == 4 * 48 + 3 * 4
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "--degraded", "b", "--clean", "c"], ["--clean", "c"]])
+def test_options_that_do_not_go_together(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", *arguments]) == 2
+    assert "give one folder, or both --degraded and --clean" in capsys.readouterr().err
+
+
+def test_one_pair_is_no_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_pairs(tmp_path / "mine", 1)
+    assert main(["data", "check", str(tmp_path / "mine"), "--sheet", str(tmp_path / "s.png")]) == 0
+    assert capsys.readouterr().out.startswith("1 pair, 0 problems\n")

@@ -1,0 +1,14 @@
+"""`uformer models` tells what the registry holds."""
+
+import pytest
+
+from uformer.config import VARIANTS
+from uformer.list_models import models
+from uformer.weights.registry import WEIGHTS
+
+
+def test_every_network_and_all_weights_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    models()
+    out = capsys.readouterr().out
+    for name in [*VARIANTS, *WEIGHTS]:
+        assert name in out

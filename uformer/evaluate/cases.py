@@ -1,0 +1,148 @@
+"""The pictures of a protocol: found in their owners' folders first, read one by one later."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol as Interface
+
+import numpy as np
+
+from uformer.degradations.noise import gaussian_noise
+from uformer.errors import OptionError, PictureError
+from uformer.evaluate import matlab, pairing
+from uformer.evaluate.pairing import Pair
+from uformer.evaluate.protocols import Protocol
+from uformer.image.image import Pixels
+from uformer.image.read import read, read_samples
+from uformer.notices import Notify, warn
+
+
+class Load(Interface):
+    """Reads a degraded picture and its ground truth: (degraded, clean), each (H, W, C) in [0, 1] and of one size.
+
+    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. `notify` is told
+    what reading leaves out. Raises PictureError.
+    """
+
+    def __call__(self, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]: ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """A degraded picture with its ground truth, not yet read."""
+
+    subset: str
+    """The row of the table that it counts for; "" where there is but one."""
+    name: str
+    folders: tuple[Path, ...]
+    """Where its files lie."""
+    load: Load
+
+
+def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Case]:
+    """Every picture of a protocol that is scored here, in order; at least one.
+
+    `clean`: the second of two folders, where the first holds the degraded pictures themselves. Raises OptionError, which says where the
+    data is offered and what to put where, for a folder that does not hold what the protocol needs, and PictureError for a .mat file that
+    cannot be read, or a folder.
+    """
+    if not folder.is_dir():
+        raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
+    if clean is not None:
+        if protocol.kind != "pairs":
+            raise OptionError(f"{clean}: {protocol.name} takes one folder; {protocol.how_to_get()}")
+        found = list(_of_pairs(pairing.pairs_of(folder, clean)))
+    elif protocol.kind == "noise":
+        found = list(_of_clean(folder, protocol))
+    elif protocol.kind == "sidd":
+        found = _of_blocks(folder, protocol)
+    else:
+        found = list(_of_pairs(pairing.pairs_in(folder, protocol.layouts)))
+    if not found:
+        raise OptionError(f"{folder}: no pictures as {protocol.name} needs them; {protocol.how_to_get()}")
+    return found
+
+
+def check_files(folder: Path, names: Iterable[str], protocol: Protocol) -> None:
+    """Raise OptionError, which names what is missing and where it is offered, unless all of the files are in the folder."""
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise OptionError(f"{folder}: {', '.join(missing[:3])}{more} missing; {protocol.how_to_get()}")
+
+
+def read_rgb(path: Path, notify: Notify = warn) -> Pixels:
+    """A picture file as (H, W, 3) in [0, 1], gray three times, alpha left out. Raises PictureError."""
+    pixels = read(path, notify=notify).pixels
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def read_gray(path: Path, notify: Notify = warn) -> Pixels:
+    """An image file as (H, W, 1) in [0, 1], 8-bit levels of its luma (Rec. 601) as MATLAB's rgb2gray gives them. Raises PictureError."""
+    luma = read_rgb(path, notify) @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    return np.rint(luma * 255).astype(np.float32) / np.float32(255)
+
+
+def read_channels(path: Path, channels: int, notify: Notify = warn) -> Pixels:
+    """A picture file for a network of so many channels, (H, W, C) in [0, 1]: as `read_rgb` for 1 and 3, else all that a TIFF file holds.
+
+    Raises PictureError.
+    """
+    if channels in (1, 3):
+        return read_rgb(path, notify)
+    samples = read_samples(path)
+    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+
+
+def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
+    for sigma in protocol.sigmas:
+        for index, path in enumerate(pairing.pictures_in(folder)):
+            load = functools.partial(_load_noisy, folder / path, sigma, index, gray=protocol.scoring.gray, rounded=protocol.noise_rounded)
+            yield Case(f"sigma {sigma:g}", path.stem, (folder,), load)
+
+
+def _load_noisy(
+    path: Path, sigma: float, seed: int, _channels: int = 3, notify: Notify = warn, /, *, gray: bool, rounded: bool
+) -> tuple[Pixels, Pixels]:
+    clean = read_gray(path, notify) if gray else read_rgb(path, notify)
+    noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
+    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
+
+
+def _of_pairs(pairs: list[Pair]) -> Iterable[Case]:
+    for pair in pairs:
+        lie_in = (pair.degraded.parent, pair.clean if pair.clean.is_dir() else pair.clean.parent)
+        yield Case("", pair.name, lie_in, functools.partial(_load_pair, pair))
+
+
+def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
+    if pair.clean.is_dir():
+        raise PictureError(f"{pair.degraded}: no clean picture of that name in {pair.clean}")
+    degraded, clean = read_channels(pair.degraded, channels, notify), read_channels(pair.clean, channels, notify)
+    if degraded.shape[2] != clean.shape[2]:
+        raise PictureError(f"{pair.degraded}: has {degraded.shape[2]} channels, and its clean picture {pair.clean} {clean.shape[2]}")
+    if degraded.shape != clean.shape:
+        sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (degraded, clean)]
+        raise PictureError(f"{pair.degraded}: is {sizes[0]} pixels, and its clean picture {pair.clean} {sizes[1]}")
+    return degraded, clean
+
+
+def _of_blocks(folder: Path, protocol: Protocol) -> list[Case]:
+    variables = ("ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb")
+    check_files(folder, [f"{variable}.mat" for variable in variables], protocol)
+    noisy, clean = (matlab.read_blocks(folder / f"{variable}.mat", variable) for variable in variables)
+    if noisy.shape != clean.shape:
+        raise PictureError(f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size")
+    return [
+        Case("", f"{row + 1:04}_{column + 1:02}", (folder,), functools.partial(_load_block, noisy, clean, row, column))
+        for row in range(noisy.shape[0])
+        for column in range(noisy.shape[1])
+    ]
+
+
+def _load_block(
+    noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int, _channels: int = 3, _notify: Notify = warn, /
+) -> tuple[Pixels, Pixels]:
+    degraded, truth = (blocks[row, column].astype(np.float32) / np.float32(255) for blocks in (noisy, clean))
+    return degraded, truth

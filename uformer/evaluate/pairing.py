@@ -1,0 +1,108 @@
+"""Finding the pairs of a data set in its owners' folders."""
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from uformer.data.eligible import none_in, pictures_below
+from uformer.errors import OptionError, PictureError
+from uformer.evaluate.protocols import Layout
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two picture files that belong together; `clean` is the folder that was searched where there is none."""
+
+    name: str
+    degraded: Path
+    clean: Path
+
+
+def pictures_in(folder: Path, *, deep: bool = False) -> list[Path]:
+    """The pictures of a folder, and if `deep` of those inside, but what `uformer` made there: their paths below it, by name.
+
+    Raises PictureError where a folder cannot be read.
+    """
+    found = pictures_below(folder, enter=lambda _: deep)
+    for below, why in found.unreadable:
+        raise PictureError(f"{folder / below}: {why}")
+    return found.pictures
+
+
+def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
+    """The pairs of the first layout that the folder has any of; none where it has none.
+
+    Raises OptionError as `_by_order`, `_listed` do, and PictureError where a folder cannot be read.
+    """
+    for layout in layouts:
+        if layout.listing:
+            found = _listed(folder, layout) if (folder / layout.listing).is_file() else []
+        else:
+            found = list(itertools.chain.from_iterable(_in_folders(*each, layout) for each in _matches(folder, layout)))
+        if found:
+            return found
+    return []
+
+
+def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
+    """The pairs of two folders, at any depth, by name; a name with another suffix will do.
+
+    Raises OptionError where one is no folder, or empty, and PictureError where one cannot be read.
+    """
+    for path in (degraded, clean):
+        if not pictures_in(path, deep=True):
+            raise none_in(path)
+    return _in_folders("", degraded, clean, Layout(degraded="", clean="", deep=True))
+
+
+def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
+    """(what the `*` stands for, degraded folder, clean folder) of each that is there."""
+    before, star, after = layout.degraded.partition("*")
+    names = sorted(path.name for path in (folder / before).glob("*") if path.is_dir()) if star else [""]
+    folders = [(name, folder / f"{before}{name}{after}", folder / layout.clean.replace("*", name)) for name in names]
+    return [(name, degraded, clean) for name, degraded, clean in folders if degraded.is_dir() and clean.is_dir()]
+
+
+def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> list[Pair]:
+    inputs, targets = (pictures_in(folder, deep=layout.deep) for folder in (degraded, clean))
+    if layout.by_order:
+        return _by_order(degraded, clean, inputs, targets)
+    exact = set(targets)
+    by_key = {_key(path, layout): path for path in targets}
+    partners = [path if path in exact else by_key.get(_key(path, layout), Path()) for path in inputs]
+    return [Pair(_name(prefix, path), degraded / path, clean / partner) for path, partner in zip(inputs, partners, strict=True)]
+
+
+def _key(path: Path, layout: Layout) -> str:
+    """What the paths of a pair have in common; file systems differ in how they write an accent."""
+    stem = re.sub(layout.differ, "", unicodedata.normalize("NFC", path.stem))
+    return unicodedata.normalize("NFC", (path.parent / stem).as_posix())
+
+
+def _by_order(degraded: Path, clean: Path, inputs: list[Path], targets: list[Path]) -> list[Pair]:
+    if len(inputs) != len(targets):
+        raise OptionError(f"{degraded} holds {len(inputs)} pictures and {clean} {len(targets)}; they belong together by their order")
+    return [Pair(_name("", left), degraded / left, clean / right) for left, right in zip(inputs, targets, strict=True)]
+
+
+def _listed(folder: Path, layout: Layout) -> list[Pair]:
+    """The pairs that a list names, whichever of its two paths is the degraded one. Raises OptionError for a line that is none."""
+    listing = folder / layout.listing
+    found = []
+    for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        paths = {PurePosixPath(path).parent.name: PurePosixPath(path) for path in line.split()}
+        if not line.strip():
+            continue
+        if set(paths) != {layout.degraded, layout.clean} or any(path.is_absolute() or ".." in path.parts for path in paths.values()):
+            raise OptionError(f"{listing}, line {number}: expected two paths, .../{layout.clean}/NAME and .../{layout.degraded}/NAME")
+        degraded = paths[layout.degraded]
+        name = "/".join((*degraded.parts[-3:-2], degraded.stem))
+        found.append(Pair(name, folder / degraded, folder / paths[layout.clean]))
+    return found
+
+
+def _name(prefix: str, path: Path) -> str:
+    """A pair's name: the path of its degraded picture below its folder, without the suffix."""
+    return (Path(prefix) / path.with_suffix("")).as_posix()

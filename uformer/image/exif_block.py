@@ -1,0 +1,199 @@
+"""EXIF blocks: resetting the orientation, and carrying the tags into and out of TIFF files.
+
+An EXIF block is a small TIFF file: both are read by the functions of `ifd`. Here a malformed one counts as one without tags.
+Field names are those of the EXIF 2.32 and TIFF 6.0 standards.
+"""
+
+import contextlib
+import struct
+from collections.abc import Container
+from dataclasses import dataclass
+
+import numpy as np
+
+from uformer.image.formats import Encoded
+from uformer.image.ifd import BYTES, MOST_TAGS, Entry, Form, entries, header, unpack
+
+ORIENTATION = 0x0112
+IPTC = 0x83BB
+
+_EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
+_SHORT = 3
+_POINTERS = {_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}
+# Tags of the first IFD that describe the picture; the others say how a TIFF file stores it.
+_DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_IFD, _GPS_IFD}
+_DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
+
+_LAYOUT = {ORIENTATION, 0x011A, 0x011B, 0x0128}  # orientation and resolution: an EXIF block has them, a TIFF file its own
+
+_MOST_BYTES = 2**24  # of tags; more is an attack: entries may all point at the same large value
+
+
+@dataclass(frozen=True)
+class _Value:
+    kind: int
+    data: bytes  # little-endian
+
+
+_Ifd = dict[int, "_Value | _Ifd"]
+
+
+@dataclass
+class _Budget:
+    """What may still be read of one file."""
+
+    data: int = _MOST_BYTES
+    tags: int = MOST_TAGS
+    """In all: entries may all point at the same directory."""
+
+    def spend(self, *, data: int = 0, tags: int = 0) -> None:
+        self.data -= data
+        self.tags -= tags
+        if self.data < 0 or self.tags < 0:
+            raise ValueError("too many tags, or too large")
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation of an EXIF block, 1 to 8; 1 where it has none that can be reset."""
+    found = _find_orientation(exif)
+    return found[1] if found else 1
+
+
+def has_orientation(exif: bytes) -> bool:
+    """Whether an EXIF block has an orientation tag that can be reset."""
+    return _find_orientation(exif) is not None
+
+
+def upright(exif: bytes) -> bytes:
+    """The same EXIF block, byte for byte, with orientation 1."""
+    found = _find_orientation(exif)
+    if found is None:
+        return exif
+    form, position = found[0], found[2]
+    return exif[:position] + struct.pack(form.order + "H", 1) + exif[position + 2 :]
+
+
+def from_tiff(data: Encoded) -> bytes | None:
+    """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if it has none, or they are malformed."""
+    try:
+        form, offset = header(data)
+        fields = _parse(data, form, offset, _Budget(), wanted=_DESCRIPTIVE)
+    except ValueError:
+        return None
+    return _block(fields, form.order)
+
+
+def iptc_of_tiff(data: Encoded) -> bytes | None:
+    """The IPTC records of a TIFF file; None if it has none. Some programs call them 32-bit numbers, but their bytes lie in order."""
+    try:
+        form, offset = header(data)
+        value = _parse(data, form, offset, _Budget(), wanted=(IPTC,)).get(IPTC)
+    except ValueError:
+        return None
+    return _swapped(value.data, value.kind, form.order) or None if isinstance(value, _Value) else None
+
+
+def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> bytes:
+    """A TIFF file of one page with the tags of an EXIF block and IPTC records added. An EXIF block that cannot be read adds nothing."""
+    if (change := tiff_change(data, exif, iptc)) is None:
+        return data
+    position, pointer, tail = change
+    return data[:position] + pointer + data[position + len(pointer) :] + tail
+
+
+def tiff_change(data: Encoded, exif: bytes | None, iptc: bytes | None = None) -> tuple[int, bytes, bytes] | None:
+    """What `into_tiff` changes: the position of the pointer to the first IFD, the new pointer, and what comes at the end of the file."""
+    added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
+    try:
+        exif_form, exif_offset = header(exif or b"")
+        added |= _parse(exif or b"", exif_form, exif_offset, _Budget(), wanted=_DESCRIPTIVE)
+    except ValueError:
+        pass
+    if not added:
+        return None
+    form, offset = header(data)
+    fields = added | _parse(data, form, offset, _Budget(data=len(data)))
+    padding = bytes(-len(data) % 8)
+    end = len(data) + len(padding)
+    return 8 if form.big else 4, struct.pack(form.word, end), padding + _pack(fields, form, end)
+
+
+def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:
+    """An EXIF block with some tags of its first IFD and of its EXIF IFD, and nothing else; None if none are left, or it is malformed."""
+    try:
+        form, offset = header(exif)
+        found = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE | _LAYOUT)
+    except ValueError:
+        return None
+    fields: _Ifd = {tag: value for tag, value in found.items() if tag in first and isinstance(value, _Value)}
+    exposure = found.get(_EXIF_IFD)
+    if isinstance(exposure, dict):
+        kept: _Ifd = {tag: value for tag, value in exposure.items() if tag in inner and isinstance(value, _Value)}
+        if kept:
+            fields[_EXIF_IFD] = kept
+    return _block(fields, form.order)
+
+
+def _block(fields: _Ifd, order: str) -> bytes | None:
+    """An EXIF block of these fields; None if there are none."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "I", 8) + _pack(fields, Form(order, big=False), 8) if fields else None
+
+
+def _find_orientation(exif: bytes) -> tuple[Form, int, int] | None:
+    """Form of the block, orientation, and where its two bytes lie."""
+    with contextlib.suppress(ValueError):
+        form, offset = header(exif)
+        for entry in entries(exif, form, offset):
+            if entry.tag == ORIENTATION and entry.kind == _SHORT and entry.count == 1:
+                (value,) = unpack(form.order + "H", exif, entry.start)
+                if 1 <= value <= 8:
+                    return form, value, entry.start
+    return None
+
+
+def _parse(data: Encoded, form: Form, offset: int, budget: _Budget, *, wanted: Container[int] | None = None, depth: int = 0) -> _Ifd:
+    """The wanted (None: all) fields of an IFD, and all of those it points to. Raises ValueError if malformed."""
+    fields: _Ifd = {}
+    for entry in entries(data, form, offset):
+        budget.spend(tags=1)
+        if entry.kind not in BYTES or (wanted is not None and entry.tag not in wanted):
+            continue
+        budget.spend(data=entry.size)
+        if entry.start + entry.size > len(data):
+            raise ValueError(f"tag {entry.tag:#x} lies outside of the data")
+        if entry.tag in _POINTERS and depth < 2:
+            fields[entry.tag] = _parse(data, form, _pointer(data, form, entry), budget, depth=depth + 1)
+        else:
+            fields[entry.tag] = _Value(entry.kind, _swapped(data[entry.start : entry.start + entry.size], entry.kind, form.order))
+    return fields
+
+
+def _pointer(data: Encoded, form: Form, entry: Entry) -> int:
+    return unpack(form.order + ("Q" if entry.kind in (16, 18) else "I"), data, entry.start)[0]
+
+
+def _pack(fields: _Ifd, form: Form, base: int) -> bytes:
+    """The bytes of an IFD that will lie at `base`, with its values and the IFDs it points to behind it."""
+    head = struct.pack(form.count, len(fields))
+    tail = bytearray()
+    behind = base + len(head) + len(fields) * (4 + 2 * form.inline) + form.inline
+    for tag, value in sorted(fields.items()):
+        position = struct.pack(form.word, behind + len(tail))
+        if isinstance(value, _Value):
+            kind, data = value.kind, _swapped(value.data, value.kind, form.order)
+            number = len(data) // BYTES[kind]
+        else:
+            kind, number, data = (16 if form.big else 4), 1, position
+            tail += _pack(value, form, behind + len(tail))
+        if len(data) > form.inline:
+            tail += data + bytes(len(data) % 2)
+            data = position
+        head += struct.pack(form.order + "HH", tag, kind) + struct.pack(form.word, number) + data.ljust(form.inline, b"\0")
+    return head + bytes(form.inline) + bytes(tail)
+
+
+def _swapped(data: bytes, kind: int, order: str) -> bytes:
+    """Values of a type between little-endian and `order` (the same both ways)."""
+    unit = 4 if kind in (5, 10) else BYTES[kind]
+    return data if order == "<" or unit == 1 else np.frombuffer(data, f"<u{unit}").byteswap().tobytes()

@@ -1,0 +1,203 @@
+"""Opening a picture file: its bytes, its format, and whether it can be afforded, before any pixel is decoded."""
+
+import contextlib
+import mmap
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from uformer.errors import PictureError
+from uformer.files import one_line
+from uformer.image import formats, jpeg, png, raw, reasons, tiff, vips
+from uformer.image.containers import frames
+from uformer.image.deadline import within
+from uformer.image.formats import Encoded, Format
+from uformer.image.vet import Limits, objection
+from uformer.memory import available_memory
+
+Source = str | os.PathLike[str] | bytes
+
+T = TypeVar("T")
+
+DEFAULT_LIMITS = Limits()
+
+_LARGE = 2**26  # bytes from which on a file is mapped, not loaded
+_MAY_SURPRISE = 2**26  # bytes of pixels from which on it is asked whether they fit into memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A picture file whose header has been read and found good."""
+
+    name: str
+    """For messages."""
+    image: Any
+    """pyvips; its pixels are decoded when they are asked for."""
+    data: Encoded
+    path: Path | None
+    """Of the file that the data are of."""
+    format: Format
+    frames: int
+    """Pages or frames; 2 for any AVIF sequence."""
+    limits: Limits
+
+    def samples(self, image: Any) -> Any:
+        """The samples (H, W, C) of a pyvips image made from this one. Raises PictureError for want of memory or time."""
+        size = image.width * image.height
+        copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 1
+        per_pixel = image.bands * _BYTES.get(image.format, 8) * copies + 4 * min(image.bands, 3)
+        per_pixel += 2 * image.bands * bool(vips.integer(self.image, "interlaced", 0))
+        if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
+            need, have = (f"{each / 2**30:.1f} GiB" for each in (size * per_pixel, available))
+            raise PictureError(f"{self.name}: {image.width} x {image.height} pixels take {need} of memory to read; {have} are free")
+        flat = self.in_time(image, image.numpy)
+        return np.reshape(flat, (image.height, image.width, image.bands))
+
+    def in_time(self, image: Any, work: Callable[[], T]) -> T:
+        """What work that decodes a pyvips image made from this one gives. Raises PictureError where it takes too long."""
+        try:
+            return within(self.limits.max_seconds, image, work)
+        except TimeoutError:
+            raise PictureError(f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s") from None
+
+    def again(self) -> Any:
+        """The picture anew, to be decoded from its first row on."""
+        return _loaded(self.format, self.data, self.path)
+
+    def is_complete(self) -> bool:
+        """Whether a JPEG holds all the pixels that it claims: whether they stay the same with other bytes behind its scans.
+
+        An arithmetic decoder may always read on, so such a file counts as complete. Raises vips.Error for damaged data.
+        """
+        frame = jpeg.frame(self.data)
+        if frame is None or frame.arithmetic:
+            return True
+        operation, image = self.format.operation, self.again()
+        shown = self.in_time(image, lambda: vips.digest(image))
+        other = vips.load(operation, self.in_time(image, lambda: jpeg.with_other_ends(self.data)))
+        return shown == self.in_time(other, lambda: vips.digest(other))
+
+
+_BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4}
+
+
+class SuspectError(PictureError):
+    """A JPEG that its decoder warns of, for a reason that need not matter."""
+
+
+def examine(source: Source, limits: Limits, work: Callable[[Opened], T]) -> T:
+    """What `work` makes of a picture file; errors as of `opened`, and for a JPEG whose pixels end too early, of which libjpeg only warns.
+
+    libjpeg also warns of what does not matter, such as a few bytes too many between two segments, which cameras write. That there was a
+    warning is known of this file; its text is not. So a JPEG with warnings is looked at again, and read if it holds all its pixels.
+    """
+    try:
+        with opened(source, limits, strict=True) as file:
+            return work(file)
+    except SuspectError:
+        with opened(source, limits) as file:
+            if file.format is formats.JPEG and not file.is_complete():
+                raise PictureError(f"{file.name}: cannot be read as JPEG: {reasons.CUT_OFF}") from None
+            return work(file)
+
+
+@contextlib.contextmanager
+def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool = False) -> Iterator[Opened]:
+    """A picture file from its path or bytes; inside, errors of libvips and a lack of memory become PictureErrors that name it.
+
+    `mapped`: even a small file is not loaded, its bytes are read where they are looked at. Raises PictureError: not there, not one of
+    our formats, a damaged header, or over a limit. `strict` raises SuspectError for a JPEG that its decoder warns of.
+    """
+    with contextlib.ExitStack() as stack:
+        name, data = _load(source, limits, mapped=mapped)
+        path = None if isinstance(source, bytes) else Path(source)
+        if isinstance(data, mmap.mmap):
+            stack.callback(_close, data)
+        if camera := raw.kind(data):
+            raise PictureError(f"{name}: is a camera raw file ({camera}); develop it to TIFF, PNG or JPEG first")
+        picture_format = formats.sniff(data[:256])
+        if picture_format is None:
+            raise PictureError(f"{name}: {formats.describe(data[:512])}")
+        if reason := objection(data, picture_format, limits):
+            raise PictureError(f"{name}: cannot be read as {picture_format.name}: {reason}")
+        try:
+            image = _loaded(picture_format, data, path, strict=strict and picture_format is formats.JPEG)
+            count = _check(name, image, data, picture_format, limits)
+            yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
+        except vips.Error:
+            kind = SuspectError if strict and picture_format is formats.JPEG else PictureError
+            raise kind(f"{name}: cannot be read as {picture_format.name}: {reasons.why(data, picture_format)}") from None
+        except MemoryError:
+            raise PictureError(f"{name}: does not fit into memory") from None
+
+
+def _loaded(picture_format: Format, data: Encoded, path: Path | None, *, strict: bool = False) -> Any:
+    """The lazy pyvips image of a file, in the colours that the file means. Errors as of `vips.load`."""
+    image = vips.load(picture_format.operation, data, path=path, strict=strict)
+    return tiff.to_rgb(image, data) if picture_format is formats.TIFF else image
+
+
+def _close(data: mmap.mmap) -> None:
+    with contextlib.suppress(BufferError):  # libvips still looks at it; it closes with the last who does
+        data.close()
+
+
+def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded]:
+    """A name for messages, and the encoded bytes."""
+    if isinstance(source, bytes):
+        _check_size("picture", len(source), limits)
+        return "picture", source
+    path = Path(source)
+    name = one_line(path, 4096)
+    try:
+        return name, _contents(name, path, limits, mapped=mapped)
+    except OSError as error:
+        raise PictureError(f"{name}: {error.strerror or error}") from None
+    except PictureError:  # which is a ValueError
+        raise
+    except ValueError:
+        raise PictureError(f"{name!r}: is not a file name") from None
+
+
+def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PictureError(f"{name}: is not a file")
+    with open(path, "rb") as file:  # libvips would take "[...]" at the end of a name for options
+        size = os.fstat(file.fileno()).st_size
+        _check_size(name, size, limits)
+        if mapped or size > _LARGE:
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        data = file.read(_LARGE)
+        _check_size(name, len(data), limits)
+        return data
+
+
+def _check_size(name: str, size: int, limits: Limits) -> None:
+    if size == 0:
+        raise PictureError(f"{name}: is empty")
+    if size > limits.max_bytes:
+        raise PictureError(f"{name}: larger than the limit of {limits.max_bytes} bytes")
+
+
+def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:
+    """Refuse what is too large or cannot be given back whole; the number of frames."""
+    width, height = image.width, image.height
+    if max(width, height) > limits.max_side:
+        raise PictureError(f"{name}: {width} x {height} pixels, a side is over the limit of {limits.max_side}")
+    if width * height > limits.max_pixels:
+        raise PictureError(f"{name}: {width} x {height} pixels, over the limit of {limits.max_pixels}")
+    count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
+    if count > limits.max_frames:
+        raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
+    metadata = sum(vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data"))
+    if picture_format is formats.PNG:  # libvips does not see all of them
+        blocks = png.metadata(data)
+        metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)
+    if metadata > limits.max_metadata:
+        raise PictureError(f"{name}: {metadata} bytes of metadata, over the limit of {limits.max_metadata}")
+    return count

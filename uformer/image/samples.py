@@ -1,0 +1,96 @@
+"""The numbers of an image: turned upright, scaled from a file's samples to [0, 1], and quantised back to samples."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.errors import PictureError
+from uformer.image.image import Alpha, Image, Pixels
+
+Samples = NDArray[Any]
+"""(H, W, C), as a file stores them."""
+
+HAS_BEYOND = "has samples outside of 0 to 1; what they have beyond it stays as it is"
+
+MOST_BEYOND = 0.05
+"""Share of a float picture's samples that may lie outside of [0, 1]; more, and its white is not 1."""
+
+_STRIP_ROWS = 256  # rows that are rounded at a time: bounds the memory
+
+
+def turned(samples: Samples, orientation: int) -> Samples:
+    """A view of the samples (H, W, C), upright."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
+    """Pixels in [0, 1], alpha, and what float samples have beyond [0, 1]. `bits`: how many of a 16-bit sample's upper bits count."""
+    if samples.dtype in (np.float32, np.float64):
+        return _from_float(name, samples, channels)
+    if samples.dtype not in (np.uint8, np.uint16):
+        raise PictureError(f"{name}: samples of type {samples.dtype}, expected uint8, uint16 or float")
+    pixels = np.empty((*samples.shape[:2], channels), np.float32)
+    plane = np.ascontiguousarray(samples[..., channels]) if samples.shape[2] > channels else None
+    if samples.dtype == np.uint8 or bits == 16:
+        np.divide(samples[..., :channels], np.float32(np.iinfo(samples.dtype).max), out=pixels, dtype=np.float32)
+        return pixels, plane, None
+    shift, peak = 16 - bits, (1 << bits) - 1
+    np.divide(samples[..., :channels] >> shift, np.float32(peak), out=pixels, dtype=np.float32)
+    return pixels, None if plane is None else (((plane >> shift).astype(np.uint32) * 65535 + peak // 2) // peak).astype(np.uint16), None
+
+
+def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
+    """The same for float samples, with alpha as it is."""
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinity, which is refused
+        values = samples.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise PictureError(f"{name}: float samples that are not finite (NaN or infinity)")
+    pixels = np.clip(values[..., :channels], 0, 1)
+    alpha = np.ascontiguousarray(values[..., channels]) if values.shape[2] > channels else None
+    beyond = values[..., :channels] - pixels
+    return np.ascontiguousarray(pixels), alpha, beyond if beyond.any() else None
+
+
+def check_range(name: str, share: float, low: float, high: float) -> None:
+    """Refuse a float picture of which too large a share of the samples, from low to high, lies outside of [0, 1]."""
+    if share > MOST_BEYOND:
+        raise PictureError(
+            f"{name}: float samples from {low:g} to {high:g}, {share:.0%} of them outside of 0 to 1; scale them so that white is 1"
+        )
+
+
+def quantised(image: Image, bits: int, *, channels: int) -> Samples:
+    """Samples (H, W, channels, and one for alpha if there is one): float32 for 32 bits, else in the upper `bits` of uint8 or uint16."""
+    peak = (1 << bits) - 1
+    kind = np.dtype(np.uint8 if bits == 8 else np.float32 if bits == 32 else np.uint16)
+    samples: Samples = np.empty((image.height, image.width, channels + (image.alpha is not None)), kind)
+    for top in range(0, image.height, _STRIP_ROWS):
+        rows = slice(top, top + _STRIP_ROWS)
+        values = np.clip(image.pixels[rows], 0, 1)
+        if bits == 32:
+            samples[rows, :, :channels] = values if image.beyond is None else values + image.beyond[rows]
+        else:
+            samples[rows, :, :channels] = np.left_shift(np.rint(values * np.float32(peak)).astype(kind), -bits % 8)
+        if image.alpha is not None:
+            samples[rows, :, channels] = _alpha(image.alpha[rows], bits)
+    return samples
+
+
+def _alpha(alpha: Samples, bits: int) -> Samples:
+    """Alpha as float for 32 bits, else rounded into the upper `bits` of its type; its own values where it has these bits already."""
+    if bits == 32:
+        return alpha if alpha.dtype == np.float32 else (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
+    peak = (1 << bits) - 1
+    if alpha.dtype == np.float32:
+        plane = np.rint(np.clip(alpha, 0, 1) * np.float32(peak)).astype(np.uint32)
+    else:
+        source = int(np.iinfo(alpha.dtype).max)
+        plane = (alpha.astype(np.uint32) * peak + source // 2) // source
+    return np.left_shift(plane, -bits % 8)

@@ -1,0 +1,126 @@
+"""What a run over pictures says: bars or lines on standard error, JSON records on standard output, failures at the end."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from uformer.bars import LONGEST_LINE, Bars
+from uformer.errors import PictureError
+from uformer.files import one_line
+from uformer.restore.pipeline import Outcome
+from uformer.restore.worklist import FileJob, WorkList
+from uformer.words import counted
+
+
+class Announcer:
+    """Tells what becomes of the pictures of a work list; a Watcher of the pipeline.
+
+    Of one picture (not `many`) the name of its output is all that is said, on standard output, and a failure is raised.
+    """
+
+    def __init__(self, work: WorkList, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
+        self._work, self._quiet, self._records, self._overwrite, self._many = work, quiet, records, overwrite, many
+        same_terminal = records and sys.stdout.isatty()
+        self._bars = Bars(len(work.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
+        self._restored = 0
+        self._failures = [_with_name(source, why) for source, why in work.failures]
+
+    def __enter__(self) -> Self:
+        for job in self._work.done:
+            self._record("skipped", job.source, job.output)
+        for source, why in self._work.failures:
+            self._record("failed", source, None, error=_with_name(source, why))
+        self._bars.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.__exit__(kind, error, trace)
+
+    def started(self, job: FileJob) -> None:
+        self._bars.started(job.source.name)
+
+    def tile(self, done: int, total: int) -> None:
+        self._bars.tile(done, total)
+
+    def warned(self, job: FileJob, message: str) -> None:
+        if not self._quiet:
+            self._bars.say(f"uformer: {_with_name(job.source, message)}")
+
+    def finished(self, outcome: Outcome) -> None:
+        job = outcome.job
+        if outcome.error is None:
+            self._restored += 1
+        else:
+            self._failures.append(_with_name(job.source, outcome.error))
+        self._record(
+            "restored" if outcome.error is None else "failed",
+            job.source,
+            job.output if outcome.error is None else None,
+            seconds=round(outcome.seconds, 3),
+            width=outcome.width,
+            height=outcome.height,
+            bytes=outcome.bytes,
+            tile=outcome.tile,
+            backend=outcome.backend,
+            precision=outcome.precision,
+            warnings=outcome.warnings,
+            error=outcome.error,
+        )
+        self._bars.file_done()
+        if self._many and not self._quiet and not self._bars.shown:
+            end = f"({outcome.seconds:.1f} s)" if outcome.error is None else "failed"
+            number = self._restored + len(self._failures) - len(self._work.failures)
+            self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source} {end}")
+
+    def end(self) -> int:
+        """The last words; the exit code. Raises PictureError where the only picture failed."""
+        if not self._many:
+            if self._failures:
+                raise PictureError(self._failures[0])
+            if not self._quiet and not self._records:
+                print(self._work.jobs[0].output)
+            return 0
+        work = self._work
+        parts = [f"{self._restored} of {counted(work.count, 'picture')} restored" + (f" into {work.home}" if work.home else "")]
+        if work.done:
+            parts.append(f"{len(work.done)} done before (--overwrite restores again)")
+        if work.left_out:
+            parts.append(f"{counted(len(work.left_out), 'picture')} left out as outputs of earlier runs")
+        if self._failures:
+            parts.append(f"{len(self._failures)} failed")
+        if not self._quiet:
+            self._bars.say("uformer: " + ", ".join(parts))
+        self._list_failures()
+        return 1 if self._failures else 0
+
+    def interrupted(self) -> None:
+        """The last words of a run that was stopped: how it goes on."""
+        said = "uformer: interrupted"
+        if self._many:
+            done = self._restored + len(self._work.done)
+            how = "the same command without --overwrite" if self._overwrite else "the same command"
+            said += f"; {done} of {counted(self._work.count, 'picture')} are done, each whole; {how} restores the rest"
+        print(said, file=sys.stderr)
+        self._list_failures()
+
+    def _list_failures(self) -> None:
+        for failure in self._failures:
+            print(f"uformer: error: {failure}", file=sys.stderr)
+
+    def _record(
+        self, status: str, source: Path, output: Path | None, *, error: str | None = None, warnings: Sequence[str] = (), **figures: Any
+    ) -> None:
+        """One line of JSON; a path that is no Unicode keeps its bytes, as escapes that Python's `os.fsencode` turns back."""
+        if self._records:
+            known = dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision")) | figures
+            paths = {"input": str(source), "output": None if output is None else str(output)}
+            print(json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}), flush=True)
+
+
+def _with_name(source: Path, message: str) -> str:
+    """A message that names its picture."""
+    name = one_line(source, LONGEST_LINE)
+    return one_line(message if name in message else f"{name}: {message}", LONGEST_LINE)

@@ -1,0 +1,207 @@
+"""What is to be restored, and where each output goes: decided before any work is done.
+
+| input | output by default | with -o OUT |
+|---|---|---|
+| one picture NAME.EXT | NAME.restored.EXT beside it | OUT, or OUT/NAME.EXT where OUT is a folder |
+| a folder IN | IN.restored/, with the folders and names of IN | OUT/, likewise |
+| a pattern | NAME.restored.EXT beside each | OUT/, with the folders below where the pattern begins |
+| several of these | each as above | OUT/NAME.EXT, OUT/IN/, a pattern as above |
+
+Outputs of earlier runs are left out where the original is there too. No two inputs share an output and none takes the place of
+an input: the one that would is a failure.
+"""
+
+import errno
+import functools
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uformer.errors import OptionError, PictureError
+from uformer.image.formats import SUFFIXES, supports
+from uformer.output import check_output, nearest, what_lies_at, why_closed
+from uformer.restore.walk import Found, identity, is_pattern, match, original, output_name, walk
+from uformer.staging import staging
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """One picture to restore."""
+
+    source: Path
+    output: Path
+
+
+@dataclass
+class WorkList:
+    """All that a run has to do, and what is known beforehand."""
+
+    jobs: list[FileJob] = field(default_factory=list)
+    done: list[FileJob] = field(default_factory=list)
+    """Their outputs exist."""
+    failures: list[tuple[Path, str]] = field(default_factory=list)
+    """Inputs that cannot be restored, and why."""
+    left_out: list[Path] = field(default_factory=list)
+    """Outputs of earlier runs that lay among the inputs."""
+    home: Path | None = None
+    """The folder that all outputs go to, where it is one."""
+
+    @property
+    def count(self) -> int:
+        return len(self.jobs) + len(self.done) + len(self.failures)
+
+
+def is_one_picture(arguments: Sequence[str]) -> bool:
+    """Whether the arguments name one picture file, and neither a folder nor a pattern."""
+    return len(arguments) == 1 and not is_pattern(arguments[0]) and not os.path.isdir(arguments[0])
+
+
+def one_job(picture: str, output: str | None, *, overwrite: bool) -> FileJob:
+    """The job of one picture file. Raises PictureError where there is none, OptionError as `check_picture_output`."""
+    source = Path(picture)
+    if not source.name:
+        raise PictureError(f"{picture!r} is not a file name")
+    if not os.path.lexists(source):
+        raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
+    if output is None and not supports(source.suffix):
+        raise OptionError(f"{source}: its name does not end in one of {', '.join(SUFFIXES)}; give an output with -o")
+    if output is None:
+        path = source.with_name(output_name(source))
+    else:
+        path = Path(output) / source.name if output.endswith(("/", os.sep)) or os.path.isdir(output) else Path(output)
+    check_picture_output(path, source, overwrite=overwrite)
+    return FileJob(source, path)
+
+
+def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
+    """As `check_output`, of a picture file, whose format must be known as well."""
+    if not supports(path.suffix):
+        raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
+    check_output(path, overwrite=overwrite, source=source)
+
+
+def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> WorkList:
+    """What to do for folders, patterns and several pictures; see the table above.
+
+    Raises OptionError where `output` cannot be the folder of all outputs, PictureError where no picture is found.
+    """
+    result = WorkList()
+    absolute = {_absolute(argument) for argument in arguments}
+    chosen = []
+    for argument in arguments:
+        made_from = _absolute(original(Path(argument), folder=os.path.isdir(argument)))
+        if made_from != _absolute(argument) and made_from in absolute:
+            result.left_out.append(Path(argument))
+        else:
+            chosen.append(argument)
+    out = result.home = None if output is None else _checked_folder(Path(output), [Path(argument) for argument in chosen])
+    jobs: dict[Path, FileJob] = {}
+    for argument in chosen:
+        for job in _jobs(argument, out, result, alone=len(arguments) == 1):
+            jobs.setdefault(_absolute(job.source), job)
+    if not jobs and not result.failures:
+        there = " but outputs of earlier runs" if result.left_out else ""
+        more = f" and {len(arguments) - 1} more" if len(arguments) > 1 else ""
+        raise PictureError(f"{arguments[0]}{more}: no picture in it{there} ({', '.join(SUFFIXES)})")
+    _sort_out(list(jobs.values()), result, overwrite=overwrite)
+    return result
+
+
+def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> Iterator[FileJob]:
+    """The jobs of one argument; what cannot be read, and what is left out, goes into `result`."""
+    source = Path(argument)
+    if is_pattern(argument):
+        root, found = match(argument, without=out)
+        if found.folders and not found.pictures:
+            for folder in found.folders:
+                yield from _jobs(str(root / folder), out and out / folder.parent, result, alone=False)
+            return
+        if not (alone or found.pictures or found.left_out or found.unreadable):
+            result.failures.append((source, "nothing matches"))
+        _note(root, found, result)
+        for below in found.pictures:
+            yield FileJob(root / below, out / below if out else root / below.with_name(output_name(below)))
+    elif os.path.isdir(source):
+        named = source if source.name not in ("", "..") else _absolute(source)
+        if out is None and not named.name:
+            raise OptionError(f"{source}: has no folder beside it for the outputs; give one with -o")
+        if out is None:
+            home = _checked_folder(named.with_name(output_name(named, folder=True)), [source])
+            result.home = home if alone else None
+        else:
+            home = out if alone else out / named.name
+        found = walk(source, without=out or home)
+        _note(source, found, result)
+        for below in found.pictures:
+            yield FileJob(source / below, home / below)
+    elif not os.path.lexists(source):
+        result.failures.append((source, os.strerror(errno.ENOENT)))
+    elif not supports(source.suffix):
+        result.failures.append((source, f"its name does not end in one of {', '.join(SUFFIXES)}"))
+    else:
+        yield FileJob(source, out / source.name if out else source.with_name(output_name(source)))
+
+
+def _note(root: Path, found: Found, result: WorkList) -> None:
+    result.failures += [(root / below, why) for below, why in found.unreadable]
+    result.left_out += [root / below for below in found.left_out]
+
+
+def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:
+    """The folder that outputs go to, where it can be one."""
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise OptionError(f"{out} is a file; several pictures need a folder for their outputs")
+    if not os.path.exists(out) and supports(out.suffix):
+        raise OptionError(f"{out}: is the name of a picture; several pictures need a folder for their outputs")
+    for source in inputs:
+        if os.path.isdir(source) and identity(out) == identity(source):
+            raise OptionError(f"{out}: the outputs would replace the pictures; give another folder")
+    return out
+
+
+def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> None:
+    """Each job is to do, done, or a failure."""
+    originals = {identity(job.source) for job in jobs} - {None}
+    taken: dict[Path, Path] = {}
+    folded: dict[str, tuple[Path, Path]] = {}
+    real_folder, closed = functools.cache(os.path.realpath), functools.cache(why_closed)
+    for job in jobs:
+        exists, why = what_lies_at(job.output)
+        why = why or (None if exists and not overwrite else closed(job.output.parent))
+        if why:
+            result.failures.append((job.source, f"{job.output}: {why}"))
+            continue
+        place = Path(real_folder(job.output.parent), job.output.name)
+        place = Path(os.path.realpath(place)) if place.is_symlink() else place  # an output is written where a link leads
+        same, other = folded.setdefault(_fold(str(place)), (place, job.source))
+        if place in taken:
+            why = f"its output, {job.output}, is that of {taken[place]} already"
+        elif same != place and ignores_case(job.output.parent):
+            why = f"its output, {job.output}, is that of {other} already: the file system takes the names for one"
+        elif exists and identity(job.output) in originals:
+            why = f"its output, {job.output}, would replace a picture that is to be restored"
+        if why:
+            result.failures.append((job.source, why))
+            continue
+        taken[place] = job.source
+        (result.done if exists and not overwrite else result.jobs).append(job)
+
+
+def _absolute(path: str | Path) -> Path:
+    """A path from the root on, without "..", links not followed."""
+    return Path(os.path.normpath(Path.cwd() / path))
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether a folder, or the nearest one above it that exists, takes names that differ in case for one."""
+    try:
+        with staging(nearest(folder)) as probe:
+            return os.path.exists(probe.with_name(probe.name.upper()))
+    except OSError:
+        return False  # what cannot be written there is said when it is tried

@@ -1,0 +1,48 @@
+"""The routes that say what the server can do and how it is."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from uformer.serve.problems import GUARDED, Problem, responses
+from uformer.serve.prometheus import CONTENT_TYPE
+from uformer.serve.service import Service
+from uformer.serve.upload import MEDIA_TYPES
+
+
+def status(service: Service) -> APIRouter:
+    """The routes, for one service."""
+    routes = APIRouter(tags=["server"])
+    settings, engine = service.settings, service.engine
+
+    @routes.get("/v1/models", summary="What it can restore with, and its limits", responses=responses(*GUARDED, 500))
+    async def models() -> dict[str, Any]:
+        limits = {
+            "max_bytes": settings.max_bytes,
+            "max_pixels": settings.max_pixels,
+            "queue": settings.queue,
+            "keep_seconds": settings.keep,
+        }
+        return {"models": service.catalogue.describe(), "limits": limits, "media_types": list(MEDIA_TYPES.values())}
+
+    @routes.get("/healthz", summary="Whether it runs", responses=responses(*GUARDED))
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @routes.get("/readyz", summary="Whether it takes pictures", responses=responses(*GUARDED, 503))
+    async def readyz() -> dict[str, str]:
+        if engine.not_ready is not None:
+            raise Problem(503, "not-ready", engine.not_ready, retry_after=1)
+        return {"status": "ready"}
+
+    @routes.get(
+        "/metrics",
+        summary="Counters, for Prometheus",
+        response_class=Response,
+        responses={200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}}, **responses(*GUARDED)},
+    )
+    async def metrics() -> Response:
+        return Response(service.metrics.render(service.gauges()), media_type=CONTENT_TYPE)
+
+    return routes
