@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from uformer.errors import PictureError as PictureError
     from uformer.errors import UformerError as UformerError
     from uformer.model.uformer import Uformer as Uformer
+    from uformer.restore.once import restore as restore
     from uformer.restore.options import RestoreOptions as RestoreOptions
     from uformer.restore.restorer import Restorer as Restorer
-    from uformer.restore.restorer import restore as restore
     from uformer.weights.create import create_model as create_model
 else:
     from uformer import restore as restore

@@ -17,8 +17,8 @@ class _Restore(types.ModuleType):
     """A module that can be called, since the package and its function share their name."""
 
     def __call__(self, picture: Any, task: str = "denoise", **options: Any) -> Any:
-        """Restore one picture; see `uformer.restore.restorer.restore`."""
-        from uformer.restore.restorer import restore  # noqa: PLC0415 - `import uformer` stays light
+        """Restore one picture; see `uformer.restore.once.restore`."""
+        from uformer.restore.once import restore  # noqa: PLC0415 - `import uformer` stays light
 
         return restore(picture, task, **options)
 
