@@ -45,7 +45,7 @@ class Network:
         self._compiled = Compiled()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(Network, threads=self._threads), (self._weights, self.options)
+        return functools.partial(type(self), threads=self._threads), (self._weights, self.options)
 
     @classmethod
     def load(cls, options: NetworkOptions = NetworkOptions(), *, threads: int | None = None) -> Network:
