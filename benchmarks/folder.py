@@ -102,7 +102,7 @@ def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
 
     def bare() -> None:
         for tile, count in calls:
-            network = restorer._backend_for(*tile)  # noqa: SLF001 - no public name, as nobody but a benchmark needs it
+            network = restorer.network.for_size(*tile)
             for _ in range(count):
                 network(np.full((1, channels, *tile), 0.5, np.float32))
 

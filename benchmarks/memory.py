@@ -50,16 +50,16 @@ def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
 def child(tiles: int, arguments: list[str]) -> None:
     """The command with a network that restores so many tiles, and gives the others back as they are."""
     from uformer.cli import main  # noqa: PLC0415 - the parent, whose memory the child starts with, stays small
-    from uformer.restore.restorer import Pixels, Restorer  # noqa: PLC0415
+    from uformer.restore.network import Network, Pixels  # noqa: PLC0415
 
-    once, done = Restorer._restore_once, 0  # noqa: SLF001 - there is no other place where the network can be left out
+    run, done = Network.run, 0
 
-    def few(self: Restorer, tile: Pixels, notify: Callable[[str], None]) -> Pixels:
+    def few(self: Network, tile: Pixels, notify: Callable[[str], None]) -> Pixels:
         nonlocal done
         done += 1
-        return once(self, tile, notify) if done <= tiles else np.ascontiguousarray(tile)
+        return run(self, tile, notify) if done <= tiles else np.ascontiguousarray(tile)
 
-    Restorer._restore_once = few  # type: ignore[method-assign]  # noqa: SLF001
+    Network.run = few  # type: ignore[method-assign]
     sys.argv = ["uformer", *arguments]
     main()
 

@@ -28,7 +28,9 @@ import torch
 import uformer
 from uformer.complexity import multiply_adds
 from uformer.config import VARIANTS
+from uformer.restore.backends.base import Weights
 from uformer.restore.backends.quiet import ov
+from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 
@@ -59,7 +61,7 @@ def measure(name: str, height: int, width: int, *, runs: int, precision: str) ->
     model = uformer.create_model(name).eval()
     state = {key: value.numpy() for key, value in model.state_dict().items()}
     options = RestoreOptions(backend="openvino", precision=precision)  # type: ignore[arg-type]
-    restorer = Restorer(model.config, state, options)
+    restorer = Restorer(Network(Weights(model.config, state), options.network), options)
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
 

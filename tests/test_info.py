@@ -94,7 +94,7 @@ def test_file(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:
 
 def test_weights_that_ship(capsys: pytest.CaptureFixture[str], tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = dataclasses.replace(next(iter(registry.WEIGHTS.values())), name="tiny.denoise")
-    monkeypatch.setattr(registry.Weights, "verify", lambda _: tiny_file)
+    monkeypatch.setattr(registry.ShippedWeights, "verify", lambda _: tiny_file)
     monkeypatch.setattr(registry, "WEIGHTS", {"tiny.denoise": shipped})
     assert row(printed(capsys, "tiny.denoise"), "embed_dim") == ["4"]
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from uformer.errors import PictureError as PictureError
     from uformer.errors import UformerError as UformerError
     from uformer.model.uformer import Uformer as Uformer
+    from uformer.restore.once import restore as restore
     from uformer.restore.options import RestoreOptions as RestoreOptions
     from uformer.restore.restorer import Restorer as Restorer
-    from uformer.restore.restorer import restore as restore
     from uformer.version import __version__ as __version__
     from uformer.weights.create import create_model as create_model
 else:
@@ -36,7 +36,7 @@ _HOMES = {
     "UformerError": "uformer.errors",
     "__version__": "uformer.version",
     "create_model": "uformer.weights.create",
-    "restore": "uformer.restore.restorer",
+    "restore": "uformer.restore.once",
 }
 
 __all__ = [

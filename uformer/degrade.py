@@ -18,11 +18,11 @@ from cyclopts import Parameter, Token
 
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.compose import DEGRADATIONS
-from uformer.degradations.noise import Pixels, camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
+from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
-from uformer.image.image import Image
+from uformer.image.image import Image, Pixels
 from uformer.image.read import read
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder

@@ -16,7 +16,7 @@ from uformer.degradations.compose import (
     random_blur,
     random_noise,
 )
-from uformer.degradations.files import jpeg
+from uformer.degradations.compression import jpeg
 from uformer.degradations.showers import random_rain
 from uformer.metrics import psnr
 

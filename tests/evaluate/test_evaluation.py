@@ -14,6 +14,8 @@ from uformer.evaluate.evaluation import Evaluation, Measured, evaluate, mean
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.score import Score
 from uformer.metrics import psnr
+from uformer.restore.backends.base import Weights
+from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 
@@ -21,7 +23,8 @@ from uformer.restore.restorer import Restorer
 def tiny_restorer(**options: object) -> Restorer:
     """A network of one level with random weights, in torch."""
     state = {key: value.numpy() for key, value in build(TINY).state_dict().items()}
-    return Restorer(TINY, state, RestoreOptions(backend="torch", precision="fp32", **options))  # type: ignore[arg-type]
+    chosen = RestoreOptions(backend="torch", precision="fp32", **options)  # type: ignore[arg-type]
+    return Restorer(Network(Weights(TINY, state), chosen.network), chosen)
 
 
 @pytest.mark.usefixtures("identity")

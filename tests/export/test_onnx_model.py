@@ -12,7 +12,7 @@ import torch
 from uformer.config import UformerConfig
 from uformer.export.onnx_model import OPSET, load
 from uformer.model.uformer import Uformer
-from uformer.restore.backends.onnx import memory_per_pixel
+from uformer.restore.memory import onnx_memory
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 1, 9), (1, 13, 1), (3, 8, 8), (1, 30, 17)])
@@ -69,4 +69,4 @@ print((peaks[1] - peaks[0]) / (512**2 - 256**2))
 """
     root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=200, check=True)
-    assert 0.5 * float(run.stdout) < memory_per_pixel(network.config) < 2 * float(run.stdout)
+    assert 0.5 * float(run.stdout) < onnx_memory(network.config, 0).per_pixel < 2 * float(run.stdout)

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
+from uformer.config import UformerConfig
 from uformer.image.image import Image
 from uformer.notices import Notify, warn
+from uformer.restore.backends.base import Weights
+from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Progress, Restorer
 
@@ -21,7 +24,8 @@ class StandIn(Restorer):
     """Makes a picture darker, in two tiles; `before` is called with each picture."""
 
     def __init__(self, *, seconds: float = 0, before: Callable[[Image], object] = lambda _: None, memory: str | None = None) -> None:
-        self.options = RestoreOptions(memory=memory)
+        options = RestoreOptions(backend="openvino", memory=memory)
+        super().__init__(Network(Weights(UformerConfig(), {}), options.network), options)
         self._seconds, self._before = seconds, before
         self.notices: list[str] = []
         self.threads: set[str] = set()

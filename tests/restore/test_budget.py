@@ -4,8 +4,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from uformer.image.image import Header
-from uformer.restore.budget import Budget, decoded_size
+from uformer.restore.budget import Budget
 
 
 def test_no_more_than_the_budget_is_out_and_all_are_served_in_order() -> None:
@@ -61,7 +60,11 @@ def test_closing_wakes_those_who_wait() -> None:
         budget.take(0, 0)
 
 
-@pytest.mark.parametrize(("channels", "alpha", "depth", "size"), [(3, False, 8, 12), (1, True, 8, 5), (3, True, 16, 14)])
-def test_what_a_picture_takes(channels: int, depth: int, size: int, *, alpha: bool) -> None:
-    header = Header(width=5, height=7, channels=channels, alpha=alpha, depth=depth, suffix=".png")
-    assert decoded_size(header) == 35 * size
+def test_more_may_be_granted_later() -> None:
+    budget = Budget()
+    budget.take(0, 1)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(budget.take, 1, 1)
+        assert not waiting.done()
+        budget.resize(2)
+        waiting.result(timeout=20)

@@ -1,5 +1,6 @@
 """Every form of a picture comes back as it came, and alpha is never touched."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.restore.forms import from_unit, through_array, through_pil, through_tensor, to_unit
+from uformer.restore.forms import default_output, from_unit, through_array, through_pil, through_tensor, to_unit
 
 
 def brighter(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -116,3 +117,7 @@ def test_pixels_that_mean_nothing_are_refused(bad: NDArray[Any]) -> None:
 def test_levels_are_rounded_and_clipped() -> None:
     pixels = np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.2], np.float32)
     assert from_unit(pixels, np.dtype(np.uint8)).tolist() == [0, 0, 1, 255]
+
+
+def test_default_output() -> None:
+    assert default_output(Path("a/b.c.jpg")) == Path("a/b.c.restored.jpg")

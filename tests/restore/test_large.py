@@ -17,8 +17,10 @@ from uformer.image.regions import regions
 from uformer.image.write import write
 from uformer.layout import parameter_shapes
 from uformer.notices import Notify, ignore
-from uformer.restore import large
+from uformer.restore import large, memory
+from uformer.restore.backends.base import Weights
 from uformer.restore.large import restore_file, should_stream
+from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Pixels, Restorer
 
@@ -26,22 +28,24 @@ SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_s
 RNG = np.random.default_rng(0)
 
 
-class Arithmetic(Restorer):
-    """Instead of the network, something that depends on where in a tile a pixel lies."""
+class Arithmetic(Network):
+    """Something that depends on where in a tile a pixel lies."""
 
-    def _restore_once(self, tile: Pixels, notify: Notify) -> Pixels:
+    def run(self, tile: Pixels, notify: Notify) -> Pixels:
         ramp = np.linspace(0.8, 1.2, tile.shape[2], dtype=np.float32) * np.linspace(1.1, 0.9, tile.shape[1], dtype=np.float32)[:, None]
         return np.sqrt(tile) * ramp
 
 
 def restorer(**options: Any) -> Restorer:
-    return Arithmetic(SMALL, {}, RestoreOptions(backend="openvino", precision="fp32", **options))
+    chosen = RestoreOptions(backend="openvino", precision="fp32", **options)
+    return Restorer(Arithmetic(Weights(SMALL, {}), chosen.network), chosen)
 
 
 def real_restorer(**options: Any) -> Restorer:
     rng = np.random.default_rng(1)
     state = {key: rng.normal(0, 0.05, shape).astype(np.float32) for key, shape in parameter_shapes(SMALL).items()}
-    return Restorer(SMALL, state, RestoreOptions(backend="openvino", precision="fp32", **options))
+    chosen = RestoreOptions(backend="openvino", precision="fp32", **options)
+    return Restorer(Network(Weights(SMALL, state), chosen.network), chosen)
 
 
 def save(
@@ -91,8 +95,8 @@ def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: p
     save(tmp_path / "a.png", height=300)
     network, expected = restorer(), restorer(tile=64)
     write(expected.restore_image(read(tmp_path / "a.png")), tmp_path / "expected.png")
-    once, calls = Arithmetic._restore_once, []
-    monkeypatch.setattr(Restorer, "_largest_tile", lambda _self, _height, _width: 128)
+    once, calls = Arithmetic.run, []
+    monkeypatch.setattr(memory, "LARGEST_TILE", 128)
 
     def hungry(self: Arithmetic, tile: Any, notify: Notify) -> Any:
         calls.append(tile.shape)
@@ -100,7 +104,7 @@ def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: p
             raise MemoryError
         return once(self, tile, notify)
 
-    monkeypatch.setattr(Arithmetic, "_restore_once", hungry)
+    monkeypatch.setattr(Arithmetic, "run", hungry)
     with pytest.warns(UserWarning, match="out of memory with tiles of 128; going on with 64"):
         restore_file(network, tmp_path / "a.png", tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
@@ -154,7 +158,7 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
         with regions(tmp_path / "a.tif", folder=tmp_path) as picture:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
-            network._restore_once = lambda tile, notify: tile  # type: ignore[method-assign]
+            network.network.run = lambda tile, notify: tile  # type: ignore[method-assign]
             for _ in large._restored(network, picture, None, ignore):
                 assert len(picture._held) <= 64
     assert max(asked) <= 64

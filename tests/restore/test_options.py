@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from uformer.errors import OptionError
-from uformer.restore.options import RestoreOptions, memory_in_bytes
+from uformer.restore.options import NetworkOptions, RestoreOptions, make_options, memory_in_bytes
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,16 @@ def test_the_edges_are_allowed() -> None:
 def test_amounts_of_memory(amount: str, expected: int) -> None:
     assert memory_in_bytes(amount, free=1000) == expected
     assert RestoreOptions(memory=amount).memory == amount
+
+
+def test_the_part_that_chooses_a_network() -> None:
+    options = RestoreOptions(task="derain", weights="a.onnx", backend="torch", device="cpu", precision="fp32", tile=64, strength=0.5)
+    assert options.network == NetworkOptions(task="derain", weights="a.onnx", backend="torch", device="cpu", precision="fp32")
+    assert options.network == RestoreOptions(**{**vars(options), "tile": None, "ensemble": True}).network
+    assert {options.network: 1}
+
+
+def test_an_unknown_name_is_said_with_those_that_are_known() -> None:
+    assert make_options({"tile": 64}) == RestoreOptions(tile=64)
+    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
+        make_options({"tiles": 3})

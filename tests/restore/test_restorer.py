@@ -1,6 +1,5 @@
 """The restorer's own work, around a network that is replaced here by plain arithmetic."""
 
-import dataclasses
 import io
 import pickle
 from collections.abc import Callable
@@ -17,11 +16,13 @@ import uformer
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError, PictureError
 from uformer.layout import parameter_shapes
-from uformer.restore import restorer as module
-from uformer.restore.backends import openvino
+from uformer.restore import memory
+from uformer.restore import network as module
+from uformer.restore.backends.base import Weights, window_grain
+from uformer.restore.memory import NetworkMemory
+from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, memory_in_bytes
-from uformer.restore.restorer import Restorer, default_output
-from uformer.weights import checkpoint
+from uformer.restore.restorer import Restorer
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 16
 Tiles = NDArray[np.float32]
@@ -31,25 +32,29 @@ class Arithmetic:
     """A backend that computes a function of its tiles, and remembers their shapes."""
 
     precision = "fp16"
+    memory: NetworkMemory | None = None
 
-    def __init__(self, function: Callable[[Tiles], Tiles]) -> None:
+    def __init__(self, function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL) -> None:
         self.function = function
+        self.grain = window_grain(config)
         self.shapes: list[tuple[int, ...]] = []
 
     def __call__(self, tiles: Tiles) -> Tiles:
         self.shapes.append(tiles.shape)
         return self.function(tiles)
 
+    def for_size(self, _height: int, _width: int) -> "Arithmetic":
+        return self
+
     def in_fp32(self) -> "Arithmetic":
         return Arithmetic(lambda tiles: tiles * 0 + np.float32(0.5))
 
 
 def make(function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **options: Any) -> tuple[Restorer, Arithmetic]:
-    options = {"tile": 512, **options}  # else OpenVINO is asked what it needs
-    backend = Arithmetic(function)
-    restorer = Restorer(config, {}, RestoreOptions(backend="openvino", **options))
-    restorer._backend_for = lambda _height, _width: backend  # type: ignore[method-assign,assignment]
-    return restorer, backend
+    backend = Arithmetic(function, config)
+    network = Network(Weights(config, {}))
+    network.backend = backend
+    return Restorer(network, RestoreOptions(**options)), backend
 
 
 def darker(tiles: Tiles) -> Tiles:
@@ -122,18 +127,6 @@ def test_what_is_not_finite_in_fp32_either_never_reaches_the_picture() -> None:
         restorer(picture())
 
 
-def test_a_weights_file_that_has_changed_is_loaded_again(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    gray = np.full((8, 8), 128, np.uint8)
-    levels = []
-    for bias in (0.0, 0.25):
-        state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(SMALL).items()}
-        state["output_proj.conv.bias"] += np.float32(bias)
-        checkpoint.write(path, SMALL, state)
-        levels.append(int(uformer.restore(gray, weights=path, backend="torch", device="cpu")[0, 0]))
-    assert levels == [128, 192]
-
-
 @pytest.mark.parametrize("path", ["", ".", "/"])
 def test_a_folder_is_refused(path: str) -> None:
     with pytest.raises(PictureError, match="is a folder, not a picture"):
@@ -141,14 +134,14 @@ def test_a_folder_is_refused(path: str) -> None:
 
 
 def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Restorer, "_largest_tile", lambda _self, _height, _width: 256)
+    monkeypatch.setattr(memory, "LARGEST_TILE", 256)
 
     def hungry(tiles: Tiles) -> Tiles:
         if tiles.shape[-1] > 64 or len(backend.shapes) == 40:  # the second after some rows are finished
             raise MemoryError
         return darker(tiles)
 
-    restorer, backend = make(hungry, tile=None)
+    restorer, backend = make(hungry)
     with pytest.warns(UserWarning, match="out of memory") as warned:
         out = restorer(picture(300, 300))
     assert [str(warning.message) for warning in warned] == [
@@ -168,45 +161,40 @@ def test_an_explicit_tile_is_never_changed() -> None:
         make(full, tile=256)[0](picture(300, 300))
 
 
+def needing(network: NetworkMemory | None, **options: Any) -> Restorer:
+    restorer, backend = make(darker, **options)
+    backend.memory = network
+    return restorer
+
+
+NEEDS = NetworkMemory(fixed=200 * 2**20, per_pixel=2048)
+
+
 @pytest.mark.parametrize(("free", "side"), [(64, 832), (1, 352), (0.1, 32)])
 def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
-    monkeypatch.setattr(openvino, "memory_per_pixel", lambda _config, _precision: 2048)
-    monkeypatch.setattr(openvino, "fixed_memory", lambda _config: 200 * 2**20)
-    restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino"))
-    assert restorer._largest_tile(2000, 3000) == side
+    restorer = needing(NEEDS)
+    assert max(restorer.tile_for(side - 16, side - 16)) == side
     assert max(restorer.tile_for(2000, 3000)) <= side
     assert restorer.tile_for(10, 10) == (32, 32)
-    assert Restorer(SMALL, {}, RestoreOptions(backend="openvino", tile=100)).tile_for(2000, 3000) == (112, 112)
+    assert needing(NEEDS, tile=100).tile_for(2000, 3000) == (112, 112)
 
 
-def test_memory_bounds_the_tile_of_torch_on_a_cpu() -> None:
-    pytest.importorskip("torch")
-    wide = dataclasses.replace(SMALL, embed_dim=32)
-
-    def side(memory: str) -> int:
-        return Restorer(wide, {}, RestoreOptions(backend="torch", device="cpu", memory=memory))._largest_tile(3000, 3000)
-
-    assert side("1500MB") < side("12GB") == 832
-    with pytest.raises(OptionError, match="memory: 100MB is too little"):
-        side("100MB")
+def test_a_device_with_memory_of_its_own_takes_the_largest_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 2**20)
+    assert needing(None).tile_for(816, 816) == (memory.LARGEST_TILE,) * 2
 
 
-def test_memory_bounds_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino, "memory_per_pixel", lambda _config, _precision: 2048)
-    monkeypatch.setattr(openvino, "fixed_memory", lambda _config: 200 * 2**20)
-    sides = []
-    for memory in ("500MB", "700MB", "1GB", "1.4GB"):
-        restorer = Restorer(SMALL, {}, RestoreOptions(backend="openvino", memory=memory))
-        assert restorer.memory_budget == memory_in_bytes(memory, free=0)
-        side = restorer._largest_tile(5000, 5000)
-        assert 200 * 2**20 + 2048 * side**2 < restorer.memory_budget
-        sides.append(side)
-    assert sides == sorted(set(sides))
+def test_memory_bounds_the_tile() -> None:
+    for amount in ("500MB", "700MB", "1GB", "1.4GB"):
+        restorer = needing(NEEDS, memory=amount)
+        assert restorer.memory_budget == memory_in_bytes(amount, free=0)
+        height, width = restorer.tile_for(5000, 5000)
+        assert memory.needed(NEEDS, 5000, 5000, (height, width), restorer.memory_budget) <= restorer.memory_budget
     with pytest.raises(OptionError, match=r"^memory: 200MB is too little here; this picture needs \d+MB$") as refusal:
-        Restorer(SMALL, {}, RestoreOptions(backend="openvino", memory="200MB")).tile_for(100, 100)
+        needing(NEEDS, memory="200MB").tile_for(100, 100)
     named = str(refusal.value).split()[-1]
-    assert Restorer(SMALL, {}, RestoreOptions(backend="openvino", memory=named)).tile_for(100, 100)  # the amount that would do, does
+    assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that would do, does
 
 
 def test_a_small_tile_is_rounded_up_so_that_it_overlaps() -> None:
@@ -220,8 +208,25 @@ def test_a_small_tile_is_rounded_up_so_that_it_overlaps() -> None:
 
 def test_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: 1000)
-    assert Restorer(SMALL, {}).memory_budget == 500
-    assert Restorer(SMALL, {}, RestoreOptions(memory="10%")).memory_budget == 100
+    restorer, _ = make(darker)
+    assert restorer.memory_budget == 500
+    assert make(darker, memory="10%")[0].memory_budget == 100
+    assert Restorer(restorer.network, share=0.25).memory_budget == 125, "a share of the default"
+    assert Restorer(restorer.network, RestoreOptions(memory="10%"), share=0.25).memory_budget == 100
+
+
+def test_other_options_for_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 1000)
+    restorer, backend = make(darker)
+    half = restorer.with_options(RestoreOptions(strength=0.5, tile=32))
+    assert restorer.memory_budget == 500
+    monkeypatch.setattr(module, "available_memory", lambda: 10)
+    assert half.memory_budget == 500, "the same plan, although the network has taken its memory since"
+    assert np.array_equal(half(picture()), picture() - 32)
+    assert set(backend.shapes) == {(1, 3, 32, 32)}
+    assert (restorer.options, half.options.strength) == (RestoreOptions(), 0.5)
+    with pytest.raises(ValueError, match=r"precision='fp32'.* is not the network of this restorer"):
+        restorer.with_options(RestoreOptions(precision="fp32"))
 
 
 def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
@@ -256,7 +261,8 @@ def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
 def test_pickled_and_back() -> None:
     state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(SMALL).items()}
     state["output_proj.conv.bias"] += np.float32(0.25)
-    restorer = Restorer(SMALL, state, RestoreOptions(backend="torch", device="cpu"))
+    options = RestoreOptions(backend="torch", device="cpu", strength=0.5)
+    restorer = Restorer(Network(Weights(SMALL, state), options.network), options)
     out = restorer(picture())
     assert np.array_equal(pickle.loads(pickle.dumps(restorer))(picture()), out)
 
@@ -315,14 +321,4 @@ def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
 
 def test_weights_of_unequal_channels_are_refused() -> None:
     with pytest.raises(OptionError, match="6 channels in, 3 out"):
-        Restorer(UformerConfig(in_channels=6), {})
-
-
-def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)  # type: ignore[attr-defined]
-    assert module._choose_backend(RestoreOptions()) == "openvino"
-    assert module._choose_backend(RestoreOptions(device="cuda")) == "torch"
-
-
-def test_default_output() -> None:
-    assert default_output(Path("a/b.c.jpg")) == Path("a/b.c.restored.jpg")
+        Restorer(Network(Weights(UformerConfig(in_channels=6), {})))

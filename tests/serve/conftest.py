@@ -51,6 +51,11 @@ class StandIn:
         self.options, self._pace = options, pace
         pace.loaded.append(options)
 
+    def with_options(self, options: RestoreOptions) -> "StandIn":
+        other = copy.copy(self)
+        other.options = options
+        return other
+
     def restore_image(self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]) -> Image:
         pace = self._pace
         pace.seen.append(self.options)

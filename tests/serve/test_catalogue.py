@@ -1,7 +1,8 @@
 """What a client may ask for, and each restorer loaded once."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from tests.networks import TINY, build
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_count
+from uformer.restore.backends.base import Weights
 from uformer.restore.backends.onnx import FORMAT
 from uformer.restore.backends.openvino import OpenVINOBackend
-from uformer.restore.options import RestoreOptions
+from uformer.restore.network import Network
+from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Restorers
 from uformer.weights import checkpoint
@@ -71,14 +74,14 @@ def test_a_wrong_task_is_said_at_once() -> None:
 
 def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads, built = [], 0
-    init = OpenVINOBackend.__init__
+    for_size = OpenVINOBackend.for_size
 
-    def count(*args: Any, **kwargs: Any) -> None:
+    def count(*args: Any) -> Any:
         nonlocal built
         built += 1
-        init(*args, **kwargs)
+        return for_size(*args)
 
-    monkeypatch.setattr(OpenVINOBackend, "__init__", count)
+    monkeypatch.setattr(OpenVINOBackend, "for_size", count)
 
     def load(options: RestoreOptions) -> Restorer:
         loads.append(options)
@@ -90,6 +93,9 @@ def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(o
         options = RestoreOptions(weights=str(own), backend="openvino", strength=strength, tile=tile)
         assert restorers.get(options).options == options
         restorers.get(options).restore_pixels(np.full((8, 8, 3), 0.5, np.float32))
+    first, second = (restorers.get(dataclasses.replace(base, strength=strength)) for strength in (1.0, 0.5))
+    assert (first.options.strength, second.options.strength) == (1.0, 0.5), "a later request changes no earlier one"
+    assert first.network is second.network
     assert len(loads) == 1
     assert built == 1, "compiled anew for each picture"
     restorers.get(RestoreOptions(weights=str(own), backend="openvino", precision="fp32"))
@@ -102,7 +108,7 @@ def test_restorers_are_bounded() -> None:
 
     def load(options: RestoreOptions) -> Restorer:
         loads.append(options.device)
-        return cast(Restorer, type("R", (), {})())
+        return Restorer(Network(Weights(TINY, {}), NetworkOptions(backend="torch")), options)
 
     restorers = Restorers(load)
     for device in [*"abcdefg", "a"]:

@@ -53,7 +53,7 @@ def test_weights_that_ship_are_verified(tiny_file: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(registry, "WEIGHTS", {"tiny": shipped})
     with pytest.raises(CheckpointError, match="damaged"):
         create_model("tiny")
-    monkeypatch.setattr(registry.Weights, "verify", lambda weights: weights.path)
+    monkeypatch.setattr(registry.ShippedWeights, "verify", lambda weights: weights.path)
     assert same(create_model("tiny"), build(TINY))
     assert weights_file("tiny") == tiny_file
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("weights", registry.WEIGHTS.values(), ids=registry.WEIGHTS.keys())
-def test_facts_are_the_files(weights: registry.Weights) -> None:
+def test_facts_are_the_files(weights: registry.ShippedWeights) -> None:
     assert hashlib.sha256(weights.path.read_bytes()).hexdigest() == weights.sha256
     about = checkpoint.describe(weights.path)
     assert weights.name == f"{weights.variant}.{weights.task}"
@@ -24,7 +24,7 @@ def test_facts_are_the_files(weights: registry.Weights) -> None:
 
 
 @pytest.mark.parametrize("weights", registry.WEIGHTS.values(), ids=registry.WEIGHTS.keys())
-def test_model_card_tells_the_same(weights: registry.Weights) -> None:
+def test_model_card_tells_the_same(weights: registry.ShippedWeights) -> None:
     card = (ROOT / "docs" / "models" / f"{weights.name}.md").read_text(encoding="utf-8")
     assert weights.sha256 in card
     assert weights.licence in card

@@ -23,15 +23,14 @@ from uformer.batch.quiet_ray import only_ours, ray
 from uformer.batch.records import Item, Record
 from uformer.batch.remaining import shards
 from uformer.batch.work import Worker
-from uformer.config import UformerConfig
 from uformer.errors import OptionError, UformerError
 from uformer.files import one_line
 from uformer.image.write import MetadataPolicy
-from uformer.memory import available_memory
+from uformer.restore.backends.base import Weights
+from uformer.restore.backends.choose import read_weights
+from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import SHARE_OF_MEMORY, Restorer
-from uformer.weights import checkpoint, registry
-from uformer.weights.create import weights_file
+from uformer.restore.restorer import Restorer
 
 __all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "room", "work"]
 
@@ -39,8 +38,6 @@ _SECONDS_TO_REACH = 5.0
 _CORES = 4
 """Of a worker, where nobody says: with fewer, as many networks as there are cores take the memory that large tiles need."""
 _LONGEST_FOLDER = 24  # letters: Ray's sockets lie below, and a socket's path has at most 103
-_Network = tuple[UformerConfig, checkpoint.State] | None
-"""Configuration and tensors; None where a worker reads the weights from a file of its own machine (.onnx)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,19 +137,15 @@ def engine(options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster) 
     """The engine that works on a cluster, which it joins or starts when there is work."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        path = registry.for_task(options.task).path if options.weights is None else weights_file(options.weights)
-        if path.suffix == ".onnx":
-            network = None
-        else:
-            network = checkpoint.read(path)
-            Restorer(*network, options)  # raises now what every worker would
+        weights = read_weights(options)
+        Restorer(Network(weights, options.network), options)  # raises now what every worker would
         with connected(cluster) as (workers, threads):
-            yield from restore(items, Task(options=options, metadata=metadata, threads=threads), network, workers, cluster.num_gpus)
+            yield from restore(items, Task(options=options, metadata=metadata, threads=threads), weights, workers, cluster.num_gpus)
 
     return engine
 
 
-def restore(items: Sequence[Item], task: Task, network: _Network, workers: int, num_gpus: float) -> Iterator[Record]:
+def restore(items: Sequence[Item], task: Task, weights: Weights, workers: int, num_gpus: float) -> Iterator[Record]:
     """Restore on the cluster that is `connected`; the records come as they are made, those of a job that is stopped included.
 
     Raises OptionError where the options restore no picture whatever, and where a worker cannot start.
@@ -170,7 +163,7 @@ def restore(items: Sequence[Item], task: Task, network: _Network, workers: int, 
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts)), max_tasks_in_flight_per_actor=2),
         num_cpus=task.threads,
         num_gpus=num_gpus or None,
-        fn_constructor_args=(task, ray.put(network), ledger),
+        fn_constructor_args=(task, ray.put(weights), ledger),
     )
     try:
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -212,10 +205,10 @@ def _items_of(rows: Any) -> list[Item]:
 class _RayWorker:
     """A Ray Data actor: one network, for shard after shard."""
 
-    def __init__(self, task: Task, network: Any, ledger: Any) -> None:
+    def __init__(self, task: Task, weights: Any, ledger: Any) -> None:
         self._ledger = ledger
         with self._refusing():
-            self._worker = Worker(_make_restorer(task, ray.get(network)), task.metadata)
+            self._worker = Worker(_make_restorer(task, ray.get(weights)), task.metadata)
 
     def __call__(self, rows: Any) -> Any:
         """A shard's pictures to their records."""
@@ -257,13 +250,7 @@ def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note
             worker.work([item], take)
 
 
-def _make_restorer(task: Task, network: _Network) -> Restorer:
+def _make_restorer(task: Task, weights: Weights) -> Restorer:
     """The network with its share of the machine's cores, and of the memory, since as many workers as there are cores may be here."""
-    if network is None:
-        restorer = Restorer.from_options(task.options, threads=task.threads)
-    else:
-        restorer = Restorer(*network, task.options, threads=task.threads)
-    if task.options.memory is None:
-        share = min(1.0, task.threads / (os.cpu_count() or 1))
-        restorer.memory_budget = int(available_memory() * SHARE_OF_MEMORY * share)
-    return restorer
+    network = Network(weights, task.options.network, threads=task.threads)
+    return Restorer(network, task.options, share=min(1.0, task.threads / (os.cpu_count() or 1)))

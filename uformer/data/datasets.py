@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.data.augment import border, draw_gradient, to_gray, turn
+from uformer.data.lookalikes import draw_structure
 from uformer.data.pictures import Degrader, PictureSet, cut, inside
-from uformer.data.structures import draw_structure
 from uformer.errors import OptionError
 from uformer.image.image import Pixels
 

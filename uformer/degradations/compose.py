@@ -9,7 +9,7 @@ import pyvips
 from numpy.random import Generator
 
 from uformer.degradations.blur import defocus, levin, shake
-from uformer.degradations.files import jpeg
+from uformer.degradations.compression import jpeg
 from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels
 from uformer.degradations.showers import random_rain
 from uformer.degradations.tables import responses

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from uformer.degradations.files import jpeg
+from uformer.degradations.compression import jpeg
 from uformer.degradations.rain import lay, rain_streaks, veil
 from uformer.image.image import Pixels
 

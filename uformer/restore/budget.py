@@ -3,8 +3,6 @@
 import threading
 from concurrent.futures import CancelledError
 
-from uformer.image.image import Header
-
 
 class Budget:
     """So many bytes for all pictures between reading and writing; one that takes more than all of them is there alone.
@@ -13,16 +11,22 @@ class Budget:
     """
 
     def __init__(self, size: int = 0) -> None:
-        self.size = size
+        self._size = size
         self._taken = 0
         self._next = 0
         self._closed = False
         self._changed = threading.Condition()
 
+    def resize(self, size: int) -> None:
+        """Grant `size` bytes from now on, where their number was not known before."""
+        with self._changed:
+            self._size = size
+            self._changed.notify_all()
+
     def take(self, number: int, cost: int) -> None:
         """Wait until `cost` bytes are granted. Raises CancelledError once the budget is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._next == number and (not self._taken or self._taken + cost <= self.size)))
+            self._changed.wait_for(lambda: self._closed or (self._next == number and (not self._taken or self._taken + cost <= self._size)))
             if self._closed:
                 raise CancelledError
             self._next += 1
@@ -39,8 +43,3 @@ class Budget:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-
-def decoded_size(header: Header) -> int:
-    """Bytes that a picture takes once it is read."""
-    return header.pixels * (4 * header.channels + (header.depth // 8 if header.alpha else 0))

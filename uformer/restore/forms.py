@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -118,3 +119,10 @@ def from_unit(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
     if np.issubdtype(dtype, np.floating):
         return clipped.astype(dtype)
     return np.rint(clipped * np.float32(np.iinfo(dtype).max)).astype(dtype)
+
+
+def default_output(path: Path) -> Path:
+    """NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder, or a path with no name."""
+    if not path.name or path.is_dir():
+        raise PictureError(f"{str(path)!r} is a folder, not a picture")
+    return path.with_name(f"{path.stem}.restored{path.suffix}")

@@ -9,10 +9,10 @@ from uformer.image.image import Header, Image
 from uformer.image.read import header, read
 from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
 from uformer.image.write import MetadataPolicy, write
-from uformer.memory import available_memory
 from uformer.notices import Notify, warn
-from uformer.restore.footprint import fits_in_memory
-from uformer.restore.restorer import SHARE_OF_MEMORY, Pixels, Progress, Restorer
+from uformer.restore import memory
+from uformer.restore.restorer import Pixels, Progress, Restorer
+from uformer.system_memory import available_memory
 
 _ROWS = 64  # rounded and written at a time
 
@@ -22,8 +22,8 @@ def should_stream(head: Header, budget: int | None = None) -> bool:
 
     `budget`: most bytes that the whole process may take, as of `Restorer.memory_budget`; None: half of what is free.
     """
-    most = int(available_memory() * SHARE_OF_MEMORY) if budget is None else budget
-    return head.suffix in BY_REGIONS and not fits_in_memory(head.pixels, most)
+    most = memory.process_budget(None, free=available_memory()) if budget is None else budget
+    return head.suffix in BY_REGIONS and not memory.fits_in_memory(head.pixels, most)
 
 
 def restore_file(

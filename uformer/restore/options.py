@@ -1,29 +1,48 @@
 """What a caller can choose: one declaration for the library, the command line and the HTTP API."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from uformer.errors import OptionError
 
-Backend = Literal["auto", "openvino", "torch"]
+BackendName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreOptions:
-    """How a picture is restored. Raises OptionError for a value out of range."""
+class NetworkOptions:
+    """Which network restores, and what it runs on. Raises OptionError for a value out of range."""
 
     task: str = "denoise"
     """denoise, derain or deblur (experimental: sharpens slight blur only); picks the weights that ship for it."""
     weights: str | None = None
     """Weights by name, a .safetensors or .onnx file, the folder of a run, or org/name on the Hub, instead of the task's own."""
-    backend: Backend = "auto"
+    backend: BackendName = "auto"
     """Who computes: OpenVINO on a CPU, torch on a GPU; auto takes torch where it is installed and sees a GPU."""
     device: str = "auto"
     """Where: auto, cpu, cuda, cuda:1, mps; all but cpu need torch."""
     precision: Precision = "auto"
     """In what numbers; auto takes the fastest that stays within one 8-bit level of fp32."""
+
+    def __post_init__(self) -> None:
+        self._check_types(task=str, device=str)
+        if self.backend not in ("auto", "openvino", "torch"):
+            raise OptionError(f"backend: {self.backend!r} is not one of auto, openvino, torch")
+        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
+            raise OptionError(f"precision: {self.precision!r} is not one of auto, fp32, bf16, fp16")
+
+    def _check_types(self, **kinds: Any) -> None:
+        for field, kind in kinds.items():
+            value = getattr(self, field)
+            if not isinstance(value, kind):
+                raise OptionError(f"{field}: {value!r} is a {type(value).__name__}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions(NetworkOptions):
+    """How an image is restored: by which network, and how with it. Raises OptionError for a value out of range."""
+
     tile: int | None = None
     """Side of a tile in pixels; by default chosen from the memory at hand. Rounded up to what the network needs."""
     overlap: int | None = None
@@ -36,14 +55,8 @@ class RestoreOptions:
     """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
 
     def __post_init__(self) -> None:
-        kinds_of = {"task": str, "device": str, "tile": int | None, "overlap": int | None, "memory": str | None, "ensemble": bool}
-        for field, kinds in {**kinds_of, "strength": float | int}.items():
-            if not isinstance(getattr(self, field), kinds):
-                raise OptionError(f"{field}: {getattr(self, field)!r} is a {type(getattr(self, field)).__name__}")
-        if self.backend not in ("auto", "openvino", "torch"):
-            raise OptionError(f"backend: {self.backend!r} is not one of auto, openvino, torch")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise OptionError(f"precision: {self.precision!r} is not one of auto, fp32, bf16, fp16")
+        super().__post_init__()
+        self._check_types(tile=int | None, overlap=int | None, memory=str | None, ensemble=bool, strength=float | int)
         if self.tile is not None and self.tile < 1:
             raise OptionError(f"tile: {self.tile} must be at least 1")
         if self.overlap is not None and self.overlap < 0:
@@ -52,6 +65,20 @@ class RestoreOptions:
             memory_in_bytes(self.memory, free=0)
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength: {self.strength} is not between 0 and 1")
+
+    @property
+    def network(self) -> NetworkOptions:
+        """The part that a network is loaded for; the rest can differ from call to call."""
+        return NetworkOptions(**{field.name: getattr(self, field.name) for field in fields(NetworkOptions)})
+
+
+def make_options(values: dict[str, Any]) -> RestoreOptions:
+    """Options from keyword arguments. Raises OptionError for an unknown name, or a value out of range."""
+    known = [field.name for field in fields(RestoreOptions)]
+    for name in values:
+        if name not in known:
+            raise OptionError(f"unknown option {name!r}; known: {', '.join(known)}")
+    return RestoreOptions(**values)
 
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}

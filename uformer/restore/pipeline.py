@@ -24,16 +24,15 @@ from uformer.image.prepare import check
 from uformer.image.read import header, read
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
-from uformer.restore.budget import Budget, decoded_size
+from uformer.restore.budget import Budget
 from uformer.restore.changes import note_little_change
 from uformer.restore.large import restore_file, should_stream
+from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
 
 READERS, WRITERS = (min(most, os.cpu_count() or 1) for most in (4, 8))
 """Threads, each with one picture at a time; encoding a picture takes longer than decoding it."""
-SHARE_OF_MEMORY = 1 / 8
-"""Of what the process may take: for pictures that wait to be restored or written."""
 _POLL = 0.5  # seconds; where waiting cannot be interrupted (Windows), Ctrl-C is noticed after so long
 
 
@@ -161,7 +160,7 @@ class _Line:
 
     def _make(self, make_restorer: Callable[[], Restorer]) -> Restorer:
         restorer = make_restorer()
-        self._budget.size = int(restorer.memory_budget * SHARE_OF_MEMORY)
+        self._budget.resize(int(restorer.memory_budget * SHARE_FOR_WAITING))
         return restorer
 
     def _check(self) -> None:

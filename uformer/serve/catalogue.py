@@ -4,27 +4,19 @@ import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.layout import parameter_count
-from uformer.restore.backends import onnx
-from uformer.restore.options import RestoreOptions
+from uformer.restore.backends.choose import read_config
+from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
 
 Load = Callable[[RestoreOptions], Restorer]
 
-_OF_THE_NETWORK = (
-    "task",
-    "weights",
-    "backend",
-    "device",
-    "precision",
-)  # a restorer is made for these; the rest is said anew for each picture
-_MOST = 6  # restorers kept at a time
+_MOST = 6  # networks kept at a time
 
 
 class Catalogue:
@@ -39,7 +31,7 @@ class Catalogue:
         if defaults.weights is not None and defaults.weights not in registry.WEIGHTS:
             self.own = weights_file(defaults.weights).absolute()
             self.defaults = dataclasses.replace(defaults, weights=str(self.own))  # by which it is known again
-            self._own_parameters = _parameters(self.own)
+            self._own_parameters = parameter_count(read_config(self.own))
         self.names: tuple[str, ...] = (*([self.own.stem] if self.own else []), *registry.WEIGHTS)
         registry.for_task(defaults.task)
 
@@ -83,27 +75,19 @@ class Catalogue:
         return [{**model, "default": model["name"] == default} for model in own + shipped]
 
 
-def _parameters(path: Path) -> int:
-    """How many numbers a file of weights, or an exported one, has. Raises CheckpointError."""
-    config = onnx.read_config(path) if onnx.is_onnx(path) else cast(UformerConfig, checkpoint.describe(path)["config"])
-    return parameter_count(config)
-
-
 class Restorers:
-    """The restorers of one device, each loaded once; for one thread."""
+    """The restorers of one device, whose networks are loaded once; for one thread."""
 
     def __init__(self, load: Load = Restorer.from_options) -> None:
         self._load = load
-        self._kept: OrderedDict[tuple[Any, ...], Restorer] = OrderedDict()
+        self._kept: OrderedDict[NetworkOptions, Restorer] = OrderedDict()
 
     def get(self, options: RestoreOptions) -> Restorer:
-        """The restorer for options, until the next is asked for; errors as of `Restorer.from_options`."""
-        key = tuple(getattr(options, name) for name in _OF_THE_NETWORK)
+        """A restorer with these options; errors as of `Restorer.from_options`."""
+        key = options.network
         if key not in self._kept:
             self._kept[key] = self._load(options)
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        restorer = self._kept[key]
-        restorer.options = options  # a copy would lose what is compiled
-        return restorer
+        return self._kept[key].with_options(options)

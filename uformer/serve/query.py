@@ -60,10 +60,10 @@ def only(*names: str) -> Callable[[Request], None]:
 
 
 def field_words(kind: type) -> dict[str, str]:
-    """The docstring under each field of a class."""
+    """The docstring under each field of a class and of the classes that it builds on."""
+    words = {} if kind.__base__ in (None, object) else field_words(kind.__base__)
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
-    words = {}
     for field, below in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
             words[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())

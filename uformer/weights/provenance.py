@@ -19,7 +19,7 @@ class Provenance:
     sha256: str
     licence: str
     config: UformerConfig
-    shipped: registry.Weights | None
+    shipped: registry.ShippedWeights | None
 
     @classmethod
     def of(cls, path: Path, *, licence: str | None = None) -> "Provenance":

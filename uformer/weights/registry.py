@@ -12,7 +12,7 @@ FILES = Path(__file__).parent / "files"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class ShippedWeights:
     """One set of weights: `scores` in dB of PSNR, as benchmarks/quality.py measures them (rain on Y, else on sRGB); the card says more."""
 
     name: str
@@ -42,7 +42,7 @@ class Weights:
 _DATA = "CID22 (CC BY-SA 4.0), CLIC 2025 (Unsplash License), 59 free photographs, GoPro frames (CC BY 4.0)"
 
 _ALL = (
-    Weights(
+    ShippedWeights(
         name="uformer_t.denoise",
         task="denoise",
         variant="uformer_t",
@@ -61,7 +61,7 @@ _ALL = (
             }
         ),
     ),
-    Weights(
+    ShippedWeights(
         name="uformer_t.derain",
         task="derain",
         variant="uformer_t",
@@ -71,7 +71,7 @@ _ALL = (
         recipe="from uformer_t.denoise, 214 minutes on two CPU cores, 42,000 patches of 128 x 128",
         scores=types.MappingProxyType({"rain100l": 34.18}),
     ),
-    Weights(
+    ShippedWeights(
         name="uformer_t.deblur",
         task="deblur",
         variant="uformer_t",
@@ -83,18 +83,18 @@ _ALL = (
     ),
 )
 
-WEIGHTS: Mapping[str, Weights] = types.MappingProxyType({weights.name: weights for weights in _ALL})
+WEIGHTS: Mapping[str, ShippedWeights] = types.MappingProxyType({weights.name: weights for weights in _ALL})
 TASKS: tuple[str, ...] = tuple(dict.fromkeys(weights.task for weights in _ALL))
 
 
-def find(name: str) -> Weights:
-    """Weights by name. Raises OptionError, which lists the names, for an unknown one."""
+def find(name: str) -> ShippedWeights:
+    """ShippedWeights by name. Raises OptionError, which lists the names, for an unknown one."""
     if name not in WEIGHTS:
         raise OptionError(f"unknown weights {name!r}; known: {', '.join(WEIGHTS)}")
     return WEIGHTS[name]
 
 
-def for_task(task: str) -> Weights:
+def for_task(task: str) -> ShippedWeights:
     """The weights that ship for a task. Raises OptionError, which lists the tasks, for an unknown one."""
     for weights in WEIGHTS.values():
         if weights.task == task:

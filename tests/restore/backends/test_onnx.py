@@ -14,9 +14,9 @@ from onnx import TensorProto, helper
 
 from tests.networks import TINY
 from uformer.cli import main
-from uformer.config import VARIANTS
 from uformer.errors import CheckpointError, OptionError
-from uformer.restore.backends.onnx import FORMAT, OnnxBackend, fixed_memory, is_onnx, memory_per_pixel, read_config
+from uformer.restore.backends.onnx import FORMAT, OnnxBackend, is_onnx, read_config
+from uformer.restore.memory import onnx_memory
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 
@@ -200,9 +200,12 @@ print([name for name in ("torch", "openvino") if name in sys.modules])
     assert run.stdout.strip() == "[]"
 
 
-def test_memory_grows_with_file_and_network(save: Save) -> None:
-    assert fixed_memory(save()) > 10**8
-    assert memory_per_pixel(TINY) < memory_per_pixel(VARIANTS["uformer_t"]) < memory_per_pixel(VARIANTS["uformer_s"])
+def test_it_says_what_it_needs(save: Save) -> None:
+    path = save()
+    backend = OnnxBackend(path)
+    assert backend.memory == onnx_memory(TINY, path.stat().st_size)
+    assert backend.grain == TINY.multiple
+    assert backend.for_size(64, 32) is backend, "a file takes tiles of any size"
 
 
 ENDLESS = """

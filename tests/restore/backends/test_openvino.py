@@ -16,14 +16,16 @@ from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import cache, openvino, openvino_graph
-from uformer.restore.backends.openvino import OpenVINOBackend, choose_precision, memory_per_pixel
+from uformer.restore.backends.base import window_grain
+from uformer.restore.backends.openvino import OpenVINOBackend, OpenVINORunner, choose_precision
 from uformer.restore.backends.quiet import ov
+from uformer.restore.memory import openvino_memory
 from uformer.weights import checkpoint, registry
 
 ROOT = Path(__file__).parents[3]
 CONFIG = UformerConfig(embed_dim=4, depths=(1, 2, 1), num_heads=(1, 2, 4), window_size=4, modulator=True)
 
-Backend = Callable[..., OpenVINOBackend]
+Make = Callable[..., OpenVINORunner]
 
 
 def random_state(config: UformerConfig = CONFIG, *, seed: int = 0) -> dict[str, NDArray[np.float32]]:
@@ -36,10 +38,10 @@ def tiles(count: int = 1, height: int = 16, width: int = 24) -> NDArray[np.float
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Backend:
-    def make(**options: Any) -> OpenVINOBackend:
+def make(tmp_path: Path) -> Make:
+    def make(**options: Any) -> OpenVINORunner:
         defaults: dict[str, Any] = {"state": random_state(), "height": 16, "width": 24, "precision": "fp32", "cache_dir": tmp_path}
-        return OpenVINOBackend(CONFIG, **(defaults | options))
+        return OpenVINORunner(CONFIG, **(defaults | options))
 
     return make
 
@@ -58,7 +60,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-def test_a_batch_is_its_tiles(make: Backend) -> None:
+def test_a_batch_is_its_tiles(make: Make) -> None:
     backend, batch = make(), tiles(3)
     restored = backend(batch)
     assert restored.shape == batch.shape
@@ -69,12 +71,12 @@ def test_a_batch_is_its_tiles(make: Backend) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
-def test_the_same_bytes_each_time(make: Backend, precision: str) -> None:
+def test_the_same_bytes_each_time(make: Make, precision: str) -> None:
     first, second = make(precision=precision), make(precision=precision, cache_dir=None)
     assert first(tiles()).tobytes() == first(tiles()).tobytes() == second(tiles()).tobytes()
 
 
-def test_results_do_not_share_memory(make: Backend) -> None:
+def test_results_do_not_share_memory(make: Make) -> None:
     backend = make()
     first = backend(tiles())
     kept = first.copy()
@@ -82,12 +84,12 @@ def test_results_do_not_share_memory(make: Backend) -> None:
     assert np.array_equal(first, kept)
 
 
-def test_arrays_of_any_stride(make: Backend) -> None:
+def test_arrays_of_any_stride(make: Make) -> None:
     batch = tiles()
     assert np.array_equal(make()(batch.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)), make()(batch))
 
 
-def test_calls_from_several_threads(make: Backend) -> None:
+def test_calls_from_several_threads(make: Make) -> None:
     backend, batch = make(), tiles(4)
     expected = backend(batch)
     found: dict[int, NDArray[np.float32]] = {}
@@ -104,22 +106,22 @@ def test_calls_from_several_threads(make: Backend) -> None:
     assert all(np.array_equal(found[index], expected[index]) for index in range(4))
 
 
-def test_threads_can_be_chosen(make: Backend) -> None:
+def test_threads_can_be_chosen(make: Make) -> None:
     assert np.allclose(make(threads=1)(tiles()), make()(tiles()), atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 24, 16), (1, 1, 16, 24), (1, 3, 16, 16), (3, 16, 24)])
-def test_refuses_other_shapes(make: Backend, shape: tuple[int, ...]) -> None:
+def test_refuses_other_shapes(make: Make, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected \(B, 3, 16, 24\)"):
         make()(np.zeros(shape, np.float32))
 
 
-def test_refuses_sizes_that_cannot_be_halved(make: Backend) -> None:
+def test_refuses_sizes_that_cannot_be_halved(make: Make) -> None:
     with pytest.raises(ValueError, match="tile of 13 x 24: not multiples of 2"):
         make(height=13)
 
 
-def test_out_of_memory_is_a_memory_error(make: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_a_memory_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def import_model(self, *_: object) -> None:
             raise RuntimeError("std::bad_alloc")
@@ -135,7 +137,7 @@ def test_out_of_memory_is_a_memory_error(make: Backend, monkeypatch: pytest.Monk
         backend(tiles())
 
 
-def test_precision_is_what_was_chosen(make: Backend) -> None:
+def test_precision_is_what_was_chosen(make: Make) -> None:
     assert make(precision="auto").precision in ("fp32", "bf16")
     assert make(precision="fp32").precision == "fp32"
 
@@ -163,7 +165,7 @@ def test_refuses_a_precision_that_the_cpu_lacks(monkeypatch: pytest.MonkeyPatch)
         choose_precision("int8")  # type: ignore[arg-type]
 
 
-def test_in_fp32(make: Backend) -> None:
+def test_in_fp32(make: Make) -> None:
     backend = make(precision="auto")
     twin = backend.in_fp32()
     assert twin.precision == "fp32"
@@ -171,29 +173,27 @@ def test_in_fp32(make: Backend) -> None:
     assert np.array_equal(twin(tiles()), make()(tiles()))
 
 
-def test_compiled_graphs_are_kept(make: Backend, compilations: list[int]) -> None:
+def test_compiled_graphs_are_kept(make: Make, compilations: list[int]) -> None:
     first = make()(tiles())
     assert len(compilations) == 1
     assert np.array_equal(make()(tiles()), first)
     assert len(compilations) == 1
 
 
-def test_nothing_is_kept_without_a_folder(make: Backend, compilations: list[int], tmp_path: Path) -> None:
+def test_nothing_is_kept_without_a_folder(make: Make, compilations: list[int], tmp_path: Path) -> None:
     for _ in range(2):
         make(cache_dir=None)(tiles())
     assert len(compilations) == 2
     assert not list(tmp_path.iterdir())
 
 
-def test_the_default_folder(make: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_folder(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UFORMER_CACHE", str(tmp_path / "chosen"))
     make(cache_dir="default")(tiles())
     assert len(list((tmp_path / "chosen" / "openvino").iterdir())) == 1
 
 
-def test_whatever_changes_the_result_has_an_entry_of_its_own(
-    make: Backend, compilations: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_changes_the_result_has_an_entry_of_its_own(make: Make, compilations: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     state = random_state()
     key = "output_proj.conv.bias"
     make()(tiles())
@@ -202,7 +202,7 @@ def test_whatever_changes_the_result_has_an_entry_of_its_own(
     make(state={name: value.astype(np.float16) for name, value in state.items()})(tiles())
     make(threads=1)(tiles())
     make(height=24, width=16)(tiles(height=24, width=16))
-    OpenVINOBackend(dataclasses.replace(CONFIG, shift=False), state, height=16, width=24, precision="fp32", cache_dir=make()._cache_dir)(
+    OpenVINORunner(dataclasses.replace(CONFIG, shift=False), state, height=16, width=24, precision="fp32", cache_dir=make()._cache_dir)(
         tiles()
     )
     assert len(compilations) == 6
@@ -229,7 +229,7 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [garbage, truncated, foreign, empty])
-def test_a_bad_entry_is_made_anew(make: Backend, compilations: list[int], tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_bad_entry_is_made_anew(make: Make, compilations: list[int], tmp_path: Path, damage: Callable[[Path], None]) -> None:
     expected = make()(tiles())
     (entry,) = (tmp_path / "openvino").iterdir()
     whole = entry.stat().st_size
@@ -242,17 +242,17 @@ def test_a_bad_entry_is_made_anew(make: Backend, compilations: list[int], tmp_pa
 
 
 @pytest.mark.parametrize("folder", ["/proc/uformer", "/dev/null", "file"])
-def test_an_unusable_folder_changes_nothing(make: Backend, tmp_path: Path, folder: str) -> None:
+def test_an_unusable_folder_changes_nothing(make: Make, tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
     assert np.array_equal(make(cache_dir=tmp_path / folder)(tiles()), make(cache_dir=None)(tiles()))
 
 
-def test_two_processes_at_once(make: Backend, tmp_path: Path) -> None:
+def test_two_processes_at_once(make: Make, tmp_path: Path) -> None:
     script = f"""
 import numpy as np
 from pathlib import Path
-from tests.restore.backends.test_openvino import CONFIG, OpenVINOBackend, random_state, tiles
-backend = OpenVINOBackend(CONFIG, random_state(), height=16, width=24, precision="fp32", cache_dir=Path({str(tmp_path)!r}))
+from tests.restore.backends.test_openvino import CONFIG, OpenVINORunner, random_state, tiles
+backend = OpenVINORunner(CONFIG, random_state(), height=16, width=24, precision="fp32", cache_dir=Path({str(tmp_path)!r}))
 np.save({str(tmp_path)!r} + "/" + __import__("sys").argv[1], backend(tiles()))
 """
     running = [subprocess.Popen([sys.executable, "-c", script, name], cwd=ROOT) for name in ("a.npy", "b.npy")]
@@ -275,7 +275,7 @@ def picture(side: int) -> NDArray[np.float32]:
 def test_auto_is_within_one_level_of_fp32() -> None:
     path = registry.WEIGHTS["uformer_t.denoise"].path
     config, state = checkpoint.read(path)
-    auto = OpenVINOBackend(config, state, height=256, width=256, cache_dir=None)
+    auto = OpenVINORunner(config, state, height=256, width=256, cache_dir=None)
     image = picture(256)[None]
     error = np.abs(auto(image) - auto.in_fp32()(image))
     assert error.max() < 1 / 255
@@ -288,17 +288,34 @@ def test_memory_per_pixel_is_what_is_taken(precision: Any) -> None:
     config = UformerConfig(embed_dim=16, depths=(1, 1, 1), num_heads=(1, 2, 2), window_size=8)
     script = f"""
 import numpy as np
-from tests.restore.backends.test_openvino import OpenVINOBackend, UformerConfig, random_state, tiles
+from tests.restore.backends.test_openvino import OpenVINORunner, UformerConfig, random_state, tiles
 config = UformerConfig.from_json({config.to_json()!r})
 def peak():
     return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 peaks = []
 for side in (256, 512):
-    backend = OpenVINOBackend(config, random_state(config), height=side, width=side, precision={precision!r}, cache_dir=None)
+    backend = OpenVINORunner(config, random_state(config), height=side, width=side, precision={precision!r}, cache_dir=None)
     backend(tiles(1, side, side))
     peaks.append(peak())
     del backend
 print((peaks[1] - peaks[0]) / (512**2 - 256**2))
 """
     taken = float(subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=200, check=True).stdout)
-    assert 0.5 * taken < memory_per_pixel(config, precision) < 2 * taken
+    assert 0.5 * taken < OpenVINOBackend(config, {}, precision=precision).memory.per_pixel < 2 * taken
+
+
+def test_the_backend_makes_a_runner_for_each_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UFORMER_CACHE", str(tmp_path))
+    state = random_state()
+    backend = OpenVINOBackend(CONFIG, state, precision="fp32", threads=1)
+    assert (backend.grain, backend.memory) == (window_grain(CONFIG), openvino_memory(CONFIG, "fp32"))
+    runner = backend.for_size(16, 24)
+    assert runner.precision == backend.precision == "fp32"
+    expected = OpenVINORunner(CONFIG, state, height=16, width=24, precision="fp32", cache_dir=None)
+    np.testing.assert_array_equal(runner(tiles()), expected(tiles()))
+
+
+def test_the_backend_refuses_a_precision_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(openvino._CAPABILITIES, "fp16", "none")
+    with pytest.raises(OptionError, match="this CPU does not compute in fp16"):
+        OpenVINOBackend(CONFIG, {}, precision="fp16")

@@ -1,7 +1,5 @@
 """The torch backend computes what the network computes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,10 @@ import torch
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.model.uformer import Uformer
-from uformer.restore.backends.pytorch import TorchBackend, choose_device, fixed_memory, memory_per_pixel
+from uformer.restore.backends import pytorch
+from uformer.restore.backends.base import window_grain
+from uformer.restore.backends.pytorch import TorchBackend, choose_device
+from uformer.restore.memory import torch_memory
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 
@@ -23,9 +24,11 @@ def test_it_is_the_network() -> None:
     assert backend.precision == "fp32"
     with torch.no_grad():
         expected = model(torch.from_numpy(tiles)).numpy()
-    np.testing.assert_allclose(backend(tiles), expected, atol=1e-6)
+    runner = backend.for_size(32, 64)
+    assert backend.for_size(64, 64) is runner, "one for all sizes"
+    np.testing.assert_allclose(runner(tiles), expected, atol=1e-6)
 
-    half = TorchBackend(SMALL, state, device="cpu", precision="bf16")
+    half = TorchBackend(SMALL, state, device="cpu", precision="bf16").for_size(32, 64)
     assert half.precision == "bf16"
     assert 0 < abs(half(tiles) - expected).max() < 0.02
     assert half.in_fp32().precision == "fp32"
@@ -38,10 +41,10 @@ def test_a_device_out_of_memory_is_a_memory_error(monkeypatch: pytest.MonkeyPatc
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nmore")
 
     state = {key: value.numpy() for key, value in Uformer(SMALL).state_dict().items()}
-    backend = TorchBackend(SMALL, state, device="cpu")
+    runner = TorchBackend(SMALL, state, device="cpu").for_size(32, 32)
     monkeypatch.setattr(Uformer, "forward", full)
     with pytest.raises(MemoryError, match="Tried to allocate 20 GiB$"):
-        backend(np.zeros((1, 3, 32, 32), np.float32))
+        runner(np.zeros((1, 3, 32, 32), np.float32))
 
 
 def test_devices_are_checked() -> None:
@@ -53,7 +56,13 @@ def test_devices_are_checked() -> None:
         choose_device("toaster")
 
 
-def test_memory_grows_with_the_channels_and_the_network() -> None:
-    wide = dataclasses.replace(SMALL, embed_dim=2 * SMALL.embed_dim)
-    assert memory_per_pixel(wide) == 2 * memory_per_pixel(SMALL)
-    assert fixed_memory(wide) > fixed_memory(SMALL) > 400 * 2**20
+def test_what_it_needs_is_known_before_it_is_loaded() -> None:
+    backend = TorchBackend(SMALL, {}, device="cpu")
+    assert backend.memory == torch_memory(SMALL)
+    assert backend.grain == window_grain(SMALL)
+
+
+def test_a_gpu_has_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytorch, "choose_device", lambda device: device)
+    backend = TorchBackend(SMALL, {}, device="cuda:1")
+    assert (backend.memory, backend.precision) == (None, "fp16")

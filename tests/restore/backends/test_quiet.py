@@ -19,11 +19,11 @@ socket.getaddrinfo = socket.create_connection = refuse
 import numpy as np
 from uformer.config import UformerConfig
 from uformer.layout import parameter_shapes
-from uformer.restore.backends.openvino import OpenVINOBackend
+from uformer.restore.backends.openvino import OpenVINORunner
 
 config = UformerConfig(embed_dim=4, depths=(1, 1, 1), num_heads=(1, 1, 1), window_size=4)
 state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(config).items()}
-backend = OpenVINOBackend(config, state, height=8, width=8, cache_dir=None)
+backend = OpenVINORunner(config, state, height=8, width=8, cache_dir=None)
 assert backend(np.zeros((1, 3, 8, 8), np.float32)).shape == (1, 3, 8, 8)
 after = sorted(name for name, module in sys.modules.items() if module is not None and ("telemetry" in name or "openvino.tools.ovc" in name))
 from openvino.tools.ovc import convert_model  # who wants the converter still gets it, silent

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import one_line, require
+from uformer.restore.memory import onnx_memory
 from uformer.weights.checkpoint import check_file
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class OnnxBackend:
         self.precision = self.facts.get("precision", "fp32")
         if precision not in ("auto", self.precision):
             raise OptionError(f"precision: {path} computes in {self.precision}, not in {precision!r}; export it again with --precision")
+        self.grain = self.config.multiple  # such a file pads to this by itself, by reflection
+        self.memory = onnx_memory(self.config, os.path.getsize(path))
         self._path, self._errors = path, errors(ort)
         ort.disable_telemetry_events()  # builds for Windows send some
         options = ort.SessionOptions()
@@ -81,6 +84,10 @@ class OnnxBackend:
             out[...] = answer[0]
         return restored
 
+    def for_size(self, _height: int, _width: int) -> OnnxBackend:
+        """The same: a file takes tiles of any size."""
+        return self
+
     def in_fp32(self) -> OnnxBackend:
         """The same: a file computes in what it was exported in."""
         return self
@@ -94,18 +101,6 @@ def read_config(path: PathLike) -> UformerConfig:
 def read_facts(path: PathLike) -> tuple[UformerConfig, dict[str, str]]:
     """The network's configuration, and what the file says of itself by key: name, sha256, licence, input... Errors as of `read_config`."""
     return _describe(path, _read(path))
-
-
-def memory_per_pixel(config: UformerConfig) -> int:
-    """Bytes of memory that a tile takes per pixel at the peak, as fitted to runs of tiles of 256 and 512."""
-    dim = config.stage_dims[-1]
-    memory = 0 if config.skip == "concat" else 16 * dim  # the encoder's feature, as it is and normalized
-    return 4 * (4 * int(dim * config.mlp_ratio) + 18 * dim + memory) + 200
-
-
-def fixed_memory(path: PathLike) -> int:
-    """Bytes that a file takes whatever the tile, the process itself included."""
-    return 200 * 2**20 + 4 * os.path.getsize(path)
 
 
 def _read(path: PathLike) -> onnx.ModelProto:

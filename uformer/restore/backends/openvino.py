@@ -18,20 +18,44 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
-from uformer.layout import parameter_count
 from uformer.restore.backends import cache, openvino_graph
+from uformer.restore.backends.base import window_grain
 from uformer.restore.backends.cache import default_cache_dir
 from uformer.restore.backends.quiet import ov
+from uformer.restore.memory import openvino_memory
+from uformer.restore.options import Precision
 
-__all__ = ["OpenVINOBackend", "choose_precision", "default_cache_dir", "fixed_memory", "memory_per_pixel", "network_memory"]
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+__all__ = ["OpenVINOBackend", "OpenVINORunner", "choose_precision", "default_cache_dir"]
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 
 
 class OpenVINOBackend:
+    """The network in OpenVINO on the CPU. Raises OptionError for a precision that this CPU lacks.
+
+    `state`: the tensors of `checkpoint.read`. `threads`: None leaves the choice to OpenVINO (the physical cores).
+    """
+
+    def __init__(
+        self,
+        config: UformerConfig,
+        state: Mapping[str, NDArray[Any]],
+        *,
+        precision: Precision = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.precision: Literal["fp32", "bf16", "fp16"] = choose_precision(precision)
+        self.grain = window_grain(config)
+        self.memory = openvino_memory(config, self.precision)
+        self._config, self._state, self._threads = config, state, threads
+
+    def for_size(self, height: int, width: int) -> OpenVINORunner:
+        """The network for tiles of a size; compiled at its first call."""
+        return OpenVINORunner(self._config, self._state, height=height, width=width, precision=self.precision, threads=self._threads)
+
+
+class OpenVINORunner:
     """The network for tiles of one size, compiled at the first call or taken from the cache; one call at a time, others wait.
 
     `state`: the tensors of `checkpoint.read`. `height`, `width`: of the tiles, multiples of `config.stride`. `threads`: None leaves
@@ -78,14 +102,14 @@ class OpenVINOBackend:
                 out[...] = request.get_output_tensor().data[0]
         return restored
 
-    def in_fp32(self) -> OpenVINOBackend:
+    def in_fp32(self) -> OpenVINORunner:
         """The same network for the same tiles, in float32; the same object each time."""
         return self if self.precision == "fp32" else self._twin
 
     @functools.cached_property
-    def _twin(self) -> OpenVINOBackend:
+    def _twin(self) -> OpenVINORunner:
         height, width = self._size
-        return OpenVINOBackend(
+        return OpenVINORunner(
             self._config,
             self._state,
             height=height,
@@ -160,28 +184,6 @@ def choose_precision(precision: Precision) -> Literal["fp32", "bf16", "fp16"]:
     if _CAPABILITIES[precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise OptionError(f"precision: this CPU does not compute in {precision}; use auto or fp32")
     return precision
-
-
-def memory_per_pixel(config: UformerConfig, precision: Precision) -> int:
-    """Bytes of memory that a tile takes per pixel at the peak, as fitted to runs of tiles of 256 and 512 of eight networks."""
-    size = 4 if choose_precision(precision) == "fp32" else 2
-    dim = config.stage_dims[-1]
-    hidden = int(dim * config.mlp_ratio)
-    memory = 0 if config.skip == "concat" else 16 * dim  # the encoder's feature, as it is and normalized
-    return size * max(2 * hidden, 6 * dim) + memory + 450
-
-
-def fixed_memory(config: UformerConfig) -> int:
-    """Bytes of memory that a network takes whatever the tile, the process itself included, from the same runs."""
-    return 150 * 2**20 + 8 * parameter_count(config)
-
-
-def network_memory(config: UformerConfig) -> int:
-    """Bytes that each further compiled network takes, beside what grows with its tile.
-
-    Fitted to uformer_t, _s and _b in float32 (80 MB), with 50 MB more for what each one leaves behind in the allocator.
-    """
-    return 130 * 10**6 + 8 * parameter_count(config)
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +11,39 @@ from numpy.typing import NDArray
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.files import require
-from uformer.layout import parameter_count
+from uformer.restore.backends.base import window_grain
+from uformer.restore.memory import torch_memory
 from uformer.weights.checkpoint import State, to_model
+
+if TYPE_CHECKING:
+    from uformer.model.uformer import Uformer
 
 
 class TorchBackend:
     """The network in torch on one device. Raises OptionError where torch or the device is missing."""
 
     def __init__(self, config: UformerConfig, state: State, *, device: str = "auto", precision: str = "auto") -> None:
-        torch = require("torch", "torch")
         self.device = choose_device(device)
         self.precision = ("fp16" if self.device.startswith("cuda") else "fp32") if precision == "auto" else precision
-        self._torch, self._model = torch, to_model(config, state).to(self.device)
+        self.grain = window_grain(config)
+        self.memory = torch_memory(config) if self.device == "cpu" else None
+        self._config, self._state = config, state
+
+    def for_size(self, _height: int, _width: int) -> TorchRunner:
+        """The network, which takes tiles of any size; loaded at the first call."""
+        return self._runner
+
+    @functools.cached_property
+    def _runner(self) -> TorchRunner:
+        return TorchRunner(to_model(self._config, self._state), device=self.device, precision=self.precision)
+
+
+class TorchRunner:
+    """The network on its device, for tiles of any size."""
+
+    def __init__(self, model: Uformer, *, device: str, precision: str) -> None:
+        self._torch = require("torch", "torch")
+        self._model, self._device, self.precision = model.to(device), device, precision
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, C, h, w) float32 in [0, 1] to the same, not clipped; h and w are multiples of `config.stride`.
@@ -31,8 +53,8 @@ class TorchBackend:
         torch = self._torch
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         try:
-            with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], half, enabled=half is not None):
-                images = torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device)
+            with torch.inference_mode(), torch.autocast(self._device.partition(":")[0], half, enabled=half is not None):
+                images = torch.from_numpy(np.ascontiguousarray(tiles)).to(self._device)
                 restored = self._model(images, multiple=self._model.config.stride)
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
         except RuntimeError as error:
@@ -41,21 +63,9 @@ class TorchBackend:
             raise
         return answer
 
-    def in_fp32(self) -> TorchBackend:
+    def in_fp32(self) -> TorchRunner:
         """The same network on the same device, in float32."""
-        twin = copy.copy(self)
-        twin.precision = "fp32"
-        return twin
-
-
-def memory_per_pixel(config: UformerConfig) -> int:
-    """Bytes of memory that a tile takes per pixel at the most, on the CPU, as fitted to runs of three networks."""
-    return 100 * config.stage_dims[-1]
-
-
-def fixed_memory(config: UformerConfig) -> int:
-    """Bytes that a network takes on the CPU whatever the tile, torch itself included, from the same runs."""
-    return 450 * 2**20 + 12 * parameter_count(config)
+        return TorchRunner(self._model, device=self._device, precision="fp32")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uformer.data.structures import bars, cables, dashes, draw_structure
+from uformer.data.lookalikes import bars, cables, dashes, draw_structure
 
 
 @settings(deadline=None, max_examples=60)

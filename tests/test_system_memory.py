@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from uformer import memory
+from uformer import system_memory as memory
 
 
 @pytest.fixture

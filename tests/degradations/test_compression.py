@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uformer.degradations.files import jpeg
+from uformer.degradations.compression import jpeg
 
 
 def test_jpeg_keeps_shape_and_range() -> None:

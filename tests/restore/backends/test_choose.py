@@ -1,0 +1,74 @@
+"""Which backend computes, and which file becomes which weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.networks import TINY
+from uformer.errors import CheckpointError, OptionError
+from uformer.layout import parameter_shapes
+from uformer.restore.backends import choose as module
+from uformer.restore.backends import onnx
+from uformer.restore.backends.base import Weights
+from uformer.restore.backends.choose import choose, read_config, read_weights
+from uformer.restore.options import NetworkOptions
+from uformer.weights import checkpoint
+
+WEIGHTS = Weights(TINY, {})
+EXPORTED = Weights(TINY, {}, Path("a.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("options", "gpu", "name"),
+    [
+        ({}, False, "openvino"),
+        ({}, True, "torch"),
+        ({"device": "cpu"}, True, "openvino"),
+        ({"device": "cuda"}, False, "torch"),
+        ({"backend": "torch"}, False, "torch"),
+        ({"backend": "openvino"}, True, "openvino"),
+        ({"backend": "torch", "device": "cpu"}, True, "torch"),
+    ],
+)
+def test_the_choice(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], name: str, *, gpu: bool) -> None:
+    monkeypatch.setattr(module, "_gpu_in_sight", lambda: gpu)
+    assert choose(WEIGHTS, NetworkOptions(**options)).name == name
+    if options in ({}, {"device": "cpu"}):
+        assert choose(EXPORTED, NetworkOptions(**options)).name == "onnx"
+
+
+def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)  # type: ignore[attr-defined]
+    assert choose(WEIGHTS, NetworkOptions()).name == "openvino"
+
+
+def test_options_that_contradict_each_other() -> None:
+    with pytest.raises(OptionError, match="^device: the openvino backend computes on the cpu, not on 'cuda'; use"):
+        choose(WEIGHTS, NetworkOptions(backend="openvino", device="cuda"))
+    with pytest.raises(OptionError, match="^backend: 'torch' cannot run a.onnx"):
+        choose(EXPORTED, NetworkOptions(backend="torch"))
+    with pytest.raises(OptionError, match="^device: 'cuda' cannot run a.onnx"):
+        choose(EXPORTED, NetworkOptions(device="cuda"))
+
+
+def test_weights_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.safetensors"
+    checkpoint.write(path, TINY, {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()})
+    weights = read_weights(NetworkOptions(weights=str(path)))
+    assert (weights.config, set(weights.state), weights.file) == (TINY, set(parameter_shapes(TINY)), None)
+    assert read_config(path) == TINY
+    exported = tmp_path / "w.onnx"
+    monkeypatch.setattr(onnx, "read_config", lambda _path: TINY)
+    weights = read_weights(NetworkOptions(weights=str(exported)))
+    assert (weights.config, weights.state, weights.file) == (TINY, {}, exported)
+    assert read_config(exported) == TINY
+
+
+def test_weights_of_a_task() -> None:
+    assert read_weights(NetworkOptions(task="derain")).state
+    with pytest.raises(OptionError, match="unknown task 'dehaze'"):
+        read_weights(NetworkOptions(task="dehaze"))
+    with pytest.raises(CheckpointError, match="none.safetensors"):
+        read_weights(NetworkOptions(weights="none.safetensors"))

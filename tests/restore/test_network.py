@@ -1,0 +1,143 @@
+"""A network is loaded once, keeps what it compiled within the memory, and checks what it gives."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.networks import TINY
+from uformer.errors import OptionError, PictureError
+from uformer.layout import parameter_shapes
+from uformer.notices import ignore
+from uformer.restore import memory
+from uformer.restore.backends.base import Weights, window_grain
+from uformer.restore.compiled import Compiled
+from uformer.restore.memory import NetworkMemory, Size
+from uformer.restore.network import Network, Pixels
+from uformer.restore.options import NetworkOptions, RestoreOptions
+from uformer.restore.restorer import Restorer
+
+SIDES = [(side, side + 32) for side in range(32, 32 * 13, 32)]
+"""Of 12 images; each needs a network of its own."""
+FIGURES = memory.openvino_memory(TINY, "fp32")
+
+
+class Identity:
+    """A runner that gives tiles back."""
+
+    precision = "bf16"
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = np.float32(scale)
+
+    def __call__(self, tiles: Pixels) -> Pixels:
+        return tiles * self.scale
+
+    def in_fp32(self) -> "Identity":
+        return Identity()
+
+
+class Compiling:
+    """A backend with a runner for each size, that takes as much memory as a network of OpenVINO; `sizes`: those that were made."""
+
+    precision = "bf16"
+    grain = window_grain(TINY)
+
+    def __init__(self, figures: NetworkMemory | None = FIGURES, runner: Identity | None = None) -> None:
+        self.memory, self.runner = figures, runner or Identity()
+        self.sizes: list[Size] = []
+
+    def for_size(self, height: int, width: int) -> Identity:
+        self.sizes.append((height, width))
+        return self.runner
+
+
+def network_of(backend: Compiling) -> Network:
+    network = Network(Weights(TINY, {}), NetworkOptions(backend="openvino"))
+    network.backend = backend
+    return network
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_other_tests() -> None:
+    Compiled().make_room(0, set())
+
+
+def tile(height: int = 32, width: int = 32) -> Pixels:
+    return np.full((3, height, width), 0.5, np.float32)
+
+
+def test_what_is_compiled_stays_within_the_memory_limit() -> None:
+    backend = Compiling()
+    network = network_of(backend)
+    restorer = Restorer(network, RestoreOptions(memory="600MB"))
+    for height, width in SIDES:
+        restorer.restore_pixels(np.zeros((height, width, 3), np.float32))
+        size = restorer.tile_for(height, width)
+        assert size in network.kept
+        others = sum(FIGURES.kept(other) for other in network.kept - {size})
+        assert memory.needed(FIGURES, height, width, size, restorer.memory_budget) + others <= 600_000_000
+    assert len(set(backend.sizes)) == len(SIDES)
+    assert 1 < len(network.kept) < len(SIDES)
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_a_turned_network_counts_unless_the_ensemble_needs_it(*, ensemble: bool) -> None:
+    network = network_of(Compiling(NetworkMemory(fixed=10**8, per_pixel=1, another=200_000_000)))
+    for size in ((32, 64), (64, 32)):
+        network.for_size(*size)
+    restorer = Restorer(network, RestoreOptions(memory="400MB", ensemble=ensemble))
+    restorer.restore_pixels(np.zeros((16, 48, 3), np.float32))
+    assert network.kept == ({(32, 64), (64, 32)} if ensemble else {(32, 64)})
+
+
+def test_a_backend_that_serves_all_sizes_drops_nothing_of_others() -> None:
+    network = network_of(Compiling())
+    network.run(tile(), ignore)
+    for figures in (None, NetworkMemory(fixed=10**8, per_pixel=10)):
+        network_of(Compiling(figures)).make_room(0, set())
+    assert network.kept == {(32, 32)}
+    network_of(Compiling()).make_room(0, set())
+    assert not network.kept
+
+
+def test_all_is_dropped_when_memory_runs_out() -> None:
+    network = network_of(Compiling())
+    network.run(tile(), ignore)
+    network.clear()
+    assert not network.kept
+
+
+def test_a_copy_for_another_process_has_compiled_nothing() -> None:
+    state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()}
+    network = Network(Weights(TINY, state), NetworkOptions(backend="torch", device="cpu"), threads=1)
+    restored = network.run(tile(), ignore)
+    again = pickle.loads(pickle.dumps(network))
+    assert (network.kept, again.kept) == ({(32, 32)}, set())
+    assert again.options == network.options
+    assert np.array_equal(again.run(tile(), ignore), restored)
+
+
+def test_a_result_that_is_not_finite_is_computed_again() -> None:
+    notices: list[str] = []
+    network = network_of(Compiling(runner=Identity(np.nan)))
+    assert np.array_equal(network.run(tile(), notices.append), tile())
+    assert notices == ["a tile came out not finite in bf16; running it again in fp32"]
+    with pytest.raises(PictureError, match="not finite; are its weights sound"):
+        network.run(np.full_like(tile(), np.inf), ignore)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"precision": "fp16"}, "precision"), ({"backend": "torch", "device": "toaster"}, "device: 'toaster' is not one of")],
+)
+def test_a_device_or_precision_that_is_not_there_is_said_when_it_is_needed(
+    options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = pytest.importorskip("uformer.restore.backends.openvino")
+    monkeypatch.setitem(openvino._CAPABILITIES, "fp16", "none")
+    network = Network(Weights(TINY, {}), NetworkOptions(**{"backend": "openvino", **options}))
+    assert network.backend_name == options.get("backend", "openvino")
+    with pytest.raises(OptionError, match=said):
+        _ = network.backend

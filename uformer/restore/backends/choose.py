@@ -1,0 +1,101 @@
+"""The one place that chooses a backend: by the weights, the options and what is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from uformer.config import UformerConfig
+from uformer.errors import OptionError
+from uformer.restore.backends import onnx
+from uformer.restore.backends.base import Backend, Weights
+from uformer.restore.options import NetworkOptions
+from uformer.weights import checkpoint, registry
+from uformer.weights.create import weights_file
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend that was chosen; it is made when it is needed, as its library takes long to import."""
+
+    name: str
+    """openvino, torch or onnx."""
+    make: Callable[[], Backend]
+    """Raises OptionError where the device or the precision is not there."""
+
+
+def read_weights(options: NetworkOptions) -> Weights:
+    """The weights that the options name, or those that ship for their task.
+
+    Raises OptionError for an unknown name or task, CheckpointError for a file that is no checkpoint.
+    """
+    named = options.weights
+    path = registry.for_task(options.task).verify() if named is None else weights_file(named)
+    if onnx.is_onnx(path):
+        return Weights(onnx.read_config(path), {}, path)
+    return Weights(*checkpoint.read(path))
+
+
+def read_config(path: Path) -> UformerConfig:
+    """The configuration of the network in a file, without its tensors. Raises CheckpointError."""
+    if onnx.is_onnx(path):
+        return onnx.read_config(path)
+    return cast(UformerConfig, checkpoint.describe(path)["config"])
+
+
+def choose(weights: Weights, options: NetworkOptions, *, threads: int | None = None) -> Choice:
+    """The backend for weights and options.
+
+    Raises OptionError for options that contradict each other or the weights.
+    """
+    backend, device, file = options.backend, options.device, weights.file
+    if file is not None and (backend != "auto" or device not in ("auto", "cpu")):
+        asked = f"backend: {backend!r}" if backend != "auto" else f"device: {device!r}"
+        raise OptionError(f"{asked} cannot run {file}: .onnx files are run by onnxruntime on the cpu")
+    if backend == "openvino" and device not in ("auto", "cpu"):
+        cpu_only = f"device: the openvino backend computes on the cpu, not on {device!r}"
+        raise OptionError(f"{cpu_only}; use --backend torch")
+
+    def make_onnx() -> Backend:
+        return onnx.OnnxBackend(cast(Path, file), precision=options.precision, threads=threads)
+
+    def make_torch() -> Backend:
+        from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional
+
+        return TorchBackend(weights.config, weights.state, device=device, precision=options.precision)
+
+    def make_openvino() -> Backend:
+        from uformer.restore.backends.openvino import OpenVINOBackend  # noqa: PLC0415 - slow to import
+
+        return OpenVINOBackend(weights.config, weights.state, precision=options.precision, threads=threads)
+
+    if file is not None:
+        return Choice("onnx", make_onnx)
+    if _wants_torch(options):
+        return Choice("torch", make_torch)
+    return Choice("openvino", make_openvino)
+
+
+def _wants_torch(options: NetworkOptions) -> bool:
+    """Whether torch was asked for, or is the better choice: on a GPU."""
+    if options.backend != "auto":
+        return options.backend == "torch"
+    if options.device != "auto":
+        return options.device != "cpu"
+    return _gpu_in_sight()
+
+
+def _gpu_in_sight() -> bool:
+    """Whether torch is installed and would compute on a GPU; it is imported only where a GPU is likely."""
+    if importlib.util.find_spec("torch") is None:
+        return False
+    likely = Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform in ("darwin", "win32")
+    if not likely:
+        return False
+    from uformer.restore.backends.pytorch import choose_device  # noqa: PLC0415 - torch is optional
+
+    return choose_device("auto") != "cpu"
