@@ -27,9 +27,9 @@ from uformer.config import UformerConfig
 from uformer.errors import OptionError, UformerError
 from uformer.files import one_line
 from uformer.image.write import MetadataPolicy
-from uformer.memory import available_memory
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import SHARE_OF_MEMORY, Restorer
+from uformer.system_memory import available_memory
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
 

@@ -18,7 +18,7 @@ from uformer.image.containers import frames
 from uformer.image.deadline import within
 from uformer.image.formats import Encoded, Format
 from uformer.image.vet import Limits, objection
-from uformer.memory import available_memory
+from uformer.system_memory import available_memory
 
 Source = str | os.PathLike[str] | bytes
 

@@ -9,10 +9,10 @@ from uformer.image.image import Header, Image
 from uformer.image.read import header, read
 from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
 from uformer.image.write import MetadataPolicy, write
-from uformer.memory import available_memory
 from uformer.notices import Notify, warn
 from uformer.restore.footprint import fits_in_memory
 from uformer.restore.restorer import SHARE_OF_MEMORY, Pixels, Progress, Restorer
+from uformer.system_memory import available_memory
 
 _ROWS = 64  # rounded and written at a time
 

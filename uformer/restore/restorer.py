@@ -20,7 +20,6 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import encode, write
-from uformer.memory import available_memory
 from uformer.notices import Notify, warn
 from uformer.restore import forms
 from uformer.restore.backends import onnx
@@ -29,6 +28,7 @@ from uformer.restore.footprint import fits_in_memory, picture_memory
 from uformer.restore.networks import Networks
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
+from uformer.system_memory import available_memory
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
 

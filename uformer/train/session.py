@@ -15,9 +15,9 @@ from uformer.allocator import keep_freed_memory
 from uformer.data.store import remove_cache
 from uformer.errors import OptionError, TrainingError
 from uformer.layout import parameter_count
-from uformer.memory import available_memory
 from uformer.model.uformer import Uformer
 from uformer.restore.backends.pytorch import is_out_of_memory
+from uformer.system_memory import available_memory
 from uformer.train import recipes
 from uformer.train.devices import make_accelerator, with_parts
 from uformer.train.folder import RunFolder, check_same, read_config
