@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 BOTTOM = (
-    *("alone", "allocator", "bars", "console", "errors", "files", "memory", "notices"),
+    *("alone", "allocator", "bars", "console", "errors", "files", "memory", "system_memory", "notices"),
     *("output", "signals", "staging", "values", "version", "words"),
 )
 

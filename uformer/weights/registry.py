@@ -88,7 +88,7 @@ TASKS: tuple[str, ...] = tuple(dict.fromkeys(weights.task for weights in _ALL))
 
 
 def find(name: str) -> ShippedWeights:
-    """ShippedWeights by name. Raises OptionError, which lists the names, for an unknown one."""
+    """Shipped weights by name. Raises OptionError, which lists the names, for an unknown one."""
     if name not in WEIGHTS:
         raise OptionError(f"unknown weights {name!r}; known: {', '.join(WEIGHTS)}")
     return WEIGHTS[name]
