@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uformer.errors import OptionError
+from uformer.values import set_types
 
 Backend = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -36,14 +37,7 @@ class RestoreOptions:
     """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
 
     def __post_init__(self) -> None:
-        kinds_of = {"task": str, "device": str, "tile": int | None, "overlap": int | None, "memory": str | None, "ensemble": bool}
-        for field, kinds in {**kinds_of, "strength": float | int}.items():
-            if not isinstance(getattr(self, field), kinds):
-                raise OptionError(f"{field}: {getattr(self, field)!r} is a {type(getattr(self, field)).__name__}")
-        if self.backend not in ("auto", "openvino", "torch"):
-            raise OptionError(f"backend: {self.backend!r} is not one of auto, openvino, torch")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise OptionError(f"precision: {self.precision!r} is not one of auto, fp32, bf16, fp16")
+        set_types(self)
         if self.tile is not None and self.tile < 1:
             raise OptionError(f"tile: {self.tile} must be at least 1")
         if self.overlap is not None and self.overlap < 0:
