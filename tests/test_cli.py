@@ -111,7 +111,7 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["restore", "a.png", "--tile", "100.7"], "--tile: '100.7' is not a whole number or none"),
+        (["restore", "a.png", "--tile", "100.7"], "--tile: '100.7' is not a whole number"),
         (["restore", "a.png", "--strength", "nan"], "--strength: 'nan' is not a number"),
         (["serve", "--port", "80.5"], "--port: '80.5' is not a whole number"),
         (["serve", "--keep", "inf"], "--keep: 'inf' is not a number"),

@@ -87,8 +87,9 @@ def _shown(default: object) -> str | None:
 
 def _value(kind: Any, words: Sequence[Token]) -> Any:
     """The value of an option; a number as `values` reads it, since cyclopts rounds 1.5 to a whole one and takes nan."""
-    if kind in (int, float, int | None, float | None):
-        return typed(words[0].value, kind, text=True)
+    for number in (int, float):
+        if kind in (number, number | None):
+            return typed(words[0].value, number, text=True)
     return convert(kind, words)
 
 
