@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +56,7 @@ def test_text(value: object, kind: Any, expected: object) -> None:
         ([1, 2], tuple[int, ...], (1, 2)),
         (None, int | None, None),
         ("none", str | None, "none"),
+        (Path("a") / "b", str | None, str(Path("a/b"))),
         (UformerConfig(), UformerConfig, UformerConfig()),
     ],
 )

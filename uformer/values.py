@@ -2,7 +2,7 @@
 
 Options of commands, `--set KEY=VALUE`, recipes, the configurations of weights and the options of the library all pass through here, so
 that the same text means the same everywhere and an error names the value. The types are str, bool, int, float, Literal of strings,
-tuple[X, ...], tuple[X, X] and any of them with None; of other classes, instances only.
+tuple[X, ...], tuple[X, X] and any of them with None; of other classes, instances only. A path is text, too.
 """
 
 import difflib
@@ -11,6 +11,7 @@ import numbers
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from uformer.errors import OptionError
@@ -73,6 +74,8 @@ def _typed(value: object, kind: Any, text: bool) -> Any:
         return _TRUTH[value.lower()] if value.lower() in _TRUTH else _refuse(value)
     if kind in (int, float):
         return _number(_read(value) if text and isinstance(value, str) else value, kind, text)
+    if kind is str and isinstance(value, Path):
+        return str(value)
     return value if isinstance(value, kind) else _refuse(value)
 
 
