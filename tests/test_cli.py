@@ -72,6 +72,8 @@ OF_OTHERS = {
     "rich",
     "asyncio",
     "http",
+    "prometheus_client",
+    "tifffile",
 }
 
 
@@ -104,6 +106,24 @@ def test_help_names_every_command() -> None:
     for name, (_, summary) in COMMANDS.items():
         assert name in done.stdout
         assert summary.split()[0] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["restore", "a.png", "--tile", "100.7"], "--tile: '100.7' is not a whole number"),
+        (["restore", "a.png", "--strength", "nan"], "--strength: 'nan' is not a number"),
+        (["serve", "--port", "80.5"], "--port: '80.5' is not a whole number"),
+        (["serve", "--keep", "inf"], "--keep: 'inf' is not a number"),
+        (["degrade", "a.png", "b.png", "--seed", "1.5"], "--seed: '1.5' is not a whole number"),
+        (["eval", "sidd", "--limit", "2.5"], "--limit: '2.5' is not a whole number"),
+    ],
+)
+def test_a_number_of_an_option_is_not_rounded(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
 
 
 def test_the_installed_command_begins_there_too() -> None:

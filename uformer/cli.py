@@ -7,10 +7,12 @@ import difflib
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token, UnknownOptionError, UnusedCliTokensError, convert
 
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
+from uformer.values import typed
 from uformer.version import __version__
 
 COMMANDS = {
@@ -36,7 +38,7 @@ def make_app() -> App:
         help="Restore pictures with Uformer: noisy, rainy or blurred in, clean out.",
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
-        default_parameter=Parameter(show_default=_shown),
+        default_parameter=Parameter(show_default=_shown, converter=_value),
     )
     for place, (name, (target, summary)) in enumerate(COMMANDS.items()):
         app.command(target, name=name, help=summary, sort_key=place)
@@ -81,6 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shown(default: object) -> str | None:
     """What help says of a default: nothing of none, and of a switch that is off."""
     return None if default is None or default is False else str(default)
+
+
+def _value(kind: Any, words: Sequence[Token]) -> Any:
+    """The value of an option; a number as `values` reads it, since cyclopts rounds 1.5 to a whole one and takes nan."""
+    for number in (int, float):
+        if kind in (number, number | None):
+            return typed(words[0].value, number, text=True)
+    return convert(kind, words)
 
 
 def _unknown(app: App, command: str | None, option: str) -> str:

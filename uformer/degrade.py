@@ -7,14 +7,13 @@ import os
 import re
 import sys
 import textwrap
-import types
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.compose import DEGRADATIONS
@@ -27,6 +26,7 @@ from uformer.image.read import read
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.walk import walk
+from uformer.values import option
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "gaussian_noise": gaussian_noise,
@@ -42,13 +42,6 @@ FUNCTIONS: dict[str, Callable[..., Pixels]] = {
 _TASKS = {"denoise": "noise", "derain": "rain", "deblur": "blur"}
 
 
-def _whole(_: type, tokens: Sequence[Token]) -> int:
-    try:
-        return int(tokens[0].value)
-    except ValueError:  # nor is 1.5 rounded
-        raise ValueError(f"expected a whole number, not {tokens[0].value}") from None
-
-
 def degrade(
     picture: Path | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -56,7 +49,7 @@ def degrade(
     task: Literal["denoise", "derain", "deblur"] | None = None,
     function: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
-    seed: Annotated[int, Parameter(converter=_whole)] = 0,
+    seed: int = 0,
     overwrite: bool = False,
     list_functions: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> int:
@@ -203,34 +196,11 @@ def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[st
         key, _, text = setting.partition("=")
         if key not in known:
             raise OptionError(f"--set {setting}: {function.__name__} has {', '.join(known)}")
-        values[key] = _value(setting, text, hints[key])
+        values[key] = option(f"--set {key}", text, hints[key], text=True)
     missing = [name for name, parameter in known.items() if parameter.default is parameter.empty and name not in values]
     if missing:
         raise OptionError(f"{function.__name__} needs {' and '.join(f'--set {name}=...' for name in missing)}")
     return values
-
-
-def _value(setting: str, text: str, hint: Any) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    choices = get_args(hint) or (hint,)
-    if types.NoneType in choices and value in (None, "none", "None"):
-        return None
-    if value in choices:  # one of a Literal's
-        return value
-    kind = next((kind for kind in (bool, int, float) if kind in choices), None)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind is float and is_number:
-        return float(value)
-    if kind is int and is_number and int(value) == value:
-        return int(value)
-    said: dict[Any, str] = {bool: "true/false", types.NoneType: "none", int: "a whole number", float: "a number"}
-    words = " or ".join(said.get(choice, getattr(choice, "__name__", str(choice))) for choice in choices)
-    raise OptionError(f"--set {setting}: expected {words}")
 
 
 def _degrade(

@@ -10,7 +10,7 @@ from uformer.image.scratch import scratch
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (16, 3, 3), (17, 5, 2), (100, 7, 4)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (33, 5, 1), (16, 3, 3), (17, 5, 2), (100, 7, 4)])
 def test_samples_come_back(tmp_path: Path, shape: tuple[int, int, int], kind: str) -> None:
     samples = (np.random.default_rng(0).random(shape) * 200).astype(kind)
     half = shape[0] // 2

@@ -1,6 +1,7 @@
 """Options out of range are refused in the user's words."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,10 @@ from uformer.restore.options import NetworkOptions, RestoreOptions, make_options
 def test_a_bad_value_is_named(field: str, value: Any) -> None:
     with pytest.raises(OptionError, match=f"^{field}: .*{re.escape(str(value))}"):
         RestoreOptions(**{field: value})
+
+
+def test_weights_may_be_a_path() -> None:
+    assert RestoreOptions(weights=Path("a.safetensors")).weights == "a.safetensors"  # type: ignore[arg-type]
 
 
 def test_the_edges_are_allowed() -> None:

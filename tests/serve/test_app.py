@@ -39,6 +39,20 @@ def test_browsers_ask_again_only_for_what_changed(client: TestClient) -> None:
     assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
 
 
+@pytest.mark.parametrize("tags", ["W/{}", '"another", {}', 'W/"another",W/{}', "*"])
+def test_browsers_behind_a_proxy_too(client: TestClient, tags: str) -> None:
+    etag = client.get("/page/style.css").headers["etag"]
+    assert client.get("/page/style.css", headers={"If-None-Match": tags.format(etag)}).status_code == 304
+    assert client.get("/page/style.css", headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/style.css"])
+def test_head_is_get_without_the_file(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.headers) == (200, get.headers)
+    assert client.head("/page/nothing.js").status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/page/nothing.js", "/page/..%2Fapp.py", "/page/../app.py", "/v2", "/v1/jobs/0", "/redoc"])
 def test_nothing_there(client: TestClient, path: str) -> None:
     answer = client.get(path)

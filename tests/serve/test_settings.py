@@ -27,6 +27,7 @@ def test_others_do(host: str) -> None:
     [
         {"port": 65536}, {"port": -1}, {"queue": -1}, {"min_rate": -1}, {"max_bytes": 0}, {"max_pixels": 0}, {"max_kept": 0},
         {"timeout": 0.0}, {"job_timeout": -1.0}, {"keep": float("nan")}, {"grace": -1.0}, {"token": ""}, {"token": "ü"}, {"token": "a\nb"},
+        {"queue": 1.5}, {"port": "8000"}, {"keep": float("inf")}, {"insecure": 1}, {"host": None},
     ],
 )  # fmt: skip
 def test_out_of_range(values: dict[str, Any]) -> None:

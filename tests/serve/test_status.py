@@ -1,6 +1,7 @@
 """What the server says of itself."""
 
 from fastapi.testclient import TestClient
+from tests.serve.test_prometheus import samples
 
 from tests.serve.conftest import HEADERS, Build, Pace, client_of, png
 from uformer.errors import CheckpointError
@@ -37,13 +38,9 @@ def test_metrics_count_what_happens(client: TestClient) -> None:
     client.post("/v1/restore", content=b"", headers=HEADERS)
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    for line in (
-        'uformer_http_requests_total{route="/v1/restore",status="200"} 1',
-        'uformer_http_requests_total{route="/v1/restore",status="400"} 1',
-        'uformer_pictures_total{outcome="done",weights="uformer_t.denoise"} 1',
-        "uformer_pixels_total 96",
-        "uformer_restore_seconds_count 1",
-        "uformer_running 0",
-        "uformer_ready 1",
-    ):
-        assert line in answer.text.splitlines()
+    found = samples(answer.text)
+    for route, status in (("/v1/restore", "200"), ("/v1/restore", "400")):
+        assert found["uformer_http_requests_total", (("route", route), ("status", status))] == 1
+    assert found["uformer_pictures_total", (("outcome", "done"), ("weights", "uformer_t.denoise"))] == 1
+    values = {"uformer_pixels_total": 96, "uformer_restore_seconds_count": 1, "uformer_running": 0, "uformer_ready": 1}
+    assert {name: found[name, ()] for name in values} == values

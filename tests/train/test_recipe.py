@@ -5,7 +5,7 @@ import yaml
 
 from uformer.config import variant
 from uformer.errors import OptionError
-from uformer.train.recipe import Recipe, changed_network_fields, convert, differences, override
+from uformer.train.recipe import Recipe, changed_network_fields, differences, override
 from uformer.train.recipes import RECIPES, denoise
 
 RECIPE = Recipe(name="x", network=variant("uformer_t"), steps=10)
@@ -56,7 +56,7 @@ def test_a_network_by_name_comes_first_and_leaves_training_to_the_recipe() -> No
         ("lr=nan", "lr: 'nan' is not a number"),
         ("augment=maybe", "augment: 'maybe' is not true or false"),
         ("optimizer=sgd", "optimizer: 'sgd' is not one of adamw, muon"),
-        ("betas=0.9", "betas: '0.9' is not 2 numbers separated by a comma"),
+        ("betas=0.9", "betas: '0.9' is not a list of 2 numbers separated by commas"),
         ("network=uformer_x", "unknown network 'uformer_x'"),
         ("network.skip=sum", "network.skip: 'sum' is not one of concat, cross, concat_cross"),
         ("network.num_heads=3,3", "num_heads: 2 values for 9 stages"),
@@ -120,4 +120,10 @@ def test_differences_name_the_fields() -> None:
 
 
 def test_text_of_yaml_that_looks_like_no_number() -> None:
-    assert convert("lr", "2e-4", float) == 2e-4  # YAML 1.1 takes it for text
+    values = yaml.safe_load("lr: 2e-4")
+    assert values == {"lr": "2e-4"}  # as YAML 1.1 has it
+    assert Recipe.from_values(RECIPE.to_values() | values).lr == 2e-4
+
+
+def test_a_whole_number_is_not_rounded() -> None:
+    assert override(RECIPE, ["seed=9007199254740993"]).seed == 2**53 + 1  # which no float holds

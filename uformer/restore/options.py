@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from uformer.errors import OptionError
+from uformer.values import set_types
 
 BackendName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -26,17 +27,7 @@ class NetworkOptions:
     """In what numbers; auto takes the fastest that stays within one 8-bit level of fp32."""
 
     def __post_init__(self) -> None:
-        self._check_types(task=str, device=str)
-        if self.backend not in ("auto", "openvino", "torch"):
-            raise OptionError(f"backend: {self.backend!r} is not one of auto, openvino, torch")
-        if self.precision not in ("auto", "fp32", "bf16", "fp16"):
-            raise OptionError(f"precision: {self.precision!r} is not one of auto, fp32, bf16, fp16")
-
-    def _check_types(self, **kinds: Any) -> None:
-        for field, kind in kinds.items():
-            value = getattr(self, field)
-            if not isinstance(value, kind):
-                raise OptionError(f"{field}: {value!r} is a {type(value).__name__}")
+        set_types(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +47,6 @@ class RestoreOptions(NetworkOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_types(tile=int | None, overlap=int | None, memory=str | None, ensemble=bool, strength=float | int)
         if self.tile is not None and self.tile < 1:
             raise OptionError(f"tile: {self.tile} must be at least 1")
         if self.overlap is not None and self.overlap < 0:

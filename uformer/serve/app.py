@@ -50,15 +50,15 @@ def create_app(service: Service) -> Leftover:
 def _add_page(api: FastAPI) -> None:
     files = static.files()
 
-    @api.get("/", include_in_schema=False)
+    @api.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def page(request: Request) -> Response:
         return files["index.html"].response(request)
 
-    @api.get("/docs", include_in_schema=False)
+    @api.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
     async def docs(request: Request) -> Response:
         return files["docs.html"].response(request)
 
-    @api.get("/page/{name}", include_in_schema=False)
+    @api.api_route("/page/{name}", methods=["GET", "HEAD"], include_in_schema=False)
     async def file(request: Request, name: str) -> Response:
         if name not in files:
             return await _on_not_found(request, KeyError(name))

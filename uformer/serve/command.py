@@ -35,7 +35,7 @@ def serve(
     verbose
         Write a line for each request to standard error.
     """
-    for module in ("fastapi", "uvicorn", "python_multipart"):
+    for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         require(module, "serve")
     from uformer.serve.server import Server  # noqa: PLC0415 - the extra may be missing
     from uformer.serve.service import Service  # noqa: PLC0415

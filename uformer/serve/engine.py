@@ -131,7 +131,7 @@ class Engine:
     def _seconds_to_wait(self) -> float:
         """About how long the images that wait now take."""
         waiting = max(self._admitted - self.running, 1)
-        return min(waiting * (self.metrics.mean("uformer_restore_seconds") or 5) / len(self._workers), 120)
+        return min(waiting * (self.metrics.mean_restore_seconds() or 5) / len(self._workers), 120)
 
     def submit(self, job: Job, slot: Slot) -> None:
         """Put a job into the queue of the device with the fewest; its slot is given back when it ends.
@@ -240,9 +240,9 @@ class _Worker:
         ending = None if future.cancelled() else future.result()
         outcome = "cancelled" if ending is None else "failed" if isinstance(ending, Problem) else "done"
         metrics = self.engine.metrics
-        metrics.count("uformer_pictures_total", outcome=outcome, weights=self.engine.catalogue.name(job.options))
+        metrics.images.labels(outcome=outcome, weights=self.engine.catalogue.name(job.options)).inc()
         if outcome == "done":
-            metrics.count("uformer_pixels_total", job.header.pixels)
+            metrics.pixels.inc(job.header.pixels)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:
@@ -250,7 +250,7 @@ class _Worker:
         try:
             yield
         finally:
-            self.engine.metrics.observe("uformer_restore_seconds", time.monotonic() - start)
+            self.engine.metrics.restore_seconds.observe(time.monotonic() - start)
 
     def _here(self, options: RestoreOptions) -> RestoreOptions:
         return dataclasses.replace(options, device=self.device)

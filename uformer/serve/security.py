@@ -65,8 +65,8 @@ class Guard:
             raise
         finally:
             route = getattr(scope.get("route"), "path", "refused" if status in (401, 403, 421) else "other")
-            self._metrics.count("uformer_http_requests_total", route=route, status=str(status or "gone"))
-            self._metrics.observe("uformer_http_request_seconds", time.monotonic() - start)
+            self._metrics.requests.labels(route=route, status=str(status or "gone")).inc()
+            self._metrics.request_seconds.observe(time.monotonic() - start)
 
     def refusal(self, scope: Scope) -> Problem | None:
         """Why a request may not come in; None where it may."""

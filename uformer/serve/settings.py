@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from uformer.errors import OptionError
+from uformer.values import set_types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Settings:
     """Seconds that a server told to stop still hands out finished results, once nothing runs any more."""
 
     def __post_init__(self) -> None:
+        set_types(self)
         if not 0 <= self.port < 65536:
             raise OptionError(f"port: {self.port} is not between 0 and 65535")
         for name in ("max_bytes", "max_pixels", "max_kept"):

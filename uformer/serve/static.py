@@ -29,9 +29,13 @@ class File:
     def response(self, request: Request) -> Response:
         """The file, or 304 where the client has it already."""
         headers = {"ETag": self.etag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == self.etag:
+        if self._is_among(request.headers.get("if-none-match", "")):
             return Response(status_code=304, headers=headers)
         return Response(self.data, headers=headers, media_type=self.media_type)
+
+    def _is_among(self, tags: str) -> bool:
+        """Whether If-None-Match names this file; a proxy that compresses makes its tag a weak one, and a cache may name several."""
+        return tags.strip() == "*" or self.etag in (tag.strip().removeprefix("W/") for tag in tags.split(","))
 
 
 def files() -> dict[str, File]:

@@ -1,16 +1,13 @@
 """What defines a training run: one frozen value, checked, with typed settings from a command line or a file."""
 
 import dataclasses
-import difflib
-import math
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from uformer.config import UformerConfig, variant
 from uformer.errors import CheckpointError, OptionError
+from uformer.values import hints, option, plain, set_types, unknown
 
 MAY_CHANGE = (
     *("steps", "minutes", "decay", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
@@ -94,9 +91,7 @@ class Recipe:
     """Processes that cut patches; -1: one a core on a GPU, none on a CPU."""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, convert(field.name, getattr(self, field.name), hints[field.name]))
+        set_types(self, text=True)  # YAML 1.1 takes 2e-4 for text
         for name in ("steps", "patch", "batch", "log_every", "save_every", "validate_every", "validation_side"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("minutes", "lr_min", "weight_decay", "clip", "save_minutes", "warmup", "seed", "held_out", "accumulate"):
@@ -128,7 +123,7 @@ class Recipe:
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
-                raise OptionError(_unknown(str(name), known))
+                raise unknown(str(name), known)
         network = values.get("network")
         if not isinstance(network, Mapping):
             raise OptionError("a recipe needs a network")
@@ -148,7 +143,7 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     `network=NAME` comes first, wherever it stands; what belongs to training rather than to the variant stays the recipe's.
     Raises OptionError for an unknown key, which names the nearest, and for a value that does not fit.
     """
-    hints, network_hints = typing.get_type_hints(Recipe), typing.get_type_hints(UformerConfig)
+    fields, network_fields = hints(Recipe), hints(UformerConfig)
     changes: dict[str, Any] = {}
     network: dict[str, Any] = {}
     base = recipe.network
@@ -157,15 +152,13 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         if key == "network":
             base = dataclasses.replace(variant(text), **{field: getattr(recipe.network, field) for field in _OF_TRAINING})
         elif prefix == "network" and dot:
-            if name not in network_hints:
-                raise OptionError(_unknown(key, [f"network.{field}" for field in network_hints]))
-            network[name] = convert(key, text, network_hints[name])
-        elif key not in hints or key == "name":
-            raise OptionError(
-                _unknown(key, [*(name for name in hints if name != "name"), *(f"network.{field}" for field in network_hints)])
-            )
+            if name not in network_fields:
+                raise unknown(key, [f"network.{field}" for field in network_fields])
+            network[name] = option(key, text, network_fields[name], text=True)
+        elif key not in fields or key == "name":
+            raise unknown(key, [*(name for name in fields if name != "name"), *(f"network.{field}" for field in network_fields)])
         else:
-            changes[key] = convert(key, text, hints[key])
+            changes[key] = option(key, text, fields[key], text=True)
     return dataclasses.replace(recipe, network=dataclasses.replace(base, **network), **changes)
 
 
@@ -181,77 +174,11 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
     return [f"{key}: {before[key]}, now {after[key]}" for key in before if before[key] != after[key]]
 
 
-def convert(name: str, value: object, kind: Any) -> Any:
-    """A value of the kind that a field has, from itself or from text. Raises OptionError, which names the field, where it does not fit."""
-    if kind in (UformerConfig, str):
-        return value
-    try:
-        if typing.get_origin(kind) is tuple:
-            return _tuple(value, typing.get_args(kind))
-        return _scalar(value, kind)
-    except (ValueError, TypeError, OverflowError):
-        raise OptionError(f"{name}: {plain(value)!r} is not {_say(kind)}") from None
-
-
-def plain(value: object) -> object:
-    """A value as a file holds it: tuples as lists, mappings of such."""
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _split(setting: str) -> tuple[str, str]:
     key, equals, value = setting.partition("=")
     if not equals or not key.strip():
         raise OptionError(f"--set {setting!r} is not KEY=VALUE")
     return key.strip().replace("-", "_"), value.strip()
-
-
-def _scalar(value: object, kind: Any) -> Any:
-    if typing.get_origin(kind) is Literal:
-        if value not in typing.get_args(kind):
-            raise ValueError(value)
-        return value
-    if kind is bool:
-        return value if isinstance(value, bool) else _truth(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(value)
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    if kind is float:
-        return number
-    if number != int(number):
-        raise ValueError(value)
-    return int(value) if isinstance(value, int) else int(number)
-
-
-def _truth(value: object) -> bool:
-    text = str(value).lower()
-    if text not in ("true", "yes", "1", "false", "no", "0"):
-        raise ValueError(value)
-    return text in ("true", "yes", "1")
-
-
-def _tuple(value: object, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
-    parts = value.strip("()[] ").split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple) or (kinds[-1] is not Ellipsis and len(parts) != len(kinds)):
-        raise ValueError(value)
-    return tuple(_scalar(part.strip() if isinstance(part, str) else part, kinds[0]) for part in parts)
-
-
-def _say(kind: Any) -> str:
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(typing.get_args(kind))
-    if typing.get_origin(kind) is tuple or isinstance(kind, types.GenericAlias):
-        args = typing.get_args(kind)
-        return "numbers separated by commas" if args[-1] is Ellipsis else f"{len(args)} numbers separated by a comma"
-    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, str(kind))
-
-
-def _unknown(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1) or difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
-    return f"unknown setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

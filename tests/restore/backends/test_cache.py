@@ -1,10 +1,17 @@
 import os
+import pwd
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
+import platformdirs.windows
 import pytest
+from platformdirs.api import PlatformDirsABC
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 from uformer.restore.backends import cache
 
@@ -104,19 +111,29 @@ def test_old_entries_go_beyond_the_size(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(platformdirs, "PlatformDirs", Unix)
     monkeypatch.setenv("UFORMER_CACHE", str(tmp_path))
     assert cache.default_cache_dir() == tmp_path
     monkeypatch.delenv("UFORMER_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative, so not to be used")
     assert cache.default_cache_dir() == tmp_path / ".cache" / "uformer"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache.default_cache_dir() == tmp_path / "xdg" / "uformer"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache.default_cache_dir() == tmp_path / "Library" / "Caches" / "uformer"
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
-    assert cache.default_cache_dir() == tmp_path / "uformer" / "cache"
-    monkeypatch.delenv("LOCALAPPDATA")
+
+
+@pytest.mark.parametrize(("system", "expected"), [(MacOS, "Library/Caches/uformer"), (Windows, "local/uformer/Cache")])
+def test_where_other_systems_keep_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: type[PlatformDirsABC], expected: str) -> None:
+    monkeypatch.setattr(platformdirs, "PlatformDirs", system)
+    monkeypatch.setattr(platformdirs.windows, "get_win_folder", lambda _name: str(tmp_path / "local"))
+    for name in ("UFORMER_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.default_cache_dir() == tmp_path / expected
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UFORMER_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     assert cache.default_cache_dir() is None

@@ -118,7 +118,7 @@ def hidden(model: Any) -> Any:
         (darker({}), "no Uformer configuration in it; only files of `uformer export` can restore"),
         (darker(FACTS | {"format": "uformer-export-9"}), "format 'uformer-export-9', this version reads 'uformer-export-1'"),
         (darker(FACTS | {"config": "{"}), "the config is not JSON"),
-        (darker(FACTS | {"config": '{"embed_dim": "a"}'}), "the config's embed_dim is 'a', not int"),
+        (darker(FACTS | {"config": '{"embed_dim": "a"}'}), "embed_dim: 'a' is not a whole number"),
         (external(darker()), "keeps weights in other files, which are not read"),
         (hidden(darker()), "keeps weights in other files, which are not read"),
         (darker(op="NoSuchOperator"), "onnxruntime cannot load it"),

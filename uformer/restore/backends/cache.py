@@ -6,8 +6,9 @@ A cache only ever saves time: whatever is wrong with its folder or a file in it,
 import contextlib
 import hashlib
 import os
-import sys
 from pathlib import Path
+
+import platformdirs
 
 from uformer.files import atomic_file
 
@@ -19,20 +20,14 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 def default_cache_dir() -> Path | None:
-    """$UFORMER_CACHE, or else the folder that this system keeps caches in; None where it names none."""
+    """$UFORMER_CACHE, or else the folder that this system keeps caches in; None where the user has no home."""
     if chosen := os.environ.get("UFORMER_CACHE"):
         return Path(chosen)
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return Path(local) / "uformer" / "cache" if local else None
     try:
-        home = Path.home()
+        folder = platformdirs.user_cache_path("uformer", appauthor=False)
     except RuntimeError:
         return None
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "uformer"
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else home / ".cache") / "uformer"
+    return folder if folder.is_absolute() else None
 
 
 def load(folder: Path, key: str) -> bytes | None:

@@ -1,0 +1,119 @@
+"""Typed values: what a command line, a file or a caller gives, as the type that is declared for it.
+
+Options of commands, `--set KEY=VALUE`, recipes, the configurations of weights and the options of the library all pass through here, so
+that the same text means the same everywhere and an error names the value. The types are str, bool, int, float, Literal of strings,
+tuple[X, ...], tuple[X, X] and any of them with None; of other classes, instances only. A path is text, too.
+"""
+
+import difflib
+import math
+import numbers
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from uformer.errors import OptionError
+
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+_NONE = ("none", "None", "null")
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def typed(value: object, kind: Any, *, text: bool) -> Any:
+    """The value as a `kind`; `text`: it may be written in a str. Raises ValueError: "'many' is not a whole number"."""
+    try:
+        return _typed(value, kind, text)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"{plain(value)!r} is not {_describe(kind, text)}") from None
+
+
+def option(name: str, value: object, kind: Any, *, text: bool) -> Any:
+    """As `typed`, but raises OptionError, which begins with the name."""
+    try:
+        return typed(value, kind, text=text)
+    except ValueError as error:
+        raise OptionError(f"{name}: {error}") from None
+
+
+def set_types(record: Any, *, text: bool = False) -> None:
+    """Give each field of a frozen dataclass its declared type, where it is made. Raises OptionError, which names the field."""
+    for name, kind in hints(type(record)).items():
+        object.__setattr__(record, name, option(name, getattr(record, name), kind, text=text))
+
+
+def hints(kind: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, by name."""
+    return typing.get_type_hints(kind)
+
+
+def plain(value: object) -> object:
+    """A value as a file holds it: tuples as lists, mappings of such."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def unknown(name: str, known: Sequence[str]) -> OptionError:
+    """The error for a setting of no known name, which names the nearest, or all."""
+    near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name.rpartition(".")[2], known, n=1)
+    return OptionError(f"unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"))
+
+
+def _typed(value: object, kind: Any, text: bool) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        (kind,) = (each for each in arguments if each is not types.NoneType)
+        return None if value is None or (text and value in _NONE) else _typed(value, kind, text)
+    if origin is Literal:
+        return arguments[arguments.index(value)]
+    if origin is tuple:
+        return _tuple(value, arguments, text)
+    if text and kind is bool and isinstance(value, str):
+        return _TRUTH[value.lower()] if value.lower() in _TRUTH else _refuse(value)
+    if kind in (int, float):
+        return _number(_read(value) if text and isinstance(value, str) else value, kind, text)
+    if kind is str and isinstance(value, Path):
+        return str(value)
+    return value if isinstance(value, kind) else _refuse(value)
+
+
+def _number(value: Any, kind: type, text: bool) -> float:
+    """An int or a float; only where text is taken is 1e5 a whole number."""
+    fitting: Any = numbers.Real if kind is float or text else numbers.Integral
+    if isinstance(value, bool) or not isinstance(value, fitting):
+        _refuse(value)
+    if kind is float:
+        return float(value) if math.isfinite(value) else _refuse(value)
+    return int(value) if int(value) == value else _refuse(value)
+
+
+def _read(text: str) -> float:
+    try:
+        return int(text)  # exactly, however large
+    except ValueError:
+        return float(text)
+
+
+def _tuple(value: object, kinds: tuple[Any, ...], text: bool) -> tuple[Any, ...]:
+    parts = [part.strip() for part in value.strip("()[] ").split(",")] if text and isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or (kinds[-1] is not Ellipsis and len(parts) != len(kinds)):
+        _refuse(value)
+    return tuple(_typed(part, kinds[0], text) for part in parts)
+
+
+def _refuse(value: object) -> typing.Never:
+    raise ValueError(value)
+
+
+def _describe(kind: Any, text: bool) -> str:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("none" if each is types.NoneType else _describe(each, text) for each in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(arguments)
+    if origin is tuple:
+        how_many = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
+        return f"a list of {how_many}{'whole ' * (arguments[0] is int)}numbers" + " separated by commas" * text
+    return _WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}")
