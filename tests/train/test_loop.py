@@ -17,6 +17,7 @@ from tests.train.runs import same_values, tiny
 from uformer.errors import TrainingError
 from uformer.model.uformer import Uformer
 from uformer.train import loop
+from uformer.train.devices import Precision
 from uformer.train.folder import RunFolder
 from uformer.train.learner import Learner
 from uformer.train.losses import charbonnier
@@ -57,7 +58,7 @@ def make(recipe: Recipe, pairs: Path, out: Path) -> Run:
         folder.create({"recipe": recipe.to_values()})
     torch.manual_seed(recipe.seed)
     model = Uformer(prepared.recipe.network)
-    precision = "bf16" if recipe.precision == "bf16" else "fp32"
+    precision: Precision = "bf16" if recipe.precision == "bf16" else "fp32"
     return Run(prepared, Learner(prepared.recipe, model, CPU, precision=precision, processes=Processes()), folder)
 
 

@@ -32,14 +32,15 @@ def choose_device(name: str, processes: Processes) -> torch.device:
     if name != "cuda" or not several:
         return torch.device(name)
     if processes.local_index >= (gpus := torch.cuda.device_count()):
-        raise OptionError(f"device: process {processes.local_index + 1} of this machine has no GPU of its own; start at most {gpus}")
+        which = f"process {processes.local_index + 1} of this machine"
+        raise OptionError(f"device: {which} has no GPU of its own; start at most {gpus}")
     device = torch.device("cuda", processes.local_index)
     torch.cuda.set_device(device)
     return device
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
-    """The precision to train in: fp32 in place of bf16 on a CPU without bf16 instructions, where torch emulates them.
+    """The precision to train in. fp32 replaces bf16 on a CPU without bf16 instructions (emulated).
 
     Raises OptionError for fp16 on a device without fast fp16, and for fp16 with sharding.
     """
@@ -55,7 +56,7 @@ def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
 
 
 def fast_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU has bf16 instructions; True where the system has no /proc/cpuinfo to tell (it is not Linux)."""
+    """Whether this CPU has bf16 instructions; True on a system without /proc/cpuinfo (any but Linux)."""
     try:
         words = cpuinfo.read_text(encoding="utf-8", errors="replace").split()
     except OSError:

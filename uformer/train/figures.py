@@ -1,4 +1,4 @@
-"""The figures of the steps since the last line of the log: losses, norms of gradients, and where the time went."""
+"""The figures of the steps since the last line of the log: losses, norms of gradients, and times."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from uformer.train.processes import Processes
 
 
 class Figures:
-    """Collects figures as tensors; they are read only when a line is due, because reading makes the program wait for a GPU."""
+    """Collects figures as tensors, and reads them only when a line is due: to read is to wait for a GPU."""
 
     def __init__(self) -> None:
         self._values: list[Tensor] = []  # (2,) a step: loss, norm
@@ -30,7 +30,10 @@ class Figures:
         self._values.append(torch.stack([loss, norm.detach()]))
 
     def take(self, processes: Processes) -> tuple[Tensor, float, float]:
-        """(figures of all processes (processes, steps, 2), seconds they took, seconds waited for the loader); begins anew."""
+        """Return what was collected since the last call: (figures, seconds, seconds of these for the loader).
+
+        The figures are those of all processes: (processes, steps, 2).
+        """
         values = torch.stack(processes.share(torch.stack(self._values).cpu()))
         now = time.perf_counter()
         taken = values, now - self._since, self._waited

@@ -1,4 +1,4 @@
-"""What learns: the network, its optimizers and its moving average, and how far they are. This is what a saved state holds."""
+"""The network in training, its optimizers, its moving average and its progress: what a saved state holds."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,13 @@ class Learner:
     """A network in training, in one of the processes of a run."""
 
     def __init__(
-        self, recipe: Recipe, model: Uformer, device: torch.device, *, precision: Precision = "fp32", processes: Processes
+        self,
+        recipe: Recipe,
+        model: Uformer,
+        device: torch.device,
+        *,
+        precision: Precision = "fp32",
+        processes: Processes,
     ) -> None:
         self.recipe, self.device, self.precision = recipe, device, precision
         self.step = 0
@@ -44,7 +50,8 @@ class Learner:
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         """Scales the loss in fp16, so that small gradients do not vanish; does nothing in fp32 and bf16."""
         network: Any = torch.compile(model) if compiles(recipe, device) else model
-        self.network: nn.Module = replicate(network, device) if processes.count > 1 and not self.sharded else network
+        replicated = processes.count > 1 and not self.sharded
+        self.network: nn.Module = replicate(network, device) if replicated else network
         """The model as the training step calls it: compiled, and with gradients shared by all processes."""
 
     @property
@@ -54,14 +61,15 @@ class Learner:
 
     def autocast(self) -> torch.autocast:
         """The context in which the network computes in the learner's precision."""
-        return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision], enabled=self.precision != "fp32")
+        dtype = _AUTOCAST[self.precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def exchanging_gradients(self, *, now: bool) -> AbstractContextManager[None]:
-        """The context for a part of a batch; the processes exchange their gradients `now`, or after a later part."""
+        """The context for a part of a batch: the processes exchange gradients `now`, or in a later part."""
         return exchanging_gradients(self.model, self.network, now=now)
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs, except the recipe and the images. Whole tensors, so all processes must call it."""
+        """Everything that resuming needs but recipe and images. All processes must call it together."""
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -73,7 +81,7 @@ class Learner:
         }
 
     def load_state(self, state: Mapping[str, Any], source: Path) -> None:
-        """Continue from what `state` returned. Raises CheckpointError, which names the source, if it is of another network or run."""
+        """Continue from what `state` returned. Raises CheckpointError, naming `source`."""
         try:
             self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
             load(self.model, state["model"])

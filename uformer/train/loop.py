@@ -1,7 +1,7 @@
 """The training loop, and what it does every so often: log a line, score the network, save.
 
-`train` is the whole of a run from its first batch to its last save. What it works on is prepared elsewhere: the images and the recipe
-(setup.py), the network and its optimizers (learner.py), the folder (folder.py).
+`train` is a whole run, from its first batch to its last save. What it works on is prepared elsewhere: the
+images and the recipe in setup.py, the network and its optimizers in learner.py, the folder in folder.py.
 """
 
 import time
@@ -28,17 +28,25 @@ from uformer.train.sharding import clip_gradients, whole_network
 from uformer.train.validate import mean_score, sample
 
 
-def train(prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter, processes: Processes) -> bool:
-    """Train to the end, or until the user interrupts; return whether it came to the end. Either way everything is saved.
+def train(
+    prepared: Prepared,
+    learner: Learner,
+    folder: RunFolder,
+    reporter: Reporter,
+    processes: Processes,
+) -> bool:
+    """Train to the end and return True, or to an interrupt and return False. Either way everything is saved.
 
-    Raises TrainingError for a loss that is not finite, naming the images, and for a folder that cannot be written.
+    Raises TrainingError for a loss that is not finite, naming the images of the batch, and for a folder that
+    cannot be written.
     """
     recipe, device = prepared.recipe, learner.device
     share = Share(recipe, learner.step, processes.index, processes.count)
     workers = choose_workers(recipe, on_cpu=device.type == "cpu", processes=processes.count)
     with Interrupt() as interrupt:
         if learner.step == 0:
-            save(prepared, learner, folder, processes)  # an unwritable folder shows at once, and a killed run can be resumed
+            # An unwritable folder shows at once, and a run killed at any moment can be resumed.
+            save(prepared, learner, folder, processes)
         saved_step, saved_seconds = learner.step, learner.seconds
         batches = start_loader(prepared.patches, share, workers=workers, pin_memory=device.type == "cuda")
         figures = Figures()
@@ -54,7 +62,8 @@ def train(prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Rep
                 with learner.exchanging_gradients(now=part == recipe.accumulate - 1):
                     with learner.autocast():
                         restored = learner.network(degraded)
-                    part_loss = charbonnier(restored.float(), clean, eps=recipe.charbonnier_eps) / recipe.accumulate
+                    part_loss = charbonnier(restored.float(), clean, eps=recipe.charbonnier_eps)
+                    part_loss = part_loss / recipe.accumulate
                     learner.scaler.scale(part_loss).backward()
                 loss += part_loss.detach()
 
@@ -99,7 +108,7 @@ def train(prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Rep
 
 
 def seed_of(recipe: Recipe, step: int, process: int) -> int:
-    """The seed of a step in a process. A function of these alone, so that a state need not hold that of torch's generator."""
+    """The seed of a step in a process, computed so that a saved state need not hold torch's generator."""
     return int(np.random.SeedSequence([recipe.seed, step, process]).generate_state(1)[0])
 
 
@@ -127,14 +136,15 @@ def log(
     }
 
     def report() -> None:
-        check_finite(values, prepared.patches, recipe, first=learner.step - values.shape[1], saved_step=saved_step)
+        first = learner.step - values.shape[1]
+        check_finite(values, prepared.patches, recipe, first=first, saved_step=saved_step)
         reporter.figures(line, done=done, seconds_left=learner.seconds * (1 - done) / done)
 
     processes.on_first(report)
 
 
 def check_finite(values: Tensor, patches: Patches, recipe: Recipe, *, first: int, saved_step: int) -> None:
-    """Raise TrainingError, naming the images, where a figure (processes, steps from `first`, 2) is not finite."""
+    """Raise TrainingError, naming the images, if a value (process, step from `first`, 2) is not finite."""
     bad = (~values.isfinite()).any(dim=2).nonzero()  # (n, 2): process, step
     if not len(bad):
         return
@@ -143,10 +153,17 @@ def check_finite(values: Tensor, patches: Patches, recipe: Recipe, *, first: int
     names = list(dict.fromkeys(patches.name(index) for index in batch))
     said = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     kept = f"the state of step {saved_step} is kept, a lower lr may help"
-    raise TrainingError(f"step {step + 1}: the loss or its gradient is not finite; its pictures: {said}; {kept}")
+    what = f"step {step + 1}: the loss or its gradient is not finite"
+    raise TrainingError(f"{what}; its pictures: {said}; {kept}")
 
 
-def validate(prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter, processes: Processes) -> None:
+def validate(
+    prepared: Prepared,
+    learner: Learner,
+    folder: RunFolder,
+    reporter: Reporter,
+    processes: Processes,
+) -> None:
     """Score the moving average on the images held out, keep the best, and draw samples and curves."""
     average = whole_network(learner.average.model)
     psnr = mean_score(average, prepared.held_out, processes) if len(prepared.held_out) else learner.best

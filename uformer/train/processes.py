@@ -21,7 +21,7 @@ from uformer.signals import Interrupt
 STEP_LIMIT = datetime.timedelta(minutes=10)
 """The longest that a process waits for another's gradients or weights."""
 AGREEMENT_LIMIT = datetime.timedelta(hours=3)
-"""The longest that a process waits for another at an agreement: the first decodes all images, or writes to a slow disk."""
+"""The longest that a process waits for another at an agreement; the first may be decoding all images."""
 
 _GONE = (
     *("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Socket closed"),
@@ -44,16 +44,18 @@ class Processes:
 
     @classmethod
     def join(cls, device: str) -> Self:
-        """Meet the other processes if a launcher's environment names any. `device` is that of the command line.
+        """Meet the other processes if a launcher's environment names any; `device` is the command line's.
 
         Raises TrainingError if they cannot be reached, OptionError for an environment that no launcher makes.
         """
         if _number_in_environment("WORLD_SIZE", 1) < 2:
             return cls()
         local_index = _number_in_environment("LOCAL_RANK", 0)
-        if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it; without it each process would take all cores
-            torch.set_num_threads(max(1, torch.get_num_threads() // max(1, _number_in_environment("LOCAL_WORLD_SIZE", 1))))
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")  # a note on speed, for each process
+        if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it; else each process would take all cores
+            neighbours = max(1, _number_in_environment("LOCAL_WORLD_SIZE", 1))
+            torch.set_num_threads(max(1, torch.get_num_threads() // neighbours))
+        # DDP notes, in each process, that other strides would be faster.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
         gpus = device != "cpu" and torch.cuda.is_available()
         try:
             if not dist.is_initialized():
@@ -72,7 +74,7 @@ class Processes:
     def together(self, action: Callable[Given, Answer], *args: Given.args, **options: Given.kwargs) -> Answer:
         """Run `action` in every process, and return its answer once all have finished.
 
-        If any of them fails, the first that failed raises its error, and the others end with the same exit code without a word.
+        If any fails, the first that failed raises its error; the others end silently with its exit code.
         """
         error: UformerError | None = None
         answer: Answer | None = None
@@ -85,15 +87,18 @@ class Processes:
         self._end_if_any_failed(error)
         return answer  # type: ignore[return-value]
 
-    def on_first(self, action: Callable[Given, Answer], *args: Given.args, **options: Given.kwargs) -> Answer | None:
-        """Run `action` in the first process while the others wait. Its answer there, None elsewhere; errors as in `together`."""
+    def on_first(self, do: Callable[Given, Answer], *args: Given.args, **how: Given.kwargs) -> Answer | None:
+        """Call `do` in the first process while the others wait. Errors as in `together`.
+
+        Returns the answer in the first process, and None in the others.
+        """
         if self.first:
-            return self.together(action, *args, **options)
+            return self.together(do, *args, **how)
         self._end_if_any_failed(None)
         return None
 
     def _end_if_any_failed(self, error: UformerError | None) -> None:
-        """Exchange exit codes; the first process that failed raises its error, and the others end with its code."""
+        """Exchange exit codes. The first that failed raises its error; the others end with its code."""
         codes = self.share(_code(error))
         failed = [index for index, code in enumerate(codes) if code]
         if not failed:

@@ -1,4 +1,4 @@
-"""One call of `uformer train`: opens or resumes a run, has it prepared and trained, and explains what goes wrong."""
+"""One call of `uformer train`: start or resume a run, prepare and train it, and explain what goes wrong."""
 
 import contextlib
 import dataclasses
@@ -62,7 +62,7 @@ class Session:
         device: str,
         processes: Processes,
     ) -> Self:
-        """A new run. Raises OptionError where the device or the number of processes do not go with the recipe."""
+        """A new run. Raises OptionError if the device or the number of processes does not fit the recipe."""
         chosen = choose_device(device, processes)
         recipe = with_parts(recipe, chosen, processes=processes.count)
         Share(recipe, processes=processes.count)  # raises if the batch cannot be shared out
@@ -109,16 +109,18 @@ class Session:
             raise OptionError(
                 f"--validation: this run holds out {held} of its own pictures; only one that holds out none can be given others"
             )
-        folders = dataclasses.replace(folders if folders.given else stored, validation=folders.validation or stored.validation)
-        if changed.accumulate and changed.batch % processes.count == 0:  # it may have begun with fewer processes
-            changed = dataclasses.replace(changed, accumulate=math.gcd(changed.accumulate, changed.batch // processes.count))
+        validation = folders.validation or stored.validation
+        folders = dataclasses.replace(folders if folders.given else stored, validation=validation)
+        if changed.accumulate and changed.batch % processes.count == 0:  # it may have begun with fewer
+            parts = math.gcd(changed.accumulate, changed.batch // processes.count)
+            changed = dataclasses.replace(changed, accumulate=parts)
         session = cls.new(changed, folders, (), out=out, start=None, device=device, processes=processes)
         return dataclasses.replace(session, start=config.get("start"), state=folder.load_state())
 
     def run(self, *, quiet: bool = False) -> bool:
         """Train to the end; False where it was interrupted, after all was saved.
 
-        Errors as of `train` and `prepare`; TrainingError too where memory runs out, and where another process is gone.
+        Errors as of `train` and `prepare`; TrainingError too if memory runs out or another process ended.
         """
         try:
             return self._run(quiet=quiet)
@@ -129,13 +131,14 @@ class Session:
         raise TrainingError(explained)  # outside the except block, which would keep the memory of the step
 
     def measure(self) -> str:
-        """How many patches a second the loader delivers, in a line; nothing is trained, and no run's folder is made."""
+        """How many patches a second the loader delivers, in a line. Trains nothing and makes no folder."""
         prepared, _ = self._prepare()
         workers = choose_workers(prepared.recipe, on_cpu=self.device.type == "cpu")
         rate = rate_of_loader(prepared.patches, Share(prepared.recipe), workers=workers)
         if not self.folder.config.exists():
             self.folder.discard()
-        return f"loader: {rate:,.0f} patches of {prepared.recipe.patch} x {prepared.recipe.patch} a second, {by_workers(workers)}"
+        side = prepared.recipe.patch
+        return f"loader: {rate:,.0f} patches of {side} x {side} a second, {by_workers(workers)}"
 
     def _run(self, *, quiet: bool) -> bool:
         processes, folder = self.processes, self.folder
@@ -153,7 +156,8 @@ class Session:
                     folder.discard()
                 raise
             processes.on_first(self._open_folder, prepared, learner.step)
-            with Reporter(folder, total=prepared.recipe.steps, quiet=quiet, silent=not processes.first) as reporter:
+            steps = prepared.recipe.steps
+            with Reporter(folder, total=steps, quiet=quiet, silent=not processes.first) as reporter:
                 if processes.first:
                     for line in introduction(prepared, learner, folder, processes):
                         reporter.say(line)
@@ -164,7 +168,7 @@ class Session:
         return finished
 
     def _explain(self, error: BaseException) -> str:
-        """In a line, what an error of torch or of the loader means, and what to do; nothing for an error that is a fault of ours."""
+        """What an error of torch or of the loader means, and what to do. Empty for a bug of ours."""
         lost = ""
         if worker_is_gone(error):
             lost = "a process that cuts patches was killed (is memory short? --set workers=FEWER)"
@@ -191,16 +195,20 @@ class Session:
 
     def _prepare(self, *, decoded: bool = False) -> tuple[Prepared, Uformer | None]:
         """The images and the recipe that fits them, and the weights that a new run starts from."""
-        weights = checkpoint.load(weights_file(self.start)) if self.start is not None and self.state is None else None
-        workers = choose_workers(self.recipe, on_cpu=self.device.type == "cpu", processes=self.processes.count)
+        weights = None
+        if self.start is not None and self.state is None:
+            weights = checkpoint.load(weights_file(self.start))
+        on_cpu, count = self.device.type == "cpu", self.processes.count
+        workers = choose_workers(self.recipe, on_cpu=on_cpu, processes=count)
+        kept = self.recipe.network if self.state is not None else None
         prepared = prepare(
             self.recipe,
             self.folders,
             self.settings,
-            started=weights.config if weights is not None else self.recipe.network if self.state is not None else None,
+            started=kept if weights is None else weights.config,
             memory=available_memory() // 2,
             cache=self.folder.cache,
-            shared=workers > 0 or self.processes.count > 1,
+            shared=workers > 0 or count > 1,
             decoded=decoded,
         )
         return prepared, weights
@@ -230,8 +238,13 @@ class Session:
     def _open_folder(self, prepared: Prepared, step: int) -> None:
         start = {"start": self.start} if self.start else {}
         pictures = {"learned_from": len(prepared.patches.pictures), "held_out": len(prepared.held_out)}
-        about = {"uformer": uformer.__version__, **start, "data": self.folders.to_values(), "pictures": pictures}
-        config = {**about, "recipe": prepared.recipe.to_values()}
+        config = {
+            "uformer": uformer.__version__,
+            **start,
+            "data": self.folders.to_values(),
+            "pictures": pictures,
+            "recipe": prepared.recipe.to_values(),
+        }
         if self.state is None:
             self.folder.create(config)
         else:
@@ -241,4 +254,5 @@ class Session:
 
 def _check_seen(fingerprints: Sequence[tuple[str, str]]) -> None:
     if len(set(fingerprints)) > 1:
-        raise OptionError("the processes see different pictures: every machine needs the same ones under the same paths")
+        how = "every machine needs the same ones under the same paths"
+        raise OptionError(f"the processes see different pictures: {how}")

@@ -1,9 +1,10 @@
 """How several processes hold one network: each keeps all of it (DDP), or a part (FSDP).
 
-DDP: every process computes its share of a batch with the whole network, and the gradients are averaged. FSDP (Zhao et al. 2023; torch's
-fully_shard): each process keeps a part of the weights, of their gradients, of the moving average and of the optimizers' state, and a
-block's weights are gathered only while it computes. Saved states are whole and have the same form either way, so a run can be
-resumed with another number of processes, sharded or not.
+DDP: every process computes its share of a batch with the whole network, and the gradients are averaged.
+FSDP (Zhao et al. 2023; torch's fully_shard): each process keeps a part of the weights, of their gradients, of the
+moving average and of the optimizers' state, and a block's weights are gathered only while it computes.
+Saved states are whole and have the same form either way, so a run can be resumed with another number of
+processes, sharded or not.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ def replicate(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def exchanging_gradients(model: nn.Module, network: nn.Module, *, now: bool) -> AbstractContextManager[None]:
-    """The context in which backward exchanges gradients with the other processes if `now`, or else adds them up for later.
+    """The context in which backward exchanges gradients with the other processes `now`, or only adds them up.
 
     `network` is what the training step calls: the model itself, compiled or replicated.
     """
@@ -52,7 +53,7 @@ def exchanging_gradients(model: nn.Module, network: nn.Module, *, now: bool) -> 
 
 
 def clip_gradients(model: nn.Module, largest: float) -> Tensor:
-    """Scale the gradients down to a norm of at most `largest` (0: leave them), and return their norm before."""
+    """Scale the gradients down to a norm of at most `largest` (0: leave them). Returns their norm before."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), largest or math.inf)
     return norm.full_tensor() if isinstance(norm, DTensor) else norm
 

@@ -23,7 +23,10 @@ _SIDE = 384  # pixels
 
 
 def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
-    """Mean PSNR of the restored images, of which each process scores its share. All processes must call it; `held` is not empty."""
+    """Mean PSNR of the restored images, of which there is at least one; each process scores its share.
+
+    All processes must call it together.
+    """
     mine = range(processes.index, len(held), processes.count)
     return sum(processes.share(score(model, held, mine))) / len(held)
 
