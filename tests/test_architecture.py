@@ -30,8 +30,8 @@ NEEDS_TORCH = (
     *(
         f"uformer.train.{name}"
         for name in (
-            *("average", "curves", "devices", "folder", "loader", "loop", "losses", "muon", "optimizers", "processes", "report", "session"),
-            *("sharding", "validate"),
+            *("average", "curves", "devices", "figures", "folder", "learner", "loader", "loop", "losses", "muon", "optimizers"),
+            *("processes", "report", "session", "sharding", "validate"),
         )
     ),
 )
@@ -86,6 +86,7 @@ def test_imports_point_down() -> None:
         ("degradations/noise.py", "import torch", "torch only in"),
         ("weights/checkpoint.py", "import openvino", "openvino and onnxruntime only in"),
         ("files.py", "import fastapi", "fastapi only in serve"),
+        ("train/learner.py", "import uformer.train.loop", "Inside train"),
         ("somewhere.py", "import numpy", "not listed as layers"),
     ],
 )

@@ -59,7 +59,6 @@ def test_little_is_imported_before_ctrl_c_is_taken() -> None:
 HEAVY = {"numpy", "pyvips", "openvino", "torch", "psutil", "safetensors", "rich.progress"}
 OF_OTHERS = {
     "torch",
-    "accelerate",
     "matplotlib",
     "scipy",
     "PIL",

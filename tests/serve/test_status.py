@@ -1,9 +1,9 @@
 """What the server says of itself."""
 
 from fastapi.testclient import TestClient
-from tests.serve.test_prometheus import samples
 
 from tests.serve.conftest import HEADERS, Build, Pace, client_of, png
+from tests.serve.test_prometheus import samples
 from uformer.errors import CheckpointError
 from uformer.weights import registry
 

@@ -8,26 +8,46 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uformer.cli import main
+from uformer.errors import TrainingError
 
 
 def without_what_is_shown(replace: Callable[[object, str, object], object]) -> None:
-    """Leave out, by `setattr` or one that takes it back, what takes longer than the steps of such runs: curves, the speed of the loader."""
-    from uformer.train import loop, session
+    """Leave out, by `setattr` or one that takes it back, what takes longer than the steps of such runs: curves, the speed of the loader.
+
+    And compute in bf16 where asked to, on any CPU.
+    """
+    from uformer.train import devices, loop, report
 
     replace(loop, "draw_curves", lambda *_: None)
-    replace(session, "rate_of_one", lambda *_: 1.0)
+    replace(report, "rate_of_one", lambda *_: 1.0)
+    replace(devices, "fast_bf16", lambda: True)
 
 
 def run(calls: list[list[str]]) -> list[int]:
     codes = []
     for words in calls:
         try:
+            if any(word.endswith("/full_log") for word in words):
+                _refuse_lines()
             if any(word.endswith("/full") for word in words):
                 _fill_disks()
             codes.append(main(words))
         except SystemExit as ended:
             codes.append(int(str(ended.code)))
     return codes
+
+
+def _refuse_lines() -> None:
+    """The next line of a log cannot be written."""
+    from uformer.train.folder import RunFolder
+
+    before = RunFolder.append_log
+
+    def full(folder: RunFolder, _line: object) -> None:
+        RunFolder.append_log = before  # type: ignore[method-assign]
+        raise TrainingError(f"{folder.log}: the disk is full")
+
+    RunFolder.append_log = full  # type: ignore[assignment, method-assign]
 
 
 def _fill_disks() -> None:

@@ -74,9 +74,9 @@ def test_wrong_usage_is_one_line(words: list[str], said: str, capsys: pytest.Cap
 
 
 def test_a_missing_extra_says_how_to_install_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "accelerate", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["train", "debug"]) == 2
-    assert 'accelerate is not installed; run: pip install "uformer[train]"' in capsys.readouterr().err
+    assert 'matplotlib is not installed; run: pip install "uformer[train]"' in capsys.readouterr().err
 
 
 def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.train.runs import tiny
 from uformer.errors import OptionError
-from uformer.train.devices import choose_precision, compiles, make_accelerator, with_parts
+from uformer.train import devices
+from uformer.train.devices import choose_device, choose_precision, compiles, fast_bf16, with_parts
+from uformer.train.processes import Processes
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -13,7 +17,6 @@ def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, expected in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has: has)
         assert choose_precision(tiny(), GPU) == expected
-    assert choose_precision(tiny("precision=bf16"), CPU) == "bf16"
     with pytest.raises(OptionError, match="fp16 needs a GPU"):
         choose_precision(tiny("precision=fp16"), CPU)
 
@@ -42,20 +45,56 @@ def test_a_cpu_takes_a_batch_in_parts_that_fit_its_caches(
     assert with_parts(tiny("accumulate=0", *settings), device, processes=processes).accumulate == parts
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_process_can_train_more_than_once(precision: str) -> None:
-    accelerator = make_accelerator(tiny(f"precision={precision}"), "cpu")
-    assert accelerator.device == CPU
-    assert accelerator.mixed_precision == {"fp32": "no"}.get(precision, precision)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(OptionError, match="device: 'cuda' is not here; here are: cpu"):
-        make_accelerator(tiny(), "cuda")
+        choose_device("cuda", Processes())
 
 
-def test_accelerate_s_own_sharding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(OptionError, match="--set sharding=full"):
-        make_accelerator(tiny(), "cpu")
+def test_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, second = Processes(), Processes(index=1, local_index=1)
+    second.count = 2
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert [choose_device(name, alone).type for name in ("auto", "cpu", "mps")] == ["mps", "cpu", "mps"]
+    assert choose_device("auto", second) == CPU
+    with pytest.raises(OptionError, match="mps takes one process"):
+        choose_device("mps", second)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    assert choose_device("auto", alone) == GPU
+    assert choose_device("auto", second) == torch.device("cuda", 1)
+    assert chosen == [torch.device("cuda", 1)], "the GPU that this process computes on"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(OptionError, match="process 2 of this machine has no GPU of its own; start at most 1"):
+        choose_device("cuda", second)
+
+
+@pytest.mark.parametrize(
+    ("flags", "fast"),
+    [
+        ("flags\t\t: fpu avx avx2 fma f16c", False),
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("Features\t: fp asimd i8mm bf16", True),
+        ("Features\t: fp asimd", False),
+    ],
+)
+def test_bf16_on_a_cpu_that_only_emulates_it_becomes_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, fast: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
+    assert fast_bf16(tmp_path / "cpuinfo") == fast
+    monkeypatch.setattr(devices, "fast_bf16", lambda: fast)
+    assert choose_precision(tiny("precision=bf16"), CPU) == ("bf16" if fast else "fp32")
+    assert choose_precision(tiny("precision=bf16"), GPU) == "bf16"
+    assert choose_precision(tiny(), CPU) == "fp32"
+
+
+def test_where_the_system_does_not_tell_bf16_is_what_was_asked_for(tmp_path: Path) -> None:
+    assert fast_bf16(tmp_path / "nowhere")
+
+
+def test_fp16_is_not_sharded() -> None:
+    with pytest.raises(OptionError, match="sharding: full needs precision bf16 or fp32"):
+        choose_precision(tiny("precision=fp16", "sharding=full"), GPU)

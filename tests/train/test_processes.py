@@ -15,7 +15,7 @@ from tests.train import several
 from tests.train.launch import by_hand, finish, free_port, has, torchrun, wait_for
 from tests.train.runs import as_options
 from uformer.cli import main
-from uformer.errors import OptionError
+from uformer.errors import OptionError, TrainingError
 from uformer.signals import Interrupt
 from uformer.train.folder import RunFolder
 from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
@@ -93,6 +93,7 @@ def _run_all(folder: Path) -> None:
         words(folder / "nan", "lr=1e30", "clip=0", "lr_min=1e29"),
         words(folder / "minutes", "minutes=0.01", "steps=100000", "validate_every=100000"),
         words(folder / "three", "batch=3", "accumulate=1"),
+        words(folder / "full_log"),
         words(folder / "full"),
     ]
     (folder / "calls.json").write_text(json.dumps(calls))
@@ -142,13 +143,14 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     lines = (runs / "said").read_text().splitlines()
     codes = [json.loads(line.removeprefix("codes ")) for line in lines if line.startswith("codes ")]
-    assert codes == [[0] * 10 + [2, 1, 0, 2, 1]] * 2
+    assert codes == [[0] * 10 + [2, 1, 0, 2, 1, 1]] * 2
     errors = [line for line in lines if line.startswith("uformer: error")]
-    assert len(errors) == 4, lines
+    assert len(errors) == 5, lines
     assert "two exists; go on with it by --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
     assert "batch: 3 patches cannot be shared out" in errors[2]
-    assert "full/state/state.pt: No space left on device" in errors[3]
+    assert "full_log/log.jsonl: the disk is full" in errors[3]
+    assert "full/state/state.pt: No space left on device" in errors[4]
     assert sum("6 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
     assert "Traceback" not in "".join(lines)
 
@@ -204,13 +206,44 @@ def test_one_alone_agrees_with_itself() -> None:
     def wrong() -> Any:
         raise OptionError("wrong")
 
-    with pytest.raises(OptionError, match="wrong"):
-        alone.together(wrong)
+    for run in (alone.together, alone.on_first):
+        with pytest.raises(OptionError, match="wrong"):
+            run(wrong)
+    assert alone.on_first(divmod, 7, 2) == (3, 1)
 
 
-def test_a_number_of_processes_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "two")
-    with pytest.raises(OptionError, match="WORLD_SIZE: 'two'"):
+class Second(Processes):
+    """The second of two, whose first answers with an exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.index, self.count, self.code = 1, 2, code
+
+    def share(self, value: Any) -> list[Any]:
+        return [self.code, value]
+
+
+def test_the_others_wait_for_the_first_and_end_with_it() -> None:
+    assert Second(0).on_first(pytest.fail, "only the first process runs it") is None
+    with pytest.raises(SystemExit) as ended:
+        Second(2).on_first(pytest.fail, "only the first process runs it")
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "LOCAL_RANK"])
+def test_a_number_of_processes_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, "two")
+    with pytest.raises(OptionError, match=f"{name}: 'two'"):
+        Processes.join("cpu")
+
+
+def test_without_a_meeting_point_they_cannot_reach_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(TrainingError, match="cannot reach each other: .*RANK"):
         Processes.join("cpu")
 
 

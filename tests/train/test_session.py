@@ -11,6 +11,7 @@ from tests.data.pictures import make_pairs, photo, save
 from tests.networks import build
 from tests.train.runs import arguments, same_values, tiny
 from uformer.cli import main
+from uformer.train import devices
 from uformer.train import session as module
 from uformer.train.folder import RunFolder, read_config
 from uformer.train.setup import Folders
@@ -232,6 +233,18 @@ def test_the_seed_is_the_run(pairs: Path, tmp_path: Path) -> None:
     assert same_values(a, b)
     assert not same_values(a, c)
     assert all(value.dtype == torch.float32 for value in a.values())
+
+
+def test_bf16_that_the_cpu_lacks_is_said_in_a_line(
+    pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(devices, "fast_bf16", lambda: False)
+    assert main(arguments(pairs, out, "precision=bf16", "steps=1")) == 0
+    told = capsys.readouterr().err
+    assert sum("this CPU has no bf16 instructions" in line for line in told.splitlines()) == 1
+    assert "1 steps of 2, 1 x cpu, fp32" in told
+    assert main(arguments(pairs, out.with_name("other"), "steps=1")) == 0
+    assert "instructions" not in capsys.readouterr().err
 
 
 def test_pictures_to_score_with_may_be_given_later(pairs: Path, out: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_pairs_are_learned_from_as_they_are_whatever_the_recipe(tmp_path: Path) 
     found = get_ready(recipe, Folders(data=make_pairs(tmp_path, 4)))
     assert (found.recipe.degradation, found.recipe.drawn, found.recipe.gray) == ("none", 0, 0)
     assert (found.recipe.structured, found.recipe.dry) == (0, 0)
-    assert found.degradation is None
+    assert found.patches.degradation is None
     assert (len(found.patches.pictures), len(found.held_out)) == (3, 1)
     other = get_ready(tiny(), Folders(degraded=tmp_path / "degraded", clean=tmp_path / "clean"))
     assert other.patches.pictures.names == found.patches.pictures.names
@@ -45,9 +45,10 @@ def test_pairs_are_learned_from_as_they_are_whatever_the_recipe(tmp_path: Path) 
 
 def test_clean_pictures_get_the_recipe_s_degradation(tmp_path: Path) -> None:
     found = get_ready(tiny("degradation=rain"), Folders(data=make_clean(tmp_path)))
-    assert found.degradation == Named("rain")
-    assert found.degradation.margin == 2
-    assert pickle.loads(pickle.dumps(found.degradation)) == found.degradation
+    degradation = Named("rain")
+    assert found.patches.degradation == found.held_out.degradation == degradation
+    assert degradation.margin == 2
+    assert pickle.loads(pickle.dumps(degradation)) == degradation
     degraded, clean = found.patches[0]
     assert np.allclose(degraded, clean / 2, atol=0.011)
 
@@ -154,6 +155,15 @@ def test_what_is_left_out_is_said_and_nothing_left_is_an_error(tmp_path: Path) -
     assert get_ready(tiny(), Folders(data=tmp_path)).notes == ("left out, smaller than 16 x 16: 1 (tiny)",)
     with pytest.raises(PictureError, match="no picture is left"):
         get_ready(tiny("patch=64"), Folders(data=tmp_path))
+
+
+def test_samples_are_of_what_is_held_out_or_of_the_first_two(tmp_path: Path) -> None:
+    folders = Folders(data=make_pairs(tmp_path, 4))
+    some, none = get_ready(tiny(), folders), get_ready(tiny("held_out=0"), folders)
+    assert some.shown == some.held_out
+    assert (len(none.held_out), none.shown.pictures.names) == (0, none.patches.pictures.names[:2])
+    assert some.identity()["pictures"] != none.identity()["pictures"]
+    assert some.identity()["recipe"] == some.recipe.to_values()
 
 
 def test_pictures_that_workers_share_go_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,22 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 
 from tests.networks import TINY, build
 from tests.train.launch import free_port
 from tests.train.runs import same_values, tiny
 from uformer.train.optimizers import make_optimizers
-from uformer.train.sharding import load, load_optimizer, shard, whole, whole_network
+from uformer.train.sharding import (
+    clip_gradients,
+    exchanging_gradients,
+    load,
+    load_optimizer,
+    replicate,
+    shard,
+    whole,
+    whole_network,
+)
 
 
 @pytest.fixture
@@ -50,3 +60,22 @@ def test_so_does_an_optimizer_s(group: None) -> None:
         load_optimizer(theirs, before)
         assert any(isinstance(value, DTensor) for values in theirs.state_dict()["state"].values() for value in values.values())
         assert same_values(whole(theirs.state_dict()), before)
+
+
+def test_gradients_are_exchanged_with_the_last_part_only(group: None) -> None:
+    """Replicated or sharded, parts add up to the gradient of the whole; before the last, nothing is exchanged."""
+    plain, replicated, shared = build(TINY), build(TINY), build(TINY)
+    shard((shared,), "cpu", 1)
+    load(shared, plain.state_dict())
+    network = replicate(replicated, torch.device("cpu"))
+    pictures = torch.rand(2, 3, 32, 32)
+    plain(pictures).mean().backward()
+    norm = clip_gradients(plain, 0)
+    for model, called in ((replicated, network), (shared, shared)):
+        for part in range(2):
+            with exchanging_gradients(model, called, now=part == 1):
+                assert not isinstance(called, DistributedDataParallel) or called.require_backward_grad_sync == (part == 1)
+                (called(pictures[part : part + 1]).mean() / 2).backward()
+        assert clip_gradients(model, 0) == pytest.approx(float(norm), rel=1e-4)
+        assert clip_gradients(model, 1e-3) == pytest.approx(float(norm), rel=1e-4), "the norm before"
+        assert clip_gradients(model, 0) == pytest.approx(1e-3, rel=1e-2)

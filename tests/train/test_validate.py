@@ -11,7 +11,9 @@ from tests.train.runs import tiny
 from uformer.data.pairs import find, find_clean
 from uformer.data.pictures import load
 from uformer.metrics import psnr
-from uformer.train.validate import HeldOut, input_score, restore, sample, score
+from uformer.train.processes import Processes
+from uformer.train.setup import HeldOut
+from uformer.train.validate import input_score, mean_score, restore, sample, score
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def test_scores_are_sums_over_pictures(held: HeldOut) -> None:
     model = build(TINY)
     whole = score(model, held, range(3))
     assert whole == pytest.approx(score(model, held, [0]) + score(model, held, [1, 2]))
+    assert mean_score(model, held, Processes()) == pytest.approx(whole / 3)
     assert whole == pytest.approx(sum(psnr(restore(model, degraded), clean) for degraded, clean in pairs))
 
 

@@ -71,9 +71,9 @@ def train(
     if list_recipes:
         console_for().print(table())
         return 0
-    for module in ("torch", "accelerate", "yaml", "matplotlib"):
+    for module in ("torch", "yaml", "matplotlib"):
         require(module, "train")
-    from uformer.train.processes import Processes  # noqa: PLC0415 - torch and accelerate take seconds to import
+    from uformer.train.processes import Processes  # noqa: PLC0415 - torch takes seconds to import
     from uformer.train.session import Session  # noqa: PLC0415
 
     processes = Processes.join(device)
@@ -81,16 +81,32 @@ def train(
     def make() -> "Session":
         folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
         if resume and (recipe is None or (_folder(recipe, out) / "state" / "state.pt").exists()):
-            return Session.resume(recipe, folders, settings, out=_folder(recipe, out), start=start, processes=processes)
+            return Session.resume(
+                recipe,
+                folders,
+                settings,
+                out=_folder(recipe, out),
+                start=start,
+                device=device,
+                processes=processes,
+            )
         chosen = override(find(recipe), settings)
         check_sources(chosen, folders.sources())
-        return Session(chosen, folders, tuple(settings), _folder(recipe, out), start=start, processes=processes)
+        return Session.new(
+            chosen,
+            folders,
+            settings,
+            out=_folder(recipe, out),
+            start=start,
+            device=device,
+            processes=processes,
+        )
 
     session = processes.together(make)
     if measure_loader:
-        print(session.measure(device))
+        print(session.measure())
         return 0
-    return _finish(session, finished=session.run(device, quiet=quiet), quiet=quiet)
+    return _finish(session, finished=session.run(quiet=quiet), quiet=quiet)
 
 
 def find(name: str | None) -> Recipe:

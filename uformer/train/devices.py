@@ -1,44 +1,67 @@
-"""Where a run computes: accelerate's device and processes, and the precision that the device has."""
+"""The device, the precision and the parts of a batch that suit the machine a run trains on."""
 
 import dataclasses
-import os
+from pathlib import Path
+from typing import Literal
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from uformer.errors import OptionError
+from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 
+Precision = Literal["fp32", "bf16", "fp16"]
 
-def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
-    """For `device` auto, cpu, cuda or mps, under `accelerate launch` one of several. Raises OptionError for a device that is not there.
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, ARM
 
-    fp16 scales its losses, so that small gradients do not vanish.
+
+def choose_device(name: str, processes: Processes) -> torch.device:
+    """The device for `name` (auto, cpu, cuda or mps); the GPU of its own for each of several processes.
+
+    Raises OptionError for a device that this machine does not have.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
-    if not there.get(device, False):
-        raise OptionError(f"device: {device!r} is not here; here are: {', '.join(name for name, here in there.items() if here)}")
-    if any(os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM")):
-        raise OptionError("accelerate's --use_fsdp and --use_deepspeed do not go with this program; it shards by --set sharding=full")
-    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - a process may train more than once
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
-    precision = choose_precision(recipe, accelerator.device)
-    if precision == "fp16" and recipe.sharding == "full":
-        raise OptionError("sharding: full needs precision bf16 or fp32, not fp16")
-    if precision == "fp32":
-        return accelerator
-    AcceleratorState._reset_state(reset_partial_state=False)  # noqa: SLF001 - the device says which precision it has
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    several = processes.count > 1
+    if name == "auto":
+        name = "cuda" if available["cuda"] else "mps" if available["mps"] and not several else "cpu"
+    if not available.get(name, False):
+        here = ", ".join(kind for kind, there in available.items() if there)
+        raise OptionError(f"device: {name!r} is not here; here are: {here}, auto")
+    if name == "mps" and several:
+        raise OptionError("device: mps takes one process; start one, or use --device cpu")
+    if name != "cuda" or not several:
+        return torch.device(name)
+    if processes.local_index >= (gpus := torch.cuda.device_count()):
+        which = f"process {processes.local_index + 1} of this machine"
+        raise OptionError(f"device: {which} has no GPU of its own; start at most {gpus}")
+    device = torch.device("cuda", processes.local_index)
+    torch.cuda.set_device(device)
+    return device
 
 
-def choose_precision(recipe: Recipe, device: torch.device) -> str:
-    """fp32, bf16 or fp16. Raises OptionError for fp16 on a device that has no fast fp16."""
+def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
+    """The precision to train in. fp32 replaces bf16 on a CPU without bf16 instructions (emulated).
+
+    Raises OptionError for fp16 on a device without fast fp16, and for fp16 with sharding.
+    """
     if recipe.precision == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
     if recipe.precision == "fp16" and device.type != "cuda":
         raise OptionError(f"precision: fp16 needs a GPU (CUDA), not {device.type}; bf16 and fp32 work here")
+    if recipe.precision == "fp16" and recipe.sharding == "full":
+        raise OptionError("sharding: full needs precision bf16 or fp32, not fp16")
+    if recipe.precision == "bf16" and device.type == "cpu" and not fast_bf16():
+        return "fp32"
     return recipe.precision
+
+
+def fast_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU has bf16 instructions; True on a system without /proc/cpuinfo (any but Linux)."""
+    try:
+        words = cpuinfo.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return True
+    return not _BF16_FLAGS.isdisjoint(words)
 
 
 def with_parts(recipe: Recipe, device: torch.device, *, processes: int = 1) -> Recipe:

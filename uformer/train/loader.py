@@ -79,6 +79,11 @@ def choose_workers(recipe: Recipe, *, on_cpu: bool, processes: int = 1) -> int:
     return 0 if on_cpu else max(1, min(16, (os.cpu_count() or 1) // processes - 1))
 
 
+def by_workers(workers: int) -> str:
+    """Who cuts the patches, in words."""
+    return f"by {workers} workers" if workers else "by the training process itself"
+
+
 def rate_of_one(patches: Patches, *, seconds: float = 0.2) -> float:
     """Patches a second that one process cuts by itself, measured for so long."""
     patches[0]

@@ -1,273 +1,201 @@
-"""The loop: batches in, steps of the optimizers, and every so often figures, scores and a saved state."""
+"""The training loop, and what it does every so often: log a line, score the network, save.
 
-import contextlib
-import math
+`train` is a whole run, from its first batch to its last save. What it works on is prepared elsewhere: the
+images and the recipe in setup.py, the network and its optimizers in learner.py, the folder in folder.py.
+"""
+
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor
+from torch import Tensor
 
 from uformer.data.datasets import Patches
-from uformer.errors import CheckpointError, TrainingError
-from uformer.files import one_line
-from uformer.model.uformer import Uformer
+from uformer.errors import TrainingError
 from uformer.signals import Interrupt
-from uformer.train.average import Average
 from uformer.train.curves import draw_curves
-from uformer.train.devices import compiles
+from uformer.train.figures import Figures
 from uformer.train.folder import RunFolder
-from uformer.train.loader import Batch, Share, choose_workers, start_loader
+from uformer.train.learner import Learner
+from uformer.train.loader import Share, choose_workers, start_loader
 from uformer.train.losses import charbonnier
-from uformer.train.optimizers import learning_rate, make_optimizers, share_done
+from uformer.train.optimizers import learning_rate
 from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 from uformer.train.report import Reporter
-from uformer.train.sharding import load, load_optimizer, shard, whole, whole_network
-from uformer.train.validate import HeldOut, sample, score
+from uformer.train.setup import Prepared
+from uformer.train.sharding import clip_gradients, whole_network
+from uformer.train.validate import mean_score, sample
 
 
-@dataclass
-class Pending:
-    """What was not looked at yet: reading a figure makes a GPU wait, so it is done every few steps only."""
+def train(
+    prepared: Prepared,
+    learner: Learner,
+    folder: RunFolder,
+    reporter: Reporter,
+    processes: Processes,
+) -> bool:
+    """Train to the end and return True, or to an interrupt and return False. Either way everything is saved.
 
-    figures: list[Tensor] = field(default_factory=list)
-    """(2,) a step: its loss and the norm of its gradient."""
-    since: float = field(default_factory=time.perf_counter)
-    waited: float = 0.0
-    """Seconds spent waiting for the loader."""
+    Raises TrainingError for a loss that is not finite, naming the images of the batch, and for a folder that
+    cannot be written.
+    """
+    recipe, device = prepared.recipe, learner.device
+    share = Share(recipe, learner.step, processes.index, processes.count)
+    workers = choose_workers(recipe, on_cpu=device.type == "cpu", processes=processes.count)
+    with Interrupt() as interrupt:
+        if learner.step == 0:
+            # An unwritable folder shows at once, and a run killed at any moment can be resumed.
+            save(prepared, learner, folder, processes)
+        saved_step, saved_seconds = learner.step, learner.seconds
+        batches = start_loader(prepared.patches, share, workers=workers, pin_memory=device.type == "cuda")
+        figures = Figures()
+        clock = time.perf_counter()
+        while learner.done < 1:
+            rate = learning_rate(recipe, learner.step, done=learner.done)
+            torch.manual_seed(seed_of(recipe, learner.step, processes.index))  # drop path draws from it
+
+            # Forward and backward, one part of the batch after the other.
+            loss = torch.zeros((), device=device)
+            for part in range(recipe.accumulate):
+                degraded, clean = figures.next_batch(batches, device)
+                with learner.exchanging_gradients(now=part == recipe.accumulate - 1):
+                    with learner.autocast():
+                        restored = learner.network(degraded)
+                    part_loss = charbonnier(restored.float(), clean, eps=recipe.charbonnier_eps)
+                    part_loss = part_loss / recipe.accumulate
+                    learner.scaler.scale(part_loss).backward()
+                loss += part_loss.detach()
+
+            # Clip the gradient and update the weights.
+            for optimizer in learner.optimizers:
+                learner.scaler.unscale_(optimizer)
+            norm = clip_gradients(learner.model, recipe.clip)
+            for optimizer in learner.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                learner.scaler.step(optimizer)
+                optimizer.zero_grad()
+            learner.scaler.update()
+            learner.average.update(learner.model, learner.step)
+            learner.step += 1
+            if learner.scaler.is_enabled():
+                norm = norm.nan_to_num(0, 0, 0)  # the scaler skips a step whose gradient is not finite
+            figures.add(loss, norm)
+
+            # All processes take the time of the slowest, or one would save or end while the others go on.
+            now = time.perf_counter()
+            learner.seconds = processes.largest(learner.seconds + now - clock)
+            clock = now
+            reporter.advance(learner.step, learner.done)
+
+            # Log, score, save, stop.
+            stopping = processes.asked_to_stop(interrupt)
+            scoring = learner.done >= 1 or learner.step % recipe.validate_every == 0
+            saving = stopping or scoring or learner.step % recipe.save_every == 0
+            if saving or learner.step % recipe.log_every == 0:
+                saving = saving or learner.seconds - saved_seconds >= 60 * recipe.save_minutes
+                log(prepared, learner, figures, reporter, processes, rate=rate, saved_step=saved_step)
+            if scoring:
+                validate(prepared, learner, folder, reporter, processes)
+            if saving:
+                save(prepared, learner, folder, processes)
+                saved_step, saved_seconds = learner.step, learner.seconds
+                figures.skip_time()
+            if stopping:
+                return False
+    return True
 
 
-class Trainer:
-    """One run in one process: the network, its optimizers and its moving average, and how far they are."""
+def seed_of(recipe: Recipe, step: int, process: int) -> int:
+    """The seed of a step in a process, computed so that a saved state need not hold torch's generator."""
+    return int(np.random.SeedSequence([recipe.seed, step, process]).generate_state(1)[0])
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        model: Uformer,
-        patches: Patches,
-        held: HeldOut,
-        folder: RunFolder,
-        accelerator: Accelerator,
-        *,
-        shown: HeldOut | None = None,
-        processes: Processes | None = None,
-    ) -> None:
-        self.recipe, self.patches, self.held, self.folder, self.accelerator = recipe, patches, held, folder, accelerator
-        self.shown = shown or held
-        self.model = model.to(accelerator.device).train()
-        self.processes = processes or Processes()
-        self.average = Average(model, recipe.ema)
-        self.sharded = recipe.sharding == "full" and self.processes.count > 1
-        if self.sharded:
-            shard((model, self.average.model), accelerator.device.type, self.processes.count)
-        self.optimizers = make_optimizers(model, recipe)
-        network: Any = torch.compile(model) if compiles(recipe, accelerator.device) else model
-        self.network: nn.Module = network if self.sharded else accelerator.prepare(network)
-        self.step = 0
-        self.seconds = 0.0
-        self.best = -math.inf
-        self.rate = 0.0
-        self.pending = Pending()
-        self.saved = (0, 0.0)
-        """The step and the second of the last save."""
 
-    def state(self) -> dict[str, Any]:
-        """Everything that going on needs, but recipe and pictures; in full, so all processes must call it."""
-        scaler = self.accelerator.scaler
-        return {
-            "step": self.step,
-            "seconds": self.seconds,
-            "best": self.best,
-            "model": whole(self.model.state_dict()),
-            "average": whole(self.average.model.state_dict()),
-            "optimizers": [whole(optimizer.state_dict()) for optimizer in self.optimizers],
-            "scaler": scaler.state_dict() if scaler else {},
-        }
+def log(
+    prepared: Prepared,
+    learner: Learner,
+    figures: Figures,
+    reporter: Reporter,
+    processes: Processes,
+    *,
+    rate: float,
+    saved_step: int,
+) -> None:
+    """Check the figures of all processes since the last line, and report them."""
+    recipe, done = prepared.recipe, learner.done
+    values, seconds, waited = figures.take(processes)
+    line = {
+        "step": learner.step,
+        "minutes": round(learner.seconds / 60, 3),
+        "loss": float(values[..., 0].mean()),
+        "norm": float(values[..., 1].mean()),
+        "lr": rate,
+        "patches_per_s": round(values.shape[1] * recipe.batch / seconds, 2),
+        "waited": round(waited / seconds, 4),
+    }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave. Raises CheckpointError for anything else, and for the state of another network."""
-        try:
-            self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
-            load(self.model, state["model"])
-            load(self.average.model, state["average"])
-            for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-                load_optimizer(optimizer, values)
-            if self.accelerator.scaler and state["scaler"]:
-                self.accelerator.scaler.load_state_dict(state["scaler"])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise CheckpointError(f"{self.folder.state}: does not fit the run ({one_line(error)})") from None
-        self.saved = (self.step, self.seconds)
+    def report() -> None:
+        first = learner.step - values.shape[1]
+        check_finite(values, prepared.patches, recipe, first=first, saved_step=saved_step)
+        reporter.figures(line, done=done, seconds_left=learner.seconds * (1 - done) / done)
 
-    @property
-    def done(self) -> float:
-        """Share of the run that is over."""
-        return share_done(self.recipe, self.step, minutes=self.seconds / 60)
+    processes.on_first(report)
 
-    def run(self, reporter: Reporter, about: dict[str, Any]) -> bool:
-        """Train to the end; False where it was interrupted. Either way all is saved, `about` (recipe, pictures) with it.
 
-        Raises TrainingError for a loss that is not finite, which names the pictures, and for a folder that cannot be written.
-        """
-        accelerator, recipe = self.accelerator, self.recipe
-        share = Share(recipe, self.step, accelerator.process_index, accelerator.num_processes)
-        on_cpu = accelerator.device.type == "cpu"
-        workers = choose_workers(recipe, on_cpu=on_cpu, processes=accelerator.num_processes)
-        with Interrupt() as interrupt:
-            if self.step == 0:
-                self._save(about)  # what cannot be written is known at once, and whenever it is killed it can go on
-            batches = start_loader(self.patches, share, workers=workers, pin_memory=accelerator.device.type == "cuda")
-            self.pending = Pending()
-            counted = time.perf_counter()
-            while self.done < 1:
-                self._step([self._next(batches) for _ in range(recipe.accumulate)])
-                self.step += 1
-                now = time.perf_counter()
-                self.seconds += now - counted
-                counted = now
-                if recipe.minutes:  # the only change of `seconds` in a turn, or some would end before the others
-                    self.seconds = self.processes.largest(self.seconds)
-                reporter.advance(self.step, self.done)
-                stop = self.processes.asked_to_stop(interrupt)
-                self._look_after(reporter, about, stop=stop)
-                if stop:
-                    return False
-        return True
+def check_finite(values: Tensor, patches: Patches, recipe: Recipe, *, first: int, saved_step: int) -> None:
+    """Raise TrainingError, naming the images, if a value (process, step from `first`, 2) is not finite."""
+    bad = (~values.isfinite()).any(dim=2).nonzero()  # (n, 2): process, step
+    if not len(bad):
+        return
+    step = first + int(bad[:, 1].min())
+    batch = range(step * recipe.batch, (step + 1) * recipe.batch)
+    names = list(dict.fromkeys(patches.name(index) for index in batch))
+    said = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    kept = f"the state of step {saved_step} is kept, a lower lr may help"
+    what = f"step {step + 1}: the loss or its gradient is not finite"
+    raise TrainingError(f"{what}; its pictures: {said}; {kept}")
 
-    def _next(self, batches: Any) -> Batch:
-        begun = time.perf_counter()
-        degraded, clean = next(batches)
-        self.pending.waited += time.perf_counter() - begun
-        device = self.accelerator.device
-        return degraded.to(device, non_blocking=True), clean.to(device, non_blocking=True)
 
-    def _step(self, parts: list[Batch]) -> None:
-        """One update of the weights from the parts of a batch."""
-        recipe, accelerator, scaler = self.recipe, self.accelerator, self.accelerator.scaler
-        seed = np.random.SeedSequence([recipe.seed, self.step, accelerator.process_index]).generate_state(1)
-        torch.manual_seed(int(seed[0]))  # drop path is a function of seed and step, so resuming needs no generator's state
-        self.rate = learning_rate(recipe, self.step, done=self.done)
-        total = torch.zeros((), device=accelerator.device)
-        for index, (degraded, clean) in enumerate(parts):
-            last = index == len(parts) - 1
-            with self._gradients_shared(last=last):
-                with accelerator.autocast():
-                    restored = self.network(degraded)
-                loss = charbonnier(restored.float(), clean, eps=recipe.charbonnier_eps) / len(parts)
-                accelerator.backward(loss)
-            total += loss.detach()
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate
-            if scaler:
-                scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip or math.inf)
-        if isinstance(norm, DTensor):
-            norm = norm.full_tensor()
-        for optimizer in self.optimizers:
-            if scaler:
-                scaler.step(optimizer)
-            else:
-                optimizer.step()
-            optimizer.zero_grad()
-        if scaler:
-            scaler.update()
-            norm = torch.zeros_like(norm)  # where it is not finite, the scaler leaves the step out
-        self.average.update(self.model, self.step)
-        self.pending.figures.append(torch.stack([total, norm.detach()]))
+def validate(
+    prepared: Prepared,
+    learner: Learner,
+    folder: RunFolder,
+    reporter: Reporter,
+    processes: Processes,
+) -> None:
+    """Score the moving average on the images held out, keep the best, and draw samples and curves."""
+    average = whole_network(learner.average.model)
+    psnr = mean_score(average, prepared.held_out, processes) if len(prepared.held_out) else learner.best
+    is_best = psnr >= learner.best  # with nothing held out, the newest is
+    if is_best:
+        learner.best = psnr
 
-    @contextlib.contextmanager
-    def _gradients_shared(self, *, last: bool) -> Iterator[None]:
-        """The processes add up their gradients after the last part of a batch only."""
-        if isinstance(self.model, FSDPModule):
-            self.model.set_requires_gradient_sync(last)
-            yield
-            return
-        with contextlib.nullcontext() if last else self.accelerator.no_sync(self.network):
-            yield
+    def report() -> None:
+        if len(prepared.held_out):
+            line = {"step": learner.step, "psnr": round(psnr, 4)}
+            reporter.figures(line, done=learner.done)
+        if is_best:
+            folder.save_weights(folder.best, average, notes(prepared, learner))
+        folder.save_sample(f"{learner.step:07}.png", sample(average, prepared.shown))
+        with folder.writing(folder.curves):
+            draw_curves(folder.read_log(), folder.curves)
 
-    def _look_after(self, reporter: Reporter, about: dict[str, Any], *, stop: bool) -> None:
-        """What is due after a step: figures, scores, a save."""
-        recipe = self.recipe
-        validate = self.step % recipe.validate_every == 0 or self.done >= 1
-        save = self.step % recipe.save_every == 0 or validate or stop
-        if self.step % recipe.log_every == 0 or save:
-            save = save or self.seconds - self.saved[1] >= 60 * recipe.save_minutes
-            self._log(reporter)
-        if validate:
-            self._validate(reporter)
-        if save:
-            self._save(about)
-        if validate or save:
-            self.pending.since = time.perf_counter()  # patches a second are those of training alone
+    processes.on_first(report)
 
-    def _log(self, reporter: Reporter) -> None:
-        """Read the figures since the last time, check and report them."""
-        pending, self.pending = self.pending, Pending()
-        if not pending.figures:
-            return
-        figures = self.accelerator.gather(torch.stack(pending.figures)[None]).cpu()  # (processes, steps, 2)
-        first = self.step - len(pending.figures)
-        self.processes.together(lambda: self._check_finite(figures, first))
-        elapsed = time.perf_counter() - pending.since
-        done = self.done
-        line = {
-            "step": self.step,
-            "minutes": round(self.seconds / 60, 3),
-            "loss": float(figures[..., 0].mean()),
-            "norm": float(figures[..., 1].mean()),
-            "lr": self.rate,
-            "patches_per_s": round(figures.shape[1] * self.recipe.batch / elapsed, 2),
-            "waited": round(pending.waited / elapsed, 4),
-        }
-        reporter.figures(line, done=done, seconds_left=self.seconds * (1 - done) / done if done else math.inf)
 
-    def _check_finite(self, figures: Tensor, first: int) -> None:
-        bad = (~figures.isfinite()).any(dim=2).nonzero()  # (n, 2): process, step
-        if not len(bad):
-            return
-        step = first + int(bad[:, 1].min())
-        batch = range(step * self.recipe.batch, (step + 1) * self.recipe.batch)
-        names = list(dict.fromkeys(self.patches.name(index) for index in batch))
-        said = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        kept = f"the state of step {self.saved[0]} is kept, a lower lr may help"
-        raise TrainingError(f"step {step + 1}: the loss or its gradient is not finite; its pictures: {said}; {kept}")
+def save(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Processes) -> None:
+    """Write the newest weights, and the state that the run can be resumed from."""
+    average, state = whole_network(learner.average.model), learner.state()
 
-    def _validate(self, reporter: Reporter) -> None:
-        """Score the moving average on the pictures held out, keep the best, and draw samples and curves."""
-        accelerator = self.accelerator
-        average = whole_network(self.average.model)
-        mine = range(accelerator.process_index, len(self.held), accelerator.num_processes)
-        if len(self.held):
-            total = torch.tensor(score(average, self.held, mine), device=accelerator.device)
-            mean = float(accelerator.reduce(total, reduction="sum")) / len(self.held)
-            reporter.figures({"step": self.step, "psnr": round(mean, 4)}, done=self.done, seconds_left=math.inf)
-        else:
-            mean = self.best  # nothing to tell the better by: the newest
-        self.processes.together(lambda: self._show(average, mean) if self.processes.first else None)
+    def write() -> None:
+        folder.save_weights(folder.last, average, notes(prepared, learner))
+        folder.save_state({**state, **prepared.identity()})
 
-    def _show(self, average: Uformer, mean: float) -> None:
-        if mean >= self.best:
-            self.best = mean
-            self.folder.save_weights(self.folder.best, average, self._notes())
-        self.folder.save_sample(f"{self.step:07}.png", sample(average, self.shown))
-        with self.folder.writing(self.folder.curves):
-            draw_curves(self.folder.read_log(), self.folder.curves)
+    processes.on_first(write)
 
-    def _save(self, about: dict[str, Any]) -> None:
-        self.saved = (self.step, self.seconds)
-        parts = (whole_network(self.average.model), self.state()) if self.sharded or self.processes.first else None
-        self.processes.together(lambda: self._write(*parts, about) if parts and self.processes.first else None)
 
-    def _write(self, average: Uformer, state: dict[str, Any], about: dict[str, Any]) -> None:
-        self.folder.save_weights(self.folder.last, average, self._notes())
-        self.folder.save_state({**state, **about})
-
-    def _notes(self) -> dict[str, str]:
-        return {"recipe": self.recipe.name, "steps": str(self.step)} | ({"psnr": f"{self.best:.2f}"} if len(self.held) else {})
+def notes(prepared: Prepared, learner: Learner) -> dict[str, str]:
+    """What a file of weights says about its training."""
+    said = {"recipe": prepared.recipe.name, "steps": str(learner.step)}
+    return said | ({"psnr": f"{learner.best:.2f}"} if len(prepared.held_out) else {})

@@ -9,20 +9,19 @@ import datetime
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import torch
 import torch.distributed as dist
-from accelerate.state import PartialState
 from torch import Tensor
 
 from uformer.errors import OptionError, PictureError, TrainingError, UformerError
 from uformer.signals import Interrupt
 
 STEP_LIMIT = datetime.timedelta(minutes=10)
-"""The longest that a process waits for another's part of a step, of a save or of scores."""
-START_LIMIT = datetime.timedelta(hours=3)
-"""The longest that a process waits for the first to decode the pictures."""
+"""The longest that a process waits for another's gradients or weights."""
+AGREEMENT_LIMIT = datetime.timedelta(hours=3)
+"""The longest that a process waits for another at an agreement; the first may be decoding all images."""
 
 _GONE = (
     *("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Socket closed"),
@@ -30,61 +29,80 @@ _GONE = (
 )
 
 Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 
 
 class Processes:
-    """The processes that a launcher started for one run (`torchrun`, `accelerate launch`), or this one alone."""
+    """The processes that a launcher (`torchrun`) started for one run, or this process alone."""
 
-    def __init__(self, index: int = 0, count: int = 1) -> None:
+    def __init__(self, index: int = 0, count: int = 1, *, local_index: int = 0) -> None:
         self.index, self.count = index, count
-        self._group: Any = dist.new_group(backend="gloo", timeout=START_LIMIT) if count > 1 else None
+        self.local_index = local_index
+        """The number of this process among those on its machine."""
+        self._group: Any = dist.new_group(backend="gloo", timeout=AGREEMENT_LIMIT) if count > 1 else None
         self._asked: tuple[Tensor, Any] | None = None
 
     @classmethod
     def join(cls, device: str) -> Self:
-        """Meet the others, where a launcher's environment says that there are any.
+        """Meet the other processes if a launcher's environment names any; `device` is the command line's.
 
-        Raises TrainingError where they cannot be reached, OptionError for an environment that no launcher makes.
+        Raises TrainingError if they cannot be reached, OptionError for an environment that no launcher makes.
         """
-        launched = os.environ.get("WORLD_SIZE", "1")
-        if not launched.isdecimal():
-            raise OptionError(f"WORLD_SIZE: {launched!r} in the environment is not the number of processes of a launcher")
-        if int(launched) < 2:
+        if _number_in_environment("WORLD_SIZE", 1) < 2:
             return cls()
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")  # a note on speed, for each process
-        begun = dist.is_initialized()
+        local_index = _number_in_environment("LOCAL_RANK", 0)
+        if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it; else each process would take all cores
+            neighbours = max(1, _number_in_environment("LOCAL_WORLD_SIZE", 1))
+            torch.set_num_threads(max(1, torch.get_num_threads() // neighbours))
+        # DDP notes, in each process, that other strides would be faster.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
+        gpus = device != "cpu" and torch.cuda.is_available()
         try:
-            state = PartialState(cpu=device == "cpu", timeout=STEP_LIMIT)
-            joined = cls(state.process_index, state.num_processes)
+            if not dist.is_initialized():
+                dist.init_process_group("nccl" if gpus else "gloo", timeout=STEP_LIMIT)
+                atexit.register(_leave)
+            return cls(dist.get_rank(), dist.get_world_size(), local_index=local_index)
         except (dist.DistError, RuntimeError, ValueError) as error:
             said = str(error).partition("\n")[0]
             raise TrainingError(f"the processes of this run cannot reach each other: {said}") from None
-        if not begun:
-            atexit.register(_leave)
-        return joined
 
     @property
     def first(self) -> bool:
         """Whether this is the process that writes and speaks."""
         return self.index == 0
 
-    def together(self, action: Callable[[], Answer]) -> Answer:
-        """What `action` gives, once the others are done with it too. What is wrong for one is wrong for all.
+    def together(self, action: Callable[Given, Answer], *args: Given.args, **options: Given.kwargs) -> Answer:
+        """Run `action` in every process, and return its answer once all have finished.
 
-        The first process that met an error raises it, the others end without a word, with the same exit code.
+        If any fails, the first that failed raises its error; the others end silently with its exit code.
         """
         error: UformerError | None = None
         answer: Answer | None = None
         try:
-            answer = action()
+            answer = action(*args, **options)
         except UformerError as caught:
             if self.count == 1:
                 raise
             error = caught
+        self._end_if_any_failed(error)
+        return answer  # type: ignore[return-value]
+
+    def on_first(self, do: Callable[Given, Answer], *args: Given.args, **how: Given.kwargs) -> Answer | None:
+        """Call `do` in the first process while the others wait. Errors as in `together`.
+
+        Returns the answer in the first process, and None in the others.
+        """
+        if self.first:
+            return self.together(do, *args, **how)
+        self._end_if_any_failed(None)
+        return None
+
+    def _end_if_any_failed(self, error: UformerError | None) -> None:
+        """Exchange exit codes. The first that failed raises its error; the others end with its code."""
         codes = self.share(_code(error))
         failed = [index for index, code in enumerate(codes) if code]
         if not failed:
-            return answer  # type: ignore[return-value]
+            return
         if error is not None and failed[0] == self.index:
             raise error
         raise SystemExit(codes[failed[0]])
@@ -96,6 +114,10 @@ class Processes:
         values: list[Any] = [None] * self.count
         dist.all_gather_object(values, value, group=self._group)
         return values
+
+    def wait_for_all(self) -> None:
+        """Return once all processes have come here."""
+        self.share(None)
 
     def largest(self, value: float) -> float:
         """The largest of the processes' values."""
@@ -134,6 +156,13 @@ def worker_is_gone(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text)
+
+
+def _number_in_environment(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise OptionError(f"{name}: {text!r} in the environment is not a number that a launcher sets")
+    return int(text)
 
 
 def _code(error: UformerError | None) -> int:

@@ -1,4 +1,4 @@
-"""What a run says while it goes: a progress bar or plain lines, its log, and TensorBoard where that is installed."""
+"""What a run says at its start and as it goes: lines or a progress bar, its log, and TensorBoard where that is installed."""
 
 import datetime
 import importlib.util
@@ -11,7 +11,36 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from uformer.layout import parameter_count
 from uformer.train.folder import RunFolder
+from uformer.train.learner import Learner
+from uformer.train.loader import by_workers, choose_workers, rate_of_one
+from uformer.train.processes import Processes
+from uformer.train.setup import Prepared
+from uformer.train.validate import input_score
+
+_NO_BF16 = "precision: this CPU has no bf16 instructions, and torch emulates them slowly; training in fp32"
+
+
+def introduction(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Processes) -> list[str]:
+    """What a run says before it begins: images, network, device, how fast patches can be loaded."""
+    recipe, found, held = prepared.recipe, prepared.patches.pictures, prepared.held_out
+    lines = [f"uformer: {note}" for note in prepared.notes]
+    if recipe.precision == "bf16" and learner.precision == "fp32":
+        lines.append(f"uformer: {_NO_BF16}")
+    kind = "pairs" if found.degraded is not None else "clean pictures"
+    pixels = sum(height * width for height, width in found.sizes) / 1e6
+    score = f" (as they are: PSNR {input_score(held, range(len(held))) / len(held):.2f} dB)" if len(held) else ""
+    lines.append(f"pictures: {len(found)} {kind}, {pixels:,.1f} Mpixels, held out {len(held)}{score}")
+    parameters = f"{parameter_count(recipe.network) / 1e6:.2f} M parameters"
+    where = f"{processes.count} x {learner.device.type}, {learner.precision}" + (", sharded" if learner.sharded else "")
+    lines.append(f"{recipe.name}: {parameters}, {recipe.steps:,} steps of {recipe.batch}, {where}; {folder.path}")
+    workers = choose_workers(recipe, on_cpu=learner.device.type == "cpu", processes=processes.count)
+    rate = rate_of_one(prepared.patches) * max(workers, 1) * processes.count
+    lines.append(f"loader alone: about {rate:,.0f} patches/s, {by_workers(workers)}")
+    if learner.step:
+        lines.append(f"going on after step {learner.step}")
+    return lines
 
 
 class Reporter:
@@ -52,7 +81,7 @@ class Reporter:
         """Move the bar."""
         self.bar.update(self.task, completed=done, step=f"{step}/{self.total}")
 
-    def figures(self, line: dict[str, Any], *, done: float, seconds_left: float) -> None:
+    def figures(self, line: dict[str, Any], *, done: float, seconds_left: float = math.inf) -> None:
         """Log the figures of a step, and show them."""
         if self.silent:
             return

@@ -1,7 +1,7 @@
-"""From what the user asked for to what a run needs: the recipe, fitted to the pictures, and the pictures."""
+"""The images of a run and the recipe, fitted to each other: what is known before there is a network."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -83,15 +83,44 @@ class Named:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Images to score with: the middle of each, degraded the same way each time."""
+
+    pictures: PictureSet
+    degradation: Degrader | None
+    recipe: Recipe
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def pairs(self, indices: Sequence[int]) -> Iterator[tuple[Pixels, Pixels]]:
+        """(degraded, clean) of some of the pictures, (h, w, C) float32 in [0, 1]."""
+        for index in indices:
+            side, seed = self.recipe.validation_side, self.recipe.seed
+            yield self.pictures.centre(index, side, degradation=self.degradation, seed=seed)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What a run learns from and is scored with, and the recipe that fits."""
 
     recipe: Recipe
     patches: Patches
-    held_out: PictureSet
-    degradation: Degrader | None
+    held_out: HeldOut
+    """Images to score with."""
+    shown: HeldOut
+    """Images to draw samples of: those held out, or a few of the others where there are none."""
     notes: tuple[str, ...]
     """What has to be said to the user, a line each."""
+
+    def fingerprints(self) -> tuple[str, str]:
+        """What tells the images to learn from, and those to score with, from any others."""
+        return self.patches.pictures.fingerprint(), self.held_out.pictures.fingerprint()
+
+    def identity(self) -> dict[str, Any]:
+        """What a saved state says about the recipe and the images; a run goes on only with the same."""
+        pictures, held_out = self.fingerprints()
+        return {"recipe": self.recipe.to_values(), "pictures": pictures, "held_out": held_out}
 
 
 def check_sources(recipe: Recipe, sources: Sequence[Source]) -> Recipe:
@@ -157,7 +186,8 @@ def prepare(
         gray=recipe.gray,
         mirrored=recipe.mirrored,
     )
-    return Prepared(recipe, patches, held, degradation, tuple(notes))
+    held_out, few = HeldOut(held, degradation, recipe), HeldOut(found.take(range(min(2, len(found)))), degradation, recipe)
+    return Prepared(recipe, patches, held_out, held_out if len(held) else few, tuple(notes))
 
 
 def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: UformerConfig | None) -> Recipe:

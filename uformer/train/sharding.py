@@ -1,17 +1,24 @@
-"""FSDP: each process keeps a part of the weights, of their gradients, of the moving average and of the optimizers' state.
+"""How several processes hold one network: each keeps all of it (DDP), or a part (FSDP).
 
-(Zhao et al. 2023; torch's fully_shard.) A block's weights are brought together only while it computes. What is saved is whole, of the same
-form as without sharding, so a run may go on with another number of processes, sharded or not.
+DDP: every process computes its share of a batch with the whole network, and the gradients are averaged.
+FSDP (Zhao et al. 2023; torch's fully_shard): each process keeps a part of the weights, of their gradients, of the
+moving average and of the optimizers' state, and a block's weights are gathered only while it computes.
+Saved states are whole and have the same form either way, so a run can be resumed with another number of
+processes, sharded or not.
 """
 
+import contextlib
+import math
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from uformer.model.blocks import LeWinBlock
 from uformer.model.uformer import Uformer
@@ -26,6 +33,29 @@ def shard(models: tuple[nn.Module, ...], device: str, processes: int) -> None:
             if isinstance(module, LeWinBlock):
                 fully_shard(module, mesh=mesh)
         fully_shard(model, mesh=mesh)
+
+
+def replicate(network: nn.Module, device: torch.device) -> nn.Module:
+    """A network (DDP) whose gradients are the mean of those of all processes."""
+    return DistributedDataParallel(network, device_ids=None if device.index is None else [device.index])
+
+
+def exchanging_gradients(model: nn.Module, network: nn.Module, *, now: bool) -> AbstractContextManager[None]:
+    """The context in which backward exchanges gradients with the other processes `now`, or only adds them up.
+
+    `network` is what the training step calls: the model itself, compiled or replicated.
+    """
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(now)
+    elif isinstance(network, DistributedDataParallel) and not now:
+        return network.no_sync()
+    return contextlib.nullcontext()
+
+
+def clip_gradients(model: nn.Module, largest: float) -> Tensor:
+    """Scale the gradients down to a norm of at most `largest` (0: leave them). Returns their norm before."""
+    norm = nn.utils.clip_grad_norm_(model.parameters(), largest or math.inf)
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 def whole(value: Any) -> Any:

@@ -1,18 +1,17 @@
-"""How well a network restores the pictures that were held out, and what that looks like."""
+"""How well a network restores the images held out, and what that looks like."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from uformer.data.contact import lay_out, thumbnail
-from uformer.data.pictures import Degrader, PictureSet
 from uformer.image.image import Image
 from uformer.metrics import psnr
 from uformer.model.uformer import Uformer
-from uformer.train.recipe import Recipe
+from uformer.train.processes import Processes
+from uformer.train.setup import HeldOut
 
 Pixels = NDArray[np.float32]
 
@@ -23,22 +22,13 @@ _SHOWN = 4  # pictures in a sample
 _SIDE = 384  # pixels
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Pictures to score with: the middle of each, degraded the same way each time."""
+def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
+    """Mean PSNR of the restored images, of which there is at least one; each process scores its share.
 
-    pictures: PictureSet
-    degradation: Degrader | None
-    recipe: Recipe
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def pairs(self, indices: Sequence[int]) -> Iterator[tuple[Pixels, Pixels]]:
-        """(degraded, clean) of some of the pictures, (h, w, C) float32 in [0, 1]."""
-        for index in indices:
-            side, seed = self.recipe.validation_side, self.recipe.seed
-            yield self.pictures.centre(index, side, degradation=self.degradation, seed=seed)
+    All processes must call it together.
+    """
+    mine = range(processes.index, len(held), processes.count)
+    return sum(processes.share(score(model, held, mine))) / len(held)
 
 
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
