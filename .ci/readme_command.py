@@ -12,7 +12,9 @@ README = Path(__file__).parents[1] / "README.md"
 
 def blocks(text: str) -> dict[str, str]:
     """The marked bash blocks of a Markdown text by their names."""
-    return dict(re.findall(r"^<!-- command: (\w+) -->\n+```bash\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
+    return dict(
+        re.findall(r"^<!-- command: (\w+) -->\n+```bash\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    )
 
 
 if __name__ == "__main__":

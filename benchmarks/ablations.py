@@ -51,10 +51,14 @@ def uformer(words: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clean", type=Path)
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--out", type=Path, help="folder for the noisy pictures and the runs; by default they are thrown away")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the noisy pictures and the runs; by default they are thrown away"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
 
@@ -65,14 +69,38 @@ def main() -> None:
         uformer(["degrade", str(args.clean), str(noisy), "--function", "gaussian_noise", "--set", "sigma=50"])
         for name, network in ROWS.items():
             out = folder / f"run-{len(figures)}"
-            settings = [word for setting in (*network, *SMALL, f"steps={args.steps}") for word in ("--set", setting)]
+            settings = [
+                word for setting in (*network, *SMALL, f"steps={args.steps}") for word in ("--set", setting)
+            ]
             begun = time.monotonic()
-            uformer(["train", "pairs", "--degraded", str(noisy), "--clean", str(args.clean), "--out", str(out), "--quiet", *settings])
+            uformer(
+                [
+                    "train",
+                    "pairs",
+                    "--degraded",
+                    str(noisy),
+                    "--clean",
+                    str(args.clean),
+                    "--out",
+                    str(out),
+                    "--quiet",
+                    *settings,
+                ]
+            )
             seconds = round(time.monotonic() - begun)
-            scores = [line["psnr"] for line in map(json.loads, (out / "log.jsonl").read_text().splitlines()) if "psnr" in line]
+            scores = [
+                line["psnr"]
+                for line in map(json.loads, (out / "log.jsonl").read_text().splitlines())
+                if "psnr" in line
+            ]
             config, _ = checkpoint.read(out / "last.safetensors")
             parameters, products = parameter_count(config), multiply_adds(config, 256, 256).total
-            figures[name] = {"psnr": scores[-1], "parameters": parameters, "multiply_adds_at_256": products, "seconds": seconds}
+            figures[name] = {
+                "psnr": scores[-1],
+                "parameters": parameters,
+                "multiply_adds_at_256": products,
+                "seconds": seconds,
+            }
             cost = f"{parameters / 1e6:.3f} M parameters, {products / 1e9:.2f} G multiply-adds"
             print(f"{name:20} {scores[-1]:.2f} dB, {cost}, {seconds} s", flush=True)
     if args.json:

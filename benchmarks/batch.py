@@ -42,7 +42,9 @@ def draw(folder: Path, *, count: int, height: int, width: int) -> None:
         rng = np.random.default_rng(number)
         shapes = np.stack([np.sin(y * a + x * b) for a, b in rng.uniform(-3, 3, (3, 2))], axis=2)
         noisy = 0.5 + 0.3 * shapes + rng.normal(0, 25 / 255, (height, width, 3))
-        write(Image(pixels=np.clip(noisy, 0, 1).astype(np.float32), lossless=False), folder / f"{number:03}.jpg")
+        write(
+            Image(pixels=np.clip(noisy, 0, 1).astype(np.float32), lossless=False), folder / f"{number:03}.jpg"
+        )
 
 
 def measure(arguments: list[str], source: Path, out: Path, task: str) -> tuple[float, float, float]:
@@ -56,14 +58,18 @@ def measure(arguments: list[str], source: Path, out: Path, task: str) -> tuple[f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--size", default="512x512", help="height x width, pixels")
     parser.add_argument("--task", default="denoise")
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
     height, width = map(int, args.size.split("x"))
-    print(f"{datetime.date.today()}, {CORES} cores, {args.count} pictures of {height} x {width}, {args.task}\n")
+    print(
+        f"{datetime.date.today()}, {CORES} cores, {args.count} pictures of {height} x {width}, {args.task}\n"
+    )
     print("| | whole | start | Mpx/s | same bytes |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "in"
@@ -79,7 +85,10 @@ def main() -> None:
                 plain = plain or found
             whole, start, rate = (statistics.median(column) for column in zip(*measured, strict=True))
             speed = rate * height * width / 1e6
-            print(f"| {name} | {whole:.1f} s | {start:.1f} s | {speed:.3f} | {'yes' if found == plain else 'no'} |", flush=True)
+            print(
+                f"| {name} | {whole:.1f} s | {start:.1f} s | {speed:.3f} | {'yes' if found == plain else 'no'} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

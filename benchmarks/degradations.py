@@ -35,7 +35,9 @@ def main() -> None:
             if uformer(["degrade", str(clean), pictures[-1], "--function", function, *words]):
                 sys.exit(1)
         strip = ROOT / "benchmarks/strip.py"
-        subprocess.run([sys.executable, strip, out, *pictures, "--crop", "0,60,200", "--columns", "5"], check=True)
+        subprocess.run(
+            [sys.executable, strip, out, *pictures, "--crop", "0,60,200", "--columns", "5"], check=True
+        )
 
 
 if __name__ == "__main__":

@@ -66,10 +66,17 @@ def draw(folder: Path, *, count: int, height: int, width: int, suffix: str) -> N
         rng = np.random.default_rng(number)
         waves = rng.uniform(-3, 3, (3, 4, 2))
         shapes = np.stack(
-            [sum(np.sin(down * y + across * x + phase) for phase, (down, across) in enumerate(wave)) for wave in waves], axis=2
+            [
+                sum(np.sin(down * y + across * x + phase) for phase, (down, across) in enumerate(wave))
+                for wave in waves
+            ],
+            axis=2,
         )
         noisy = 0.5 + 0.1 * shapes + rng.normal(0, 10 / 255, (height, width, 3))
-        write(Image(pixels=np.clip(noisy, 0, 1).astype(np.float32), lossless=False), folder / f"{number:03}{suffix}")
+        write(
+            Image(pixels=np.clip(noisy, 0, 1).astype(np.float32), lossless=False),
+            folder / f"{number:03}{suffix}",
+        )
 
 
 def network_calls(restorer: Restorer, pictures: list[Image]) -> list[tuple[tuple[int, int], int]]:
@@ -96,7 +103,10 @@ def restore_folder(restorer: Restorer, source: Path) -> None:
 
 
 def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
-    pictures = [read(job.source) for job in list_work([str(source)], str(source.parent / "nowhere"), overwrite=True).jobs]
+    pictures = [
+        read(job.source)
+        for job in list_work([str(source)], str(source.parent / "nowhere"), overwrite=True).jobs
+    ]
     calls = network_calls(restorer, pictures)
     channels = restorer.config.in_channels
 
@@ -110,21 +120,32 @@ def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
         for picture in pictures:
             restorer.restore_image(picture)
 
-    taken = [(seconds(bare), seconds(memory), seconds(lambda: restore_folder(restorer, source))) for _ in range(rounds)]
+    taken = [
+        (seconds(bare), seconds(memory), seconds(lambda: restore_folder(restorer, source)))
+        for _ in range(rounds)
+    ]
     return {
         "pictures": len(pictures),
         "megapixels": round(sum(picture.width * picture.height for picture in pictures) / 1e6, 3),
-        "seconds": [dict(zip(("bare", "memory", "folder"), (round(value, 3) for value in each), strict=True)) for each in taken],
+        "seconds": [
+            dict(zip(("bare", "memory", "folder"), (round(value, 3) for value in each), strict=True))
+            for each in taken
+        ],
         "folder_over_bare": round(statistics.median(alone / folder for alone, _, folder in taken), 3),
         "folder_over_memory": round(statistics.median(held / folder for _, held, folder in taken), 3),
         "megapixels_a_second": round(
-            statistics.median(sum(p.width * p.height for p in pictures) / 1e6 / folder for *_, folder in taken), 3
+            statistics.median(
+                sum(p.width * p.height for p in pictures) / 1e6 / folder for *_, folder in taken
+            ),
+            3,
         ),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--size", default="512x768", help="height x width, pixels")

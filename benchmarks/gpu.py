@@ -110,20 +110,31 @@ def best_seconds(work: Callable[[], None], device: torch.device) -> float:
 
 def device_name(device: torch.device) -> str:
     """The accelerator's own name, or the processor's architecture."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} of {platform.machine()}"
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type} of {platform.machine()}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop measuring after so many minutes")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop measuring after so many minutes"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures here, after each row")
     args = parser.parse_args()
 
     device = torch.device(args.device)
     end = time.monotonic() + 60 * args.minutes
-    print(f"{device_name(device)}, torch {torch.__version__}, {datetime.date.today()}, uformer {uformer.__version__}", flush=True)
+    print(
+        f"{device_name(device)}, torch {torch.__version__}, {datetime.date.today()}, uformer {uformer.__version__}",
+        flush=True,
+    )
     figures: list[dict[str, object]] = []
     for case in cases(device, args.networks):
         if time.monotonic() >= end:

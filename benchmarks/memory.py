@@ -39,7 +39,11 @@ def make(path: Path, width: int, height: int) -> None:
 
 def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
     """Exit status, peak resident set size in MB (10^6 bytes) and seconds of a run of the command."""
-    command = [sys.executable, "-m", "uformer"] if tiles is None else [sys.executable, __file__, "--child", str(tiles)]
+    command = (
+        [sys.executable, "-m", "uformer"]
+        if tiles is None
+        else [sys.executable, __file__, "--child", str(tiles)]
+    )
     began = time.perf_counter()
     process = subprocess.Popen([*command, *arguments])
     _, status, usage = os.wait4(process.pid, 0)
@@ -68,12 +72,25 @@ def main() -> int:
     if sys.argv[1:2] == ["--child"]:
         child(int(sys.argv[2]), sys.argv[3:])
         return 0
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sides", default="6000x4000", metavar="WxH", help="pixels (default: %(default)s)")
-    parser.add_argument("--files", nargs="+", default=["photo.jpg", "photo.png"], choices=FILES, help="kinds of pictures")
-    parser.add_argument("--output", default=None, choices=(".jpg", ".png", ".tif"), help="format to write (default: as read)")
-    parser.add_argument("--tiles", type=int, default=None, help="tiles that the network restores (default: all)")
-    parser.add_argument("--folder", type=Path, default=None, help="for the pictures, which stay there (default: a temporary one)")
+    parser.add_argument(
+        "--files", nargs="+", default=["photo.jpg", "photo.png"], choices=FILES, help="kinds of pictures"
+    )
+    parser.add_argument(
+        "--output", default=None, choices=(".jpg", ".png", ".tif"), help="format to write (default: as read)"
+    )
+    parser.add_argument(
+        "--tiles", type=int, default=None, help="tiles that the network restores (default: all)"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=None,
+        help="for the pictures, which stay there (default: a temporary one)",
+    )
     parser.add_argument("options", nargs="*", help="options of `uformer restore`, after --")
     args = parser.parse_args()
     width, height = (int(side) for side in args.sides.split("x"))

@@ -65,7 +65,11 @@ def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", ever
     def find(path: Path) -> list[Case]:
         samples = find_cases(chosen, path)
         subsets = dict.fromkeys(sample.subset for sample in samples)
-        return [sample for subset in subsets for sample in [each for each in samples if each.subset == subset][::every]]
+        return [
+            sample
+            for subset in subsets
+            for sample in [each for each in samples if each.subset == subset][::every]
+        ]
 
     return Row(task, folder, find, chosen.scoring, title)
 
@@ -79,7 +83,10 @@ def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) ->
 
     def find(folder: Path) -> list[Case]:
         paths = list(enumerate(pictures_in(folder)))[::4]
-        return [Case("", path.stem, (folder,), functools.partial(load, folder / path, index)) for index, path in paths]
+        return [
+            Case("", path.stem, (folder,), functools.partial(load, folder / path, index))
+            for index, path in paths
+        ]
 
     return Row(task, "cbsd68", find, title=title)
 
@@ -150,11 +157,15 @@ ROWS = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights")
     parser.add_argument("--task", choices=TASKS, help="what a weights file is for (denoise)")
-    parser.add_argument("--rows", nargs="+", default=[""], help="only rows whose titles contain one of these texts")
+    parser.add_argument(
+        "--rows", nargs="+", default=[""], help="only rows whose titles contain one of these texts"
+    )
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -168,10 +179,19 @@ def main() -> int:
     rows = [row for row in ROWS if row.task in weights and (args.data / row.folder).is_dir()]
     if not any(row.folder for row in rows):
         wanted = ", ".join(dict.fromkeys(row.folder for row in ROWS if row.task in weights and row.folder))
-        sys.exit(f"{args.data}: no folder {wanted} in it" if weights else f"no weights for {args.task} ship; name some with --weights")
-    print(f"{', '.join(weights.values())}, {datetime.date.today()}, {platform.machine()}, uformer {uformer.__version__}")
+        sys.exit(
+            f"{args.data}: no folder {wanted} in it"
+            if weights
+            else f"no weights for {args.task} ship; name some with --weights"
+        )
+    print(
+        f"{', '.join(weights.values())}, {datetime.date.today()}, {platform.machine()}, uformer {uformer.__version__}"
+    )
     names = dict.fromkeys(weights[row.task] for row in rows)
-    restorers = {name: uformer.Restorer.from_pretrained(name, backend=args.backend, precision=args.precision) for name in names}
+    restorers = {
+        name: uformer.Restorer.from_pretrained(name, backend=args.backend, precision=args.precision)
+        for name in names
+    }
     figures: dict[str, dict[str, float]] = {}
     failed = False
     for row in rows:
@@ -186,7 +206,13 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measure(restorer: uformer.Restorer, samples: list[Case], scoring: Scoring, title: str, figures: dict[str, dict[str, float]]) -> bool:
+def measure(
+    restorer: uformer.Restorer,
+    samples: list[Case],
+    scoring: Scoring,
+    title: str,
+    figures: dict[str, dict[str, float]],
+) -> bool:
     """Print a row and add it to the figures; False where an image failed, which is named on stderr."""
     biases: list[float] = []
 
@@ -197,8 +223,15 @@ def measure(restorer: uformer.Restorer, samples: list[Case], scoring: Scoring, t
     for failure in found.failures:
         print(failure_line(failure), file=sys.stderr)
     if found.measured:
-        before, after = (mean(scores).psnr for scores in zip(*((each.degraded, each.restored) for each in found.measured), strict=True))
-        row = {"restored": round(after, 2), "bias": round(float(np.mean(biases)), 2), "pictures": len(found.measured)}
+        before, after = (
+            mean(scores).psnr
+            for scores in zip(*((each.degraded, each.restored) for each in found.measured), strict=True)
+        )
+        row = {
+            "restored": round(after, 2),
+            "bias": round(float(np.mean(biases)), 2),
+            "pictures": len(found.measured),
+        }
         if math.isfinite(before):
             worst = min(each.restored.psnr - each.degraded.psnr for each in found.measured)
             figures[title] = {"input": round(before, 2), **row, "worst_gain": round(worst, 2)}

@@ -39,13 +39,18 @@ def main() -> None:
     """Print a line for each room, then the sums."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     paths = sorted((root / "uformer").rglob("*.py"))
-    modules = {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    modules = {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in paths
+    }
     sizes, lines = Counter(map(room_of, modules)), Counter[str]()
     arrows: dict[str, set[str]] = defaultdict(set)
     imports = 0
     for module, path in modules.items():
         lines[room_of(module)] += len(path.read_text(encoding="utf-8").splitlines())
-        others = [room_of(other) for other in imported(path, set(modules)) if room_of(other) != room_of(module)]
+        others = [
+            room_of(other) for other in imported(path, set(modules)) if room_of(other) != room_of(module)
+        ]
         arrows[room_of(module)].update(others)
         imports += len(others)
     print("| room | modules | lines | imports |\n|---|---|---|---|")

@@ -31,7 +31,9 @@ from uformer.image.write import encode
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="256x256", help="height x width, pixels")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--requests", type=int, default=40, help="in all, for each number of clients")
@@ -48,7 +50,10 @@ def main() -> None:
             wait_until_ready(port)
             send(port, picture)
             rows = [{"path": "overhead", **measure(port, picture, 1, args.requests, "?strength=0")}]
-            rows += [{"path": "restore", **measure(port, picture, clients, args.requests, "")} for clients in args.clients]
+            rows += [
+                {"path": "restore", **measure(port, picture, clients, args.requests, "")}
+                for clients in args.clients
+            ]
             resident = memory(port)
         finally:
             server.terminate()
@@ -99,7 +104,11 @@ def wait_until_ready(port: int) -> None:
 def memory(port: int) -> float:
     """The server's resident memory, bytes."""
     text = ask(port, "GET", "/metrics")[1].decode()
-    return float(next(line.split()[1] for line in io.StringIO(text) if line.startswith("process_resident_memory_bytes ")))
+    return float(
+        next(
+            line.split()[1] for line in io.StringIO(text) if line.startswith("process_resident_memory_bytes ")
+        )
+    )
 
 
 def send(port: int, picture: bytes, query: str = "") -> tuple[float, int]:
@@ -147,7 +156,9 @@ def measure(port: int, picture: bytes, clients: int, requests: int, query: str) 
 
 def report(about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     print(", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
-    print("| | clients | requests | refused | requests/s | p50, ms | p99, ms |\n|---|---|---|---|---|---|---|")
+    print(
+        "| | clients | requests | refused | requests/s | p50, ms | p99, ms |\n|---|---|---|---|---|---|---|"
+    )
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
 

@@ -34,7 +34,9 @@ FORM = "multipart/form-data; boundary=cut"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=10_000, help="in all")
     parser.add_argument("--first", type=int, default=200, help="requests before memory is compared")
     parser.add_argument("--clients", type=int, default=4)
@@ -91,7 +93,9 @@ class Client:
         except (ConnectionError, http.client.HTTPException):
             self.statuses["closed"] += 1
 
-    def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "image/png") -> tuple[int, bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "image/png"
+    ) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         with contextlib.closing(connection):
             connection.request(method, path, body, {"Content-Type": kind} if body else {})
@@ -175,7 +179,17 @@ def deleted_job(client: Client) -> int:
 
 KINDS: dict[str, Callable[[Client], int | str]] = {
     each.__name__: each
-    for each in (restored, restored_form, refused_form, refused_option, refused_image, disconnected, cut, job, deleted_job)
+    for each in (
+        restored,
+        restored_form,
+        refused_form,
+        refused_option,
+        refused_image,
+        disconnected,
+        cut,
+        job,
+        deleted_job,
+    )
 }
 
 

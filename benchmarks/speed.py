@@ -44,7 +44,11 @@ def peak(precision: str, *, side: int = 2048, runs: int = 5) -> float:
     left = ops.parameter([side, side], np.float32)
     right = ops.constant(rng.standard_normal((side, side), dtype=np.float32))
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
-    product = ov.Core().compile_model(ov.Model([ops.matmul(left, right, False, True)], [left]), "CPU", hints).create_infer_request()
+    product = (
+        ov.Core()
+        .compile_model(ov.Model([ops.matmul(left, right, False, True)], [left]), "CPU", hints)
+        .create_infer_request()
+    )
     values = rng.standard_normal((side, side), dtype=np.float32)
     return side**3 / min(seconds(lambda: product.infer([values])) for _ in range(runs + 1))
 
@@ -71,7 +75,9 @@ def measure(name: str, height: int, width: int, *, runs: int, precision: str) ->
 
     first = seconds(lambda: restorer(picture))
     eager()
-    ours, theirs = zip(*((seconds(lambda: restorer(picture)), seconds(eager)) for _ in range(runs)), strict=True)
+    ours, theirs = zip(
+        *((seconds(lambda: restorer(picture)), seconds(eager)) for _ in range(runs)), strict=True
+    )
     needed = multiply_adds(VARIANTS[name], height, width).total
     return {
         "network": name,
@@ -88,7 +94,9 @@ def measure(name: str, height: int, width: int, *, runs: int, precision: str) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="512x768", help="height x width, pixels")
     parser.add_argument("--networks", default="uformer_t,uformer_b")
     parser.add_argument("--runs", type=int, default=5)
@@ -97,7 +105,10 @@ def main() -> None:
     args = parser.parse_args()
 
     height, width = map(int, args.size.split("x"))
-    rows = [measure(name, height, width, runs=args.runs, precision=args.precision) for name in args.networks.split(",")]
+    rows = [
+        measure(name, height, width, runs=args.runs, precision=args.precision)
+        for name in args.networks.split(",")
+    ]
     about = {
         "date": str(datetime.date.today()),
         "machine": platform.machine(),
@@ -107,7 +118,9 @@ def main() -> None:
         "torch": torch.__version__,
     }
     print(", ".join(f"{key} {value}" for key, value in about.items()))
-    print("| network | size | numbers | first run | restorer | torch eager fp32 | ratio | Mpx/s | share of peak |")
+    print(
+        "| network | size | numbers | first run | restorer | torch eager fp32 | ratio | Mpx/s | share of peak |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(

@@ -20,7 +20,9 @@ GAP = 4  # white pixels between two pictures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--crop", help="left, top and side of a square, pixels")

@@ -2,14 +2,18 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; threads that wait for a busy core are slow
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported; threads that wait for a busy core are slow
 
 import signal
 import tempfile
 
 import hypothesis
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background job; the commands that the tests start would inherit it
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a script's background job; the commands that the tests start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _cache = tempfile.TemporaryDirectory(prefix="uformer-tests-")  # removed when the tests end

@@ -19,7 +19,9 @@ KINDS = {
     "cross": dataclasses.replace(TINY, skip="cross", depths=(1, 1, 2)),
     "cross first": dataclasses.replace(TINY, skip="cross", cross_blocks="first", depths=(1, 1, 2)),
     "concat_cross": dataclasses.replace(TINY, skip="concat_cross", depths=(1, 1, 2)),
-    "concat_cross interleaved": dataclasses.replace(TINY, skip="concat_cross", interleaved_keys=True, depths=(1, 1, 2)),
+    "concat_cross interleaved": dataclasses.replace(
+        TINY, skip="concat_cross", interleaved_keys=True, depths=(1, 1, 2)
+    ),
     "cross-modulator": dataclasses.replace(TINY, cross_modulator=True, modulator=True),
     "mlp": dataclasses.replace(TINY, feed_forward="mlp", qkv_bias=False),
     "no shift": dataclasses.replace(TINY, shift=False),

@@ -41,7 +41,10 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
 def test_one_that_was_killed_is_in_nobody_s_way(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    assert subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, env=environment).returncode == -9
+    assert (
+        subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, env=environment).returncode
+        == -9
+    )
     assert path.exists()
     with alone(path, "taken"):
         pass

@@ -30,7 +30,19 @@ NEEDS_TORCH = (
     *(
         f"uformer.train.{name}"
         for name in (
-            *("average", "curves", "devices", "figures", "folder", "learner", "loader", "loop", "losses", "muon", "optimizers"),
+            *(
+                "average",
+                "curves",
+                "devices",
+                "figures",
+                "folder",
+                "learner",
+                "loader",
+                "loop",
+                "losses",
+                "muon",
+                "optimizers",
+            ),
             *("processes", "report", "session", "sharding", "validate"),
         )
     ),
@@ -59,14 +71,22 @@ except SystemExit as stop:
 print()
 print(json.dumps(sorted({{name.partition(".")[0] for name, module in sys.modules.items() if module is not None}})))
 """
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False
+    )
     assert result.returncode == 0, result.stderr
     return set(json.loads(result.stdout.splitlines()[-1]))
 
 
 def broken_contracts(folder: Path) -> str:
     """What import-linter finds broken in the package of a folder; nothing where all is kept."""
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo", "--no-cache"]
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as run; run()",
+        "--no-logo",
+        "--no-cache",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, check=False)
     return "" if result.returncode == 0 else result.stdout + result.stderr
 
@@ -91,7 +111,9 @@ def test_imports_point_down() -> None:
     ],
 )
 def test_contracts_catch(tmp_path: Path, module: str, line: str, contract: str) -> None:
-    shutil.copytree(ROOT / "uformer", tmp_path / "uformer", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    shutil.copytree(
+        ROOT / "uformer", tmp_path / "uformer", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with open(tmp_path / "uformer" / module, "a", encoding="utf-8") as file:
         file.write(f"\n{line}\n")
@@ -113,15 +135,21 @@ def test_start_loads_neither_torch_nor_openvino(code: str) -> None:
     assert not loaded_after(code) & {"torch", "openvino", "onnxruntime"}
 
 
-@pytest.mark.parametrize("first", ["uformer", "uformer.restore.options", "uformer.restore.restorer", "uformer.restore.pipeline"])
+@pytest.mark.parametrize(
+    "first", ["uformer", "uformer.restore.options", "uformer.restore.restorer", "uformer.restore.pipeline"]
+)
 def test_restore_is_the_function_whatever_was_imported_first(first: str) -> None:
-    loaded_after(f"import {first}; import uformer, types; assert isinstance(uformer.restore, types.FunctionType)")
+    loaded_after(
+        f"import {first}; import uformer, types; assert isinstance(uformer.restore, types.FunctionType)"
+    )
 
 
 def test_import_loads_next_to_nothing() -> None:
     """`import uformer` runs before the command can handle Ctrl-C, so it must be over in a millisecond."""
     code = "import sys; before = set(sys.modules); import uformer; print(*sorted(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True
+    )
     assert done.stdout.split() == ["uformer", "uformer.restore"]
 
 
@@ -134,7 +162,9 @@ def test_all_but_the_network_imports_without_torch() -> None:
 
 def test_imports_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
+    extras = [
+        line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines
+    ]
     declared = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in project["dependencies"] + extras}
     imported: set[str] = set()
     for path in MODULES:

@@ -9,7 +9,9 @@ from uformer.cli import main
 from uformer.image.read import read
 
 
-def test_a_good_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_good_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_pairs(tmp_path / "set", 5)
     monkeypatch.chdir(tmp_path)
     assert main(["data", "check", "set"]) == 0
@@ -38,10 +40,18 @@ def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["-o", "nowhere/s.png"], "there is no folder nowhere"), (["-o", "s.xyz"], "unknown format"), (["--samples", "-1"], "-1 must not be")],
+    [
+        (["-o", "nowhere/s.png"], "there is no folder nowhere"),
+        (["-o", "s.xyz"], "unknown format"),
+        (["--samples", "-1"], "-1 must not be"),
+    ],
 )
 def test_what_cannot_be_written_is_known_at_once(
-    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_pairs(tmp_path / "set")
@@ -82,7 +92,9 @@ def test_names_without_partner_come_with_the_rest(tmp_path: Path, capsys: pytest
     assert captured.err.count("\n") == captured.err.count("uformer: error: ") == 4
 
 
-def test_a_check_is_not_counted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_is_not_counted_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(tmp_path / "photos" / "a.png", photo())
     monkeypatch.chdir(tmp_path / "photos")
     assert main(["data", "check", "."]) == 0
@@ -115,7 +127,18 @@ def test_misaligned_pairs_are_found(tmp_path: Path, capsys: pytest.CaptureFixtur
     moved = np.roll(photo(seed=1), (1, -2), (0, 1))
     save(tmp_path / "degraded" / "1.png", moved)
     assert (
-        main(["data", "check", "--degraded", str(tmp_path / "degraded"), "--clean", str(tmp_path / "clean"), "-o", str(tmp_path / "s.png")])
+        main(
+            [
+                "data",
+                "check",
+                "--degraded",
+                str(tmp_path / "degraded"),
+                "--clean",
+                str(tmp_path / "clean"),
+                "-o",
+                str(tmp_path / "s.png"),
+            ]
+        )
         == 0
     )
     out = capsys.readouterr().out

@@ -21,7 +21,13 @@ from uformer.weights import checkpoint
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "uformer", *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "uformer", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def test_version() -> None:
@@ -41,11 +47,23 @@ def test_help_takes_less_than_a_third_of_a_second() -> None:
 
 
 def test_ctrl_c_while_the_command_line_is_imported_is_silent(tmp_path: Path) -> None:
-    (tmp_path / "cyclopts.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
-    for program in (["-m", "uformer"], ["-c", "import sys; from uformer.__main__ import main; sys.exit(main())"]):
+    (tmp_path / "cyclopts.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    for program in (
+        ["-m", "uformer"],
+        ["-c", "import sys; from uformer.__main__ import main; sys.exit(main())"],
+    ):
         path = os.pathsep.join([str(tmp_path), str(Path(uformer.__file__).parents[1])])
         command = [sys.executable, *program]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=os.environ | {"PYTHONPATH": path})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | {"PYTHONPATH": path},
+        )
         assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
@@ -80,7 +98,9 @@ def loaded_by(*arguments: str) -> set[str]:
     """The modules that a command has loaded when it ends."""
     run = f"import json, sys; from uformer.cli import main; assert not main({arguments!r})"
     code = f"{run}; print(json.dumps([*sys.modules]), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stderr.splitlines()[-1]))
 
@@ -93,7 +113,9 @@ def test_starting_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_restoring_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "tiny.safetensors", build(TINY))
     write(Image(pixels=np.full((16, 16, 3), 0.5, np.float32)), tmp_path / "a.png")
-    loaded = loaded_by("restore", str(tmp_path / "a.png"), "--weights", str(tmp_path / "tiny.safetensors"), "--device", "cpu")
+    loaded = loaded_by(
+        "restore", str(tmp_path / "a.png"), "--weights", str(tmp_path / "tiny.safetensors"), "--device", "cpu"
+    )
     assert (tmp_path / "a.restored.png").exists()
     assert "openvino" in loaded
     assert not OF_OTHERS & loaded
@@ -118,7 +140,9 @@ def test_help_names_every_command() -> None:
         (["eval", "sidd", "--limit", "2.5"], "--limit: '2.5' is not a whole number"),
     ],
 )
-def test_a_number_of_an_option_is_not_rounded(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_number_of_an_option_is_not_rounded(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert said in error
@@ -126,15 +150,23 @@ def test_a_number_of_an_option_is_not_rounded(arguments: list[str], said: str, c
 
 
 def test_the_installed_command_begins_there_too() -> None:
-    scripts = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    scripts = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]["scripts"]
     assert scripts == {"uformer": "uformer.__main__:main"}
 
 
-@pytest.mark.parametrize("arguments", [["degrade", "a.png", "b.png", "c.png", "d e.png"], ["train", "debug", "--set", "batch", "4"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["degrade", "a.png", "b.png", "c.png", "d e.png"], ["train", "debug", "--set", "batch", "4"]],
+)
 def test_words_too_many_are_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     extra = {"degrade": "c.png 'd e.png'", "train": "4"}[arguments[0]]
-    assert capsys.readouterr().err == f"uformer: error: too many words: {extra}; see uformer {arguments[0]} --help\n"
+    assert (
+        capsys.readouterr().err
+        == f"uformer: error: too many words: {extra}; see uformer {arguments[0]} --help\n"
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -142,7 +174,9 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert main([name, "--help"]) == 0
     out = capsys.readouterr().out
     assert "Usage:" in out
-    assert not {"[default: False]", "[default: None]", "[default: ()]"} & set(re.findall(r"\[default: .*?\]", out))
+    assert not {"[default: False]", "[default: None]", "[default: ()]"} & set(
+        re.findall(r"\[default: .*?\]", out)
+    )
     assert "[default: denoise]" in out or "--task" not in out or name == "degrade"
 
 
@@ -164,9 +198,16 @@ def test_models_lists_networks_and_weights(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [["restore", "--strenght", "1", "a.png"], ["restore", "a.png", "--strenght=1"], ["eval", "--strenght", "1"]]
+    "arguments",
+    [
+        ["restore", "--strenght", "1", "a.png"],
+        ["restore", "a.png", "--strenght=1"],
+        ["eval", "--strenght", "1"],
+    ],
 )
-def test_an_unknown_option_is_named_with_the_one_that_may_be_meant(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_option_is_named_with_the_one_that_may_be_meant(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     error = f"unknown option --strenght; did you mean --strength? see uformer {arguments[0]} --help"
     assert capsys.readouterr().err == f"uformer: error: {error}\n"
@@ -181,7 +222,9 @@ def test_an_unknown_option_is_named_with_the_one_that_may_be_meant(arguments: li
         (["restore", "a.png", "-x"], "unknown option -x; see uformer restore --help"),
     ],
 )
-def test_what_is_missing_is_named(arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_missing_is_named(
+    arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err == f"uformer: error: {error}\n"
 

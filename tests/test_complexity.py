@@ -40,14 +40,19 @@ def test_is_what_torch_counts_of_variants(name: str) -> None:
     assert multiply_adds(variant(name), 128, 200).total == counted(variant(name), 128, 200)["Global"]
 
 
-@pytest.mark.parametrize(("name", "paper"), [("uformer_t", 12.00), ("uformer_s", 43.86), ("uformer_b", 89.46)])
+@pytest.mark.parametrize(
+    ("name", "paper"), [("uformer_t", 12.00), ("uformer_s", 43.86), ("uformer_b", 89.46)]
+)
 def test_is_the_paper_s_figure_but_for_its_upsampling_and_norms(name: str, paper: float) -> None:
     """The paper counts each upsampling four times over, and the norms as one multiply-add for each value."""
     config = variant(name)
     ours = multiply_adds(config, 256, 256)
     upsampling = sum(stage.cost.total for stage in ours.stages if stage.name.startswith("upsample"))
     stages = [stage for stage in ours.stages if stage.cost.feed_forward]
-    norms = sum(2 * depth * stage.height * stage.width * stage.channels for depth, stage in zip(config.depths, stages, strict=True))
+    norms = sum(
+        2 * depth * stage.height * stage.width * stage.channels
+        for depth, stage in zip(config.depths, stages, strict=True)
+    )
     assert f"{(ours.total + 3 * upsampling + norms) / 1e9:.2f}" == f"{paper:.2f}"
     assert 0.93 < ours.total / 1e9 / paper < 0.97
 
@@ -62,7 +67,9 @@ def test_is_of_the_padded_picture(config: UformerConfig, height: int, width: int
 
 
 @given(configs(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
-def test_linear_in_height_and_width(config: UformerConfig, down: int, across: int, taller: int, wider: int) -> None:
+def test_linear_in_height_and_width(
+    config: UformerConfig, down: int, across: int, taller: int, wider: int
+) -> None:
     config = dataclasses.replace(config, cross_modulator=False)  # whose own keys and values are a constant
     height, width = down * config.multiple, across * config.multiple
     here, there = multiply_adds(config, height, width), multiply_adds(config, taller * height, wider * width)
@@ -72,7 +79,9 @@ def test_linear_in_height_and_width(config: UformerConfig, down: int, across: in
 
 
 @given(configs(), st.integers(2, 4))
-def test_scores_and_values_grow_with_the_window_s_area_and_nothing_else_grows(config: UformerConfig, times: int) -> None:
+def test_scores_and_values_grow_with_the_window_s_area_and_nothing_else_grows(
+    config: UformerConfig, times: int
+) -> None:
     config = dataclasses.replace(config, cross_modulator=False)
     wider = dataclasses.replace(config, window_size=times * config.window_size)
     here, there = (multiply_adds(one, wider.multiple, 2 * wider.multiple).cost for one in (config, wider))
@@ -87,7 +96,10 @@ def test_attention_is_window_area_times_tokens_times_channels(name: str) -> None
     stages = [stage for stage in found.stages if stage.cost.scores_values]
     for index, (stage, depth) in enumerate(zip(stages, config.depths, strict=True)):
         attended = 2 if index > config.levels and config.skip != "concat" else 1
-        assert stage.cost.scores_values == 2 * attended * depth * config.window_size**2 * stage.height * stage.width * stage.channels
+        assert (
+            stage.cost.scores_values
+            == 2 * attended * depth * config.window_size**2 * stage.height * stage.width * stage.channels
+        )
 
 
 @given(configs(), st.integers(1, 3), st.integers(1, 3), st.integers(2, 4))
@@ -113,7 +125,9 @@ def test_global_attention_is_a_window_of_the_whole_map(config: UformerConfig, co
         windows = multiply_adds(whole, side << config.levels, side << config.levels).stages
         for index, stage in enumerate(everywhere):
             if stage.cost.scores_values and stage.height == side >> level:
-                per_token = windows[index].cost.scores_values // (windows[index].height * windows[index].width)
+                per_token = windows[index].cost.scores_values // (
+                    windows[index].height * windows[index].width
+                )
                 assert stage.cost.scores_values == per_token * stage.height * stage.width
 
 

@@ -89,7 +89,9 @@ def test_json_there_and_back(config: UformerConfig) -> None:
 
 def test_is_a_value() -> None:
     assert hash(UformerConfig()) == hash(UformerConfig())
-    assert UformerConfig(depths=[1, 1, 1], num_heads=[1, 1, 1]) == UformerConfig(depths=(1, 1, 1), num_heads=(1, 1, 1))  # type: ignore[arg-type]
+    assert UformerConfig(depths=[1, 1, 1], num_heads=[1, 1, 1]) == UformerConfig(
+        depths=(1, 1, 1), num_heads=(1, 1, 1)
+    )  # type: ignore[arg-type]
     with pytest.raises(dataclasses.FrozenInstanceError):
         UformerConfig().embed_dim = 3  # type: ignore[misc]
 
@@ -122,7 +124,10 @@ def test_from_json_refuses(text: str, message: str) -> None:
 
 
 @given(
-    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
 )
 def test_from_json_gives_a_config_or_one_error(value: object) -> None:
     names = [field.name for field in dataclasses.fields(UformerConfig)]

@@ -21,11 +21,17 @@ from uformer.model.uformer import Uformer
 from uformer.weights import checkpoint
 from uformer.weights.official import from_original
 
-DEEP: dict[str, Any] = {"depths": (*ONES[:4], 2, *ONES[5:]), "modulator": True}  # two blocks in the bottleneck, so the shift matters there
+DEEP: dict[str, Any] = {
+    "depths": (*ONES[:4], 2, *ONES[5:]),
+    "modulator": True,
+}  # two blocks in the bottleneck, so the shift matters there
 
 
 def tensors(*, prefix: str = "", **options: Any) -> dict[str, torch.Tensor]:
-    return {key: torch.from_numpy(value) for key, value in original_state(prefix=prefix, **(DEEP | options)).items()}
+    return {
+        key: torch.from_numpy(value)
+        for key, value in original_state(prefix=prefix, **(DEEP | options)).items()
+    }
 
 
 @pytest.fixture
@@ -81,7 +87,9 @@ def test_back_bit_for_bit(ours: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "in the original code: Uformer(img_size=64, in_chans=3, embed_dim=4" in capsys.readouterr().out
     found = torch.load(back, weights_only=True)["state_dict"]
     assert found.keys() == tensors().keys()
-    assert all(torch.equal(found[key], value) and found[key].dtype == value.dtype for key, value in tensors().items())
+    assert all(
+        torch.equal(found[key], value) and found[key].dtype == value.dtype for key, value in tensors().items()
+    )
     again = ours.with_name("again.safetensors")
     assert main(["convert", str(back), str(again), "--train-size", "128"]) == 0
     assert again.read_bytes() == ours.read_bytes()
@@ -97,7 +105,9 @@ def test_other_precisions_and_safetensors_with_their_keys(tmp_path: Path, dtype:
         assert main(["convert", str(tmp_path / source), str(out), "--train-size", "128"]) == 0
         assert checkpoint.describe(out)["dtype"] == ("F16" if dtype == torch.float16 else "F32")
         found = checkpoint.read(out)[1]["output_proj.conv.weight"]
-        np.testing.assert_array_equal(found.astype(np.float64), state["output_proj.proj.0.weight"].double().numpy().astype(np.float32))
+        np.testing.assert_array_equal(
+            found.astype(np.float64), state["output_proj.proj.0.weight"].double().numpy().astype(np.float32)
+        )
 
 
 def test_a_checkpoint_in_half_precision_goes_back_as_float32(tmp_path: Path, ours: Path) -> None:
@@ -108,7 +118,8 @@ def test_a_checkpoint_in_half_precision_goes_back_as_float32(tmp_path: Path, our
     found = torch.load(tmp_path / "half.pth", weights_only=True)["state_dict"]
     assert {value.dtype for key, value in found.items() if not key.endswith("index")} == {torch.float32}
     torch.testing.assert_close(
-        found["conv.blocks.0.norm1.weight"], model.state_dict()["bottleneck.blocks.0.norm_attn.weight"].half().float()
+        found["conv.blocks.0.norm1.weight"],
+        model.state_dict()["bottleneck.blocks.0.norm_attn.weight"].half().float(),
     )
 
 
@@ -146,16 +157,24 @@ def test_an_error_leaves_the_old_output(original: Path, capsys: pytest.CaptureFi
 
 def test_outputs_that_cannot_be(original: Path, ours: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = original.parent
-    assert "the output must end in .safetensors" in message_of(capsys, original, folder / "out.pth", "--train-size", 128)
+    assert "the output must end in .safetensors" in message_of(
+        capsys, original, folder / "out.pth", "--train-size", 128
+    )
     assert "the output must end in .pth" in message_of(capsys, ours, folder / "out.safetensors")
-    assert "the output would replace the input" in message_of(capsys, original, original, "--overwrite", suffix=".safetensors")
+    assert "the output would replace the input" in message_of(
+        capsys, original, original, "--overwrite", suffix=".safetensors"
+    )
     (folder / "link.pth").symlink_to(ours)
-    assert "the output would replace the input" in message_of(capsys, ours, folder / "link.pth", "--overwrite")
+    assert "the output would replace the input" in message_of(
+        capsys, ours, folder / "link.pth", "--overwrite"
+    )
     assert "there is no folder" in message_of(capsys, ours, folder / "no" / "out.pth")
     (folder / "folder.pth").mkdir()
     assert "not a regular file" in message_of(capsys, ours, folder / "folder.pth", "--overwrite")
     assert "leave out --train-size" in message_of(capsys, ours, folder / "out.pth", "--train-size", 128)
-    assert "leave out --train-size and --no-shift" in message_of(capsys, ours, folder / "out.pth", "--no-shift")
+    assert "leave out --train-size and --no-shift" in message_of(
+        capsys, ours, folder / "out.pth", "--no-shift"
+    )
 
 
 def message_of(capsys: pytest.CaptureFixture[str], source: Path, *arguments: object, suffix: str = "") -> str:
@@ -183,15 +202,24 @@ def test_files_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[st
     bad = tmp_path / "bad.pth"
     cases: list[tuple[Callable[[], object], str]] = [
         (lambda: torch.save(Evil(ran), bad), "refused: it asks for posix.system"),
-        (lambda: torch.save({"state_dict": tensors(), "x": Evil(ran)}, bad), "refused: it asks for posix.system"),
+        (
+            lambda: torch.save({"state_dict": tensors(), "x": Evil(ran)}, bad),
+            "refused: it asks for posix.system",
+        ),
         (lambda: bad.write_bytes(pickle.dumps(Evil(ran))), "not a torch file"),
         (lambda: bad.write_bytes(good.read_bytes()[:-500]), "truncated"),
         (lambda: bad.write_bytes(b""), "empty"),
         (lambda: bad.write_text("text"), "not a torch file"),
-        (lambda: torch.save(resnet, bad), "bad.pth: not an original Uformer checkpoint: no usable tensor 'input_proj.proj.0.weight'"),
+        (
+            lambda: torch.save(resnet, bad),
+            "bad.pth: not an original Uformer checkpoint: no usable tensor 'input_proj.proj.0.weight'",
+        ),
         (lambda: torch.save([1], bad), "holds a list"),
         (lambda: torch.save(nan, bad), "'output_proj.proj.0.bias' holds NaN or infinity"),
-        (lambda: torch.save(Uformer(UformerConfig(embed_dim=4, num_heads=(1,) * 9)).state_dict(), bad), "not an original"),
+        (
+            lambda: torch.save(Uformer(UformerConfig(embed_dim=4, num_heads=(1,) * 9)).state_dict(), bad),
+            "not an original",
+        ),
         (bad.unlink, "there is no such file"),
     ]
     for make, text in cases:
@@ -202,7 +230,10 @@ def test_files_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_one_channel_says_what_the_2022_code_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(tensors(channels=(1, 1)), tmp_path / "a.pth")
-    assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors"), "--train-size", "128"]) == 0
+    assert (
+        main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors"), "--train-size", "128"])
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "note: this network adds its input of 1 channel to the output" in printed
     assert "next:" not in printed
@@ -221,9 +252,22 @@ def _tiny() -> tuple[Any, Any]:
 
 
 def test_without_torch_the_line_that_installs_it(original: Path) -> None:
-    script = "import sys; sys.modules['torch'] = None; from uformer.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", script, "convert", str(original), str(original.with_name("out.safetensors")), "--train-size", "128"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    script = (
+        "import sys; sys.modules['torch'] = None; from uformer.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        script,
+        "convert",
+        str(original),
+        str(original.with_name("out.safetensors")),
+        "--train-size",
+        "128",
+    ]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1]
+    )
     assert result.returncode == 2
     assert result.stderr == 'uformer: error: torch is not installed; run: pip install "uformer[torch]"\n'
     assert not original.with_name("out.safetensors").exists()

@@ -54,13 +54,32 @@ def test_a_folder_depends_on_the_seed_too(tmp_path: Path) -> None:
 
 
 def test_none_is_a_value_where_it_is_the_default(clean: Path, tmp_path: Path) -> None:
-    for name, settings in (("default", []), ("null", ["--set", "response=null"]), ("none", ["--set", "response=none"])):
-        assert call(clean, tmp_path / f"{name}.png", "--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", *settings) == 0
+    for name, settings in (
+        ("default", []),
+        ("null", ["--set", "response=null"]),
+        ("none", ["--set", "response=none"]),
+    ):
+        assert (
+            call(
+                clean,
+                tmp_path / f"{name}.png",
+                "--function",
+                "camera_noise",
+                "--set",
+                "shot=0.1",
+                "--set",
+                "read=0",
+                *settings,
+            )
+            == 0
+        )
     assert len({(tmp_path / f"{name}.png").read_bytes() for name in ("default", "null", "none")}) == 1
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_parameter_is_listed_with_its_default_and_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_parameter_is_listed_with_its_default_and_described(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = describe(FUNCTIONS[name])
     assert call("--list") == 0
     assert said in capsys.readouterr().out
@@ -69,14 +88,20 @@ def test_every_parameter_is_listed_with_its_default_and_described(name: str, cap
     words = said.replace("\n", " ").split()
     for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
         if parameter.kind == parameter.KEYWORD_ONLY:
-            default = "..." if parameter.default is parameter.empty else {"None": "none", "True": "true"}.get(str(parameter.default))
+            default = (
+                "..."
+                if parameter.default is parameter.empty
+                else {"None": "none", "True": "true"}.get(str(parameter.default))
+            )
             default = default or str(parameter.default)
             assert any(word.rstrip(",:") == f"{parameter.name}={default}" for word in words)
             assert f"`{parameter.name}`" in (FUNCTIONS[name].__doc__ or "")
 
 
 def test_ranges_are_listed() -> None:
-    assert "depth=3.0: how many times farther the farthest streak is than the nearest" in describe(FUNCTIONS["rain"])
+    assert "depth=3.0: how many times farther the farthest streak is than the nearest" in describe(
+        FUNCTIONS["rain"]
+    )
     assert "1 to 100." in describe(FUNCTIONS["rain"])
     assert "shot=..., read=...: The variance in linear light" in describe(FUNCTIONS["poisson_gaussian_noise"])
 
@@ -84,7 +109,13 @@ def test_ranges_are_listed() -> None:
 def test_folders_are_walked_as_restore_walks_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("in/a.png", "in/a.restored.png", "in/.thumbnails/t.png", "in/locked/l.png", "elsewhere/b.png"):
+    for name in (
+        "in/a.png",
+        "in/a.restored.png",
+        "in/.thumbnails/t.png",
+        "in/locked/l.png",
+        "elsewhere/b.png",
+    ):
         save(tmp_path / name, photo(16, 16))
     (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     lock(monkeypatch, "locked")
@@ -92,7 +123,9 @@ def test_folders_are_walked_as_restore_walks_them(
     out, err = capsys.readouterr()
     assert out == f"{tmp_path}/out: 2 of 2 pictures, 1 left out as outputs of earlier runs\n"
     assert err == f"uformer: error: {tmp_path}/in/locked: Permission denied\n"
-    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "link/b.png"]
+    assert sorted(
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")
+    ) == ["a.png", "link/b.png"]
     assert call(tmp_path / "in" / "locked", tmp_path / "none", *FUNCTION) == 1
     assert capsys.readouterr().err == f"uformer: error: {tmp_path}/in/locked: Permission denied\n"
     assert not (tmp_path / "none").exists()
@@ -106,12 +139,17 @@ def test_a_folder_again_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "out" / "b.png").unlink()
     capsys.readouterr()
     assert call(tmp_path / "in", tmp_path / "out", *FUNCTION) == 0
-    assert capsys.readouterr().out == f"{tmp_path}/out: 1 of 2 pictures, 1 were there already (--overwrite replaces them)\n"
+    assert (
+        capsys.readouterr().out
+        == f"{tmp_path}/out: 1 of 2 pictures, 1 were there already (--overwrite replaces them)\n"
+    )
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
 
 
 @pytest.mark.parametrize("output", ["out", "out.png"])
-def test_a_picture_that_is_not_there_is_what_is_wrong(tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_picture_that_is_not_there_is_what_is_wrong(
+    tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call(tmp_path / "none.png", tmp_path / output, *FUNCTION) == 1
     assert capsys.readouterr().err == f"uformer: error: {tmp_path}/none.png: No such file or directory\n"
 
@@ -146,14 +184,19 @@ def test_every_function_can_be_called(function: str, clean: Path, tmp_path: Path
 def test_gray_stays_gray_and_alpha_stays(tmp_path: Path) -> None:
     alpha = np.arange(64, dtype=np.uint8).reshape(8, 8)
     write(Image(pixels=np.full((8, 8, 1), 0.5, np.float32), alpha=alpha), tmp_path / "gray.png")
-    assert call(tmp_path / "gray.png", tmp_path / "out.png", "--function", "gaussian_noise", "--set", "sigma=25") == 0
+    assert (
+        call(tmp_path / "gray.png", tmp_path / "out.png", "--function", "gaussian_noise", "--set", "sigma=25")
+        == 0
+    )
     out = read(tmp_path / "out.png")
     assert out.channels == 1
     assert out.pixels.std() > 0.05
     np.testing.assert_array_equal(out.alpha, alpha)
 
 
-def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(
+    clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.png", "sub/b.png"):
@@ -189,10 +232,19 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
         (["--function", "gaussian_noise", "--set", "sigma=nan"], "'nan' is not a number"),
         (["--function", "gaussian_noise", "--set", "sigma=-1"], "must be between 0 and 1000"),
         (["--function", "gaussian_noise", "--set", "sgima=1"], "gaussian_noise has sigma"),
-        (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"], "bayer: '1' is not true or false"),
-        (["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"], "between 0 and 200"),
+        (
+            ["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"],
+            "bayer: '1' is not true or false",
+        ),
+        (
+            ["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "response=999"],
+            "between 0 and 200",
+        ),
         (["--function", "rain", "--set", "blend=burn"], "blend: 'burn' is not one of add, screen"),
-        (["--function", "camera_noise", "--set", "response=x"], "response: 'x' is not a whole number or none"),
+        (
+            ["--function", "camera_noise", "--set", "response=x"],
+            "response: 'x' is not a whole number or none",
+        ),
         (["--function", "gaussian_noise", "--set", "sigma=none"], "sigma: 'none' is not a number"),
         (["--task", "derain", "--seed", "-1"], "must not be negative"),
         (["--task", "derain", "--seed", "1.5"], "--seed: '1.5' is not a whole number"),
@@ -203,7 +255,9 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(clean: Path, tmp_pa
         (["--function", "camera_noise", "--set", "shot=1e300", "--set", "read=1e300"], "camera_noise: shot"),
     ],
 )
-def test_refusals(arguments: list[str], words: str, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusals(
+    arguments: list[str], words: str, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call(clean, tmp_path / "out.png", *arguments) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -119,7 +119,17 @@ def test_a_symbolic_link_is_followed(tmp_path: Path, write: Writer) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ümlaut 写真.png", "-o", "a\nb.png", "x" * 251 + ".png", "ü" * 125 + ".jpeg", "a." + "x" * 253, ".hidden", "no suffix."]
+    "name",
+    [
+        "ümlaut 写真.png",
+        "-o",
+        "a\nb.png",
+        "x" * 251 + ".png",
+        "ü" * 125 + ".jpeg",
+        "a." + "x" * 253,
+        ".hidden",
+        "no suffix.",
+    ],
 )
 def test_any_name(tmp_path: Path, name: str, write: Writer) -> None:
     for data in (b"new", b"newer"):
@@ -131,7 +141,13 @@ def test_any_name(tmp_path: Path, name: str, write: Writer) -> None:
 def test_what_cannot_be_written(tmp_path: Path, write: Writer) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "folder", tmp_path / "pipe", Path(os.devnull), tmp_path / "missing" / "out", Path("/")):
+    for path in (
+        tmp_path / "folder",
+        tmp_path / "pipe",
+        Path(os.devnull),
+        tmp_path / "missing" / "out",
+        Path("/"),
+    ):
         with pytest.raises(OSError, match=r"not a regular file|No such file"):
             write(path, b"x")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
@@ -147,7 +163,9 @@ def test_a_file_that_somebody_makes_meanwhile_is_replaced(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL, errno.ENOTSUP])
-def test_file_systems_that_refuse_chmod_and_fsync(tmp_path: Path, write: Writer, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_systems_that_refuse_chmod_and_fsync(
+    tmp_path: Path, write: Writer, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("chmod", "fchmod", "fsync"):
         monkeypatch.setattr(os, name, _refusing(number))
     for data in (b"new", b"newer"):
@@ -156,7 +174,9 @@ def test_file_systems_that_refuse_chmod_and_fsync(tmp_path: Path, write: Writer,
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_disk_that_fails_is_an_error(tmp_path: Path, write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_is_an_error(
+    tmp_path: Path, write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "fsync", _refusing(errno.EIO))
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         write(tmp_path / "out", b"x")
@@ -213,13 +233,17 @@ def test_one_line_keeps_words() -> None:
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
     assert require("json", "any") is sys.modules["json"]
-    with pytest.raises(OptionError, match=r'^no_such_module is not installed; run: pip install "uformer\[some\]"$'):
+    with pytest.raises(
+        OptionError, match=r'^no_such_module is not installed; run: pip install "uformer\[some\]"$'
+    ):
         require("no_such_module", "some")
     with pytest.raises(OptionError, match=r"^no_such_module.part is not installed"):
         require("no_such_module.part", "some")
 
 
-def test_a_module_that_is_broken_inside_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_is_broken_inside_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "broken_inside.py").write_text("import another_module_that_is_missing")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="another_module_that_is_missing"):

@@ -54,7 +54,9 @@ def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
     assert row(lines, "parameters") == ["50,880,946", "(50.88", "M)"]
     assert row(lines, "depths") == ["1", "2", "8", "8", "2", "8", "8", "2", "1"]
     assert row(lines, "modulator") == ["True"]
-    assert ["256x256:", f"{cost.total:,}", "in", "all;", "in", "G:"] == row(lines, "multiply-adds", "of", "a", "picture", "of")
+    assert ["256x256:", f"{cost.total:,}", "in", "all;", "in", "G:"] == row(
+        lines, "multiply-adds", "of", "a", "picture", "of"
+    )
     for stage in cost.stages:
         found = row(lines, stage.name)
         assert found[:2] == [f"{stage.height}x{stage.width}", str(stage.channels)]
@@ -73,7 +75,11 @@ def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
     assert row(lines, "global", "attention")[1] == f"{everything.cost.scores_values / 1e9:,.3f}"
     first, height, both = (
         float(row(lines, *label, nth=nth)[2].replace(",", ""))
-        for label, nth in ((("global", "attention"), 0), (("twice", "the", "height"), 1), (("twice", "height", "and", "width"), 1))
+        for label, nth in (
+            (("global", "attention"), 0),
+            (("twice", "the", "height"), 1),
+            (("twice", "height", "and", "width"), 1),
+        )
     )
     assert height / first == pytest.approx(4, rel=1e-4)
     assert both / first == pytest.approx(16, rel=1e-4)
@@ -92,7 +98,9 @@ def test_file(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:
     assert row(lines, "windows", "of", "4x4")[0] == "40x56"
 
 
-def test_weights_that_ship(capsys: pytest.CaptureFixture[str], tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_ship(
+    capsys: pytest.CaptureFixture[str], tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shipped = dataclasses.replace(next(iter(registry.WEIGHTS.values())), name="tiny.denoise")
     monkeypatch.setattr(registry.ShippedWeights, "verify", lambda _: tiny_file)
     monkeypatch.setattr(registry, "WEIGHTS", {"tiny.denoise": shipped})
@@ -106,13 +114,22 @@ def test_of_a_file_its_name_licence_and_sha256(
         monkeypatch.delenv(name)
     lines = printed(capsys, str(tiny_file))
     assert row(lines, "weights") == [str(tiny_file)]  # whole, in a pipe
-    assert (row(lines, "name"), row(lines, "sha256")) == (["tiny"], [hashlib.sha256(tiny_file.read_bytes()).hexdigest()])
+    assert (row(lines, "name"), row(lines, "sha256")) == (
+        ["tiny"],
+        [hashlib.sha256(tiny_file.read_bytes()).hexdigest()],
+    )
     shipped = registry.for_task("derain")
     lines = printed(capsys, shipped.name)
-    assert (row(lines, "task"), row(lines, "licence"), row(lines, "sha256")) == (["derain"], shipped.licence.split(), [shipped.sha256])
+    assert (row(lines, "task"), row(lines, "licence"), row(lines, "sha256")) == (
+        ["derain"],
+        shipped.licence.split(),
+        [shipped.sha256],
+    )
 
 
-def test_an_exported_file_says_what_it_carries(capsys: pytest.CaptureFixture[str], tiny_file: Path, tmp_path: Path) -> None:
+def test_an_exported_file_says_what_it_carries(
+    capsys: pytest.CaptureFixture[str], tiny_file: Path, tmp_path: Path
+) -> None:
     helper = pytest.importorskip("onnx.helper")
     about = Provenance.of(tiny_file, licence="CC0")
     model = helper.make_model(helper.make_graph([], "none", [], []))
@@ -121,14 +138,36 @@ def test_an_exported_file_says_what_it_carries(capsys: pytest.CaptureFixture[str
     path.write_bytes(model.SerializeToString())
     lines = printed(capsys, str(path))
     found = [row(lines, key) for key in ("name", "sha256", "licence", "precision", "embed_dim")]
-    assert found == [["tiny"], [about.sha256[:56]], ["CC0"], ["fp16"], [str(TINY.embed_dim)]]  # folded, in 80 columns
+    assert found == [
+        ["tiny"],
+        [about.sha256[:56]],
+        ["CC0"],
+        ["fp16"],
+        [str(TINY.embed_dim)],
+    ]  # folded, in 80 columns
     assert row(lines, "input")[:3] == ["'image':", "float32", "(batch,"]
     assert main(["info", str(tmp_path / "none.onnx")]) == 2
     assert capsys.readouterr().err == f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file\n"
 
 
 @pytest.mark.parametrize(
-    "size", ["", "256", "256x", "x256", "256x256x3", "0x256", "256x0", "-1x256", "2.5x3", "1000000x1", "256 x 256", "axb", "٢x٢", "1e3x1"]
+    "size",
+    [
+        "",
+        "256",
+        "256x",
+        "x256",
+        "256x256x3",
+        "0x256",
+        "256x0",
+        "-1x256",
+        "2.5x3",
+        "1000000x1",
+        "256 x 256",
+        "axb",
+        "٢x٢",
+        "1e3x1",
+    ],
 )
 def test_bad_size(size: str) -> None:
     with pytest.raises(OptionError) as caught:
@@ -142,7 +181,10 @@ def test_size() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(OptionError, match=r"^unknown network or weights 'uformer_x'; weights: uformer_t\.denoise, .*uformer_t, "):
+    with pytest.raises(
+        OptionError,
+        match=r"^unknown network or weights 'uformer_x'; weights: uformer_t\.denoise, .*uformer_t, ",
+    ):
         info("uformer_x")
 
 
@@ -153,4 +195,6 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; from uformer.info import info; info('uformer_t')"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[1])
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[1]
+    )

@@ -41,5 +41,15 @@ def test_counts_every_value_once(name: str) -> None:
 
 
 def test_order_is_the_picture_s_way() -> None:
-    parts = list(dict.fromkeys(key.split(".")[0] for key in parameter_shapes(dataclasses.replace(KINDS["2021"]))))
-    assert parts == ["input_proj", "encoder", "downsample", "bottleneck", "upsample", "decoder", "output_proj"]
+    parts = list(
+        dict.fromkeys(key.split(".")[0] for key in parameter_shapes(dataclasses.replace(KINDS["2021"])))
+    )
+    assert parts == [
+        "input_proj",
+        "encoder",
+        "downsample",
+        "bottleneck",
+        "upsample",
+        "decoder",
+        "output_proj",
+    ]

@@ -13,7 +13,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from uformer.metrics import psnr, ssim
 
 
-def pair(height: int = 20, width: int = 30, *, spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def pair(
+    height: int = 20, width: int = 30, *, spread: float = 0.1, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """(restored, clean), (H, W, 3) float64 in [0, 1], with structure and noise."""
     rng = np.random.default_rng(seed)
     clean = np.clip(scipy.ndimage.gaussian_filter(rng.random((height, width, 3)), (2, 2, 0)) * 3 - 1, 0, 1)
@@ -25,7 +27,9 @@ def test_psnr_is_scikit_images(height: int, width: int, spread: float, seed: int
     rng = np.random.default_rng(seed)
     clean = rng.random((height, width, 3))
     restored = np.clip(clean + spread * rng.standard_normal(clean.shape), 0, 1)
-    assert psnr(restored, clean, rounded=False) == pytest.approx(peak_signal_noise_ratio(clean, restored, data_range=1), abs=1e-6)
+    assert psnr(restored, clean, rounded=False) == pytest.approx(
+        peak_signal_noise_ratio(clean, restored, data_range=1), abs=1e-6
+    )
 
 
 def test_equal_pictures_are_infinitely_close() -> None:
@@ -44,7 +48,9 @@ def test_luma_weighs_green_most() -> None:
     off = [clean + 0.2 * np.eye(3)[channel] for channel in range(3)]
     red, green, blue = (psnr(picture, clean, luma=True) for picture in off)
     assert green < red < blue
-    assert psnr(clean + 51 / 255, clean, luma=True, rounded=False) == pytest.approx(-20 * math.log10(0.2 * 219 / 255), abs=1e-4)
+    assert psnr(clean + 51 / 255, clean, luma=True, rounded=False) == pytest.approx(
+        -20 * math.log10(0.2 * 219 / 255), abs=1e-4
+    )
 
 
 def test_border_is_left_out() -> None:
@@ -66,7 +72,13 @@ def test_what_cannot_be_compared_is_refused() -> None:
 def test_gaussian_ssim_is_scikit_images(height: int, width: int, spread: float, seed: int) -> None:
     restored, clean = pair(height, width, spread=spread, seed=seed)
     expected = structural_similarity(
-        clean, restored, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1, channel_axis=2
+        clean,
+        restored,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1,
+        channel_axis=2,
     )
     assert ssim(restored, clean, rounded=False) == pytest.approx(expected, abs=1e-6)
 
@@ -75,7 +87,9 @@ def test_gaussian_ssim_is_scikit_images(height: int, width: int, spread: float, 
 def test_uniform_ssim_is_scikit_images_default(height: int, width: int, data_range: float, seed: int) -> None:
     restored, clean = pair(height, width, seed=seed)
     expected = structural_similarity(clean, restored, data_range=data_range, channel_axis=2)
-    assert ssim(restored, clean, window="uniform", data_range=data_range, rounded=False) == pytest.approx(expected, abs=1e-6)
+    assert ssim(restored, clean, window="uniform", data_range=data_range, rounded=False) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_matlab_ssim_takes_the_channels_for_a_third_dimension() -> None:
@@ -85,7 +99,10 @@ def test_matlab_ssim_takes_the_channels_for_a_third_dimension() -> None:
         smooth: np.ndarray = scipy.ndimage.gaussian_filter(picture, 1.5, radius=5, mode="nearest")
         return smooth
 
-    covariance, variances = mean(a * b) - mean(a) * mean(b), mean(a * a) - mean(a) ** 2 + mean(b * b) - mean(b) ** 2
+    covariance, variances = (
+        mean(a * b) - mean(a) * mean(b),
+        mean(a * a) - mean(a) ** 2 + mean(b * b) - mean(b) ** 2,
+    )
     luminance = (2 * mean(a) * mean(b) + 1e-4) / (mean(a) ** 2 + mean(b) ** 2 + 1e-4)
     expected = (luminance * (2 * covariance + 9e-4) / (variances + 9e-4)).mean()
     assert ssim(a, b, window="matlab", rounded=False) == pytest.approx(expected, abs=1e-9)
@@ -96,10 +113,16 @@ def test_luma_is_matlabs_rounded_or_not() -> None:
     restored, clean = pair()
     restored = np.rint(restored * 255) / 255
     a, b = rgb2ycbcr(restored)[..., 0], rgb2ycbcr(clean)[..., 0]
-    assert psnr(restored, clean, luma=True) == pytest.approx(peak_signal_noise_ratio(b, a, data_range=255), abs=1e-6)
+    assert psnr(restored, clean, luma=True) == pytest.approx(
+        peak_signal_noise_ratio(b, a, data_range=255), abs=1e-6
+    )
     a, b = np.rint(a), np.rint(b)
-    assert psnr(restored, clean, luma=True, luma_rounded=True) == pytest.approx(peak_signal_noise_ratio(b, a, data_range=255), abs=1e-6)
-    expected = structural_similarity(b, a, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
+    assert psnr(restored, clean, luma=True, luma_rounded=True) == pytest.approx(
+        peak_signal_noise_ratio(b, a, data_range=255), abs=1e-6
+    )
+    expected = structural_similarity(
+        b, a, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
     assert ssim(restored, clean, luma=True, luma_rounded=True) == pytest.approx(expected, abs=1e-6)
 
 

@@ -91,7 +91,10 @@ def test_every_command_says_the_same_of_a_missing_folder(
         write(picture, tmp_path / path)
     assert main([command, *COMMANDS[command]]) == 2
     name = next(word for word in COMMANDS[command] if word.startswith("nowhere"))
-    assert capsys.readouterr() == ("", f"uformer: error: {name}: there is no folder nowhere; create it first\n")
+    assert capsys.readouterr() == (
+        "",
+        f"uformer: error: {name}: there is no folder nowhere; create it first\n",
+    )
 
 
 FOLDERS: dict[str, Any] = {

@@ -27,7 +27,14 @@ COMMANDS: dict[str, str] = readme_command.blocks(README)
 
 
 SERVE = "uformer serve"
-TINY = ("steps=2", "batch=2", "patch=32", "network.embed_dim=4", f"network.depths={','.join('1' * 9)}", "held_out=0")
+TINY = (
+    "steps=2",
+    "batch=2",
+    "patch=32",
+    "network.embed_dim=4",
+    f"network.depths={','.join('1' * 9)}",
+    "held_out=0",
+)
 TINY_RUN = [word for setting in TINY for word in ("--set", setting)]
 """What makes a run of the README's last a moment."""
 
@@ -39,12 +46,19 @@ def fenced(language: str) -> list[str]:
 
 def uformer_lines() -> list[str]:
     """Every `uformer ...` that a bash block of the README runs."""
-    return [part.strip() for block in fenced("bash") for line in re.split(r"&&|\n", block) if (part := line.strip()).startswith("uformer ")]
+    return [
+        part.strip()
+        for block in fenced("bash")
+        for line in re.split(r"&&|\n", block)
+        if (part := line.strip()).startswith("uformer ")
+    ]
 
 
 def green(path: Path) -> NDArray[np.float32]:
     """The green channel of a picture, (H, W), on the 0-255 scale."""
-    pixels: NDArray[np.float32] = pyvips.Image.new_from_file(str(path)).colourspace("srgb")[1].numpy().astype(np.float32)
+    pixels: NDArray[np.float32] = (
+        pyvips.Image.new_from_file(str(path)).colourspace("srgb")[1].numpy().astype(np.float32)
+    )
     return pixels
 
 
@@ -84,7 +98,15 @@ def example() -> Path:
 def run(command: list[str], folder: Path) -> None:
     """Run a command of this environment in a folder; it must succeed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    result = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=280, check=False)
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
 
 
@@ -114,7 +136,9 @@ def test_restore_command_gives_a_cleaner_picture(workplace: Path) -> None:
     assert np.corrcoef(coarse(degraded), coarse(restored))[0, 1] > 0.95, "it is no longer the same picture"
 
 
-@pytest.mark.parametrize("line", [line for line in uformer_lines() if "examples/" not in line and line != SERVE])
+@pytest.mark.parametrize(
+    "line", [line for line in uformer_lines() if "examples/" not in line and line != SERVE]
+)
 def test_command_line_runs(line: str, workplace: Path) -> None:
     run(line.split() + (TINY_RUN if line.startswith("uformer train") and "--data" in line else []), workplace)
     if line == "uformer restore photo.jpg":

@@ -126,7 +126,12 @@ raise SystemExit(0)
 
 def started(script: str) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "hangs\n"
@@ -136,7 +141,9 @@ def started(script: str) -> "subprocess.Popen[str]":
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock that hangs is a size that Linux has")
 @pytest.mark.parametrize("where", ["hang()", "ThreadPoolExecutor().submit(hang).result()"])
 def test_the_second_ctrl_c_ends_a_native_call_that_does_not_return(where: str) -> None:
-    process = started(f"{HANGS}try:\n    {where}\nexcept KeyboardInterrupt:\n    raise SystemExit(130) from None")
+    process = started(
+        f"{HANGS}try:\n    {where}\nexcept KeyboardInterrupt:\n    raise SystemExit(130) from None"
+    )
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.3)

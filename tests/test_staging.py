@@ -38,7 +38,9 @@ def _first_look() -> Iterator[None]:
 
 def at_work(parent: Path) -> tuple[subprocess.Popen[str], Path]:
     """A process that makes a file in a staging folder."""
-    process = subprocess.Popen([sys.executable, "-c", AT_WORK, str(parent)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", AT_WORK, str(parent)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     assert process.stdout is not None
     return process, Path(process.stdout.readline().strip())
 
@@ -100,12 +102,16 @@ def test_other_machines_and_other_mounts_keep_theirs(tmp_path: Path, monkeypatch
     monkeypatch.setattr(module, "_started", lambda: time.time() - 1000)
     other_machine = left(tmp_path, "11111111", "22222222")
     os.utime(other_machine, (0, 0))  # however old
-    other_mount = left(tmp_path, "33333333", host)  # made since this machine started: maybe on another mount of a share
+    other_mount = left(
+        tmp_path, "33333333", host
+    )  # made since this machine started: maybe on another mount of a share
     sweep(tmp_path)
     assert {*names(tmp_path)} == {other_machine.name, other_mount.name}
 
 
-def test_what_this_machine_made_before_it_started_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_machine_made_before_it_started_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("platform.node", lambda: "this-host")
     folder = left(tmp_path, "11111111", module._short_hash("this-host"))
     os.utime(folder, (psutil.boot_time() - 10,) * 2)
@@ -113,7 +119,9 @@ def test_what_this_machine_made_before_it_started_goes(tmp_path: Path, monkeypat
     assert names(tmp_path) == []
 
 
-def test_without_locks_it_works_and_nothing_is_taken_for_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_it_works_and_nothing_is_taken_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_descriptor: int, _operation: int) -> None:
         raise OSError(errno.ENOTSUP, "no locks here")
 

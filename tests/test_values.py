@@ -16,7 +16,18 @@ from uformer.config import UformerConfig
 from uformer.errors import OptionError
 
 Choice = Literal["add", "screen"]
-KINDS = [str, bool, int, float, Choice, tuple[int, ...], tuple[float, float], int | None, str | None, UformerConfig]
+KINDS = [
+    str,
+    bool,
+    int,
+    float,
+    Choice,
+    tuple[int, ...],
+    tuple[float, float],
+    int | None,
+    str | None,
+    UformerConfig,
+]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +105,15 @@ def test_refusals(value: object, kind: Any, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("3", int), ("3", float), (3.0, int), ("true", bool), ("1,2", tuple[int, ...]), ([1, "2"], tuple[int, ...]), ("none", int | None)],
+    [
+        ("3", int),
+        ("3", float),
+        (3.0, int),
+        ("true", bool),
+        ("1,2", tuple[int, ...]),
+        ([1, "2"], tuple[int, ...]),
+        ("none", int | None),
+    ],
 )
 def test_text_is_no_value_where_it_is_not_expected(value: object, kind: Any) -> None:
     with pytest.raises(OptionError, match="^width: .* is not "):
@@ -110,7 +129,11 @@ def test_a_number_survives_being_written(value: float, text: bool) -> None:
     assert values.typed(NUMBERS[kind](value) if text else value, kind, text=text) == value
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists), st.sampled_from(KINDS), st.booleans())
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists),
+    st.sampled_from(KINDS),
+    st.booleans(),
+)
 def test_anything_is_a_value_or_refused_in_one_line(value: object, kind: Any, text: bool) -> None:
     try:
         found = values.typed(value, kind, text=text)
@@ -138,5 +161,10 @@ def test_a_record_has_the_types_that_it_declares() -> None:
 
 
 def test_unknown_names_have_a_nearest_or_all() -> None:
-    assert str(values.unknown("bacth", ["batch", "steps"])) == "unknown setting 'bacth'; did you mean 'batch'?"
-    assert str(values.unknown("window", ["network.window_size"])) == "unknown setting 'window'; known: network.window_size"
+    assert (
+        str(values.unknown("bacth", ["batch", "steps"])) == "unknown setting 'bacth'; did you mean 'batch'?"
+    )
+    assert (
+        str(values.unknown("window", ["network.window_size"]))
+        == "unknown setting 'window'; known: network.window_size"
+    )

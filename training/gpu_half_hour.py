@@ -40,7 +40,16 @@ TIMING, SCORING = 0.12, 0.12
 """Shares of the whole time for benchmarks/gpu.py and for the scores."""
 SETTINGS = {
     "cuda": ["batch=64", "ema=0.999", "warmup=100", "held_out=0", "save_minutes=4", "validate_every=1000000"],
-    "cpu": ["patch=64", "batch=4", "ema=0.9", "warmup=0", "held_out=0", "save_minutes=1", "validate_every=1000000", "log_every=1"],
+    "cpu": [
+        "patch=64",
+        "batch=4",
+        "ema=0.9",
+        "warmup=0",
+        "held_out=0",
+        "save_minutes=1",
+        "validate_every=1000000",
+        "log_every=1",
+    ],
 }
 
 
@@ -76,14 +85,22 @@ class Session:
     def note(self, phase: str, **facts: object) -> None:
         self.summary.append({"phase": phase, "ended_at_minute": round(self.clock.passed, 2), **facts})
         (self.out / "summary.json").write_text(json.dumps(self.summary, indent=1) + "\n")
-        print(f"[{self.clock.passed:5.1f} min] {phase}: {', '.join(f'{key} {value}' for key, value in facts.items())}", flush=True)
+        print(
+            f"[{self.clock.passed:5.1f} min] {phase}: {', '.join(f'{key} {value}' for key, value in facts.items())}",
+            flush=True,
+        )
 
     def run(self, words: list[str], *, minutes: float) -> int:
         """The exit code of a Python command; 124 where it did not end within `minutes`. Its output is shown as it comes."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        }
         try:
             command = [sys.executable, *words]
-            return subprocess.run(command, env=environment, check=False, timeout=max(60 * minutes, 1)).returncode  # noqa: S603 - our own
+            return subprocess.run(
+                command, env=environment, check=False, timeout=max(60 * minutes, 1)
+            ).returncode  # noqa: S603 - our own
         except subprocess.TimeoutExpired:
             return 124
 
@@ -91,7 +108,18 @@ class Session:
         """One `uformer train` run. Its start-up (decoding, compiling) may take three minutes more than `minutes`."""
         begin = [task, "--start", f"uformer_t.{task}"] if fresh else ["--resume"]
         chosen = [*SETTINGS["cpu" if self.device == "cpu" else "cuda"], *self.extra] if fresh else []
-        words = ["-m", "uformer", "train", *begin, "--data", str(self.data), "--out", str(folder), "--device", self.device]
+        words = [
+            "-m",
+            "uformer",
+            "train",
+            *begin,
+            "--data",
+            str(self.data),
+            "--out",
+            str(folder),
+            "--device",
+            self.device,
+        ]
         for setting in (*chosen, *settings):
             words += ["--set", setting]
         return self.run(words, minutes=minutes + 3)
@@ -137,7 +165,11 @@ def train_task(session: Session, task: str, work: Path, minutes: float) -> None:
     with Publisher(folder / "last.safetensors", published):
         code = session.train(task, folder, ["decay=0", f"minutes={trunk:.3f}"], minutes=trunk, fresh=True)
     if code == 0:
-        write_half(folder / "last.safetensors", published.with_suffix(".trunk.safetensors"), {"recipe": f"{task}: trunk of a GPU run"})
+        write_half(
+            folder / "last.safetensors",
+            published.with_suffix(".trunk.safetensors"),
+            {"recipe": f"{task}: trunk of a GPU run"},
+        )
         with Publisher(folder / "last.safetensors", published):
             settings = [f"minutes={minutes:.3f}", f"decay={DECAY}"]
             code = session.train(task, folder, settings, minutes=minutes - trunk, fresh=False)
@@ -189,17 +221,30 @@ def score(session: Session, task: str) -> None:
     if session.dev is None or not weights.exists():
         session.note(f"score {task}", skipped="no --dev" if session.dev is None else "no weights")
         return
-    words = [str(ROOT / "benchmarks" / "quality.py"), str(session.dev), "--weights", str(weights), "--task", task]
-    code = session.run([*words, "--json", str(session.out / f"scores.{task}.json")], minutes=max(session.clock.left, 1))
+    words = [
+        str(ROOT / "benchmarks" / "quality.py"),
+        str(session.dev),
+        "--weights",
+        str(weights),
+        "--task",
+        task,
+    ]
+    code = session.run(
+        [*words, "--json", str(session.out / f"scores.{task}.json")], minutes=max(session.clock.left, 1)
+    )
     session.note(f"score {task}", exit_code=code)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--dev", type=Path, help="folder of images with ground truth, as benchmarks/quality.py takes it")
+    parser.add_argument(
+        "--dev", type=Path, help="folder of images with ground truth, as benchmarks/quality.py takes it"
+    )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     args = parser.parse_args()
 

@@ -20,7 +20,9 @@ KERNEL = 27
 def main() -> None:
     folder = Path(sys.argv[1])
     curves = scipy.io.loadmat(folder / "201_CRF_data.mat")
-    responses = np.array([np.interp(NODES, light, level) for light, level in zip(curves["I"], curves["B"], strict=True)])
+    responses = np.array(
+        [np.interp(NODES, light, level) for light, level in zip(curves["I"], curves["B"], strict=True)]
+    )
     kernels = []
     with h5py.File(folder / "Levin09.mat") as file:
         for reference in np.array(file["kernels"]).ravel():

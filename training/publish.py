@@ -14,7 +14,9 @@ from uformer.weights import checkpoint, registry
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("trained", type=Path)
     parser.add_argument("name")
     parser.add_argument("recipe", help="a sentence, kept in the file")

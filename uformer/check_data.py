@@ -119,7 +119,9 @@ def check(sources: Sequence[Source], *, samples: int) -> Findings:
         for index, source in enumerate(sources):
             bars.file_done()
             try:
-                pictures = [_unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None]
+                pictures = [
+                    _unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None
+                ]
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
@@ -136,16 +138,23 @@ def report(search: Search, found: Findings) -> list[str]:
     lines = [f"{counted(len(search.sources), kind)}, {counted(len(found.problems), 'problem')}"]
     if search.left_out:
         first = ", ".join(one_line(path) for path in search.left_out[:3])
-        lines.append(f"left out, made by uformer: {len(search.left_out)} ({first}{', ...' if len(search.left_out) > 3 else ''})")
+        lines.append(
+            f"left out, made by uformer: {len(search.left_out)} ({first}{', ...' if len(search.left_out) > 3 else ''})"
+        )
     if found.sizes:
         heights, widths = zip(*found.sizes, strict=True)
         pixels = sum(height * width for height, width in found.sizes) / 1e6
         lines.append(f"sizes: {_range(widths)} wide, {_range(heights)} high, {pixels:,.1f} Mpixels in all")
-        lines.append("channels: " + ", ".join(f"{channels} ({count})" for channels, count in sorted(found.channels.items())))
+        lines.append(
+            "channels: "
+            + ", ".join(f"{channels} ({count})" for channels, count in sorted(found.channels.items()))
+        )
     if found.scores:
         scores = sorted(found.scores)
         middle = statistics.median(score for score, _ in scores)
-        lines.append(f"PSNR of the degraded pictures: {scores[0][0]:.2f} to {scores[-1][0]:.2f} dB, median {middle:.2f}")
+        lines.append(
+            f"PSNR of the degraded pictures: {scores[0][0]:.2f} to {scores[-1][0]:.2f} dB, median {middle:.2f}"
+        )
         lines.append("lowest: " + ", ".join(f"{one_line(name)} ({score:.2f})" for score, name in scores[:3]))
     if found.shifted:
         lines.append(f"misaligned, it seems: {counted(len(found.shifted), 'pair')}")
@@ -172,7 +181,9 @@ def _look(source: Source, pictures: list[Pixels], found: Findings) -> None:
         return
     found.scores.append((psnr(pictures[0], clean), source.name))
     if shift := best_shift(pictures[0], clean):
-        found.shifted.append(f"{source.name}: {shift[2]:.1f} dB closer when moved by {shift[0]} down, {shift[1]} right")
+        found.shifted.append(
+            f"{source.name}: {shift[2]:.1f} dB closer when moved by {shift[0]} down, {shift[1]} right"
+        )
 
 
 def best_shift(degraded: Pixels, clean: Pixels) -> tuple[int, int, float] | None:

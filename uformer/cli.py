@@ -9,24 +9,51 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token, UnknownOptionError, UnusedCliTokensError, convert
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    Token,
+    UnknownOptionError,
+    UnusedCliTokensError,
+    convert,
+)
 
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
 from uformer.values import typed
 from uformer.version import __version__
 
 COMMANDS = {
-    "restore": ("uformer.restore.command:restore", "Restore pictures: noisy, rainy or blurred in, clean out."),
-    "batch": ("uformer.batch.command:batch", "Restore millions of pictures: a job that resumes, here or on a Ray cluster."),
+    "restore": (
+        "uformer.restore.command:restore",
+        "Restore pictures: noisy, rainy or blurred in, clean out.",
+    ),
+    "batch": (
+        "uformer.batch.command:batch",
+        "Restore millions of pictures: a job that resumes, here or on a Ray cluster.",
+    ),
     "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
     "data": ("uformer.check_data:data", "Check a data set before training: count, verify, look."),
-    "eval": ("uformer.evaluate.command:eval_command", "Measure how well weights restore, as published numbers are computed."),
+    "eval": (
+        "uformer.evaluate.command:eval_command",
+        "Measure how well weights restore, as published numbers are computed.",
+    ),
     "serve": ("uformer.serve.command:serve", "Restore pictures in the browser and over HTTP."),
-    "degrade": ("uformer.degrade:degrade", "Degrade clean pictures: noise, rain or blur, to test or train with."),
+    "degrade": (
+        "uformer.degrade:degrade",
+        "Degrade clean pictures: noise, rain or blur, to test or train with.",
+    ),
     "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.list_models:models", "List the networks, and the weights that ship."),
-    "export": ("uformer.export.command:export", "Write weights as a file for other programs: ONNX, OpenVINO, torch.export."),
-    "convert": ("uformer.convert:convert", "Turn the original authors' weights into ours, or ours into theirs."),
+    "export": (
+        "uformer.export.command:export",
+        "Write weights as a file for other programs: ONNX, OpenVINO, torch.export.",
+    ),
+    "convert": (
+        "uformer.convert:convert",
+        "Turn the original authors' weights into ours, or ours into theirs.",
+    ),
 }
 
 
@@ -56,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnusedCliTokensError as error:
         return _fail(OptionError(f"too many words: {shlex.join(error.unused_tokens or ())}; {see}"), 2)
     except UnknownOptionError as error:
-        return _fail(OptionError(_unknown(app, command, error.token.keyword or error.token.value or "") + see), 2)
+        return _fail(
+            OptionError(_unknown(app, command, error.token.keyword or error.token.value or "") + see), 2
+        )
     except UnknownOption as error:
         return _fail(OptionError(_unknown(app, command, str(error)) + see), 2)
     except MissingArgumentError as error:
@@ -96,7 +125,11 @@ def _value(kind: Any, words: Sequence[Token]) -> Any:
 def _unknown(app: App, command: str | None, option: str) -> str:
     """What to say of an option that is none: which one may be meant."""
     option = option.partition("=")[0]
-    known = [name for each in app[command].assemble_argument_collection() for name in each.names] if command else ["--help", "--version"]
+    known = (
+        [name for each in app[command].assemble_argument_collection() for name in each.names]
+        if command
+        else ["--help", "--version"]
+    )
     meant = difflib.get_close_matches(option, known, n=1)
     return f"unknown option {option}; " + (f"did you mean {meant[0]}? " if meant else "")
 

@@ -76,11 +76,15 @@ class UformerConfig:
             raise OptionError(f"num_heads: {len(self.num_heads)} values for {len(self.depths)} stages")
         for stage, (dim, heads) in enumerate(zip(self.stage_dims, self.num_heads, strict=True)):
             if heads < 1 or dim % heads:
-                raise OptionError(f"num_heads: stage {stage} has {dim} channels, which {heads} heads do not divide")
+                raise OptionError(
+                    f"num_heads: stage {stage} has {dim} channels, which {heads} heads do not divide"
+                )
         if not 0 <= self.drop_path_rate < 1:
             raise OptionError(f"drop_path_rate: {self.drop_path_rate} is not in [0, 1)")
         if self.mlp_ratio <= 0 or int(self.embed_dim * self.mlp_ratio) < 1:
-            raise OptionError(f"mlp_ratio: {self.mlp_ratio} must be positive and leave {self.embed_dim} channels a hidden one")
+            raise OptionError(
+                f"mlp_ratio: {self.mlp_ratio} must be positive and leave {self.embed_dim} channels a hidden one"
+            )
         if self.cross_blocks == "first" and self.skip != "cross":
             raise OptionError(f"cross_blocks: 'first' needs skip 'cross', not {self.skip!r}")
         if self.interleaved_keys and self.skip != "concat_cross":
@@ -137,7 +141,9 @@ class UformerConfig:
         """Build from plain values, each checked. Raises CheckpointError for an unknown field or a wrong type."""
         for field in values:
             if field not in hints(cls):
-                raise CheckpointError(f"the config has an unknown field {field!r}; is it from a newer version?")
+                raise CheckpointError(
+                    f"the config has an unknown field {field!r}; is it from a newer version?"
+                )
         try:
             return cls(**values)
         except OptionError as error:
@@ -164,7 +170,9 @@ VARIANTS: Mapping[str, UformerConfig] = types.MappingProxyType(
         "uformer_b": dataclasses.replace(_2022, depths=(1, 2, 8, 8, 2, 8, 8, 2, 1)),
         "uformer_16": dataclasses.replace(_2021, embed_dim=16),
         "uformer_16_cross": dataclasses.replace(_2021, embed_dim=16, skip="cross", num_heads=_NARROW),
-        "uformer_16_concat_cross": dataclasses.replace(_2021, embed_dim=16, skip="concat_cross", num_heads=_NARROW),
+        "uformer_16_concat_cross": dataclasses.replace(
+            _2021, embed_dim=16, skip="concat_cross", num_heads=_NARROW
+        ),
         "uformer_32": _2021,
         "uformer_32_cross": dataclasses.replace(_2021, skip="cross", num_heads=_NARROW),
         "uformer_32_concat_cross": dataclasses.replace(_2021, skip="concat_cross", num_heads=_NARROW),

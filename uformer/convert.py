@@ -15,7 +15,9 @@ from uformer.words import counted
 _UNNAMED = {"shift", "bottleneck_shift", "interleaved_keys"}  # not part of what makes a published network
 
 
-def convert(source: str, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False) -> None:
+def convert(
+    source: str, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False
+) -> None:
     """Turn the original authors' weights (.pth) into a checkpoint (.safetensors), or a checkpoint back into theirs.
 
     No code from the file is run. Every hyperparameter is recovered from the tensors, but for the two that they
@@ -39,7 +41,9 @@ def convert(source: str, output: Path, *, train_size: int | None = None, shift: 
     _check_output(path, output, (".pth", ".pt") if ours else (".safetensors",), overwrite=overwrite)
     if ours:
         if train_size is not None or not shift:
-            raise OptionError(f"{source}: a checkpoint, which says itself how it shifts; leave out --train-size and --no-shift")
+            raise OptionError(
+                f"{source}: a checkpoint, which says itself how it shifts; leave out --train-size and --no-shift"
+            )
         config, state = checkpoint.read(path)
         with _naming(path):
             original = official.to_original(config, state)
@@ -79,7 +83,11 @@ def _naming(source: Path) -> Iterator[None]:
 
 def _summary(config: UformerConfig) -> str:
     """The network in one line: its name, where it is a published one, its size, and all that was recovered."""
-    published = (name for name, other in VARIANTS.items() if {text.partition(":")[0] for text in differences(config, other)} <= _UNNAMED)
+    published = (
+        name
+        for name, other in VARIANTS.items()
+        if {text.partition(":")[0] for text in differences(config, other)} <= _UNNAMED
+    )
     shifts = "shifted windows" if config.shift else "no shift"
     if config.shift and config.depths[config.levels] > 1 and not config.bottleneck_shift:
         shifts += " but in the bottleneck"

@@ -80,7 +80,9 @@ def degrade(
         print("\n\n".join(describe(function) for function in FUNCTIONS.values()))
         return 0
     if picture is None or output is None:
-        raise OptionError(f"which {'picture' if picture is None else 'output'}? give a picture and the file to write, or two folders")
+        raise OptionError(
+            f"which {'picture' if picture is None else 'output'}? give a picture and the file to write, or two folders"
+        )
     if seed < 0:
         raise OptionError(f"--seed: {seed} must not be negative")
     apply = _choose(task, function, settings or [])
@@ -98,7 +100,12 @@ def degrade(
 
 
 def _degrade_folder(
-    folder: Path, output: Path, apply: Callable[[Pixels, np.random.Generator], Pixels], seed: int, *, overwrite: bool
+    folder: Path,
+    output: Path,
+    apply: Callable[[Pixels, np.random.Generator], Pixels],
+    seed: int,
+    *,
+    overwrite: bool,
 ) -> int:
     """Degrade the pictures below a folder, each failure a line, and return the exit code."""
     found = walk(folder)
@@ -121,7 +128,9 @@ def _degrade_folder(
             print(f"uformer: error: {error}", file=sys.stderr)
     left_out = f", {len(found.left_out)} left out as outputs of earlier runs" if found.left_out else ""
     there = f", {kept} were there already (--overwrite replaces them)" if kept else ""
-    print(f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} pictures{there}{left_out}")
+    print(
+        f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} pictures{there}{left_out}"
+    )
     return 1 if failures or found.unreadable else 0
 
 
@@ -157,15 +166,23 @@ def _about(docstring: str, parameter: str) -> str:
 
 
 def _wrap(text: str, indent: int) -> list[str]:
-    return textwrap.wrap(text, 100, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4 if indent > 2 else indent))
+    return textwrap.wrap(
+        text, 100, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4 if indent > 2 else indent)
+    )
 
 
 def _settable(function: Callable[..., Pixels]) -> dict[str, inspect.Parameter]:
     """The parameters that --set sets."""
-    return {name: each for name, each in inspect.signature(function).parameters.items() if each.kind == each.KEYWORD_ONLY}
+    return {
+        name: each
+        for name, each in inspect.signature(function).parameters.items()
+        if each.kind == each.KEYWORD_ONLY
+    }
 
 
-def _choose(task: str | None, function: str | None, settings: list[str]) -> Callable[[Pixels, np.random.Generator], Pixels]:
+def _choose(
+    task: str | None, function: str | None, settings: list[str]
+) -> Callable[[Pixels, np.random.Generator], Pixels]:
     if (task is None) == (function is None):
         raise OptionError(f"give either --task {'|'.join(_TASKS)} or --function {'|'.join(FUNCTIONS)}")
     if function is None:
@@ -183,7 +200,9 @@ def _choose(task: str | None, function: str | None, settings: list[str]) -> Call
         except ValueError as error:
             raise OptionError(str(error)) from error
 
-    apply(np.zeros((8, 8, 3), np.float32), np.random.default_rng(0))  # a value out of range is known before any picture is read
+    apply(
+        np.zeros((8, 8, 3), np.float32), np.random.default_rng(0)
+    )  # a value out of range is known before any picture is read
     return apply
 
 
@@ -197,17 +216,30 @@ def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[st
         if key not in known:
             raise OptionError(f"--set {setting}: {function.__name__} has {', '.join(known)}")
         values[key] = option(f"--set {key}", text, hints[key], text=True)
-    missing = [name for name, parameter in known.items() if parameter.default is parameter.empty and name not in values]
+    missing = [
+        name
+        for name, parameter in known.items()
+        if parameter.default is parameter.empty and name not in values
+    ]
     if missing:
-        raise OptionError(f"{function.__name__} needs {' and '.join(f'--set {name}=...' for name in missing)}")
+        raise OptionError(
+            f"{function.__name__} needs {' and '.join(f'--set {name}=...' for name in missing)}"
+        )
     return values
 
 
 def _degrade(
-    path: Path, output: Path, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator, *, overwrite: bool
+    path: Path,
+    output: Path,
+    apply: Callable[[Pixels, np.random.Generator], Pixels],
+    rng: np.random.Generator,
+    *,
+    overwrite: bool,
 ) -> None:
     if not output.suffix:
-        raise OptionError(f"{output}: expected a file name with an ending, as {output}.png, or a folder that exists")
+        raise OptionError(
+            f"{output}: expected a file name with an ending, as {output}.png, or a folder that exists"
+        )
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
     check_output(output, overwrite=overwrite, source=path)
@@ -218,7 +250,9 @@ def _notify(message: str) -> None:
     print(f"uformer: {message}", file=sys.stderr)
 
 
-def degrade_image(image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator) -> Image:
+def degrade_image(
+    image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator
+) -> Image:
     """The picture degraded; a gray one stays gray, its noise that of one colour."""
     if image.channels == 3:
         return image.with_pixels(apply(image.pixels, rng))

@@ -33,7 +33,9 @@ def info(name: str, *, size: str = "256x256") -> None:
     here = multiply_adds(config, height, width)
     console = console_for()
     console.print(_facts(config, notes), "", _steps(here), "", _growth(here))
-    console.print("Windows of M x M tokens: scores + values cost O(M^2 H W C). Every token to its whole map: O(H^2 W^2 C).")
+    console.print(
+        "Windows of M x M tokens: scores + values cost O(M^2 H W C). Every token to its whole map: O(H^2 W^2 C)."
+    )
 
 
 def parse_size(size: str) -> tuple[int, int]:
@@ -75,7 +77,11 @@ def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:
 
 def _steps(here: Complexity) -> Table:
     title = f"multiply-adds of a picture of {here.height}x{here.width}: {here.total:,} in all; in G:"
-    table = _table(title, ["step", "map"], ["C", "attention\nprojections", "scores +\nvalues", "feed-\nforward", "convo-\nlutions", "all"])
+    table = _table(
+        title,
+        ["step", "map"],
+        ["C", "attention\nprojections", "scores +\nvalues", "feed-\nforward", "convo-\nlutions", "all"],
+    )
     for stage in here.stages:
         table.add_row(stage.name, f"{stage.height}x{stage.width}", str(stage.channels), *_parts(stage.cost))
     table.add_row("in all", "", "", *_parts(here.cost))
@@ -95,12 +101,18 @@ def _growth(here: Complexity) -> Table:
         ("  twice the height", multiply_adds(config, 2 * height, width, global_attention=True)),
         ("  twice height and width", multiply_adds(config, 2 * height, 2 * width, global_attention=True)),
     ]
-    table = _table("how they grow (G, and times the first line)", ["", "picture"], ["scores +\nvalues", "\ntimes", "\nall", "\ntimes"])
+    table = _table(
+        "how they grow (G, and times the first line)",
+        ["", "picture"],
+        ["scores +\nvalues", "\ntimes", "\nall", "\ntimes"],
+    )
     first = here.cost.scores_values
     for label, there in rows:
         scores = there.cost.scores_values
         times = f"{scores / first:,.2f}", f"{there.total / here.total:,.2f}"
-        table.add_row(label, f"{there.height}x{there.width}", _giga(scores), times[0], _giga(there.total), times[1])
+        table.add_row(
+            label, f"{there.height}x{there.width}", _giga(scores), times[0], _giga(there.total), times[1]
+        )
     return table
 
 
@@ -114,7 +126,13 @@ def _table(title: str, names: list[str], numbers: list[str]) -> Table:
 
 
 def _parts(cost: Cost) -> list[str]:
-    parts = cost.projections, cost.scores_values, cost.feed_forward, cost.resampling + cost.picture, cost.total
+    parts = (
+        cost.projections,
+        cost.scores_values,
+        cost.feed_forward,
+        cost.resampling + cost.picture,
+        cost.total,
+    )
     return [_giga(part) if part else "" for part in parts]
 
 

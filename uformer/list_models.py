@@ -13,7 +13,9 @@ def models() -> None:
     console = Console()
     networks = Table("network", "parameters", "skip", "modulators", title="networks")
     for name, config in VARIANTS.items():
-        networks.add_row(name, f"{parameter_count(config) / 1e6:.2f} M", config.skip, "yes" if config.modulator else "no")
+        networks.add_row(
+            name, f"{parameter_count(config) / 1e6:.2f} M", config.skip, "yes" if config.modulator else "no"
+        )
     console.print(networks)
     shipped = Table("weights", "task", "licence", "scores (dB)", title="weights that ship")
     for weights in WEIGHTS.values():

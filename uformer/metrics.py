@@ -73,7 +73,9 @@ def comparable(
     if restored.shape != clean.shape:
         raise ValueError(f"pictures of different shapes: {restored.shape} and {clean.shape}")
     if border < 0 or 2 * border >= min(clean.shape[:2]):
-        raise ValueError(f"border: {border} leaves nothing of a picture of {clean.shape[0]} x {clean.shape[1]}")
+        raise ValueError(
+            f"border: {border} leaves nothing of a picture of {clean.shape[0]} x {clean.shape[1]}"
+        )
     shown = np.clip(restored, 0, 1)
     if rounded:
         shown = np.rint(shown * 255) / 255
@@ -98,22 +100,36 @@ def ssim_map(a: Array, b: Array, *, window: Window, data_range: float) -> Array:
         weights /= weights.sum()
     if window == "matlab":
         mix = _across_channels(weights, a.shape[2])
-        a, b = (np.pad(picture, ((GAUSSIAN_RADIUS,) * 2, (GAUSSIAN_RADIUS,) * 2, (0, 0)), mode="edge") for picture in (a, b))
+        a, b = (
+            np.pad(picture, ((GAUSSIAN_RADIUS,) * 2, (GAUSSIAN_RADIUS,) * 2, (0, 0)), mode="edge")
+            for picture in (a, b)
+        )
     if min(a.shape[:2]) < len(weights):
-        raise ValueError(f"a picture of {a.shape[0]} x {a.shape[1]} is smaller than the window of SSIM, {len(weights)} x {len(weights)}")
+        raise ValueError(
+            f"a picture of {a.shape[0]} x {a.shape[1]} is smaller than the window of SSIM, {len(weights)} x {len(weights)}"
+        )
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     mean_a, mean_b = _filter(a, weights, mix), _filter(b, weights, mix)
-    variance = scale * (_filter(a * a + b * b, weights, mix) - mean_a**2 - mean_b**2)  # of both pictures together
+    variance = scale * (
+        _filter(a * a + b * b, weights, mix) - mean_a**2 - mean_b**2
+    )  # of both pictures together
     covariance = scale * (_filter(a * b, weights, mix) - mean_a * mean_b)
-    return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / ((mean_a**2 + mean_b**2 + c1) * (variance + c2))
+    return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (variance + c2)
+    )
 
 
 def _filter(picture: Array, weights: Array, mix: Array | None) -> Array:
     """Correlate rows and columns with the weights, where they lie within the picture; then `mix` the channels."""
     for axis in (0, 1):
         length = picture.shape[axis] - len(weights) + 1
-        slices = [picture[start : start + length] if axis == 0 else picture[:, start : start + length] for start in range(len(weights))]
-        picture = sum((weight * each for weight, each in zip(weights, slices, strict=True)), np.zeros_like(slices[0]))
+        slices = [
+            picture[start : start + length] if axis == 0 else picture[:, start : start + length]
+            for start in range(len(weights))
+        ]
+        picture = sum(
+            (weight * each for weight, each in zip(weights, slices, strict=True)), np.zeros_like(slices[0])
+        )
     return picture if mix is None else picture @ mix.T
 
 

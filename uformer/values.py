@@ -57,8 +57,13 @@ def plain(value: object) -> object:
 
 def unknown(name: str, known: Sequence[str]) -> OptionError:
     """The error for a setting of no known name, which names the nearest, or all."""
-    near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name.rpartition(".")[2], known, n=1)
-    return OptionError(f"unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"))
+    near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(
+        name.rpartition(".")[2], known, n=1
+    )
+    return OptionError(
+        f"unknown setting {name!r}"
+        + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+    )
 
 
 def _typed(value: object, kind: Any, text: bool) -> Any:
@@ -97,7 +102,11 @@ def _read(text: str) -> float:
 
 
 def _tuple(value: object, kinds: tuple[Any, ...], text: bool) -> tuple[Any, ...]:
-    parts = [part.strip() for part in value.strip("()[] ").split(",")] if text and isinstance(value, str) else value
+    parts = (
+        [part.strip() for part in value.strip("()[] ").split(",")]
+        if text and isinstance(value, str)
+        else value
+    )
     if not isinstance(parts, list | tuple) or (kinds[-1] is not Ellipsis and len(parts) != len(kinds)):
         _refuse(value)
     return tuple(_typed(part, kinds[0], text) for part in parts)
@@ -115,5 +124,7 @@ def _describe(kind: Any, text: bool) -> str:
         return "one of " + ", ".join(arguments)
     if origin is tuple:
         how_many = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
-        return f"a list of {how_many}{'whole ' * (arguments[0] is int)}numbers" + " separated by commas" * text
+        return (
+            f"a list of {how_many}{'whole ' * (arguments[0] is int)}numbers" + " separated by commas" * text
+        )
     return _WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}")

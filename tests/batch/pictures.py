@@ -17,14 +17,18 @@ def network(folder: Path) -> Path:
 
 
 def picture(seed: int = 0, *, side: int = 24, suffix: str = ".png") -> bytes:
-    return encode(Image(pixels=np.random.default_rng(seed).random((side, side + 8, 3), dtype=np.float32)), suffix)
+    return encode(
+        Image(pixels=np.random.default_rng(seed).random((side, side + 8, 3), dtype=np.float32)), suffix
+    )
 
 
 def folder_of(folder: Path, count: int, *, side: int = 24) -> Path:
     """A folder of pictures, every third of them in a folder below."""
     (folder / "below").mkdir(parents=True)
     for number in range(count):
-        (folder / ("below" if number % 3 == 0 else "") / f"{number:02}.png").write_bytes(picture(number, side=side))
+        (folder / ("below" if number % 3 == 0 else "") / f"{number:02}.png").write_bytes(
+            picture(number, side=side)
+        )
     return folder
 
 

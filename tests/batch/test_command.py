@@ -32,7 +32,9 @@ def test_a_folder_as_restore_does_it(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--manifest", "nothing://m"], "Protocol not known"),
     ],
 )
-def test_wrong_usage_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+def test_wrong_usage_is_one_line_and_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
     source = folder_of(tmp_path / "in", 1)
     assert main(["batch", str(source), str(tmp_path / "out"), *arguments]) == 2
     out, err = capsys.readouterr()
@@ -41,9 +43,15 @@ def test_wrong_usage_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.Captu
     assert not contents(tmp_path / "out")
 
 
-@pytest.mark.parametrize(("module", "engine"), [("fsspec", "local"), ("pyarrow", "local"), ("ray.data", "ray")])
+@pytest.mark.parametrize(
+    ("module", "engine"), [("fsspec", "local"), ("pyarrow", "local"), ("ray.data", "ray")]
+)
 def test_a_missing_extra(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str, engine: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    engine: str,
 ) -> None:
     def missing(name: str, really: object = __import__("importlib").import_module) -> object:
         if name == module:
@@ -55,7 +63,10 @@ def test_a_missing_extra(
         monkeypatch.delattr(uformer.batch, part, raising=False)
     monkeypatch.setattr("uformer.files.importlib.import_module", missing)
     assert main(["batch", str(tmp_path), str(tmp_path / "out"), "--engine", engine]) == 2
-    assert capsys.readouterr().err == f'uformer: error: {module} is not installed; run: pip install "uformer[batch]"\n'
+    assert (
+        capsys.readouterr().err
+        == f'uformer: error: {module} is not installed; run: pip install "uformer[batch]"\n'
+    )
 
 
 def test_help_needs_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,9 @@ def test_what_makes_no_other_outputs_is_not_compared(tmp_path: Path) -> None:
     assert difference(of(tmp_path), {**of(tmp_path, memory="2GB"), "uformer": "9", "redo": True}) is None
 
 
-@pytest.mark.parametrize("change", [{"strength": 0.5}, {"tile": 64}, {"overlap": 8}, {"ensemble": True}, {"precision": "fp32"}])
+@pytest.mark.parametrize(
+    "change", [{"strength": 0.5}, {"tile": 64}, {"overlap": 8}, {"ensemble": True}, {"precision": "fp32"}]
+)
 def test_what_does_is_said(tmp_path: Path, change: dict[str, Any]) -> None:
     ((name, value),) = change.items()
     said = difference(of(tmp_path), of(tmp_path, **change))

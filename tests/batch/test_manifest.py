@@ -84,11 +84,15 @@ def test_overwriting_forgets_what_was_done(place: str) -> None:
     assert Manifest(place).begin(other, overwrite=True)
     assert not exists(place)
     after = Manifest(place)
-    assert after.begin({**other, "redo": False}, overwrite=False), "the rest of an overwriting job is to be made again too"
+    assert after.begin({**other, "redo": False}, overwrite=False), (
+        "the rest of an overwriting job is to be made again too"
+    )
     assert after.done() == {}
 
 
-def test_an_overwriting_job_killed_while_it_clears_is_cleared(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overwriting_job_killed_while_it_clears_is_cleared(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun(place, GOOD).finish()
 
     def killed(_place: str) -> None:
@@ -144,4 +148,6 @@ def test_reading_leaves_no_thread_that_could_abort_the_process_at_its_end(tmp_pa
     begun(f"{tmp_path}/m.parquet", GOOD).finish()
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", ALONE, f"{tmp_path}/m.parquet"]
-    assert subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout == "0\n"
+    assert (
+        subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout == "0\n"
+    )

@@ -93,7 +93,11 @@ def test_nor_one_that_lacks_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> No
     places._file_system.cache_clear()
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     monkeypatch.delitem(sys.modules, "fsspec.implementations.http", raising=False)
-    monkeypatch.setitem(known_implementations, "s3", {"class": "fsspec.implementations.http.HTTPFileSystem", "err": "Install it"})
+    monkeypatch.setitem(
+        known_implementations,
+        "s3",
+        {"class": "fsspec.implementations.http.HTTPFileSystem", "err": "Install it"},
+    )
     with pytest.raises(OptionError, match="s3:// needs aiohttp; run: pip install aiohttp"):
         places.open_remote("s3://bucket/a")
 

@@ -18,7 +18,9 @@ print(os.environ["RAY_USAGE_STATS_ENABLED"], file=sys.stderr)
 
 
 def test_only_ours() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True
+    )
     assert done.stderr.splitlines() == ["ours", "after", "0"]
 
 

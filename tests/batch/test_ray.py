@@ -39,7 +39,9 @@ builtins.open = poisoned
 """
 """What every Python process runs at its start: one picture kills whoever reads it, as a decoder that crashes would."""
 
-onlinux = pytest.mark.skipif(sys.platform != "linux", reason="finds the workers by the names that Ray gives them on Linux")
+onlinux = pytest.mark.skipif(
+    sys.platform != "linux", reason="finds the workers by the names that Ray gives them on Linux"
+)
 
 
 class Workers:
@@ -62,7 +64,13 @@ class Workers:
             before, records = self.ledger.begin(0)
             left = [item for item in items if item.input not in records]
             with contextlib.suppress(ConnectionError):
-                work(self, left, lambda record: self.ledger.finish(0, record), before=before, note=self.ledger.note)  # type: ignore[arg-type]
+                work(
+                    self,
+                    left,
+                    lambda record: self.ledger.finish(0, record),
+                    before=before,
+                    note=self.ledger.note,
+                )  # type: ignore[arg-type]
                 return self.ledger.begin(0)[1]
         raise AssertionError("a picture that kills stops the job for ever")
 
@@ -130,7 +138,9 @@ def test_no_room(nodes: list[dict[str, float]], cluster: Cluster) -> None:
         room(nodes, cluster)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:http", "127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:http", "127.0.0.1:99999"]
+)
 def test_an_address_where_nobody_is(address: str) -> None:
     began = time.monotonic()
     with pytest.raises(OptionError, match="address: "), connected(Cluster(address=address)):
@@ -164,7 +174,11 @@ def started() -> Iterator[Start]:
             path = f"{site}{os.pathsep}{ROOT}" if site else str(ROOT)
             command = [sys.executable, "-m", "uformer", "batch", *arguments]
             environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": scratch}
-            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
+            running.append(
+                subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+                )
+            )
             return running[-1]
 
         yield start
@@ -213,7 +227,12 @@ class Prepared:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     home = tmp_path_factory.mktemp("job")
     weights, source = str(network(home)), folder_of(home / "in", COUNT, side=160)
-    assert main(["restore", str(source), "-o", str(home / "plain"), "--weights", weights, "--ensemble", "--quiet"]) == 0
+    assert (
+        main(
+            ["restore", str(source), "-o", str(home / "plain"), "--weights", weights, "--ensemble", "--quiet"]
+        )
+        == 0
+    )
     return Prepared(weights, source, contents(home / "plain"))
 
 
@@ -270,7 +289,9 @@ def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared,
 
 @pytest.mark.timeout(600)
 @onlinux
-def test_ctrl_c_ends_the_cluster_and_keeps_what_is_done(started: Start, prepared: Prepared, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_cluster_and_keeps_what_is_done(
+    started: Start, prepared: Prepared, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     job = started(str(prepared.source), str(out), "--weights", prepared.weights, *RAY)
     outputs(out, 3)

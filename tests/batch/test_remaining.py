@@ -40,12 +40,19 @@ def test_two_inputs_of_one_output() -> None:
 
 @pytest.mark.parametrize(("fold", "failures"), [(False, 0), (True, 1)])
 def test_names_that_differ_in_case(fold: bool, failures: int) -> None:
-    plan = find_remaining([("s3://b/A.png", "A.png"), ("s3://b/a.png", "a.png")], "s3://out", there=(), recorded={}, fold=fold)
+    plan = find_remaining(
+        [("s3://b/A.png", "A.png"), ("s3://b/a.png", "a.png")], "s3://out", there=(), recorded={}, fold=fold
+    )
     assert len(plan.failures) == failures
 
 
 def test_no_output_takes_the_place_of_an_input() -> None:
-    plan = find_remaining([("s3://b/a.png", "b.png"), ("s3://b/b.png", "c.png")], "s3://b", there={"a.png", "b.png"}, recorded={})
+    plan = find_remaining(
+        [("s3://b/a.png", "b.png"), ("s3://b/b.png", "c.png")],
+        "s3://b",
+        there={"a.png", "b.png"},
+        recorded={},
+    )
     assert [each.input for each in plan.failures] == ["s3://b/a.png"]
     assert "would replace a picture" in (plan.failures[0].error or "")
 
@@ -54,7 +61,9 @@ def test_no_output_takes_the_place_of_an_input() -> None:
 def test_nor_through_a_link(tmp_path: object) -> None:
     os.mkdir(f"{tmp_path}/real")  # noqa: PTH102
     os.symlink(f"{tmp_path}/real", f"{tmp_path}/link")  # noqa: PTH211
-    plan = find_remaining([(f"{tmp_path}/real/a.png", "a.png")], f"{tmp_path}/link", there={"a.png"}, recorded={})
+    plan = find_remaining(
+        [(f"{tmp_path}/real/a.png", "a.png")], f"{tmp_path}/link", there={"a.png"}, recorded={}
+    )
     assert len(plan.failures) == 1
 
 

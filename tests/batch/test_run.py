@@ -45,7 +45,11 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BatchJob]:
     root = str(tmp_path) if request.param == "disk" else "memory://home"
     for name in ("a.png", "b.png", "below/c.png"):
         places.write_bytes(places.join(root, f"in/{name}"), picture())
-    yield BatchJob(source=f"{root}/in", out=f"{root}/out", options=RestoreOptions(weights=str(tmp_path / "w.safetensors")))
+    yield BatchJob(
+        source=f"{root}/in",
+        out=f"{root}/out",
+        options=RestoreOptions(weights=str(tmp_path / "w.safetensors")),
+    )
     fsspec.filesystem("memory").store.clear()
 
 
@@ -86,14 +90,19 @@ def test_what_fails_is_in_a_file_and_tried_again(job: BatchJob, capsys: pytest.C
     places.remove(f"{job.source}/bad.png")
     places.write_bytes(f"{job.source}/good.png", b"x")
     capsys.readouterr()
-    assert run(job, Engine()) == 0, "the manifest still has the row of a picture that is gone, which this run was not asked for"
+    assert run(job, Engine()) == 0, (
+        "the manifest still has the row of a picture that is gone, which this run was not asked for"
+    )
     assert [row["error"] is None for row in rows(job)] == [True, True, False, True, True]
     assert "bad.png" not in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_job_that_goes_on(job: BatchJob, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(job, Engine(stop_at="b.png")) == 130
-    assert capsys.readouterr().err == "uformer: interrupted; 1 of 3 pictures are done, each whole; the same command does the rest\n"
+    assert (
+        capsys.readouterr().err
+        == "uformer: interrupted; 1 of 3 pictures are done, each whole; the same command does the rest\n"
+    )
     assert run(job, again := Engine()) == 0
     assert again.seen == ["b.png", "c.png"]
     assert len(rows(job)) == 3
@@ -164,7 +173,11 @@ def test_no_file_of_others_is_replaced_or_removed(job: BatchJob, name: str, over
         places.write_bytes(f"{folder}/{below}", data)
     with pytest.raises(OptionError, match="diary.txt: is there and is no "):
         run(change(job, **{name: f"{folder}/diary.txt"}, overwrite=overwrite), Engine())
-    with contextlib.suppress(PictureError) if folder.startswith("memory") else pytest.raises(PictureError, match="photos: Is a directory"):
+    with (
+        contextlib.suppress(PictureError)
+        if folder.startswith("memory")
+        else pytest.raises(PictureError, match="photos: Is a directory")
+    ):
         run(change(job, **{name: f"{folder}/photos"}, overwrite=overwrite), Engine())
     for below, data in mine.items():
         assert places.read_bytes(f"{folder}/{below}") == data
@@ -190,7 +203,11 @@ def test_two_jobs_at_once(tmp_path: Path, job: BatchJob) -> None:
     second = Engine()
 
     def first(items: Sequence[Item]) -> Iterator[Record]:
-        with contextlib.nullcontext() if job.out.startswith("memory") else pytest.raises(OptionError, match="another job is at work on it"):
+        with (
+            contextlib.nullcontext()
+            if job.out.startswith("memory")
+            else pytest.raises(OptionError, match="another job is at work on it")
+        ):
             run(change(job, overwrite=True), second)
         yield from Engine()(items)
 
@@ -214,7 +231,12 @@ def test_a_name_that_is_no_text(tmp_path: Path, job: BatchJob) -> None:
 
 
 @pytest.mark.parametrize(
-    ("out", "said"), [("a.png", "is a file, or called as one"), ("in", "the outputs would replace the pictures"), ("text", "is a file")]
+    ("out", "said"),
+    [
+        ("a.png", "is a file, or called as one"),
+        ("in", "the outputs would replace the pictures"),
+        ("text", "is a file"),
+    ],
 )
 def test_an_out_that_cannot_be(tmp_path: Path, out: str, said: str) -> None:
     (tmp_path / "in").mkdir()

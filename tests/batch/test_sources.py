@@ -13,7 +13,17 @@ from uformer.batch.sources import list_inputs
 from uformer.errors import OptionError, PictureError
 from uformer.restore.worklist import list_work
 
-FILES = ["a.png", "b.JPG", "sub/a.png", "sub/deep/c.tif", "notes.txt", ".hidden.png", ".git/x.png", "a.restored.png", "sub.restored/a.png"]
+FILES = [
+    "a.png",
+    "b.JPG",
+    "sub/a.png",
+    "sub/deep/c.tif",
+    "notes.txt",
+    ".hidden.png",
+    ".git/x.png",
+    "a.restored.png",
+    "sub.restored/a.png",
+]
 
 
 @pytest.fixture
@@ -36,14 +46,18 @@ def store() -> Iterator[str]:
 def test_a_folder_is_what_restore_takes_it_for(tree: Path, tmp_path: Path) -> None:
     jobs = list_work([str(tree)], str(tmp_path / "out"), overwrite=False).jobs
     found = list_inputs(str(tree), without=str(tmp_path / "out"))
-    assert found.pairs == [(str(job.source), job.output.relative_to(tmp_path / "out").as_posix()) for job in jobs]
+    assert found.pairs == [
+        (str(job.source), job.output.relative_to(tmp_path / "out").as_posix()) for job in jobs
+    ]
     assert [name for _, name in found.pairs] == ["a.png", "b.JPG", "sub/a.png", "sub/deep/c.tif"]
     assert found.left_out == 2
 
 
 def test_a_remote_folder_likewise(store: str, tree: Path) -> None:
     found = list_inputs(store, without="/out")
-    assert [name for _, name in found.pairs] == [name for _, name in list_inputs(str(tree), without="/out").pairs]
+    assert [name for _, name in found.pairs] == [
+        name for _, name in list_inputs(str(tree), without="/out").pairs
+    ]
     assert found.pairs[2] == ("memory:///in/sub/a.png", "sub/a.png")
     assert found.left_out == 2
 
@@ -55,7 +69,12 @@ def test_outputs_inside_the_inputs_are_none(store: str, tree: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "names"),
-    [("*.png", ["a.png"]), ("sub/*.png", ["a.png"]), ("**/*.tif", ["sub/deep/c.tif"]), ("s*b/deep/*", ["sub/deep/c.tif"])],
+    [
+        ("*.png", ["a.png"]),
+        ("sub/*.png", ["a.png"]),
+        ("**/*.tif", ["sub/deep/c.tif"]),
+        ("s*b/deep/*", ["sub/deep/c.tif"]),
+    ],
 )
 def test_patterns(store: str, tree: Path, pattern: str, names: list[str]) -> None:
     assert [name for _, name in list_inputs(f"{tree}/{pattern}", without="/out").pairs] == names
@@ -77,35 +96,60 @@ def manifest(place: Path, /, **columns: list[str | None]) -> str:
 
 
 def test_a_manifest(tmp_path: Path) -> None:
-    source = manifest(tmp_path / "m.parquet", input=["s3://b/x/a.png", "/data/b.png", "c.png", None], size=["1", "2", "3", "4"])
+    source = manifest(
+        tmp_path / "m.parquet",
+        input=["s3://b/x/a.png", "/data/b.png", "c.png", None],
+        size=["1", "2", "3", "4"],
+    )
     found = list_inputs(source, without="/out")
-    assert found.pairs == [("s3://b/x/a.png", "b/x/a.png"), ("/data/b.png", "data/b.png"), (f"{tmp_path}/c.png", "c.png")]
+    assert found.pairs == [
+        ("s3://b/x/a.png", "b/x/a.png"),
+        ("/data/b.png", "data/b.png"),
+        (f"{tmp_path}/c.png", "c.png"),
+    ]
     assert found.failures == [(f"{source}: row 4", "names no input")]
 
 
 def test_a_manifest_that_names_outputs(tmp_path: Path) -> None:
     names = ["x/1.jpg", None, "../x.png", "/etc/x.png", "x.gif"]
-    source = manifest(tmp_path / "m.parquet", input=[f"s3://b/{number}.png" for number in range(5)], output=names)
+    source = manifest(
+        tmp_path / "m.parquet", input=[f"s3://b/{number}.png" for number in range(5)], output=names
+    )
     found = list_inputs(source, without="/out")
     assert found.pairs == [("s3://b/0.png", "x/1.jpg"), ("s3://b/1.png", "b/1.png")]
-    assert [why.partition(",")[2].strip().partition(",")[0] for _, why in found.failures] == ["../x.png", "/etc/x.png", "x.gif"]
+    assert [why.partition(",")[2].strip().partition(",")[0] for _, why in found.failures] == [
+        "../x.png",
+        "/etc/x.png",
+        "x.gif",
+    ]
 
 
-@pytest.mark.parametrize("names", [pa.array(["a.png", "b.png"]).dictionary_encode(), pa.array(["a.png", "b.png"], pa.string_view())])
+@pytest.mark.parametrize(
+    "names",
+    [pa.array(["a.png", "b.png"]).dictionary_encode(), pa.array(["a.png", "b.png"], pa.string_view())],
+)
 def test_strings_in_other_forms(tmp_path: Path, names: pa.Array) -> None:
     pq.write_table(pa.table({"input": names, "output": pa.nulls(2)}), tmp_path / "m.parquet")
-    assert [name for _, name in list_inputs(str(tmp_path / "m.parquet"), without="/out").pairs] == ["a.png", "b.png"]
+    assert [name for _, name in list_inputs(str(tmp_path / "m.parquet"), without="/out").pairs] == [
+        "a.png",
+        "b.png",
+    ]
 
 
 def test_an_input_with_two_outputs_is_refused(tmp_path: Path) -> None:
-    source = manifest(tmp_path / "m.parquet", input=["/a.png", "/b.png", "/a.png"], output=["x.png", "y.png", "z.png"])
+    source = manifest(
+        tmp_path / "m.parquet", input=["/a.png", "/b.png", "/a.png"], output=["x.png", "y.png", "z.png"]
+    )
     with pytest.raises(OptionError, match="row 3: /a.png is named before, with the output x.png"):
         list_inputs(source, without="/out")
 
 
 def test_a_list_from_windows(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes("a.png\r\nb.png\r\n".encode("utf-8-sig"))
-    assert [name for _, name in list_inputs(str(tmp_path / "list.txt"), without="/out").pairs] == ["a.png", "b.png"]
+    assert [name for _, name in list_inputs(str(tmp_path / "list.txt"), without="/out").pairs] == [
+        "a.png",
+        "b.png",
+    ]
 
 
 def test_a_folder_called_as_a_manifest_is_a_folder(tmp_path: Path) -> None:
@@ -123,7 +167,9 @@ def test_a_list(tmp_path: Path) -> None:
 
 
 def test_a_remote_manifest(tmp_path: Path, store: str) -> None:
-    write_bytes(f"{store}/m.parquet", Path(manifest(tmp_path / "m.parquet", input=["sub/a.png"])).read_bytes())
+    write_bytes(
+        f"{store}/m.parquet", Path(manifest(tmp_path / "m.parquet", input=["sub/a.png"])).read_bytes()
+    )
     assert list_inputs(f"{store}/m.parquet", without="/out").pairs == [("memory://in/sub/a.png", "sub/a.png")]
 
 
@@ -142,7 +188,11 @@ def test_what_is_no_source(tmp_path: Path, name: str, data: bytes, said: str) ->
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"), [({"path": ["a"]}, "has no column 'input'; it has path"), ({"input": [1]}, "holds int64, expected strings")]
+    ("columns", "said"),
+    [
+        ({"path": ["a"]}, "has no column 'input'; it has path"),
+        ({"input": [1]}, "holds int64, expected strings"),
+    ],
 )
 def test_a_manifest_of_other_columns(tmp_path: Path, columns: dict, said: str) -> None:
     with pytest.raises(OptionError, match=said):

@@ -35,7 +35,9 @@ def test_quiet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
 
 def test_of_many_failures_the_first_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    list_failures([("a", "a: is empty"), *((f"p{number}", "bad\nline") for number in range(30))], "OUT/failures.jsonl")
+    list_failures(
+        [("a", "a: is empty"), *((f"p{number}", "bad\nline") for number in range(30))], "OUT/failures.jsonl"
+    )
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["uformer: error: a: is empty", "uformer: error: p0: bad line"]
     assert lines[-1] == "uformer: error: and 11 more, in OUT/failures.jsonl"

@@ -45,15 +45,32 @@ def done(worker: Worker, *items: Item) -> dict[str, Record]:
 
 @pytest.mark.parametrize("source", ["disk", "memory"])
 @pytest.mark.parametrize("target", ["disk", "memory"])
-def test_the_bytes_are_those_of_restore(worker: Worker, weights: Path, tmp_path: Path, source: str, target: str) -> None:
+def test_the_bytes_are_those_of_restore(
+    worker: Worker, weights: Path, tmp_path: Path, source: str, target: str
+) -> None:
     folder_of(tmp_path / "in", 4)
-    assert main(["restore", str(tmp_path / "in"), "-o", str(tmp_path / "plain"), "--weights", str(weights), "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "restore",
+                str(tmp_path / "in"),
+                "-o",
+                str(tmp_path / "plain"),
+                "--weights",
+                str(weights),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     home = {"disk": str(tmp_path / "in"), "memory": "memory://in"}[source]
     out = {"disk": str(tmp_path / "out"), "memory": "memory://out"}[target]
     names = contents(tmp_path / "in")
     for name, data in names.items():
         places.write_bytes(places.join(home, name), data)
-    records = done(worker, *(Item(input=places.join(home, name), output=places.join(out, name)) for name in names))
+    records = done(
+        worker, *(Item(input=places.join(home, name), output=places.join(out, name)) for name in names)
+    )
     for name, expected in contents(tmp_path / "plain").items():
         record = records[places.join(home, name)]
         assert places.read_bytes(places.join(out, name)) == expected
@@ -66,11 +83,19 @@ def test_the_bytes_are_those_of_restore(worker: Worker, weights: Path, tmp_path:
 @pytest.mark.parametrize("home", ["disk", "memory"])
 def test_bad_pictures_are_records_that_name_them(worker: Worker, tmp_path: Path, home: str) -> None:
     root = str(tmp_path) if home == "disk" else "memory://in"
-    bad = {"text.png": b"hello", "empty.png": b"", "cut.jpg": picture(suffix=".jpg")[:300], "missing.png": None, "good.png": picture()}
+    bad = {
+        "text.png": b"hello",
+        "empty.png": b"",
+        "cut.jpg": picture(suffix=".jpg")[:300],
+        "missing.png": None,
+        "good.png": picture(),
+    }
     for name, data in bad.items():
         if data is not None:
             places.write_bytes(places.join(root, name), data)
-    records = done(worker, *(Item(input=places.join(root, name), output=f"{tmp_path}/out/{name}") for name in bad))
+    records = done(
+        worker, *(Item(input=places.join(root, name), output=f"{tmp_path}/out/{name}") for name in bad)
+    )
     for name in bad:
         record = records[places.join(root, name)]
         assert (record.error is None) == (name == "good.png")
@@ -83,7 +108,9 @@ def test_bad_pictures_are_records_that_name_them(worker: Worker, tmp_path: Path,
 
 def test_an_output_that_is_there_is_looked_at_and_kept(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture(1))
-    record = done(worker, Item(input="s3://gone/a.png", output=str(tmp_path / "a.png"), there=True))["s3://gone/a.png"]
+    record = done(worker, Item(input="s3://gone/a.png", output=str(tmp_path / "a.png"), there=True))[
+        "s3://gone/a.png"
+    ]
     assert (record.seconds, record.error, record.width) == (None, None, 32)
     assert record.sha256 == hashlib.sha256(picture(1)).hexdigest()
     (tmp_path / "b.png").write_bytes(b"mine")
@@ -92,7 +119,9 @@ def test_an_output_that_is_there_is_looked_at_and_kept(worker: Worker, tmp_path:
     assert (tmp_path / "b.png").read_bytes() == b"mine"
 
 
-def test_a_store_that_fails_now_and_then(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_now_and_then(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     places.write_bytes("memory://in/a.png", picture())
     tries: list[str] = []
 
@@ -113,11 +142,19 @@ def _always_slow(_place: str, _path: Path) -> None:
     raise TimeoutError("slow down")
 
 
-def test_an_output_that_cannot_be_brought(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_cannot_be_brought(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     monkeypatch.setattr(places, "put", lambda _path, _place: _always_slow("", tmp_path))
-    record = done(worker, Item(input=str(tmp_path / "a.png"), output="memory://out/a.png"))[str(tmp_path / "a.png")]
-    assert (record.error, record.output, record.size) == ("memory://out/a.png: slow down (3 tries)", None, None)
+    record = done(worker, Item(input=str(tmp_path / "a.png"), output="memory://out/a.png"))[
+        str(tmp_path / "a.png")
+    ]
+    assert (record.error, record.output, record.size) == (
+        "memory://out/a.png: slow down (3 tries)",
+        None,
+        None,
+    )
 
 
 def test_options_that_restore_nothing_stop_the_job(weights: Path, tmp_path: Path) -> None:
@@ -129,6 +166,9 @@ def test_options_that_restore_nothing_stop_the_job(weights: Path, tmp_path: Path
 
 def test_a_verdict_depends_on_the_file_alone(tmp_path: Path) -> None:
     found = save_suspects(tmp_path / "in", 4)
-    records = done(Worker(StandIn()), *(Item(input=str(path), output=f"{tmp_path}/out/{path.name}.png") for path in found))
+    records = done(
+        Worker(StandIn()),
+        *(Item(input=str(path), output=f"{tmp_path}/out/{path.name}.png") for path in found),
+    )
     for path, good in found.items():
         assert (records[str(path)].error is None) == good, records[str(path)].error

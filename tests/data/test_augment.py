@@ -5,7 +5,9 @@ from uformer.data.augment import border, draw_gradient, to_gray, turn
 
 def test_flips_and_turns_are_the_eight_of_a_square() -> None:
     patch = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    found = {turn(patch, quarters=quarters, flip=flip).tobytes() for quarters in range(4) for flip in (False, True)}
+    found = {
+        turn(patch, quarters=quarters, flip=flip).tobytes() for quarters in range(4) for flip in (False, True)
+    }
     assert len(found) == 8
     assert np.array_equal(turn(patch, quarters=0, flip=True), patch[:, ::-1])
     assert np.array_equal(turn(patch, quarters=1, flip=False), np.rot90(patch))

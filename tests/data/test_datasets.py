@@ -93,12 +93,18 @@ def test_margins_are_seen_and_cut_off(tmp_path: Path, margin: int) -> None:
     plain = Patches(pictures=pictures, side=16, seed=0, degradation=Identity())
     wide = Patches(pictures=pictures, side=16, seed=0, degradation=Identity(margin))
     assert all(same(plain[index], wide[index]) for index in range(10))
-    assert np.allclose(Patches(pictures=pictures, side=16, seed=0, degradation=Halve(margin))[0][0], plain[0][1] / 2 + 0.005, atol=0.006)
+    assert np.allclose(
+        Patches(pictures=pictures, side=16, seed=0, degradation=Halve(margin))[0][0],
+        plain[0][1] / 2 + 0.005,
+        atol=0.006,
+    )
 
 
 def test_shares_of_drawn_and_gray_patches(tmp_path: Path) -> None:
     save(tmp_path / "a.png", photo(64, 64))
-    patches = Patches(pictures=load_folder(tmp_path), side=16, seed=0, degradation=Halve(), drawn=0.4, gray=0.3)
+    patches = Patches(
+        pictures=load_folder(tmp_path), side=16, seed=0, degradation=Halve(), drawn=0.4, gray=0.3
+    )
     kinds: Counter[str] = Counter()
     for index in range(300):
         degraded, clean = patches[index]
@@ -150,11 +156,17 @@ def test_mirrored_patches_are_mirrored_in_both_pictures_alike(tmp_path: Path) ->
         (degraded, clean), (bad, good) = plain[index], mirrored[index]
         both = {
             tuple(column): at
-            for column, at in zip(np.concatenate([degraded, clean]).reshape(6, -1).T.tolist(), places.ravel(), strict=True)
+            for column, at in zip(
+                np.concatenate([degraded, clean]).reshape(6, -1).T.tolist(), places.ravel(), strict=True
+            )
         }
-        found = np.array([both[tuple(column)] for column in np.concatenate([bad, good]).reshape(6, -1).T.tolist()]).reshape(32, 32)
+        found = np.array(
+            [both[tuple(column)] for column in np.concatenate([bad, good]).reshape(6, -1).T.tolist()]
+        ).reshape(32, 32)
         assert (found // 32 == found[:, :1] // 32).all()
         assert (found % 32 == found[:1] % 32).all()
         kinds.add(bool((found == places).all()))
     assert kinds == {True, False}  # one in nine is neither down nor across
-    assert sum(not same(plain[i], dataclasses.replace(plain, mirrored=0.3)[i]) for i in range(200)) in range(30, 80)
+    assert sum(not same(plain[i], dataclasses.replace(plain, mirrored=0.3)[i]) for i in range(200)) in range(
+        30, 80
+    )

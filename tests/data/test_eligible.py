@@ -28,7 +28,10 @@ def test_both_folders_make_pairs(degraded: str, clean: str, tmp_path: Path) -> N
     assert paired(tmp_path) == (tmp_path / degraded, tmp_path / clean)
 
 
-@pytest.mark.parametrize(("names", "expected"), [(["config.yaml", "state/s"], True), (["config.yaml"], False), (["state/s"], False)])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["config.yaml", "state/s"], True), (["config.yaml"], False), (["state/s"], False)],
+)
 def test_a_run_is_known_by_two_things(names: list[str], expected: bool, tmp_path: Path) -> None:
     assert is_run(touch(tmp_path, *names)) == expected
 

@@ -82,7 +82,9 @@ def test_patterns_of_files_as_sidd_has_them(tmp_path: Path) -> None:
             for kind in ("NOISY", "GT"):
                 save(tmp_path / "Data" / scene / f"{scene[:4]}_{kind}_SRGB_{number}.png", PIXELS)
     found = find_pairs(tmp_path / "Data/*/*_NOISY_SRGB_*.png", tmp_path / "Data/*/*_GT_SRGB_*.png")
-    assert [source.name for source in found] == [f"{s}/{s[:4]}/{n}" for s in ("0001_S6", "0002_GP") for n in ("010", "011")]
+    assert [source.name for source in found] == [
+        f"{s}/{s[:4]}/{n}" for s in ("0001_S6", "0002_GP") for n in ("010", "011")
+    ]
     assert all("GT" in source.clean.name and "NOISY" in str(source.degraded) for source in found)
 
 
@@ -94,7 +96,13 @@ def test_a_pattern_that_nothing_matches_is_refused(tmp_path: Path) -> None:
 
 def test_what_training_made_is_left_out(tmp_path: Path) -> None:
     """A run that lies in its own data is resumed with the same pictures, and another learns from none of its samples."""
-    for name in ("a.png", "runs/denoise/samples/1.png", "runs/denoise/curves.png", "photos.check.png", "runs/b.png"):
+    for name in (
+        "a.png",
+        "runs/denoise/samples/1.png",
+        "runs/denoise/curves.png",
+        "photos.check.png",
+        "runs/b.png",
+    ):
         save(tmp_path / name, PIXELS)
     (tmp_path / "runs/denoise/state").mkdir()
     (tmp_path / "runs/denoise/config.yaml").touch()

@@ -43,7 +43,9 @@ def test_small_and_unreadable_pictures_are_left_out_and_named(tmp_path: Path) ->
 
 
 def test_an_error_if_no_picture_is_left(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"no picture is left to learn from; left out, smaller than 41 x 41: 3 \(0, 1, 2\)"):
+    with pytest.raises(
+        PictureError, match=r"no picture is left to learn from; left out, smaller than 41 x 41: 3 \(0, 1, 2\)"
+    ):
         load(find(make_pairs(tmp_path)), smallest=41, memory=MEMORY)
 
 
@@ -109,7 +111,9 @@ def test_split_is_the_seed_s_and_takes_a_quarter_at_most(tmp_path: Path) -> None
 
 
 def test_fingerprint_follows_names_and_sizes(tmp_path: Path) -> None:
-    one, same, other = (load_folder(make_pairs(tmp_path / name, count)) for name, count in (("a", 3), ("b", 3), ("c", 4)))
+    one, same, other = (
+        load_folder(make_pairs(tmp_path / name, count)) for name, count in (("a", 3), ("b", 3), ("c", 4))
+    )
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
 
 

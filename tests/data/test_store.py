@@ -55,7 +55,9 @@ def test_without_a_cache_all_goes_to_memory(files: list[Path]) -> None:
     check(decode(files, memory=0))
 
 
-def test_a_cache_is_used_again_until_a_file_changes(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_is_used_again_until_a_file_changes(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
     decode(files, memory=0, cache=cache)
     read: list[Path] = []
@@ -97,7 +99,9 @@ def test_what_another_process_decoded_is_waited_for(files: list[Path], tmp_path:
         wait_for(cache, len(files), seconds=0.1)
     made = decode(files, memory=0, cache=cache)
     found = wait_for(cache, len(files), seconds=0.1)
-    assert all((found[index] == made[index]).all() for index in range(len(files)) if index not in made.failures)
+    assert all(
+        (found[index] == made[index]).all() for index in range(len(files)) if index not in made.failures
+    )
     with pytest.raises(PictureError):
         wait_for(cache, len(files) + 1, seconds=0.1)
 

@@ -8,7 +8,16 @@ from scipy import ndimage
 from scipy.ndimage import convolve as reference_convolve
 
 import uformer.degradations.blur
-from uformer.degradations.blur import blur, convolve, defocus, defocus_kernel, kernel_of, levin, shake, trajectory
+from uformer.degradations.blur import (
+    blur,
+    convolve,
+    defocus,
+    defocus_kernel,
+    kernel_of,
+    levin,
+    shake,
+    trajectory,
+)
 from uformer.image.color import srgb_to_linear
 
 
@@ -65,7 +74,9 @@ def test_convolution_is_that_of_scipy() -> None:
     rng = np.random.default_rng(0)
     picture, kernel = rng.random((31, 22, 3), dtype=np.float32), rng.random((9, 9), dtype=np.float32)
     kernel /= kernel.sum()
-    expected = np.stack([reference_convolve(picture[..., channel], kernel, mode="reflect") for channel in range(3)], axis=2)
+    expected = np.stack(
+        [reference_convolve(picture[..., channel], kernel, mode="reflect") for channel in range(3)], axis=2
+    )
     np.testing.assert_allclose(convolve(picture, kernel), expected, atol=1e-5)
 
 
@@ -99,7 +110,9 @@ def test_blur_keeps_the_light_not_the_pixel_values() -> None:
         (defocus, {"radius": 2.5, "blades": 5}),
     ],
 )
-def test_every_blur_keeps_shape_range_flat_areas_and_its_seed(function: Any, parameters: dict[str, Any]) -> None:
+def test_every_blur_keeps_shape_range_flat_areas_and_its_seed(
+    function: Any, parameters: dict[str, Any]
+) -> None:
     picture = photo()
     once, again = (function(picture, np.random.default_rng(4), **parameters) for _ in range(2))
     np.testing.assert_array_equal(once, again)

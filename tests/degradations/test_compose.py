@@ -29,7 +29,9 @@ def scene() -> np.ndarray:
 @pytest.mark.parametrize("task", DEGRADATIONS)
 def test_draws_are_seeded_and_in_range(task: str) -> None:
     for seed in range(30):
-        (a, clean), (b, again) = (DEGRADATIONS[task].apply(scene(), np.random.default_rng(seed)) for _ in range(2))
+        (a, clean), (b, again) = (
+            DEGRADATIONS[task].apply(scene(), np.random.default_rng(seed)) for _ in range(2)
+        )
         assert np.array_equal(a, b)
         assert np.array_equal(clean, again)
         for picture in (a, clean):
@@ -90,7 +92,9 @@ def test_another_seed_is_another_draw() -> None:
 
 @pytest.mark.parametrize("uneven", [{}, {"roll": 1.5, "near": 2.0, "nodes": 2}], ids=["even", "uneven"])
 @pytest.mark.parametrize("seed", range(10))
-def test_the_margin_is_all_that_blur_reaches(monkeypatch: pytest.MonkeyPatch, seed: int, uneven: dict[str, Any]) -> None:
+def test_the_margin_is_all_that_blur_reaches(
+    monkeypatch: pytest.MonkeyPatch, seed: int, uneven: dict[str, Any]
+) -> None:
     """No kernel of the longest path, over a patch of 256 pixels and its margin, is wider."""
     radii: list[int] = []
 

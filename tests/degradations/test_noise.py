@@ -50,19 +50,26 @@ def test_hot_pixels_change_their_share_of_the_image_and_nothing_else() -> None:
 
 def test_chroma_is_the_share_of_the_noise_s_colour_that_is_left() -> None:
     noises = [
-        camera_noise(flat(0.5), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=0.3, chroma=chroma).astype(float) - 0.5
+        camera_noise(
+            flat(0.5), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=0.3, chroma=chroma
+        ).astype(float)
+        - 0.5
         for chroma in (1, 0.25, 0)
     ]
     lumas = [noise @ [0.299, 0.587, 0.114] for noise in noises]
     np.testing.assert_allclose(lumas[1], lumas[0], atol=1e-5)
     for noise, chroma in zip(noises[1:], (0.25, 0), strict=True):
-        np.testing.assert_allclose(noise - lumas[0][..., None], chroma * (noises[0] - lumas[0][..., None]), atol=1e-5)
+        np.testing.assert_allclose(
+            noise - lumas[0][..., None], chroma * (noises[0] - lumas[0][..., None]), atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
 def test_counted_light_follows_its_variance(level: float) -> None:
     shot, read = 2e-3, 5e-3
-    noise = in_linear_light(poisson_gaussian_noise(flat(level), np.random.default_rng(0), shot=shot, read=read), level)
+    noise = in_linear_light(
+        poisson_gaussian_noise(flat(level), np.random.default_rng(0), shot=shot, read=read), level
+    )
     assert noise.var() == pytest.approx(shot * linear(level) + read**2, rel=0.03)
     assert abs(noise.mean()) < 0.01 * linear(level)
     assert abs(np.corrcoef(noise.reshape(-1, 3).T)[0, 1]) < 0.01
@@ -75,17 +82,35 @@ def test_few_photons_are_counted_whole() -> None:
 
 def test_a_response_curve_carries_the_noise_into_its_pixel_values() -> None:
     level, response = 0.5, 40
-    noisy = camera_noise(flat(level), np.random.default_rng(0), shot=0, read=1e-3, red_gain=1, blue_gain=1, bayer=False, response=response)
+    noisy = camera_noise(
+        flat(level),
+        np.random.default_rng(0),
+        shot=0,
+        read=1e-3,
+        red_gain=1,
+        blue_gain=1,
+        bayer=False,
+        response=response,
+    )
     light = unexpose(np.array([level], np.float32), response)[0]
-    slope = (expose(np.array([light + 1e-3], np.float32), response) - expose(np.array([light - 1e-3], np.float32), response))[0] / 2e-3
+    slope = (
+        expose(np.array([light + 1e-3], np.float32), response)
+        - expose(np.array([light - 1e-3], np.float32), response)
+    )[0] / 2e-3
     assert noisy.std() == pytest.approx(1e-3 * slope, rel=0.1)
-    np.testing.assert_allclose(camera_noise(flat(level, 8), np.random.default_rng(0), shot=0, read=0, response=response), level, atol=3e-3)
+    np.testing.assert_allclose(
+        camera_noise(flat(level, 8), np.random.default_rng(0), shot=0, read=0, response=response),
+        level,
+        atol=3e-3,
+    )
 
 
 @pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
 def test_camera_noise_follows_the_sensors_variance(level: float) -> None:
     shot, read, gains = 1e-3, 2e-3, np.array([2.0, 1.0, 1.6])
-    noisy = camera_noise(flat(level), np.random.default_rng(0), shot=shot, read=read, red_gain=2.0, blue_gain=1.6, bayer=False)
+    noisy = camera_noise(
+        flat(level), np.random.default_rng(0), shot=shot, read=read, red_gain=2.0, blue_gain=1.6, bayer=False
+    )
     signal = linear(level)
     expected = gains**2 * (shot * signal / gains + read**2)
     np.testing.assert_allclose(in_linear_light(noisy, level).var(axis=(0, 1)), expected, rtol=0.03)
@@ -94,11 +119,17 @@ def test_camera_noise_follows_the_sensors_variance(level: float) -> None:
 @pytest.mark.parametrize(("detail", "across"), [(0, 0.25), (1, (6**2 + 4 * 2**2 + 4 * 1.5**2) / 64)])
 def test_a_bayer_sensor_keeps_the_noise_of_the_colour_it_saw(detail: float, across: float) -> None:
     parameters: dict[str, Any] = {"shot": 1e-4, "read": 1e-3, "red_gain": 1.0, "blue_gain": 1.0}
-    noisy = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, detail=detail), 0.5)
+    noisy = in_linear_light(
+        camera_noise(flat(0.5), np.random.default_rng(0), **parameters, detail=detail), 0.5
+    )
     free = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=False), 0.5)
     for channel, rows, columns in [(0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)]:
-        np.testing.assert_allclose(noisy[rows::2, columns::2, channel], free[rows::2, columns::2, channel], atol=1e-6)
-    red_at_blue = noisy[1:-1:2, 1:-1:2, 0]  # a linear filter's output: the sum of its squared weights is its variance
+        np.testing.assert_allclose(
+            noisy[rows::2, columns::2, channel], free[rows::2, columns::2, channel], atol=1e-6
+        )
+    red_at_blue = noisy[
+        1:-1:2, 1:-1:2, 0
+    ]  # a linear filter's output: the sum of its squared weights is its variance
     assert red_at_blue.var() == pytest.approx(across * free.var(), rel=0.05)
 
 
@@ -115,7 +146,9 @@ def test_demosaicing_correlates_neighbours_and_the_open_sensor_does_not() -> Non
     parameters: dict[str, Any] = {"shot": 1e-4, "read": 1e-3}
 
     def neighbours(bayer: bool) -> float:
-        noise = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=bayer), 0.5)[..., 0]
+        noise = in_linear_light(
+            camera_noise(flat(0.5), np.random.default_rng(0), **parameters, bayer=bayer), 0.5
+        )[..., 0]
         return float(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
 
     assert abs(neighbours(bayer=False)) < 0.01
@@ -133,7 +166,12 @@ def test_smoothing_correlates_and_keeps_the_strength() -> None:
 def test_white_balance_comes_before_demosaicing() -> None:
     """So green at a red pixel, corrected by the red one, carries red's gain; a linear filter's weights say how much."""
     read, gain = 1e-3, 4.0
-    noisy = in_linear_light(camera_noise(flat(0.5), np.random.default_rng(0), shot=0, read=read, red_gain=gain, blue_gain=1, detail=1), 0.5)
+    noisy = in_linear_light(
+        camera_noise(
+            flat(0.5), np.random.default_rng(0), shot=0, read=read, red_gain=gain, blue_gain=1, detail=1
+        ),
+        0.5,
+    )
     green_at_red = noisy[2:-2:2, 2:-2:2, 1]
     of_green, of_red = 4 * 2**2, (4**2 + 4 * 1**2) * gain**2
     assert green_at_red.std() == pytest.approx(read * np.sqrt(of_green + of_red) / 8, rel=0.03)
@@ -143,12 +181,23 @@ def test_white_balance_comes_before_demosaicing() -> None:
 def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: float) -> None:
     """Brooks 2019: the variance at the sensor is that of the camera's colours; the matrix to sRGB carries it on."""
     shot, read, gains = 1e-3, 2e-3, np.array([2.0, 1.0, 1.6])
-    parameters: dict[str, Any] = {"shot": shot, "read": read, "red_gain": 2.0, "blue_gain": 1.6, "bayer": False, "camera": camera}
+    parameters: dict[str, Any] = {
+        "shot": shot,
+        "read": read,
+        "red_gain": 2.0,
+        "blue_gain": 1.6,
+        "bayer": False,
+        "camera": camera,
+    }
     colour = np.array([0.6, 0.5, 0.4], np.float32)
     picture = np.broadcast_to(colour, (256, 256, 3)).copy()
-    noise = srgb_to_linear(camera_noise(picture, np.random.default_rng(0), **parameters)).astype(float) - srgb_to_linear(colour)
+    noise = srgb_to_linear(camera_noise(picture, np.random.default_rng(0), **parameters)).astype(
+        float
+    ) - srgb_to_linear(colour)
     lower = min(int(camera), 3)
-    to_camera = camera_matrices()[lower] * (1 - camera + lower) + camera_matrices()[lower + 1] * (camera - lower)
+    to_camera = camera_matrices()[lower] * (1 - camera + lower) + camera_matrices()[lower + 1] * (
+        camera - lower
+    )
     variance = gains**2 * (shot * (to_camera @ srgb_to_linear(colour)) / gains + read**2)
     to_srgb = np.linalg.inv(to_camera)
     expected = to_srgb @ np.diag(variance) @ to_srgb.T
@@ -159,7 +208,9 @@ def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: floa
 
 def test_a_phones_noise_is_that_of_the_sidd() -> None:
     """Measured there, on four crops: red and blue 1.25 to 1.7 times as strong as green, and more alike than either is to it."""
-    noise = camera_noise(flat(0.43), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=1, camera=1.3) - 0.43
+    noise = (
+        camera_noise(flat(0.43), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=1, camera=1.3) - 0.43
+    )
     red, green, blue = noise.std(axis=(0, 1))
     assert 1.2 < red / green < 1.8
     assert 1.2 < blue / green < 1.8
@@ -171,21 +222,30 @@ def test_a_phones_noise_is_that_of_the_sidd() -> None:
 
 def test_the_black_level_moves_shadows_only_by_as_much() -> None:
     """On the sensor's scale; white balance multiplies it, so red moves twice as far."""
-    dark = camera_noise(flat(0.5), np.random.default_rng(0), shot=0, read=0, red_gain=2, blue_gain=1, black=-0.01)
+    dark = camera_noise(
+        flat(0.5), np.random.default_rng(0), shot=0, read=0, red_gain=2, blue_gain=1, black=-0.01
+    )
     np.testing.assert_allclose(in_linear_light(dark, 0.5).mean(axis=(0, 1)), [-0.02, -0.01, -0.01], atol=1e-4)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_camera_noise_without_noise_is_the_picture(level: float) -> None:
-    np.testing.assert_allclose(camera_noise(flat(level, 8), np.random.default_rng(0), shot=0, read=0), level, atol=1e-5)
+    np.testing.assert_allclose(
+        camera_noise(flat(level, 8), np.random.default_rng(0), shot=0, read=0), level, atol=1e-5
+    )
 
 
 def test_noise_is_seeded_pure_and_in_range() -> None:
     clean = np.random.default_rng(5).random((17, 9, 3), dtype=np.float32)
     before = clean.copy()
-    a, b = (camera_noise(clean, np.random.default_rng(3), shot=2e-2, read=6e-3, smooth=0.9, camera=1.3) for _ in range(2))
+    a, b = (
+        camera_noise(clean, np.random.default_rng(3), shot=2e-2, read=6e-3, smooth=0.9, camera=1.3)
+        for _ in range(2)
+    )
     assert np.array_equal(a, b)
-    assert not np.array_equal(a, camera_noise(clean, np.random.default_rng(4), shot=2e-2, read=6e-3, smooth=0.9, camera=1.3))
+    assert not np.array_equal(
+        a, camera_noise(clean, np.random.default_rng(4), shot=2e-2, read=6e-3, smooth=0.9, camera=1.3)
+    )
     assert np.array_equal(clean, before)
     assert (a.min(), a.max()) >= (0, 0)
     assert a.max() <= 1

@@ -7,7 +7,15 @@ import pytest
 
 from uformer.degradations.rain import noise_streaks, rain, rain_streaks, veil
 
-STEADY: dict[str, Any] = {"density": 2.0, "length": 40.0, "width": 2.0, "angle": 0.0, "spread": 0.0, "depth": 1.0, "strength": 0.5}
+STEADY: dict[str, Any] = {
+    "density": 2.0,
+    "length": 40.0,
+    "width": 2.0,
+    "angle": 0.0,
+    "spread": 0.0,
+    "depth": 1.0,
+    "strength": 0.5,
+}
 
 
 def flat(level: float, side: int = 128) -> np.ndarray:
@@ -33,14 +41,18 @@ def test_streaks_fall_in_their_direction(angle: float) -> None:
 
 @pytest.mark.parametrize("angle", [-40, 0, 25])
 def test_drawn_out_noise_has_its_direction(angle: float) -> None:
-    light = noise_streaks((256, 256), np.random.default_rng(0), **(STEADY | {"angle": angle, "width": 6.0, "length": 80.0}))
+    light = noise_streaks(
+        (256, 256), np.random.default_rng(0), **(STEADY | {"angle": angle, "width": 6.0, "length": 80.0})
+    )
     assert direction(light) == pytest.approx(angle, abs=1.5)
 
 
 def test_the_light_of_drawn_out_noise_is_density_times_that_of_one_streak() -> None:
     """As below: dots per pixel x mean length x area of the Gaussian across x mean brightness; gusts add a little."""
     expected = 2 / 1000 * (0.875 * 40) * (2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.5 / 3)
-    found = np.mean([noise_streaks((400, 400), np.random.default_rng(seed), **STEADY).mean() for seed in range(12)])
+    found = np.mean(
+        [noise_streaks((400, 400), np.random.default_rng(seed), **STEADY).mean() for seed in range(12)]
+    )
     assert 0.95 < found / expected < 1.2
 
 
@@ -59,7 +71,9 @@ def test_the_light_is_density_times_that_of_one_streak() -> None:
 
 
 def test_twice_the_density_is_twice_the_light() -> None:
-    once, twice = (np.mean([streaks(seed, density=density).mean() for seed in range(8)]) for density in (1.0, 2.0))
+    once, twice = (
+        np.mean([streaks(seed, density=density).mean() for seed in range(8)]) for density in (1.0, 2.0)
+    )
     assert twice / once == pytest.approx(2, rel=0.15)
 
 
@@ -67,7 +81,11 @@ def test_length_and_width_are_what_they_say() -> None:
     """Of a lone streak: the spread of its light along and across."""
     light = np.zeros((0, 0), np.float32)
     for seed in range(100):
-        light = rain_streaks((200, 200), np.random.default_rng(seed), **(STEADY | {"density": 0.02, "length": 60.0, "width": 3.0}))
+        light = rain_streaks(
+            (200, 200),
+            np.random.default_rng(seed),
+            **(STEADY | {"density": 0.02, "length": 60.0, "width": 3.0}),
+        )
         rows, columns = np.nonzero(light > 0.01)
         if len(rows) and rows.min() > 10 and rows.max() < 190 and columns.max() - columns.min() < 10:
             break
@@ -91,7 +109,9 @@ def test_rain_is_neutral_and_only_adds() -> None:
 
 
 def test_screened_streaks_never_pass_white_and_are_fainter_on_bright_ground() -> None:
-    dark, bright = (rain(flat(level), np.random.default_rng(0), blend="screen") - level for level in (0.2, 0.8))
+    dark, bright = (
+        rain(flat(level), np.random.default_rng(0), blend="screen") - level for level in (0.2, 0.8)
+    )
     np.testing.assert_allclose(bright / 0.2, dark / 0.8, atol=1e-5)
 
 
@@ -110,7 +130,9 @@ def test_no_rain_leaves_the_picture() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (37, 5)])
 @pytest.mark.parametrize("kind", ["drops", "noise"])
 def test_any_size(shape: tuple[int, int], kind: Literal["drops", "noise"]) -> None:
-    wet = rain(np.zeros((*shape, 3), np.float32), np.random.default_rng(0), density=20, haze=0.5, streaks=kind)
+    wet = rain(
+        np.zeros((*shape, 3), np.float32), np.random.default_rng(0), density=20, haze=0.5, streaks=kind
+    )
     assert wet.shape == (*shape, 3)
     assert wet.dtype == np.float32
     assert ((wet >= 0) & (wet <= 1)).all()
@@ -124,7 +146,16 @@ def test_the_same_seed_gives_the_same_rain(kind: Literal["drops", "noise"]) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"density": -1}, {"length": 0}, {"depth": 0.5}, {"haze": 1.0}, {"blend": "multiply"}, {"streaks": "snow"}, {"strength": -0.1}]
+    "wrong",
+    [
+        {"density": -1},
+        {"length": 0},
+        {"depth": 0.5},
+        {"haze": 1.0},
+        {"blend": "multiply"},
+        {"streaks": "snow"},
+        {"strength": -0.1},
+    ],
 )
 def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -137,7 +168,9 @@ def test_the_veil_lies_over_the_streaks_too() -> None:
     parameters: dict[str, Any] = {"density": 3.0, "strength": 0.3}
     wet, hazy = (rain(clean, np.random.default_rng(3), **parameters, haze=haze) for haze in (0.0, 0.6))
     drawn = rain_streaks(
-        (120, 90), rng := np.random.default_rng(3), **(STEADY | parameters | {"length": 40.0, "width": 2.5, "spread": 3.0, "depth": 3.0})
+        (120, 90),
+        rng := np.random.default_rng(3),
+        **(STEADY | parameters | {"length": 40.0, "width": 2.5, "spread": 3.0, "depth": 3.0}),
     )
     np.testing.assert_allclose(wet, np.clip(clean + drawn[..., None], 0, 1), atol=1e-6)
     np.testing.assert_allclose(hazy, np.clip(veil(clean + drawn[..., None], rng, haze=0.6), 0, 1), atol=1e-6)

@@ -26,7 +26,10 @@ def test_the_share_without_rain() -> None:
 
 def test_fine_streaks_are_those_of_rain100l() -> None:
     """Gray light that is only added, over a tenth to a third of most images; the brightest of it from 0.2 to 0.65."""
-    lights = [fine_streaks(gray(side=256), np.random.default_rng(seed), wind=0.0) - np.float32(0.2) for seed in range(40)]
+    lights = [
+        fine_streaks(gray(side=256), np.random.default_rng(seed), wind=0.0) - np.float32(0.2)
+        for seed in range(40)
+    ]
     assert all((light >= -1e-6).all() for light in lights)
     assert all(np.abs(light[..., 0] - light[..., 2]).max() < 1e-6 for light in lights)
     covered = [float((light > 0.02).mean()) for light in lights]
@@ -41,8 +44,16 @@ def test_fine_streaks_have_one_direction() -> None:
     for seed in range(20):
         light = fine_streaks(gray(0.0, 256), np.random.default_rng(seed), wind=10.0)[..., 0].astype(float)
         down, right = np.gradient(light)
-        blocks = [(down[y : y + 64, x : x + 64], right[y : y + 64, x : x + 64]) for y in range(0, 256, 64) for x in range(0, 256, 64)]
-        angles = [0.5 * np.arctan2(2 * (a * b).sum(), (b**2).sum() - (a**2).sum()) for a, b in blocks if (b**2).sum() > 0.5]
+        blocks = [
+            (down[y : y + 64, x : x + 64], right[y : y + 64, x : x + 64])
+            for y in range(0, 256, 64)
+            for x in range(0, 256, 64)
+        ]
+        angles = [
+            0.5 * np.arctan2(2 * (a * b).sum(), (b**2).sum() - (a**2).sum())
+            for a, b in blocks
+            if (b**2).sum() > 0.5
+        ]
         spreads.append(np.rad2deg(np.std(angles)))
     assert np.median(spreads) < 3
 
@@ -63,5 +74,8 @@ def test_mist_brightens_shadows_and_takes_contrast_away() -> None:
 
 
 def test_drizzle_is_faint() -> None:
-    changes = [float(np.abs(drizzle(gray(), np.random.default_rng(seed), wind=0.0) - gray()).mean()) for seed in range(30)]
+    changes = [
+        float(np.abs(drizzle(gray(), np.random.default_rng(seed), wind=0.0) - gray()).mean())
+        for seed in range(30)
+    ]
     assert np.median(changes) < 0.01

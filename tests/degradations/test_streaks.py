@@ -32,7 +32,9 @@ def lone(
     length=st.floats(20, 50),
     width=st.floats(1.6, 6),  # thinner ones are sampled too coarsely to have exactly their light
 )
-def test_a_streak_has_its_place_direction_length_and_light(y: float, x: float, degrees: float, length: float, width: float) -> None:
+def test_a_streak_has_its_place_direction_length_and_light(
+    y: float, x: float, degrees: float, length: float, width: float
+) -> None:
     light = draw((121, 121), lone(y, x, degrees, length, width)).astype(float)
     rows, columns = np.mgrid[0:121, 0:121]
     total = light.sum()
@@ -74,7 +76,12 @@ def test_no_streaks_are_no_light() -> None:
 
 def test_parts_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    fields = (rng.uniform(-10, 70, 50), rng.uniform(-10, 90, 50), rng.uniform(-1.5, 1.5, 50), rng.uniform(1, 60, 50))
+    fields = (
+        rng.uniform(-10, 70, 50),
+        rng.uniform(-10, 90, 50),
+        rng.uniform(-1.5, 1.5, 50),
+        rng.uniform(1, 60, 50),
+    )
     others = (rng.uniform(1, 9, 50), rng.random(50), rng.uniform(-1, 1, 50), rng.random(50))
     streaks = Streaks(*fields, *others)
     whole = draw((60, 80), streaks)

@@ -16,7 +16,13 @@ from uformer.restore.restorer import Restorer
 def identity(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every restorer gives the picture back as it is, in one tile."""
 
-    def restore(_self: Restorer, pixels: np.ndarray, *, progress: Callable[[int, int], None] | None = None, **_: object) -> np.ndarray:
+    def restore(
+        _self: Restorer,
+        pixels: np.ndarray,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        **_: object,
+    ) -> np.ndarray:
         if progress:
             progress(1, 1)
         return np.clip(pixels, 0, 1)
@@ -24,7 +30,9 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Restorer, "restore_pixels", restore)
 
 
-def save_picture(path: Path, *, level: int | None = None, seed: int = 0, size: tuple[int, int] = (24, 32)) -> np.ndarray:
+def save_picture(
+    path: Path, *, level: int | None = None, seed: int = 0, size: tuple[int, int] = (24, 32)
+) -> np.ndarray:
     """Write an RGB picture, of one level or random, and give back its uint8 values (H, W, 3)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
@@ -34,7 +42,9 @@ def save_picture(path: Path, *, level: int | None = None, seed: int = 0, size: t
     return values
 
 
-def save_pairs(folder: Path, levels: dict[str, tuple[int, int]], *, names: tuple[str, str] = ("degraded", "clean")) -> None:
+def save_pairs(
+    folder: Path, levels: dict[str, tuple[int, int]], *, names: tuple[str, str] = ("degraded", "clean")
+) -> None:
     """Flat pictures: for each name the levels of the degraded and of the clean one."""
     for name, pair in levels.items():
         for sub, level in zip(names, pair, strict=True):
@@ -48,7 +58,9 @@ def save_sidd(path: Path, *, seed: int = 0, shape: tuple[int, ...] = (2, 3, 16, 
     return blocks
 
 
-def save_dnd(folder: Path, boxes: list[list[tuple[int, int, int, int]]], *, size: tuple[int, int] = (20, 30)) -> list[np.ndarray]:
+def save_dnd(
+    folder: Path, boxes: list[list[tuple[int, int, int, int]]], *, size: tuple[int, int] = (20, 30)
+) -> list[np.ndarray]:
     """DND's info.mat and pictures, as MATLAB 7.3 lays arrays out: transposed."""
     (folder / "images_srgb").mkdir(parents=True)
     pictures = []

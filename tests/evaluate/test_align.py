@@ -48,16 +48,25 @@ def by_hand(restored: np.ndarray, clean: np.ndarray) -> dict[str, float]:
     """The scores by the description of RealBlur's evaluation, with OpenCV and scikit-image; and what they would be without the mask."""
     restored, clean = restored.astype(np.float64), clean.astype(np.float64)
     gained = (restored * (restored * clean).sum() / (restored * restored).sum()).astype(np.float32)
-    gray_clean, gray_gained = (cv2.cvtColor(each.astype(np.float32), cv2.COLOR_RGB2GRAY) for each in (clean, gained))
+    gray_clean, gray_gained = (
+        cv2.cvtColor(each.astype(np.float32), cv2.COLOR_RGB2GRAY) for each in (clean, gained)
+    )
     start = np.eye(3, dtype=np.float32)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 0)
     _, homography = cv2.findTransformECC(gray_clean, gray_gained, start, cv2.MOTION_HOMOGRAPHY, stop, None, 5)  # type: ignore[call-overload]
     height, width = clean.shape[:2]
-    back = np.stack(np.meshgrid(np.arange(width), np.arange(height), [1]), axis=-1)[:, :, 0] @ homography.astype(np.float64).T
+    back = (
+        np.stack(np.meshgrid(np.arange(width), np.arange(height), [1]), axis=-1)[:, :, 0]
+        @ homography.astype(np.float64).T
+    )
     at = np.rint(back[..., :2] / back[..., 2:])
     seen = ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=2)
     warped = cv2.warpPerspective(
-        gained, homography, (width, height), flags=cv2.INTER_CUBIC + cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+        gained,
+        homography,
+        (width, height),
+        flags=cv2.INTER_CUBIC + cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT,
     ).astype(np.float64)
     squares = ((warped - clean) ** 2).mean(axis=2)
     _, similarity = skimage.metrics.structural_similarity(
@@ -98,7 +107,11 @@ def test_equal_pictures_are_alike() -> None:
     assert similarity > 0.999
 
 
-@pytest.mark.parametrize("restored", [np.zeros((40, 40, 3), np.float32), np.full((40, 40, 3), 0.5, np.float32)], ids=["black", "flat"])
+@pytest.mark.parametrize(
+    "restored",
+    [np.zeros((40, 40, 3), np.float32), np.full((40, 40, 3), 0.5, np.float32)],
+    ids=["black", "flat"],
+)
 def test_what_cannot_be_aligned_is_one_line(restored: np.ndarray) -> None:
     with pytest.raises(PictureError, match="cannot be aligned"):
         aligned_scores(restored, scene(40, 40))

@@ -16,7 +16,9 @@ from uformer.evaluate.protocols import PROTOCOLS
 def test_gaussian_noise_is_drawn_by_the_pictures_place_and_rounded(tmp_path: Path) -> None:
     levels = [save_picture(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
     samples = find_cases(PROTOCOLS["gaussian"], tmp_path)
-    assert [(each.subset, each.name) for each in samples] == [(f"sigma {sigma}", name) for sigma in (15, 25, 50) for name in "ab"]
+    assert [(each.subset, each.name) for each in samples] == [
+        (f"sigma {sigma}", name) for sigma in (15, 25, 50) for name in "ab"
+    ]
     degraded, clean = samples[3].load()
     assert np.array_equal(np.rint(clean * 255), levels[1])
     noise = np.random.default_rng(1).standard_normal(clean.shape, dtype=np.float32) * np.float32(25 / 255)
@@ -35,7 +37,10 @@ def test_colour_images_are_turned_gray_by_their_luma(tmp_path: Path) -> None:
     values = save_picture(tmp_path / "a.png", seed=3)
     degraded, clean = find_cases(PROTOCOLS["gaussian-gray"], tmp_path)[1].load()
     assert degraded.shape == clean.shape == (*values.shape[:2], 1)
-    assert np.array_equal(np.rint(clean[..., 0] * 255), np.rint(values.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)))
+    assert np.array_equal(
+        np.rint(clean[..., 0] * 255),
+        np.rint(values.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)),
+    )
     assert np.std(degraded - clean) * 255 == pytest.approx(25, rel=0.05)
     assert np.allclose(clean, read_gray(tmp_path / "a.png"))
 
@@ -54,7 +59,14 @@ def test_sidds_blocks(tmp_path: Path) -> None:
     noisy = save_sidd(tmp_path / "ValidationNoisyBlocksSrgb.mat", seed=1)
     clean = save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat", seed=2)
     samples = find_cases(PROTOCOLS["sidd"], tmp_path)
-    assert [each.name for each in samples] == ["0001_01", "0001_02", "0001_03", "0002_01", "0002_02", "0002_03"]
+    assert [each.name for each in samples] == [
+        "0001_01",
+        "0001_02",
+        "0001_03",
+        "0002_01",
+        "0002_02",
+        "0002_03",
+    ]
     found = samples[4].load()
     assert np.allclose(found[0] * 255, noisy[1, 1])
     assert np.allclose(found[1] * 255, clean[1, 1])
@@ -105,7 +117,9 @@ def test_a_pair_of_unequal_channels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "most"), [("uchar", 255), ("ushort", 65535)])
 def test_all_channels_are_read_for_a_network_of_many(tmp_path: Path, kind: str, most: int) -> None:
     values = np.random.default_rng(0).integers(0, most + 1, (4, 6, 5)).astype(np.int32)
-    pyvips.Image.new_from_array(values).cast(kind).copy(interpretation="multiband").tiffsave(str(tmp_path / "a.tif"))
+    pyvips.Image.new_from_array(values).cast(kind).copy(interpretation="multiband").tiffsave(
+        str(tmp_path / "a.tif")
+    )
     found = read_channels(tmp_path / "a.tif", 5)
     assert found.dtype == np.float32
     assert np.allclose(found, values / most, atol=1e-6)

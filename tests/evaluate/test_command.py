@@ -31,7 +31,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(identity: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(
+    identity: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Run:
     """Run `uformer eval ...` in a folder with weights, tiny.safetensors, that change nothing."""
     monkeypatch.chdir(tmp_path)
     checkpoint.save(tmp_path / "tiny.safetensors", build(TINY))
@@ -54,7 +56,9 @@ def test_pairs_by_hand(run: Run, tmp_path: Path) -> None:
     assert row[1:3] == ["2", by_hand]
     assert row[4] == by_hand
     values = json.loads((tmp_path / "out.json").read_text())
-    assert values["results"][0]["scores"][0]["restored"]["psnr"] == pytest.approx(20 * math.log10(255), abs=1e-4)
+    assert values["results"][0]["scores"][0]["restored"]["psnr"] == pytest.approx(
+        20 * math.log10(255), abs=1e-4
+    )
     assert values["protocol"]["name"] == "pairs"
 
 
@@ -98,7 +102,16 @@ def test_a_real_network_restores_and_reports_itself(tmp_path: Path, monkeypatch:
     checkpoint.save("tiny.safetensors", model)
     save_picture(tmp_path / "data/degraded/a.png", seed=1)
     save_picture(tmp_path / "data/clean/a.png", seed=2)
-    arguments = ["--weights", "tiny.safetensors", "--precision", "fp32", "--json", "out.json", "--save", "kept"]
+    arguments = [
+        "--weights",
+        "tiny.safetensors",
+        "--precision",
+        "fp32",
+        "--json",
+        "out.json",
+        "--save",
+        "kept",
+    ]
     assert main(["eval", "pairs", "data", *arguments]) == 0
     values = json.loads((tmp_path / "out.json").read_text())
     assert (values["backend"], values["precision"]) == ("openvino", "fp32")
@@ -162,8 +175,13 @@ def test_submissions(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         whole(patched, "sidd-benchmark", (2, 3, 16))
         code, out, err = run("sidd-benchmark", ".", "--save", "sidd")
     assert (code, err) == (0, "")
-    assert "sidd: 2 files; next: submit SubmitSrgb.csv at https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr\n" in out
-    assert np.array_equal(read_back(tmp_path / "sidd/SubmitSrgb.csv", (16, 16, 3)), blocks.reshape(6, 16, 16, 3))
+    assert (
+        "sidd: 2 files; next: submit SubmitSrgb.csv at https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr\n"
+        in out
+    )
+    assert np.array_equal(
+        read_back(tmp_path / "sidd/SubmitSrgb.csv", (16, 16, 3)), blocks.reshape(6, 16, 16, 3)
+    )
     cell = scipy.io.loadmat(tmp_path / "sidd/SubmitSrgb.mat")["DenoisedBlocksSrgb"]
     assert np.array_equal(np.rint(cell[0, 0] * 255), blocks[0, 0])
     save_dnd(tmp_path / "dnd", [[(1, 1, 9, 9)], [(1, 1, 8, 8)]])
@@ -176,11 +194,17 @@ def test_submissions(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [path.name for path in (tmp_path / "bundle").iterdir()] == ["0001.mat"]
 
 
-def test_a_submission_that_is_not_whole_is_said_before_and_not_to_be_submitted(run: Run, tmp_path: Path) -> None:
+def test_a_submission_that_is_not_whole_is_said_before_and_not_to_be_submitted(
+    run: Run, tmp_path: Path
+) -> None:
     save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat")
     save_dnd(tmp_path / "dnd", [[(1, 1, 9, 9)], [(1, 1, 9, 9)]])
     for name, folder, lacks in (
-        ("sidd-benchmark", ".", "2 pictures with 6 crops of 20 x 16; SIDD's benchmark has 40 with 1280 of 256 x 256"),
+        (
+            "sidd-benchmark",
+            ".",
+            "2 pictures with 6 crops of 20 x 16; SIDD's benchmark has 40 with 1280 of 256 x 256",
+        ),
         ("dnd", "dnd", "2 pictures with 2 crops of 9 x 9; DND has 50 with 1000 of 512 x 512"),
     ):
         code, out, err = run(name, folder, "--save", f"{name}-files")
@@ -192,13 +216,21 @@ def test_a_submission_that_is_not_whole_is_said_before_and_not_to_be_submitted(r
         assert run(name, folder, "--save", f"{name}-files", "--overwrite", "--quiet")[1:] == (out, "")
 
 
-def test_options_that_make_a_submission_another_are_said(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_that_make_a_submission_another_are_said(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_dnd(tmp_path / "dnd", [[(1, 1, 9, 9)]])
     whole(monkeypatch, "dnd", (1, 1, 9))
     code, out, err = run("dnd", "dnd", "--save", "bundle", "--strength", "0.5", "--ensemble")
     assert code == 0
-    assert err == "uformer: warning: the submission is made with --ensemble, --strength 0.5: say so where you publish it\n"
-    assert "bundle: 1 files, made with --ensemble, --strength 0.5; next: submit them at https://noise.visinf" in out
+    assert (
+        err
+        == "uformer: warning: the submission is made with --ensemble, --strength 0.5: say so where you publish it\n"
+    )
+    assert (
+        "bundle: 1 files, made with --ensemble, --strength 0.5; next: submit them at https://noise.visinf"
+        in out
+    )
     assert "differs: " in out
     assert run("dnd", "dnd", "--save", "plain")[2] == ""
 
@@ -216,19 +248,36 @@ def test_a_wrong_count_is_said_before_anything_is_restored(
     monkeypatch.setattr(command, "evaluate", watched)
     run("gopro", "data")
     run("gopro", "data", "--quiet")
-    assert seen == ["uformer: warning: 1 picture; GoPro's test set has 1111: do not compare with the published numbers\n", ""]
+    assert seen == [
+        "uformer: warning: 1 picture; GoPro's test set has 1111: do not compare with the published numbers\n",
+        "",
+    ]
 
 
 def test_options_that_change_the_numbers_are_reported(run: Run, tmp_path: Path) -> None:
     save_pairs(tmp_path / "data", {"a": (1, 2)})
-    _, out, _ = run("pairs", "data", "--ensemble", "--strength", "0.5", "--tile", "16", "--overlap", "4", "--json", "out.json")
+    _, out, _ = run(
+        "pairs",
+        "data",
+        "--ensemble",
+        "--strength",
+        "0.5",
+        "--tile",
+        "16",
+        "--overlap",
+        "4",
+        "--json",
+        "out.json",
+    )
     (row,) = (line for line in out.splitlines() if line.startswith("measured"))
     assert row.endswith("--ensemble, --strength 0.5, --tile 16, --overlap 4")
     values = json.loads((tmp_path / "out.json").read_text())
     assert [values[key] for key in ("ensemble", "strength", "tile", "overlap")] == [True, 0.5, 16, 4]
 
 
-def test_numbers_are_shown_even_if_the_json_cannot_be_written(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_shown_even_if_the_json_cannot_be_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_pairs(tmp_path / "data", {"a": (100, 110)})
 
     def full(_text: str, path: Path) -> None:
@@ -245,7 +294,11 @@ def test_a_json_that_cannot_be_written_is_refused_before_anything_is_computed(
 ) -> None:
     save_pairs(tmp_path / "data", {"a": (1, 2)})
     monkeypatch.setattr(command, "evaluate", lambda *_, **__: pytest.fail("too late"))
-    for name, reason in (("data", "not a regular file"), ("/dev/null", "not a regular file"), ("x" * 300, "File name too long")):
+    for name, reason in (
+        ("data", "not a regular file"),
+        ("/dev/null", "not a regular file"),
+        ("x" * 300, "File name too long"),
+    ):
         code, out, err = run("pairs", "data", "--json", name, "--overwrite")
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert reason in err
@@ -266,7 +319,9 @@ def save_channels(path: Path, channels: int, *, seed: int) -> np.ndarray:
     return values
 
 
-def test_networks_of_other_channels_are_measured_by_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_of_other_channels_are_measured_by_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     checkpoint.save("five.safetensors", build(dataclasses.replace(TINY, in_channels=5, out_channels=5)))
     degraded = save_channels(tmp_path / "data/degraded/a.tif", 5, seed=1).astype(float)
@@ -286,7 +341,11 @@ def test_networks_of_other_channels_are_measured_by_pairs(tmp_path: Path, monkey
     ],
 )
 def test_what_other_channels_cannot_do_is_said_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     checkpoint.save("five.safetensors", build(dataclasses.replace(TINY, in_channels=5, out_channels=5)))
@@ -316,8 +375,12 @@ BAD_USAGE = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD_USAGE, ids=[" ".join(arguments) for arguments, _ in BAD_USAGE])
-def test_wrong_usage_is_one_line_and_code_2(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"), BAD_USAGE, ids=[" ".join(arguments) for arguments, _ in BAD_USAGE]
+)
+def test_wrong_usage_is_one_line_and_code_2(
+    run: Run, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     save_pairs(tmp_path / "data", {"a": (1, 2)})
     (tmp_path / "there.json").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
@@ -345,14 +408,18 @@ def test_weights_of_the_protocols_task_are_taken(run: Run, tmp_path: Path) -> No
     assert "no weights for the task 'magic' ship" in err
 
 
-def test_progress_is_a_line_now_and_then_where_nobody_looks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_a_line_now_and_then_where_nobody_looks(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "_SECONDS_BETWEEN_LINES", -1)
     save_pairs(tmp_path / "data", {"a": (1, 2)})
     assert run("pairs", "data")[2] == "uformer: pairs: 1 of 1\n"
     assert run("pairs", "data", "--quiet")[2] == ""
 
 
-def test_a_missing_extra_says_how_to_get_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_says_how_to_get_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_sidd(tmp_path / "ValidationNoisyBlocksSrgb.mat")
     save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat")
     monkeypatch.setitem(sys.modules, "scipy.io", None)
@@ -361,7 +428,9 @@ def test_a_missing_extra_says_how_to_get_it(run: Run, tmp_path: Path, monkeypatc
     assert 'pip install "uformer[eval]"' in err
 
 
-def test_the_list_needs_no_folder(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_needs_no_folder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Restorer, "from_options", lambda *_: pytest.fail("not needed"))
     assert main(["eval", "--list"]) == 0
     assert "realblur-j" in capsys.readouterr().out

@@ -34,7 +34,9 @@ def test_means_are_of_the_pictures_decibels(tmp_path: Path) -> None:
     assert [each.name for each in found.measured] == ["a", "b"]
     by_hand = (20 * math.log10(255) + 20 * math.log10(25.5)) / 2
     assert mean([each.degraded for each in found.measured]).psnr == pytest.approx(by_hand, abs=1e-4)
-    assert mean([each.restored for each in found.measured]) == mean([each.degraded for each in found.measured])
+    assert mean([each.restored for each in found.measured]) == mean(
+        [each.degraded for each in found.measured]
+    )
     assert (found.tiles, found.failures, found.subsets) == (1, (), [""])
 
 
@@ -44,7 +46,9 @@ def test_the_restored_picture_is_what_the_restorer_gives(tmp_path: Path) -> None
     restorer = tiny_restorer(tile=16, overlap=4)
     samples = find_cases(PROTOCOLS["pairs"], tmp_path)
     kept: list[np.ndarray] = []
-    (numbers,) = evaluate(restorer, samples, Scoring(), keep=lambda _, restored: kept.append(restored)).measured
+    (numbers,) = evaluate(
+        restorer, samples, Scoring(), keep=lambda _, restored: kept.append(restored)
+    ).measured
     degraded, clean = samples[0].load()
     assert numbers.degraded.psnr == psnr(degraded, clean)
     assert numbers.restored.psnr == psnr(restorer.restore_pixels(degraded), clean) != numbers.degraded.psnr
@@ -58,7 +62,9 @@ def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "degraded/b.png").write_bytes(b"no picture")
     (tmp_path / "clean/c.png").unlink()
     steps: list[int] = []
-    found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), advance=lambda: steps.append(1))
+    found = evaluate(
+        tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), advance=lambda: steps.append(1)
+    )
     assert [each.name for each in found.measured] == ["a", "d"]
     assert [each.name for each in found.failures] == ["b", "c"]
     assert "not a PNG" in found.failures[0].reason
@@ -77,7 +83,10 @@ def test_a_picture_that_cannot_be_kept_has_no_numbers(tmp_path: Path) -> None:
 
 
 def test_subsets_and_means() -> None:
-    measured = [Measured(subset, "a", Score(1, 0.1), Score(psnr, 0.5), tiles) for subset, psnr, tiles in (("x", 30, 1), ("y", 40, 3))]
+    measured = [
+        Measured(subset, "a", Score(1, 0.1), Score(psnr, 0.5), tiles)
+        for subset, psnr, tiles in (("x", 30, 1), ("y", 40, 3))
+    ]
     found = Evaluation(tuple(measured), ())
     assert found.subsets == ["x", "y"]
     assert found.of("y") == [measured[1]]

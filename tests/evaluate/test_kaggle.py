@@ -18,18 +18,24 @@ def read_back(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         header, *rows = csv.reader(file)
     assert header == ["ID", "BLOCK"]
     assert [number for number, _ in rows] == [str(index) for index in range(len(rows))]
-    return np.stack([np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(shape) for _, text in rows])
+    return np.stack(
+        [np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(shape) for _, text in rows]
+    )
 
 
 def test_blocks_are_numbered_picture_by_picture_and_come_back(tmp_path: Path) -> None:
     blocks = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5, 3), dtype=np.uint8)
-    kaggle.write_sidd(tmp_path / "a.csv", [list(picture.astype(np.float32) / np.float32(255)) for picture in blocks])
+    kaggle.write_sidd(
+        tmp_path / "a.csv", [list(picture.astype(np.float32) / np.float32(255)) for picture in blocks]
+    )
     assert np.array_equal(read_back(tmp_path / "a.csv", (4, 5, 3)), blocks.reshape(6, 4, 5, 3))
     assert (tmp_path / "a.csv").read_bytes().startswith(b"ID,BLOCK\n0,")
 
 
 def test_values_are_rounded_and_clipped_and_rows_may_lie_anyhow_in_memory(tmp_path: Path) -> None:
-    block = np.array([[[0.4, 0.6, 254.4], [-3, 300, 1]], [[1.6, 2.4, 2.6], [9, 8, 7]]], np.float32) / np.float32(255)
+    block = np.array(
+        [[[0.4, 0.6, 254.4], [-3, 300, 1]], [[1.6, 2.4, 2.6], [9, 8, 7]]], np.float32
+    ) / np.float32(255)
     kaggle.write_sidd(tmp_path / "a.csv", [[np.asfortranarray(block)]])
     expected = [[[0, 1, 254], [0, 255, 1]], [[2, 2, 3], [9, 8, 7]]]
     assert read_back(tmp_path / "a.csv", (2, 2, 3))[0].tolist() == expected

@@ -21,7 +21,9 @@ def test_blocks(tmp_path: Path) -> None:
     assert np.array_equal(matlab.read_blocks(tmp_path / f"{NOISY}.mat", NOISY), blocks)
 
 
-def test_the_shape_of_blocks_is_known_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shape_of_blocks_is_known_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_sidd(tmp_path / f"{NOISY}.mat")
     monkeypatch.setattr(scipy.io, "loadmat", lambda *_, **__: pytest.fail("not needed"))
     assert matlab.shape_of_blocks(tmp_path / f"{NOISY}.mat", NOISY) == (2, 3, 16, 20)
@@ -30,7 +32,9 @@ def test_the_shape_of_blocks_is_known_before_they_are_read(tmp_path: Path, monke
 def test_dnd(tmp_path: Path) -> None:
     boxes = [[(1, 1, 8, 9), (3, 2, 20, 30)], [(5, 6, 7, 8), (1, 1, 1, 1)]]
     pictures = save_dnd(tmp_path, boxes)
-    assert [each.tolist() for each in matlab.read_boxes(tmp_path / "info.mat")] == [[list(box) for box in each] for each in boxes]
+    assert [each.tolist() for each in matlab.read_boxes(tmp_path / "info.mat")] == [
+        [list(box) for box in each] for each in boxes
+    ]
     found = matlab.read_dnd(tmp_path / "images_srgb/0002.mat")
     assert found.dtype == np.float32
     assert np.array_equal(found, pictures[1])
@@ -56,7 +60,9 @@ def test_what_is_no_such_file_is_one_line(tmp_path: Path) -> None:
         if content is not None:
             path.write_bytes(content)
         cut_off = content == good[: len(good) // 2]
-        for reader in (reader for name, reader in readers.items() if not (cut_off and name == "shape")):  # the header is whole
+        for reader in (
+            reader for name, reader in readers.items() if not (cut_off and name == "shape")
+        ):  # the header is whole
             with pytest.raises(PictureError) as caught:
                 reader()
             assert str(path) in str(caught.value)
@@ -88,7 +94,9 @@ def test_another_content_is_refused(tmp_path: Path) -> None:
 
 def test_sidds_submission_is_a_cell_of_blocks(tmp_path: Path) -> None:
     blocks = np.random.default_rng(0).random((2, 3, 8, 9, 3), dtype=np.float32)
-    matlab.write_sidd(tmp_path / "SubmitSrgb.mat", [list(each) for each in blocks], seconds_per_megapixel=1.5, method="mine")
+    matlab.write_sidd(
+        tmp_path / "SubmitSrgb.mat", [list(each) for each in blocks], seconds_per_megapixel=1.5, method="mine"
+    )
     found = scipy.io.loadmat(tmp_path / "SubmitSrgb.mat")
     cell = found["DenoisedBlocksSrgb"]
     assert cell.shape == (2, 3)
@@ -99,7 +107,9 @@ def test_sidds_submission_is_a_cell_of_blocks(tmp_path: Path) -> None:
 
 
 def test_blocks_of_one_picture_stay_a_cell(tmp_path: Path) -> None:
-    matlab.write_sidd(tmp_path / "a.mat", [[np.zeros((4, 4, 3), np.float32)]], seconds_per_megapixel=1, method="")
+    matlab.write_sidd(
+        tmp_path / "a.mat", [[np.zeros((4, 4, 3), np.float32)]], seconds_per_megapixel=1, method=""
+    )
     assert scipy.io.loadmat(tmp_path / "a.mat")["DenoisedBlocksSrgb"].shape == (1, 1)
 
 

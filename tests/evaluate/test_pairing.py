@@ -13,7 +13,11 @@ from uformer.evaluate.protocols import PROTOCOLS
 
 CASES = {
     "pairs": ["degraded/a.png clean/a.png", "degraded/b.png clean/b.jpg"],
-    "gopro": ["test/S1/blur/1.png test/S1/sharp/1.png", "test/S1/blur/2.png test/S1/sharp/2.png", "test/S2/blur/1.png test/S2/sharp/1.png"],
+    "gopro": [
+        "test/S1/blur/1.png test/S1/sharp/1.png",
+        "test/S1/blur/2.png test/S1/sharp/2.png",
+        "test/S2/blur/1.png test/S2/sharp/1.png",
+    ],
     "hide": ["test/test-close-ups/1.png GT/1.png", "test/test-long-shot/2.png GT/2.png"],
     "realblur-j": ["s1/blur/blur_1.png s1/gt/gt_1.png", "s1/blur/blur_2.png s1/gt/gt_2.png"],
     "dpdd": ["test_c/source/1.png test_c/target/2.png", "test_c/source/3.png test_c/target/4.png"],
@@ -30,7 +34,9 @@ def test_the_owners_layout(tmp_path: Path, name: str) -> None:
         for path in line.split():
             save_picture(tmp_path / path)
     found = pairs_in(tmp_path, PROTOCOLS[name].layouts)
-    assert [f"{pair.degraded.relative_to(tmp_path)} {pair.clean.relative_to(tmp_path)}" for pair in found] == CASES[name]
+    assert [
+        f"{pair.degraded.relative_to(tmp_path)} {pair.clean.relative_to(tmp_path)}" for pair in found
+    ] == CASES[name]
     assert len({pair.name for pair in found}) == len(found)
 
 
@@ -44,7 +50,10 @@ def test_a_list_picks_the_pairs(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["one", "J/s/gt/1.png J/s/gt/2.png", "../../gt/1.png ../../blur/1.png", "/a/gt/1.png /a/blur/1.png"])
+@pytest.mark.parametrize(
+    "line",
+    ["one", "J/s/gt/1.png J/s/gt/2.png", "../../gt/1.png ../../blur/1.png", "/a/gt/1.png /a/blur/1.png"],
+)
 def test_a_list_with_another_line_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "RealBlur_J_test_list.txt").write_text(line)
     with pytest.raises(OptionError, match="RealBlur_J_test_list.txt, line 1: expected two paths"):
@@ -91,7 +100,10 @@ def test_folders_inside_count_as_in_training_and_belong_to_the_name(tmp_path: Pa
     for name in ("1.png", "trip/1.png", "trip/2.png"):
         save_picture(tmp_path / "degraded" / name)
         save_picture(tmp_path / "clean" / name)
-    for found in (pairs_in(tmp_path, PROTOCOLS["pairs"].layouts), pairs_of(tmp_path / "degraded", tmp_path / "clean")):
+    for found in (
+        pairs_in(tmp_path, PROTOCOLS["pairs"].layouts),
+        pairs_of(tmp_path / "degraded", tmp_path / "clean"),
+    ):
         assert [(pair.name, pair.clean.relative_to(tmp_path / "clean").as_posix()) for pair in found] == [
             ("1", "1.png"),
             ("trip/1", "trip/1.png"),
@@ -107,7 +119,9 @@ def test_what_uformer_made_is_not_measured(tmp_path: Path) -> None:
     assert [pair.name for pair in pairs_of(tmp_path / "degraded", tmp_path / "clean")] == ["a"]
 
 
-def test_a_folder_inside_that_cannot_be_read_is_no_smaller_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_inside_that_cannot_be_read_is_no_smaller_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_picture(tmp_path / "degraded/trip/1.png")
     save_picture(tmp_path / "clean/trip/1.png")
     scan = os.scandir

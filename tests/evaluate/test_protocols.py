@@ -11,8 +11,18 @@ EACH = pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 
 
 def test_the_papers_own_numbers_are_there() -> None:
-    own = {name: [each.psnr for each in protocol.published if "Uformer-B" in each.method] for name, protocol in PROTOCOLS.items()}
-    expected = {"sidd": 39.89, "dnd": 40.04, "gopro": 33.06, "hide": 30.90, "realblur-r": 36.19, "realblur-j": 29.09}
+    own = {
+        name: [each.psnr for each in protocol.published if "Uformer-B" in each.method]
+        for name, protocol in PROTOCOLS.items()
+    }
+    expected = {
+        "sidd": 39.89,
+        "dnd": 40.04,
+        "gopro": 33.06,
+        "hide": 30.90,
+        "realblur-r": 36.19,
+        "realblur-j": 29.09,
+    }
     expected |= {"dpdd": 26.28, "spad": 47.84}
     assert {name: psnrs[0] for name, psnrs in own.items() if psnrs} == expected
 
@@ -49,7 +59,10 @@ def test_submissions_say_how_much_is_whole() -> None:
     for name, shape in shapes.items():
         assert shape
         assert shape[0] * shape[1] == PROTOCOLS[name].count
-    assert PROTOCOLS["sidd-benchmark"].submit_at == "https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr"
+    assert (
+        PROTOCOLS["sidd-benchmark"].submit_at
+        == "https://www.kaggle.com/competitions/sidd-benchmark-srgb-psnr"
+    )
 
 
 @pytest.mark.parametrize("name", ["sidd", "sidd-benchmark", "dnd"])
@@ -58,7 +71,12 @@ def test_crops_that_the_authors_do_not_pad_say_so(name: str) -> None:
 
 
 def test_rain_is_scored_on_y_and_the_rest_on_rgb() -> None:
-    assert {name for name, protocol in PROTOCOLS.items() if protocol.scoring.luma} == {"rain", "rain100l", "rain100h", "spad"}
+    assert {name for name, protocol in PROTOCOLS.items() if protocol.scoring.luma} == {
+        "rain",
+        "rain100l",
+        "rain100h",
+        "spad",
+    }
 
 
 def test_a_scoring_says_everything_it_does() -> None:

@@ -29,11 +29,16 @@ def test_figures_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     kinds = ("CBSD68", "CBSD68* not clipped,", "CBSD68* gray, not clipped,")
     assert list(figures) == [
         *(f"{kind} sigma {sigma}" for kind in kinds for sigma in (15, 25, 50)),
-        *(f"CBSD68* {kind}" for kind in ("same noise in all channels, sigma 25", "chroma noise only, sigma 25", "clean in")),
+        *(
+            f"CBSD68* {kind}"
+            for kind in ("same noise in all channels, sigma 25", "chroma noise only, sigma 25", "clean in")
+        ),
         "text, clean in",
         "sidd",
     ]
-    noisy = clean + np.random.default_rng(0).standard_normal(clean.shape, dtype=np.float32) * np.float32(25 / 255)
+    noisy = clean + np.random.default_rng(0).standard_normal(clean.shape, dtype=np.float32) * np.float32(
+        25 / 255
+    )
     error = np.rint(np.clip(noisy, 0, 1) * 255) / 255 - clean
     by_hand, bias = -10 * np.log10(np.mean(error**2)), round(abs(float(np.mean(error))) * 255, 2)
     assert figures["CBSD68 sigma 25"] == {
@@ -47,7 +52,9 @@ def test_figures_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert figures["sidd"]["bias"] == 10
     for kind in ("not clipped,", "gray, not clipped,"):
         assert figures[f"CBSD68* {kind} sigma 15"]["input"] == pytest.approx(20 * np.log10(255 / 15), abs=0.3)
-    assert figures["CBSD68* same noise in all channels, sigma 25"]["input"] == pytest.approx(20 * np.log10(255 / 25), abs=0.3)
+    assert figures["CBSD68* same noise in all channels, sigma 25"]["input"] == pytest.approx(
+        20 * np.log10(255 / 25), abs=0.3
+    )
     assert figures["CBSD68* clean in"]["restored"] == math.inf
 
 

@@ -28,13 +28,22 @@ SETTING = Setting(
     found=68,
     limit=None,
 )
-FOUND = Evaluation(tuple(Measured(f"sigma {sigma}", "a", Score(20, 0.4), Score(30 + sigma / 100, 0.8), 1) for sigma in (15, 25, 50)), ())
+FOUND = Evaluation(
+    tuple(
+        Measured(f"sigma {sigma}", "a", Score(20, 0.4), Score(30 + sigma / 100, 0.8), 1)
+        for sigma in (15, 25, 50)
+    ),
+    (),
+)
 
 
 def shown(protocol: str, evaluation: Evaluation, setting: Setting, *, terminal: bool = False) -> list[str]:
     out = io.StringIO()
     results.show(
-        Console(file=out, width=200, force_terminal=terminal, no_color=True, highlight=False), PROTOCOLS[protocol], evaluation, setting
+        Console(file=out, width=200, force_terminal=terminal, no_color=True, highlight=False),
+        PROTOCOLS[protocol],
+        evaluation,
+        setting,
     )
     return out.getvalue().splitlines()
 
@@ -43,20 +52,34 @@ def shown(protocol: str, evaluation: Evaluation, setting: Setting, *, terminal: 
 def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
     lines = shown("gaussian", FOUND, SETTING, terminal=terminal)
     (row,) = (line for line in lines if "measured sigma 25" in line)
-    for part in ("20.00", "0.4000", "30.25", "0.8000", "RGB, restored rounded to 8 bits, no border, whole pictures, padded by reflection"):
+    for part in (
+        "20.00",
+        "0.4000",
+        "30.25",
+        "0.8000",
+        "RGB, restored rounded to 8 bits, no border, whole pictures, padded by reflection",
+    ):
         assert part in row
     published = lines[lines.index(row) + 1 :][:6]
     assert all("published" in line and "20.00" not in line for line in published)
     assert any("31.23" in line and "CDnCNN (Zhang et al., TIP 2018)" in line for line in published)
     text = "\n".join(lines)
-    for part in ("mine (sha256 0123456789ab...), openvino, bf16", "8 pixels on each side", "multiples of 32", "11 x 11", "gaussian-float"):
+    for part in (
+        "mine (sha256 0123456789ab...), openvino, bf16",
+        "8 pixels on each side",
+        "multiples of 32",
+        "11 x 11",
+        "gaussian-float",
+    ):
         assert part in text
     assert "warning" not in text
 
 
 def test_every_reason_not_to_compare_is_said() -> None:
     failed = Evaluation(FOUND.measured, (Failure("sigma 15", "b", "damaged"),))
-    setting = Setting(**{**SETTING.__dict__, "found": 10, "limit": 3, "options": RestoreOptions(strength=0.5)})
+    setting = Setting(
+        **{**SETTING.__dict__, "found": 10, "limit": 3, "options": RestoreOptions(strength=0.5)}
+    )
     warnings = results.warnings_of(PROTOCOLS["gaussian"], failed, setting)
     assert [warning.split(":")[0] for warning in warnings] == [
         "10 pictures; CBSD68 has 68",
@@ -76,12 +99,16 @@ def test_options_that_change_the_numbers_stand_in_the_row_and_in_the_json() -> N
     lines = shown("gaussian", FOUND, setting)
     rows = [line for line in lines if line.lstrip().startswith("measured")]
     assert len(rows) == 3
-    assert all("padded by reflection, --ensemble, --strength 0.5, --tile 640, --overlap 48" in row for row in rows)
+    assert all(
+        "padded by reflection, --ensemble, --strength 0.5, --tile 640, --overlap 48" in row for row in rows
+    )
     assert not any("--ensemble" in line for line in lines if "published" in line)
     values = json.loads(results.as_json(PROTOCOLS["gaussian"], FOUND, setting))
     assert {key: values[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(options)
     plain = json.loads(results.as_json(PROTOCOLS["gaussian"], FOUND, SETTING))
-    assert {key: plain[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(RestoreOptions())
+    assert {key: plain[key] for key in ("ensemble", "strength", "tile", "overlap")} == options_of(
+        RestoreOptions()
+    )
     assert results.given(RestoreOptions()) == []
     assert results.given(RestoreOptions(overlap=0, strength=0)) == ["--strength 0", "--overlap 0"]
 
@@ -99,7 +126,9 @@ def test_failed_pictures_are_counted_once() -> None:
 
     assert said(*a) == ["1 picture has no numbers and is left out of the means"]
     assert said(*a, b[1]) == ["2 pictures have no numbers and are left out of the means"]
-    assert said(Failure("", "a", "a.png: damaged"), Failure("", "a", "a.jpg: damaged"))[0].startswith("2 pictures")
+    assert said(Failure("", "a", "a.png: damaged"), Failure("", "a", "a.jpg: damaged"))[0].startswith(
+        "2 pictures"
+    )
 
 
 def test_a_failure_is_one_line_whatever_a_file_is_called() -> None:
@@ -111,7 +140,9 @@ def test_a_failure_is_one_line_whatever_a_file_is_called() -> None:
 
 def test_other_channels_are_not_called_rgb() -> None:
     setting = Setting(**{**SETTING.__dict__, "channels": 5})
-    (row,) = (line for line in shown("pairs", Evaluation(FOUND.measured[:1], ()), setting) if "measured" in line)
+    (row,) = (
+        line for line in shown("pairs", Evaluation(FOUND.measured[:1], ()), setting) if "measured" in line
+    )
     assert "5 channels, restored rounded" in row
     assert "RGB" not in row
 
@@ -122,7 +153,9 @@ def test_tiles_are_said() -> None:
 
 
 def test_json_has_everything_and_no_infinity() -> None:
-    found = Evaluation((Measured("", "a", Score(20, 0.4), Score(math.inf, 1.0), 2),), (Failure("", "b", "damaged"),))
+    found = Evaluation(
+        (Measured("", "a", Score(20, 0.4), Score(math.inf, 1.0), 2),), (Failure("", "b", "damaged"),)
+    )
     values = json.loads(results.as_json(PROTOCOLS["rain"], found, SETTING))
     assert values["weights"] == {"name": "mine", "sha256": SETTING.sha256}
     assert values["protocol"]["scoring"]["luma_rounded"]
@@ -134,7 +167,14 @@ def test_json_has_everything_and_no_infinity() -> None:
             "pictures": 1,
             "input": {"psnr": 20, "ssim": 0.4},
             "restored": {"psnr": None, "ssim": 1.0},
-            "scores": [{"picture": "a", "input": {"psnr": 20, "ssim": 0.4}, "restored": {"psnr": None, "ssim": 1.0}, "tiles": 2}],
+            "scores": [
+                {
+                    "picture": "a",
+                    "input": {"psnr": 20, "ssim": 0.4},
+                    "restored": {"psnr": None, "ssim": 1.0},
+                    "tiles": 2,
+                }
+            ],
         }
     ]
     assert values["failures"] == [{"subset": "", "name": "b", "reason": "damaged"}]
@@ -163,7 +203,8 @@ def test_protocols_and_published_numbers_are_listed() -> None:
 
 def test_a_folder_that_is_not_the_data_set_is_known_by_its_count() -> None:
     assert (
-        results.count_warning(PROTOCOLS["gopro"], 3) == "3 pictures; GoPro's test set has 1111: do not compare with the published numbers"
+        results.count_warning(PROTOCOLS["gopro"], 3)
+        == "3 pictures; GoPro's test set has 1111: do not compare with the published numbers"
     )
     assert (results.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("1 picture; ")
     assert results.count_warning(PROTOCOLS["gopro"], 1111) is None

@@ -21,7 +21,9 @@ def test_rounding_is_the_scorings() -> None:
 def test_every_field_reaches_the_numbers() -> None:
     rng = np.random.default_rng(0)
     clean, restored = (rng.random((30, 30, 3), dtype=np.float32) for _ in range(2))
-    scoring = Scoring(luma=True, luma_rounded=True, rounded=False, border=3, ssim_window="uniform", ssim_range=2.0)
+    scoring = Scoring(
+        luma=True, luma_rounded=True, rounded=False, border=3, ssim_window="uniform", ssim_range=2.0
+    )
     how = {"luma": True, "luma_rounded": True, "rounded": False, "border": 3}
     found = score(restored, clean, scoring)
     assert found.psnr == psnr(restored, clean, **how)  # type: ignore[arg-type]

@@ -27,8 +27,15 @@ def test_sidds_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
     protocol = PROTOCOLS["sidd-benchmark"]
     planned = plan_submission(protocol, tmp_path)
-    assert (planned.files, planned.upload, planned.crops) == (("SubmitSrgb.csv", "SubmitSrgb.mat"), "SubmitSrgb.csv", 6)
-    assert submit(tiny_restorer(), protocol, tmp_path, tmp_path, method="tiny", advance=lambda: steps.append(1)) == []
+    assert (planned.files, planned.upload, planned.crops) == (
+        ("SubmitSrgb.csv", "SubmitSrgb.mat"),
+        "SubmitSrgb.csv",
+        6,
+    )
+    assert (
+        submit(tiny_restorer(), protocol, tmp_path, tmp_path, method="tiny", advance=lambda: steps.append(1))
+        == []
+    )
     found = scipy.io.loadmat(tmp_path / "SubmitSrgb.mat")
     restored = np.stack([np.stack(list(row)) for row in found["DenoisedBlocksSrgb"]])
     assert np.array_equal(np.rint(restored * 255), blocks)
@@ -59,11 +66,21 @@ SIDD = "2 pictures with 6 crops of {}; SIDD's benchmark has 40 with 1280 of 256 
     [
         ((2, 3, 16, 20, 3), None, SIDD.format("20 x 16")),
         ((2, 3, 16, 16, 3), (2, 3, 16), ""),
-        ((2, 3, 16, 20, 3), (2, 3, 16), "2 pictures with 6 crops of 20 x 16; SIDD's benchmark has 2 with 6 of 16 x 16"),
-        ((3, 2, 16, 16, 3), (2, 3, 16), "3 pictures with 6 crops of 16 x 16; SIDD's benchmark has 2 with 6 of 16 x 16"),
+        (
+            (2, 3, 16, 20, 3),
+            (2, 3, 16),
+            "2 pictures with 6 crops of 20 x 16; SIDD's benchmark has 2 with 6 of 16 x 16",
+        ),
+        (
+            (3, 2, 16, 16, 3),
+            (2, 3, 16),
+            "3 pictures with 6 crops of 16 x 16; SIDD's benchmark has 2 with 6 of 16 x 16",
+        ),
     ],
 )
-def test_what_sidds_file_lacks(tmp_path: Path, shape: tuple[int, ...], whole: tuple[int, int, int] | None, lacks: str) -> None:
+def test_what_sidds_file_lacks(
+    tmp_path: Path, shape: tuple[int, ...], whole: tuple[int, int, int] | None, lacks: str
+) -> None:
     save_sidd(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", shape=shape)
     protocol = PROTOCOLS["sidd-benchmark"]
     found = plan_submission(dataclasses.replace(protocol, shape=whole or protocol.shape), tmp_path).lacks

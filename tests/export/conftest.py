@@ -40,7 +40,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("clean", "degraded"):
         (folder / name).mkdir()
     for number in range(3):
-        clean = np.stack([0.5 + 0.4 * np.sin(3 * x * (channel + 1 + number) + 5 * y) for channel in range(3)], axis=-1)
+        clean = np.stack(
+            [0.5 + 0.4 * np.sin(3 * x * (channel + 1 + number) + 5 * y) for channel in range(3)], axis=-1
+        )
         for name, sigma in (("clean", 0.0), ("degraded", 0.1)):
             noisy = np.clip(clean + rng.normal(0, sigma, clean.shape), 0, 1)
             PIL.Image.fromarray((noisy * 255).round().astype(np.uint8)).save(folder / name / f"{number}.png")

@@ -8,7 +8,16 @@ import pytest
 
 from tests.networks import TINY
 from uformer.errors import OptionError, PictureError
-from uformer.export.calibrate import LARGEST_SIDE, MOST_PICTURES, CalibrationPair, Loss, calibration_pairs, load_nncf, measure, quantize
+from uformer.export.calibrate import (
+    LARGEST_SIDE,
+    MOST_PICTURES,
+    CalibrationPair,
+    Loss,
+    calibration_pairs,
+    load_nncf,
+    measure,
+    quantize,
+)
 from uformer.export.verify import Pictures
 
 
@@ -70,7 +79,9 @@ def test_the_loss_is_the_difference_of_the_psnrs() -> None:
     assert loss.network - loss.quantized == pytest.approx(20 * np.log10(2), abs=1e-3)
     assert loss.agreement == pytest.approx(20 * np.log10(255 / 10), abs=1e-3)
     assert "a loss of 6.02 dB (28.13 to 22.11 dB)" in str(loss)
-    assert measure(lambda _: off_by(20), lambda _: off_by(10), [CalibrationPair(clean, None)]) == Loss(loss.agreement)
+    assert measure(lambda _: off_by(20), lambda _: off_by(10), [CalibrationPair(clean, None)]) == Loss(
+        loss.agreement
+    )
     assert "with degraded/ and clean/ in the folder" in str(Loss(40.0))
 
 

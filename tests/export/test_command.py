@@ -36,7 +36,9 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_says_how_far_it_is_and_what_comes_next(onnx_file: tuple[Path, str]) -> None:
     path, printed = onnx_file
     lines = printed.splitlines()
-    assert [line.partition(":")[0] for line in lines[:3]] == [f"against the network at {size}" for size in ("8 x 8", "9 x 5", "3 x 7")]
+    assert [line.partition(":")[0] for line in lines[:3]] == [
+        f"against the network at {size}" for size in ("8 x 8", "9 x 5", "3 x 7")
+    ]
     assert all("largest error" in line for line in lines[:3])
     assert lines[3].startswith(f"{path}: tiny, ONNX opset 18, fp32, ")
     assert lines[3].endswith("licence of the weights: CC0 1.0")
@@ -47,8 +49,25 @@ def test_the_exported_file_restores(onnx_file: tuple[Path, str], tmp_path: Path)
     """As torch does, for a picture of such sides that both get the same four tiles."""
     pixels = np.random.default_rng(0).integers(0, 256, (56, 40, 3), dtype=np.uint8)
     PIL.Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert main(["restore", str(tmp_path / "a.png"), "--weights", str(onnx_file[0]), "--tile", "40", "--overlap", "8", "--quiet"]) == 0
-    by_torch = Restorer.from_pretrained(onnx_file[0].with_suffix(".safetensors"), backend="torch", device="cpu", tile=40, overlap=8)
+    assert (
+        main(
+            [
+                "restore",
+                str(tmp_path / "a.png"),
+                "--weights",
+                str(onnx_file[0]),
+                "--tile",
+                "40",
+                "--overlap",
+                "8",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    by_torch = Restorer.from_pretrained(
+        onnx_file[0].with_suffix(".safetensors"), backend="torch", device="cpu", tile=40, overlap=8
+    )
     restored = np.asarray(PIL.Image.open(tmp_path / "a.restored.png")).astype(int)
     wanted = by_torch(pixels).astype(int)
     assert np.abs(restored - wanted).max() <= 1
@@ -65,7 +84,9 @@ def test_openvino_in_half_size(folder: Path, openvino_file: tuple[Path, str]) ->
 def test_int8_says_its_loss(folder: Path, pictures: Path, name: str) -> None:
     pytest.importorskip("nncf")
     kind = "onnx" if name.endswith(".onnx") else "openvino"
-    path, printed = exported(folder, name, "--format", kind, "--precision", "int8", "--calibrate", str(pictures))
+    path, printed = exported(
+        folder, name, "--format", kind, "--precision", "int8", "--calibrate", str(pictures)
+    )
     (line,) = (line for line in printed.splitlines() if line.startswith("int8 on 3 pictures: "))
     assert "dB from the network; a loss of " in line
     assert float(line.partition(": ")[2].split()[0]) > command.LEAST_INT8
@@ -89,41 +110,78 @@ class _Wrong:
 
 
 def test_a_file_that_disagrees_is_not_kept(
-    folder: Path, onnx_file: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    onnx_file: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     made = onnx_file[0].read_bytes()
     monkeypatch.setattr("uformer.export.torch_program.trace", lambda *_args, **_options: None)
     monkeypatch.setattr(onnx_model, "from_program", lambda _: onnx_package.load_model_from_string(made))
     monkeypatch.setattr("uformer.export.onnx_model.load", _Wrong)
     (tmp_path / "old.onnx").write_bytes(b"old")
-    assert main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "old.onnx"), "--overwrite"]) == 1
+    assert (
+        main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "old.onnx"), "--overwrite"])
+        == 1
+    )
     printed = capsys.readouterr()
-    assert re.fullmatch(r"uformer: error: at 8 x 8 it differs from the network by 0\.00\d+, more than 0\.0001\n", printed.err)
+    assert re.fullmatch(
+        r"uformer: error: at 8 x 8 it differs from the network by 0\.00\d+, more than 0\.0001\n", printed.err
+    )
     assert "against the network at 8 x 8: largest error 0.00" in printed.out
     assert files(tmp_path) == {"old.onnx": b"old"}
 
 
-def test_what_cannot_be(folder: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be(
+    folder: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     weights = folder / "tiny.safetensors"
     assert "unknown network or weights 'none'" in refused(capsys, "none")
     assert "is a network without weights" in refused(capsys, "uformer_b")
-    assert refused(capsys, weights, "--out", tmp_path / "a.pt2") == f"--out {tmp_path / 'a.pt2'}: onnx files end in .onnx"
-    assert "torch files end in .pt2" in refused(capsys, weights, "--format", "torch", "--out", tmp_path / "a.onnx")
+    assert (
+        refused(capsys, weights, "--out", tmp_path / "a.pt2")
+        == f"--out {tmp_path / 'a.pt2'}: onnx files end in .onnx"
+    )
+    assert "torch files end in .pt2" in refused(
+        capsys, weights, "--format", "torch", "--out", tmp_path / "a.onnx"
+    )
     assert "there is no folder" in refused(capsys, weights, "--out", tmp_path / "none" / "a.onnx")
-    assert "needs --calibrate FOLDER" in refused(capsys, weights, "--out", tmp_path / "a.onnx", "--precision", "int8")
-    assert "other precisions take none" in refused(capsys, weights, "--out", tmp_path / "a.onnx", "--calibrate", pictures)
-    said = refused(capsys, weights, "--format", "torch", "--precision", "int8", "--calibrate", pictures, "--out", tmp_path / "a.pt2")
+    assert "needs --calibrate FOLDER" in refused(
+        capsys, weights, "--out", tmp_path / "a.onnx", "--precision", "int8"
+    )
+    assert "other precisions take none" in refused(
+        capsys, weights, "--out", tmp_path / "a.onnx", "--calibrate", pictures
+    )
+    said = refused(
+        capsys,
+        weights,
+        "--format",
+        "torch",
+        "--precision",
+        "int8",
+        "--calibrate",
+        pictures,
+        "--out",
+        tmp_path / "a.pt2",
+    )
     assert said == "--precision int8: for onnx and openvino, not for torch"
     (tmp_path / "a.bin").write_bytes(b"old")
     said = refused(capsys, weights, "--format", "openvino", "--out", tmp_path / "a.xml")
     assert said == f"{tmp_path / 'a.bin'} exists; add --overwrite to replace it, or give another name"
-    assert "an exported file, not a checkpoint" in refused(capsys, tmp_path / "a.bin", "--out", tmp_path / "a.onnx")
+    assert "an exported file, not a checkpoint" in refused(
+        capsys, tmp_path / "a.bin", "--out", tmp_path / "a.onnx"
+    )
     assert files(tmp_path) == {"a.bin": b"old"}
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxruntime", "onnxscript", "torch"])
 def test_without_the_extra_the_line_that_installs_it(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     said = refused(capsys, folder / "tiny.safetensors", "--out", tmp_path / "a.onnx")
@@ -131,13 +189,17 @@ def test_without_the_extra_the_line_that_installs_it(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM")
-def test_told_to_stop_it_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_told_to_stop_it_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "_write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "a.onnx")]) == 130
     assert files(tmp_path) == {}
 
 
-def test_names_by_default(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Uformer) -> None:
+def test_names_by_default(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Uformer
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["export", str(folder / "tiny.safetensors"), "--format", "torch"]) == 0
     assert list(files(tmp_path)) == ["tiny.pt2"]

@@ -14,7 +14,12 @@ def test_of_weights_that_ship(name: str) -> None:
     weights = registry.find(name)
     about = Provenance.of(weights.path)
     facts = metadata(about, "int8")
-    assert (facts["name"], facts["sha256"], facts["licence"], facts["precision"]) == (name, weights.sha256, weights.licence, "int8")
+    assert (facts["name"], facts["sha256"], facts["licence"], facts["precision"]) == (
+        name,
+        weights.sha256,
+        weights.licence,
+        "int8",
+    )
     assert facts["made_by"].startswith("uformer ")
     assert UformerConfig.from_json(facts["config"]) == about.config
 

@@ -16,7 +16,9 @@ from uformer.restore.memory import onnx_memory
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 1, 9), (1, 13, 1), (3, 8, 8), (1, 30, 17)])
-def test_any_batch_height_and_width(onnx_file: tuple[Path, str], network: Uformer, size: tuple[int, int, int]) -> None:
+def test_any_batch_height_and_width(
+    onnx_file: tuple[Path, str], network: Uformer, size: tuple[int, int, int]
+) -> None:
     count, height, width = size
     image = torch.rand(count, 3, height, width)
     with torch.inference_mode():
@@ -27,8 +29,16 @@ def test_any_batch_height_and_width(onnx_file: tuple[Path, str], network: Uforme
 def test_free_dimensions_have_names(onnx_file: tuple[Path, str]) -> None:
     session = onnxruntime.InferenceSession(onnx_file[0])
     (image,), (restored,) = session.get_inputs(), session.get_outputs()
-    assert (image.name, image.type, image.shape) == ("image", "tensor(float)", ["batch", 3, "height", "width"])
-    assert (restored.name, restored.type, restored.shape) == ("restored", "tensor(float)", ["batch", 3, "height", "width"])
+    assert (image.name, image.type, image.shape) == (
+        "image",
+        "tensor(float)",
+        ["batch", 3, "height", "width"],
+    )
+    assert (restored.name, restored.type, restored.shape) == (
+        "restored",
+        "tensor(float)",
+        ["batch", 3, "height", "width"],
+    )
 
 
 def test_what_it_says_of_itself(onnx_file: tuple[Path, str], network: Uformer) -> None:
@@ -68,5 +78,7 @@ for side in (256, 512):
 print((peaks[1] - peaks[0]) / (512**2 - 256**2))
 """
     root = Path(__file__).parents[2]
-    run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=200, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=200, check=True
+    )
     assert 0.5 * float(run.stdout) < onnx_memory(network.config, 0).per_pixel < 2 * float(run.stdout)

@@ -11,7 +11,9 @@ from uformer.restore.backends.quiet import ov
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 1, 9), (1, 30, 17)])
-def test_any_batch_height_and_width(openvino_file: tuple[Path, str], network: Uformer, size: tuple[int, int, int]) -> None:
+def test_any_batch_height_and_width(
+    openvino_file: tuple[Path, str], network: Uformer, size: tuple[int, int, int]
+) -> None:
     count, height, width = size
     image = torch.rand(count, 3, height, width)
     with torch.inference_mode():
@@ -21,7 +23,10 @@ def test_any_batch_height_and_width(openvino_file: tuple[Path, str], network: Uf
 
 def test_what_it_says_of_itself(openvino_file: tuple[Path, str], network: Uformer) -> None:
     model = ov.Core().read_model(openvino_file[0])
-    facts = {key: str(model.get_rt_info([SECTION, key]).value) for key in ("name", "sha256", "licence", "input", "config")}
+    facts = {
+        key: str(model.get_rt_info([SECTION, key]).value)
+        for key in ("name", "sha256", "licence", "input", "config")
+    }
     assert (facts["name"], facts["licence"]) == ("tiny", "CC0 1.0")
     assert len(facts["sha256"]) == 64
     assert "sRGB" in facts["input"]

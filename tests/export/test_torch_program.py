@@ -12,7 +12,9 @@ from uformer.model.uformer import Uformer
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 1, 9), (1, 30, 17)])
-def test_any_batch_height_and_width_in_half_precision(torch_file: tuple[Path, str], network: Uformer, size: tuple[int, int, int]) -> None:
+def test_any_batch_height_and_width_in_half_precision(
+    torch_file: tuple[Path, str], network: Uformer, size: tuple[int, int, int]
+) -> None:
     count, height, width = size
     image = torch.rand(count, 3, height, width)
     with torch.inference_mode():

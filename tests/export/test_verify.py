@@ -19,7 +19,13 @@ def fails(_: Pictures) -> Pictures:
 
 
 @pytest.mark.parametrize(
-    "config", [TINY, dataclasses.replace(TINY, window_size=1), dataclasses.replace(TINY, in_channels=1), *VARIANTS.values()]
+    "config",
+    [
+        TINY,
+        dataclasses.replace(TINY, window_size=1),
+        dataclasses.replace(TINY, in_channels=1),
+        *VARIANTS.values(),
+    ],
 )
 def test_three_sizes_one_not_square_one_without_padding(config: UformerConfig) -> None:
     shapes = [picture.shape for picture in examples(config)]
@@ -47,7 +53,9 @@ def test_an_error_at_one_sample_is_found_and_named() -> None:
     assert [each.largest for each in found] == pytest.approx([0.01] * 3, rel=1e-4)
     assert found[0].decibel == pytest.approx(10 * np.log10(3 * 64 / 0.01**2), abs=0.01)
     check(found, tolerance=0.011)
-    with pytest.raises(ExportError, match=r"^at 8 x 8 it differs from the network by 0.01, more than 0.0001$"):
+    with pytest.raises(
+        ExportError, match=r"^at 8 x 8 it differs from the network by 0.01, more than 0.0001$"
+    ):
         check(found, tolerance=1e-4)
 
 

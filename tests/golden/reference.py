@@ -17,7 +17,9 @@ Array = NDArray[np.float32]
 LEVELS = 4
 
 
-def original(state: Mapping[str, Array], image: Array, *, train_size: int, shift: bool = True) -> NDArray[np.float64]:
+def original(
+    state: Mapping[str, Array], image: Array, *, train_size: int, shift: bool = True
+) -> NDArray[np.float64]:
     """What the authors' network gives for (B, C, H, W); H and W are multiples of 16 windows' sides.
 
     A tensor that it does not use, and a tensor that it misses, fail: but for the two that the authors do not use either.
@@ -25,7 +27,11 @@ def original(state: Mapping[str, Array], image: Array, *, train_size: int, shift
     weights = {key: torch.from_numpy(np.array(value, np.float64)) for key, value in state.items()}
     network = _Original(weights, train_size=train_size, shift=shift)
     out = np.stack([network.picture(torch.from_numpy(picture.astype(np.float64))) for picture in image])
-    unused = {key for key in weights.keys() - network.used if ".norm_cross." not in key and not key.endswith("relative_position_index")}
+    unused = {
+        key
+        for key in weights.keys() - network.used
+        if ".norm_cross." not in key and not key.endswith("relative_position_index")
+    }
     assert not unused, sorted(unused)
     return out
 
@@ -40,7 +46,9 @@ class _Original:
         self.shifts = shift
 
     def picture(self, image: Tensor) -> NDArray[np.float64]:
-        tokens = F.leaky_relu(self.conv(image.permute(1, 2, 0), "input_proj.proj.0", padding=1), 0.01)  # (H, W, C)
+        tokens = F.leaky_relu(
+            self.conv(image.permute(1, 2, 0), "input_proj.proj.0", padding=1), 0.01
+        )  # (H, W, C)
         skips = []
         for level in range(LEVELS):
             skips.append(self.stage(tokens, f"encoderlayer_{level}", level))
@@ -79,24 +87,32 @@ class _Original:
             x = x + self.to_learned(x, f"{name}.cross_attn", self.weight(f"{name}.cross_modulator.weight"))
         normed = self.norm(x, f"{name}.norm1")
         if skip is None:
-            x = x + self.windows(normed, None, f"{name}.attn", shift, self.optional(f"{name}.modulator.weight"))
+            x = x + self.windows(
+                normed, None, f"{name}.attn", shift, self.optional(f"{name}.modulator.weight")
+            )
             last = "norm2"
         elif self.has(f"{name}.cross_attn.qkv.to_qkv.weight"):  # ConcatCross
             x = x + self.windows(normed, self.norm(skip, f"{name}.norm_kv"), f"{name}.cross_attn", shift)
             last = "norm2"
         else:  # Cross
             x = x + self.windows(normed, None, f"{name}.attn", shift)
-            x = x + self.windows(self.norm(x, f"{name}.norm2"), self.norm(skip, f"{name}.norm_kv"), f"{name}.cross_attn", shift)
+            x = x + self.windows(
+                self.norm(x, f"{name}.norm2"), self.norm(skip, f"{name}.norm_kv"), f"{name}.cross_attn", shift
+            )
             last = "norm3"
         return x + self.feed_forward(self.norm(x, f"{name}.{last}"), f"{name}.mlp")
 
-    def windows(self, x: Tensor, other: Tensor | None, name: str, shift: int, modulator: Tensor | None = None) -> Tensor:
+    def windows(
+        self, x: Tensor, other: Tensor | None, name: str, shift: int, modulator: Tensor | None = None
+    ) -> Tensor:
         """Attention, one window after the other."""
         height, width, side = *x.shape[:2], self.side
         out = torch.empty_like(x)
         table = self.weight(f"{name}.relative_position_bias_table")
         inside = [(i, j) for i in range(side) for j in range(side)]
-        rows_of_table = torch.tensor([[(a - c + side - 1) * (2 * side - 1) + b - d + side - 1 for c, d in inside] for a, b in inside])
+        rows_of_table = torch.tensor(
+            [[(a - c + side - 1) * (2 * side - 1) + b - d + side - 1 for c, d in inside] for a, b in inside]
+        )
         bias = table[rows_of_table]  # (N, N, heads)
         at = torch.tensor(inside)
         for top in range(0, height, side):
@@ -144,9 +160,9 @@ class _Original:
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         centred = x - x.mean(-1, keepdim=True)
-        return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * self.weight(f"{name}.weight") + self.weight(
-            f"{name}.bias"
-        )
+        return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * self.weight(
+            f"{name}.weight"
+        ) + self.weight(f"{name}.bias")
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         bias = self.optional(f"{name}.bias")
@@ -154,7 +170,13 @@ class _Original:
         return out if bias is None else out + bias
 
     def conv(self, x: Tensor, name: str, *, padding: int, stride: int = 1) -> Tensor:
-        out = F.conv2d(x.permute(2, 0, 1)[None], self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), stride, padding)
+        out = F.conv2d(
+            x.permute(2, 0, 1)[None],
+            self.weight(f"{name}.weight"),
+            self.weight(f"{name}.bias"),
+            stride,
+            padding,
+        )
         return out[0].permute(1, 2, 0)
 
     def twice(self, x: Tensor, name: str) -> Tensor:
@@ -173,7 +195,9 @@ def _same(place: Tensor, inside: Tensor) -> Tensor:
 
 def _heads(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None) -> Tensor:
     out = []
-    for head, (qh, kh, vh) in enumerate(zip(q.chunk(heads, -1), k.chunk(heads, -1), v.chunk(heads, -1), strict=True)):
+    for head, (qh, kh, vh) in enumerate(
+        zip(q.chunk(heads, -1), k.chunk(heads, -1), v.chunk(heads, -1), strict=True)
+    ):
         scores = qh @ kh.T / math.sqrt(qh.shape[-1])
         out.append(torch.softmax(scores if bias is None else scores + bias[:, :, head], dim=-1) @ vh)
     return torch.cat(out, dim=-1)

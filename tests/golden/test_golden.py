@@ -18,12 +18,23 @@ Array = NDArray[np.floating]
 CLOSE = 1e-4
 
 SMALL = UformerConfig(
-    embed_dim=4, depths=(1, 2, 1, 1, 2, 1, 1, 2, 1), num_heads=(1, 2, 4, 8, 16, 16, 8, 4, 2), window_size=4, bottleneck_shift=False
+    embed_dim=4,
+    depths=(1, 2, 1, 1, 2, 1, 1, 2, 1),
+    num_heads=(1, 2, 4, 8, 16, 16, 8, 4, 2),
+    window_size=4,
+    bottleneck_shift=False,
 )
 NARROW = dataclasses.replace(SMALL, num_heads=(1, 2, 4, 8, 16, 8, 4, 2, 1))
 
 
-def ours(state: dict[str, weights.Array], image: weights.Array, *, train_size: int, shift: bool = True, double: bool = False) -> Array:
+def ours(
+    state: dict[str, weights.Array],
+    image: weights.Array,
+    *,
+    train_size: int,
+    shift: bool = True,
+    double: bool = False,
+) -> Array:
     """The output of our network with the authors' weights."""
     config, tensors = from_original(state, train_size=train_size, shift=shift)
     model = Uformer(config).eval()
@@ -68,7 +79,9 @@ class Case:
 FURTHER = {
     "window 4": Case(SMALL),
     "2022": Case(dataclasses.replace(SMALL, modulator=True)),
-    "wider, other depths": Case(dataclasses.replace(SMALL, embed_dim=12, depths=(2, 1, 2, 1, 1, 1, 1, 2, 2), modulator=True)),
+    "wider, other depths": Case(
+        dataclasses.replace(SMALL, embed_dim=12, depths=(2, 1, 2, 1, 1, 1, 1, 2, 2), modulator=True)
+    ),
     "other heads": Case(dataclasses.replace(SMALL, num_heads=(2, 2, 2, 2, 2, 4, 4, 4, 4))),
     "mlp": Case(dataclasses.replace(SMALL, feed_forward="mlp", modulator=True)),
     "mlp_ratio 2.5": Case(dataclasses.replace(SMALL, mlp_ratio=2.5)),
@@ -80,11 +93,19 @@ FURTHER = {
     "six channels in and out": Case(dataclasses.replace(SMALL, in_channels=6, out_channels=6)),
     "one channel": Case(dataclasses.replace(SMALL, in_channels=1, out_channels=1)),
     "trained larger": Case(dataclasses.replace(SMALL, bottleneck_shift=True), train_size=128),
-    "trained larger, at that size": Case(dataclasses.replace(SMALL, bottleneck_shift=True), train_size=128, size=(128, 128)),
+    "trained larger, at that size": Case(
+        dataclasses.replace(SMALL, bottleneck_shift=True), train_size=128, size=(128, 128)
+    ),
     "trained smaller": Case(SMALL, size=(128, 128)),
     "trained at 256": Case(
         dataclasses.replace(
-            SMALL, embed_dim=4, depths=(1, 1, 1, 1, 2, 1, 1, 1, 1), num_heads=(1,) * 9, window_size=8, modulator=True, bottleneck_shift=True
+            SMALL,
+            embed_dim=4,
+            depths=(1, 1, 1, 1, 2, 1, 1, 1, 1),
+            num_heads=(1,) * 9,
+            window_size=8,
+            modulator=True,
+            bottleneck_shift=True,
         ),
         train_size=256,
         size=(256, 256),
@@ -93,8 +114,12 @@ FURTHER = {
     "not square": Case(dataclasses.replace(SMALL, modulator=True), size=(64, 128)),
     "cross": Case(dataclasses.replace(NARROW, skip="cross"), batch=2),
     "cross, mlp": Case(dataclasses.replace(NARROW, skip="cross", feed_forward="mlp", qkv_bias=False)),
-    "concat_cross": Case(dataclasses.replace(NARROW, skip="concat_cross", interleaved_keys=True), size=(64, 128)),
-    "concat_cross, no shift": Case(dataclasses.replace(NARROW, skip="concat_cross", interleaved_keys=True, shift=False)),
+    "concat_cross": Case(
+        dataclasses.replace(NARROW, skip="concat_cross", interleaved_keys=True), size=(64, 128)
+    ),
+    "concat_cross, no shift": Case(
+        dataclasses.replace(NARROW, skip="concat_cross", interleaved_keys=True, shift=False)
+    ),
 }
 
 
@@ -102,12 +127,18 @@ FURTHER = {
 def test_as_the_reference(name: str) -> None:
     case = FURTHER[name]
     empty = {key: np.empty(shape, np.float32) for key, shape in parameter_shapes(case.config).items()}
-    shapes = {key: value.shape for key, value in to_original(case.config, empty).items() if not key.endswith("relative_position_index")}
+    shapes = {
+        key: value.shape
+        for key, value in to_original(case.config, empty).items()
+        if not key.endswith("relative_position_index")
+    }
     state = weights.draw(shapes)
     config, _ = from_original(state, train_size=case.train_size, shift=case.config.shift)
     if case.config.shift:
         assert config == case.config
-    image = np.random.default_rng(7).random((case.batch, case.config.in_channels, *case.size), dtype=np.float32)
+    image = np.random.default_rng(7).random(
+        (case.batch, case.config.in_channels, *case.size), dtype=np.float32
+    )
     wanted = reference.original(state, image, train_size=case.train_size, shift=case.config.shift)
     assert np.abs(wanted).max() > 1  # outputs large enough to tell a difference
     for double, close in ((False, CLOSE), (True, 1e-10)):

@@ -36,7 +36,25 @@ LIMITS = Limits(max_pixels=2**22, max_seconds=20)
 MOST_SECONDS = 20.0
 MOST_MEMORY = 1 << 30
 
-_WORDS = (0, 1, 2, 3, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
+_WORDS = (
+    0,
+    1,
+    2,
+    3,
+    8,
+    0x7F,
+    0x80,
+    0xFF,
+    0x100,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x10000,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFF0,
+    0xFFFFFFFF,
+)
 
 
 def seeds() -> dict[str, bytes]:
@@ -62,7 +80,9 @@ def seeds() -> dict[str, bytes]:
         "alpha.png": _pillow(PIL.Image.fromarray(rgba), "PNG", **said),
         "animated.png": _pillow(rgb, "PNG", **several),
         "text.png": _png_with(_pillow(gray, "PNG"), b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 5000)),
-        "profile.png": _png_with(_pillow(gray, "PNG"), b"tEXt", b"Raw profile type exif\0\nexif\n8\n49492a0000000000"),
+        "profile.png": _png_with(
+            _pillow(gray, "PNG"), b"tEXt", b"Raw profile type exif\0\nexif\n8\n49492a0000000000"
+        ),
         "plain.jpg": _pillow(rgb, "JPEG"),
         "said.jpg": _pillow(rgb, "JPEG", quality=90, subsampling=0, **said),
         "progressive.jpg": _pillow(rgb, "JPEG", progressive=True),
@@ -85,15 +105,23 @@ def seeds() -> dict[str, bytes]:
         "packbits.tif": _pillow(rgb, "TIFF", compression="packbits"),
         "jpeg.tif": _pillow(rgb, "TIFF", compression="jpeg"),
         "ycbcr.tif": _pillow(rgb, "TIFF", compression="tiff_lzw", tiffinfo={262: 6, 530: (1, 1)}),
-        "halved.tif": tiff([subsampled(rgba[..., :3], 2, 2)[0]], width=23, height=19, photometric=6, samples=3),
+        "halved.tif": tiff(
+            [subsampled(rgba[..., :3], 2, 2)[0]], width=23, height=19, photometric=6, samples=3
+        ),
     }
-    wide = pyvips.Image.new_from_array(rng.integers(0, 65536, (17, 21, 4)).astype(np.uint16), interpretation="rgb16")
+    wide = pyvips.Image.new_from_array(
+        rng.integers(0, 65536, (17, 21, 4)).astype(np.uint16), interpretation="rgb16"
+    )
     real = pyvips.Image.new_from_array(rng.random((17, 21, 3), np.float32), interpretation="scrgb")
     return files | {
         "wide.png": bytes(wide.pngsave_buffer(interlace=True)),
-        "wide.tif": bytes(wide.tiffsave_buffer(compression="deflate", predictor="horizontal", premultiply=True)),
+        "wide.tif": bytes(
+            wide.tiffsave_buffer(compression="deflate", predictor="horizontal", premultiply=True)
+        ),
         "tiles.tif": bytes(
-            wide.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16, pyramid=True, bigtiff=True)
+            wide.tiffsave_buffer(
+                compression="deflate", tile=True, tile_width=16, tile_height=16, pyramid=True, bigtiff=True
+            )
         ),
         "real_lab.tif": bytes(real.colourspace("lab").tiffsave_buffer()),
         "lab.tif": bytes(real.colourspace("labs").tiffsave_buffer()),
@@ -168,7 +196,10 @@ def case(seed: int, index: int, files: dict[str, bytes]) -> bytes:
     """One hostile file."""
     rng = np.random.default_rng((seed, index))
     names = sorted(files)
-    data, other = bytearray(files[names[int(rng.integers(len(names)))]]), files[names[int(rng.integers(len(names)))]]
+    data, other = (
+        bytearray(files[names[int(rng.integers(len(names)))]]),
+        files[names[int(rng.integers(len(names)))]],
+    )
     for which in rng.integers(0, len(_MUTATIONS), int(rng.choice([1, 1, 2, 3, 6]))):
         if data:
             _MUTATIONS[which](rng, data, other)
@@ -192,13 +223,18 @@ def check(data: bytes) -> bool:
     start, memory = time.monotonic(), _peak()
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
-        head, image = _attempt(lambda: header(data, limits=LIMITS)), _attempt(lambda: read(data, limits=LIMITS))
+        head, image = (
+            _attempt(lambda: header(data, limits=LIMITS)),
+            _attempt(lambda: read(data, limits=LIMITS)),
+        )
         _attempt(lambda: read_samples(data, limits=LIMITS))
         if isinstance(image, Image):
             assert isinstance(head, Header), "read, but its header was refused"
             _check_header(head, image)
             _write(image)
-    assert all(issubclass(note.category, UserWarning) and "\n" not in str(note.message) for note in notes), notes
+    assert all(issubclass(note.category, UserWarning) and "\n" not in str(note.message) for note in notes), (
+        notes
+    )
     assert time.monotonic() - start < MOST_SECONDS, f"took {time.monotonic() - start:.1f} s"
     assert _peak() - memory < MOST_MEMORY, f"took {(_peak() - memory) / 2**20:.0f} MiB"
     return image is not None
@@ -216,7 +252,12 @@ def _attempt(work: Callable[[], Any]) -> Any:
 
 
 def _check_header(head: Header, image: Image) -> None:
-    assert (head.width, head.height, head.depth, head.suffix) == (image.width, image.height, image.depth, image.suffix), head
+    assert (head.width, head.height, head.depth, head.suffix) == (
+        image.width,
+        image.height,
+        image.depth,
+        image.suffix,
+    ), head
     assert head.alpha == (image.alpha is not None), head
     assert image.channels in ((1, 3) if image.suffix in (".webp", ".avif") else (head.channels,)), head
 
@@ -231,7 +272,11 @@ def _write(image: Image) -> None:
 
 def _peak() -> int:
     """Most bytes that this process has ever held."""
-    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return (
+        0
+        if resource is None
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    )
 
 
 def run(seed: int, seconds: float, folder: Path) -> Iterator[str]:

@@ -12,11 +12,17 @@ def suspects(number: int, side: int = 48) -> dict[str, bytes]:
     """Files by name, those of each number different; the names of the whole ones begin with "good"."""
     rng = np.random.default_rng(number)
     image = PIL.Image.fromarray(
-        np.add.outer(rng.integers(0, 128, (side, 1, 3)), rng.integers(0, 128, side))[:, 0].swapaxes(1, 2).astype(np.uint8)
+        np.add.outer(rng.integers(0, 128, (side, 1, 3)), rng.integers(0, 128, side))[:, 0]
+        .swapaxes(1, 2)
+        .astype(np.uint8)
     )
     baseline, progressive = (_saved(image, "JPEG", quality=95, progressive=each) for each in (False, True))
     restarts = _saved(image, "JPEG", quality=95, restart_marker_blocks=2)
-    png, tiff, webp = _saved(image, "PNG"), _saved(image, "TIFF", compression="tiff_lzw"), _saved(image, "WEBP")
+    png, tiff, webp = (
+        _saved(image, "PNG"),
+        _saved(image, "TIFF", compression="tiff_lzw"),
+        _saved(image, "WEBP"),
+    )
     return {
         "good_baseline.jpg": with_strays(baseline),
         "good_progressive.jpg": with_strays(progressive),

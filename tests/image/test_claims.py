@@ -55,12 +55,19 @@ def arithmetic(marker: int) -> bytes:
     """The frame of an arithmetic JPEG with hardly any data."""
     frame = struct.pack(">BHHB", 8, 22000, 22000, 3) + bytes([1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0])
     scan = bytes([3, 1, 0, 2, 0, 3, 0, 0, 63, 0])
-    segments = b"".join(b"\xff" + bytes([name]) + struct.pack(">H", len(body) + 2) + body for name, body in ((marker, frame), (0xDA, scan)))
+    segments = b"".join(
+        b"\xff" + bytes([name]) + struct.pack(">H", len(body) + 2) + body
+        for name, body in ((marker, frame), (0xDA, scan))
+    )
     return b"\xff\xd8" + segments + bytes(8) + b"\xff\xd9"
 
 
 SIDE = struct.pack("<I", 16382)[:3]
-VP8X = saved("WEBP", save_all=True, append_images=[PIL.Image.new("RGB", (64, 64)), PIL.Image.new("RGB", (64, 64), (9, 9, 9))])
+VP8X = saved(
+    "WEBP",
+    save_all=True,
+    append_images=[PIL.Image.new("RGB", (64, 64)), PIL.Image.new("RGB", (64, 64), (9, 9, 9))],
+)
 LIES = {
     "baseline.jpg": patched(saved("JPEG"), b"\xff\xc0", 5, ">HH", 22000, 22000),
     "progressive.jpg": patched(saved("JPEG", progressive=True), b"\xff\xc2", 5, ">HH", 22000, 22000),
@@ -70,7 +77,10 @@ LIES = {
     "lossy.webp": patched(saved("WEBP"), b"\x9d\x01\x2a", 3, "<HH", 16383, 16383),
     "animated.webp": patched(VP8X, b"VP8X", 12, "6s", SIDE + SIDE),  # type: ignore[arg-type]
     "sides.avif": patched(saved("AVIF"), b"ispe", 8, ">II", 22000, 22000),
-    **{f"{name}.tif": tiff(22000, compression=name) for name in ("none", "lzw", "deflate", "packbits", "jpeg")},
+    **{
+        f"{name}.tif": tiff(22000, compression=name)
+        for name in ("none", "lzw", "deflate", "packbits", "jpeg")
+    },
     **{
         f"{name}_tiles.tif": tiff(22000, compression=name, tile=True, tile_width=64, tile_height=64)
         for name in ("none", "lzw", "deflate", "packbits", "jpeg", "webp")
@@ -82,7 +92,9 @@ LIES = {
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_is_refused_from_its_header(name: str) -> None:
     for work in (header, read):
-        with pytest.raises(PictureError, match=r"claims (22000 x 22000|16383 x 16383) pixels|TileOffsets tag has 1 values"):
+        with pytest.raises(
+            PictureError, match=r"claims (22000 x 22000|16383 x 16383) pixels|TileOffsets tag has 1 values"
+        ):
             work(LIES[name])
 
 
@@ -112,11 +124,17 @@ def honest(side: int) -> dict[str, bytes]:
     }
     for name in ("lzw", "deflate", "packbits", "jpeg", "webp"):
         found[f"{name}.tif"] = (
-            gray.tiffsave_buffer(compression=name) if name != "webp" else black.tiffsave_buffer(compression=name, lossless=True)
+            gray.tiffsave_buffer(compression=name)
+            if name != "webp"
+            else black.tiffsave_buffer(compression=name, lossless=True)
         )
-        found[f"{name}_tiles.tif"] = black.tiffsave_buffer(compression=name, tile=True, tile_width=1024, tile_height=1024, bigtiff=True)
+        found[f"{name}_tiles.tif"] = black.tiffsave_buffer(
+            compression=name, tile=True, tile_width=1024, tile_height=1024, bigtiff=True
+        )
         found[f"{name}_strip.tif"] = (
-            gray.tiffsave_buffer(compression=name, tile=True, tile_width=side, tile_height=side) if name != "webp" else b""
+            gray.tiffsave_buffer(compression=name, tile=True, tile_width=side, tile_height=side)
+            if name != "webp"
+            else b""
         )
     return {name: bytes(data) for name, data in found.items() if data}
 
@@ -142,7 +160,9 @@ def test_honest_lossy_files_of_one_colour_pass(picture_format: Format) -> None:
     options: dict[str, Any] = {"Q": 1, "effort": 0}
     image = pyvips.Image.black(1024, 1024, bands=3).copy(interpretation="srgb")
     data = bytes(
-        image.webpsave_buffer(**options) if picture_format is formats.WEBP else image.heifsave_buffer(compression="av1", **options)
+        image.webpsave_buffer(**options)
+        if picture_format is formats.WEBP
+        else image.heifsave_buffer(compression="av1", **options)
     )
     assert claims.too_many(data, picture_format, MOST) is None
 

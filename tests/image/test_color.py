@@ -30,7 +30,9 @@ def test_linear_light_and_back(value: float) -> None:
 
 
 def test_linear_light_at_known_points() -> None:
-    np.testing.assert_allclose(srgb_to_linear(np.array([0, 0.04045, 0.5, 1], np.float32)), [0, 0.0031308, 0.2140411, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        srgb_to_linear(np.array([0, 0.04045, 0.5, 1], np.float32)), [0, 0.0031308, 0.2140411, 1], atol=1e-6
+    )
 
 
 def test_every_8_bit_level_survives_linear_light() -> None:

@@ -34,7 +34,9 @@ def test_exif_goes_in_and_the_pixels_stay(picture_format: formats.Format, odd: i
 
 @pytest.mark.parametrize("bands", [3, 4])
 def test_webp_says_what_it_holds(bands: int, exif: bytes) -> None:
-    after = containers.embed_exif(encoded(formats.WEBP, bands=bands), formats.WEBP, exif, width=14, height=9, alpha=bands == 4)
+    after = containers.embed_exif(
+        encoded(formats.WEBP, bands=bands), formats.WEBP, exif, width=14, height=9, alpha=bands == 4
+    )
     assert int.from_bytes(after[4:8], "little") == len(after) - 8
     assert after[12:16] == b"VP8X"
     assert after[20] & 0x08

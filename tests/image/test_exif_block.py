@@ -45,7 +45,10 @@ def test_nothing_to_say() -> None:
     assert exif_block.into_tiff(b"II*\0" + bytes(8), b"not exif") == b"II*\0" + bytes(8)
 
 
-@given(st.binary(max_size=200), st.sampled_from([b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0"]))
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0"]),
+)
 def test_any_bytes_are_survived(data: bytes, start: bytes) -> None:
     block = start + data
     assert 1 <= exif_block.orientation(block) <= 8
@@ -54,8 +57,13 @@ def test_any_bytes_are_survived(data: bytes, start: bytes) -> None:
 
 
 def test_tags_that_all_point_at_the_same_bytes_are_refused() -> None:
-    entries = b"".join(b"\x0f\x01\x07\0" + (2**20).to_bytes(4, "little") + (8).to_bytes(4, "little") for _ in range(4000))
-    assert exif_block.from_tiff(b"II*\0\x08\0\0\0" + (4000).to_bytes(2, "little") + entries + bytes(2**20)) is None
+    entries = b"".join(
+        b"\x0f\x01\x07\0" + (2**20).to_bytes(4, "little") + (8).to_bytes(4, "little") for _ in range(4000)
+    )
+    assert (
+        exif_block.from_tiff(b"II*\0\x08\0\0\0" + (4000).to_bytes(2, "little") + entries + bytes(2**20))
+        is None
+    )
 
 
 def test_an_exif_block_that_points_at_itself_ends_soon() -> None:

@@ -33,7 +33,10 @@ def test_suffixes_name_one_format_each() -> None:
 
 
 def test_unknown_suffix() -> None:
-    with pytest.raises(PictureError, match=r"suffix '\.bmp' is not one of \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff, \.avif"):
+    with pytest.raises(
+        PictureError,
+        match=r"suffix '\.bmp' is not one of \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff, \.avif",
+    ):
         formats.by_suffix(".bmp")
 
 

@@ -25,8 +25,18 @@ def test_hostile_files(tmp_path: Path) -> None:
     seed = SEED
     while (left := end - time.monotonic()) > 0:
         command = [sys.executable, "-m", "tests.image.fuzz", str(seed), str(min(left, ROUND)), str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=ROUND + 100, cwd=ROOT, check=False)
-        assert done.returncode == 0, f"seed {seed}, exit code {done.returncode}, files in {tmp_path}\n{done.stdout}{done.stderr}"
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ROUND + 100,
+            cwd=ROOT,
+            check=False,
+        )
+        assert done.returncode == 0, (
+            f"seed {seed}, exit code {done.returncode}, files in {tmp_path}\n{done.stdout}{done.stderr}"
+        )
         assert done.stderr == "", f"seed {seed} made noise"
         print(done.stdout.strip())
         seed += 1

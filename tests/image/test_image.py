@@ -13,16 +13,28 @@ def test_sides_and_channels() -> None:
 def test_other_pixels_keep_all_the_rest() -> None:
     alpha = np.full((2, 2), 7, np.uint16)
     image = Image(
-        pixels=np.zeros((2, 2, 3), np.float32), alpha=alpha, depth=16, suffix=".tif", metadata=Metadata(exif=b"e"), lossless=False
+        pixels=np.zeros((2, 2, 3), np.float32),
+        alpha=alpha,
+        depth=16,
+        suffix=".tif",
+        metadata=Metadata(exif=b"e"),
+        lossless=False,
     )
     other = image.with_pixels(np.ones((2, 2, 3), np.float32))
     assert other.pixels.min() == 1
     assert image.pixels.max() == 0
     assert other.alpha is alpha
-    assert (other.depth, other.suffix, other.metadata, other.lossless) == (16, ".tif", Metadata(exif=b"e"), False)
+    assert (other.depth, other.suffix, other.metadata, other.lossless) == (
+        16,
+        ".tif",
+        Metadata(exif=b"e"),
+        False,
+    )
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.float32), np.zeros((2, 2, 4), np.float32), np.zeros((0, 2, 3), np.float32)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((2, 2), np.float32), np.zeros((2, 2, 4), np.float32), np.zeros((0, 2, 3), np.float32)]
+)
 def test_pixels_of_another_shape_are_refused(pixels: np.ndarray) -> None:
     with pytest.raises(PictureError, match="expected float32"):
         Image(pixels=pixels)

@@ -15,7 +15,14 @@ def test_of_a_png(exif: bytes) -> None:
     image.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + exif)
     with opened(bytes(image.pngsave_buffer()), DEFAULT_LIMITS) as file:
         found = header_of(file)
-        assert (found.width, found.height, found.channels, found.alpha, found.depth, found.suffix) == (4, 3, 3, False, 8, ".png")
+        assert (found.width, found.height, found.channels, found.alpha, found.depth, found.suffix) == (
+            4,
+            3,
+            3,
+            False,
+            8,
+            ".png",
+        )
         assert (bits_of(file), is_lossless(file)) == (16, True)
         metadata, orientation = metadata_of(file)
         assert (metadata.resolution, orientation) == ((4, 4), 1)

@@ -36,6 +36,11 @@ def test_what_is_malformed_ends_the_records() -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_survived(data: bytes) -> None:
-    for payload in (data, b"Photoshop 3.0\0" + data, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + data, iptc.wrapped(data)):
+    for payload in (
+        data,
+        b"Photoshop 3.0\0" + data,
+        b"Photoshop 3.0\x008BIM\x04\x04\0\0" + data,
+        iptc.wrapped(data),
+    ):
         iptc.records(payload)
         iptc.selected(payload, range(256))

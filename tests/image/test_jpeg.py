@@ -63,7 +63,14 @@ def test_strays_between_segments_hide_nothing() -> None:
 
 def test_other_ends_lie_behind_each_scan_and_restart_interval() -> None:
     head, scan = b"\xff\xd8\xff\xdb\x00\x04\xff\xd9", b"\xff\xda\x00\x02"
-    data = head + scan + b"ab\xff\x00c\xff\xd0de\xff\xff\xd1" + b"f\xff\xc4\x00\x03x" + scan + b"g\xff\xd9 the second image \xff\xd9"
+    data = (
+        head
+        + scan
+        + b"ab\xff\x00c\xff\xd0de\xff\xff\xd1"
+        + b"f\xff\xc4\x00\x03x"
+        + scan
+        + b"g\xff\xd9 the second image \xff\xd9"
+    )
     longer = jpeg.with_other_ends(data)
     tail = longer[longer.index(b"\xff\x00c") + 3 : longer.index(b"\xff\xd0")]
     assert len(tail) > 4

@@ -22,7 +22,12 @@ def test_a_file_and_its_bytes_are_the_same(mapped: bool, tmp_path: Path) -> None
     (tmp_path / "a[page=2].png").write_bytes(file.getvalue())
     for source in (tmp_path / "a[page=2].png", file.getvalue()):
         with opened(source, Limits(), mapped=mapped) as found:
-            assert (found.image.width, found.image.height, found.format.name, found.frames) == (5, 3, "PNG", 1)
+            assert (found.image.width, found.image.height, found.format.name, found.frames) == (
+                5,
+                3,
+                "PNG",
+                1,
+            )
             assert found.data[:] == file.getvalue()
 
 
@@ -41,7 +46,10 @@ def test_the_docs_list_every_limit() -> None:
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `(max_\w+)` \| ([\d,]+ ?\w*)", page, re.MULTILINE))
     units = {"million": 10**6, "GiB": 2**30, "MiB": 2**20, "to": 1, "": 1}
-    found = {name: int(text.split()[0].replace(",", "")) * units["".join(text.split()[1:])] for name, text in listed.items()}
+    found = {
+        name: int(text.split()[0].replace(",", "")) * units["".join(text.split()[1:])]
+        for name, text in listed.items()
+    }
     assert found == dataclasses.asdict(Limits())
 
 
@@ -49,10 +57,15 @@ def test_the_docs_list_every_limit() -> None:
 def test_limits_of_what_lies_around_the_pixels(limit: str, exif: bytes) -> None:
     file = io.BytesIO()
     several = [PIL.Image.new("L", (2, 2), 9)]
-    PIL.Image.new("L", (2, 2)).save(file, "PNG", save_all=limit == "max_frames", append_images=several, exif=b"Exif\0\0" + exif)
+    PIL.Image.new("L", (2, 2)).save(
+        file, "PNG", save_all=limit == "max_frames", append_images=several, exif=b"Exif\0\0" + exif
+    )
     with opened(file.getvalue(), Limits()) as found:
         assert found.frames == (2 if limit == "max_frames" else 1)
-    with pytest.raises(PictureError, match="over the limit of 1$"), opened(file.getvalue(), Limits(**{limit: 1})):
+    with (
+        pytest.raises(PictureError, match="over the limit of 1$"),
+        opened(file.getvalue(), Limits(**{limit: 1})),
+    ):
         pass
 
 
@@ -108,6 +121,11 @@ def test_ten_thousand_verdicts_depend_on_the_file_alone() -> None:
 
 
 def test_whether_a_jpeg_is_complete() -> None:
-    for name, complete in (("good_behind_scan.jpg", True), ("good_restarts.jpg", True), ("cut_restarts.jpg", False), ("good.png", True)):
+    for name, complete in (
+        ("good_behind_scan.jpg", True),
+        ("good_restarts.jpg", True),
+        ("cut_restarts.jpg", False),
+        ("good.png", True),
+    ):
         with opened(suspects(0)[name], Limits()) as found:
             assert found.is_complete() == complete, name

@@ -20,7 +20,9 @@ def chunk(name: bytes, payload: bytes) -> bytes:
 
 
 def itxt(text: bytes, *, packed: bool = False) -> bytes:
-    return chunk(b"iTXt", XMP_KEYWORD + bytes([0, packed, 0]) + b"en\0x\0" + (zlib.compress(text) if packed else text))
+    return chunk(
+        b"iTXt", XMP_KEYWORD + bytes([0, packed, 0]) + b"en\0x\0" + (zlib.compress(text) if packed else text)
+    )
 
 
 def raw_profile(kind: bytes, profile: bytes, *, packed: bool = True) -> bytes:

@@ -7,7 +7,9 @@ from uformer.image.image import Image, JpegCoding, Metadata
 from uformer.image.prepare import check, layout, saver_options
 
 
-def image(channels: int = 3, *, depth: int = 8, alpha: bool = False, metadata: Metadata = Metadata()) -> Image:  # noqa: B008 - a value
+def image(
+    channels: int = 3, *, depth: int = 8, alpha: bool = False, metadata: Metadata = Metadata()
+) -> Image:  # noqa: B008 - a value
     plane = np.zeros((9, 9), np.uint8) if alpha else None
     return Image(pixels=np.zeros((9, 9, channels), np.float32), alpha=plane, depth=depth, metadata=metadata)
 
@@ -39,6 +41,12 @@ def test_policies_and_formats_choose_the_metadata() -> None:
 
 
 def test_a_jpeg_is_coded_as_it_came_but_not_worse_than_the_lowest_quality() -> None:
-    coded = Image(pixels=np.zeros((9, 9, 3), np.float32), jpeg=JpegCoding(quality=50, subsampled=True, progressive=True))
+    coded = Image(
+        pixels=np.zeros((9, 9, 3), np.float32), jpeg=JpegCoding(quality=50, subsampled=True, progressive=True)
+    )
     options = saver_options(coded, formats.JPEG, Metadata())
-    assert (options["Q"], options["subsample_mode"], options["interlace"]) == (formats.LOWEST_QUALITY, "on", True)
+    assert (options["Q"], options["subsample_mode"], options["interlace"]) == (
+        formats.LOWEST_QUALITY,
+        "on",
+        True,
+    )

@@ -17,10 +17,23 @@ def full_exif() -> bytes:
     exif[0x010F], exif[0x0110], exif[0x0132] = "Acme", "Box 1", "2020:01:02 03:04:05"
     exif[0x8298], exif[0x013B], exif[0x010E] = "(c) Jane", "SECRET artist", "SECRET title"
     exif.get_ifd(0x8769).update(
-        {0x829A: (1, 250), 0x829D: (28, 10), 0x8827: 400, 0x9003: "2020:01:02 03:04:05", 0x927C: b"SECRET maker", 0x9286: b"SECRET comment"}
+        {
+            0x829A: (1, 250),
+            0x829D: (28, 10),
+            0x8827: 400,
+            0x9003: "2020:01:02 03:04:05",
+            0x927C: b"SECRET maker",
+            0x9286: b"SECRET comment",
+        }
     )
     exif.get_ifd(0x8769).update(
-        {0xA430: "SECRET owner", 0xA431: "SECRET body", 0xA434: "Lens 50", 0xA435: "SECRET lens", 0xA420: "SECRET id"}
+        {
+            0xA430: "SECRET owner",
+            0xA431: "SECRET body",
+            0xA434: "Lens 50",
+            0xA435: "SECRET lens",
+            0xA420: "SECRET id",
+        }
     )
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 29: "SECRET gps"})
     return exif.tobytes().removeprefix(b"Exif\0\0")
@@ -43,10 +56,20 @@ def test_exif() -> None:
     assert b"SECRET" not in after
     seen = PIL.Image.Exif()
     seen.load(b"Exif\0\0" + after)
-    assert (seen[0x010F], seen[0x0110], seen[0x0132], seen[0x8298]) == ("Acme", "Box 1", "2020:01:02 03:04:05", "(c) Jane")
+    assert (seen[0x010F], seen[0x0110], seen[0x0132], seen[0x8298]) == (
+        "Acme",
+        "Box 1",
+        "2020:01:02 03:04:05",
+        "(c) Jane",
+    )
     assert dict(seen.get_ifd(0x8825)) == {}
     exposure = seen.get_ifd(0x8769)
-    assert (exposure[0x829A], exposure[0x829D], exposure[0x8827], exposure[0xA434]) == ((1, 250), (28, 10), 400, "Lens 50")
+    assert (exposure[0x829A], exposure[0x829D], exposure[0x8827], exposure[0xA434]) == (
+        (1, 250),
+        (28, 10),
+        400,
+        "Lens 50",
+    )
 
 
 def test_a_thumbnail_goes() -> None:

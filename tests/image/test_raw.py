@@ -18,9 +18,13 @@ def make(name: str) -> Tag:
 def with_sub_ifd(maker: str, fields: dict[int, Tag], *, first: dict[int, Tag] | None = None) -> bytes:
     """A TIFF whose first page is an RGB thumbnail, with a directory below it."""
     tags: dict[int, Tag | None] = {NEW_SUBFILE_TYPE: (4, [1]), MAKE: make(maker), **(first or {})}
-    size = len(tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags=tags | {SUB_IFDS: (4, [0])}))
+    size = len(
+        tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags=tags | {SUB_IFDS: (4, [0])})
+    )
     start = size + size % 2
-    data = tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags=tags | {SUB_IFDS: (4, [start])})
+    data = tiff(
+        [bytes(48)], width=4, height=4, photometric=2, samples=3, tags=tags | {SUB_IFDS: (4, [start])}
+    )
     return data + bytes(size % 2) + directory(fields, start)
 
 
@@ -69,13 +73,22 @@ def test_each_is_named_in_one_line(name: str) -> None:
 
 
 def test_linear_raw_and_sensor_data_on_another_page() -> None:
-    assert raw.kind(tiff([bytes(48)], width=4, height=4, photometric=LINEAR_RAW, samples=3)) == "of an unknown camera"
+    assert (
+        raw.kind(tiff([bytes(48)], width=4, height=4, photometric=LINEAR_RAW, samples=3))
+        == "of an unknown camera"
+    )
     first = tiff([bytes(16)], width=4, height=4, tags={MAKE: make("Canon")})
     start = len(first) + len(first) % 2
     at = int.from_bytes(first[4:8], "little")
     count = int.from_bytes(first[at : at + 2], "little")
     pointer = at + 2 + 12 * count
-    data = first[:pointer] + start.to_bytes(4, "little") + first[pointer + 4 :] + bytes(len(first) % 2) + directory(SENSOR, start)
+    data = (
+        first[:pointer]
+        + start.to_bytes(4, "little")
+        + first[pointer + 4 :]
+        + bytes(len(first) % 2)
+        + directory(SENSOR, start)
+    )
     assert raw.kind(data) == "Canon"
 
 
@@ -83,7 +96,10 @@ def test_an_image_is_no_raw_file() -> None:
     import PIL.Image
 
     for maker in ("NIKON CORPORATION", "Canon", "SONY"):
-        assert raw.kind(tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags={MAKE: make(maker)})) is None
+        assert (
+            raw.kind(tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags={MAKE: make(maker)}))
+            is None
+        )
     for form in ("PNG", "JPEG", "TIFF", "WEBP", "AVIF"):
         buffer = io.BytesIO()
         PIL.Image.new("RGB", (4, 4)).save(buffer, form)

@@ -67,7 +67,9 @@ def test_each_format(suffix: str, tmp_path: Path) -> None:
     assert image.alpha is None
     assert image.pixels.dtype == np.float32
     assert image.pixels.flags.c_contiguous
-    assert np.abs(levels(image.pixels)[..., :1] - SMOOTH[..., :1]).max() <= (0 if suffix in (".png", ".tif") else 8)
+    assert np.abs(levels(image.pixels)[..., :1] - SMOOTH[..., :1]).max() <= (
+        0 if suffix in (".png", ".tif") else 8
+    )
     np.testing.assert_array_equal(read(path.read_bytes()).pixels, image.pixels)
 
 
@@ -96,7 +98,9 @@ def test_alpha(mode: str) -> None:
 
 def test_palette() -> None:
     palette = PIL.Image.fromarray(SMOOTH).quantize(17)
-    np.testing.assert_array_equal(levels(read(save(palette, "PNG")).pixels), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(
+        levels(read(save(palette, "PNG")).pixels), np.asarray(palette.convert("RGB"))
+    )
     palette.info["transparency"] = 3
     image = read(save(palette, "PNG"))
     assert image.alpha is not None
@@ -137,7 +141,9 @@ def test_1_bit() -> None:
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 def test_float_tiff(bands: int) -> None:
     samples = RNG.random((5, 6, bands), np.float32)
-    image = read(pyvips.Image.new_from_array(samples, interpretation="b-w" if bands < 3 else "scrgb").tiffsave_buffer())
+    image = read(
+        pyvips.Image.new_from_array(samples, interpretation="b-w" if bands < 3 else "scrgb").tiffsave_buffer()
+    )
     assert (image.depth, image.beyond) == (32, None)
     colours = bands - (bands % 2 == 0)
     np.testing.assert_array_equal(image.pixels, samples[..., :colours])
@@ -152,7 +158,9 @@ def float_tiff(samples: np.ndarray) -> bytes:
 def test_float_beyond_white_is_carried() -> None:
     samples = RNG.random((20, 20, 3)).astype(np.float32)
     samples[3, 4], samples[5, 6] = (1.5, 7.25, 0.5), (-0.25, 0.5, 1)
-    with pytest.warns(UserWarning, match="^picture: has samples outside of 0 to 1; what they have beyond it stays as it is$"):
+    with pytest.warns(
+        UserWarning, match="^picture: has samples outside of 0 to 1; what they have beyond it stays as it is$"
+    ):
         image = read(float_tiff(samples))
     assert image.beyond is not None
     assert (image.pixels.min(), image.pixels.max()) == (0, 1)
@@ -161,14 +169,20 @@ def test_float_beyond_white_is_carried() -> None:
 
 
 def test_float_of_another_range_is_refused() -> None:
-    with pytest.raises(PictureError, match=r"float samples from 0 to 255, \d+% of them outside of 0 to 1; scale them so that white is 1"):
+    with pytest.raises(
+        PictureError,
+        match=r"float samples from 0 to 255, \d+% of them outside of 0 to 1; scale them so that white is 1",
+    ):
         read(float_tiff(RGB.astype(np.float32) // 255 * 255 + (RGB > 100) * np.float32(20) * (RGB < 255)))
     for bad in (np.nan, np.inf, -np.inf):
         samples = np.zeros((4, 4, 3), np.float32)
         samples[0, 0, 0] = bad
         with pytest.raises(PictureError, match="not finite"):
             read(float_tiff(samples))
-    with pytest.raises(PictureError, match="samples of 64 bits float; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read"):
+    with pytest.raises(
+        PictureError,
+        match="samples of 64 bits float; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read",
+    ):
         read(pyvips.Image.new_from_array(np.full((4, 4), 0.5)).tiffsave_buffer())
     with pytest.raises(PictureError, match="expected 0 to 1"):
         read_samples(float_tiff(np.pad(np.full((1, 1, 3), 2, np.float32), ((0, 9), (0, 9), (0, 0)))))
@@ -215,8 +229,14 @@ def test_avif_turned_by_the_file_is_turned_once() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_metadata_byte_for_byte(form: str, exif: bytes, turned_exif: bytes, profile: bytes, xmp: bytes) -> None:
-    options: dict[str, Any] = {"exif": b"Exif\0\0" + turned_exif, "icc_profile": profile, "xmp": xmp.replace(b'ion="1"', b'ion="6"')}
+def test_metadata_byte_for_byte(
+    form: str, exif: bytes, turned_exif: bytes, profile: bytes, xmp: bytes
+) -> None:
+    options: dict[str, Any] = {
+        "exif": b"Exif\0\0" + turned_exif,
+        "icc_profile": profile,
+        "xmp": xmp.replace(b'ion="1"', b'ion="6"'),
+    }
     if form == "PNG":
         info = PIL.PngImagePlugin.PngInfo()
         info.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode())
@@ -265,7 +285,9 @@ def test_webp_knows_whether_it_is_lossless() -> None:
     assert not read(pillow(RGB, "WEBP")).lossless
 
 
-@pytest.mark.parametrize("name", ["späß Ω 写真.png", "two words.png", "a[page=2].png", "[x].png", "a,b=c.png", "-.png", "%d.png"])
+@pytest.mark.parametrize(
+    "name", ["späß Ω 写真.png", "two words.png", "a[page=2].png", "[x].png", "a,b=c.png", "-.png", "%d.png"]
+)
 def test_any_name(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(pillow(RGB, "PNG"))
@@ -322,7 +344,10 @@ def test_cut_off(suffix: str, tmp_path: Path) -> None:
         assert one_line(error).startswith(str(path))
 
 
-@pytest.mark.parametrize("content", [b"this is text\n", b"GIF89a" + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG"])
+@pytest.mark.parametrize(
+    "content",
+    [b"this is text\n", b"GIF89a" + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG"],
+)
 def test_not_a_picture(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
@@ -355,9 +380,16 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
         read(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize(("form", "said"), [("PNG", "3 frames"), ("WEBP", "3 frames"), ("TIFF", "3 pages"), ("AVIF", "several frames")])
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [("PNG", "3 frames"), ("WEBP", "3 frames"), ("TIFF", "3 pages"), ("AVIF", "several frames")],
+)
 def test_of_several_frames_the_first_is_read(form: str, said: str) -> None:
-    frames = [PIL.Image.fromarray(SMOOTH), PIL.Image.fromarray(SMOOTH[::-1].copy()), PIL.Image.fromarray(SMOOTH[:, ::-1].copy())]
+    frames = [
+        PIL.Image.fromarray(SMOOTH),
+        PIL.Image.fromarray(SMOOTH[::-1].copy()),
+        PIL.Image.fromarray(SMOOTH[:, ::-1].copy()),
+    ]
     data = save(frames[0], form, save_all=True, append_images=frames[1:])
     with pytest.warns(UserWarning, match=f"^picture: holds {said}; only the first is read$"):
         image = read(data)
@@ -410,7 +442,9 @@ def test_32_bit_samples_are_refused() -> None:
 def test_libvips_is_silent_and_its_untrusted_loaders_are_off(tmp_path: Path) -> None:
     path = tmp_path / "noisy.jpg"
     data = pillow(RGB, "JPEG", quality=90)
-    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", 14) + b"Exif\0\0garbag" + data[2:-40] + b"\0" * 40)
+    path.write_bytes(
+        data[:2] + b"\xff\xe1" + struct.pack(">H", 14) + b"Exif\0\0garbag" + data[2:-40] + b"\0" * 40
+    )
     code = f"""
 import pyvips
 from uformer.errors import PictureError
@@ -512,7 +546,9 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatc
 
     data = bytes(pyvips.Image.black(3000, 2000, bands=3).copy(interpretation="srgb").pngsave_buffer())
     monkeypatch.setattr(opening, "available_memory", lambda: 2**26)
-    with pytest.raises(PictureError, match=r"3000 x 2000 pixels take 0\.1 GiB of memory to read; 0\.1 GiB are free"):
+    with pytest.raises(
+        PictureError, match=r"3000 x 2000 pixels take 0\.1 GiB of memory to read; 0\.1 GiB are free"
+    ):
         read(data)
     assert header(data).width == 3000
 
@@ -530,7 +566,9 @@ def test_an_associated_alpha_is_exact_and_its_colours_are_plain() -> None:
     colour, alpha = np.meshgrid(np.arange(256), np.arange(256))
     product = np.rint(colour * alpha / 255).astype(np.uint8)
     samples = np.dstack([product] * 3 + [alpha.astype(np.uint8)])
-    tiff = bytearray(pyvips.Image.new_from_array(samples, interpretation="srgb").tiffsave_buffer(compression="none"))
+    tiff = bytearray(
+        pyvips.Image.new_from_array(samples, interpretation="srgb").tiffsave_buffer(compression="none")
+    )
     at = tiff.find(struct.pack("<HHIH", 338, 3, 1, 2))  # ExtraSamples: unassociated
     assert at > 0
     struct.pack_into("<H", tiff, at + 8, 1)
@@ -547,7 +585,9 @@ def test_one_clear_colour_of_a_png(depth: int, channels: int) -> None:
     peak = (1 << depth) - 1
     rows = np.array([[[7] * channels, [8] * channels, [peak] * channels]], np.uint8 if depth == 8 else ">u2")
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, depth, 0 if channels == 1 else 2, 0, 0, 0))
-    body = chunk(b"tRNS", struct.pack(f">{channels}H", *[7] * channels)) + chunk(b"IDAT", zlib.compress(b"\0" + rows.tobytes()))
+    body = chunk(b"tRNS", struct.pack(f">{channels}H", *[7] * channels)) + chunk(
+        b"IDAT", zlib.compress(b"\0" + rows.tobytes())
+    )
     image = read(b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b""))
     np.testing.assert_array_equal(image.alpha, [[0, peak, peak]])
     np.testing.assert_array_equal(levels(image.pixels, peak), rows.astype(int))
@@ -556,5 +596,7 @@ def test_one_clear_colour_of_a_png(depth: int, channels: int) -> None:
 
 def test_colours_that_only_a_number_tells_of_are_warned_of() -> None:
     data = pillow(RGB, "PNG")
-    with pytest.warns(UserWarning, match="^picture: says that its colours are not sRGB's, but has no colour profile"):
+    with pytest.warns(
+        UserWarning, match="^picture: says that its colours are not sRGB's, but has no colour profile"
+    ):
         read(data[:33] + chunk(b"cICP", bytes([9, 16, 0, 1])) + data[33:])

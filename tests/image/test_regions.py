@@ -47,7 +47,10 @@ FILES: dict[str, Any] = {
     "progressive.jpg": (vips_image(), {"interlace": True}),
     "strips.tif": (vips_image(), {"compression": "deflate"}),
     "plain.tif": (vips_image(2), {}),
-    "tiles.tif": (vips_image(3, "uint16"), {"tile": True, "tile_width": 64, "tile_height": 48, "bigtiff": True}),
+    "tiles.tif": (
+        vips_image(3, "uint16"),
+        {"tile": True, "tile_width": 64, "tile_height": 48, "bigtiff": True},
+    ),
     "float.tif": (vips_image(4, "float32") * 1.01, {"compression": "deflate"}),
     "lab.tif": (vips_image().colourspace("lab"), {}),
 }
@@ -67,7 +70,12 @@ def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -
     whole = read(folder / name)
     with regions(folder / name, folder=tmp_path) as picture:
         frame = picture.frame
-        assert (frame.pixels.shape, frame.depth, frame.suffix, frame.jpeg) == (whole.pixels.shape, whole.depth, whole.suffix, whole.jpeg)
+        assert (frame.pixels.shape, frame.depth, frame.suffix, frame.jpeg) == (
+            whole.pixels.shape,
+            whole.depth,
+            whole.suffix,
+            whole.jpeg,
+        )
         assert frame.metadata == whole.metadata
         assert (frame.alpha is None) == (whole.alpha is None)
         for first, last in ((0, 10), (5, 290), (200, 301), (300, 301), (0, 301), (40, 41)):  # back too
@@ -78,7 +86,9 @@ def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -
                 assert np.array_equal(part.alpha, whole.alpha[first:last])
                 assert part.alpha.dtype == frame.alpha.dtype  # type: ignore[union-attr]
             if whole.beyond is not None:
-                assert np.array_equal(np.zeros(()) if part.beyond is None else part.beyond, whole.beyond[first:last])
+                assert np.array_equal(
+                    np.zeros(()) if part.beyond is None else part.beyond, whole.beyond[first:last]
+                )
 
 
 @pytest.mark.filterwarnings("ignore:.*(converted to sRGB|outside of 0 to 1)")
@@ -141,7 +151,10 @@ def test_any_rows_in_any_order(asked: list[tuple[int, int]]) -> None:
 def test_a_file_cut_off_is_found_before_any_work(folder: Path, tmp_path: Path, name: str) -> None:
     data = (folder / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(PictureError, match=f"^{tmp_path / name}: cannot be read as"), regions(tmp_path / name, folder=tmp_path):
+    with (
+        pytest.raises(PictureError, match=f"^{tmp_path / name}: cannot be read as"),
+        regions(tmp_path / name, folder=tmp_path),
+    ):
         pytest.fail("came so far")
 
 
@@ -165,9 +178,15 @@ def test_warnings_are_those_of_read(folder: Path, tmp_path: Path) -> None:
 
 def test_other_formats_and_limits_are_refused(folder: Path, tmp_path: Path) -> None:
     vips_image().write_to_file(str(tmp_path / "a.webp"))
-    with pytest.raises(PictureError, match="WebP cannot be read by regions"), regions(tmp_path / "a.webp", folder=tmp_path):
+    with (
+        pytest.raises(PictureError, match="WebP cannot be read by regions"),
+        regions(tmp_path / "a.webp", folder=tmp_path),
+    ):
         pytest.fail("came so far")
-    with pytest.raises(PictureError, match="limit"), regions(folder / "rgb.png", folder=tmp_path, limits=Limits(max_pixels=100)):
+    with (
+        pytest.raises(PictureError, match="limit"),
+        regions(folder / "rgb.png", folder=tmp_path, limits=Limits(max_pixels=100)),
+    ):
         pytest.fail("came so far")
 
 
@@ -197,18 +216,31 @@ with regions(source, folder=folder) as picture:
 
 
 def test_what_a_killed_process_left_goes_with_the_next(folder: Path, tmp_path: Path) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, folder / "rgb.png", tmp_path], check=False, cwd=Path(__file__).parents[2])
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, folder / "rgb.png", tmp_path],
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
     assert ended.returncode == -9
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size], "the samples have no name"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size], (
+        "the samples have no name"
+    )
     sweep.cache_clear()  # as a new process
     with regions(folder / "rgb.png", folder=tmp_path) as picture:
         write_parts(picture.frame, [(0, picture.part(0, picture.frame.height))], tmp_path / "out.png")
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
 
 
-def test_a_disk_that_is_too_small_is_named_before_any_work(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uformer.image.regions.shutil.disk_usage", lambda _path: types.SimpleNamespace(free=1000))
-    with regions(folder / "rgb.png", folder=tmp_path) as picture, pytest.raises(PictureError, match=r"out\.png: .* GB are needed there"):
+def test_a_disk_that_is_too_small_is_named_before_any_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "uformer.image.regions.shutil.disk_usage", lambda _path: types.SimpleNamespace(free=1000)
+    )
+    with (
+        regions(folder / "rgb.png", folder=tmp_path) as picture,
+        pytest.raises(PictureError, match=r"out\.png: .* GB are needed there"),
+    ):
         write_parts(picture.frame, iter(()), tmp_path / "out.png")
 
 

@@ -67,7 +67,9 @@ def cases() -> dict[str, Case]:
                     tiff([data], bits=bits, photometric=photometric, tags=tags, **size()),
                     levels,
                     note=note,
-                    tifffile=values[..., 0] if bits not in (2, 4) and not tags else None,  # which needs a plug-in
+                    tifffile=values[..., 0]
+                    if bits not in (2, 4) and not tags
+                    else None,  # which needs a plug-in
                     pillow="L" if bits <= 8 and not tags else "I" if photometric and not tags else "",
                 )
         if bits < 16:
@@ -80,7 +82,9 @@ def cases() -> dict[str, Case]:
                 tags={320: (3, colours.reshape(-1).tolist())},
                 **size(),
             )
-            found[f"{bits} bits, palette"] = Case(data, np.moveaxis(colours[:, values[..., 0]], 0, -1) >> 8, pillow="RGB")
+            found[f"{bits} bits, palette"] = Case(
+                data, np.moveaxis(colours[:, values[..., 0]], 0, -1) >> 8, pillow="RGB"
+            )
     low = RNG.integers(0, 256, (3, 256))
     values = numbers(8)
     data = tiff([packed(values, 8)], photometric=3, tags={320: (3, low.reshape(-1).tolist())}, **size())
@@ -96,7 +100,11 @@ def cases() -> dict[str, Case]:
     found["palette with alpha"] = Case(data, np.moveaxis(low[:, alpha[..., 0]], 0, -1), alpha=alpha[..., 1])
     for kind in ("u1", "u2", "f4"):
         for order in "<>":
-            rgb = RNG.random((HEIGHT, WIDTH, 3)).astype(kind) if kind == "f4" else numbers(8 * int(kind[1]), 3).astype(kind)
+            rgb = (
+                RNG.random((HEIGHT, WIDTH, 3)).astype(kind)
+                if kind == "f4"
+                else numbers(8 * int(kind[1]), 3).astype(kind)
+            )
             planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 0))
             pillow = "RGB" if kind == "u1" else ""
             for big in (False, True):
@@ -105,12 +113,18 @@ def cases() -> dict[str, Case]:
                 found[f"RGB {kind} {order} big={big}"] = Case(data, rgb, tifffile=rgb, pillow=shown_by)
             data = written(planes, photometric="rgb", planarconfig="separate", byteorder=order)
             found[f"RGB {kind} {order} in planes"] = Case(data, rgb, tifffile=planes, pillow=pillow)
-            data = written(rgb, photometric="rgb", byteorder=order, compression="deflate", predictor=None, rowsperstrip=2)
+            data = written(
+                rgb, photometric="rgb", byteorder=order, compression="deflate", predictor=None, rowsperstrip=2
+            )
             found[f"RGB {kind} {order} deflate"] = Case(data, rgb, tifffile=rgb, pillow=pillow)
         gray = np.ascontiguousarray(rgb[..., :1])
-        found[f"gray {kind}"] = Case(written(gray[..., 0], photometric="minisblack"), gray, tifffile=gray[..., 0])
+        found[f"gray {kind}"] = Case(
+            written(gray[..., 0], photometric="minisblack"), gray, tifffile=gray[..., 0]
+        )
         tile = np.ascontiguousarray(np.tile(rgb, (4, 4, 1)))
-        found[f"RGB {kind} tiles"] = Case(written(tile, photometric="rgb", tile=(16, 16)), tile, tifffile=tile, pillow=pillow)
+        found[f"RGB {kind} tiles"] = Case(
+            written(tile, photometric="rgb", tile=(16, 16)), tile, tifffile=tile, pillow=pillow
+        )
     rgba = numbers(8, 4).astype("u1")
     rgb = rgba[..., :3]
     for name, extra, kept, note in (
@@ -247,14 +261,18 @@ def lab_to_srgb(lab: tuple[float, float, float]) -> np.ndarray:
     return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
 
 
-@pytest.mark.parametrize("lab", [(50, 20, -30), (100, 0, 0), (50, 0, 0), (0, 0, 0), (60, 60, 40), (80, -50, 40), (30, 20, -60)])
+@pytest.mark.parametrize(
+    "lab", [(50, 20, -30), (100, 0, 0), (50, 0, 0), (0, 0, 0), (60, 60, 40), (80, -50, 40), (30, 20, -60)]
+)
 def test_lab(lab: tuple[float, float, float]) -> None:
     codes = [round(lab[0] * 65535 / 100), round(lab[1] * 256), round(lab[2] * 256)]
     for order in "<>":
         words = np.tile(np.array(codes, np.int32).astype(np.uint16), (HEIGHT, WIDTH, 1)).astype(order + "u2")
         for sample_format in (1, 2):
             tags: dict[int, Tag | None] = {339: (3, [sample_format] * 3)}
-            data = tiff([words.tobytes()], bits=16, photometric=8, samples=3, order=order, tags=tags, **size())
+            data = tiff(
+                [words.tobytes()], bits=16, photometric=8, samples=3, order=order, tags=tags, **size()
+            )
             with pytest.warns(UserWarning, match="^picture: is Lab; converted to sRGB$"):
                 image = read(data)
             np.testing.assert_allclose(image.pixels[2, 3], lab_to_srgb(lab), atol=0.3 / 255)
@@ -269,7 +287,9 @@ def test_cmyk(kind: str) -> None:
     inks = np.zeros((HEIGHT, WIDTH, 5), kind)
     inks[0, 0, 0] = inks[0, 1, 1] = inks[0, 2, 2] = inks[0, 3, 3] = most
     inks[..., 4] = numbers(8 * int(kind[1]))[..., 0]
-    whole = quiet_read(written(np.ascontiguousarray(inks[..., :4]), photometric="separated", planarconfig="contig"))
+    whole = quiet_read(
+        written(np.ascontiguousarray(inks[..., :4]), photometric="separated", planarconfig="contig")
+    )
     cyan, magenta, yellow, black, paper = whole.pixels[0, :5]
     assert cyan.argmin() == 0
     assert magenta.argmin() == 1

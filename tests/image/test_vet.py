@@ -39,7 +39,9 @@ def webp(*chunks: tuple[bytes, bytes]) -> bytes:
 def tiff(*entries: tuple[int, int, int, int], pages: int = 1, loop: bool = False) -> bytes:
     """Tag, type, count and value of each entry of each page, besides those without which there is no image."""
     needed = [(256, 3, 1, 8), (257, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 64)]
-    entries = tuple(sorted([*entries, *(each for each in needed if each[0] not in {tag for tag, *_ in entries})]))
+    entries = tuple(
+        sorted([*entries, *(each for each in needed if each[0] not in {tag for tag, *_ in entries})])
+    )
     data = bytearray(b"II*\0" + struct.pack("<I", 8))
     for page in range(pages):
         behind = len(data) + 6 + 12 * len(entries)
@@ -93,7 +95,10 @@ def test_webp(data: bytes, said: str) -> None:
         (tiff((258, 3, 1, 16), (339, 3, 1, 3)), "samples of 16 bits float"),
         (tiff((258, 3, 1, 16), (339, 3, 1, 2)), "samples of 16 bits signed or complex"),
         (tiff((258, 3, 1, 12)), "samples of 12 bits;"),
-        (tiff((258, 3, 1, 8), (262, 3, 1, 8)), "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits"),
+        (
+            tiff((258, 3, 1, 8), (262, 3, 1, 8)),
+            "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits",
+        ),
         (tiff((259, 3, 1, 6)), "its compression (number 6) is not supported; save it with LZW or deflate"),
     ],
 )

@@ -12,7 +12,9 @@ def test_nothing_is_cached() -> None:
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 def test_samples_in_are_samples_out(bands: int, kind: type) -> None:
-    samples: np.ndarray = (np.random.default_rng(0).random((3, 5, bands)) * (1 if kind is np.float32 else np.iinfo(kind).max)).astype(kind)
+    samples: np.ndarray = (
+        np.random.default_rng(0).random((3, 5, bands)) * (1 if kind is np.float32 else np.iinfo(kind).max)
+    ).astype(kind)
     image = vips.from_samples(samples)
     np.testing.assert_array_equal(image.numpy().reshape(3, 5, bands), samples)
     assert image.hasalpha() == (bands in (2, 4))

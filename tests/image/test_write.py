@@ -64,7 +64,11 @@ def test_what_was_read_is_written_bit_for_bit(data: st.DataObject) -> None:
 @pytest.mark.parametrize("depth", [8, 16])
 def test_every_level_survives(depth: int) -> None:
     levels = np.arange(2**depth, dtype=np.uint16 if depth == 16 else np.uint8).reshape(-1, 256)
-    image = read(pyvips.Image.new_from_array(levels, interpretation="grey16" if depth == 16 else "b-w").pngsave_buffer())
+    image = read(
+        pyvips.Image.new_from_array(
+            levels, interpretation="grey16" if depth == 16 else "b-w"
+        ).pngsave_buffer()
+    )
     np.testing.assert_array_equal(pyvips.Image.pngload_buffer(encode(image, ".png")).numpy(), levels)
 
 
@@ -111,7 +115,9 @@ def test_jpeg_cannot_hold_alpha(tmp_path: Path) -> None:
 def test_lossy_formats_stay_close(suffix: str) -> None:
     image = smooth(lossless=False)
     again = read(encode(image, suffix))
-    assert np.abs(again.pixels - image.pixels).mean() < 1.5 / 255  # WebP's range of 219 levels costs it half a level
+    assert (
+        np.abs(again.pixels - image.pixels).mean() < 1.5 / 255
+    )  # WebP's range of 219 levels costs it half a level
     assert np.abs(again.pixels - image.pixels).max() < 8 / 255
 
 
@@ -175,7 +181,9 @@ def test_strip_leaves_the_colours_only(suffix: str, everything: Metadata) -> Non
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
 def test_orientation_is_applied_once(suffix: str, turned_exif: bytes) -> None:
     source = io.BytesIO()
-    PIL.Image.fromarray(np.rint(smooth().pixels * 255).astype(np.uint8)).save(source, "JPEG", exif=b"Exif\0\0" + turned_exif, quality=95)
+    PIL.Image.fromarray(np.rint(smooth().pixels * 255).astype(np.uint8)).save(
+        source, "JPEG", exif=b"Exif\0\0" + turned_exif, quality=95
+    )
     first = read(source.getvalue())
     again = read(encode(first, suffix))
     assert (first.height, first.width) == (again.height, again.width) == (48, 40)
@@ -217,7 +225,9 @@ def gray_profile() -> bytes:
         table += name + (offset + len(body)).to_bytes(4, "big") + len(padded).to_bytes(4, "big")
         body += padded
     size = 128 + len(table) + len(body)
-    head = size.to_bytes(4, "big") + bytes(4) + b"\2\x40\0\0" + b"mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28)
+    head = (
+        size.to_bytes(4, "big") + bytes(4) + b"\2\x40\0\0" + b"mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28)
+    )
     head += b"\0\0\xf6\xd6\0\1\0\0\0\0\xd3\x2d"
     return head.ljust(128, b"\0") + table + body
 
@@ -239,7 +249,9 @@ def test_gray_pixels_with_an_rgb_profile_keep_it(profile: bytes) -> None:
 
 def test_values_are_clipped_and_rounded() -> None:
     pixels = np.array([[[-0.5, 2.0, 100.4 / 255]]], np.float32)
-    np.testing.assert_array_equal(np.rint(read(encode(Image(pixels=pixels), ".png")).pixels * 255), [[[0, 255, 100]]])
+    np.testing.assert_array_equal(
+        np.rint(read(encode(Image(pixels=pixels), ".png")).pixels * 255), [[[0, 255, 100]]]
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -283,7 +295,9 @@ def test_suffixes() -> None:
             encode(picture(), other)
 
 
-@pytest.mark.parametrize("name", ["späß 写真.png", "a[Q=3].jpg", "two words.webp", "%d.tif", "x" * 240 + ".avif"])
+@pytest.mark.parametrize(
+    "name", ["späß 写真.png", "a[Q=3].jpg", "two words.webp", "%d.tif", "x" * 240 + ".avif"]
+)
 def test_any_name(name: str, tmp_path: Path) -> None:
     write(smooth(), str(tmp_path / name))
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -364,7 +378,11 @@ def test_a_jpeg_is_written_as_it_was_read(quality: int, subsampling: str, progre
     pixels = np.rint(smooth().pixels * 255).astype(np.uint8)
     image = read(jpeg(pixels, quality=quality, subsampling=subsampling, progressive=progressive))
     again = read(encode(image, ".jpg"))
-    assert again.jpeg == image.jpeg == JpegCoding(quality=quality, subsampled=subsampling == "4:2:0", progressive=progressive)
+    assert (
+        again.jpeg
+        == image.jpeg
+        == JpegCoding(quality=quality, subsampled=subsampling == "4:2:0", progressive=progressive)
+    )
 
 
 def test_a_poor_jpeg_is_written_better() -> None:
@@ -387,7 +405,9 @@ def test_float_comes_back_as_float_bit_for_bit(bands: int) -> None:
     samples = RNG.random((30, 20, bands), np.float32)
     samples[3, 4] = 1.5
     samples[5, 6, :1] = -0.25
-    source = pyvips.Image.new_from_array(samples, interpretation="b-w" if bands < 3 else "scrgb").tiffsave_buffer()
+    source = pyvips.Image.new_from_array(
+        samples, interpretation="b-w" if bands < 3 else "scrgb"
+    ).tiffsave_buffer()
     with pytest.warns(UserWarning, match="outside of 0 to 1"):
         image = read(source)
     written = pyvips.Image.tiffload_buffer(encode(image, ".tif"))
@@ -400,7 +420,11 @@ def test_float_is_rounded_where_a_format_holds_none(suffix: str, depth: int) -> 
     gradient = smooth().pixels
     beyond = np.zeros_like(gradient)
     beyond[-1] = 0.5
-    alpha: Any = None if suffix == ".jpg" else np.linspace(-1, 2, gradient[..., 0].size, dtype=np.float32).reshape(gradient.shape[:2])
+    alpha: Any = (
+        None
+        if suffix == ".jpg"
+        else np.linspace(-1, 2, gradient[..., 0].size, dtype=np.float32).reshape(gradient.shape[:2])
+    )
     again = read(encode(Image(pixels=gradient, beyond=beyond, alpha=alpha, depth=32), suffix))
     assert again.depth == depth
     assert np.abs(again.pixels - gradient).max() < (8 / 255 if suffix == ".jpg" else 3 / 255)
@@ -447,7 +471,9 @@ def test_colours_under_a_clear_alpha_stay(suffix: str) -> None:
     image = picture(alpha=True)
     assert image.alpha is not None
     image.alpha[:8] = 0
-    np.testing.assert_array_equal(np.rint(read(encode(image, suffix)).pixels * 255), np.rint(image.pixels * 255))
+    np.testing.assert_array_equal(
+        np.rint(read(encode(image, suffix)).pixels * 255), np.rint(image.pixels * 255)
+    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -20,7 +20,9 @@ def test_each_way_to_say_it(told: bytes) -> None:
     assert orientation(upright(packet)) == 1
 
 
-@pytest.mark.parametrize("packet", [b"", b"<x/>", b'tiff:Orientation="9"', b'tiff:Orientation="66"', b'exif:Orientation="6"'])
+@pytest.mark.parametrize(
+    "packet", [b"", b"<x/>", b'tiff:Orientation="9"', b'tiff:Orientation="66"', b'exif:Orientation="6"']
+)
 def test_none(packet: bytes) -> None:
     assert orientation(packet) == 1
     assert upright(packet) == packet

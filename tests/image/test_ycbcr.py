@@ -30,7 +30,9 @@ def ycc(height: int = 18, width: int = 22) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def to_rgb(values: np.ndarray, coefficients: Sequence[float] = REC_601, reference: Sequence[float] = FULL) -> np.ndarray:
+def to_rgb(
+    values: np.ndarray, coefficients: Sequence[float] = REC_601, reference: Sequence[float] = FULL
+) -> np.ndarray:
     """As TIFF 6.0, section 21, has it: codes to values, then solved for R, B and G."""
     luma, blue, red = np.moveaxis(values.astype(float), -1, 0)
     luma = (luma - reference[0]) * 255 / (reference[1] - reference[0])
@@ -49,7 +51,9 @@ def fractions(values: Sequence[float]) -> Tag:
 def file(values: np.ndarray, factors: tuple[int, int] = (1, 1), **more: Tag) -> tuple[bytes, np.ndarray]:
     data, meant = subsampled(values, *factors)
     tags: dict[int, Tag] = {SUBSAMPLING: (3, factors)} | {int(tag[1:]): field for tag, field in more.items()}
-    return tiff([data], width=values.shape[1], height=values.shape[0], photometric=6, samples=3, tags=tags), meant
+    return tiff(
+        [data], width=values.shape[1], height=values.shape[0], photometric=6, samples=3, tags=tags
+    ), meant
 
 
 def levels(data: bytes) -> np.ndarray:
@@ -66,7 +70,9 @@ def test_each_subsampling(factors: tuple[int, int], shape: tuple[int, int]) -> N
     data, meant = file(ycc(*shape), factors)
     np.testing.assert_allclose(levels(data), to_rgb(meant), atol=0.51)
     if factors != (1, 1):  # which Pillow leaves to libtiff too
-        np.testing.assert_array_equal(levels(data), np.asarray(PIL.Image.open(io.BytesIO(with_deflate(data))).convert("RGB")))
+        np.testing.assert_array_equal(
+            levels(data), np.asarray(PIL.Image.open(io.BytesIO(with_deflate(data))).convert("RGB"))
+        )
 
 
 def with_deflate(data: bytes) -> bytes:
@@ -86,7 +92,9 @@ def with_deflate(data: bytes) -> bytes:
 def test_black_stays_black_under_lzw() -> None:
     values = ycc()
     buffer = io.BytesIO()
-    PIL.Image.fromarray(values, "RGB").save(buffer, "TIFF", compression="tiff_lzw", tiffinfo={262: 6, SUBSAMPLING: (1, 1)})
+    PIL.Image.fromarray(values, "RGB").save(
+        buffer, "TIFF", compression="tiff_lzw", tiffinfo={262: 6, SUBSAMPLING: (1, 1)}
+    )
     data = buffer.getvalue()
     for image in (levels(data), read_samples(data)):
         np.testing.assert_allclose(image, to_rgb(values), atol=0.51)
@@ -101,7 +109,9 @@ def test_black_stays_black_under_lzw() -> None:
 def test_coefficients_and_reference(factors: tuple[int, int], coefficients: tuple, reference: tuple) -> None:
     data, meant = file(ycc(), factors, _529=fractions(coefficients), _532=fractions(reference))
     # libtiff, which converts where chroma is subsampled, rounds each component before it is scaled
-    np.testing.assert_allclose(levels(data), to_rgb(meant, coefficients, reference), atol=0.51 if factors == (1, 1) else 3)
+    np.testing.assert_allclose(
+        levels(data), to_rgb(meant, coefficients, reference), atol=0.51 if factors == (1, 1) else 3
+    )
 
 
 def test_subsampling_is_2_x_2_where_the_file_does_not_say() -> None:
@@ -116,9 +126,15 @@ def test_strips_and_tiles(factors: tuple[int, int]) -> None:
     values = ycc(32, 48)
     parts = [subsampled(values[row : row + 8], *factors) for row in range(0, 32, 8)]
     strips = [part for part, _ in parts]
-    data = tiff(strips, width=48, height=32, photometric=6, samples=3, tags={SUBSAMPLING: (3, factors), 278: (4, [8])})
+    data = tiff(
+        strips, width=48, height=32, photometric=6, samples=3, tags={SUBSAMPLING: (3, factors), 278: (4, [8])}
+    )
     np.testing.assert_allclose(levels(data), to_rgb(np.concatenate([meant for _, meant in parts])), atol=0.51)
-    tiles = [subsampled(values[row : row + 16, left : left + 16], *factors)[0] for row in (0, 16) for left in (0, 16, 32)]
+    tiles = [
+        subsampled(values[row : row + 16, left : left + 16], *factors)[0]
+        for row in (0, 16)
+        for left in (0, 16, 32)
+    ]
     tags: dict[int, Tag | None] = {
         SUBSAMPLING: (3, factors),
         273: None,
@@ -204,7 +220,10 @@ def test_under_jpeg(factors: tuple[int, int], pillow: int) -> None:
         ({REFERENCE: fractions((0, 255, 128, 128, 128, 255))}, "which does not fit YCbCr"),
         ({REFERENCE: fractions((0, 255))}, "which does not fit YCbCr"),
         ({284: (3, [2])}, "YCbCr in separate planes is not supported"),
-        ({259: (3, [7]), COEFFICIENTS: fractions(REC_709)}, "tag contradicts the conversion that JPEG prescribes"),
+        (
+            {259: (3, [7]), COEFFICIENTS: fractions(REC_709)},
+            "tag contradicts the conversion that JPEG prescribes",
+        ),
         ({259: (3, [7]), REFERENCE: fractions(VIDEO)}, "tag contradicts the conversion that JPEG prescribes"),
         ({277: (3, [4]), 258: (3, [8] * 4)}, "8-bit YCbCr with 4 channels is not supported; 3 expected"),
         ({258: (3, [16] * 3)}, "16-bit YCbCr is not supported"),

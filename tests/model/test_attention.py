@@ -31,7 +31,9 @@ def plan(dim: int, num_heads: int, *, interleaved_keys: bool = False, qkv_bias: 
     )
 
 
-def by_hand(attention: WindowAttention, windows: Tensor, memory: Tensor | None, mask: Tensor | None) -> Tensor:
+def by_hand(
+    attention: WindowAttention, windows: Tensor, memory: Tensor | None, mask: Tensor | None
+) -> Tensor:
     """One window, one head, one token after the other."""
     batch, count, tokens, channels = windows.shape
     heads, side = attention.num_heads, math.isqrt(tokens)
@@ -54,7 +56,12 @@ def by_hand(attention: WindowAttention, windows: Tensor, memory: Tensor | None, 
                             j = key // 2
                         offset = (i // side - j // side + side - 1, i % side - j % side + side - 1)
                         score = q[i, part] @ k[key, part] / math.sqrt(channels // heads)
-                        score = score + attention.relative_position_bias_table[offset[0] * (2 * side - 1) + offset[1], head]
+                        score = (
+                            score
+                            + attention.relative_position_bias_table[
+                                offset[0] * (2 * side - 1) + offset[1], head
+                            ]
+                        )
                         scores.append(score if mask is None else score + mask[n, i, j])
                     out[b, n, i, part] = torch.stack(scores).softmax(0) @ v[:, part]
     return attention.proj(out)
@@ -108,5 +115,8 @@ def test_global_attention_is_its_definition() -> None:
     found = attention(tokens, memory)
     k, v = attention.to_kv(memory).chunk(2, dim=-1)
     q = attention.to_q(tokens)
-    heads = [(q[..., part] @ k[:, part].T / math.sqrt(3)).softmax(-1) @ v[:, part] for part in (slice(0, 3), slice(3, 6))]
+    heads = [
+        (q[..., part] @ k[:, part].T / math.sqrt(3)).softmax(-1) @ v[:, part]
+        for part in (slice(0, 3), slice(3, 6))
+    ]
     torch.testing.assert_close(found, attention.proj(torch.cat(heads, dim=-1)), rtol=1e-12, atol=1e-12)

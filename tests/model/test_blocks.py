@@ -57,7 +57,10 @@ def test_leff_is_its_definition() -> None:
     for i in range(3):
         for j in range(3):
             mixed += around[:, i : i + 6, j : j + 7] * leff.dwconv.weight[:, 0, i, j]
-    wanted = F.gelu(mixed + dict(leff.named_parameters())["dwconv.bias"]) @ leff.linear2.weight.T + leff.linear2.bias
+    wanted = (
+        F.gelu(mixed + dict(leff.named_parameters())["dwconv.bias"]) @ leff.linear2.weight.T
+        + leff.linear2.bias
+    )
     torch.testing.assert_close(leff(tokens), wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -73,7 +76,9 @@ def test_hidden_channels_are_the_plan_s(kind: str) -> None:
     assert parameters["feed_forward.linear1.weight"].shape == (10, 4)
 
 
-def seen_by(made: LeWinBlock, size: int, at: tuple[int, int], *, memory: torch.Tensor | None = None) -> torch.Tensor:
+def seen_by(
+    made: LeWinBlock, size: int, at: tuple[int, int], *, memory: torch.Tensor | None = None
+) -> torch.Tensor:
     """(H, W) bool: which tokens of the input the output at `at` depends on."""
     tokens = torch.randn(1, size, size, 4, requires_grad=True)
     made(tokens, windows_of(tokens, shift=made.shift), memory)[0, at[0], at[1]].sum().backward()

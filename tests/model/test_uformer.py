@@ -121,7 +121,11 @@ def test_no_residual_where_they_are_not(channels_in: int, channels_out: int) -> 
 def test_every_parameter_matters_but_the_authors_unused_norm(kind: str) -> None:
     model = copy.deepcopy(MODELS[kind])
     model(picture(model.config, 16, 16)).square().sum().backward()
-    idle = {name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()}
+    idle = {
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    }
     assert all(".norm_cross_modulator." in name for name in idle), sorted(idle)
     assert bool(idle) == model.config.cross_modulator
 
@@ -141,7 +145,10 @@ def test_decoder_sees_the_encoder_through_the_skip(kind: str) -> None:
     assert not torch.allclose(model(image), cut)
 
 
-@pytest.mark.parametrize(("kind", "crossed"), [("cross", [True, True]), ("cross first", [True, False]), ("concat_cross", [False, False])])
+@pytest.mark.parametrize(
+    ("kind", "crossed"),
+    [("cross", [True, True]), ("cross first", [True, False]), ("concat_cross", [False, False])],
+)
 def test_blocks_with_a_second_attention(kind: str, crossed: list[bool]) -> None:
     (stage,) = MODELS[kind].decoder
     assert isinstance(stage, Stage)
@@ -207,11 +214,17 @@ def test_double_precision_is_close_to_single() -> None:
 def test_gradient_checkpointing_changes_nothing(kind: str, drop_path_rate: float) -> None:
     outcome = []
     for checkpointing in (False, True):
-        model = build(dataclasses.replace(KINDS[kind], gradient_checkpointing=checkpointing, drop_path_rate=drop_path_rate)).train()
+        model = build(
+            dataclasses.replace(
+                KINDS[kind], gradient_checkpointing=checkpointing, drop_path_rate=drop_path_rate
+            )
+        ).train()
         torch.manual_seed(3)
         loss = model(picture(model.config, 9, 17, batch=4)).square().mean()
         loss.backward()
-        outcome.append((loss.detach(), {name: parameter.grad for name, parameter in model.named_parameters()}))
+        outcome.append(
+            (loss.detach(), {name: parameter.grad for name, parameter in model.named_parameters()})
+        )
     (loss, grads), (loss_again, grads_again) = outcome
     assert torch.equal(loss, loss_again)
     assert grads.keys() == grads_again.keys()
@@ -227,7 +240,9 @@ def test_gradient_checkpointing_keeps_less() -> None:
             seen += tensor.numel()
             return tensor
 
-        model = build(dataclasses.replace(TINY, depths=(2, 2, 2), gradient_checkpointing=checkpointing)).train()
+        model = build(
+            dataclasses.replace(TINY, depths=(2, 2, 2), gradient_checkpointing=checkpointing)
+        ).train()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             model(picture(TINY, 16, 16))
         return seen
@@ -275,7 +290,9 @@ EACH_KIND = [pytest.param(kind, marks=pytest.mark.slow if kind in NEAR_OTHERS el
 @pytest.mark.parametrize("kind", EACH_KIND)
 def test_exports_with_free_batch_height_and_width(kind: str) -> None:
     model = MODELS[kind]
-    program = torch.export.export(model, (picture(model.config, 19, 30, batch=2),), dynamic_shapes=({0: BATCH, 2: HEIGHT, 3: WIDTH},))
+    program = torch.export.export(
+        model, (picture(model.config, 19, 30, batch=2),), dynamic_shapes=({0: BATCH, 2: HEIGHT, 3: WIDTH},)
+    )
     assert "pad" not in str(program.graph)  # nor masks for it: windows are known to fit
     exported = program.module()
     for batch, (height, width) in enumerate(ODD_SIZES, 1):
@@ -288,7 +305,9 @@ def test_exports_with_free_batch_height_and_width(kind: str) -> None:
 def test_exports_whatever_the_example(size: tuple[int, int], strict: bool) -> None:
     """A multiple, one window, neither: the graph keeps nothing of the example's size."""
     model = MODELS["2022"]
-    program = torch.export.export(model, (picture(TINY, *size),), dynamic_shapes=({2: HEIGHT, 3: WIDTH},), strict=strict)
+    program = torch.export.export(
+        model, (picture(TINY, *size),), dynamic_shapes=({2: HEIGHT, 3: WIDTH},), strict=strict
+    )
     exported = program.module()
     for height, width in ODD_SIZES:
         image = picture(TINY, height, width)
@@ -304,7 +323,9 @@ def test_exports_with_a_fixed_size_without_free_ones() -> None:
         torch.testing.assert_close(program.module()(image), MODELS["2022"](image), rtol=0, atol=1e-5)
 
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler"
+)
 
 
 def test_compiles_whole_for_training() -> None:
@@ -316,7 +337,9 @@ def test_compiles_whole_for_training() -> None:
         run = torch.compile(model, fullgraph=True, dynamic=False, backend="aot_eager") if compiled else model
         restored = run(image)
         restored.square().mean().backward()
-        outcome.append((restored.detach(), {name: parameter.grad for name, parameter in model.named_parameters()}))
+        outcome.append(
+            (restored.detach(), {name: parameter.grad for name, parameter in model.named_parameters()})
+        )
     torch.testing.assert_close(*outcome, rtol=1e-4, atol=1e-5)
 
 
@@ -327,7 +350,9 @@ def test_compiles_whole() -> None:
     model = MODELS["2022"]
     image = picture(TINY, 13, 16)
     with torch.no_grad():
-        torch.testing.assert_close(torch.compile(model, fullgraph=True, dynamic=False)(image), model(image), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            torch.compile(model, fullgraph=True, dynamic=False)(image), model(image), rtol=0, atol=1e-5
+        )
 
 
 @pytest.mark.slow

@@ -23,7 +23,13 @@ DARKER = 51
 class StandIn(Restorer):
     """Makes a picture darker, in two tiles; `before` is called with each picture."""
 
-    def __init__(self, *, seconds: float = 0, before: Callable[[Image], object] = lambda _: None, memory: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = 0,
+        before: Callable[[Image], object] = lambda _: None,
+        memory: str | None = None,
+    ) -> None:
         options = RestoreOptions(backend="openvino", memory=memory)
         super().__init__(Network(Weights(UformerConfig(), {}), options.network), options)
         self._seconds, self._before = seconds, before
@@ -42,7 +48,9 @@ class StandIn(Restorer):
     def tile_for(self, height: int, width: int) -> tuple[int, int]:
         return min(height, 8), min(width, 8)
 
-    def restore_image(self, image: Image, *, progress: Progress | None = None, notify: Notify = warn) -> Image:
+    def restore_image(
+        self, image: Image, *, progress: Progress | None = None, notify: Notify = warn
+    ) -> Image:
         self.threads.add(threading.current_thread().name)
         self.together += 1
         self.most_together = max(self.most_together, self.together)

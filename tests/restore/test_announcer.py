@@ -15,7 +15,20 @@ from uformer.restore.pipeline import Outcome
 from uformer.restore.worklist import FileJob, WorkList
 
 A, B = FileJob(Path("in/a.png"), Path("out/a.png")), FileJob(Path("in/[b].png"), Path("out/[b].png"))
-KEYS = ["input", "output", "status", "seconds", "width", "height", "bytes", "tile", "backend", "precision", "warnings", "error"]
+KEYS = [
+    "input",
+    "output",
+    "status",
+    "seconds",
+    "width",
+    "height",
+    "bytes",
+    "tile",
+    "backend",
+    "precision",
+    "warnings",
+    "error",
+]
 
 
 class Terminal(io.StringIO):
@@ -31,14 +44,28 @@ def tell(work: WorkList, *, quiet: bool = False, records: bool = False, many: bo
             announcer.started(job)
             announcer.tile(1, 2)
             announcer.warned(job, "a word")
-            figures: dict[str, Any] = {"width": 3, "height": 2, "bytes": 99, "tile": (8, 8), "backend": "openvino", "precision": "bf16"}
-            announcer.finished(Outcome(job=job, seconds=1.23456, error=f"{job.source}: is empty" if number else None, **figures))
+            figures: dict[str, Any] = {
+                "width": 3,
+                "height": 2,
+                "bytes": 99,
+                "tile": (8, 8),
+                "backend": "openvino",
+                "precision": "bf16",
+            }
+            announcer.finished(
+                Outcome(
+                    job=job, seconds=1.23456, error=f"{job.source}: is empty" if number else None, **figures
+                )
+            )
     return announcer.end()
 
 
 def some_work() -> WorkList:
     return WorkList(
-        jobs=[A, B], done=[FileJob(Path("in/c.png"), Path("out/c.png"))], failures=[(Path("in/d"), "Permission denied")], home=Path("out")
+        jobs=[A, B],
+        done=[FileJob(Path("in/c.png"), Path("out/c.png"))],
+        failures=[(Path("in/d"), "Permission denied")],
+        home=Path("out"),
     )
 
 
@@ -61,7 +88,10 @@ def test_quiet_says_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell(some_work(), quiet=True) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["uformer: error: in/d: Permission denied", "uformer: error: in/[b].png: is empty"]
+    assert err.splitlines() == [
+        "uformer: error: in/d: Permission denied",
+        "uformer: error: in/[b].png: is empty",
+    ]
 
 
 def test_records(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +139,9 @@ def test_interrupted_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> No
         announcer.interrupted()
         said = capsys.readouterr().err.splitlines()
         how = "the same command without --overwrite" if overwrite else "the same command"
-        assert said[0] == f"uformer: interrupted; 2 of 4 pictures are done, each whole; {how} restores the rest"
+        assert (
+            said[0] == f"uformer: interrupted; 2 of 4 pictures are done, each whole; {how} restores the rest"
+        )
         assert len(said) == 2
 
 

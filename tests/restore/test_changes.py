@@ -14,14 +14,20 @@ def notes(change: float, options: RestoreOptions) -> list[str]:
 
 
 def test_it_names_a_change_that_nobody_sees() -> None:
-    assert notes(0.3, DEBLUR) == ["changed 0.3 levels of 255 on average; deblurring is experimental and sharpens slight blur only"]
+    assert notes(0.3, DEBLUR) == [
+        "changed 0.3 levels of 255 on average; deblurring is experimental and sharpens slight blur only"
+    ]
     assert notes(-0.3, DEBLUR) == notes(0.3, DEBLUR)
     assert notes(0.7, DEBLUR) == []
 
 
 @pytest.mark.parametrize(
     "options",
-    [RestoreOptions(), RestoreOptions(task="deblur", weights="mine.safetensors"), RestoreOptions(task="deblur", strength=0)],
+    [
+        RestoreOptions(),
+        RestoreOptions(task="deblur", weights="mine.safetensors"),
+        RestoreOptions(task="deblur", strength=0),
+    ],
     ids=["another task", "other weights", "no strength"],
 )
 def test_it_speaks_of_the_shipped_deblurring_alone(options: RestoreOptions) -> None:

@@ -27,7 +27,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """Run `uformer restore ...` in an empty folder, with a network that only darkens."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        Restorer, "restore_image", lambda _self, image, **_: image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
+        Restorer,
+        "restore_image",
+        lambda _self, image, **_: image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0)),
     )
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -49,7 +51,9 @@ def level(path: Path) -> np.ndarray:
 
 
 def folder(path: Path) -> dict[str, str]:
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in path.iterdir() if file.is_file()}
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in path.iterdir() if file.is_file()
+    }
 
 
 def test_the_output_lies_beside_the_picture(run: Run, tmp_path: Path) -> None:
@@ -75,7 +79,9 @@ def test_standard_input_and_output(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
     assert main(["restore", "-"]) == 0
-    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(out.getvalue()))).astype(int), level(tmp_path / "a.png") - 51)
+    assert np.array_equal(
+        np.asarray(PIL.Image.open(io.BytesIO(out.getvalue()))).astype(int), level(tmp_path / "a.png") - 51
+    )
     assert list(folder(tmp_path)) == ["a.png"]
 
 
@@ -147,7 +153,9 @@ BAD_USAGE = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_USAGE)
-def test_wrong_usage_is_one_line_and_code_2(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_usage_is_one_line_and_code_2(
+    run: Run, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     save_picture(tmp_path / "a.png")
     (tmp_path / "empty.safetensors").write_bytes(b"")
     before = folder(tmp_path)
@@ -174,7 +182,9 @@ def test_a_folder_that_cannot_be_written_to(run: Run, tmp_path: Path) -> None:
     assert "Permission denied" in err
 
 
-def test_a_closed_folder_is_known_before_one_picture_is_restored(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_folder_is_known_before_one_picture_is_restored(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_picture(tmp_path / "a.png")
     monkeypatch.setattr("uformer.output.why_closed", lambda _folder: "Read-only file system")
     monkeypatch.setattr(Restorer, "from_options", lambda *_: pytest.fail("too late"))

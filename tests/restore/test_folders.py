@@ -49,11 +49,17 @@ def test_a_folder(run: Run, tmp_path: Path) -> None:
     assert (code, out) == (0, "")
     assert err.splitlines()[-1] == "uformer: 5 of 5 pictures restored into in.restored"
     assert tree(tmp_path / "in.restored") == names
-    assert all(is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name) for name in names if name.endswith((".png", ".tif")))
+    assert all(
+        is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name)
+        for name in names
+        if name.endswith((".png", ".tif"))
+    )
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_done_pictures_are_skipped_and_the_network_is_not_even_made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_done_pictures_are_skipped_and_the_network_is_not_even_made(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = save_tree(tmp_path / "in")
     (tmp_path / "in.restored").mkdir()
     (tmp_path / "in.restored" / "a.png").write_text("mine")
@@ -62,7 +68,10 @@ def test_done_pictures_are_skipped_and_the_network_is_not_even_made(run: Run, tm
     with monkeypatch.context() as patch:
         patch.delattr(Restorer, "from_options")
         code, _, err = run("in")
-    assert (code, err) == (0, "uformer: 0 of 5 pictures restored into in.restored, 5 done before (--overwrite restores again)\n")
+    assert (code, err) == (
+        0,
+        "uformer: 0 of 5 pictures restored into in.restored, 5 done before (--overwrite restores again)\n",
+    )
     assert run("in", "--overwrite")[0] == 0
     assert is_restored(tmp_path / "in.restored" / "a.png", tmp_path / "in" / "a.png")
     assert tree(tmp_path / "in.restored") == names
@@ -91,7 +100,13 @@ def test_records(run: Run, tmp_path: Path) -> None:
     assert [record["status"] for record in records].count("restored") == 5
     assert {record["error"] for record in records} == {None, "in/b.png: is empty"}
     first = next(record for record in records if record["input"] == "in/a.png")
-    assert (first["width"], first["height"], first["tile"], first["backend"], first["precision"]) == (30, 20, [8, 8], "stand-in", "fp32")
+    assert (first["width"], first["height"], first["tile"], first["backend"], first["precision"]) == (
+        30,
+        20,
+        [8, 8],
+        "stand-in",
+        "fp32",
+    )
     assert first["output"] == "in.restored/a.png"
     assert first["bytes"] == (tmp_path / "in.restored" / "a.png").stat().st_size
     assert first["seconds"] > 0
@@ -126,7 +141,9 @@ def test_names_that_are_no_unicode_and_names_of_255_bytes(run: Run, tmp_path: Pa
         (tmp_path / "in" / name).write_bytes(source.read_bytes())
     code, out, _ = run("in", "--json")
     assert code == 0
-    assert {json.loads(line)["output"] for line in out.splitlines()} == {f"in.restored/{name}" for name in names}
+    assert {json.loads(line)["output"] for line in out.splitlines()} == {
+        f"in.restored/{name}" for name in names
+    }
     assert tree(tmp_path / "in.restored") == sorted(names)
     code, out, err = run("in/" + names[1])
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -142,7 +159,9 @@ def test_any_name_can_be_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding))
     assert main(["restore", name]) == 0
     sys.stdout.flush()
-    assert out.getvalue() == (b"\xc3\xbc\xe9.restored.png\n" if encoding == "utf-8" else b"\\xfc\\udce9.restored.png\n")
+    assert out.getvalue() == (
+        b"\xc3\xbc\xe9.restored.png\n" if encoding == "utf-8" else b"\\xfc\\udce9.restored.png\n"
+    )
 
 
 def test_outputs_inside_the_inputs(run: Run, tmp_path: Path) -> None:
@@ -160,11 +179,17 @@ def test_a_folder_that_cannot_be_made_fails_each_and_says_so(run: Run, tmp_path:
     assert err.count("Not a directory") == 5
 
 
-def test_options_that_cannot_be_met_end_it_at_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_that_cannot_be_met_end_it_at_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     save_tree(tmp_path / "in")
-    for arguments in (["--task", "dehaze"], ["--weights", "none.safetensors"], ["--backend", "openvino", "--device", "cuda"]):
+    for arguments in (
+        ["--task", "dehaze"],
+        ["--weights", "none.safetensors"],
+        ["--backend", "openvino", "--device", "cuda"],
+    ):
         code, out, err = run("in", *arguments)
         assert (code, out, err.count("\n")) == (2, "", 1)
     assert not (tmp_path / "in.restored").exists()
@@ -189,7 +214,11 @@ sys.exit(main(sys.argv[1:]))
 def start(folder: Path, *arguments: str, seconds: float) -> subprocess.Popen[str]:
     script = SLOW.format(root=str(ROOT), seconds=seconds)
     return subprocess.Popen(
-        [sys.executable, "-c", script, "restore", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, "restore", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -201,7 +230,9 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_whole_files_and_the_same_command_goes_on(tmp_path: Path, run: Run, number: signal.Signals) -> None:
+def test_stopping_leaves_whole_files_and_the_same_command_goes_on(
+    tmp_path: Path, run: Run, number: signal.Signals
+) -> None:
     for n in range(60):
         save_picture(tmp_path / "in" / f"{n:02}.png", seed=n, size=(200, 100))
     process = start(tmp_path, "in", seconds=0.1)
@@ -212,12 +243,18 @@ def test_stopping_leaves_whole_files_and_the_same_command_goes_on(tmp_path: Path
     done = tree(tmp_path / "in.restored")
     assert 3 <= len(done) < 60
     assert all(is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name) for name in done)
-    assert f"uformer: interrupted; {len(done)} of 60 pictures are done, each whole; the same command restores the rest" in err
+    assert (
+        f"uformer: interrupted; {len(done)} of 60 pictures are done, each whole; the same command restores the rest"
+        in err
+    )
     assert "Traceback" not in err
     code, _, err = run("in")
     assert code == 0
     assert f"{60 - len(done)} of 60 pictures restored into in.restored, {len(done)} done before" in err
-    assert all(is_restored(tmp_path / "in.restored" / f"{n:02}.png", tmp_path / "in" / f"{n:02}.png") for n in range(60))
+    assert all(
+        is_restored(tmp_path / "in.restored" / f"{n:02}.png", tmp_path / "in" / f"{n:02}.png")
+        for n in range(60)
+    )
 
 
 def test_one_picture_that_is_stopped(tmp_path: Path) -> None:

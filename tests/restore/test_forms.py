@@ -10,7 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.restore.forms import default_output, from_unit, through_array, through_pil, through_tensor, to_unit
+from uformer.restore.forms import (
+    default_output,
+    from_unit,
+    through_array,
+    through_pil,
+    through_tensor,
+    to_unit,
+)
 
 
 def brighter(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -70,7 +77,11 @@ def test_tensor_shape_and_type_survive(shape: tuple[int, ...], dtype: torch.dtyp
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
 def test_pil_mode_survives(mode: str) -> None:
-    picture = PIL.Image.fromarray(some((5, 7), np.uint16)) if mode == "I;16" else PIL.Image.new(mode, (7, 5), 77 if mode == "L" else None)
+    picture = (
+        PIL.Image.fromarray(some((5, 7), np.uint16))
+        if mode == "I;16"
+        else PIL.Image.new(mode, (7, 5), 77 if mode == "L" else None)
+    )
     picture.info["dpi"] = (72, 72)
     out = through_pil(picture, same)
     assert (out.mode, out.size, out.info["dpi"]) == (mode, (7, 5), (72, 72))
@@ -108,7 +119,10 @@ def test_no_picture_is_refused(shape: tuple[int, ...]) -> None:
         through_array(np.zeros(shape, np.uint8), same)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 2), np.int32), np.full((2, 2), np.nan), np.full((2, 2), 200.0), np.zeros((2, 2), bool)])
+@pytest.mark.parametrize(
+    "bad",
+    [np.zeros((2, 2), np.int32), np.full((2, 2), np.nan), np.full((2, 2), 200.0), np.zeros((2, 2), bool)],
+)
 def test_pixels_that_mean_nothing_are_refused(bad: NDArray[Any]) -> None:
     with pytest.raises(PictureError, match="expected|finite"):
         to_unit(bad)

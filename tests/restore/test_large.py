@@ -24,7 +24,9 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Pixels, Restorer
 
-SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 32
+SMALL = UformerConfig(
+    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2
+)  # tiles are multiples of 32
 RNG = np.random.default_rng(0)
 
 
@@ -32,7 +34,10 @@ class Arithmetic(Network):
     """Something that depends on where in a tile a pixel lies."""
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
-        ramp = np.linspace(0.8, 1.2, tile.shape[2], dtype=np.float32) * np.linspace(1.1, 0.9, tile.shape[1], dtype=np.float32)[:, None]
+        ramp = (
+            np.linspace(0.8, 1.2, tile.shape[2], dtype=np.float32)
+            * np.linspace(1.1, 0.9, tile.shape[1], dtype=np.float32)[:, None]
+        )
         return np.sqrt(tile) * ramp
 
 
@@ -43,13 +48,22 @@ def restorer(**options: Any) -> Restorer:
 
 def real_restorer(**options: Any) -> Restorer:
     rng = np.random.default_rng(1)
-    state = {key: rng.normal(0, 0.05, shape).astype(np.float32) for key, shape in parameter_shapes(SMALL).items()}
+    state = {
+        key: rng.normal(0, 0.05, shape).astype(np.float32) for key, shape in parameter_shapes(SMALL).items()
+    }
     chosen = RestoreOptions(backend="openvino", precision="fp32", **options)
     return Restorer(Network(Weights(SMALL, state), chosen.network), chosen)
 
 
 def save(
-    path: Path, *, channels: int = 3, kind: str = "uint8", orientation: int = 1, height: int = 150, width: int = 100, **options: Any
+    path: Path,
+    *,
+    channels: int = 3,
+    kind: str = "uint8",
+    orientation: int = 1,
+    height: int = 150,
+    width: int = 100,
+    **options: Any,
 ) -> None:
     samples = (RNG.random((height, width, channels), np.float32) * np.iinfo(kind).max).astype(kind)
     spaces = {"uint8": ("b-w", "srgb"), "uint16": ("grey16", "rgb16")}
@@ -70,14 +84,28 @@ def save(
     ],
 )
 @pytest.mark.parametrize(
-    "options", [{"tile": 64}, {"memory": "400MB"}, {"tile": 32, "ensemble": True}, {"tile": 64, "strength": 0.3}, {"strength": 0.0}]
+    "options",
+    [
+        {"tile": 64},
+        {"memory": "400MB"},
+        {"tile": 32, "ensemble": True},
+        {"tile": 64, "strength": 0.3},
+        {"strength": 0.0},
+    ],
 )
-def test_the_same_bytes(tmp_path: Path, source: str, how: dict[str, Any], output: str, options: dict[str, Any]) -> None:
+def test_the_same_bytes(
+    tmp_path: Path, source: str, how: dict[str, Any], output: str, options: dict[str, Any]
+) -> None:
     save(tmp_path / source, **how)
     network = restorer(**options)
     write(network.restore_image(read(tmp_path / source)), tmp_path / f"whole.{output}")
     progress: list[tuple[int, int]] = []
-    restore_file(network, tmp_path / source, tmp_path / output, progress=lambda done, total: progress.append((done, total)))
+    restore_file(
+        network,
+        tmp_path / source,
+        tmp_path / output,
+        progress=lambda done, total: progress.append((done, total)),
+    )
     assert (tmp_path / output).read_bytes() == (tmp_path / f"whole.{output}").read_bytes()
     assert len(list(tmp_path.iterdir())) == 3
     assert not progress or progress[-1][0] == progress[-1][1]
@@ -88,7 +116,11 @@ def test_the_same_bytes_with_a_network(tmp_path: Path) -> None:
     network = real_restorer(tile=64)
     write(network.restore_image(read(tmp_path / "a.tif")), tmp_path / "whole.tif")
     restore_file(network, str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
-    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes() != (tmp_path / "a.tif").read_bytes()
+    assert (
+        (tmp_path / "b.tif").read_bytes()
+        == (tmp_path / "whole.tif").read_bytes()
+        != (tmp_path / "a.tif").read_bytes()
+    )
 
 
 def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

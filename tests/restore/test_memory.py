@@ -41,7 +41,9 @@ def test_a_picture_by_regions_takes_a_row_of_tiles() -> None:
     assert image_memory(10, 20000, 512, 10**5) == image_memory(10, 20000, 640, 10**5)
 
 
-@pytest.mark.parametrize(("channels", "alpha", "depth", "size"), [(3, False, 8, 12), (1, True, 8, 5), (3, True, 16, 14)])
+@pytest.mark.parametrize(
+    ("channels", "alpha", "depth", "size"), [(3, False, 8, 12), (1, True, 8, 5), (3, True, 16, 14)]
+)
 def test_what_a_picture_takes(channels: int, depth: int, size: int, *, alpha: bool) -> None:
     header = Header(width=5, height=7, channels=channels, alpha=alpha, depth=depth, suffix=".png")
     assert decoded_size(header) == 35 * size
@@ -97,7 +99,10 @@ def test_the_largest_tile_is_the_largest_that_fits(budget: int, sides: tuple[int
 
 
 def test_more_memory_makes_larger_tiles() -> None:
-    sides = [largest_tile(NEEDS, 5000, 5000, budget * 10**6, smallest=32, step=8) for budget in (200, 300, 500, 700)]
+    sides = [
+        largest_tile(NEEDS, 5000, 5000, budget * 10**6, smallest=32, step=8)
+        for budget in (200, 300, 500, 700)
+    ]
     assert None not in sides
     assert sides == sorted(set(sides), key=lambda side: side or 0)
 

@@ -130,7 +130,10 @@ def test_a_result_that_is_not_finite_is_computed_again() -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"precision": "fp16"}, "precision"), ({"backend": "torch", "device": "toaster"}, "device: 'toaster' is not one of")],
+    [
+        ({"precision": "fp16"}, "precision"),
+        ({"backend": "torch", "device": "toaster"}, "device: 'toaster' is not one of"),
+    ],
 )
 def test_a_device_or_precision_that_is_not_there_is_said_when_it_is_needed(
     options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch

@@ -32,7 +32,9 @@ def test_a_weights_file_that_has_changed_is_loaded_again(tmp_path: Path) -> None
     assert levels == [128, 192]
 
 
-def test_a_network_is_loaded_once_whatever_the_other_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_is_loaded_once_whatever_the_other_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load, loads = Network.load, []
 
     def count(options: NetworkOptions) -> Network:

@@ -66,8 +66,18 @@ def test_amounts_of_memory(amount: str, expected: int) -> None:
 
 
 def test_the_part_that_chooses_a_network() -> None:
-    options = RestoreOptions(task="derain", weights="a.onnx", backend="torch", device="cpu", precision="fp32", tile=64, strength=0.5)
-    assert options.network == NetworkOptions(task="derain", weights="a.onnx", backend="torch", device="cpu", precision="fp32")
+    options = RestoreOptions(
+        task="derain",
+        weights="a.onnx",
+        backend="torch",
+        device="cpu",
+        precision="fp32",
+        tile=64,
+        strength=0.5,
+    )
+    assert options.network == NetworkOptions(
+        task="derain", weights="a.onnx", backend="torch", device="cpu", precision="fp32"
+    )
     assert options.network == RestoreOptions(**{**vars(options), "tile": None, "ensemble": True}).network
     assert {options.network: 1}
 

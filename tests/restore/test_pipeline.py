@@ -45,7 +45,10 @@ class Seen:
 
 
 def save_jobs(folder: Path, count: int) -> list[FileJob]:
-    return [FileJob(save_picture(folder / "in" / f"{n:02}.png", seed=n), folder / "out" / "deep" / f"{n:02}.png") for n in range(count)]
+    return [
+        FileJob(save_picture(folder / "in" / f"{n:02}.png", seed=n), folder / "out" / "deep" / f"{n:02}.png")
+        for n in range(count)
+    ]
 
 
 def restore(jobs: Sequence[FileJob], restorer: Restorer | None = None, **options: Any) -> Seen:
@@ -73,7 +76,13 @@ def test_all_are_restored_in_order(tmp_path: Path) -> None:
     assert network.most_together == 1
     assert {thread.rpartition("_")[0] for thread in network.threads} == {"uformer-network"}
     first = seen.outcomes[0]
-    assert (first.width, first.height, first.tile, first.backend, first.precision) == (30, 20, (8, 8), "stand-in", "fp32")
+    assert (first.width, first.height, first.tile, first.backend, first.precision) == (
+        30,
+        20,
+        (8, 8),
+        "stand-in",
+        "fp32",
+    )
     assert first.bytes == jobs[0].output.stat().st_size
     assert first.error is None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("uformer-")]
@@ -93,7 +102,10 @@ def test_one_bad_picture_stops_no_other(tmp_path: Path) -> None:
     assert [is_restored(jobs[n].output, jobs[n].source) for n in (1, 3, 5)] == [True] * 3
 
 
-@pytest.mark.parametrize("error", [PictureError("bad values"), MemoryError(), RuntimeError("the device\nis gone"), ZeroDivisionError("0")])
+@pytest.mark.parametrize(
+    "error",
+    [PictureError("bad values"), MemoryError(), RuntimeError("the device\nis gone"), ZeroDivisionError("0")],
+)
 def test_what_the_network_raises_is_one_pictures_failure(tmp_path: Path, error: Exception) -> None:
     jobs, calls = save_jobs(tmp_path, 3), []
 
@@ -109,7 +121,9 @@ def test_what_the_network_raises_is_one_pictures_failure(tmp_path: Path, error: 
     assert not jobs[1].output.exists()
 
 
-@pytest.mark.parametrize("error", [OptionError("no such precision"), CheckpointError("damaged"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [OptionError("no such precision"), CheckpointError("damaged"), KeyboardInterrupt()]
+)
 def test_a_restorer_that_cannot_be_made_ends_it(tmp_path: Path, error: BaseException) -> None:
     def make() -> Restorer:
         raise error
@@ -122,7 +136,9 @@ def test_a_restorer_that_cannot_be_made_ends_it(tmp_path: Path, error: BaseExcep
 
 
 @pytest.mark.parametrize("about", ["precision", "tile_for"])
-def test_options_that_restore_nothing_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, about: str) -> None:
+def test_options_that_restore_nothing_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, about: str
+) -> None:
     def refuse(*_: object) -> None:
         raise OptionError("too much")
 
@@ -163,7 +179,9 @@ def test_an_interruption_leaves_whole_files_and_begins_nothing_new(tmp_path: Pat
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("uformer-")]
 
 
-def test_reading_and_writing_go_on_beside_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_and_writing_go_on_beside_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs, each = save_jobs(tmp_path, 8), 0.05
 
     def read(*arguments: Any, **options: Any) -> Image:
@@ -211,12 +229,16 @@ def test_small_pictures_wait_in_small_numbers(tmp_path: Path, monkeypatch: pytes
 
 def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
-    seen = restore(save_jobs(tmp_path, 6), StandIn(memory="100KB"))  # of which an eighth is for waiting; a picture takes 7200 bytes
+    seen = restore(
+        save_jobs(tmp_path, 6), StandIn(memory="100KB")
+    )  # of which an eighth is for waiting; a picture takes 7200 bytes
     assert counting.most == 1
     assert all(outcome.error is None for outcome in seen.outcomes)
 
 
-def test_a_picture_too_large_for_memory_goes_from_file_to_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_too_large_for_memory_goes_from_file_to_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs, streamed = save_jobs(tmp_path, 3), []
 
     def restore_file(_restorer: Restorer, source: Path, output: Path, **options: Any) -> None:
@@ -250,7 +272,9 @@ def test_errors_in_one_line() -> None:
     assert describe(None) is None
     assert describe(PictureError("a.png: is empty")) == "a.png: is empty"
     assert describe(MemoryError("9 bytes")) == "out of memory"
-    assert describe(OSError(28, "No space left on device", "out/a.png")) == "out/a.png: No space left on device"
+    assert (
+        describe(OSError(28, "No space left on device", "out/a.png")) == "out/a.png: No space left on device"
+    )
     assert describe(KeyError("x\ny")) == "unexpected KeyError: 'x\\ny'; please report it"
 
 

@@ -24,7 +24,9 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.restorer import Restorer
 
-SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)  # tiles are multiples of 16
+SMALL = UformerConfig(
+    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2
+)  # tiles are multiples of 16
 Tiles = NDArray[np.float32]
 
 
@@ -50,7 +52,9 @@ class Arithmetic:
         return Arithmetic(lambda tiles: tiles * 0 + np.float32(0.5))
 
 
-def make(function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **options: Any) -> tuple[Restorer, Arithmetic]:
+def make(
+    function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL, **options: Any
+) -> tuple[Restorer, Arithmetic]:
     backend = Arithmetic(function, config)
     network = Network(Weights(config, {}))
     network.backend = backend
@@ -107,7 +111,9 @@ def test_what_has_no_colour_gets_none() -> None:
 
 
 def test_a_gray_network_restores_each_colour() -> None:
-    config = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2, in_channels=1, out_channels=1)
+    config = UformerConfig(
+        embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2, in_channels=1, out_channels=1
+    )
     restorer, backend = make(darker, config)
     assert np.array_equal(restorer(picture()), picture() - 64)
     assert len(backend.shapes) == 3
@@ -171,7 +177,9 @@ NEEDS = NetworkMemory(fixed=200 * 2**20, per_pixel=2048)
 
 
 @pytest.mark.parametrize(("free", "side"), [(64, 832), (1, 352), (0.1, 32)])
-def test_the_tile_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, free: float, side: int) -> None:
+def test_the_tile_fits_into_half_of_the_free_memory(
+    monkeypatch: pytest.MonkeyPatch, free: float, side: int
+) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: int(free * 2**30))
     restorer = needing(NEEDS)
     assert max(restorer.tile_for(side - 16, side - 16)) == side
@@ -190,8 +198,13 @@ def test_memory_bounds_the_tile() -> None:
         restorer = needing(NEEDS, memory=amount)
         assert restorer.memory_budget == memory_in_bytes(amount, free=0)
         height, width = restorer.tile_for(5000, 5000)
-        assert memory.needed(NEEDS, 5000, 5000, (height, width), restorer.memory_budget) <= restorer.memory_budget
-    with pytest.raises(OptionError, match=r"^memory: 200MB is too little here; this picture needs \d+MB$") as refusal:
+        assert (
+            memory.needed(NEEDS, 5000, 5000, (height, width), restorer.memory_budget)
+            <= restorer.memory_budget
+        )
+    with pytest.raises(
+        OptionError, match=r"^memory: 200MB is too little here; this picture needs \d+MB$"
+    ) as refusal:
         needing(NEEDS, memory="200MB").tile_for(100, 100)
     named = str(refusal.value).split()[-1]
     assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that would do, does
@@ -244,9 +257,13 @@ def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
 def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
     ramp = np.linspace(0, 0.25, 64, dtype=np.float32)
 
-    def leaning(tiles: Tiles) -> Tiles:  # knows left from right and top from bottom; what it does is undone by its mirror images
+    def leaning(
+        tiles: Tiles,
+    ) -> Tiles:  # knows left from right and top from bottom; what it does is undone by its mirror images
         height, width = tiles.shape[2:]
-        return tiles + ramp[:width] - ramp[:width].mean() + 2 * (ramp[:height] - ramp[:height].mean())[:, None]
+        return (
+            tiles + ramp[:width] - ramp[:width].mean() + 2 * (ramp[:height] - ramp[:height].mean())[:, None]
+        )
 
     restorer, backend = make(leaning, ensemble=True)
     grey = np.full((40, 20, 3), 0.5, np.float32)
@@ -271,7 +288,9 @@ def test_forms_come_back_as_they_came(tmp_path: Path) -> None:
     restorer, _ = make(darker)
     expected = picture() - 64
     assert np.array_equal(restorer(picture()), expected)
-    planar, planar_expected = (torch.from_numpy(array.transpose(2, 0, 1).copy()) for array in (picture(), expected))
+    planar, planar_expected = (
+        torch.from_numpy(array.transpose(2, 0, 1).copy()) for array in (picture(), expected)
+    )
     assert torch.equal(restorer(planar), planar_expected)
     assert np.array_equal(np.asarray(restorer(PIL.Image.fromarray(picture()))), expected)
     assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(restorer(encoded())))), expected)
@@ -306,7 +325,9 @@ def test_unknown_names_are_refused() -> None:
         match=r"unknown network or weights 'uformer_x\.denoise'; weights: uformer_t\.denoise, .*networks without weights: uformer_t, ",
     ):
         Restorer.from_pretrained("uformer_x.denoise")
-    with pytest.raises(OptionError, match=r"'uformer_b' is a network without weights; weights that ship: uformer_t\.denoise"):
+    with pytest.raises(
+        OptionError, match=r"'uformer_b' is a network without weights; weights that ship: uformer_t\.denoise"
+    ):
         Restorer.from_pretrained("uformer_b")
     with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
         uformer.restore(picture(), tiles=3)

@@ -38,7 +38,9 @@ def restored(restorer: uformer.Restorer, noisy: Pixels) -> Pixels:
 
 
 def test_noise_goes_and_colours_stay(noisy: Pixels, clean: Pixels, restored: Pixels) -> None:
-    assert psnr(restored, clean) > psnr(noisy, clean) + 9  # most of what is left is the brightness of the shadows
+    assert (
+        psnr(restored, clean) > psnr(noisy, clean) + 9
+    )  # most of what is left is the brightness of the shadows
     off = restored.mean(axis=(0, 1)) - clean.mean(axis=(0, 1))
     assert abs(off - off.mean()).max() < 0.01  # no colour gains on another
     assert abs(off.mean()) < 0.03  # clipped shadows leave brightness less sure
@@ -48,7 +50,9 @@ def test_noise_goes_and_colours_stay(noisy: Pixels, clean: Pixels, restored: Pix
 def test_noise_of_other_kinds_goes_too(restorer: uformer.Restorer, kind: str) -> None:
     sharp = read(EXAMPLES / "court.clean.png").pixels[64:256, 64:256]
     clean = sharp[..., 1:2] if kind == "gray" else sharp
-    noisy = gaussian_noise(clean, np.random.default_rng(0), sigma=25, shared=0 if kind == "not clipped" else 1)
+    noisy = gaussian_noise(
+        clean, np.random.default_rng(0), sigma=25, shared=0 if kind == "not clipped" else 1
+    )
     noisy = noisy if kind == "not clipped" else np.clip(noisy, 0, 1)
     restored = restorer.restore_pixels(noisy)
     assert psnr(restored, clean) > psnr(noisy, clean) + 6
@@ -64,7 +68,9 @@ def test_rain_goes(clean: Pixels) -> None:
 
 def test_motion_blur_lessens() -> None:
     blurred, sharp = (read(EXAMPLES / name).pixels for name in ("court.png", "court.clean.png"))
-    restored = uformer.Restorer.from_pretrained("uformer_t.deblur", backend="openvino").restore_pixels(blurred)
+    restored = uformer.Restorer.from_pretrained("uformer_t.deblur", backend="openvino").restore_pixels(
+        blurred
+    )
     assert psnr(restored, sharp) > psnr(blurred, sharp) + 0.3
 
 
@@ -98,7 +104,9 @@ def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: 
 def test_the_ensemble_is_no_worse(noisy: Pixels, clean: Pixels) -> None:
     crop = np.s_[100:212, 100:212]
     once, eight = (
-        uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", ensemble=ensemble).restore_pixels(noisy[crop])
+        uformer.Restorer.from_pretrained(
+            "uformer_t.denoise", backend="openvino", ensemble=ensemble
+        ).restore_pixels(noisy[crop])
         for ensemble in (False, True)
     )
     assert psnr(eight, clean[crop]) > psnr(once, clean[crop])
@@ -108,22 +116,36 @@ def test_twice_gives_the_same_bytes(restorer: uformer.Restorer, noisy: Pixels, r
     assert np.array_equal(restorer.restore_pixels(noisy), restored)
 
 
-def test_the_precision_it_picks_stays_within_one_level_of_torch(restorer: uformer.Restorer, noisy: Pixels) -> None:
+def test_the_precision_it_picks_stays_within_one_level_of_torch(
+    restorer: uformer.Restorer, noisy: Pixels
+) -> None:
     crop = noisy[128:320, 128:384]
-    exact = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="torch", device="cpu").restore_pixels(crop)
+    exact = uformer.Restorer.from_pretrained(
+        "uformer_t.denoise", backend="torch", device="cpu"
+    ).restore_pixels(crop)
     assert abs(restorer.restore_pixels(crop) - exact).max() < 1 / 255
 
 
 def test_fp32_is_torch(noisy: Pixels) -> None:
     crop = noisy[100:280, 50:180]
     openvino, torch = (
-        uformer.Restorer.from_pretrained("uformer_t.denoise", precision="fp32", backend=backend, device="cpu").restore_pixels(crop)
+        uformer.Restorer.from_pretrained(
+            "uformer_t.denoise", precision="fp32", backend=backend, device="cpu"
+        ).restore_pixels(crop)
         for backend in ("openvino", "torch")
     )
     assert abs(openvino - torch).max() < 1e-4
 
 
-COLOURS = (0, 0, 0), (64, 64, 64), (128, 128, 128), (200, 200, 200), (255, 255, 255), (180, 60, 30), (20, 90, 200)
+COLOURS = (
+    (0, 0, 0),
+    (64, 64, 64),
+    (128, 128, 128),
+    (200, 200, 200),
+    (255, 255, 255),
+    (180, 60, 30),
+    (20, 90, 200),
+)
 
 
 @pytest.mark.parametrize("task", TASKS)

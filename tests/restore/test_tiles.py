@@ -26,9 +26,13 @@ def blended_whole(pieces: list[Pixels], tiles: TilePlan) -> Pixels:
     """What `blend` does, with the whole extended picture in memory."""
     out = np.zeros((pieces[0].shape[0], tiles.rows.padded, tiles.columns.padded), np.float32)
     for index, (top, row_weights) in enumerate(zip(tiles.rows.starts, tiles.rows.weights(), strict=True)):
-        for number, (left, column_weights) in enumerate(zip(tiles.columns.starts, tiles.columns.weights(), strict=True)):
+        for number, (left, column_weights) in enumerate(
+            zip(tiles.columns.starts, tiles.columns.weights(), strict=True)
+        ):
             piece = pieces[index * len(tiles.columns.starts) + number]
-            out[:, top : top + piece.shape[1], left : left + piece.shape[2]] += piece * (row_weights[:, None] * column_weights)
+            out[:, top : top + piece.shape[1], left : left + piece.shape[2]] += piece * (
+                row_weights[:, None] * column_weights
+            )
     rows, columns = tiles.rows, tiles.columns
     return out[:, rows.margin : rows.margin + rows.length, columns.margin : columns.margin + columns.length]
 
@@ -41,7 +45,14 @@ def geometries(draw: st.DrawFn, longest: int = 90) -> dict[str, int]:
     rounded = -(-tile // multiple) * multiple
     overlap = draw(st.integers(0, rounded - align))
     length, margin = draw(st.integers(1, longest)), draw(st.sampled_from([0, 1, 8]))
-    return {"length": length, "tile": tile, "overlap": overlap, "multiple": multiple, "align": align, "margin": margin}
+    return {
+        "length": length,
+        "tile": tile,
+        "overlap": overlap,
+        "multiple": multiple,
+        "align": align,
+        "margin": margin,
+    }
 
 
 @given(geometries(longest=700))

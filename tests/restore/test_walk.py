@@ -11,7 +11,17 @@ from uformer.restore.walk import is_pattern, match, original, output_name, walk
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     root = tmp_path / "photos"
-    for name in ("b.png", "a.jpg", "A.PNG", "notes.txt", ".hidden.png", "sub/c.tif", "sub/deep/d.webp", ".cache/e.png", "sub/f.avif"):
+    for name in (
+        "b.png",
+        "a.jpg",
+        "A.PNG",
+        "notes.txt",
+        ".hidden.png",
+        "sub/c.tif",
+        "sub/deep/d.webp",
+        ".cache/e.png",
+        "sub/f.avif",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     return root
@@ -37,7 +47,13 @@ def test_a_folder_may_be_named_like_a_picture(photos: Path) -> None:
 
 
 def test_outputs_of_earlier_runs_are_left_out_beside_their_originals_only(photos: Path) -> None:
-    for name in ("b.restored.png", "alone.restored.png", "b.restored.jpg", "sub.restored/c.tif", "else.restored/g.png"):
+    for name in (
+        "b.restored.png",
+        "alone.restored.png",
+        "b.restored.jpg",
+        "sub.restored/c.tif",
+        "else.restored/g.png",
+    ):
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).touch()
     found = walk(photos)
@@ -62,7 +78,16 @@ def test_links_in_circles_end_and_nothing_comes_twice(photos: Path, tmp_path: Pa
     (photos / "first").symlink_to("../other", target_is_directory=True)
     (photos / "second").symlink_to("../other", target_is_directory=True)
     found = names(walk(photos).pictures)
-    assert found == ["A.PNG", "a.jpg", "b.png", "circle.png", "first/g.png", "sub/c.tif", "sub/deep/d.webp", "sub/f.avif"]
+    assert found == [
+        "A.PNG",
+        "a.jpg",
+        "b.png",
+        "circle.png",
+        "first/g.png",
+        "sub/c.tif",
+        "sub/deep/d.webp",
+        "sub/f.avif",
+    ]
 
 
 def test_a_linked_root_is_entered(photos: Path, tmp_path: Path) -> None:

@@ -22,7 +22,12 @@ def touch(*paths: Path) -> None:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    touch(*(tmp_path / name for name in ("in/a.png", "in/a.jpg", "in/sub/b.tif", "in/sub/a.png", "in/notes.txt")))
+    touch(
+        *(
+            tmp_path / name
+            for name in ("in/a.png", "in/a.jpg", "in/sub/b.tif", "in/sub/a.png", "in/notes.txt")
+        )
+    )
     return tmp_path
 
 
@@ -52,7 +57,9 @@ def test_a_folder_is_mirrored_beside_it(name: str) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_folder_is_mirrored_where_it_is_told() -> None:
-    assert pairs(make("in", output="new/out")) == {source: output.replace("in.restored", "new/out") for source, output in MIRRORED.items()}
+    assert pairs(make("in", output="new/out")) == {
+        source: output.replace("in.restored", "new/out") for source, output in MIRRORED.items()
+    }
 
 
 def test_the_present_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +73,10 @@ def test_the_present_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("here")
 def test_patterns_and_several() -> None:
     assert pairs(make("in/*.png")) == {"in/a.png": "in/a.restored.png"}
-    assert pairs(make("in/**/*.png", output="out")) == {"in/a.png": "out/a.png", "in/sub/a.png": "out/sub/a.png"}
+    assert pairs(make("in/**/*.png", output="out")) == {
+        "in/a.png": "out/a.png",
+        "in/sub/a.png": "out/sub/a.png",
+    }
     assert pairs(make("in/a.png", "in/sub", output="out")) == {
         "in/a.png": "out/a.png", "in/sub/a.png": "out/sub/a.png", "in/sub/b.tif": "out/sub/b.tif",
     }  # fmt: skip
@@ -77,14 +87,19 @@ def test_patterns_and_several() -> None:
 
 def test_a_pattern_of_folders_names_what_is_in_them(here: Path) -> None:
     touch(here / "trips/2023/x.png", here / "trips/2024/y/z.png")
-    assert pairs(make("trips/20*", output="out")) == {"trips/2023/x.png": "out/2023/x.png", "trips/2024/y/z.png": "out/2024/y/z.png"}
+    assert pairs(make("trips/20*", output="out")) == {
+        "trips/2023/x.png": "out/2023/x.png",
+        "trips/2024/y/z.png": "out/2024/y/z.png",
+    }
     assert pairs(make("trips/20*"))["trips/2024/y/z.png"] == "trips/2024.restored/y/z.png"
 
 
 @pytest.mark.usefixtures("here")
 def test_an_input_given_twice_is_done_once() -> None:
     result = make("in", "in/a.png", "./in/sub/../a.png", "in/*.png", output="out")
-    assert pairs(result) == {source: output.replace("in.restored", "out/in") for source, output in MIRRORED.items()}
+    assert pairs(result) == {
+        source: output.replace("in.restored", "out/in") for source, output in MIRRORED.items()
+    }
     assert not result.failures
 
 
@@ -96,7 +111,9 @@ def test_a_second_picture_of_the_same_name_is_a_failure_and_the_others_go_on() -
 
 
 @pytest.mark.parametrize(("ignores", "failures"), [(True, 2), (False, 0)])
-def test_names_that_the_file_system_takes_for_one(here: Path, monkeypatch: pytest.MonkeyPatch, *, ignores: bool, failures: int) -> None:
+def test_names_that_the_file_system_takes_for_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch, *, ignores: bool, failures: int
+) -> None:
     touch(here / "in2/B.png", here / "in2/b.png", here / "in2" / unicodedata.normalize("NFC", "é.png"))
     touch(here / "in2" / unicodedata.normalize("NFD", "é.png"))
     monkeypatch.setattr(module, "ignores_case", lambda _: ignores)
@@ -119,11 +136,20 @@ def test_done_pictures_are_skipped_unless_told(here: Path) -> None:
 
 
 def test_outputs_of_earlier_runs_are_not_restored(here: Path) -> None:
-    touch(here / "in/a.restored.png", here / "in.restored/a.png", here / "in/sub.restored/a.png", here / "in/out/a.png")
+    touch(
+        here / "in/a.restored.png",
+        here / "in.restored/a.png",
+        here / "in/sub.restored/a.png",
+        here / "in/out/a.png",
+    )
     assert set(pairs(make("in", output="in/out"))) == set(MIRRORED) - {"in/a.png"}  # which is done
     result = make("in", "in.restored", "in/a.png", "in/a.restored.png", output="out")
     assert set(pairs(result)) == set(MIRRORED) | {"in/out/a.png"}
-    assert {path.as_posix() for path in result.left_out} == {"in.restored", "in/a.restored.png", "in/sub.restored"}
+    assert {path.as_posix() for path in result.left_out} == {
+        "in.restored",
+        "in/a.restored.png",
+        "in/sub.restored",
+    }
     assert pairs(make("in/a.restored.png", "in/a.jpg"))["in/a.restored.png"] == "in/a.restored.restored.png"
 
 
@@ -139,7 +165,12 @@ def test_no_output_takes_the_place_of_an_input(here: Path) -> None:
     for overwrite in (False, True):
         result = make("out/in", output="out", overwrite=overwrite)
         assert pairs(result) == before
-        assert result.failures == [(Path("out/in/in/a.png"), "its output, out/in/a.png, would replace a picture that is to be restored")]
+        assert result.failures == [
+            (
+                Path("out/in/in/a.png"),
+                "its output, out/in/a.png, would replace a picture that is to be restored",
+            )
+        ]
 
 
 def test_an_output_that_leads_to_an_input_is_a_failure(here: Path) -> None:
@@ -236,7 +267,9 @@ def test_one_picture(here: Path) -> None:
 def test_one_picture_that_is_none() -> None:
     with pytest.raises(PictureError, match="^in/nothing: No such file or directory$"):
         one_job("in/nothing", None, overwrite=False)
-    with pytest.raises(OptionError, match=r"in/notes.txt: its name does not end in one of .png, .*; give an output with -o"):
+    with pytest.raises(
+        OptionError, match=r"in/notes.txt: its name does not end in one of .png, .*; give an output with -o"
+    ):
         one_job("in/notes.txt", None, overwrite=False)
 
 
@@ -260,7 +293,9 @@ def test_what_is_one_picture() -> None:
 
 NAMES = st.sampled_from(["a", "A", "b", "a.restored", "in", "in.restored", "é", "é", "x y", "[a]", "a*"])
 FILES = st.lists(
-    st.tuples(st.lists(NAMES, max_size=3).map(tuple), NAMES, st.sampled_from([".png", ".PNG", ".jpg", ".txt"])),
+    st.tuples(
+        st.lists(NAMES, max_size=3).map(tuple), NAMES, st.sampled_from([".png", ".PNG", ".jpg", ".txt"])
+    ),
     min_size=1,
     max_size=12,
     unique=True,

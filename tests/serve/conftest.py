@@ -56,7 +56,9 @@ class StandIn:
         other.options = options
         return other
 
-    def restore_image(self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]) -> Image:
+    def restore_image(
+        self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]
+    ) -> Image:
         pace = self._pace
         pace.seen.append(self.options)
         pace.images.append(weakref.ref(image))
@@ -148,7 +150,17 @@ def png(width: int = 12, height: int = 8, mode: str = "RGB", suffix: str = "PNG"
 
 
 def header_of(width: int = 12, height: int = 8, **values: Any) -> Header:
-    return Header(**{"width": width, "height": height, "channels": 3, "alpha": False, "depth": 8, "suffix": ".png", **values})
+    return Header(
+        **{
+            "width": width,
+            "height": height,
+            "channels": 3,
+            "alpha": False,
+            "depth": 8,
+            "suffix": ".png",
+            **values,
+        }
+    )
 
 
 def exif() -> PIL.Image.Exif:
@@ -161,7 +173,9 @@ def levels(data: bytes) -> np.ndarray:
     return np.asarray(PIL.Image.open(io.BytesIO(data))).astype(int)
 
 
-def send(port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+def send(
+    port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, bytes]:
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:

@@ -22,11 +22,16 @@ from uformer.serve.problems import Problem
         ("png", None, ".jpg", ".png"),
     ],
 )
-def test_the_own_format_where_it_is_welcome(answer: Answer, accept: str | None, own: str, expected: str) -> None:
+def test_the_own_format_where_it_is_welcome(
+    answer: Answer, accept: str | None, own: str, expected: str
+) -> None:
     assert choose_suffix(answer, accept, header_of(suffix=own)) == expected
 
 
-@pytest.mark.parametrize(("answer", "accept"), [("same", "text/html"), ("same", "image/png;q=9"), ("png", "image/webp"), ("same", ";,;")])
+@pytest.mark.parametrize(
+    ("answer", "accept"),
+    [("same", "text/html"), ("same", "image/png;q=9"), ("png", "image/webp"), ("same", ";,;")],
+)
 def test_what_cannot_be_given(answer: Answer, accept: str) -> None:
     with pytest.raises(Problem) as caught:
         choose_suffix(answer, accept, header_of(suffix=".jpg"))

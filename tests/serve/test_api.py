@@ -42,13 +42,24 @@ def test_a_picture_comes_back_restored(client: TestClient) -> None:
 
 
 def test_a_form_will_do(client: TestClient) -> None:
-    answer = client.post("/v1/restore", files={"picture": ("a.png", png(), "image/png")}, data={"other": "field"})
+    answer = client.post(
+        "/v1/restore", files={"picture": ("a.png", png(), "image/png")}, data={"other": "field"}
+    )
     assert np.array_equal(levels(answer.content), levels(png()) - 51)
 
 
-@pytest.mark.parametrize(("query", "accept", "kind"), [("", "*/*", "jpeg"), ("?format=png", "*/*", "png"), ("", "image/webp", "webp")])
-def test_the_format_is_the_pictures_own_or_the_one_asked_for(client: TestClient, query: str, accept: str, kind: str) -> None:
-    answer = client.post(f"/v1/restore{query}", content=png(suffix="JPEG"), headers={"Content-Type": "image/jpeg", "Accept": accept})
+@pytest.mark.parametrize(
+    ("query", "accept", "kind"),
+    [("", "*/*", "jpeg"), ("?format=png", "*/*", "png"), ("", "image/webp", "webp")],
+)
+def test_the_format_is_the_pictures_own_or_the_one_asked_for(
+    client: TestClient, query: str, accept: str, kind: str
+) -> None:
+    answer = client.post(
+        f"/v1/restore{query}",
+        content=png(suffix="JPEG"),
+        headers={"Content-Type": "image/jpeg", "Accept": accept},
+    )
     assert answer.headers["content-type"] == f"image/{kind}"
 
 
@@ -73,7 +84,13 @@ def test_options_reach_the_restorer(client: TestClient, pace: Pace) -> None:
     for query in ("task=derain&strength=0.5&tile=64&overlap=8", "weights=uformer_t.deblur"):
         assert client.post(f"/v1/restore?{query}", content=png(), headers=HEADERS).status_code == 200
     first, second = pace.seen
-    assert (first.task, first.strength, first.tile, first.overlap, first.weights) == ("derain", 0.5, 64, 8, None)
+    assert (first.task, first.strength, first.tile, first.overlap, first.weights) == (
+        "derain",
+        0.5,
+        64,
+        8,
+        None,
+    )
     assert (second.weights, second.strength, second.tile) == ("uformer_t.deblur", 1, None)
     assert len(pace.loaded) == 4  # the three that ship when it starts, and one by its name
 
@@ -84,13 +101,28 @@ def test_options_reach_the_restorer(client: TestClient, pace: Pace) -> None:
         (400, "not-a-picture", "not a PNG, JPEG", {"content": b"hello"}),
         (400, "not-a-picture", "empty", {"content": b""}),
         (400, "not-a-picture", "cannot be read as PNG", {"content": png()[:100]}),
-        (400, "form", "one field 'picture', found 0 of them", {"headers": {}, "files": {"file": ("a.png", png())}}),
+        (
+            400,
+            "form",
+            "one field 'picture', found 0 of them",
+            {"headers": {}, "files": {"file": ("a.png", png())}},
+        ),
         (406, "not-acceptable", "text/html", {"headers": {**HEADERS, "Accept": "text/html"}}),
         (413, "too-many-bytes", "limit of 5,000 bytes", {"content": bytes(5001)}),
-        (413, "too-many-pixels", "100 x 101 are 10,100 pixels; the limit is 10,000", {"content": png(100, 101, "1")}),
+        (
+            413,
+            "too-many-pixels",
+            "100 x 101 are 10,100 pixels; the limit is 10,000",
+            {"content": png(100, 101, "1")},
+        ),
         (415, "media-type", "image/png", {"headers": {}}),
         (415, "media-type", "'image/gif'", {"headers": {"Content-Type": "image/gif"}}),
-        (415, "content-encoding", "without Content-Encoding", {"headers": {**HEADERS, "Content-Encoding": "gzip"}}),
+        (
+            415,
+            "content-encoding",
+            "without Content-Encoding",
+            {"headers": {**HEADERS, "Content-Encoding": "gzip"}},
+        ),
         (422, "options", "strength", {"params": {"strength": "2"}}),
         (422, "options", "known: denoise", {"params": {"task": "dehaze"}}),
         (422, "options", "uformer_t.denoise", {"params": {"weights": "/etc/passwd"}}),
@@ -123,9 +155,16 @@ def test_nothing_is_decoded_before_it_can_be_afforded(build: Build, monkeypatch:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(PictureError("no"), 422), (OptionError("no fp16 here"), 422), (MemoryError(), 503), (RuntimeError("a secret"), 500)],
+    [
+        (PictureError("no"), 422),
+        (OptionError("no fp16 here"), 422),
+        (MemoryError(), 503),
+        (RuntimeError("a secret"), 500),
+    ],
 )
-def test_what_goes_wrong_while_restoring_is_said(client: TestClient, pace: Pace, error: Exception, status: int) -> None:
+def test_what_goes_wrong_while_restoring_is_said(
+    client: TestClient, pace: Pace, error: Exception, status: int
+) -> None:
     pace.error = error
     answer = client.post("/v1/restore", content=png(), headers=HEADERS)
     assert answer.status_code == status
@@ -184,7 +223,12 @@ def test_a_job_tells_how_far_it_is(client: TestClient, pace: Pace) -> None:
     assert np.array_equal(levels(results[0]), levels(png(30, 20)) - 51)
     assert results[0] == results[1]
     assert client.delete(where).status_code == 204
-    assert client.get(where).status_code == client.get(job["result"]).status_code == client.delete(where).status_code == 404
+    assert (
+        client.get(where).status_code
+        == client.get(job["result"]).status_code
+        == client.delete(where).status_code
+        == 404
+    )
 
 
 def test_a_deleted_job_stops_at_the_next_tile(build: Build, pace: Pace) -> None:
@@ -243,10 +287,23 @@ def test_the_same_bytes_as_the_command(tmp_path: Path) -> None:
     options = RestoreOptions(weights=str(tmp_path / "tiny.safetensors"), precision="fp32", backend="openvino")
     service = Service.build(Settings(), options)
     with client_of(service) as client:
-        for name, kind, mode in (("a.png", "image/png", "RGBA"), ("b.jpg", "image/jpeg", "L"), ("c.webp", "image/webp", "RGB")):
+        for name, kind, mode in (
+            ("a.png", "image/png", "RGBA"),
+            ("b.jpg", "image/jpeg", "L"),
+            ("c.webp", "image/webp", "RGB"),
+        ):
             path = tmp_path / name
             path.write_bytes(png(50, 30, mode, {"jpg": "JPEG"}.get(name[2:], name[2:].upper())))
-            command = ["restore", str(path), "--weights", options.weights, "--precision", "fp32", "--backend", "openvino"]
+            command = [
+                "restore",
+                str(path),
+                "--weights",
+                options.weights,
+                "--precision",
+                "fp32",
+                "--backend",
+                "openvino",
+            ]
             assert main([*map(str, command), "--metadata", "strip", "--quiet"]) == 0
             answer = client.post("/v1/restore", content=path.read_bytes(), headers={"Content-Type": kind})
             assert answer.content == path.with_name(f"{path.stem}.restored{path.suffix}").read_bytes()
@@ -279,4 +336,6 @@ def test_no_request_makes_it_fail(build: Build, mode: schemathesis.GenerationMod
             with contextlib.suppress(Unsatisfiable):  # what takes no parameters cannot be asked wrongly
                 call()
     taken = {("POST", "/v1/restore", 200), ("POST", "/v1/jobs", 202), ("GET", "/healthz", 200)}
-    assert tried >= ({("GET", "/v1/jobs/{job_id}", 404), *taken} if mode.is_positive else {("POST", "/v1/restore", 422)})
+    assert tried >= (
+        {("GET", "/v1/jobs/{job_id}", 404), *taken} if mode.is_positive else {("POST", "/v1/restore", 422)}
+    )

@@ -8,7 +8,9 @@ from fastapi.testclient import TestClient
 from uformer.serve.security import HEADERS
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/", "text/html"), ("/docs", "text/html"), ("/openapi.json", "application/json")])
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/", "text/html"), ("/docs", "text/html"), ("/openapi.json", "application/json")]
+)
 def test_pages(client: TestClient, path: str, kind: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
@@ -53,7 +55,9 @@ def test_head_is_get_without_the_file(client: TestClient, path: str) -> None:
     assert client.head("/page/nothing.js").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/page/nothing.js", "/page/..%2Fapp.py", "/page/../app.py", "/v2", "/v1/jobs/0", "/redoc"])
+@pytest.mark.parametrize(
+    "path", ["/page/nothing.js", "/page/..%2Fapp.py", "/page/../app.py", "/v2", "/v1/jobs/0", "/redoc"]
+)
 def test_nothing_there(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404

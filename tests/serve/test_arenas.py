@@ -43,7 +43,9 @@ turn.wait()
 def test_what_one_thread_frees_serves_the_next() -> None:
     grown = {}
     for shared in ("yes", "no"):
-        done = subprocess.run([sys.executable, "-c", CODE, shared], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, shared], capture_output=True, text=True, check=True, timeout=60
+        )
         grown[shared] = int(done.stdout)
     assert grown["yes"] < 60 < grown["no"]
 

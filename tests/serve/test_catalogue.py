@@ -72,7 +72,9 @@ def test_a_wrong_task_is_said_at_once() -> None:
         Catalogue(RestoreOptions(task="x"))
 
 
-def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loads, built = [], 0
     for_size = OpenVINOBackend.for_size
 
@@ -94,7 +96,9 @@ def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(o
         assert restorers.get(options).options == options
         restorers.get(options).restore_pixels(np.full((8, 8, 3), 0.5, np.float32))
     first, second = (restorers.get(dataclasses.replace(base, strength=strength)) for strength in (1.0, 0.5))
-    assert (first.options.strength, second.options.strength) == (1.0, 0.5), "a later request changes no earlier one"
+    assert (first.options.strength, second.options.strength) == (1.0, 0.5), (
+        "a later request changes no earlier one"
+    )
     assert first.network is second.network
     assert len(loads) == 1
     assert built == 1, "compiled anew for each picture"

@@ -31,7 +31,14 @@ ROOT = Path(__file__).parents[2]
 def started(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
     """`uformer serve` with its port, and the line that it printed."""
     line = [sys.executable, "-m", "uformer", "serve", "--port", "0", *arguments]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}, cwd=ROOT)
+    process = subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=ROOT,
+    )
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
@@ -55,10 +62,14 @@ def weights(tmp_path: Path) -> str:
 
 
 def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: Path) -> None:
-    with started("--weights", weights, "--tile", "16", "--overlap", "8", TMPDIR=str(tmp_path), HOME=str(tmp_path)) as (process, port, said):
+    with started(
+        "--weights", weights, "--tile", "16", "--overlap", "8", TMPDIR=str(tmp_path), HOME=str(tmp_path)
+    ) as (process, port, said):
         assert said.startswith(f"http://127.0.0.1:{port}/ ")
         answers: list[tuple[int, bytes]] = []
-        asking = threading.Thread(target=lambda: answers.append(send(port, "POST", "/v1/restore", png(300, 300))))
+        asking = threading.Thread(
+            target=lambda: answers.append(send(port, "POST", "/v1/restore", png(300, 300)))
+        )
         asking.start()
         while b"uformer_running 1" not in send(port, "GET", "/metrics")[1]:
             assert asking.is_alive(), answers
@@ -68,7 +79,9 @@ def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: P
         assert answers[0][0] == 200
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert [path.name for path in tmp_path.iterdir() if path.name not in ("tiny.safetensors", ".cache")] == [], "something was left on disk"
+    assert [
+        path.name for path in tmp_path.iterdir() if path.name not in ("tiny.safetensors", ".cache")
+    ] == [], "something was left on disk"
 
 
 def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
@@ -90,7 +103,9 @@ def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
         (["--host", "256.0.0.1", "--insecure"], 1, "cannot listen there"),
     ],
 )
-def test_what_cannot_be_is_one_line(arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_is_one_line(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["serve", *arguments]) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -102,7 +117,10 @@ def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 1
-    assert f"127.0.0.1:{port}: cannot listen there: Address already in use; choose another --port\n" in capsys.readouterr().err
+    assert (
+        f"127.0.0.1:{port}: cannot listen there: Address already in use; choose another --port\n"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,9 +129,15 @@ def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert 'pip install "uformer[serve]"' in capsys.readouterr().err
 
 
-def test_a_warning_is_one_line_without_a_path(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_is_one_line_without_a_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(Server, "run", lambda *_args, **_kwargs: warnings.warn("out of memory with tiles of 832", stacklevel=1))
+        patched.setattr(
+            Server,
+            "run",
+            lambda *_args, **_kwargs: warnings.warn("out of memory with tiles of 832", stacklevel=1),
+        )
         assert main(["serve", "--port", "0", "--no-browser"]) == 0
     assert capsys.readouterr().err == "uformer: out of memory with tiles of 832\n"
 

@@ -44,7 +44,9 @@ def test_idle_connections_keep_nobody_out(build: Build, before: bytes) -> None:
         assert not closed(idle[-1])
 
 
-def test_a_connection_at_work_is_not_closed_for_a_new_one(build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_at_work_is_not_closed_for_a_new_one(
+    build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connection, "MOST", 2)
     pace.go.clear()
     with ThreadPoolExecutor() as threads, served(build()) as (_, port), ExitStack() as stack:
@@ -71,7 +73,9 @@ def test_slow_uploads_take_no_place_and_end(build: Build, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("min_rate", [10**9, 0])
-def test_who_does_not_read_the_answer_is_dropped(build: Build, monkeypatch: pytest.MonkeyPatch, min_rate: int) -> None:
+def test_who_does_not_read_the_answer_is_dropped(
+    build: Build, monkeypatch: pytest.MonkeyPatch, min_rate: int
+) -> None:
     monkeypatch.setattr(connection, "_READER_SECONDS", 0.2)
     service = build(min_rate=min_rate)
     job = finished(bytes(10 * 2**20))  # more than the system takes on the way
@@ -80,7 +84,9 @@ def test_who_does_not_read_the_answer_is_dropped(build: Build, monkeypatch: pyte
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
         client.sendall(f"GET /v1/jobs/{job.id}/result HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        wait_until(lambda: any(cast(Connection, each).flow.write_paused for each in server.server_state.connections))
+        wait_until(
+            lambda: any(cast(Connection, each).flow.write_paused for each in server.server_state.connections)
+        )
         if min_rate:
             wait_until(lambda: not server.server_state.connections)
             return
@@ -93,7 +99,9 @@ def test_who_does_not_read_the_answer_is_dropped(build: Build, monkeypatch: pyte
 
 @pytest.mark.parametrize("sent", [b"G", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
 @pytest.mark.parametrize("before", [False, True], ids=["new", "kept-alive"])
-def test_a_header_that_never_ends_closes_the_connection(build: Build, monkeypatch: pytest.MonkeyPatch, sent: bytes, before: bool) -> None:
+def test_a_header_that_never_ends_closes_the_connection(
+    build: Build, monkeypatch: pytest.MonkeyPatch, sent: bytes, before: bool
+) -> None:
     monkeypatch.setattr(connection, "_HEADER_SECONDS", 0.5)
     with served(build()) as (_, port), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         if before:
@@ -110,7 +118,9 @@ def test_a_header_that_never_ends_closes_the_connection(build: Build, monkeypatc
         assert 0.3 < time.monotonic() - begun < 5
 
 
-def test_a_request_at_work_outlasts_the_patience_for_headers(build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_at_work_outlasts_the_patience_for_headers(
+    build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connection, "_HEADER_SECONDS", 0.3)
     pace.go.clear()
     with ThreadPoolExecutor() as threads, served(build()) as (_, port):

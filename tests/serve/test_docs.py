@@ -19,7 +19,11 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def blocks(language: str, word: str) -> list[str]:
-    return [block for block in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL) if word in block]
+    return [
+        block
+        for block in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+        if word in block
+    ]
 
 
 def run(command: list[str], folder: Path) -> None:
@@ -36,7 +40,10 @@ def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
     outputs = re.findall(r"clean\.\w+", block)
     with served(build()) as (_, port):
         text = block.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
-        run(["bash", "-euo", "pipefail", "-c", text] if "curl " in block else [sys.executable, "-c", text], tmp_path)
+        run(
+            ["bash", "-euo", "pipefail", "-c", text] if "curl " in block else [sys.executable, "-c", text],
+            tmp_path,
+        )
     for name in outputs:
         assert levels((tmp_path / name).read_bytes()).shape == (8, 12, 3)
 
@@ -44,10 +51,16 @@ def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
 def test_every_refusal_is_in_the_table() -> None:
     assert {int(status) for status in re.findall(r"^\| (\d{3}) \|", PAGE, flags=re.MULTILINE)} == set(REASONS)
     kinds = set(
-        re.findall(r'Problem\(\s*\d{3}, "([\w-]+)"', "".join(path.read_text() for path in (ROOT / "uformer" / "serve").glob("*.py")))
+        re.findall(
+            r'Problem\(\s*\d{3}, "([\w-]+)"',
+            "".join(path.read_text() for path in (ROOT / "uformer" / "serve").glob("*.py")),
+        )
     )
     kinds |= set(
-        re.findall(r'refused_as\(\d{3}, "([\w-]+)"', "".join(path.read_text() for path in (ROOT / "uformer" / "serve").glob("*.py")))
+        re.findall(
+            r'refused_as\(\d{3}, "([\w-]+)"',
+            "".join(path.read_text() for path in (ROOT / "uformer" / "serve").glob("*.py")),
+        )
     )
     assert {kind for kind in kinds if f"`{kind}`" not in PAGE} == set()
 
@@ -56,12 +69,27 @@ def test_every_setting_is_in_the_table() -> None:
     names = [name.replace("_", "-") for name in Settings.__dataclass_fields__]
     assert [name for name in names if f"`--{name}`" not in PAGE] == []
     settings = Settings()
-    assert (settings.max_bytes, settings.max_pixels, settings.queue, settings.min_rate) == (128_000_000, 50_000_000, 8, 4096)
-    assert (settings.timeout, settings.job_timeout, settings.keep, settings.max_kept, settings.grace) == (300, 3600, 600, 512 * 2**20, 30)
+    assert (settings.max_bytes, settings.max_pixels, settings.queue, settings.min_rate) == (
+        128_000_000,
+        50_000_000,
+        8,
+        4096,
+    )
+    assert (settings.timeout, settings.job_timeout, settings.keep, settings.max_kept, settings.grace) == (
+        300,
+        3600,
+        600,
+        512 * 2**20,
+        30,
+    )
 
 
 def test_the_image_holds_what_it_copies_and_no_rights() -> None:
-    copied = [name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, flags=re.MULTILINE) for name in line.split()]
+    copied = [
+        name
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, flags=re.MULTILINE)
+        for name in line.split()
+    ]
     assert copied
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     for name in copied:
@@ -78,7 +106,13 @@ def test_the_images_command_is_one(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "UFORMER_TOKEN"}
     command = [sys.executable, "-m", "uformer", *arguments]
     done = subprocess.run(
-        command, cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 2, "it starts without a token"
     assert "--insecure" in done.stderr

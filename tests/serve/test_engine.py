@@ -43,7 +43,9 @@ def test_nothing_is_taken_before_the_weights_are_there(build: Build) -> None:
         build().engine.admit()
 
 
-def test_weights_that_cannot_be_loaded_are_said(build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_cannot_be_loaded_are_said(
+    build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = build().engine
     monkeypatch.setattr(pace, "loaded", None)
     engine.start()
@@ -117,8 +119,12 @@ def test_closing_stops_at_the_next_tile(engine: Engine, pace: Pace) -> None:
 
 @pytest.mark.parametrize("error", [None, PictureError("no"), RuntimeError("a bug")])
 @pytest.mark.usefixtures("no_garbage_collector")
-def test_an_image_is_let_go_when_it_is_done(engine: Engine, pace: Pace, error: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module.log, "disabled", True)  # pytest keeps what is logged, and with it the frames
+def test_an_image_is_let_go_when_it_is_done(
+    engine: Engine, pace: Pace, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        engine_module.log, "disabled", True
+    )  # pytest keeps what is logged, and with it the frames
     pace.error = error
     jobs = [weakref.ref(submit(engine)) for _ in range(3)]
     wait_until(lambda: engine.admitted == 0)

@@ -81,7 +81,14 @@ def test_refused_only_while_it_waits() -> None:
 
 
 def test_what_else_is_done_is_noted() -> None:
-    job = Job(b"", header_of(frames=3, converted=True, depth=16), RestoreOptions(), suffix=".tif", metadata="strip", seconds=1)
+    job = Job(
+        b"",
+        header_of(frames=3, converted=True, depth=16),
+        RestoreOptions(),
+        suffix=".tif",
+        metadata="strip",
+        seconds=1,
+    )
     said = job.to_json(ahead=0)
     assert (said["format"], said["depth"], len(said["notes"])) == ("PNG", 16, 2)
     assert make().notes == []

@@ -15,7 +15,9 @@ from tests.serve.conftest import Build, send, served
 from uformer.serve import leftover
 from uformer.serve.leftover import Leftover
 
-CHUNKED = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = (
+    b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 CHUNK = b"4000\r\n" + bytes(0x4000) + b"\r\n"
 
 
@@ -105,9 +107,14 @@ def test_nothing_is_left_to_take(app: Any, headers: dict[str, str], taken: int) 
     assert closes(sent) == ("expect" in headers)
 
 
-@pytest.mark.parametrize(("path", "status"), [(b"/v1/restore", b"413"), (b"/nothing", b"404"), (b"/healthz", b"405")])
+@pytest.mark.parametrize(
+    ("path", "status"), [(b"/v1/restore", b"413"), (b"/nothing", b"404"), (b"/healthz", b"405")]
+)
 def test_an_endless_upload_hears_why_and_is_cut_off(build: Build, path: bytes, status: bytes) -> None:
-    with served(build(max_bytes=100_000)) as (_, port), socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with (
+        served(build(max_bytes=100_000)) as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as client,
+    ):
         client.sendall(CHUNKED % path)
         with pytest.raises(ConnectionError):
             client.sendall(CHUNK * 10_000)
@@ -118,7 +125,9 @@ def test_an_endless_upload_hears_why_and_is_cut_off(build: Build, path: bytes, s
 def test_a_client_that_sends_everything_first_hears_why(build: Build, path: str) -> None:
     with served(build(max_bytes=1000)) as (_, port):
         assert send(port, "POST", path, bytes(10 * 2**20))[0] in (404, 413)
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", bytes(10 * 2**20), {"Content-Type": "image/png"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}", bytes(10 * 2**20), {"Content-Type": "image/png"}
+        )
         with pytest.raises(HTTPError) as caught:
             urllib.request.urlopen(request, timeout=20)  # noqa: S310 - http
         assert caught.value.code in (404, 413)

@@ -22,16 +22,22 @@ from uformer.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 TIMES = "\N{MULTIPLICATION SIGN}"
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 browser_test = pytest.mark.browser
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium, or say where it is in $CHROMIUM")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: apt-get install chromium, or say where it is in $CHROMIUM"
+)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # CI runs as root
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )  # CI runs as root
         yield browser
         browser.close()
 
@@ -39,16 +45,31 @@ def browser() -> Iterator[Browser]:
 class Visit:
     """A page that fails its test where it asks another host for something, or says an error that is not a refusal."""
 
-    def __init__(self, browser: Browser, port: int, *, width: int = 1280, height: int = 800, phone: bool = False, token: str = "") -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        port: int,
+        *,
+        width: int = 1280,
+        height: int = 800,
+        phone: bool = False,
+        token: str = "",
+    ) -> None:
         self.context = browser.new_context(
-            viewport={"width": width, "height": height}, has_touch=phone, is_mobile=phone, reduced_motion="reduce", accept_downloads=True
+            viewport={"width": width, "height": height},
+            has_touch=phone,
+            is_mobile=phone,
+            reduced_motion="reduce",
+            accept_downloads=True,
         )
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.hosts: set[str] = set()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: self._hear(message.type, message.text))
-        self.page.on("request", lambda request: self.hosts.add(re.sub(r"^(blob:)?(\w+://[^/]+).*", r"\2", request.url)))
+        self.page.on(
+            "request", lambda request: self.hosts.add(re.sub(r"^(blob:)?(\w+://[^/]+).*", r"\2", request.url))
+        )
         self.page.goto(f"http://127.0.0.1:{port}/{token}")
         self.port = port
 
@@ -63,7 +84,9 @@ class Visit:
         self.context.close()
         if kind is None:
             assert self.errors == []
-            assert {host for host in self.hosts if not host.startswith("data:")} == {f"http://127.0.0.1:{self.port}"}
+            assert {host for host in self.hosts if not host.startswith("data:")} == {
+                f"http://127.0.0.1:{self.port}"
+            }
 
 
 def drop(page: Page, *files: tuple[str, bytes], kind: str = "image/png") -> None:
@@ -131,7 +154,9 @@ def test_the_picture_is_seen_to_the_pixel(browser: Browser, build: Build) -> Non
         top, left = round((area["height"] - 160) / 2), round((area["width"] - 240) / 2)
         piece, before = seen[top : top + 160, left : left + 240, :3], levels(png(240, 160))
         assert np.array_equal(piece[:, :80], before[:, :80]), "left of the divider: before"
-        assert np.array_equal(piece[:100, 160:], before[:100, 160:] - 51), "right of it, above the buttons for the zoom: after"
+        assert np.array_equal(piece[:100, 160:], before[:100, 160:] - 51), (
+            "right of it, above the buttons for the zoom: after"
+        )
         for _ in range(20):
             page.keyboard.press("+")
         expect(page.locator("#level")).to_have_text("3200%")
@@ -151,7 +176,9 @@ def test_the_picture_is_seen_to_the_pixel(browser: Browser, build: Build) -> Non
 
 @browser_test
 @needs_chromium
-def test_what_a_browser_cannot_show_is_shown_and_comes_back_as_it_was(browser: Browser, build: Build, tmp_path: Path) -> None:
+def test_what_a_browser_cannot_show_is_shown_and_comes_back_as_it_was(
+    browser: Browser, build: Build, tmp_path: Path
+) -> None:
     samples = np.random.default_rng(0).integers(20_000, 65_536, (30, 40), dtype=np.uint16)
     PIL.Image.fromarray(samples).save(tmp_path / "deep.TIFF")
     with served(build()) as (_, port), Visit(browser, port) as page:
@@ -220,7 +247,9 @@ def test_every_refusal_is_said_in_words(browser: Browser, build: Build, pace: Pa
     service = build(max_bytes=20_000, max_pixels=5000, queue=0)
     with served(service) as (_, port), Visit(browser, port) as page:
         title, text = page.locator("#notice-title"), page.locator("#notice-text")
-        assert send(port, "POST", "/v1/restore", png())[0] == 200  # so that the server knows how soon to come again
+        assert (
+            send(port, "POST", "/v1/restore", png())[0] == 200
+        )  # so that the server knows how soon to come again
         drop(page, ("notes.txt", b"hello"), kind="text/plain")
         expect(title).to_have_text("This is not a picture that can be read")
         expect(text).to_contain_text("HEIC")
@@ -325,7 +354,11 @@ def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser
         reached = set()
         for _ in range(40):
             page.keyboard.press("Tab")
-            reached.add(page.evaluate("document.activeElement.id || document.activeElement.name || document.activeElement.className"))
+            reached.add(
+                page.evaluate(
+                    "document.activeElement.id || document.activeElement.name || document.activeElement.className"
+                )
+            )
         assert reached >= {
             "theme",
             "viewer",
@@ -360,7 +393,9 @@ def _luminance(colour: str) -> float:
 
 def test_words_stand_out_from_what_is_behind_them() -> None:
     css = static.files()["style.css"].data.decode()
-    themes = [dict(re.findall(r"--([\w-]+): (#\w{6});", block)) for block in re.findall(r":root[^{]*{([^}]*)}", css)]
+    themes = [
+        dict(re.findall(r"--([\w-]+): (#\w{6});", block)) for block in re.findall(r":root[^{]*{([^}]*)}", css)
+    ]
     assert len(themes) == 2
     for theme in themes:
         behind = [(ink, paper) for ink in ("ink", "soft") for paper in ("paper", "card", "press")]

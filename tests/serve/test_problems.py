@@ -23,7 +23,9 @@ def test_members_and_headers() -> None:
     assert Problem(400, "form", "").headers() == {}
 
 
-@pytest.mark.parametrize(("error", "status"), [(PictureError("p"), 400), (OptionError("o"), 422), (MemoryError(), 503)])
+@pytest.mark.parametrize(
+    ("error", "status"), [(PictureError("p"), 400), (OptionError("o"), 422), (MemoryError(), 503)]
+)
 def test_errors_of_pictures_and_options(error: Exception, status: int) -> None:
     with pytest.raises(Problem) as caught, refused_as(400, "not-a-picture"):
         raise error

@@ -11,7 +11,11 @@ Sample = tuple[str, tuple[tuple[str, str], ...]]
 def samples(text: str) -> dict[Sample, float]:
     """Every sample of a text by its name and labels."""
     families = text_string_to_metric_families(text)
-    return {(each.name, tuple(sorted(each.labels.items()))): each.value for family in families for each in family.samples}
+    return {
+        (each.name, tuple(sorted(each.labels.items()))): each.value
+        for family in families
+        for each in family.samples
+    }
 
 
 def test_text() -> None:
@@ -39,13 +43,22 @@ def test_no_metric_but_those_documented() -> None:
     metrics = Metrics()
     metrics.requests.labels(route="/", status="200").inc()
     metrics.images.labels(outcome="done", weights="w").inc()
-    histograms = {f"uformer_{name}_seconds_{part}" for name in ("http_request", "restore") for part in ("bucket", "sum", "count")}
+    histograms = {
+        f"uformer_{name}_seconds_{part}"
+        for name in ("http_request", "restore")
+        for part in ("bucket", "sum", "count")
+    }
     counters = {"uformer_http_requests_total", "uformer_pictures_total", "uformer_pixels_total"}
     assert {name for name, _ in samples(metrics.render({}).decode())} == counters | histograms | set(GAUGES)
 
 
 def test_buckets_are_those_of_dashboards() -> None:
-    bounds = [label for (name, labels) in samples(Metrics().render({}).decode()) for _, label in labels if "restore" in name]
+    bounds = [
+        label
+        for (name, labels) in samples(Metrics().render({}).decode())
+        for _, label in labels
+        if "restore" in name
+    ]
     assert [float(bound) for bound in bounds] == [*BUCKETS, float("inf")]
 
 

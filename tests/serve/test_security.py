@@ -17,8 +17,18 @@ def test_a_token_opens_the_api(build: Build) -> None:
             assert refused.json()["type"] == "urn:uformer:token"
         assert client.post("/v1/restore", content=png(), headers=HEADERS).status_code == 401
         assert client.post("/v1/restore", content=png(), headers={**HEADERS, **TOKEN}).status_code == 200
-        for wrong in ("Bearer s3cre", "Bearer s3crets", "Bearer", "Basic s3cret", "s3cret", "Bearer s\xfccret"):
-            assert client.get("/v1/models", headers={b"Authorization": wrong.encode("latin-1")}).status_code == 401
+        for wrong in (
+            "Bearer s3cre",
+            "Bearer s3crets",
+            "Bearer",
+            "Basic s3cret",
+            "s3cret",
+            "Bearer s\xfccret",
+        ):
+            assert (
+                client.get("/v1/models", headers={b"Authorization": wrong.encode("latin-1")}).status_code
+                == 401
+            )
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", ""])
@@ -35,14 +45,23 @@ def test_this_machines_names_are(build: Build, host: str) -> None:
         assert client.get("/", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:9000", "https://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:9000", "https://localhost.evil.example"]
+)
 def test_pages_of_other_sites_cannot_use_it(build: Build, origin: str) -> None:
     for settings in ({}, {"host": "0.0.0.0", "insecure": True}):
         with client_of(build(**settings)) as client:
-            files = {"picture": ("a.png", png())}  # a form is what a browser sends across sites without asking
+            files = {
+                "picture": ("a.png", png())
+            }  # a form is what a browser sends across sites without asking
             assert client.post("/v1/restore", files=files, headers={"Origin": origin}).status_code == 403
-            assert client.post("/v1/restore", files=files, headers={"Origin": "http://localhost"}).status_code == 200
-            asked = client.options("/v1/restore", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+            assert (
+                client.post("/v1/restore", files=files, headers={"Origin": "http://localhost"}).status_code
+                == 200
+            )
+            asked = client.options(
+                "/v1/restore", headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
+            )
             assert not [name for name in asked.headers if name.startswith("access-control")]
 
 

@@ -9,10 +9,22 @@ from tests.networks import TINY, build
 from uformer.weights import checkpoint
 
 
-def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_memory_stays_flat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     checkpoint.save(tmp_path / "tiny.safetensors", build(TINY))
-    arguments = ["--requests", "150", "--first", "60", "--limit", "15", "--", "--weights", str(tmp_path / "tiny.safetensors")]
+    arguments = [
+        "--requests",
+        "150",
+        "--first",
+        "60",
+        "--limit",
+        "15",
+        "--",
+        "--weights",
+        str(tmp_path / "tiny.safetensors"),
+    ]
     status = soak.main(arguments)
     said = capsys.readouterr().out
     assert status == 0, said

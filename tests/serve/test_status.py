@@ -42,5 +42,10 @@ def test_metrics_count_what_happens(client: TestClient) -> None:
     for route, status in (("/v1/restore", "200"), ("/v1/restore", "400")):
         assert found["uformer_http_requests_total", (("route", route), ("status", status))] == 1
     assert found["uformer_pictures_total", (("outcome", "done"), ("weights", "uformer_t.denoise"))] == 1
-    values = {"uformer_pixels_total": 96, "uformer_restore_seconds_count": 1, "uformer_running": 0, "uformer_ready": 1}
+    values = {
+        "uformer_pixels_total": 96,
+        "uformer_restore_seconds_count": 1,
+        "uformer_running": 0,
+        "uformer_ready": 1,
+    }
     assert {name: found[name, ()] for name in values} == values

@@ -26,13 +26,20 @@ def request(*chunks: bytes | None, content_type: str = "image/png", **headers: s
         chunk = waiting.pop(0)
         return GONE if chunk is None else {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
 
-    said = {"content-type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    said = {
+        "content-type": content_type,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in said.items()]
-    return Request({"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": encoded}, receive)
+    return Request(
+        {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": encoded}, receive
+    )
 
 
 def read(*chunks: bytes | None, max_bytes: int = 100, **about: str) -> bytes:
-    return asyncio.run(picture_bytes(request(*chunks, **about), Rules(max_bytes=max_bytes, seconds=60, min_rate=0)))
+    return asyncio.run(
+        picture_bytes(request(*chunks, **about), Rules(max_bytes=max_bytes, seconds=60, min_rate=0))
+    )
 
 
 def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
@@ -43,7 +50,10 @@ def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
 
 def form(*parts: tuple[str, bytes], end: bytes = b"--\r\n") -> bytes:
     heads = (
-        f'--B\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'.encode() + data + b"\r\n" for name, data in parts
+        f'--B\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'.encode()
+        + data
+        + b"\r\n"
+        for name, data in parts
     )
     return b"".join(heads) + b"--B" + end
 
@@ -95,7 +105,9 @@ def test_an_upload_below_the_minimum_rate(monkeypatch: pytest.MonkeyPatch, min_r
 
     stalled._receive = slow
     rules = Rules(max_bytes=10, seconds=60, min_rate=min_rate)
-    with pytest.raises(Problem, match=rf"brought {total} bytes in \d+ seconds; send at least {min_rate:,} bytes") as caught:
+    with pytest.raises(
+        Problem, match=rf"brought {total} bytes in \d+ seconds; send at least {min_rate:,} bytes"
+    ) as caught:
         asyncio.run(picture_bytes(stalled, rules))
     assert (caught.value.status, caught.value.kind) == (408, "upload-stopped")
 
@@ -181,7 +193,10 @@ def test_forms_that_are_none(body: bytes, content_type: str) -> None:
     assert refused(body, content_type=content_type, max_bytes=1000)[0] == 400
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "image/gif", "image/svg+xml", "IMAGE/"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "image/gif", "image/svg+xml", "IMAGE/"],
+)
 def test_other_content(content_type: str) -> None:
     assert refused(b"x", content_type=content_type) == (415, "media-type")
 

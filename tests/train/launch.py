@@ -13,20 +13,43 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TORCHELASTIC_ERROR_FILE": "", "PYTHONWAR
 
 def torchrun(*words: str, nodes: int = 1, endpoint: str = "localhost:0") -> subprocess.Popen[str]:
     """`torchrun -m uformer WORDS`: two processes, or one on each of several nodes."""
-    launcher = ["--nnodes", str(nodes), "--nproc-per-node", str(2 // nodes), "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint]
+    launcher = [
+        "--nnodes",
+        str(nodes),
+        "--nproc-per-node",
+        str(2 // nodes),
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-endpoint",
+        endpoint,
+    ]
     return start([*launcher, "-m", "uformer", *words], module="torch.distributed.run")
 
 
 def by_hand(*words: str) -> list[subprocess.Popen[str]]:
     """Two processes that no launcher looks after."""
-    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port()), "LOCAL_WORLD_SIZE": "2"}
+    together = {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(free_port()),
+        "LOCAL_WORLD_SIZE": "2",
+    }
     return [start(list(words), environment={**together, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
 
 
-def start(words: list[str], *, module: str = "uformer", environment: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+def start(
+    words: list[str], *, module: str = "uformer", environment: Mapping[str, str] = {}
+) -> subprocess.Popen[str]:
     variables = {**os.environ, **ENVIRONMENT, **environment}
     command = [sys.executable, "-m", module, *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=variables)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=variables,
+    )
 
 
 def free_port() -> int:

@@ -32,7 +32,17 @@ def tiny(*settings: str) -> Recipe:
 
 def arguments(data: Path, out: Path, *settings: str) -> list[str]:
     """Of a `uformer train` that takes a second."""
-    return ["train", "pairs", "--data", str(data), "--out", str(out), "--device", "cpu", *as_options((*TINY, *settings))]
+    return [
+        "train",
+        "pairs",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        *as_options((*TINY, *settings)),
+    ]
 
 
 def as_options(settings: Sequence[str]) -> list[str]:

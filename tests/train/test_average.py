@@ -16,7 +16,9 @@ def test_it_follows_by_its_formula() -> None:
                 value.add_(step + 1)
         average.update(model, step)
         decay = min(0.5, (1 + step) / (10 + step))
-        expected = {name: decay * expected[name] + (1 - decay) * value for name, value in model.named_parameters()}
+        expected = {
+            name: decay * expected[name] + (1 - decay) * value for name, value in model.named_parameters()
+        }
     for name, value in average.model.named_parameters():
         assert torch.allclose(value, expected[name], atol=1e-5)
         assert not value.requires_grad

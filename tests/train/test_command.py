@@ -27,7 +27,9 @@ def pairs(tmp_path: Path) -> Path:
 
 def start(words: list[str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "uformer", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -43,7 +45,9 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, err
 
 
-def test_list_shows_every_recipe_without_torch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_shows_every_recipe_without_torch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["train", "--list"]) == 0
     out = capsys.readouterr().out
@@ -73,7 +77,9 @@ def test_wrong_usage_is_one_line(words: list[str], said: str, capsys: pytest.Cap
     assert err.count("\n") == 1
 
 
-def test_a_missing_extra_says_how_to_install_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_says_how_to_install_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["train", "debug"]) == 2
     assert 'matplotlib is not installed; run: pip install "uformer[train]"' in capsys.readouterr().err
@@ -98,7 +104,10 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
     process.send_signal(signal.SIGINT)
     code, err = finish(process)
     assert code == 130
-    assert err.splitlines()[-1] == f"uformer: interrupted, and saved; go on with: uformer train --resume --out {out}"
+    assert (
+        err.splitlines()[-1]
+        == f"uformer: interrupted, and saved; go on with: uformer train --resume --out {out}"
+    )
     assert "Traceback" not in err
     assert killed < folder.load_state()["step"] < 120
 
@@ -125,7 +134,10 @@ def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -
 
 
 def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
-    pairs: Path, tmp_path: Path, small_files: Callable[[int], AbstractContextManager[None]], capsys: pytest.CaptureFixture[str]
+    pairs: Path,
+    tmp_path: Path,
+    small_files: Callable[[int], AbstractContextManager[None]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The log is the first to reach the size."""
     out = tmp_path / "run"
@@ -142,17 +154,31 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
     assert RunFolder(out).load_state()["step"] % 10 == 0
 
 
-def test_debug_takes_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_takes_no_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["train", "debug", "--device", "cpu"]) == 0
     assert "next: uformer restore PHOTO --weights runs/debug/best.safetensors" in capsys.readouterr().out
     assert os.path.exists("runs/debug/curves.png")
 
 
-def test_resume_with_a_recipe_begins_a_run_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """So that a job that is put into the queue again has one line, even where it was killed before it first saved."""
     RunFolder(tmp_path / "run").create({"recipe": debug().to_values()})
-    words = ["train", "debug", "--device", "cpu", "--resume", "--quiet", "--out", str(tmp_path / "run"), "--set"]
+    words = [
+        "train",
+        "debug",
+        "--device",
+        "cpu",
+        "--resume",
+        "--quiet",
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+    ]
     assert main([*words, "steps=2"]) == 0
     assert main([*words, "steps=4"]) == 0
     assert RunFolder(tmp_path / "run").load_state()["step"] == 4
@@ -165,7 +191,9 @@ def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> Non
     out = tmp_path / "run"
     process = start(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1"))
     wait_for(lambda: len(RunFolder(out).read_log()) > 0, process)
-    (worker,) = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    (worker,) = [
+        child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+    ]
     worker.kill()
     code, err = finish(process)
     assert code == 1

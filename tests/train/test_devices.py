@@ -82,7 +82,9 @@ def test_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
         ("Features\t: fp asimd", False),
     ],
 )
-def test_bf16_on_a_cpu_that_only_emulates_it_becomes_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, fast: bool) -> None:
+def test_bf16_on_a_cpu_that_only_emulates_it_becomes_fp32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, fast: bool
+) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
     assert fast_bf16(tmp_path / "cpuinfo") == fast
     monkeypatch.setattr(devices, "fast_bf16", lambda: fast)

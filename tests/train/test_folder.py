@@ -63,7 +63,12 @@ def test_the_configuration_comes_back(folder: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "cannot be read"), ("a: 1", "not the configuration of a run"), ("recipe: {batch: 3}", "needs a network")]
+    ("text", "said"),
+    [
+        ("{", "cannot be read"),
+        ("a: 1", "not the configuration of a run"),
+        ("recipe: {batch: 3}", "needs a network"),
+    ],
 )
 def test_a_damaged_configuration_is_refused(folder: RunFolder, text: str, said: str) -> None:
     folder.config.write_text(text)
@@ -93,7 +98,10 @@ def test_no_state_and_a_damaged_one(folder: RunFolder) -> None:
     with pytest.raises(OptionError, match="no state to go on from"):
         folder.load_state()
     folder.state.write_bytes(b"nothing")
-    with pytest.raises(CheckpointError, match="state.pt: damaged .*; --start .*last.safetensors begins another run from its weights"):
+    with pytest.raises(
+        CheckpointError,
+        match="state.pt: damaged .*; --start .*last.safetensors begins another run from its weights",
+    ):
         folder.load_state()
     torch.save({"step": 3}, folder.state)
     with pytest.raises(CheckpointError, match="not the state of a run"):
@@ -154,9 +162,17 @@ def test_one_trains_in_a_folder_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "a")
     with folder.alone():
         folder.check_free()  # who is there has written nothing yet
-        with pytest.raises(OptionError, match="a: another process trains here; wait for it, or give another with --out"), folder.alone():
+        with (
+            pytest.raises(
+                OptionError, match="a: another process trains here; wait for it, or give another with --out"
+            ),
+            folder.alone(),
+        ):
             raise AssertionError
     assert not folder.path.exists()
     (tmp_path / "file").touch()
-    with pytest.raises(OptionError, match="file/a: cannot be written: Not a directory"), RunFolder(tmp_path / "file" / "a").alone():
+    with (
+        pytest.raises(OptionError, match="file/a: cannot be written: Not a directory"),
+        RunFolder(tmp_path / "file" / "a").alone(),
+    ):
         raise AssertionError

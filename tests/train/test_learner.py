@@ -35,7 +35,9 @@ def test_a_state_is_all_there_is() -> None:
     assert two.done == 0.5
 
 
-@pytest.mark.parametrize("change", [{"model": None}, {"optimizers": []}, {"optimizers": [{}, {}]}, {"scaler": None, "step": None}])
+@pytest.mark.parametrize(
+    "change", [{"model": None}, {"optimizers": []}, {"optimizers": [{}, {}]}, {"scaler": None, "step": None}]
+)
 def test_a_state_of_something_else_is_refused(change: dict[str, Any]) -> None:
     learner = make()
     state = {**learner.state(), **change}

@@ -23,7 +23,12 @@ def test_steps_take_the_same_patches_whoever_shares_them(processes: int, accumul
     recipe = tiny("steps=5", "batch=8", f"accumulate={accumulate}")
     shares = [list(Share(recipe, 2, process, processes)) for process in range(processes)]
     for step in range(3):
-        of_step = [index for share in shares for part in share[step * accumulate : (step + 1) * accumulate] for index in part]
+        of_step = [
+            index
+            for share in shares
+            for part in share[step * accumulate : (step + 1) * accumulate]
+            for index in part
+        ]
         assert sorted(of_step) == list(range((step + 2) * 8, (step + 3) * 8))
     assert {len(share) for share in shares} == {len(Share(recipe, 2, 0, processes))}
 
@@ -46,7 +51,11 @@ def test_batches_come_in_order_and_whole(patches: Patches) -> None:
 def test_workers_draw_the_same(patches: Patches) -> None:
     share = Share(tiny("steps=4"))
     alone, shared = (list(start_loader(patches, share, workers=workers)) for workers in (0, 2))
-    assert all(torch.equal(a, b) for one, two in zip(alone, shared, strict=True) for a, b in zip(one, two, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for one, two in zip(alone, shared, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
 
 
 def test_workers_are_chosen_by_the_device() -> None:

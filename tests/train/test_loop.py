@@ -59,15 +59,22 @@ def make(recipe: Recipe, pairs: Path, out: Path) -> Run:
     torch.manual_seed(recipe.seed)
     model = Uformer(prepared.recipe.network)
     precision: Precision = "bf16" if recipe.precision == "bf16" else "fp32"
-    return Run(prepared, Learner(prepared.recipe, model, CPU, precision=precision, processes=Processes()), folder)
+    return Run(
+        prepared, Learner(prepared.recipe, model, CPU, precision=precision, processes=Processes()), folder
+    )
 
 
 def state(run: Run) -> dict[str, object]:
     return {key: value for key, value in run.learner.state().items() if key != "seconds"}
 
 
-@pytest.mark.parametrize("settings", [("optimizer=adamw", "weight_decay=0.02"), ("optimizer=muon",), ("accumulate=2", "precision=bf16")])
-def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(pairs: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [("optimizer=adamw", "weight_decay=0.02"), ("optimizer=muon",), ("accumulate=2", "precision=bf16")],
+)
+def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(
+    pairs: Path, tmp_path: Path, settings: tuple[str, ...]
+) -> None:
     """Weights, moving average, optimizers and schedule, with drop path; the pause lies between two saves."""
     whole = make(tiny(*FULL, *settings, "save_every=4"), pairs, tmp_path / "whole")
     assert whole.train()
@@ -113,7 +120,9 @@ def test_a_step_is_the_optimizer_s_on_the_mean_loss_of_its_batch(pairs: Path, tm
     plain = make(tiny(*settings), pairs, tmp_path / "plain")
     model, patches = plain.learner.model, plain.prepared.patches
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, betas=(0.9, 0.99), weight_decay=0)
-    degraded, clean = (torch.stack([torch.from_numpy(patches[index][side]) for index in (0, 1)]) for side in (0, 1))
+    degraded, clean = (
+        torch.stack([torch.from_numpy(patches[index][side]) for index in (0, 1)]) for side in (0, 1)
+    )
     charbonnier(model(degraded), clean).backward()
     optimizer.step()
     for accumulate in (1, 2):
@@ -124,7 +133,9 @@ def test_a_step_is_the_optimizer_s_on_the_mean_loss_of_its_batch(pairs: Path, tm
 
 
 def test_it_learns(pairs: Path, tmp_path: Path) -> None:
-    run = make(tiny("steps=60", "lr=0.01", "log_every=10", "batch=4", "validate_every=30"), pairs, tmp_path / "run")
+    run = make(
+        tiny("steps=60", "lr=0.01", "log_every=10", "batch=4", "validate_every=30"), pairs, tmp_path / "run"
+    )
     assert run.train()
     losses = [line["loss"] for line in run.folder.read_log() if "loss" in line]
     assert losses[-1] < 0.9 * losses[0]
@@ -133,7 +144,9 @@ def test_it_learns(pairs: Path, tmp_path: Path) -> None:
 def test_what_is_in_the_folder(pairs: Path, tmp_path: Path) -> None:
     run = make(tiny("validate_every=3"), pairs, tmp_path / "run")
     assert run.train()
-    found = sorted(str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*") if path.is_file())
+    found = sorted(
+        str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*") if path.is_file()
+    )
     assert found == [
         "best.safetensors",
         "config.yaml",
@@ -145,11 +158,20 @@ def test_what_is_in_the_folder(pairs: Path, tmp_path: Path) -> None:
         "state/state.pt",
     ]
     lines = [json.loads(line) for line in run.folder.log.read_text().splitlines()]
-    assert [(line["step"], "psnr" in line) for line in lines] == [(2, False), (3, False), (3, True), (4, False), (6, False), (6, True)]
+    assert [(line["step"], "psnr" in line) for line in lines] == [
+        (2, False),
+        (3, False),
+        (3, True),
+        (4, False),
+        (6, False),
+        (6, True),
+    ]
     assert set(lines[0]) == {"step", "minutes", "loss", "norm", "lr", "patches_per_s", "waited"}
 
 
-def test_best_is_what_restores_best_and_last_the_last(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_best_is_what_restores_best_and_last_the_last(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scores = iter([20.0, 30.0, 25.0])
     monkeypatch.setattr(loop, "mean_score", lambda *_: next(scores))
     run = make(tiny("validate_every=2"), pairs, tmp_path / "run")
@@ -179,7 +201,9 @@ class Poison(Substitute):
         return (degraded * np.float32("nan"), clean) if index == self.index else (degraded, clean)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_pictures_and_keeps_the_state(pairs: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_with_the_pictures_and_keeps_the_state(
+    pairs: Path, tmp_path: Path
+) -> None:
     run = make(tiny("save_every=2", "log_every=6"), pairs, tmp_path / "run")
     run.replace_patches(Poison(run.prepared, 9))
     with pytest.raises(TrainingError, match="step 5: the loss or its gradient is not finite") as caught:
@@ -216,9 +240,14 @@ class Slowest(Processes):
     ("settings", "steps"),
     [(("steps=1000000", "minutes=3.5", "log_every=1", "save_every=1"), 4), (("save_every=1000",), 6)],
 )
-def test_all_processes_go_by_the_same_clock(pairs: Path, tmp_path: Path, settings: tuple[str, ...], steps: int) -> None:
+def test_all_processes_go_by_the_same_clock(
+    pairs: Path, tmp_path: Path, settings: tuple[str, ...], steps: int
+) -> None:
     """If each counted for itself, one could end, or save because `save_minutes` are over, while the others wait for it in a step."""
-    run, slowest = make(tiny("validate_every=1000", "save_minutes=1.5", *settings), pairs, tmp_path / "run"), Slowest()
+    run, slowest = (
+        make(tiny("validate_every=1000", "save_minutes=1.5", *settings), pairs, tmp_path / "run"),
+        Slowest(),
+    )
     saved: list[int] = []
     run.folder.save_state = lambda state: saved.append(state["step"])  # type: ignore[method-assign]
     with Reporter(run.folder, total=run.prepared.recipe.steps, quiet=True) as reporter:
@@ -240,14 +269,24 @@ def test_compiled_it_is_the_same(pairs: Path, tmp_path: Path, monkeypatch: pytes
     """With dynamo's graphs, run as they are: to compile them takes minutes. With all else that a GPU would be asked for."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     settings = ("steps=2", "network.drop_path_rate=0", "network.gradient_checkpointing=yes", "precision=bf16")
-    one, two = (make(tiny(*settings, f"compile={when}"), pairs, tmp_path / when) for when in ("never", "always"))
+    one, two = (
+        make(tiny(*settings, f"compile={when}"), pairs, tmp_path / when) for when in ("never", "always")
+    )
     assert one.train()
     assert two.train()
-    assert all(torch.allclose(a, b, atol=2e-3) for a, b in zip(one.learner.model.parameters(), two.learner.model.parameters(), strict=True))
+    assert all(
+        torch.allclose(a, b, atol=2e-3)
+        for a, b in zip(one.learner.model.parameters(), two.learner.model.parameters(), strict=True)
+    )
 
 
 def test_gradient_checkpointing_changes_nothing(pairs: Path, tmp_path: Path) -> None:
-    one, two = (make(tiny(f"network.gradient_checkpointing={on}"), pairs, tmp_path / on) for on in ("no", "yes"))
+    one, two = (
+        make(tiny(f"network.gradient_checkpointing={on}"), pairs, tmp_path / on) for on in ("no", "yes")
+    )
     assert one.train()
     assert two.train()
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(one.learner.model.parameters(), two.learner.model.parameters(), strict=True))
+    assert all(
+        torch.allclose(a, b, atol=1e-6)
+        for a, b in zip(one.learner.model.parameters(), two.learner.model.parameters(), strict=True)
+    )

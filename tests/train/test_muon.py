@@ -36,7 +36,9 @@ def test_it_takes_the_steps_of_torch_s_muon() -> None:
     moved = (theirs - start).norm()
     assert moved > 0.1
     assert (mine - theirs).norm() < 0.05 * moved
-    torch.testing.assert_close(optimizers[0].state[mine]["momentum_buffer"], optimizers[1].state[theirs]["momentum_buffer"])
+    torch.testing.assert_close(
+        optimizers[0].state[mine]["momentum_buffer"], optimizers[1].state[theirs]["momentum_buffer"]
+    )
 
 
 def test_a_matrix_without_gradient_stays() -> None:

@@ -36,7 +36,16 @@ ABOUT = 5e-5  # of weights: Adam divides by the root of a small number, which en
 
 
 def words(out: Path, *settings: str) -> list[str]:
-    return ["train", "debug", "--device", "cpu", "--quiet", "--out", str(out), *as_options((*SETTINGS, *settings))]
+    return [
+        "train",
+        "debug",
+        "--device",
+        "cpu",
+        "--quiet",
+        "--out",
+        str(out),
+        *as_options((*SETTINGS, *settings)),
+    ]
 
 
 def resume(out: Path, *settings: str) -> list[str]:
@@ -58,7 +67,9 @@ def equal_optimizers(one: Path, two: Path) -> None:
     a, b = (RunFolder(out).load_state()["optimizers"] for out in (one, two))
     for mine, theirs in zip(a, b, strict=True):
         for index, values in mine["state"].items():
-            assert all(torch.allclose(values[name], theirs["state"][index][name], atol=1e-3) for name in values)
+            assert all(
+                torch.allclose(values[name], theirs["state"][index][name], atol=1e-3) for name in values
+            )
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +108,16 @@ def _run_all(folder: Path) -> None:
         words(folder / "full"),
     ]
     (folder / "calls.json").write_text(json.dumps(calls))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-endpoint",
+    ]
     command = [*launcher, "localhost:0", "-m", "tests.train.several", str(folder / "calls.json")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, check=False)
@@ -117,7 +137,9 @@ def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
     assert distance(runs / name, runs / "one") < ABOUT
     assert distance(runs / name, runs / "one", "model") < ABOUT
     equal_optimizers(runs / name, runs / "one")
-    scores = [[line["psnr"] for line in RunFolder(runs / run).read_log() if "psnr" in line] for run in (name, "one")]
+    scores = [
+        [line["psnr"] for line in RunFolder(runs / run).read_log() if "psnr" in line] for run in (name, "one")
+    ]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
     assert len(scores[0]) == 2
 
@@ -167,7 +189,9 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
     finish(second)
     assert code == 1
     said = [line for line in err.splitlines() if line.startswith("uformer")]
-    assert said == [f"uformer: error: another process of this run ended; the state saved last is kept: uformer train --resume --out {out}"]
+    assert said == [
+        f"uformer: error: another process of this run ended; the state saved last is kept: uformer train --resume --out {out}"
+    ]
     assert "Traceback" not in err
     assert RunFolder(out).load_state()["step"] < 150
     assert main(resume(out)) == 0
@@ -248,7 +272,11 @@ def test_without_a_meeting_point_they_cannot_reach_each_other(monkeypatch: pytes
 
 
 def test_what_a_lost_process_looks_like() -> None:
-    assert peer_is_gone(RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
+    assert peer_is_gone(
+        RuntimeError(
+            "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"
+        )
+    )
     assert peer_is_gone(torch.distributed.DistNetworkError("x"))
     assert not peer_is_gone(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert worker_is_gone(RuntimeError("DataLoader worker (pid 3) is killed by signal: Killed. "))

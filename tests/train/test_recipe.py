@@ -31,15 +31,25 @@ def test_settings_are_typed(setting: str, field: str, value: object) -> None:
 
 
 def test_settings_of_the_network() -> None:
-    found = override(RECIPE, ["network.window_size=4", "network.skip=cross", "network.depths=1, 1, 1", "network.num_heads=1,2,2"]).network
-    assert (found.window_size, found.skip, found.depths, found.num_heads) == (4, "cross", (1, 1, 1), (1, 2, 2))
+    found = override(
+        RECIPE,
+        ["network.window_size=4", "network.skip=cross", "network.depths=1, 1, 1", "network.num_heads=1,2,2"],
+    ).network
+    assert (found.window_size, found.skip, found.depths, found.num_heads) == (
+        4,
+        "cross",
+        (1, 1, 1),
+        (1, 2, 2),
+    )
     assert found.embed_dim == 16
 
 
 def test_a_network_by_name_comes_first_and_leaves_training_to_the_recipe() -> None:
     recipe = denoise()
     found = override(recipe, ["network.window_size=4", "network=uformer_16_cross"]).network
-    expected = dataclasses.replace(variant("uformer_16_cross"), window_size=4, bottleneck_shift=False, drop_path_rate=0.0)
+    expected = dataclasses.replace(
+        variant("uformer_16_cross"), window_size=4, bottleneck_shift=False, drop_path_rate=0.0
+    )
     assert found == expected
 
 

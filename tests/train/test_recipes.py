@@ -7,11 +7,25 @@ from uformer.errors import OptionError
 from uformer.train.recipes import RECIPES, find
 
 
-@pytest.mark.parametrize(("name", "patch"), [("sidd_denoise", 128), ("gopro_deblur", 256), ("dpdd_defocus", 256), ("spad_derain", 128)])
+@pytest.mark.parametrize(
+    ("name", "patch"),
+    [("sidd_denoise", 128), ("gopro_deblur", 256), ("dpdd_defocus", 256), ("spad_derain", 128)],
+)
 def test_the_paper_s(name: str, patch: int) -> None:
     recipe = find(name)
-    assert (recipe.optimizer, recipe.betas, recipe.weight_decay, recipe.lr, recipe.lr_min) == ("adamw", (0.9, 0.999), 0.02, 2e-4, 1e-6)
-    assert (recipe.charbonnier_eps, recipe.augment, recipe.patch, recipe.degradation) == (1e-3, True, patch, "none")
+    assert (recipe.optimizer, recipe.betas, recipe.weight_decay, recipe.lr, recipe.lr_min) == (
+        "adamw",
+        (0.9, 0.999),
+        0.02,
+        2e-4,
+        1e-6,
+    )
+    assert (recipe.charbonnier_eps, recipe.augment, recipe.patch, recipe.degradation) == (
+        1e-3,
+        True,
+        patch,
+        "none",
+    )
     assert (recipe.ema, recipe.clip, recipe.drawn, recipe.gray) == (0, 0, 0, 0)
     epochs = {128: 250, 256: 3000}[patch]
     assert recipe.steps == epochs * math.ceil({128: 96_000, 256: 2103}[patch] / recipe.batch)
@@ -20,7 +34,9 @@ def test_the_paper_s(name: str, patch: int) -> None:
     assert recipe.network.bottleneck_shift == (patch == 256)
 
 
-@pytest.mark.parametrize(("name", "degradation"), [("denoise", "noise"), ("derain", "rain"), ("deblur", "blur"), ("pairs", "none")])
+@pytest.mark.parametrize(
+    ("name", "degradation"), [("denoise", "noise"), ("derain", "rain"), ("deblur", "blur"), ("pairs", "none")]
+)
 def test_ours(name: str, degradation: str) -> None:
     recipe = find(name)
     assert recipe.degradation == degradation

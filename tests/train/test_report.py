@@ -14,7 +14,9 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def test_plain_lines_where_there_is_no_terminal(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_where_there_is_no_terminal(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Reporter(folder, total=20) as reporter:
         reporter.say("hello")
         reporter.advance(5, 0.25)
@@ -48,7 +50,9 @@ def test_only_the_first_process_reports(folder: RunFolder, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("columns", [72, 160])
-def test_a_bar_on_a_terminal(folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_a_bar_on_a_terminal(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", str(columns))
     with Reporter(folder, total=300_000) as reporter:

@@ -46,7 +46,9 @@ def error(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-def test_a_run_says_what_it_does_and_what_to_do_next(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_says_what_it_does_and_what_to_do_next(
+    pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments(pairs, out)) == 0
     said, told = capsys.readouterr()
     assert said == f"next: uformer restore PHOTO --weights {out}/best.safetensors\n"
@@ -72,7 +74,9 @@ def test_more_steps_than_at_first(pairs: Path, out: Path) -> None:
     assert steps[-1] == 9
 
 
-def test_pictures_that_moved_are_found_where_they_are_said_to_be(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_that_moved_are_found_where_they_are_said_to_be(
+    pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments(pairs, out)) == 0
     moved = pairs.rename(pairs.parent / "moved")
     assert resume(out, "--set", "steps=8") == 2
@@ -82,7 +86,9 @@ def test_pictures_that_moved_are_found_where_they_are_said_to_be(pairs: Path, ou
     other = out.with_name("other")
     assert main([*arguments(moved, other), "--validation", str(scored)]) == 0
     assert resume(other, "--set", "steps=8", "--data", str(moved.rename(pairs))) == 0
-    assert read_config(other / "config.yaml")["data"]["validation"] == str(scored), "those to score with are still where they were"
+    assert read_config(other / "config.yaml")["data"]["validation"] == str(scored), (
+        "those to score with are still where they were"
+    )
 
 
 def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,13 +122,20 @@ def test_a_run_that_would_go_on_otherwise_is_refused(
     assert said in error(capsys)
 
 
-def test_a_state_that_does_not_fit_is_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_that_does_not_fit_is_refused(
+    pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments(pairs, out)) == 0
     folder = RunFolder(out)
     whole = folder.load_state()
     name = next(iter(whole["model"]))
     damaged: tuple[dict[str, object], ...]
-    damaged = ({"model": None}, {"model": {**whole["model"], name: torch.zeros(3)}}, {"optimizers": []}, {"optimizers": [{}, {}]})
+    damaged = (
+        {"model": None},
+        {"model": {**whole["model"], name: torch.zeros(3)}},
+        {"optimizers": []},
+        {"optimizers": [{}, {}]},
+    )
     for part in damaged:
         folder.save_state({**whole, **part})
         assert resume(out, "--set", "steps=8") == 2
@@ -146,11 +159,18 @@ def test_memory_that_runs_out_is_one_line(
 
 def test_what_takes_less_memory_may_be_set_when_going_on(pairs: Path, out: Path) -> None:
     assert main(arguments(pairs, out)) == 0
-    assert resume(out, "--set", "steps=8", "--set", "accumulate=2", "--set", "network.gradient_checkpointing=true") == 0
+    assert (
+        resume(
+            out, "--set", "steps=8", "--set", "accumulate=2", "--set", "network.gradient_checkpointing=true"
+        )
+        == 0
+    )
     assert read_config(out / "config.yaml")["recipe"].network.gradient_checkpointing
 
 
-def test_what_to_do_next_with_other_channels(tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_to_do_next_with_other_channels(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`uformer restore` takes gray and RGB only."""
     rng = np.random.default_rng(0)
     for index in range(2):
@@ -158,10 +178,15 @@ def test_what_to_do_next_with_other_channels(tmp_path: Path, out: Path, capsys: 
         save(tmp_path / "set" / "clean" / f"{index}.tif", photo(20, 24))
     assert main(arguments(tmp_path / "set", out)) == 0
     said = capsys.readouterr().out
-    assert said == f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors'), a network (torch) of 5 channels to 3\n"
+    assert (
+        said
+        == f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors'), a network (torch) of 5 channels to 3\n"
+    )
 
 
-def test_a_folder_that_holds_something_is_left_alone(pairs: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_holds_something_is_left_alone(
+    pairs: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     assert main(arguments(pairs, finished)) == 2
     assert "exists; go on with it by --resume" in error(capsys)
@@ -169,7 +194,9 @@ def test_a_folder_that_holds_something_is_left_alone(pairs: Path, finished: Path
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no locks")
-def test_a_folder_where_another_process_trains_is_refused(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_where_another_process_trains_is_refused(
+    pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with RunFolder(out).alone():
         assert main(arguments(pairs, out)) == 2
         assert "another process trains here" in error(capsys)
@@ -181,7 +208,9 @@ def test_a_folder_where_another_process_trains_is_refused(pairs: Path, out: Path
     assert not (out / ".lock").exists()
 
 
-def test_a_run_that_cannot_begin_leaves_nothing(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_cannot_begin_leaves_nothing(
+    pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments(pairs, out, "patch=64")) == 1
     assert "no picture is left" in error(capsys)
     assert not out.exists()
@@ -195,7 +224,17 @@ def test_no_run_to_go_on_with(out: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_config_is_a_recipe(pairs: Path, out: Path, tmp_path: Path) -> None:
     assert main(arguments(pairs, out, "seed=3")) == 0
     again = tmp_path / "again"
-    words = ["train", str(out / "config.yaml"), "--data", str(pairs), "--out", str(again), "--device", "cpu", "--quiet"]
+    words = [
+        "train",
+        str(out / "config.yaml"),
+        "--data",
+        str(pairs),
+        "--out",
+        str(again),
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
     assert main(words) == 0
     one, two = (RunFolder(path).load_state() for path in (out, again))
     assert same_values(one["model"], two["model"])

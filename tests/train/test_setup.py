@@ -23,7 +23,9 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def get_ready(recipe: Recipe, folders: Folders, *settings: str, **options: object) -> Prepared:
-    return prepare(override(recipe, settings), folders, settings, memory=10**9, cache=Path("nowhere"), **options)  # type: ignore[arg-type]
+    return prepare(
+        override(recipe, settings), folders, settings, memory=10**9, cache=Path("nowhere"), **options
+    )  # type: ignore[arg-type]
 
 
 def make_clean(folder: Path, count: int = 4) -> Path:
@@ -55,7 +57,10 @@ def test_clean_pictures_get_the_recipe_s_degradation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [((), "pairs needs pairs; for clean pictures alone there are the recipes denoise"), (("drawn=1",), "pairs needs pairs")],
+    [
+        ((), "pairs needs pairs; for clean pictures alone there are the recipes denoise"),
+        (("drawn=1",), "pairs needs pairs"),
+    ],
 )
 def test_clean_pictures_need_a_degradation(tmp_path: Path, settings: tuple[str, ...], said: str) -> None:
     with pytest.raises(OptionError, match=said):
@@ -64,7 +69,10 @@ def test_clean_pictures_need_a_degradation(tmp_path: Path, settings: tuple[str, 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [((), "pairs needs pictures: --degraded DIR --clean DIR, or --data"), (("degradation=noise",), "pairs needs pictures: --data DIR")],
+    [
+        ((), "pairs needs pictures: --degraded DIR --clean DIR, or --data"),
+        (("degradation=noise",), "pairs needs pictures: --data DIR"),
+    ],
 )
 def test_no_pictures_are_asked_for(settings: tuple[str, ...], said: str) -> None:
     with pytest.raises(OptionError, match=said):
@@ -81,7 +89,10 @@ def test_a_recipe_that_draws_needs_no_pictures() -> None:
     ("options", "said"),
     [
         ({"degraded": Path("a")}, "--degraded and --clean go together"),
-        ({"data": Path("a"), "degraded": Path("b"), "clean": Path("c")}, "give --data, or --degraded and --clean"),
+        (
+            {"data": Path("a"), "degraded": Path("b"), "clean": Path("c")},
+            "give --data, or --degraded and --clean",
+        ),
     ],
 )
 def test_folders_that_do_not_go_together(options: dict[str, Path], said: str) -> None:
@@ -118,7 +129,10 @@ def test_gray_pictures_get_a_gray_network_unless_said_otherwise(tmp_path: Path) 
 
 
 def test_channels_that_do_not_fit_say_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="network.in_channels is 3, and the pictures have 5 channels; --set network.in_channels=5"):
+    with pytest.raises(
+        OptionError,
+        match="network.in_channels is 3, and the pictures have 5 channels; --set network.in_channels=5",
+    ):
         get_ready(tiny(), Folders(data=make_channels(tmp_path, 5, 3)), "network.in_channels=3")
 
 
@@ -137,11 +151,15 @@ def test_a_folder_to_validate_with(tmp_path: Path) -> None:
     found = get_ready(tiny(), folders)
     assert (len(found.patches.pictures), len(found.held_out)) == (3, 2)
     clean = make_clean(tmp_path / "c")
-    with pytest.raises(OptionError, match="c: clean pictures alone, and the pictures to learn from are pairs"):
+    with pytest.raises(
+        OptionError, match="c: clean pictures alone, and the pictures to learn from are pairs"
+    ):
         get_ready(tiny(), dataclasses.replace(folders, validation=clean))
 
 
-def test_a_folder_to_validate_with_is_looked_at_before_pictures_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_to_validate_with_is_looked_at_before_pictures_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pictures, "load", lambda *_, **__: pytest.fail("decoded"))
     folders = Folders(data=make_pairs(tmp_path / "a", 3), validation=tmp_path / "nowhere")
     with pytest.raises(OptionError, match="nowhere"):

@@ -58,7 +58,11 @@ def test_so_does_an_optimizer_s(group: None) -> None:
     for mine, theirs in zip(*both, strict=True):
         before = mine.state_dict()
         load_optimizer(theirs, before)
-        assert any(isinstance(value, DTensor) for values in theirs.state_dict()["state"].values() for value in values.values())
+        assert any(
+            isinstance(value, DTensor)
+            for values in theirs.state_dict()["state"].values()
+            for value in values.values()
+        )
         assert same_values(whole(theirs.state_dict()), before)
 
 
@@ -74,7 +78,9 @@ def test_gradients_are_exchanged_with_the_last_part_only(group: None) -> None:
     for model, called in ((replicated, network), (shared, shared)):
         for part in range(2):
             with exchanging_gradients(model, called, now=part == 1):
-                assert not isinstance(called, DistributedDataParallel) or called.require_backward_grad_sync == (part == 1)
+                assert not isinstance(
+                    called, DistributedDataParallel
+                ) or called.require_backward_grad_sync == (part == 1)
                 (called(pictures[part : part + 1]).mean() / 2).backward()
         assert clip_gradients(model, 0) == pytest.approx(float(norm), rel=1e-4)
         assert clip_gradients(model, 1e-3) == pytest.approx(float(norm), rel=1e-4), "the norm before"

@@ -18,13 +18,17 @@ from uformer.train.validate import input_score, mean_score, restore, sample, sco
 
 @pytest.fixture
 def held(tmp_path: Path) -> HeldOut:
-    return HeldOut(load(find(make_pairs(tmp_path)), smallest=1, memory=10**9)[0], None, tiny("validation_side=32"))
+    return HeldOut(
+        load(find(make_pairs(tmp_path)), smallest=1, memory=10**9)[0], None, tiny("validation_side=32")
+    )
 
 
 def test_scores_are_sums_over_pictures(held: HeldOut) -> None:
     pairs = list(held.pairs(range(3)))
     assert pairs[0][0].shape == (32, 32, 3)
-    assert input_score(held, range(3)) == pytest.approx(sum(psnr(degraded, clean) for degraded, clean in pairs))
+    assert input_score(held, range(3)) == pytest.approx(
+        sum(psnr(degraded, clean) for degraded, clean in pairs)
+    )
     model = build(TINY)
     whole = score(model, held, range(3))
     assert whole == pytest.approx(score(model, held, [0]) + score(model, held, [1, 2]))

@@ -19,8 +19,14 @@ def original_state(*, seed: int = 0, index: bool = True, prefix: str = "", **opt
     for key, shape in _shapes(**options):
         if key.endswith("relative_position_index"):
             side = round(shape[0] ** 0.5)
-            pairs = [(a // side - b // side + side - 1, a % side - b % side + side - 1) for a in range(side**2) for b in range(side**2)]
-            value = np.array([row * (2 * side - 1) + column for row, column in pairs], np.int64).reshape(shape)
+            pairs = [
+                (a // side - b // side + side - 1, a % side - b % side + side - 1)
+                for a in range(side**2)
+                for b in range(side**2)
+            ]
+            value = np.array([row * (2 * side - 1) + column for row, column in pairs], np.int64).reshape(
+                shape
+            )
         else:
             value = (0.1 * rng.standard_normal(shape)).astype(np.float32)
         if index or not key.endswith("relative_position_index"):
@@ -65,7 +71,9 @@ def _shapes(
             yield f"{key}.cross_modulator.weight", (window**2, c)
             yield from _attention(f"{key}.cross_attn", c, None, m, bias=bias)
             yield from _affine(f"{key}.norm_cross", c)
-        more_norms = {"concat": (), "cross": ("norm_kv", "norm3"), "concat_cross": ("norm_kv",)}[skip if decoder else "concat"]
+        more_norms = {"concat": (), "cross": ("norm_kv", "norm3"), "concat_cross": ("norm_kv",)}[
+            skip if decoder else "concat"
+        ]
         if decoder and skip != "concat":
             yield from _attention(f"{key}.cross_attn", c, h, m, joint=skip == "concat_cross", bias=bias)
         if not decoder or skip != "concat_cross":

@@ -22,10 +22,14 @@ from uformer.layout import parameter_count, parameter_shapes
 from uformer.model.uformer import Uformer
 from uformer.weights import checkpoint
 
-TINY = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2, mlp_ratio=2, modulator=True)
+TINY = UformerConfig(
+    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2, mlp_ratio=2, modulator=True
+)
 
 
-def random_state(config: UformerConfig = TINY, *, dtype: type = np.float32, seed: int = 0) -> dict[str, NDArray[Any]]:
+def random_state(
+    config: UformerConfig = TINY, *, dtype: type = np.float32, seed: int = 0
+) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     return {key: rng.standard_normal(shape).astype(dtype) for key, shape in parameter_shapes(config).items()}
 
@@ -36,19 +40,30 @@ def raw(header: object, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text)) + text + data
 
 
-def altered(path: Path, *, config: object = None, metadata: dict[str, Any] | None = None, drop: str = "", extra: str = "") -> bytes:
+def altered(
+    path: Path,
+    *,
+    config: object = None,
+    metadata: dict[str, Any] | None = None,
+    drop: str = "",
+    extra: str = "",
+) -> bytes:
     """A good checkpoint with its configuration or its list of tensors changed."""
     content = path.read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + size])
     if config is not None:
-        fields = {**json.loads(header["__metadata__"]["config"]), **config} if isinstance(config, dict) else config
+        fields = (
+            {**json.loads(header["__metadata__"]["config"]), **config} if isinstance(config, dict) else config
+        )
         header["__metadata__"]["config"] = fields if isinstance(fields, str) else json.dumps(fields)
     header["__metadata__"] |= metadata or {}
     data = content[8 + size :]
     if drop or extra:
         old = drop or next(key for key in header if key != "__metadata__")
-        header[extra or "else"] = header[old] if drop else {"dtype": "F32", "shape": [0], "data_offsets": [len(data), len(data)]}
+        header[extra or "else"] = (
+            header[old] if drop else {"dtype": "F32", "shape": [0], "data_offsets": [len(data), len(data)]}
+        )
         if drop:
             del header[old]
     return raw(header, data)
@@ -96,19 +111,27 @@ def test_the_same_bytes_in_another_process(good: Path, tmp_path: Path) -> None:
         "config, state = checkpoint.read(sys.argv[1])\n"
         "checkpoint.write(sys.argv[2], config, dict(reversed(state.items())), notes={'task': 'denoise'})"
     )
-    subprocess.run([sys.executable, "-c", script, str(good), str(again)], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", script, str(good), str(again)], check=True, cwd=Path(__file__).parents[2]
+    )
     assert again.read_bytes() == good.read_bytes()
 
 
 def test_mixed_precision_is_aligned_and_comes_back(tmp_path: Path) -> None:
     state = random_state()
-    state["output_proj.conv.bias"] = state["output_proj.conv.bias"].astype(np.float16)  # three values, six bytes
+    state["output_proj.conv.bias"] = state["output_proj.conv.bias"].astype(
+        np.float16
+    )  # three values, six bytes
     checkpoint.write(tmp_path / "a.safetensors", TINY, state)
     content = (tmp_path / "a.safetensors").read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + size])
     assert size % 8 == 0
-    assert all(entry["data_offsets"][0] % (int(entry["dtype"][1:]) // 8) == 0 for key, entry in header.items() if key != "__metadata__")
+    assert all(
+        entry["data_offsets"][0] % (int(entry["dtype"][1:]) // 8) == 0
+        for key, entry in header.items()
+        if key != "__metadata__"
+    )
     _, found = checkpoint.read(tmp_path / "a.safetensors")
     assert all(np.array_equal(found[key], value) for key, value in state.items())
 
@@ -138,7 +161,9 @@ def test_a_network_comes_back(tmp_path: Path, *, half: bool) -> None:
 def test_a_mismatch_names_the_field(good: Path) -> None:
     with pytest.raises(CheckpointError, match=r"window_size: file 2, model 4$"):
         checkpoint.load(good, config=dataclasses.replace(TINY, window_size=4))
-    with pytest.raises(CheckpointError, match=r"modulator: file True, model False; shift: file True, model False$"):
+    with pytest.raises(
+        CheckpointError, match=r"modulator: file True, model False; shift: file True, model False$"
+    ):
         checkpoint.load(good, config=dataclasses.replace(TINY, modulator=False, shift=False))
     checkpoint.load(good, config=dataclasses.replace(TINY, drop_path_rate=0.3))  # computes the same
 
@@ -155,7 +180,9 @@ def test_a_symbolic_link_is_read_and_written_through(good: Path, tmp_path: Path)
     assert checkpoint.read(link)[0] == TINY
     checkpoint.write(link, TINY, random_state(seed=1))
     assert link.is_symlink()
-    np.testing.assert_array_equal(checkpoint.read(good)[1]["input_proj.conv.bias"], random_state(seed=1)["input_proj.conv.bias"])
+    np.testing.assert_array_equal(
+        checkpoint.read(good)[1]["input_proj.conv.bias"], random_state(seed=1)["input_proj.conv.bias"]
+    )
 
 
 def refused(path: Path, text: str) -> None:
@@ -183,17 +210,29 @@ def refused(path: Path, text: str) -> None:
         (raw(b'{"a":'), "not a safetensors file"),
         (raw(b"[]"), "not a safetensors file"),
         (raw(b"\xff\xfe{}"), "not a safetensors file"),
-        (raw({"a": {"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 4]}}, b"1234"), "not a safetensors file"),
+        (
+            raw({"a": {"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 4]}}, b"1234"),
+            "not a safetensors file",
+        ),
         (raw({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}), "not a safetensors file"),
         (raw({"a": {"dtype": "X", "shape": [1], "data_offsets": [0, 4]}}, b"1234"), "not a safetensors file"),
         (
-            raw(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', b"1234"),
+            raw(
+                b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+                b"1234",
+            ),
             "not a",
         ),
         (raw({}), "no Uformer configuration"),
         (raw({"__metadata__": {"format": "pt"}}), "no Uformer configuration"),
-        (raw({"__metadata__": {"format": "uformer-9\nx", "config": "{}"}}), "format 'uformer-9 x', this version reads 'uformer-1'"),
-        (raw({"__metadata__": {"format": "uformer-1", "config": "{}"}}), "0 tensors for a configuration of 18 blocks"),
+        (
+            raw({"__metadata__": {"format": "uformer-9\nx", "config": "{}"}}),
+            "format 'uformer-9 x', this version reads 'uformer-1'",
+        ),
+        (
+            raw({"__metadata__": {"format": "uformer-1", "config": "{}"}}),
+            "0 tensors for a configuration of 18 blocks",
+        ),
     ],
 )
 def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes, text: str) -> None:
@@ -272,12 +311,18 @@ def test_a_wrong_type_of_number(good: Path) -> None:
 def test_weights_that_are_not_finite(good: Path, tmp_path: Path, value: float) -> None:
     state = random_state()
     with pytest.raises(CheckpointError, match=r"'output_proj.conv.bias' holds NaN or infinity"):
-        checkpoint.write(tmp_path / "a.safetensors", TINY, state | {"output_proj.conv.bias": np.array([0, value, 0], np.float32)})
+        checkpoint.write(
+            tmp_path / "a.safetensors",
+            TINY,
+            state | {"output_proj.conv.bias": np.array([0, value, 0], np.float32)},
+        )
     assert not (tmp_path / "a.safetensors").exists()
     last = state["output_proj.conv.bias"].tobytes()
     good.write_bytes(good.read_bytes().replace(last, np.array([0, value, 0], np.float32).tobytes()))
     for reader in (checkpoint.read, checkpoint.load):
-        with pytest.raises(CheckpointError, match=r"good.safetensors: tensor 'output_proj.conv.bias' holds NaN or infinity"):
+        with pytest.raises(
+            CheckpointError, match=r"good.safetensors: tensor 'output_proj.conv.bias' holds NaN or infinity"
+        ):
             reader(good)
 
 

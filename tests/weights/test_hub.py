@@ -45,7 +45,11 @@ def test_the_card_of_weights_that_ship(name: str) -> None:
     shipped = registry.find(name)
     text = hub.card(Provenance.of(shipped.path), "org/name")
     head = front_matter(text)
-    assert (head["library_name"], head["pipeline_tag"], head["license"]) == ("uformer", "image-to-image", "cc-by-sa-4.0")
+    assert (head["library_name"], head["pipeline_tag"], head["license"]) == (
+        "uformer",
+        "image-to-image",
+        "cc-by-sa-4.0",
+    )
     assert shipped.task in head["tags"]
     assert shipped.sha256 in text
     assert shipped.data in text
@@ -118,7 +122,10 @@ def test_push_and_load_again(mine: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_without_the_extra_the_line_that_installs_it(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     line = r'huggingface_hub is not installed; run: pip install "uformer\[hub\]"'
-    with pytest.raises(OptionError, match=f"^org/name: there is no such file or folder; if it is on the Hugging Face Hub: {line}$"):
+    with pytest.raises(
+        OptionError,
+        match=f"^org/name: there is no such file or folder; if it is on the Hugging Face Hub: {line}$",
+    ):
         weights_file("org/name")
     with pytest.raises(OptionError, match=f"^{line}$"):
         hub.push_to_hub(mine, "org/name")

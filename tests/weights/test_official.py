@@ -14,8 +14,14 @@ from uformer.weights.official import from_original, original_call, to_original
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "2021 concat": ({}, {"skip": "concat", "modulator": False, "feed_forward": "leff", "qkv_bias": True}),
     "2022 modulators": ({"modulator": True}, {"modulator": True, "cross_modulator": False}),
-    "cross-modulators": ({"cross_modulator": True}, {"modulator": False, "cross_modulator": True, "skip": "concat"}),
-    "both modulators": ({"modulator": True, "cross_modulator": True}, {"modulator": True, "cross_modulator": True}),
+    "cross-modulators": (
+        {"cross_modulator": True},
+        {"modulator": False, "cross_modulator": True, "skip": "concat"},
+    ),
+    "both modulators": (
+        {"modulator": True, "cross_modulator": True},
+        {"modulator": True, "cross_modulator": True},
+    ),
     "cross": ({"skip": "cross"}, {"skip": "cross", "cross_blocks": "all", "interleaved_keys": False}),
     "concat_cross": ({"skip": "concat_cross"}, {"skip": "concat_cross", "interleaved_keys": True}),
     "feed-forward mlp": ({"leff": False}, {"feed_forward": "mlp"}),
@@ -51,7 +57,9 @@ def test_hyperparameters_and_the_way_back(case: str) -> None:
 def test_the_ratio_gives_every_stage_its_hidden_channels() -> None:
     for ratio in (0.5, 1 / 3, 2.66, 2.7, 3.999, np.e):
         config, _ = from_original(original_state(ratio=float(ratio), dim=8), train_size=128)
-        assert [int(dim * config.mlp_ratio) for dim in config.stage_dims] == [int(dim * ratio) for dim in config.stage_dims]
+        assert [int(dim * config.mlp_ratio) for dim in config.stage_dims] == [
+            int(dim * ratio) for dim in config.stage_dims
+        ]
 
 
 def test_prefix_and_missing_index_buffers() -> None:
@@ -63,7 +71,8 @@ def test_prefix_and_missing_index_buffers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "size", "shifts"), [(8, 128, False), (8, 256, True), (4, 128, True), (4, 64, False), (8, 130, False), (8, 192, True)]
+    ("window", "size", "shifts"),
+    [(8, 128, False), (8, 256, True), (4, 128, True), (4, 64, False), (8, 130, False), (8, 192, True)],
 )
 def test_training_size_decides_the_bottleneck_shift(window: int, size: int, *, shifts: bool) -> None:
     state = original_state(window=window, depths=(*ONES[:4], 2, *ONES[5:]))
@@ -91,7 +100,9 @@ def test_training_size_that_cannot_be(size: int) -> None:
 
 
 def test_a_network_built_for_less_than_a_window_is_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"bottleneck has windows of 2, not 4: built for pictures under 64"):
+    with pytest.raises(
+        CheckpointError, match=r"bottleneck has windows of 2, not 4: built for pictures under 64"
+    ):
         from_original(original_state(window=4, bottleneck_window=2), train_size=128)
 
 
@@ -109,22 +120,37 @@ def _broken(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        ({"conv1.weight": np.zeros((64, 3, 7, 7)), "fc.bias": np.zeros(1000)}, "no usable tensor 'input_proj.proj.0.weight'"),
+        (
+            {"conv1.weight": np.zeros((64, 3, 7, 7)), "fc.bias": np.zeros(1000)},
+            "no usable tensor 'input_proj.proj.0.weight'",
+        ),
         ({}, "no usable tensor"),
         (_broken(conv__blocks__0__norm1__weight=None), "no tensor 'conv.blocks.0.norm1.weight'"),
-        (_broken(encoderlayer_0__blocks__0__mlp__eca__conv__weight=np.zeros((1, 1, 3))), "unknown tensor 'encoderlayer_0.blocks.0.mlp.eca"),
+        (
+            _broken(encoderlayer_0__blocks__0__mlp__eca__conv__weight=np.zeros((1, 1, 3))),
+            "unknown tensor 'encoderlayer_0.blocks.0.mlp.eca",
+        ),
         (_broken(encoderlayer_4__blocks__0__norm1__weight=np.zeros(4)), "unknown stage 'encoderlayer_4'"),
-        (_broken(conv__blocks__0__norm1__weight=np.zeros(3)), r"'conv.blocks.0.norm1.weight' is \[3\], not \[64\]"),
+        (
+            _broken(conv__blocks__0__norm1__weight=np.zeros(3)),
+            r"'conv.blocks.0.norm1.weight' is \[3\], not \[64\]",
+        ),
         (_broken(conv__blocks__0__mlp__linear1__0__weight=np.zeros((5, 64))), "follow no one ratio"),
         (
             _broken(conv__blocks__0__attn__relative_position_index=np.zeros((9, 9))),
             r"relative_position_index' is \[9, 9\], for windows of 2",
         ),
         (_broken(conv__blocks__7__attn__relative_position_index=np.zeros((4, 4))), "relative_position_index"),
-        (_broken(encoderlayer_0__blocks__0__attn__relative_position_bias_table=np.zeros((10, 1))), "relative_position_bias_table"),
+        (
+            _broken(encoderlayer_0__blocks__0__attn__relative_position_bias_table=np.zeros((10, 1))),
+            "relative_position_bias_table",
+        ),
         (_broken(conv__blocks__0__attn__relative_position_bias_table=np.zeros((9, 3))), "num_heads: stage 4"),
         (_broken(module__conv__blocks__0__norm1__weight=np.zeros(64)), "there twice"),
-        (_broken(input_proj__proj__0__weight=np.zeros((0, 3, 3, 3))), "no usable tensor 'input_proj.proj.0.weight'"),
+        (
+            _broken(input_proj__proj__0__weight=np.zeros((0, 3, 3, 3))),
+            "no usable tensor 'input_proj.proj.0.weight'",
+        ),
         ({"a\nb": np.zeros(1), **original_state()}, "unknown tensor 'a b'"),
     ],
 )

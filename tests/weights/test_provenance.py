@@ -15,7 +15,12 @@ def test_weights_that_ship_are_known_by_their_content(name: str, tmp_path: Path)
     copy = tmp_path / "other.safetensors"
     copy.write_bytes(weights.path.read_bytes())
     about = Provenance.of(copy)
-    assert (about.name, about.sha256, about.licence, about.shipped) == (name, weights.sha256, weights.licence, weights)
+    assert (about.name, about.sha256, about.licence, about.shipped) == (
+        name,
+        weights.sha256,
+        weights.licence,
+        weights,
+    )
 
 
 def test_weights_of_your_own(tmp_path: Path) -> None:

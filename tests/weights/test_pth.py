@@ -24,7 +24,11 @@ from uformer.weights import pth
 
 def state_dict(dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
     values = torch.rand(2, 3, generator=torch.manual_seed(0)).to(dtype)
-    return {"a.weight": values, "a.bias": torch.arange(3).to(dtype), "a.relative_position_index": torch.arange(4).view(2, 2)}
+    return {
+        "a.weight": values,
+        "a.bias": torch.arange(3).to(dtype),
+        "a.relative_position_index": torch.arange(4).view(2, 2),
+    }
 
 
 class Calls:
@@ -54,7 +58,15 @@ def zipped(name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_wrapped_or_not_in_both_formats(tmp_path: Path, *, older: bool, wrapped: bool) -> None:
     state: Any = OrderedDict(state_dict())
-    content = {"epoch": 3, "state_dict": state, "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "lr": 1e-4}} if wrapped else state
+    content = (
+        {
+            "epoch": 3,
+            "state_dict": state,
+            "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "lr": 1e-4},
+        }
+        if wrapped
+        else state
+    )
     (tmp_path / "a.pth").write_bytes(saved(content, zipped=not older))
     found = pth.read(tmp_path / "a.pth")
     assert list(found) == list(state)
@@ -91,7 +103,10 @@ def test_what_is_written(tmp_path: Path) -> None:
     found = torch.load(tmp_path / "a.pth", weights_only=True)
     assert list(found) == ["state_dict"]
     assert isinstance(found["state_dict"], OrderedDict)
-    assert {key: value.dtype for key, value in found["state_dict"].items()} == {"a": torch.float32, "b": torch.int64}
+    assert {key: value.dtype for key, value in found["state_dict"].items()} == {
+        "a": torch.float32,
+        "b": torch.int64,
+    }
     assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "other.pth").read_bytes()
 
 
@@ -135,7 +150,9 @@ def nested(depth: int) -> bytes:
     return b"\x80\x02})" + b"\x85" * depth + b"K\x01s."
 
 
-HEADS = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2)  # of torch's older format
+HEADS = (
+    pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
+)  # of torch's older format
 
 SCRIPT = torch.nn.Sequential(torch.nn.Linear(2, 2))
 
@@ -165,15 +182,24 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "not a tensor": (lambda: state_dict() | {"epo\nch": 3}, "'epo ch' is an int, not a tensor"),
     "long name": (lambda: {"x" * 10_000: 3}, r"xxx\.\.\.' is an int, not a tensor"),
     "sparse": (lambda: {"a": torch.eye(3).to_sparse()}, "'a' is sparse or nested, not a tensor"),
-    "nested tensor": (lambda: {"a": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])}, "'a' is sparse or nested"),
+    "nested tensor": (
+        lambda: {"a": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])},
+        "'a' is sparse or nested",
+    ),
     "meta": (lambda: {"a": torch.ones(2, device="meta")}, "'a' is on the device meta"),
     "complex": (lambda: {"a": torch.ones(2, dtype=torch.complex64)}, "'a' is of complex64"),
     "integers": (lambda: {"a": torch.ones(2, dtype=torch.int64)}, "'a' is of int64"),
-    "expanded": (lambda: {"a": torch.ones(1).expand(10**6, 10**6)}, "claim far more numbers than the file holds"),
+    "expanded": (
+        lambda: {"a": torch.ones(1).expand(10**6, 10**6)},
+        "claim far more numbers than the file holds",
+    ),
     "NaN": (lambda: {"a": torch.tensor([1, float("nan")])}, "'a' holds NaN or infinity"),
     "too large": (lambda: {"a": torch.tensor([1e300], dtype=torch.float64)}, "'a' holds NaN or infinity"),
     "module": (lambda: SCRIPT, "refused: it asks for torch.nn.modules.container.Sequential"),
-    "namespace": (lambda: {"state_dict": state_dict(), "args": argparse.Namespace(a=1)}, "refused: it asks for argparse.Namespace"),
+    "namespace": (
+        lambda: {"state_dict": state_dict(), "args": argparse.Namespace(a=1)},
+        "refused: it asks for argparse.Namespace",
+    ),
 }
 
 
@@ -202,7 +228,11 @@ def test_torchscript(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("older", [False, True])
 def test_flipped_bytes_never_end_in_another_error(tmp_path: Path, *, older: bool) -> None:
-    good, path, rng = saved({"state_dict": state_dict()}, zipped=not older), tmp_path / "a.pth", random.Random(0)  # noqa: S311
+    good, path, rng = (
+        saved({"state_dict": state_dict()}, zipped=not older),
+        tmp_path / "a.pth",
+        random.Random(0),
+    )  # noqa: S311
     for _ in range(150):
         content = bytearray(good)
         for _ in range(rng.randint(1, 4)):
@@ -228,12 +258,18 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
     assert "not a file, but a folder" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize(("version", "old"), [("2.9.1", True), ("1.13.0+cu117", True), ("2.10.0+cpu", False), ("3.0", False)])
-def test_an_old_torch_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, *, old: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "old"), [("2.9.1", True), ("1.13.0+cu117", True), ("2.10.0+cpu", False), ("3.0", False)]
+)
+def test_an_old_torch_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, *, old: bool
+) -> None:
     torch.save(state_dict(), tmp_path / "a.pth")
     monkeypatch.setattr(torch, "__version__", version)
     if old:
-        with pytest.raises(OptionError, match=r"torch .* does not read .pth files safely; run: pip install .torch>=2.10."):
+        with pytest.raises(
+            OptionError, match=r"torch .* does not read .pth files safely; run: pip install .torch>=2.10."
+        ):
             pth.read(tmp_path / "a.pth")
     else:
         pth.read(tmp_path / "a.pth")

@@ -25,7 +25,10 @@ def cached(home: Path, mine: Path, revision: str = "main") -> Path:
 
 def test_a_repository_of_the_cache(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(CheckpointError, match=r"^org/name: no such file or folder here, and not from the Hugging Face Hub \(.+\)$"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"^org/name: no such file or folder here, and not from the Hugging Face Hub \(.+\)$",
+    ):
         weights_file("org/name")
     file = cached(tmp_path / "cache", mine)
     assert weights_file("org/name") == file

@@ -59,14 +59,23 @@ def batch(
         Print nothing but errors.
     """
     ray_only = {"address": address, "workers": workers, "num-cpus": num_cpus, "num-gpus": num_gpus}
-    if engine == "local" and (given := [f"--{name}" for name, value in ray_only.items() if value is not None]):
+    if engine == "local" and (
+        given := [f"--{name}" for name, value in ray_only.items() if value is not None]
+    ):
         raise OptionError(f"{', '.join(given)}: only with --engine ray")
     for module in ("fsspec", "pyarrow"):
         require(module, "batch")
     from uformer.batch import run  # noqa: PLC0415 - needs what may be missing
 
     job = run.BatchJob(
-        source=source, out=out, options=options, metadata=metadata, manifest=manifest, failures=failures, overwrite=overwrite, quiet=quiet
+        source=source,
+        out=out,
+        options=options,
+        metadata=metadata,
+        manifest=manifest,
+        failures=failures,
+        overwrite=overwrite,
+        quiet=quiet,
     )
     if engine == "local":
         return run.run(job, run.here(options, metadata))

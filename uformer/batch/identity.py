@@ -21,14 +21,23 @@ _OPTIONS = ("backend", "device", "precision", "tile", "overlap", "ensemble", "st
 
 def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -> Identity:
     """What makes outputs what they are. Raises OptionError and CheckpointError for weights that are not there."""
-    path = registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
+    path = (
+        registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
+    )
     try:
         sha256 = sha256_of(path)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from None
     chosen = dataclasses.asdict(options)
     named = {name: chosen[name] for name in _OPTIONS}
-    return {"uformer": __version__, "weights": path.name, "sha256": sha256, **named, "metadata": metadata, "redo": redo}
+    return {
+        "uformer": __version__,
+        "weights": path.name,
+        "sha256": sha256,
+        **named,
+        "metadata": metadata,
+        "redo": redo,
+    }
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -58,7 +58,10 @@ SCHEMA = pa.schema(
 
 def table(records: list[Record]) -> Any:
     """A Parquet table of records; see above."""
-    rows = ({name: as_text(value) if isinstance(value, str) else value for name, value in vars(record).items()} for record in records)
+    rows = (
+        {name: as_text(value) if isinstance(value, str) else value for name, value in vars(record).items()}
+        for record in records
+    )
     return pa.Table.from_pylist(list(rows), schema=SCHEMA)
 
 
@@ -76,7 +79,9 @@ class Manifest:
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Inside the block no other job of this manifest runs, where it lies on a disk. Raises OptionError while one does."""
         what = f"{self.place}: another job is at work on it; wait until it has ended"
-        return alone(Path(self._parts, _LOCK), what) if places.is_local(self.place) else contextlib.nullcontext()
+        return (
+            alone(Path(self._parts, _LOCK), what) if places.is_local(self.place) else contextlib.nullcontext()
+        )
 
     def begin(self, identity: Identity, *, overwrite: bool) -> bool:
         """Go on with the job that is there, or begin one; whether an output that has no row is to be made again.
@@ -172,7 +177,11 @@ class Manifest:
 
     def _read(self) -> Any:
         """All rows so far, the last of each input."""
-        names = sorted(name for name in places.files_below(self._parts) if name.endswith(".parquet") and not name.startswith("."))
+        names = sorted(
+            name
+            for name in places.files_below(self._parts)
+            if name.endswith(".parquet") and not name.startswith(".")
+        )
         files = [self.place] * places.exists(self.place) + [places.join(self._parts, name) for name in names]
         if not files:
             return SCHEMA.empty_table()

@@ -19,7 +19,9 @@ from uformer.errors import OptionError, UformerError
 from uformer.files import atomic_file, one_line
 
 for _package in ("aiobotocore", "botocore", "fsspec", "gcsfs", "s3fs"):
-    logging.getLogger(_package).addHandler(logging.NullHandler())  # or gcsfs, for one, prints tracebacks of what it raises too
+    logging.getLogger(_package).addHandler(
+        logging.NullHandler()
+    )  # or gcsfs, for one, prints tracebacks of what it raises too
 
 
 def is_local(place: str) -> bool:
@@ -47,7 +49,9 @@ def _file_system(scheme: str, host: str) -> Any:
             return fsspec.core.url_to_fs(f"{scheme}://{host}")[0]
         except ImportError as error:
             package = str(known_implementations.get(scheme, {}).get("class", "")).partition(".")[0]
-            missing = getattr(error.__cause__, "name", None) or error.name or package  # s3fs itself, or what s3fs needs
+            missing = (
+                getattr(error.__cause__, "name", None) or error.name or package
+            )  # s3fs itself, or what s3fs needs
             raise OptionError(f"{scheme}:// needs {missing}; run: pip install {missing}") from None
         except ValueError as error:
             raise OptionError(f"{scheme}://{host}: {one_line(error)}") from None
@@ -147,7 +151,9 @@ def files_below(folder: str) -> set[str]:
         return found
     system, inside = open_remote(folder)
     system.invalidate_cache()
-    return {PurePosixPath(path).relative_to(inside).as_posix() for path in find(system, inside) if path != inside}
+    return {
+        PurePosixPath(path).relative_to(inside).as_posix() for path in find(system, inside) if path != inside
+    }
 
 
 def find(system: Any, inside: str, *, pattern: bool = False) -> list[str]:

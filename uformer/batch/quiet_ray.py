@@ -27,7 +27,9 @@ def only_ours() -> Iterator[None]:
     before.flush()
     ours, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     if _descriptor(before) == 2:
-        sys.stderr = open(ours, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
+        sys.stderr = open(
+            ours, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False
+        )  # noqa: SIM115
     os.dup2(sink, 2)
     try:
         yield

@@ -89,7 +89,10 @@ def connected(cluster: Cluster) -> Iterator[tuple[int, int]]:
         else:
             _check_address(cluster.address)
             where = {"address": cluster.address}
-            failed, hint = f"address: no Ray cluster at {cluster.address!r}", "; one that asks for a token needs RAY_AUTH_MODE=token"
+            failed, hint = (
+                f"address: no Ray cluster at {cluster.address!r}",
+                "; one that asks for a token needs RAY_AUTH_MODE=token",
+            )
         stack.callback(ray.shutdown)  # before the scratch folder goes
         try:
             ray.init(**where, **quiet)
@@ -122,30 +125,50 @@ def _check_address(address: str) -> None:
 def room(nodes: Sequence[Mapping[str, float]], cluster: Cluster) -> tuple[int, int]:
     """Workers, and the cores of each, for machines that have so many "CPU" and "GPU". Raises OptionError where there is too little."""
     most = int(max((node.get("CPU", 0) for node in nodes), default=0))
-    each = most if cluster.workers is None else int(sum(node.get("CPU", 0) for node in nodes)) // cluster.workers
+    each = (
+        most if cluster.workers is None else int(sum(node.get("CPU", 0) for node in nodes)) // cluster.workers
+    )
     cores = cluster.num_cpus or max(1, min(_CORES, most, each))
     gpus = cluster.num_gpus
-    count = sum(int(min(node.get("CPU", 0) // cores, node.get("GPU", 0) / gpus + 1e-6 if gpus else math.inf)) for node in nodes)
+    count = sum(
+        int(min(node.get("CPU", 0) // cores, node.get("GPU", 0) / gpus + 1e-6 if gpus else math.inf))
+        for node in nodes
+    )
     if count < (cluster.workers or 1):
-        has = "; ".join(sorted({f"{node.get('CPU', 0):g} cores, {node.get('GPU', 0):g} GPUs" for node in nodes})) or "nothing"
+        has = (
+            "; ".join(
+                sorted({f"{node.get('CPU', 0):g} cores, {node.get('GPU', 0):g} GPUs" for node in nodes})
+            )
+            or "nothing"
+        )
         wanted = f"{cluster.workers or 1} of {cores} cores and {gpus:g} GPUs"
         raise OptionError(f"workers: the cluster's machines ({has}) have no room for {wanted}")
     return cluster.workers or count, cores
 
 
-def engine(options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster) -> Callable[[Sequence[Item]], Iterator[Record]]:
+def engine(
+    options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster
+) -> Callable[[Sequence[Item]], Iterator[Record]]:
     """The engine that works on a cluster, which it joins or starts when there is work."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
         weights = read_weights(options)
         Restorer(Network(weights, options.network), options)  # raises now what every worker would
         with connected(cluster) as (workers, threads):
-            yield from restore(items, Task(options=options, metadata=metadata, threads=threads), weights, workers, cluster.num_gpus)
+            yield from restore(
+                items,
+                Task(options=options, metadata=metadata, threads=threads),
+                weights,
+                workers,
+                cluster.num_gpus,
+            )
 
     return engine
 
 
-def restore(items: Sequence[Item], task: Task, weights: Weights, workers: int, num_gpus: float) -> Iterator[Record]:
+def restore(
+    items: Sequence[Item], task: Task, weights: Weights, workers: int, num_gpus: float
+) -> Iterator[Record]:
     """Restore on the cluster that is `connected`; the records come as they are made, those of a job that is stopped included.
 
     Raises OptionError where the options restore no picture whatever, and where a worker cannot start.
@@ -191,14 +214,17 @@ def _reason(error: BaseException, refusal: UformerError | None) -> UformerError:
 
 def _table_of(number: int, items: Sequence[Item]) -> Any:
     columns = {"shard": [number] * len(items), "there": [item.there for item in items]}
-    names = {name: [os.fsencode(getattr(item, name)) for item in items] for name in ("input", "output")}  # bytes: not all are UTF-8
+    names = {
+        name: [os.fsencode(getattr(item, name)) for item in items] for name in ("input", "output")
+    }  # bytes: not all are UTF-8
     return pa.table({**columns, **names})
 
 
 def _items_of(rows: Any) -> list[Item]:
     columns = (rows[name].to_pylist() for name in ("input", "output", "there"))
     return [
-        Item(input=os.fsdecode(source), output=os.fsdecode(output), there=there) for source, output, there in zip(*columns, strict=True)
+        Item(input=os.fsdecode(source), output=os.fsdecode(output), there=there)
+        for source, output, there in zip(*columns, strict=True)
     ]
 
 
@@ -221,7 +247,13 @@ class _RayWorker:
             self._ledger.finish.remote(shard, record)
 
         with self._refusing():
-            work(self._worker, [item for item in items if item.input not in records], take, before=before, note=self._note)
+            work(
+                self._worker,
+                [item for item in items if item.input not in records],
+                take,
+                before=before,
+                note=self._note,
+            )
         done = table([records[item.input] for item in items])
         return done.append_column("shard", pa.array([shard] * len(items), pa.int64()))
 

@@ -48,7 +48,9 @@ def find_remaining(
     result = Remaining()
     taken: dict[str, str] = {}
     originals = {_real(source) for source, _ in pairs}
-    files = {identity(Path(source)) for source, _ in pairs if places.is_local(source)} - {None} if redo else set()
+    files = (
+        {identity(Path(source)) for source, _ in pairs if places.is_local(source)} - {None} if redo else set()
+    )
     seen: set[str] = set()
     for source, name in pairs:
         if source in seen:
@@ -57,7 +59,11 @@ def find_remaining(
         output = places.join(out, name)
         key = unicodedata.normalize("NFC", name).casefold() if fold else name
         if key in taken:
-            result.failures.append(Record(input=source, output=None, error=f"its output, {output}, is that of {taken[key]} already"))
+            result.failures.append(
+                Record(
+                    input=source, output=None, error=f"its output, {output}, is that of {taken[key]} already"
+                )
+            )
         elif _real(output) in originals or (files and name in there and identity(Path(output)) in files):
             why = f"its output, {output}, would replace a picture that is to be restored"
             result.failures.append(Record(input=source, output=None, error=why))

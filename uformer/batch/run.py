@@ -69,7 +69,9 @@ def run(job: BatchJob, engine: Engine) -> int:
         inputs = list_inputs(job.source, without=out)
         stack.enter_context(manifest.held())
         todo = _remaining(inputs, out, manifest, now, overwrite=job.overwrite)
-        named = {places.as_text(item.input) for item in todo.items} | {places.as_text(record.input) for record in todo.failures}
+        named = {places.as_text(item.input) for item in todo.items} | {
+            places.as_text(record.input) for record in todo.failures
+        }
         if todo.items or todo.failures:
             manifest.start()
         tally = Tally(len(todo.items), quiet=job.quiet)
@@ -85,7 +87,10 @@ def run(job: BatchJob, engine: Engine) -> int:
             manifest.flush()
             done = todo.done + tally.restored + tally.found
             how = "the same command without --overwrite" if job.overwrite else "the same command"
-            print(f"uformer: interrupted; {done} of {todo.count} pictures are done, each whole; {how} does the rest", file=sys.stderr)
+            print(
+                f"uformer: interrupted; {done} of {todo.count} pictures are done, each whole; {how} does the rest",
+                file=sys.stderr,
+            )
             return 130
         except UformerError:
             manifest.flush()
@@ -96,7 +101,9 @@ def run(job: BatchJob, engine: Engine) -> int:
             raise
         failures = manifest.finish()
         _write_failures(failures_place, failures)
-    failures = [(source, error) for source, error in failures if source in named]  # not those of pictures that are gone
+    failures = [
+        (source, error) for source, error in failures if source in named
+    ]  # not those of pictures that are gone
     tally.say(_summary(todo, tally, time.monotonic() - began) + f" into {job.out}")
     list_failures(failures, failures_place)
     return 1 if failures else 0
@@ -104,7 +111,12 @@ def run(job: BatchJob, engine: Engine) -> int:
 
 def _checked_places(job: BatchJob) -> tuple[str, Manifest, str]:
     """OUT, the manifest and the place of the failures. Raises OptionError where two of them, or IN, are the same, or one is no name."""
-    for name, value in (("IN", job.source), ("OUT", job.out), ("--manifest", job.manifest), ("--failures", job.failures)):
+    for name, value in (
+        ("IN", job.source),
+        ("OUT", job.out),
+        ("--manifest", job.manifest),
+        ("--failures", job.failures),
+    ):
         if value is not None and not value.strip():
             raise OptionError(f"{name}: is empty (a variable that is not set?)")
     out = places.normal(job.out)
@@ -125,7 +137,9 @@ def _said_in_one_line(job: BatchJob) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or (job.out if isinstance(error, PermissionError) else f"{job.source}, {job.out}")
+        where = error.filename or (
+            job.out if isinstance(error, PermissionError) else f"{job.source}, {job.out}"
+        )
         raise PictureError(f"{where}: {error.strerror or one_line(error) or type(error).__name__}") from None
 
 
@@ -139,13 +153,19 @@ def _check_failures(place: str) -> None:
     except (ValueError, TypeError):
         ours = False
     if not ours:
-        raise OptionError(f"{place}: is there and is no list of failures of this command; remove it, or give another with --failures")
+        raise OptionError(
+            f"{place}: is there and is no list of failures of this command; remove it, or give another with --failures"
+        )
 
 
-def _remaining(inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any], *, overwrite: bool) -> Remaining:
+def _remaining(
+    inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any], *, overwrite: bool
+) -> Remaining:
     redo = manifest.begin(now, overwrite=overwrite)
     fold = places.is_local(out) and ignores_case(Path(out))
-    todo = find_remaining(inputs.pairs, out, there=places.files_below(out), recorded=manifest.done(), redo=redo, fold=fold)
+    todo = find_remaining(
+        inputs.pairs, out, there=places.files_below(out), recorded=manifest.done(), redo=redo, fold=fold
+    )
     todo.failures += [Record(input=source, output=None, error=why) for source, why in inputs.failures]
     return todo
 

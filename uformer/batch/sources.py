@@ -43,7 +43,9 @@ def list_inputs(source: str, *, without: str) -> Inputs:
 
     Raises OptionError for what is no source, PictureError where no picture is found, OSError where a place cannot be listed.
     """
-    if source.lower().endswith((".parquet", ".txt")) and not (places.is_local(source) and Path(places.normal(source)).is_dir()):
+    if source.lower().endswith((".parquet", ".txt")) and not (
+        places.is_local(source) and Path(places.normal(source)).is_dir()
+    ):
         if places.is_local(source) and is_pattern(source):
             raise OptionError(f"{source}: a manifest or a list is one file, not a pattern")
         result = _from_list(source)
@@ -72,7 +74,9 @@ def _local(source: str, without: str) -> Inputs:
     elif not Path(pattern).exists():
         raise PictureError(f"{source}: no such file or folder")
     elif not supports(Path(pattern).suffix):
-        raise OptionError(f"{source}: expected a folder, a pattern, a .parquet manifest, a .txt list, or a picture")
+        raise OptionError(
+            f"{source}: expected a folder, a pattern, a .parquet manifest, a .txt list, or a picture"
+        )
     else:
         result.pairs.append((places.normal(pattern), Path(pattern).name))
     return result
@@ -86,7 +90,11 @@ def _take(root: Path, found: Found, result: Inputs, *, below: Path = Path()) -> 
 
 def _remote(source: str, without: str) -> Inputs:
     system, inside = places.open_remote(source)
-    out = None if places.is_local(without) or without.partition("://")[0] != source.partition("://")[0] else places.open_remote(without)[1]
+    out = (
+        None
+        if places.is_local(without) or without.partition("://")[0] != source.partition("://")[0]
+        else places.open_remote(without)[1]
+    )
     if _MAGIC & set(inside):
         parts = PurePosixPath(inside).parts
         fixed = next(number for number, part in enumerate(parts) if _MAGIC & set(part))
@@ -96,7 +104,11 @@ def _remote(source: str, without: str) -> Inputs:
         root, paths = inside, places.find(system, inside)
     if paths == [inside]:
         return Inputs([(source, PurePosixPath(inside).name)])
-    names = sorted(PurePosixPath(path).relative_to(root) for path in paths if out is None or not PurePosixPath(path).is_relative_to(out))
+    names = sorted(
+        PurePosixPath(path).relative_to(root)
+        for path in paths
+        if out is None or not PurePosixPath(path).is_relative_to(out)
+    )
     there = set(names) | {parent for name in names for parent in name.parents}
     result = Inputs()
     for name in names:
@@ -130,17 +142,25 @@ def _from_list(source: str) -> Inputs:
         if not written:
             result.failures.append((f"{source}: row {number + 1}", "names no input"))
             continue
-        full = places.normal(written if "://" in written or Path(written).is_absolute() else places.join(folder, written))
+        full = places.normal(
+            written if "://" in written or Path(written).is_absolute() else places.join(folder, written)
+        )
         below = name or written.partition("://")[2] or written
         parts = PurePosixPath(below.lstrip("/") if not name else below).parts
         if not parts or ".." in parts or parts[0] == "/" or "://" in below:
-            result.failures.append((full, f"its output, {one_line(below)}, is not a path below the folder of the outputs"))
+            result.failures.append(
+                (full, f"its output, {one_line(below)}, is not a path below the folder of the outputs")
+            )
         elif not supports(PurePosixPath(below).suffix):
-            result.failures.append((full, f"its output, {one_line(below)}, does not end in one of {', '.join(SUFFIXES)}"))
+            result.failures.append(
+                (full, f"its output, {one_line(below)}, does not end in one of {', '.join(SUFFIXES)}")
+            )
         else:
             output = str(PurePosixPath(*parts))
             if names.setdefault(full, output) != output:
-                raise OptionError(f"{source}: row {number + 1}: {full} is named before, with the output {names[full]}; it can have one")
+                raise OptionError(
+                    f"{source}: row {number + 1}: {full} is named before, with the output {names[full]}; it can have one"
+                )
             result.pairs.append((full, output))
     return result
 
@@ -159,15 +179,24 @@ def _rows(source: str, data: bytes) -> list[tuple[str | None, str | None]]:
     except pa.ArrowException as error:
         raise OptionError(f"{source}: cannot be read as Parquet: {one_line(error)}") from None
     if "input" not in columns:
-        raise OptionError(f"{source}: has no column 'input'; it has {one_line(', '.join(file.schema_arrow.names))}")
+        raise OptionError(
+            f"{source}: has no column 'input'; it has {one_line(', '.join(file.schema_arrow.names))}"
+        )
     for name in columns:
         if not _holds_strings(table.schema.field(name).type):
-            raise OptionError(f"{source}: column {name!r} holds {table.schema.field(name).type}, expected strings")
+            raise OptionError(
+                f"{source}: column {name!r} holds {table.schema.field(name).type}, expected strings"
+            )
     inputs = table["input"].to_pylist()
-    return list(zip(inputs, table["output"].to_pylist() if "output" in columns else [None] * len(inputs), strict=True))
+    return list(
+        zip(inputs, table["output"].to_pylist() if "output" in columns else [None] * len(inputs), strict=True)
+    )
 
 
 def _holds_strings(kind: Any) -> bool:
     """Whether a column of this type holds strings, or nothing at all, as a column of empty cells does."""
     of = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return any(check(of) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null))
+    return any(
+        check(of)
+        for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    )

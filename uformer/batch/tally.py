@@ -27,7 +27,9 @@ class Tally:
         self._bars.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bars.__exit__(kind, error, trace)
 
     def add(self, record: Record) -> None:
@@ -41,7 +43,9 @@ class Tally:
         if not self._quiet:
             done, seconds = self.restored + self.found + self.failed, time.monotonic() - self._began
             rate = done / seconds if seconds else 0.0
-            self._bars.remark(f"uformer: {done} of {self._count}, {rate:.2f} a second, {self.failed} failed", every=_SECONDS)
+            self._bars.remark(
+                f"uformer: {done} of {self._count}, {rate:.2f} a second, {self.failed} failed", every=_SECONDS
+            )
 
     def say(self, line: str) -> None:
         if not self._quiet:

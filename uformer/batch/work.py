@@ -44,7 +44,10 @@ class Worker:
                 take(_look(item))
         waiting = [item for item in items if not item.there]
         if waiting:
-            with staging(Path(tempfile.gettempdir())) as scratch, ThreadPoolExecutor(_CARRIERS, "uformer-carry") as carriers:
+            with (
+                staging(Path(tempfile.gettempdir())) as scratch,
+                ThreadPoolExecutor(_CARRIERS, "uformer-carry") as carriers,
+            ):
                 carrier = _Carrier(waiting, scratch, carriers, take)
                 pipeline.run(carrier.jobs(), lambda: self.restorer, carrier, metadata=self.metadata)
                 carrier.finish()
@@ -149,7 +152,9 @@ def _look(item: Item) -> Record:
         said = one_line(error).replace(str(path), item.output)
         why = f"{item.output}: is there and cannot be read ({said}); --overwrite makes it again"
         return Record(input=item.input, output=None, error=why)
-    return Record(input=item.input, output=item.output, size=size, width=head.width, height=head.height, sha256=sha256)
+    return Record(
+        input=item.input, output=item.output, size=size, width=head.width, height=head.height, sha256=sha256
+    )
 
 
 def _carry(place: str, move: Callable[[], None]) -> str | None:

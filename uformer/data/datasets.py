@@ -62,7 +62,9 @@ class Patches:
         flip, quarters = (bool(rng.random() < 0.5), int(rng.integers(4))) if self.augment else (False, 0)
         turned = functools.partial(turn, flip=flip, quarters=quarters)
         if self.pictures.degraded is not None:
-            degraded, clean = self._pair(self.pictures.degraded[picture], self.pictures.clean[picture], top, left)
+            degraded, clean = self._pair(
+                self.pictures.degraded[picture], self.pictures.clean[picture], top, left
+            )
             pair = turned(degraded), turned(clean)
         elif self.degradation is not None:
             pair = self._degrade(self.degradation, picture, top, left, turned, rng)
@@ -84,11 +86,19 @@ class Patches:
     def _pair(self, degraded_place: int, clean_place: int, top: int, left: int) -> tuple[Pixels, Pixels]:
         places = zip((degraded_place, clean_place), self.pictures.channels, strict=True)
         store, side = self.pictures.store, self.side
-        degraded, clean = (cut(store[place], top, left, side, side, channels=channels) for place, channels in places)
+        degraded, clean = (
+            cut(store[place], top, left, side, side, channels=channels) for place, channels in places
+        )
         return degraded, clean
 
     def _degrade(
-        self, degradation: Degrader, picture: int, top: int, left: int, turned: Callable[[Pixels], Pixels], rng: np.random.Generator
+        self,
+        degradation: Degrader,
+        picture: int,
+        top: int,
+        left: int,
+        turned: Callable[[Pixels], Pixels],
+        rng: np.random.Generator,
     ) -> tuple[Pixels, Pixels]:
         """Turned before it is degraded: rain falls, and sensors and JPEG files have rows."""
         margin = degradation.margin

@@ -61,7 +61,9 @@ def bars(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
     uneven = rng.random(1024).astype(np.float32)
     jitter = uneven[number.astype(np.int64) % 1024] if rng.random() < 0.4 else np.float32(0.5)
     gap = (period - width) * rng.uniform(0, 0.9)
-    distance = np.abs((place - number - 0.5) * np.float32(period) - (jitter - np.float32(0.5)) * np.float32(gap))
+    distance = np.abs(
+        (place - number - 0.5) * np.float32(period) - (jitter - np.float32(0.5)) * np.float32(gap)
+    )
     return _soft(distance, width / 2, rng)
 
 
@@ -86,7 +88,9 @@ def dashes(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
     column = np.floor(across / np.float32(pitch))
     shift = rng.random(1024).astype(np.float32) if rng.random() < 0.6 else np.full(1024, 0.5, np.float32)
     place = along / np.float32(length) + shift[column.astype(np.int64) % 1024] * np.float32(0.8)
-    part = np.abs(place - np.floor(place) - np.float32(0.5)) * np.float32(length)  # from the middle of a stroke
+    part = np.abs(place - np.floor(place) - np.float32(0.5)) * np.float32(
+        length
+    )  # from the middle of a stroke
     distance = np.abs(across - (column + np.float32(0.5)) * np.float32(pitch))
     return np.minimum(_soft(distance, width / 2, rng), _soft(part, length * rng.uniform(0.25, 0.48), rng))
 
@@ -119,7 +123,11 @@ def _paint(image: Pixels, mask: Mask, rng: Generator, *, opaque: bool) -> Pixels
     if kind < 0.35 and not opaque:  # a translucent structure, a reflection, a shadow
         step = rng.uniform(0.05, 0.5) * (1 if rng.random() < 0.6 else -1)
         return image + np.float32(step) * mask[..., None]
-    level = rng.random() if rng.random() < 0.5 else (rng.uniform(0.7, 1) if rng.random() < 0.6 else rng.uniform(0, 0.25))
+    level = (
+        rng.random()
+        if rng.random() < 0.5
+        else (rng.uniform(0.7, 1) if rng.random() < 0.6 else rng.uniform(0, 0.25))
+    )
     tint = rng.normal(0, 0.08, 3) if rng.random() < 0.4 else np.zeros(3)
     colour = np.clip(level + tint, 0, 1).astype(np.float32)
     if kind < 0.6:  # lit from one side: brighter along a slope

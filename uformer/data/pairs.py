@@ -89,11 +89,18 @@ def search_pairs(degraded: Path, clean: Path) -> Search:
     """As `find_pairs`, likewise."""
     result = Search()
     found_degraded, found_clean = _by_name(degraded, result), _by_name(clean, result)
-    for found, other, folder in ((found_degraded, found_clean, clean), (found_clean, found_degraded, degraded)):
+    for found, other, folder in (
+        (found_degraded, found_clean, clean),
+        (found_clean, found_degraded, degraded),
+    ):
         result.problems += [
-            SearchProblem(str(path), f"no picture of the same name in {folder}") for name, path in found.items() if name not in other
+            SearchProblem(str(path), f"no picture of the same name in {folder}")
+            for name, path in found.items()
+            if name not in other
         ]
-    result.sources = tuple(Source(name, found_clean[name], path) for name, path in found_degraded.items() if name in found_clean)
+    result.sources = tuple(
+        Source(name, found_clean[name], path) for name, path in found_degraded.items() if name in found_clean
+    )
     return result
 
 
@@ -117,14 +124,25 @@ def search_clean(folder: Path) -> Search:
 def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:
     """The pictures of a folder or a pattern, by the name to match by; what is wrong, or left out, goes into `result`."""
     root, rest = _split(folder)
-    parts = [re.compile("[^/]*".join(map(re.escape, part.split("*")))) for part in rest.split("/")] if rest else []
-    found = pictures_below(root, enter=lambda below: all(form.fullmatch(part) for form, part in zip(parts, below.parts, strict=False)))
+    parts = (
+        [re.compile("[^/]*".join(map(re.escape, part.split("*")))) for part in rest.split("/")]
+        if rest
+        else []
+    )
+    found = pictures_below(
+        root,
+        enter=lambda below: all(form.fullmatch(part) for form, part in zip(parts, below.parts, strict=False)),
+    )
     result.problems += _unreadable(root, found.unreadable)
     result.left_out += [root / path for path in found.left_out]
     by_name: dict[str, Path] = {}
     for name, below in _matching(found.pictures, rest):
         if name in by_name:
-            result.problems.append(SearchProblem(f"{by_name[name]} and {root / below}", "two pictures of one name; which one is meant?"))
+            result.problems.append(
+                SearchProblem(
+                    f"{by_name[name]} and {root / below}", "two pictures of one name; which one is meant?"
+                )
+            )
         by_name.setdefault(name, root / below)
     if not by_name and not found.unreadable:
         raise OptionError(f"{folder}: no pictures that match") if rest else none_in(folder)
@@ -139,7 +157,9 @@ def _split(pattern: Path) -> tuple[Path, str]:
 
 def _matching(pictures: list[Path], pattern: str) -> Iterator[tuple[str, Path]]:
     """Those of some pictures that a pattern names, or that lie in folders that it names; of no pattern, all. Each with its name."""
-    form = re.compile("([^/]*)".join(map(re.escape, pattern.split("*"))) + "(?:/(.+))?" if pattern else "(.+)")
+    form = re.compile(
+        "([^/]*)".join(map(re.escape, pattern.split("*"))) + "(?:/(.+))?" if pattern else "(.+)"
+    )
     for path in pictures:
         if match := form.fullmatch(path.as_posix()):
             yield _name("/".join(filter(None, match.groups()))), path
@@ -153,5 +173,8 @@ def _name(path: str) -> str:
 
 def _unreadable(root: Path, folders: list[tuple[Path, str]]) -> list[SearchProblem]:
     return [
-        SearchProblem(str(root / below), f"{why}; make it readable, or give a folder without it", unreadable=True) for below, why in folders
+        SearchProblem(
+            str(root / below), f"{why}; make it readable, or give a folder without it", unreadable=True
+        )
+        for below, why in folders
     ]

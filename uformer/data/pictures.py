@@ -55,7 +55,9 @@ class PictureSet:
         """Some of the pictures."""
         degraded = None if self.degraded is None else tuple(self.degraded[index] for index in indices)
         names = tuple(self.names[index] for index in indices)
-        return dataclasses.replace(self, names=names, clean=tuple(self.clean[index] for index in indices), degraded=degraded)
+        return dataclasses.replace(
+            self, names=names, clean=tuple(self.clean[index] for index in indices), degraded=degraded
+        )
 
     def split(self, count: int, *, seed: int) -> tuple["PictureSet", "PictureSet"]:
         """(the others, `count` drawn by the seed): at most a quarter are held out."""
@@ -65,18 +67,26 @@ class PictureSet:
 
     def fingerprint(self) -> str:
         """Changes with the pictures' names and sizes, not with where they lie."""
-        said = repr([(name, self.store[index].shape) for name, index in zip(self.names, self.clean, strict=True)])
+        said = repr(
+            [(name, self.store[index].shape) for name, index in zip(self.names, self.clean, strict=True)]
+        )
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def centre(self, index: int, side: int, *, degradation: Degrader | None, seed: int) -> tuple[Pixels, Pixels]:
+    def centre(
+        self, index: int, side: int, *, degradation: Degrader | None, seed: int
+    ) -> tuple[Pixels, Pixels]:
         """(degraded, clean), (h, w, C) float32 in [0, 1]: the middle of a picture, at most side x side; the same on each call."""
         height, width = (min(length, side) for length in self.sizes[index])
-        top, left = ((length - part) // 2 for length, part in zip(self.sizes[index], (height, width), strict=True))
+        top, left = (
+            (length - part) // 2 for length, part in zip(self.sizes[index], (height, width), strict=True)
+        )
         clean = self.store[self.clean[index]]
         if self.degraded is not None:
             degraded = self.store[self.degraded[index]]
             pair = ((degraded, self.channels[0]), (clean, self.channels[1]))
-            first, second = (cut(picture, top, left, height, width, channels=channels) for picture, channels in pair)
+            first, second = (
+                cut(picture, top, left, height, width, channels=channels) for picture, channels in pair
+            )
             return first, second
         if degradation is None:
             raise OptionError("clean pictures alone need a degradation, or their degraded partners")
@@ -95,8 +105,14 @@ def load(
     pictures of a pair differ in size, channels do not agree, or nothing is left.
     """
     pairs = sources[0].degraded is not None
-    files = [source.clean for source in sources] + [source.degraded for source in sources if source.degraded is not None]
-    store = wait_for(cache, len(files)) if decoded and cache is not None else decode(files, memory=memory, cache=cache)
+    files = [source.clean for source in sources] + [
+        source.degraded for source in sources if source.degraded is not None
+    ]
+    store = (
+        wait_for(cache, len(files))
+        if decoded and cache is not None
+        else decode(files, memory=memory, cache=cache)
+    )
     count = len(sources)
     unreadable = {index % count for index in store.failures}
     readable = [index for index in range(count) if index not in unreadable]
@@ -108,12 +124,19 @@ def load(
     if unreadable:
         notes.append(f"left out, cannot be read: {_first(list(store.failures.values()))}")
     if small:
-        notes.append(f"left out, smaller than {smallest} x {smallest}: {_first([sources[index].name for index in small])}")
+        notes.append(
+            f"left out, smaller than {smallest} x {smallest}: {_first([sources[index].name for index in small])}"
+        )
     if not kept:
         raise PictureError(f"no picture is left to learn from; {'; '.join(notes)}")
-    channels = (_channels(store, sources, [count + index for index in kept]) if pairs else _COLOUR, _channels(store, sources, kept))
+    channels = (
+        _channels(store, sources, [count + index for index in kept]) if pairs else _COLOUR,
+        _channels(store, sources, kept),
+    )
     if not pairs and channels[1] not in (_GRAY, _COLOUR):
-        raise OptionError(f"pictures of {channels[1]} channels: degradations work on gray and RGB; give pairs (--degraded, --clean)")
+        raise OptionError(
+            f"pictures of {channels[1]} channels: degradations work on gray and RGB; give pairs (--degraded, --clean)"
+        )
     found = PictureSet(
         store,
         tuple(sources[index].name for index in kept),
@@ -124,7 +147,9 @@ def load(
     return found, notes
 
 
-def cut(picture: Samples, top: int, left: int, height: int, width: int, *, channels: int, margin: int = 0) -> Pixels:
+def cut(
+    picture: Samples, top: int, left: int, height: int, width: int, *, channels: int, margin: int = 0
+) -> Pixels:
     """A piece of a picture with a margin all around, reflected beyond the picture's borders, as float32 in [0, 1].
 
     (height + 2 margin, width + 2 margin, channels); a gray picture is repeated where more channels are asked for.
@@ -150,7 +175,9 @@ def _check_sizes(store: Store, sources: Sequence[Source], readable: Sequence[int
         clean, degraded = store[index].shape, store[len(sources) + index].shape
         if clean[:2] != degraded[:2]:
             sizes = f"{degraded[1]} x {degraded[0]} degraded, {clean[1]} x {clean[0]} clean"
-            raise OptionError(f"{sources[index].name}: {sizes}; a pair must be of one size (`uformer data check` lists all that are not)")
+            raise OptionError(
+                f"{sources[index].name}: {sizes}; a pair must be of one size (`uformer data check` lists all that are not)"
+            )
 
 
 def _channels(store: Store, sources: Sequence[Source], positions: Sequence[int]) -> int:

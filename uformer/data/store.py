@@ -28,7 +28,9 @@ class Store:
     Backed by a file, it is pickled by name: the worker processes of a loader share its pages.
     """
 
-    def __init__(self, failures: dict[int, str], *, pictures: Sequence[Samples | None] = (), path: Path | None = None) -> None:
+    def __init__(
+        self, failures: dict[int, str], *, pictures: Sequence[Samples | None] = (), path: Path | None = None
+    ) -> None:
         self.failures = failures
         self.path = path
         self._pictures = list(pictures)
@@ -41,11 +43,17 @@ class Store:
     def __getitem__(self, index: int) -> Samples:
         picture = self._pictures[index]
         if picture is None:
-            raise PictureError(f"picture {index} could not be read: {self.failures.get(index, 'it is damaged')}")
+            raise PictureError(
+                f"picture {index} could not be read: {self.failures.get(index, 'it is damaged')}"
+            )
         return picture
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"failures": self.failures, "path": self.path, "pictures": self._pictures if self.path is None else ()}
+        return {
+            "failures": self.failures,
+            "path": self.path,
+            "pictures": self._pictures if self.path is None else (),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["failures"], pictures=state["pictures"], path=state["path"])  # type: ignore[misc]
@@ -83,7 +91,9 @@ def wait_for(cache: Path, count: int, *, seconds: float = 120.0) -> Store:
         if (found := _reopen(cache, None)) is not None and len(found) == count:
             return found
         time.sleep(0.5)
-    raise PictureError(f"{cache}: the pictures that the first process decoded are not seen here; the run's folder must be on a shared disk")
+    raise PictureError(
+        f"{cache}: the pictures that the first process decoded are not seen here; the run's folder must be on a shared disk"
+    )
 
 
 def remove_cache(cache: Path) -> None:
@@ -124,12 +134,18 @@ def _stamp(path: Path) -> tuple[int, int]:
         return 0, 0
 
 
-def _write(cache: Path, pictures: Iterator[Samples | None], stamps: list[list[Any]], failures: dict[int, str]) -> None:
+def _write(
+    cache: Path, pictures: Iterator[Samples | None], stamps: list[list[Any]], failures: dict[int, str]
+) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (cache / INDEX).unlink(missing_ok=True)
     with atomic_file(cache / PIXELS) as file:
         entries = [_append(file, picture) for picture in pictures]
-    index = {"files": stamps, "failures": {str(key): value for key, value in failures.items()}, "pictures": entries}
+    index = {
+        "files": stamps,
+        "failures": {str(key): value for key, value in failures.items()},
+        "pictures": entries,
+    }
     with atomic_file(cache / INDEX) as file:
         file.write(json.dumps(index).encode())
 

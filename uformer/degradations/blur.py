@@ -39,11 +39,20 @@ def shake(
 
     Sources: Boracchi & Foi, IEEE TIP 2012; Kupyn et al., CVPR 2018, algorithm 1. Raises ValueError for a value out of its range.
     """
-    check_ranges("shake", length=(length, 0, 1000), anxiety=(anxiety, 0, 1), roll=(roll, 0, 45), near=(near, 1, 10), nodes=(nodes, 2, 32))
+    check_ranges(
+        "shake",
+        length=(length, 0, 1000),
+        anxiety=(anxiety, 0, 1),
+        roll=(roll, 0, 45),
+        near=(near, 1, 10),
+        nodes=(nodes, 2, 32),
+    )
     path = trajectory(rng, length=length, anxiety=anxiety)
     if roll == 0 and near == 1:
         return blur(clean, kernel_of(path))
-    turn = np.deg2rad(roll) * (np.linspace(-0.5, 0.5, len(path)) if rng.random() < 0.5 else np.linspace(0.5, -0.5, len(path)))
+    turn = np.deg2rad(roll) * (
+        np.linspace(-0.5, 0.5, len(path)) if rng.random() < 0.5 else np.linspace(0.5, -0.5, len(path))
+    )
     slope = rng.uniform(0, 2 * np.pi)
     reach = abs(np.cos(slope)) + abs(np.sin(slope))
     rows, columns = (np.linspace(-0.5, 0.5, nodes) for _ in range(2))
@@ -101,7 +110,9 @@ def _splat(points: Path, weights: NDArray[np.float32]) -> NDArray[np.float32]:
     for down in (0, 1):
         for right in (0, 1):
             share = (lower_share if down else 1 - lower_share) * (right_share if right else 1 - right_share)
-            np.add.at(kernel, (top.astype(int) + radius + down, left.astype(int) + radius + right), share * weights)
+            np.add.at(
+                kernel, (top.astype(int) + radius + down, left.astype(int) + radius + right), share * weights
+            )
     return (kernel / kernel.sum()).astype(np.float32)
 
 
@@ -114,7 +125,9 @@ def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
     if scale != 1:
         middle, parts = kernel.shape[0] // 2, int(np.ceil(scale))
         ys, xs = np.nonzero(kernel)
-        within = (np.arange(parts) + 0.5) / parts - 0.5  # of a tap that is drawn larger than a pixel, so that no gaps remain
+        within = (
+            np.arange(parts) + 0.5
+        ) / parts - 0.5  # of a tap that is drawn larger than a pixel, so that no gaps remain
         points = ((xs - middle) + 1j * (ys - middle))[:, None, None] + within + 1j * within[:, None]
         kernel = _splat((points * scale).ravel(), np.repeat(kernel[ys, xs], parts**2))
     return blur(clean, kernel)
@@ -150,7 +163,9 @@ def convolve(linear: Pixels, kernel: NDArray[np.float32]) -> Pixels:
     padded = np.pad(linear, ((radius, radius), (radius, radius), (0, 0)), mode="symmetric")
     shape = tuple(fast_length(side) for side in padded.shape[:2])
     spectrum = np.fft.rfft2(padded, shape, axes=(0, 1)) * np.fft.rfft2(kernel, shape)[..., None]
-    return np.fft.irfft2(spectrum, shape, axes=(0, 1))[2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width].astype(np.float32)
+    return np.fft.irfft2(spectrum, shape, axes=(0, 1))[
+        2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width
+    ].astype(np.float32)
 
 
 def fast_length(side: int) -> int:

@@ -63,7 +63,9 @@ def _random_camera_noise(clean: Pixels, rng: Generator) -> Pixels:
     """
     kind, source, reduction = rng.random(), rng.random(), rng.random()
     scale = rng.uniform(1.1, 2) if source < 1 / 6 else 1.0
-    shot, read = _noise_of_iso(rng) if rng.random() < 0.5 else (10 ** rng.uniform(-4, -1.5), 10 ** rng.uniform(-5, -2))
+    shot, read = (
+        _noise_of_iso(rng) if rng.random() < 0.5 else (10 ** rng.uniform(-4, -1.5), 10 ** rng.uniform(-5, -2))
+    )
     noisy = camera_noise(
         fit(clean, round(clean.shape[0] * scale), round(clean.shape[1] * scale)),
         rng,

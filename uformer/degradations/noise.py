@@ -61,7 +61,9 @@ def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: 
     check_ranges("poisson_gaussian_noise", shot=(shot, 0, 1), read=(read, 0, 1))
     linear = srgb_to_linear(np.clip(clean, 0, 1))
     counted = (rng.poisson(linear / shot) * shot).astype(np.float32) if shot > _LEAST else linear
-    return linear_to_srgb(np.clip(counted + np.float32(read) * rng.standard_normal(clean.shape, dtype=np.float32), 0, 1))
+    return linear_to_srgb(
+        np.clip(counted + np.float32(read) * rng.standard_normal(clean.shape, dtype=np.float32), 0, 1)
+    )
 
 
 def camera_noise(
@@ -103,16 +105,28 @@ def camera_noise(
 
     Raises ValueError for a value out of its range.
     """
-    check_ranges("camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20))
-    check_ranges("camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10), chroma=(chroma, 0, 1))
+    check_ranges(
+        "camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20)
+    )
+    check_ranges(
+        "camera_noise", red_gain=(red_gain, 1, 10), blue_gain=(blue_gain, 1, 10), chroma=(chroma, 0, 1)
+    )
     check_ranges("camera_noise", black=(black, -0.1, 0.1))
-    check_ranges("camera_noise", camera=(camera, 0, len(camera_matrices()) - 1), response=(response or 0, 0, len(responses()) - 1))
+    check_ranges(
+        "camera_noise",
+        camera=(camera, 0, len(camera_matrices()) - 1),
+        response=(response or 0, 0, len(responses()) - 1),
+    )
     gains = np.array([red_gain, 1.0, blue_gain], np.float32)
     shown = np.clip(clean, 0, 1)
     linear = srgb_to_linear(shown) if response is None else unexpose(shown, response)
     to_camera = _between(camera_matrices(), camera)
     sensor = np.maximum(linear @ to_camera.T.astype(np.float32), 0) / gains
-    noise = rng.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(np.float32(shot) * sensor + np.float32(read**2)) * gains
+    noise = (
+        rng.standard_normal(clean.shape, dtype=np.float32)
+        * np.sqrt(np.float32(shot) * sensor + np.float32(read**2))
+        * gains
+    )
     if bayer:
         noise = _demosaic(noise, detail)
     if smooth > 0:
@@ -154,7 +168,9 @@ def _demosaic(noise: Pixels, detail: float) -> Pixels:
     rows, columns = np.ogrid[: noise.shape[0], : noise.shape[1]]
     seen: NDArray[np.intp] = (rows % 2) + (columns % 2)  # the channel that a sensor pixel sees
     mosaic = np.take_along_axis(noise, seen[..., None], axis=2)[..., 0]
-    at_chroma, beside, across = (np.array(plain) + detail * np.array(correction) for plain, correction in (_GREEN, _BESIDE, _ACROSS))
+    at_chroma, beside, across = (
+        np.array(plain) + detail * np.array(correction) for plain, correction in (_GREEN, _BESIDE, _ACROSS)
+    )
     in_row, in_column, opposite = (_filter(mosaic, kernel) for kernel in (beside, beside.T, across))
     out = np.empty_like(noise)
     out[..., 1] = np.where(seen == 1, mosaic, _filter(mosaic, at_chroma))
@@ -173,13 +189,17 @@ def _filter(plane: Pixels, kernel: NDArray[np.float64]) -> Pixels:
         at[at >= side] -= 2
     padded = plane[np.clip(at_rows, 0, height - 1)[:, None], np.clip(at_columns, 0, width - 1)]
     taps = [(y, x, np.float32(weight / 8)) for (y, x), weight in np.ndenumerate(kernel) if weight]
-    return sum((padded[y : y + height, x : x + width] * weight for y, x, weight in taps), np.zeros_like(plane))
+    return sum(
+        (padded[y : y + height, x : x + width] * weight for y, x, weight in taps), np.zeros_like(plane)
+    )
 
 
 def _smooth_keeping_strength(noise: Pixels, sigma: float) -> Pixels:
     radius = max(1, int(np.ceil(3 * sigma)))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = (kernel / np.linalg.norm(kernel)).astype(np.float32)  # unit energy keeps the variance of white noise
+    kernel = (kernel / np.linalg.norm(kernel)).astype(
+        np.float32
+    )  # unit energy keeps the variance of white noise
     for axis in (0, 1):
         pad = [(0, 0)] * noise.ndim
         pad[axis] = (radius, radius)

@@ -92,7 +92,9 @@ def rain(
     return np.clip(veil(wet, rng, haze=haze) if haze else wet, 0, 1).astype(np.float32)
 
 
-def lay(clean: Pixels, light: NDArray[np.float32], *, blend: str, glow: float = 0.85, warmth: float = 0.0) -> Pixels:
+def lay(
+    clean: Pixels, light: NDArray[np.float32], *, blend: str, glow: float = 0.85, warmth: float = 0.0
+) -> Pixels:
     """A picture under the light of streaks, (H, W); not clipped. Parameters are those of `rain`."""
     tint = np.array([1 + warmth, 1, 1 - warmth], np.float32)
     if blend == "add":
@@ -118,12 +120,20 @@ def rain_streaks(
     flatness: int = 1,
 ) -> NDArray[np.float32]:
     """The light of the streaks alone, (H, W), at least 0; where streaks cross it adds up. Parameters and errors are those of `rain`."""
-    check_ranges("rain", density=(density, 0, 50), length=(length, 1, 1000), width=(width, 0.1, 100), strength=(strength, 0, 1))
+    check_ranges(
+        "rain",
+        density=(density, 0, 50),
+        length=(length, 1, 1000),
+        width=(width, 0.1, 100),
+        strength=(strength, 0, 1),
+    )
     check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
     check_ranges("rain", clump=(clump, 0, 1), flatness=(flatness, 1, 8))
     height, columns = shape
     count = rng.poisson(density / 1000 * (height + length) * (columns + length))
-    near = depth ** -rng.random(count)  # 1 / distance, evenly spread on a logarithmic scale: most streaks are far
+    near = depth ** -rng.random(
+        count
+    )  # 1 / distance, evenly spread on a logarithmic scale: most streaks are far
     y = rng.uniform(-length / 2, height + length / 2, count)
     x = rng.uniform(-length / 2, columns + length / 2, count)
     direction = np.clip(np.deg2rad(angle + spread * rng.standard_normal(count)), -np.pi / 2, np.pi / 2)
@@ -148,7 +158,10 @@ def _clumped(streaks: Streaks, rng: Generator, *, share: float) -> Streaks:
     along = streaks.length[leader] * rng.uniform(-0.5, 0.5, count) * (leader != np.arange(count))
     across = streaks.width[leader] * rng.normal(0, 1.5, count) * (leader != np.arange(count))
     down, right = np.cos(streaks.direction[leader]), np.sin(streaks.direction[leader])
-    y, x = streaks.y[leader] + along * down - across * right, streaks.x[leader] + along * right + across * down
+    y, x = (
+        streaks.y[leader] + along * down - across * right,
+        streaks.x[leader] + along * right + across * down,
+    )
     return dataclasses.replace(streaks, y=y, x=x, direction=streaks.direction[leader])
 
 
@@ -170,19 +183,29 @@ def noise_streaks(
     light have an exponential distribution, one in twenty brighter than `strength`, and come in gusts: their density varies smoothly
     by a factor of up to e either way.
     """
-    check_ranges("rain", density=(density, 0, 50), length=(length, 1, 1000), width=(width, 0.1, 100), strength=(strength, 0, 1))
+    check_ranges(
+        "rain",
+        density=(density, 0, 50),
+        length=(length, 1, 1000),
+        width=(width, 0.1, 100),
+        strength=(strength, 0, 1),
+    )
     check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
     margin = int(length / 2 + 2 * width) + 2
     height, columns = (fast_length(side + 2 * margin) for side in shape)
     down = np.fft.fftfreq(height).astype(np.float32)[:, None]  # cycles a pixel
     right = np.fft.rfftfreq(columns).astype(np.float32)
     smooth = np.exp(-((2 * length) ** 2) * (down**2 + right**2))
-    gusts = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, columns), np.float32)) * smooth, (height, columns))
+    gusts = np.fft.irfft2(
+        np.fft.rfft2(rng.standard_normal((height, columns), np.float32)) * smooth, (height, columns)
+    )
     gusts = np.exp(np.float32(rng.uniform(0, 1) / max(float(np.abs(gusts).max()), 1e-9)) * gusts)
     spectrum = np.zeros((height, len(right)), np.complex64)
     for near in depth ** -np.array([0, 0.5, 1]):
         falls = rng.random((height, columns), np.float32) < np.float32(density / 3000) * gusts
-        dots = falls * rng.standard_exponential((height, columns), np.float32) * np.float32(strength * near / 3)
+        dots = (
+            falls * rng.standard_exponential((height, columns), np.float32) * np.float32(strength * near / 3)
+        )
         direction = np.deg2rad(angle + spread * rng.standard_normal())
         long, wide = max(length * near * rng.uniform(0.75, 1), 1.0), max(width * near, 0.7)
         along = down * np.float32(np.cos(direction)) + right * np.float32(np.sin(direction))

@@ -78,7 +78,9 @@ def near_drops(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
         angle=wind,
         spread=rng.uniform(1, 10),
         depth=rng.uniform(1, 4),
-        strength=rng.uniform(0.1, 0.85 if fast else 0.55),  # the faster a drop crosses a pixel, the less it hides
+        strength=rng.uniform(
+            0.1, 0.85 if fast else 0.55
+        ),  # the faster a drop crosses a pixel, the less it hides
         flatness=int(rng.integers(1, 4)),
     )
     far = rain_streaks(

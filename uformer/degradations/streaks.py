@@ -88,7 +88,9 @@ def _add(light: NDArray[np.float32], streaks: Streaks) -> None:
         centre = streaks.x[which] + (row - streaks.y[which]) * (right / down)[which]
         seen = np.abs(centre - (columns - 1) / 2) < reach[which] + (columns - 1) / 2
         which, row, centre = which[seen], row[seen], centre[seen]
-        _add_lines(wide, row, centre, (row - streaks.y[which]) / down[which], pixels, table[which], streaks.flatness)
+        _add_lines(
+            wide, row, centre, (row - streaks.y[which]) / down[which], pixels, table[which], streaks.flatness
+        )
         first, done = last, int(ends[last - 1])
     light += wide[:, pixels : pixels + columns]
 
@@ -103,7 +105,13 @@ def _table(streaks: Streaks) -> NDArray[np.float32]:
 
 
 def _add_lines(
-    wide: NDArray[np.float32], row: Floats, centre: Floats, along: Floats, pixels: int, table: NDArray[np.float32], flatness: int
+    wide: NDArray[np.float32],
+    row: Floats,
+    centre: Floats,
+    along: Floats,
+    pixels: int,
+    table: NDArray[np.float32],
+    flatness: int,
 ) -> None:
     """Add lines `pixels` wide: a line crosses the middle of its streak at column `centre`, `along` pixels below the centre."""
     right, narrow, end, fade, middle, tilt = (column[:, None] for column in table.T)

@@ -16,13 +16,23 @@ _XYZ_TO_CAMERA = (  # of four cameras (Brooks et al., CVPR 2019, the authors' co
     ((0.838, -0.263, -0.0639), (-0.2887, 1.0725, 0.2496), (-0.0627, 0.1427, 0.5438)),
     ((0.6596, -0.2079, -0.0562), (-0.4782, 1.3016, 0.1933), (-0.097, 0.1581, 0.5181)),
 )
-_SRGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))  # IEC 61966-2-1
+_SRGB_TO_XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)  # IEC 61966-2-1
 
 
 @functools.cache
 def _tables() -> dict[str, NDArray[np.float32]]:
-    with resources.files("uformer.degradations").joinpath("tables.npz").open("rb") as file, np.load(file) as tables:
-        return {"responses": (tables["responses"] / np.float32(65535)).astype(np.float32), "levin": tables["levin"]}
+    with (
+        resources.files("uformer.degradations").joinpath("tables.npz").open("rb") as file,
+        np.load(file) as tables,
+    ):
+        return {
+            "responses": (tables["responses"] / np.float32(65535)).astype(np.float32),
+            "levin": tables["levin"],
+        }
 
 
 def responses() -> NDArray[np.float32]:

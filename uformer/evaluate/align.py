@@ -33,13 +33,22 @@ def align(restored: Pixels, clean: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, 0)
     try:
         _, warp = cv2.findTransformECC(
-            *gray, np.eye(3, dtype=np.float32), cv2.MOTION_HOMOGRAPHY, criteria, inputMask=None, gaussFiltSize=_SMOOTHING
+            *gray,
+            np.eye(3, dtype=np.float32),
+            cv2.MOTION_HOMOGRAPHY,
+            criteria,
+            inputMask=None,
+            gaussFiltSize=_SMOOTHING,
         )
     except cv2.error as error:
         raise PictureError(f"cannot be aligned: {error.err}") from None
     size = clean.shape[1], clean.shape[0]
-    moved = cv2.warpPerspective(scaled, warp, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
-    seen = cv2.warpPerspective(np.ones_like(gray[0]), warp, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    moved = cv2.warpPerspective(
+        scaled, warp, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+    )
+    seen = cv2.warpPerspective(
+        np.ones_like(gray[0]), warp, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    )
     return moved, seen > 0
 
 

@@ -98,16 +98,33 @@ def read_channels(path: Path, channels: int, notify: Notify = warn) -> Pixels:
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
     for sigma in protocol.sigmas:
         for index, path in enumerate(pairing.pictures_in(folder)):
-            load = functools.partial(_load_noisy, folder / path, sigma, index, gray=protocol.scoring.gray, rounded=protocol.noise_rounded)
+            load = functools.partial(
+                _load_noisy,
+                folder / path,
+                sigma,
+                index,
+                gray=protocol.scoring.gray,
+                rounded=protocol.noise_rounded,
+            )
             yield Case(f"sigma {sigma:g}", path.stem, (folder,), load)
 
 
 def _load_noisy(
-    path: Path, sigma: float, seed: int, _channels: int = 3, notify: Notify = warn, /, *, gray: bool, rounded: bool
+    path: Path,
+    sigma: float,
+    seed: int,
+    _channels: int = 3,
+    notify: Notify = warn,
+    /,
+    *,
+    gray: bool,
+    rounded: bool,
 ) -> tuple[Pixels, Pixels]:
     clean = read_gray(path, notify) if gray else read_rgb(path, notify)
     noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
-    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255) if rounded else noisy, clean
+    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(
+        255
+    ) if rounded else noisy, clean
 
 
 def _of_pairs(pairs: list[Pair]) -> Iterable[Case]:
@@ -119,12 +136,19 @@ def _of_pairs(pairs: list[Pair]) -> Iterable[Case]:
 def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
     if pair.clean.is_dir():
         raise PictureError(f"{pair.degraded}: no clean picture of that name in {pair.clean}")
-    degraded, clean = read_channels(pair.degraded, channels, notify), read_channels(pair.clean, channels, notify)
+    degraded, clean = (
+        read_channels(pair.degraded, channels, notify),
+        read_channels(pair.clean, channels, notify),
+    )
     if degraded.shape[2] != clean.shape[2]:
-        raise PictureError(f"{pair.degraded}: has {degraded.shape[2]} channels, and its clean picture {pair.clean} {clean.shape[2]}")
+        raise PictureError(
+            f"{pair.degraded}: has {degraded.shape[2]} channels, and its clean picture {pair.clean} {clean.shape[2]}"
+        )
     if degraded.shape != clean.shape:
         sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (degraded, clean)]
-        raise PictureError(f"{pair.degraded}: is {sizes[0]} pixels, and its clean picture {pair.clean} {sizes[1]}")
+        raise PictureError(
+            f"{pair.degraded}: is {sizes[0]} pixels, and its clean picture {pair.clean} {sizes[1]}"
+        )
     return degraded, clean
 
 
@@ -133,16 +157,29 @@ def _of_blocks(folder: Path, protocol: Protocol) -> list[Case]:
     check_files(folder, [f"{variable}.mat" for variable in variables], protocol)
     noisy, clean = (matlab.read_blocks(folder / f"{variable}.mat", variable) for variable in variables)
     if noisy.shape != clean.shape:
-        raise PictureError(f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size")
+        raise PictureError(
+            f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size"
+        )
     return [
-        Case("", f"{row + 1:04}_{column + 1:02}", (folder,), functools.partial(_load_block, noisy, clean, row, column))
+        Case(
+            "",
+            f"{row + 1:04}_{column + 1:02}",
+            (folder,),
+            functools.partial(_load_block, noisy, clean, row, column),
+        )
         for row in range(noisy.shape[0])
         for column in range(noisy.shape[1])
     ]
 
 
 def _load_block(
-    noisy: matlab.Blocks, clean: matlab.Blocks, row: int, column: int, _channels: int = 3, _notify: Notify = warn, /
+    noisy: matlab.Blocks,
+    clean: matlab.Blocks,
+    row: int,
+    column: int,
+    _channels: int = 3,
+    _notify: Notify = warn,
+    /,
 ) -> tuple[Pixels, Pixels]:
     degraded, truth = (blocks[row, column].astype(np.float32) / np.float32(255) for blocks in (noisy, clean))
     return degraded, truth

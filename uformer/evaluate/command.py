@@ -74,19 +74,29 @@ def eval_command(
         raise OptionError("expected PROTOCOL FOLDER; uformer eval --list shows the protocols")
     chosen = find(protocol)
     if limit is not None and (limit < 1 or not chosen.scored):
-        raise OptionError("--limit: a submission must be whole" if limit > 0 else f"--limit {limit} must be at least 1")
+        raise OptionError(
+            "--limit: a submission must be whole" if limit > 0 else f"--limit {limit} must be at least 1"
+        )
     if json is not None:
         if not chosen.scored:
-            raise OptionError("--json: there are no numbers where only the benchmark's server knows the truth")
+            raise OptionError(
+                "--json: there are no numbers where only the benchmark's server knows the truth"
+            )
         check_output(json, overwrite=overwrite)
     if save is not None:
         check_output_folder(save)
     if not chosen.scored:
-        return _submit(chosen, folder, clean, _with_weights(options, chosen), save, overwrite=overwrite, quiet=quiet)
+        return _submit(
+            chosen, folder, clean, _with_weights(options, chosen), save, overwrite=overwrite, quiet=quiet
+        )
 
     samples = find_cases(chosen, folder, clean)
     found = len(samples) // max(len(chosen.sigmas), 1)
-    taken = [sample for subset in dict.fromkeys(each.subset for each in samples) for sample in _first(samples, subset, limit)]
+    taken = [
+        sample
+        for subset in dict.fromkeys(each.subset for each in samples)
+        for sample in _first(samples, subset, limit)
+    ]
     options = _with_weights(options, chosen)
     restorer = Restorer.from_options(options)
     _check_channels(restorer, chosen, save)
@@ -110,24 +120,47 @@ def _first(samples: list[Case], subset: str, limit: int | None) -> list[Case]:
 
 
 def _submit(
-    protocol: Protocol, folder: Path, clean: Path | None, options: RestoreOptions, save: Path | None, *, overwrite: bool, quiet: bool
+    protocol: Protocol,
+    folder: Path,
+    clean: Path | None,
+    options: RestoreOptions,
+    save: Path | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
 ) -> int:
     if save is None or clean is not None:
-        raise OptionError(f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; {protocol.how_to_get()}")
+        raise OptionError(
+            f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; {protocol.how_to_get()}"
+        )
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
     submission = submit.plan_submission(protocol, folder)
     restorer = Restorer.from_options(options)
     _check_channels(restorer, protocol, None)
-    _check_save(save, [save / name for name in submission.files], [folder, folder / "images_srgb"], overwrite=overwrite)
+    _check_save(
+        save,
+        [save / name for name in submission.files],
+        [folder, folder / "images_srgb"],
+        overwrite=overwrite,
+    )
     changed = ", ".join(results.given(options))
-    for warning in (submission.lacks, changed and f"the submission is made with {changed}: say so where you publish it"):
+    for warning in (
+        submission.lacks,
+        changed and f"the submission is made with {changed}: say so where you publish it",
+    ):
         if warning:
             _warn(warning, quiet=quiet)
-    method = Path(str(options.weights)).stem if str(options.weights).endswith(".safetensors") else str(options.weights)
+    method = (
+        Path(str(options.weights)).stem
+        if str(options.weights).endswith(".safetensors")
+        else str(options.weights)
+    )
     notify = functools.partial(_notify, quiet=quiet)
     with _progress(protocol.name, submission.crops, quiet=quiet) as advance:
-        failures = submit.submit(restorer, protocol, folder, save, method=method, advance=advance, notify=notify)
+        failures = submit.submit(
+            restorer, protocol, folder, save, method=method, advance=advance, notify=notify
+        )
     console = console_for()
     results.show_published(console, protocol)
     if not failures:
@@ -143,9 +176,13 @@ def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions
         return options
     task = protocol.task or options.task
     if options.task not in (task, RestoreOptions.task):
-        raise OptionError(f"--task {options.task}: {protocol.name} is of weights for {task}; name others with --weights")
+        raise OptionError(
+            f"--task {options.task}: {protocol.name} is of weights for {task}; name others with --weights"
+        )
     if task not in registry.TASKS:
-        raise OptionError(f"no weights for the task {task!r} ship ({', '.join(registry.TASKS)} do); name some with --weights")
+        raise OptionError(
+            f"no weights for the task {task!r} ship ({', '.join(registry.TASKS)} do); name some with --weights"
+        )
     return dataclasses.replace(options, weights=registry.for_task(task).name)
 
 
@@ -170,7 +207,9 @@ def _check_channels(restorer: Restorer, protocol: Protocol, save: Path | None) -
     if channels in (1, 3):
         return
     if not protocol.any_channels:
-        raise OptionError(f"weights of {channels} channels: {protocol.name} is of RGB pictures; measure them with pairs")
+        raise OptionError(
+            f"weights of {channels} channels: {protocol.name} is of RGB pictures; measure them with pairs"
+        )
     if save is not None:
         raise OptionError(f"--save: pictures of {channels} channels cannot be written as PNG")
 
@@ -185,13 +224,17 @@ def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite
     """Make the folder for what is kept. Raises OptionError where a file is there already, or would be an input."""
     inputs = {Path(os.path.realpath(source)) for source in sources}
     if any(Path(os.path.realpath(path.parent)) in inputs for path in files):
-        raise OptionError(f"{save}: the pictures that are measured lie there; give another folder with --save")
+        raise OptionError(
+            f"{save}: the pictures that are measured lie there; give another folder with --save"
+        )
     folders = [save, *dict.fromkeys(path.parent for path in files)]
     for folder in folders:
         check_output_folder(folder)
     there = [path for path in files if path.exists()]
     if there and not overwrite:
-        raise OptionError(f"{there[0]} exists; add --overwrite to replace it, or give another folder with --save")
+        raise OptionError(
+            f"{there[0]} exists; add --overwrite to replace it, or give another folder with --save"
+        )
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -200,8 +243,15 @@ def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
     """Writes each restored picture to SAVE/SUBSET/NAME.png."""
     paths = {sample: save / sample.subset / f"{sample.name}.png" for sample in samples}
     if len(set(paths.values())) < len(paths):
-        raise OptionError("--save: two pictures have the same name but for their suffix, and would be kept in one file")
-    _check_save(save, list(paths.values()), [folder for sample in samples for folder in sample.folders], overwrite=overwrite)
+        raise OptionError(
+            "--save: two pictures have the same name but for their suffix, and would be kept in one file"
+        )
+    _check_save(
+        save,
+        list(paths.values()),
+        [folder for sample in samples for folder in sample.folders],
+        overwrite=overwrite,
+    )
 
     def keep(sample: Case, restored: Pixels) -> None:
         write(Image(pixels=restored), paths[sample])

@@ -83,10 +83,14 @@ def evaluate(
 
 def mean(scores: Sequence[Score]) -> Score:
     """The mean of the pictures' PSNR and of their SSIM; infinite where one is."""
-    return Score(math.fsum(each.psnr for each in scores) / len(scores), statistics.fmean(each.ssim for each in scores))
+    return Score(
+        math.fsum(each.psnr for each in scores) / len(scores), statistics.fmean(each.ssim for each in scores)
+    )
 
 
-def _measure(restorer: Restorer, sample: Case, scoring: Scoring, keep: Keep | None, notify: Notify) -> Measured:
+def _measure(
+    restorer: Restorer, sample: Case, scoring: Scoring, keep: Keep | None, notify: Notify
+) -> Measured:
     degraded, clean = sample.load(restorer.config.in_channels, notify)
     tiles = 1
 
@@ -95,7 +99,9 @@ def _measure(restorer: Restorer, sample: Case, scoring: Scoring, keep: Keep | No
         tiles = total
 
     restored = restorer.restore_pixels(degraded, progress=count, notify=notify)
-    numbers = Measured(sample.subset, sample.name, score(degraded, clean, scoring), score(restored, clean, scoring), tiles)
+    numbers = Measured(
+        sample.subset, sample.name, score(degraded, clean, scoring), score(restored, clean, scoring), tiles
+    )
     if keep:
         keep(sample, restored)
     return numbers

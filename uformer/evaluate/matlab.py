@@ -29,7 +29,9 @@ def read_blocks(path: Path, variable: str) -> Blocks:
     except (*_ERRORS, io.matlab.MatReadError) as error:
         raise PictureError(f"{path}: cannot be read as MATLAB's: {_reason(error)}") from None
     if not isinstance(values, np.ndarray):
-        raise PictureError(f"{path}: {variable} is {'nothing' if values is None else 'no array'}, expected {_BLOCKS}")
+        raise PictureError(
+            f"{path}: {variable} is {'nothing' if values is None else 'no array'}, expected {_BLOCKS}"
+        )
     _check_blocks(path, variable, str(values.dtype), values.shape)
     return values
 
@@ -58,7 +60,10 @@ def read_boxes(path: Path) -> list[NDArray[np.int64]]:
     try:
         with h5py.File(path, "r") as file:
             info = file["info"]
-            boxes = [np.array(info[reference]).T.astype(np.int64) for reference in np.asarray(info["boundingboxes"]).ravel()]
+            boxes = [
+                np.array(info[reference]).T.astype(np.int64)
+                for reference in np.asarray(info["boundingboxes"]).ravel()
+            ]
     except (*_ERRORS, AttributeError) as error:
         raise PictureError(f"{path}: cannot be read as DND's info.mat: {_reason(error)}") from None
     if any(box.ndim != 2 or box.shape[1] != 4 for box in boxes):
@@ -79,7 +84,9 @@ def read_dnd(path: Path) -> Pixels:
     return np.ascontiguousarray(values)
 
 
-def write_sidd(path: Path, blocks: Sequence[Sequence[Pixels]], *, seconds_per_megapixel: float, method: str) -> None:
+def write_sidd(
+    path: Path, blocks: Sequence[Sequence[Pixels]], *, seconds_per_megapixel: float, method: str
+) -> None:
     """SIDD's SubmitSrgb.mat, whole or not at all: a cell of each picture's restored blocks, (H, W, 3) single in [0, 1], and the time."""
     cell = np.empty((len(blocks), len(blocks[0])), object)
     for row, picture in enumerate(blocks):

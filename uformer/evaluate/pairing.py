@@ -40,7 +40,9 @@ def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
         if layout.listing:
             found = _listed(folder, layout) if (folder / layout.listing).is_file() else []
         else:
-            found = list(itertools.chain.from_iterable(_in_folders(*each, layout) for each in _matches(folder, layout)))
+            found = list(
+                itertools.chain.from_iterable(_in_folders(*each, layout) for each in _matches(folder, layout))
+            )
         if found:
             return found
     return []
@@ -61,8 +63,12 @@ def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
     """(what the `*` stands for, degraded folder, clean folder) of each that is there."""
     before, star, after = layout.degraded.partition("*")
     names = sorted(path.name for path in (folder / before).glob("*") if path.is_dir()) if star else [""]
-    folders = [(name, folder / f"{before}{name}{after}", folder / layout.clean.replace("*", name)) for name in names]
-    return [(name, degraded, clean) for name, degraded, clean in folders if degraded.is_dir() and clean.is_dir()]
+    folders = [
+        (name, folder / f"{before}{name}{after}", folder / layout.clean.replace("*", name)) for name in names
+    ]
+    return [
+        (name, degraded, clean) for name, degraded, clean in folders if degraded.is_dir() and clean.is_dir()
+    ]
 
 
 def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> list[Pair]:
@@ -72,7 +78,10 @@ def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> lis
     exact = set(targets)
     by_key = {_key(path, layout): path for path in targets}
     partners = [path if path in exact else by_key.get(_key(path, layout), Path()) for path in inputs]
-    return [Pair(_name(prefix, path), degraded / path, clean / partner) for path, partner in zip(inputs, partners, strict=True)]
+    return [
+        Pair(_name(prefix, path), degraded / path, clean / partner)
+        for path, partner in zip(inputs, partners, strict=True)
+    ]
 
 
 def _key(path: Path, layout: Layout) -> str:
@@ -83,20 +92,31 @@ def _key(path: Path, layout: Layout) -> str:
 
 def _by_order(degraded: Path, clean: Path, inputs: list[Path], targets: list[Path]) -> list[Pair]:
     if len(inputs) != len(targets):
-        raise OptionError(f"{degraded} holds {len(inputs)} pictures and {clean} {len(targets)}; they belong together by their order")
-    return [Pair(_name("", left), degraded / left, clean / right) for left, right in zip(inputs, targets, strict=True)]
+        raise OptionError(
+            f"{degraded} holds {len(inputs)} pictures and {clean} {len(targets)}; they belong together by their order"
+        )
+    return [
+        Pair(_name("", left), degraded / left, clean / right)
+        for left, right in zip(inputs, targets, strict=True)
+    ]
 
 
 def _listed(folder: Path, layout: Layout) -> list[Pair]:
     """The pairs that a list names, whichever of its two paths is the degraded one. Raises OptionError for a line that is none."""
     listing = folder / layout.listing
     found = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(
+        listing.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
+    ):
         paths = {PurePosixPath(path).parent.name: PurePosixPath(path) for path in line.split()}
         if not line.strip():
             continue
-        if set(paths) != {layout.degraded, layout.clean} or any(path.is_absolute() or ".." in path.parts for path in paths.values()):
-            raise OptionError(f"{listing}, line {number}: expected two paths, .../{layout.clean}/NAME and .../{layout.degraded}/NAME")
+        if set(paths) != {layout.degraded, layout.clean} or any(
+            path.is_absolute() or ".." in path.parts for path in paths.values()
+        ):
+            raise OptionError(
+                f"{listing}, line {number}: expected two paths, .../{layout.clean}/NAME and .../{layout.degraded}/NAME"
+            )
         degraded = paths[layout.degraded]
         name = "/".join((*degraded.parts[-3:-2], degraded.stem))
         found.append(Pair(name, folder / degraded, folder / paths[layout.clean]))

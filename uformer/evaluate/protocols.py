@@ -117,7 +117,10 @@ class Protocol:
         return f"expected {self.place}.{origin}"
 
 
-_PLAIN = (Layout(degraded="degraded", clean="clean", deep=True), Layout(degraded="input", clean="target", deep=True))
+_PLAIN = (
+    Layout(degraded="degraded", clean="clean", deep=True),
+    Layout(degraded="input", clean="target", deep=True),
+)
 _PLAIN_PLACE = "or input/ and target/, or degraded/ and clean/, with matching names"
 _UFORMER = "Wang et al., CVPR 2022"
 _PADDING = "the authors pad with zeros to a square multiple of 128 and restore whole pictures; here see `padding` and `tiles`"
@@ -130,13 +133,18 @@ _RAIN_LAYOUTS = (
     Layout(degraded="rain/X2", clean="norain", differ=r"^(no)?rain-|x2$"),
     *_PLAIN,
 )
-_RAIN_PLACE = "rainy/rain-001.png and norain-001.png beside that folder, or rain/ and norain/, " + _PLAIN_PLACE
+_RAIN_PLACE = (
+    "rainy/rain-001.png and norain-001.png beside that folder, or rain/ and norain/, " + _PLAIN_PLACE
+)
 _RAIN_URL = "https://www.icst.pku.edu.cn/struct/Projects/joint_rain_removal.html"
 
 
 def _by_sigma(method: str, source: str, *psnrs: float) -> tuple[Published, ...]:
     sigmas = ("sigma 15", "sigma 25", "sigma 50")
-    return tuple(Published(method=method, psnr=psnr, source=source, subset=sigma) for sigma, psnr in zip(sigmas, psnrs, strict=True))
+    return tuple(
+        Published(method=method, psnr=psnr, source=source, subset=sigma)
+        for sigma, psnr in zip(sigmas, psnrs, strict=True)
+    )
 
 
 _CBSD68 = (

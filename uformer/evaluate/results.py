@@ -54,8 +54,15 @@ class Setting:
 
 def given(options: RestoreOptions) -> list[str]:
     """The options that make the numbers, or a submission, other ones than usual, as they are given."""
-    valued = {"strength": None if options.strength == 1 else options.strength, "tile": options.tile, "overlap": options.overlap}
-    return [*(["--ensemble"] if options.ensemble else []), *(f"--{name} {value:g}" for name, value in valued.items() if value is not None)]
+    valued = {
+        "strength": None if options.strength == 1 else options.strength,
+        "tile": options.tile,
+        "overlap": options.overlap,
+    }
+    return [
+        *(["--ensemble"] if options.ensemble else []),
+        *(f"--{name} {value:g}" for name, value in valued.items() if value is not None),
+    ]
 
 
 def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
@@ -79,7 +86,10 @@ def show_protocols(console: Console) -> None:
     """Print what there is to choose from."""
     table = _plain_table(("protocol", "what, and what it is scored on"), terminal=console.is_terminal)
     for protocol in PROTOCOLS.values():
-        table.add_row(protocol.name, f"{protocol.summary} ({protocol.scoring.describe()})" if protocol.scored else protocol.summary)
+        table.add_row(
+            protocol.name,
+            f"{protocol.summary} ({protocol.scoring.describe()})" if protocol.scored else protocol.summary,
+        )
     console.print(table)
 
 
@@ -151,14 +161,26 @@ def write_json(text: str, path: Path) -> None:
 
 def failure_line(failure: Failure) -> str:
     """A picture without numbers, for standard error: 'uformer: error: sigma 15, 005: reason'."""
-    return one_line(f"uformer: error: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}", _LONGEST_LINE)
+    return one_line(
+        f"uformer: error: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}",
+        _LONGEST_LINE,
+    )
 
 
 def _table(protocol: Protocol, evaluation: Evaluation, setting: Setting, *, terminal: bool) -> Table:
-    table = _plain_table(("", "n", "input dB", "SSIM", "restored dB", "SSIM", "computed on / published by"), terminal=terminal)
+    table = _plain_table(
+        ("", "n", "input dB", "SSIM", "restored dB", "SSIM", "computed on / published by"), terminal=terminal
+    )
     for column in table.columns[1:6]:
         column.justify = "right"
-    how = ", ".join([protocol.scoring.describe(setting.channels), _tiles(evaluation), "padded by reflection", *given(setting.options)])
+    how = ", ".join(
+        [
+            protocol.scoring.describe(setting.channels),
+            _tiles(evaluation),
+            "padded by reflection",
+            *given(setting.options),
+        ]
+    )
     for subset in evaluation.subsets:
         scores = evaluation.of(subset)
         before, after = mean([each.degraded for each in scores]), mean([each.restored for each in scores])
@@ -166,12 +188,24 @@ def _table(protocol: Protocol, evaluation: Evaluation, setting: Setting, *, term
         table.add_row(*row, style="bold" if terminal else "")
         for published in (each for each in protocol.published if each.subset in ("", subset)):
             number = (f"{published.psnr:.2f}", "" if published.ssim is None else f"{published.ssim:g}")
-            table.add_row("published", "", "", "", *number, f"{published.method} ({published.source})", style="dim" if terminal else "")
+            table.add_row(
+                "published",
+                "",
+                "",
+                "",
+                *number,
+                f"{published.method} ({published.source})",
+                style="dim" if terminal else "",
+            )
     return table
 
 
 def _plain_table(columns: tuple[str, ...], *, terminal: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 1, 0, 0) if terminal else (0, 1))
+    table = Table(
+        box=box.SIMPLE_HEAD if terminal else None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if terminal else (0, 1),
+    )
     for column in columns[:-1]:
         table.add_column(column, no_wrap=True)
     table.add_column(columns[-1], overflow="fold")
@@ -208,7 +242,12 @@ def _result(evaluation: Evaluation, subset: str) -> dict[str, Any]:
         "input": _plain(mean([each.degraded for each in scores])),
         "restored": _plain(mean([each.restored for each in scores])),
         "scores": [
-            {"picture": each.name, "input": _plain(each.degraded), "restored": _plain(each.restored), "tiles": each.tiles}
+            {
+                "picture": each.name,
+                "input": _plain(each.degraded),
+                "restored": _plain(each.restored),
+                "tiles": each.tiles,
+            }
             for each in scores
         ],
     }

@@ -22,7 +22,12 @@ class Score:
 
 def score(restored: Pixels, clean: Pixels, scoring: Scoring) -> Score:
     """Compare (H, W, 3) in [0, 1] with the ground truth as the protocol does. Raises PictureError where that cannot be done."""
-    how: dict[str, Any] = {"luma": scoring.luma, "luma_rounded": scoring.luma_rounded, "border": scoring.border, "rounded": scoring.rounded}
+    how: dict[str, Any] = {
+        "luma": scoring.luma,
+        "luma_rounded": scoring.luma_rounded,
+        "border": scoring.border,
+        "rounded": scoring.rounded,
+    }
     try:
         if scoring.aligned:
             shown = np.clip(restored, 0, 1)

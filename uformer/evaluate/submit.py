@@ -102,16 +102,25 @@ def _attempt(name: str, job: Callable[[], None]) -> list[Failure]:
 
 def _sidd(restore: _Restore, folder: Path, out: Path, method: str, step: Advance) -> list[Failure]:
     try:
-        restored, seconds = _restore_blocks(restore, matlab.read_blocks(folder / f"{_NOISY}.mat", _NOISY), step)
+        restored, seconds = _restore_blocks(
+            restore, matlab.read_blocks(folder / f"{_NOISY}.mat", _NOISY), step
+        )
     except PictureError as error:
         return [Failure("", SIDD_FILE, str(error))]
     return [
         *_attempt(SIDD_FILE, lambda: kaggle.write_sidd(out / SIDD_FILE, restored)),
-        *_attempt(SIDD_OLD_FILE, lambda: matlab.write_sidd(out / SIDD_OLD_FILE, restored, seconds_per_megapixel=seconds, method=method)),
+        *_attempt(
+            SIDD_OLD_FILE,
+            lambda: matlab.write_sidd(
+                out / SIDD_OLD_FILE, restored, seconds_per_megapixel=seconds, method=method
+            ),
+        ),
     ]
 
 
-def _restore_blocks(restore: _Restore, noisy: matlab.Blocks, step: Advance) -> tuple[list[list[Pixels]], float]:
+def _restore_blocks(
+    restore: _Restore, noisy: matlab.Blocks, step: Advance
+) -> tuple[list[list[Pixels]], float]:
     """The blocks restored, (H, W, 3) in [0, 1], and the seconds that a megapixel took."""
     restored: list[list[Pixels]] = []
     started = time.perf_counter()
@@ -123,12 +132,16 @@ def _restore_blocks(restore: _Restore, noisy: matlab.Blocks, step: Advance) -> t
     return restored, (time.perf_counter() - started) / (noisy.size / 3 / 2**20)
 
 
-def _dnd(restore: _Restore, folder: Path, out: Path, name: str, boxes: NDArray[np.int64], step: Advance) -> None:
+def _dnd(
+    restore: _Restore, folder: Path, out: Path, name: str, boxes: NDArray[np.int64], step: Advance
+) -> None:
     noisy = matlab.read_dnd(folder / "images_srgb" / name)
     crops = []
     for number, (top, left, bottom, right) in enumerate(boxes.tolist(), start=1):
         if not (1 <= top <= bottom <= noisy.shape[0] and 1 <= left <= right <= noisy.shape[1]):
-            raise PictureError(f"{name}: crop {number} lies outside of the picture of {noisy.shape[1]} x {noisy.shape[0]}")
+            raise PictureError(
+                f"{name}: crop {number} lies outside of the picture of {noisy.shape[1]} x {noisy.shape[0]}"
+            )
         crops.append(restore(noisy[top - 1 : bottom, left - 1 : right]))
         step()
     matlab.write_dnd(out / name, crops)

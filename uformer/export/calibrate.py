@@ -62,7 +62,9 @@ def calibration_pairs(folder: Path, config: UformerConfig) -> list[CalibrationPa
     if not found:
         raise OptionError(f"--calibrate {folder}: no pictures in it")
     return [
-        CalibrationPair(_load(degraded, config.in_channels), None if clean is None else _load(clean, config.out_channels))
+        CalibrationPair(
+            _load(degraded, config.in_channels), None if clean is None else _load(clean, config.out_channels)
+        )
         for degraded, clean in found[:MOST_PICTURES]
         if degraded is not None
     ]
@@ -84,9 +86,19 @@ def quantize(model: Any, pictures: Sequence[CalibrationPair]) -> Any:
     data = nncf.Dataset([sample.degraded for sample in pictures], lambda picture: {"image": picture})
     # One range for all channels: nncf moves a range for each, of a depth-wise convolution, to where channels lie on another axis.
     one_range = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
-    half_range = nncf.quantization.advanced_parameters.OverflowFix.ENABLE  # or sums saturate on CPUs without VNNI
-    advanced = nncf.AdvancedQuantizationParameters(activations_quantization_params=one_range, overflow_fix=half_range)
-    return nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(pictures), advanced_parameters=advanced)
+    half_range = (
+        nncf.quantization.advanced_parameters.OverflowFix.ENABLE
+    )  # or sums saturate on CPUs without VNNI
+    advanced = nncf.AdvancedQuantizationParameters(
+        activations_quantization_params=one_range, overflow_fix=half_range
+    )
+    return nncf.quantize(
+        model,
+        data,
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(pictures),
+        advanced_parameters=advanced,
+    )
 
 
 def measure(run: Run, network: Run, pictures: Sequence[CalibrationPair]) -> Loss:

@@ -77,26 +77,44 @@ def export(
         _report(run, _network(model), precision, examples(about.config), pictures)
         if format_ == "openvino":
             _beside(temporary).replace(_beside(target))
-    size = sum(file.stat().st_size for file in ([target, _beside(target)] if format_ == "openvino" else [target]))
-    print(f"{target}: {about.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {about.licence}")
+    size = sum(
+        file.stat().st_size for file in ([target, _beside(target)] if format_ == "openvino" else [target])
+    )
+    print(
+        f"{target}: {about.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {about.licence}"
+    )
     if about.licence == NOT_STATED:
         print("note: the file does not say under what licence it may be used; --licence writes it down")
     print(f"next: {_next(format_, target, about.config)}")
 
 
-def _check(format_: ExportFormat, precision: ExportPrecision, target: Path, calibrate: Path | None, *, overwrite: bool) -> None:
+def _check(
+    format_: ExportFormat,
+    precision: ExportPrecision,
+    target: Path,
+    calibrate: Path | None,
+    *,
+    overwrite: bool,
+) -> None:
     if target.suffix.lower() != SUFFIXES[format_]:
         raise OptionError(f"--out {target}: {format_} files end in {SUFFIXES[format_]}")
     if precision == "int8" and format_ == "torch":
         raise OptionError("--precision int8: for onnx and openvino, not for torch")
     if (precision == "int8") != (calibrate is not None):
-        raise OptionError("--precision int8 needs --calibrate FOLDER, pictures such as will be restored; other precisions take none")
+        raise OptionError(
+            "--precision int8 needs --calibrate FOLDER, pictures such as will be restored; other precisions take none"
+        )
     for file in [target, _beside(target)] if format_ == "openvino" else [target]:
         check_output(file, overwrite=overwrite)
 
 
 def _write(
-    format_: ExportFormat, path: Path, model: "Uformer", about: Provenance, precision: ExportPrecision, pictures: Sequence[CalibrationPair]
+    format_: ExportFormat,
+    path: Path,
+    model: "Uformer",
+    about: Provenance,
+    precision: ExportPrecision,
+    pictures: Sequence[CalibrationPair],
 ) -> Run:
     """Write the file, and load it back."""
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
@@ -118,7 +136,9 @@ def _write(
     from uformer.export import openvino_model  # noqa: PLC0415 - takes long to import
 
     compiled = openvino_model.from_onnx(graph.SerializeToString())
-    openvino_model.write(path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half)
+    openvino_model.write(
+        path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half
+    )
     return openvino_model.load(path)
 
 
@@ -132,7 +152,13 @@ def _writing(target: Path) -> Iterator[Path]:
         raise CheckpointError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
-def _report(run: Run, network: Run, precision: ExportPrecision, drawn: Sequence[Pictures], pictures: Sequence[CalibrationPair]) -> None:
+def _report(
+    run: Run,
+    network: Run,
+    precision: ExportPrecision,
+    drawn: Sequence[Pictures],
+    pictures: Sequence[CalibrationPair],
+) -> None:
     """Print how far the file is from the network. Raises ExportError where that is too far."""
     found = compare(run, network, drawn)
     for each in found:

@@ -26,7 +26,11 @@ def metadata(about: Provenance, precision: ExportPrecision) -> dict[str, str]:
 
 def contract(config: UformerConfig) -> str:
     """What goes in and what comes out, in words."""
-    colours = "sRGB as picture files hold it (not linear light)" if config.in_channels == 3 else "samples as picture files hold them"
+    colours = (
+        "sRGB as picture files hold it (not linear light)"
+        if config.in_channels == 3
+        else "samples as picture files hold them"
+    )
     return (
         f"'image': float32 (batch, {config.in_channels}, height, width) in [0, 1], {colours}, any height and width from 1; "
         f"'restored': float32 (batch, {config.out_channels}, height, width), to be clipped to [0, 1]"

@@ -29,7 +29,13 @@ def from_program(program: Any) -> ModelProto:
 
     with _quiet():
         made = torch.onnx.export(
-            program, (), dynamo=True, opset_version=OPSET, input_names=["image"], output_names=["restored"], verbose=False
+            program,
+            (),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["restored"],
+            verbose=False,
         )
     if made is None:  # as with a file to write to; for the type checker
         raise ExportError("torch.onnx.export gave no model")
@@ -67,7 +73,15 @@ def load(path: Path) -> Any:
 def _strip(model: ModelProto) -> None:
     """Without what the exporter notes at each node: its Python stack, with the paths of the machine that made it."""
     graph = model.graph
-    for item in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+    for item in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
         del item.metadata_props[:]
         item.doc_string = ""
 

@@ -60,7 +60,11 @@ def too_many(data: Encoded, picture_format: Format, max_pixels: int) -> str | No
 
 def _jpeg(data: Encoded) -> tuple[int, int] | None:
     frame = jpeg.frame(data)
-    return (frame.width, frame.height) if frame is not None and frame.least_bytes > len(data) + _HEADERS else None
+    return (
+        (frame.width, frame.height)
+        if frame is not None and frame.least_bytes > len(data) + _HEADERS
+        else None
+    )
 
 
 def _webp(data: Encoded) -> tuple[int, int] | None:
@@ -71,9 +75,15 @@ def _webp(data: Encoded) -> tuple[int, int] | None:
             canvas = _sides(data, body + 4)
         elif name == b"ANMF" and canvas is not None:
             (width, height), (w, h) = canvas, _sides(data, body + 6)
-            return canvas if width * height > max(_BLANK_CANVAS, _MOST_BLANK * w * h) else _lossy(data, body + 16, w, h)
+            return (
+                canvas
+                if width * height > max(_BLANK_CANVAS, _MOST_BLANK * w * h)
+                else _lossy(data, body + 16, w, h)
+            )
         elif name == b"VP8 ":
-            width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (body + 6, body + 8))
+            width, height = (
+                int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (body + 6, body + 8)
+            )
             return _too_many_macroblocks(data, width, height)
         elif name == b"VP8L":
             break
@@ -118,9 +128,13 @@ def _too_large(first: Directory, size: int) -> tuple[int, int] | None:
         rows = -(-height // max(one(TILE_LENGTH, one(ROWS_PER_STRIP, height)), 1))
         parts = rows * -(-width // max(one(TILE_WIDTH, width), 1))
         sizes = first.integers(TILE_BYTES) or first.integers(STRIP_BYTES)
-        fits = len(sizes) >= parts and min(sizes, default=0) >= _SMALLEST_WEBP and parts * _SMALLEST_WEBP <= size
+        fits = (
+            len(sizes) >= parts and min(sizes, default=0) >= _SMALLEST_WEBP and parts * _SMALLEST_WEBP <= size
+        )
     else:
-        samples = 1 if one(PHOTOMETRIC, 0) == _YCBCR else one(SAMPLES, 1)  # YCbCr: the colours may take next to nothing
+        samples = (
+            1 if one(PHOTOMETRIC, 0) == _YCBCR else one(SAMPLES, 1)
+        )  # YCbCr: the colours may take next to nothing
         fits = height * (width * samples * one(BITS, 1) // 8) <= _TIFF_EXPANSION.get(compression, 1) * size
     return None if fits else (width, height)
 
@@ -137,9 +151,16 @@ def _avif_sides(data: Encoded) -> Iterator[tuple[int, int]]:
     spans = [(0, len(data))]
     for wanted, skipped in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0), (b"ispe", 4)):
         found = itertools.chain.from_iterable(boxes(data, start, end) for start, end in spans)
-        spans = [(start + skipped, end) for name, start, end in itertools.islice(found, _MOST_BOXES) if name == wanted]
+        spans = [
+            (start + skipped, end)
+            for name, start, end in itertools.islice(found, _MOST_BOXES)
+            if name == wanted
+        ]
     for start, _ in spans:
-        yield int.from_bytes(data[start : start + 4], "big"), int.from_bytes(data[start + 4 : start + 8], "big")
+        yield (
+            int.from_bytes(data[start : start + 4], "big"),
+            int.from_bytes(data[start + 4 : start + 8], "big"),
+        )
 
 
 _CHECKS: dict[str, Callable[[Encoded], tuple[int, int] | None]] = {

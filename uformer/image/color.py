@@ -12,12 +12,16 @@ Real = TypeVar("Real", np.float32, np.float64)
 
 def srgb_to_linear(srgb: Pixels) -> Pixels:
     """Linear light for sRGB values (IEC 61966-2-1), both in [0, 1], any shape."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(
+        srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
+    ).astype(np.float32)
 
 
 def linear_to_srgb(linear: Pixels) -> Pixels:
     """sRGB values for linear light (IEC 61966-2-1), both in [0, 1], any shape."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055).astype(np.float32)
+    return np.where(
+        linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    ).astype(np.float32)
 
 
 def rgb_to_y(rgb: NDArray[Real]) -> NDArray[Real]:

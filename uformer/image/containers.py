@@ -20,7 +20,9 @@ _FIRST_BYTES = 2**16
 _MOST_CHUNKS = 1000  # looked at; a file can hold millions of empty ones, only to cost time
 
 
-def embed_exif(data: bytes, picture_format: Format, exif: bytes, *, width: int, height: int, alpha: bool) -> bytes:
+def embed_exif(
+    data: bytes, picture_format: Format, exif: bytes, *, width: int, height: int, alpha: bool
+) -> bytes:
     """The encoded picture with the EXIF block in it; an AVIF file must have been written with PLACEHOLDER."""
     if picture_format is formats.JPEG:
         return _into_jpeg(data, exif)
@@ -37,7 +39,12 @@ def embed_exif(data: bytes, picture_format: Format, exif: bytes, *, width: int, 
 def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
     """The JPEG with a JFIF header that tells its resolution (pixels per millimetre), which libvips writes as EXIF only."""
     across, down = (min(max(round(each * 25.4), 1), 65_535) for each in resolution)
-    return jpeg[:2] + b"\xff\xe0" + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, across, down, 0, 0) + jpeg[2:]
+    return (
+        jpeg[:2]
+        + b"\xff\xe0"
+        + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, across, down, 0, 0)
+        + jpeg[2:]
+    )
 
 
 def frames(data: Encoded, picture_format: Format) -> int:
@@ -72,7 +79,9 @@ def has_other_colours(data: Encoded, picture_format: Format) -> bool:
     )
     if b"cICP" in said:
         return not _is_srgb(*said[b"cICP"][:2])
-    return b"gAMA" in said and b"sRGB" not in said and abs(int.from_bytes(said[b"gAMA"], "big") - 45_455) > 1000
+    return (
+        b"gAMA" in said and b"sRGB" not in said and abs(int.from_bytes(said[b"gAMA"], "big") - 45_455) > 1000
+    )
 
 
 def _is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
@@ -116,7 +125,15 @@ def _into_webp(data: bytes, exif: bytes, *, width: int, height: int, alpha: bool
         sides = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
         header = bytearray(b"VP8X" + struct.pack("<IB3x", 10, has_alpha * alpha) + sides)
     header[8] |= has_exif
-    body = bytes(header) + b"".join(chunks.values()) + b"EXIF" + struct.pack("<I", len(exif)) + exif + bytes(len(exif) % 2) + xmp
+    body = (
+        bytes(header)
+        + b"".join(chunks.values())
+        + b"EXIF"
+        + struct.pack("<I", len(exif))
+        + exif
+        + bytes(len(exif) % 2)
+        + xmp
+    )
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
@@ -143,8 +160,15 @@ def _into_avif(data: bytes, exif: bytes) -> bytes:
     box = struct.pack(">I4s", 8 + len(payload), b"mdat") + payload
     for position, number, base in _avif_extents(data, parts[b"iloc"][0]):
         if number == item:
-            return data[:position] + struct.pack(">II", len(data) + 8 - base, len(payload)) + data[position + 8 :] + box
-    raise PictureError("the AVIF encoder left no place for EXIF; strip the metadata, or write PNG, JPEG, WebP or TIFF")
+            return (
+                data[:position]
+                + struct.pack(">II", len(data) + 8 - base, len(payload))
+                + data[position + 8 :]
+                + box
+            )
+    raise PictureError(
+        "the AVIF encoder left no place for EXIF; strip the metadata, or write PNG, JPEG, WebP or TIFF"
+    )
 
 
 def _avif_extents(data: bytes, start: int) -> Iterator[tuple[int, int, int]]:

@@ -21,10 +21,28 @@ _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SHORT = 3
 _POINTERS = {_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}
 # Tags of the first IFD that describe the picture; the others say how a TIFF file stores it.
-_DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_IFD, _GPS_IFD}
+_DESCRIPTIVE = {
+    0x010E,
+    0x010F,
+    0x0110,
+    0x0131,
+    0x0132,
+    0x013B,
+    0x013C,
+    0x4746,
+    0x4749,
+    0x8298,
+    _EXIF_IFD,
+    _GPS_IFD,
+}
 _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
 
-_LAYOUT = {ORIENTATION, 0x011A, 0x011B, 0x0128}  # orientation and resolution: an EXIF block has them, a TIFF file its own
+_LAYOUT = {
+    ORIENTATION,
+    0x011A,
+    0x011B,
+    0x0128,
+}  # orientation and resolution: an EXIF block has them, a TIFF file its own
 
 _MOST_BYTES = 2**24  # of tags; more is an attack: entries may all point at the same large value
 
@@ -101,7 +119,9 @@ def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> byt
     return data[:position] + pointer + data[position + len(pointer) :] + tail
 
 
-def tiff_change(data: Encoded, exif: bytes | None, iptc: bytes | None = None) -> tuple[int, bytes, bytes] | None:
+def tiff_change(
+    data: Encoded, exif: bytes | None, iptc: bytes | None = None
+) -> tuple[int, bytes, bytes] | None:
     """What `into_tiff` changes: the position of the pointer to the first IFD, the new pointer, and what comes at the end of the file."""
     added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
     try:
@@ -128,7 +148,9 @@ def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes
     fields: _Ifd = {tag: value for tag, value in found.items() if tag in first and isinstance(value, _Value)}
     exposure = found.get(_EXIF_IFD)
     if isinstance(exposure, dict):
-        kept: _Ifd = {tag: value for tag, value in exposure.items() if tag in inner and isinstance(value, _Value)}
+        kept: _Ifd = {
+            tag: value for tag, value in exposure.items() if tag in inner and isinstance(value, _Value)
+        }
         if kept:
             fields[_EXIF_IFD] = kept
     return _block(fields, form.order)
@@ -152,7 +174,15 @@ def _find_orientation(exif: bytes) -> tuple[Form, int, int] | None:
     return None
 
 
-def _parse(data: Encoded, form: Form, offset: int, budget: _Budget, *, wanted: Container[int] | None = None, depth: int = 0) -> _Ifd:
+def _parse(
+    data: Encoded,
+    form: Form,
+    offset: int,
+    budget: _Budget,
+    *,
+    wanted: Container[int] | None = None,
+    depth: int = 0,
+) -> _Ifd:
     """The wanted (None: all) fields of an IFD, and all of those it points to. Raises ValueError if malformed."""
     fields: _Ifd = {}
     for entry in entries(data, form, offset):
@@ -165,7 +195,9 @@ def _parse(data: Encoded, form: Form, offset: int, budget: _Budget, *, wanted: C
         if entry.tag in _POINTERS and depth < 2:
             fields[entry.tag] = _parse(data, form, _pointer(data, form, entry), budget, depth=depth + 1)
         else:
-            fields[entry.tag] = _Value(entry.kind, _swapped(data[entry.start : entry.start + entry.size], entry.kind, form.order))
+            fields[entry.tag] = _Value(
+                entry.kind, _swapped(data[entry.start : entry.start + entry.size], entry.kind, form.order)
+            )
     return fields
 
 
@@ -189,7 +221,11 @@ def _pack(fields: _Ifd, form: Form, base: int) -> bytes:
         if len(data) > form.inline:
             tail += data + bytes(len(data) % 2)
             data = position
-        head += struct.pack(form.order + "HH", tag, kind) + struct.pack(form.word, number) + data.ljust(form.inline, b"\0")
+        head += (
+            struct.pack(form.order + "HH", tag, kind)
+            + struct.pack(form.word, number)
+            + data.ljust(form.inline, b"\0")
+        )
     return head + bytes(form.inline) + bytes(tail)
 
 

@@ -125,7 +125,11 @@ def entries(data: Encoded, form: Form, offset: int) -> Iterator[Entry]:
     for position in range(first, first + count * form.entry, form.entry):
         tag, kind, number = unpack(form.order + "HH" + form.word[1], data, position)
         entry = Entry(tag, kind, number, position + 4 + form.inline)
-        yield entry if entry.size <= form.inline else replace(entry, start=unpack(form.word, data, entry.start)[0])
+        yield (
+            entry
+            if entry.size <= form.inline
+            else replace(entry, start=unpack(form.word, data, entry.start)[0])
+        )
 
 
 def next_directory(data: Encoded, form: Form, offset: int) -> int:
@@ -171,7 +175,9 @@ class Directory:
         found = list(entries(data, form, offset))
         if not found:
             raise ValueError(f"its directory at byte {offset} claims 0 tags")
-        self._fields = {entry.tag: entry for entry in reversed(found)}  # the first of a repeated tag wins, as in libtiff
+        self._fields = {
+            entry.tag: entry for entry in reversed(found)
+        }  # the first of a repeated tag wins, as in libtiff
         self.next = next_directory(data, form, offset)
 
     def __contains__(self, tag: int) -> bool:

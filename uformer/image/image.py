@@ -91,8 +91,12 @@ class Image:
         shape = self.pixels.shape
         if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape or self.pixels.dtype != np.float32:
             raise PictureError(f"pixels: {self.pixels.dtype} {shape}, expected float32 (H, W, 1 or 3)")
-        if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype not in (np.uint8, np.uint16, np.float32)):
-            raise PictureError(f"alpha: {self.alpha.dtype} {self.alpha.shape}, expected uint8, uint16 or float32 {shape[:2]}")
+        if self.alpha is not None and (
+            self.alpha.shape != shape[:2] or self.alpha.dtype not in (np.uint8, np.uint16, np.float32)
+        ):
+            raise PictureError(
+                f"alpha: {self.alpha.dtype} {self.alpha.shape}, expected uint8, uint16 or float32 {shape[:2]}"
+            )
         if self.beyond is not None and (self.beyond.shape != shape or self.depth != 32):
             raise PictureError(f"beyond: {self.beyond.shape} of {self.depth} bits, expected {shape} of 32")
         if self.depth not in (8, 16, 32):

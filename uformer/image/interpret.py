@@ -12,7 +12,15 @@ from uformer.image.ifd import Directory
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.opening import Opened
 
-_COLOUR_SPACES = {"cmyk": "CMYK", "lab": "Lab", "labs": "Lab", "labq": "Lab", "xyz": "XYZ", "yxy": "xyY", "lch": "LCh"}
+_COLOUR_SPACES = {
+    "cmyk": "CMYK",
+    "lab": "Lab",
+    "labs": "Lab",
+    "labq": "Lab",
+    "xyz": "XYZ",
+    "yxy": "xyY",
+    "lch": "LCh",
+}
 """libvips' names of those that are converted to sRGB, and what people call them."""
 
 
@@ -25,13 +33,17 @@ def header_of(file: Opened) -> Header:
     notes = []
     if file.frames > 1:
         number = "several" if file.format is formats.AVIF else f"{file.frames}"
-        notes.append(f"holds {number} {'pages' if file.format is formats.TIFF else 'frames'}; only the first is read")
+        notes.append(
+            f"holds {number} {'pages' if file.format is formats.TIFF else 'frames'}; only the first is read"
+        )
     if space:
         notes.append(f"is {space}; converted to sRGB")
     if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
         notes.append("has 1 bit a pixel; comes out as 8-bit gray")
     if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
-        notes.append("says that its colours are not sRGB's, but has no colour profile; they come out as if they were")
+        notes.append(
+            "says that its colours are not sRGB's, but has no colour profile; they come out as if they were"
+        )
     if file.format is formats.TIFF:
         notes += tiff.notes(file.data)
     depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
@@ -57,7 +69,12 @@ def is_lossless(file: Opened) -> bool:
 
 
 def as_image(
-    file: Opened, metadata: Metadata, kind: np.dtype[Any], pixels: Pixels, alpha: Alpha | None = None, beyond: Pixels | None = None
+    file: Opened,
+    metadata: Metadata,
+    kind: np.dtype[Any],
+    pixels: Pixels,
+    alpha: Alpha | None = None,
+    beyond: Pixels | None = None,
 ) -> Image:
     """What was read of a file, all or a part, as an Image; `kind`: numpy's type of the file's samples."""
     return Image(
@@ -91,28 +108,40 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
         if picture_format is formats.PNG:
             exif, xmp = png.metadata(file.data)
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
-        orientation, told = (exif_block.orientation(exif), exif_block.has_orientation(exif)) if exif else (1, False)
+        orientation, told = (
+            (exif_block.orientation(exif), exif_block.has_orientation(exif)) if exif else (1, False)
+        )
         exif = exif_block.upright(exif) if exif else None
         photoshop = vips.blob(image, "iptc-data")
     if xmp:
         orientation = orientation if told else xmp_packet.orientation(xmp)
         xmp = xmp_packet.upright(xmp)
     if picture_format is formats.AVIF:
-        orientation = 1  # libvips has turned it already, by the file's own transformations; EXIF does not count there
+        orientation = (
+            1  # libvips has turned it already, by the file's own transformations; EXIF does not count there
+        )
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
     known = (across, down) != (1.0, 1.0)  # libvips' word for unknown
     icc = vips.blob(image, "icc-profile-data")
-    return Metadata(icc=icc, exif=exif, xmp=xmp, iptc=photoshop, resolution=(across, down) if known else None), orientation
+    return Metadata(
+        icc=icc, exif=exif, xmp=xmp, iptc=photoshop, resolution=(across, down) if known else None
+    ), orientation
 
 
 def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:
     """Gray or RGB, with or without alpha, and the metadata with a profile that fits."""
     if image.interpretation == "cmyk":
         depth = 16 if image.format == "ushort" else 8
-        colour = image.extract_band(0, n=4).icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+        colour = image.extract_band(0, n=4).icc_transform(
+            "srgb", embedded=True, input_profile="cmyk", depth=depth
+        )
         image = colour.bandjoin(image.extract_band(4)) if image.bands > 4 else colour
         metadata = dataclasses.replace(metadata, icc=None)
-    elif image.interpretation in ("lab", "labs", "labq"):  # in TIFF of the white of D50; libvips' own conversion takes it for D65
+    elif image.interpretation in (
+        "lab",
+        "labs",
+        "labq",
+    ):  # in TIFF of the white of D50; libvips' own conversion takes it for D65
         image = image.colourspace("lab").icc_export(output_profile="srgb", pcs="lab", depth=16)
         metadata = dataclasses.replace(metadata, icc=None)
     elif image.interpretation in _COLOUR_SPACES:
@@ -127,4 +156,8 @@ def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Meta
 
 def _fits(icc: bytes, *, gray: bool) -> bool:
     """Whether a colour profile says something about these channels: one that is damaged or of other channels does not."""
-    return icc[36:40] == b"acsp" and icc[:4] == len(icc).to_bytes(4, "big") and icc[16:20] == (b"GRAY" if gray else b"RGB ")
+    return (
+        icc[36:40] == b"acsp"
+        and icc[:4] == len(icc).to_bytes(4, "big")
+        and icc[16:20] == (b"GRAY" if gray else b"RGB ")
+    )

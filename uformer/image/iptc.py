@@ -14,13 +14,19 @@ _APPLICATION = 2  # the record that describes the picture
 
 def wrapped(records: bytes) -> bytes:
     """The APP13 payload for bare records."""
-    return _MARK + struct.pack(">4sHHI", b"8BIM", _RECORDS, 0, len(records)) + records + bytes(len(records) % 2)
+    return (
+        _MARK + struct.pack(">4sHHI", b"8BIM", _RECORDS, 0, len(records)) + records + bytes(len(records) % 2)
+    )
 
 
 def records(payload: bytes) -> bytes | None:
     """The bare records of an APP13 payload; None if it has none."""
     position = len(_MARK)
-    while payload.startswith(_MARK) and position + 12 <= len(payload) and payload[position : position + 4] == b"8BIM":
+    while (
+        payload.startswith(_MARK)
+        and position + 12 <= len(payload)
+        and payload[position : position + 4] == b"8BIM"
+    ):
         number, name_length = struct.unpack_from(">HB", payload, position + 4)
         position += 6 + (name_length + 2) // 2 * 2
         size = int.from_bytes(payload[position : position + 4], "big")
@@ -33,7 +39,11 @@ def records(payload: bytes) -> bytes | None:
 
 def selected(payload: bytes, keep: Container[int]) -> bytes | None:
     """The APP13 payload with these data sets of the application record and nothing else; None if it has none of them."""
-    kept = b"".join(whole for record, number, whole in _data_sets(records(payload) or b"") if record == _APPLICATION and number in keep)
+    kept = b"".join(
+        whole
+        for record, number, whole in _data_sets(records(payload) or b"")
+        if record == _APPLICATION and number in keep
+    )
     return wrapped(kept) if kept else None
 
 

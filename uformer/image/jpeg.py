@@ -40,8 +40,16 @@ def coding(data: Encoded) -> JpegCoding:
             tables.update(_tables(payload))
         elif marker in _SOF:
             progressive = marker in _PROGRESSIVE
-            subsampled = payload[5:6] == b"\3" and payload[7:8] == b"\x22" and payload[10:11] == payload[13:14] == b"\x11"
-    found = [_quality(sum(tables[number]), standard) for number, standard in ((0, _LUMA), (1, _CHROMA)) if number in tables]
+            subsampled = (
+                payload[5:6] == b"\3"
+                and payload[7:8] == b"\x22"
+                and payload[10:11] == payload[13:14] == b"\x11"
+            )
+    found = [
+        _quality(sum(tables[number]), standard)
+        for number, standard in ((0, _LUMA), (1, _CHROMA))
+        if number in tables
+    ]
     return JpegCoding(quality=max(found, default=95), subsampled=subsampled, progressive=progressive)
 
 
@@ -67,7 +75,9 @@ def frame(data: Encoded) -> Frame | None:
         if marker in _SOF and len(payload) >= 6:
             height, width, count = struct.unpack_from(">HHB", payload, 1)
             factors = [(max(each >> 4, 1), max(each & 15, 1)) for each in payload[7 : 6 + 3 * count : 3]]
-            return Frame(width, height, marker in _ARITHMETIC, _least_bits(marker, width, height, factors) // 8)
+            return Frame(
+                width, height, marker in _ARITHMETIC, _least_bits(marker, width, height, factors) // 8
+            )
     return None
 
 
@@ -93,7 +103,9 @@ def with_other_ends(data: Encoded) -> bytes:
     A decoder does not look at them unless it lacks data there, so the file shows the same pixels if it holds all of them.
     """
     positions = [start - 2 for start in _scan_ends(data)]
-    tail = _TAIL[: max(len(data) // max(len(positions), 1), 2)]  # a file of nothing but restarts must not grow out of memory
+    tail = _TAIL[
+        : max(len(data) // max(len(positions), 1), 2)
+    ]  # a file of nothing but restarts must not grow out of memory
     parts, last = [], 0
     for position in positions:
         end = position

@@ -54,7 +54,9 @@ class Opened:
         per_pixel += 2 * image.bands * bool(vips.integer(self.image, "interlaced", 0))
         if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
             need, have = (f"{each / 2**30:.1f} GiB" for each in (size * per_pixel, available))
-            raise PictureError(f"{self.name}: {image.width} x {image.height} pixels take {need} of memory to read; {have} are free")
+            raise PictureError(
+                f"{self.name}: {image.width} x {image.height} pixels take {need} of memory to read; {have} are free"
+            )
         flat = self.in_time(image, image.numpy)
         return np.reshape(flat, (image.height, image.width, image.bands))
 
@@ -63,7 +65,9 @@ class Opened:
         try:
             return within(self.limits.max_seconds, image, work)
         except TimeoutError:
-            raise PictureError(f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s") from None
+            raise PictureError(
+                f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s"
+            ) from None
 
     def again(self) -> Any:
         """The picture anew, to be decoded from its first row on."""
@@ -119,7 +123,9 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
         if isinstance(data, mmap.mmap):
             stack.callback(_close, data)
         if camera := raw.kind(data):
-            raise PictureError(f"{name}: is a camera raw file ({camera}); develop it to TIFF, PNG or JPEG first")
+            raise PictureError(
+                f"{name}: is a camera raw file ({camera}); develop it to TIFF, PNG or JPEG first"
+            )
         picture_format = formats.sniff(data[:256])
         if picture_format is None:
             raise PictureError(f"{name}: {formats.describe(data[:512])}")
@@ -128,10 +134,20 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
         try:
             image = _loaded(picture_format, data, path, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
-            yield Opened(name=name, image=image, data=data, path=path, format=picture_format, frames=count, limits=limits)
+            yield Opened(
+                name=name,
+                image=image,
+                data=data,
+                path=path,
+                format=picture_format,
+                frames=count,
+                limits=limits,
+            )
         except vips.Error:
             kind = SuspectError if strict and picture_format is formats.JPEG else PictureError
-            raise kind(f"{name}: cannot be read as {picture_format.name}: {reasons.why(data, picture_format)}") from None
+            raise kind(
+                f"{name}: cannot be read as {picture_format.name}: {reasons.why(data, picture_format)}"
+            ) from None
         except MemoryError:
             raise PictureError(f"{name}: does not fit into memory") from None
 
@@ -188,13 +204,17 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
     """Refuse what is too large or cannot be given back whole; the number of frames."""
     width, height = image.width, image.height
     if max(width, height) > limits.max_side:
-        raise PictureError(f"{name}: {width} x {height} pixels, a side is over the limit of {limits.max_side}")
+        raise PictureError(
+            f"{name}: {width} x {height} pixels, a side is over the limit of {limits.max_side}"
+        )
     if width * height > limits.max_pixels:
         raise PictureError(f"{name}: {width} x {height} pixels, over the limit of {limits.max_pixels}")
     count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
     if count > limits.max_frames:
         raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
-    metadata = sum(vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data"))
+    metadata = sum(
+        vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
+    )
     if picture_format is formats.PNG:  # libvips does not see all of them
         blocks = png.metadata(data)
         metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)

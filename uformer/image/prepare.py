@@ -25,7 +25,9 @@ def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> byte
         data = embed_density(data, image.metadata.resolution)
     if shown.exif is None:
         return data
-    return embed_exif(data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None)
+    return embed_exif(
+        data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None
+    )
 
 
 def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notify = warn) -> Metadata:
@@ -35,7 +37,9 @@ def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notif
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
-        raise PictureError(f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side")
+        raise PictureError(
+            f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side"
+        )
     return _shown(image.metadata, policy, target, notify)
 
 
@@ -54,9 +58,15 @@ def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format, notify: N
 
 def _check_segments(metadata: Metadata) -> None:
     """A JPEG holds each of these in one segment of 65,533 bytes, header included; libvips would leave out what is larger."""
-    for name, value, most in (("EXIF", metadata.exif, 65_527), ("XMP", metadata.xmp, 65_504), ("IPTC", metadata.iptc, 65_533)):
+    for name, value, most in (
+        ("EXIF", metadata.exif, 65_527),
+        ("XMP", metadata.xmp, 65_504),
+        ("IPTC", metadata.iptc, 65_533),
+    ):
         if value is not None and len(value) > most:
-            raise PictureError(f"{len(value)} bytes of {name} do not fit into JPEG ({most}); strip the metadata or write another format")
+            raise PictureError(
+                f"{len(value)} bytes of {name} do not fit into JPEG ({most}); strip the metadata or write another format"
+            )
 
 
 def _names_with_alpha() -> str:
@@ -68,7 +78,9 @@ def layout(image: Image, target: Format) -> tuple[int, int]:
     """Bits of a sample (32: float), and colours, as the picture is written."""
     icc = image.metadata.icc
     expand = image.channels == 1 and not _is_gray(icc) and (icc is not None or not target.gray)
-    return 32 if image.depth == 32 and target.floats else min(image.depth, target.bits), 3 if expand else image.channels
+    return 32 if image.depth == 32 and target.floats else min(
+        image.depth, target.bits
+    ), 3 if expand else image.channels
 
 
 def _is_gray(icc: bytes | None) -> bool:
@@ -81,7 +93,11 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
     if icc is not None:
         vips.set_blob(picture, "icc-profile-data", icc)
     if _is_gray(icc) and not target.gray:
-        colour = picture[0].icc_transform("srgb", embedded=True, depth=8 if picture.format == "uchar" else 16).copy()
+        colour = (
+            picture[0]
+            .icc_transform("srgb", embedded=True, depth=8 if picture.format == "uchar" else 16)
+            .copy()
+        )
         colour.remove("icc-profile-data")
         picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
     across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION

@@ -60,13 +60,28 @@ def _safe_xmp(xmp: bytes) -> bytes | None:
         return None
     for name in _SIMPLE:
         encoded = re.escape(name.encode())
-        match = re.search(rb"\s" + encoded + rb"\s*=\s*\"" + _TEXT + rb"\"|<" + encoded + rb">" + _TEXT + rb"</" + encoded + rb">", xmp)
+        match = re.search(
+            rb"\s"
+            + encoded
+            + rb"\s*=\s*\""
+            + _TEXT
+            + rb"\"|<"
+            + encoded
+            + rb">"
+            + _TEXT
+            + rb"</"
+            + encoded
+            + rb">",
+            xmp,
+        )
         if match:
             text = match[1] if match[1] is not None else match[2]
             found.append(b"<%b>%b</%b>" % (name.encode(), text, name.encode()))
     for name in _LANGUAGES:
         encoded = re.escape(name.encode())
-        match = re.search(rb"<" + encoded + rb">\s*<rdf:Alt>\s*<rdf:li[^<>]{0,64}>" + _TEXT + rb"</rdf:li>", xmp)
+        match = re.search(
+            rb"<" + encoded + rb">\s*<rdf:Alt>\s*<rdf:li[^<>]{0,64}>" + _TEXT + rb"</rdf:li>", xmp
+        )
         if match:
             item = b'<rdf:Alt><rdf:li xml:lang="x-default">%b</rdf:li></rdf:Alt>' % match[1]
             found.append(b"<%b>%b</%b>" % (name.encode(), item, name.encode()))
@@ -74,4 +89,8 @@ def _safe_xmp(xmp: bytes) -> bytes | None:
         return None
     spaces = " ".join(f'xmlns:{prefix}="{address}"' for prefix, address in _NAMESPACES.items())
     head = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    return f'{head}<rdf:Description rdf:about="" {spaces}>'.encode() + b"".join(found) + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    return (
+        f'{head}<rdf:Description rdf:about="" {spaces}>'.encode()
+        + b"".join(found)
+        + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )

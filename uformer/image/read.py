@@ -15,7 +15,9 @@ from uformer.notices import Notify, warn
 __all__ = ["DEFAULT_LIMITS", "Header", "Limits", "header", "read", "read_samples"]
 
 
-def read(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn) -> Image:
+def read(
+    source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn
+) -> Image:
     """Read a PNG, JPEG, WebP, TIFF or AVIF picture from a path or from its bytes; what it is decides its contents, not its name.
 
     A palette and YCbCr come out as RGB. CMYK and Lab come out as sRGB, CMYK through the embedded profile; the profile is then
@@ -55,7 +57,9 @@ def _samples(file: Opened) -> Samples:
         return np.ascontiguousarray(samples)
     pixels, _, beyond = scaled(file.name, samples, samples.shape[2], bits)
     if beyond is not None:
-        raise PictureError(f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1")
+        raise PictureError(
+            f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1"
+        )
     return np.rint(pixels * 65535).astype(np.uint16)
 
 
@@ -74,7 +78,12 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
     channels = 1 if samples.shape[2] < 3 else 3
     pixels, alpha, beyond = scaled(file.name, samples, channels, bits_of(file))
     if beyond is not None:
-        check_range(file.name, np.count_nonzero(beyond) / beyond.size, float((pixels + beyond).min()), float((pixels + beyond).max()))
+        check_range(
+            file.name,
+            np.count_nonzero(beyond) / beyond.size,
+            float((pixels + beyond).min()),
+            float((pixels + beyond).max()),
+        )
     lossless = is_lossless(file)
     if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
@@ -87,4 +96,7 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
 def _is_gray(pixels: Pixels, *, tolerance: float) -> bool:
     """Whether the channels differ by no more than the tolerance: a lossy WebP of a gray picture rounds them apart by one level."""
     green = pixels[..., 1]
-    return all(float(np.abs(pixels[..., channel] - green).max()) <= tolerance * 1.01 for channel in range(pixels.shape[2]))
+    return all(
+        float(np.abs(pixels[..., channel] - green).max()) <= tolerance * 1.01
+        for channel in range(pixels.shape[2])
+    )

@@ -47,14 +47,20 @@ class Regions:
         self._file, self._scratch = file, scratch
         metadata, self._orientation = metadata_of(file)
         self._image, metadata = to_gray_or_rgb(file.name, file.image, metadata)
-        self._region = vips.region(self._image)  # one for all rows, as a decoder that goes from top to bottom serves only one
+        self._region = vips.region(
+            self._image
+        )  # one for all rows, as a decoder that goes from top to bottom serves only one
         self._kind = np.dtype(vips.kind(self._image))
         self._held: Samples = np.empty((0, self._image.width, self._image.bands), self._kind)
         self._first = 0  # row of the first that is held
         self._stored_rows = 0
         bands, turn = self._image.bands, self._orientation >= 5
         shape = (self._image.width, self._image.height) if turn else (self._image.height, self._image.width)
-        alpha = np.broadcast_to(np.zeros((), self._kind if self._kind.kind == "u" else np.float32), shape) if bands in (2, 4) else None
+        alpha = (
+            np.broadcast_to(np.zeros((), self._kind if self._kind.kind == "u" else np.float32), shape)
+            if bands in (2, 4)
+            else None
+        )
         pixels = np.broadcast_to(np.float32(0), (*shape, 1 if bands < 3 else 3))
         self.frame = as_image(file, metadata, self._kind, pixels, alpha)
 
@@ -62,7 +68,10 @@ class Regions:
         """Rows from `first` to before `last`, as `read` would give them. Raises PictureError for damaged data."""
         samples = self._samples(first, last)
         return as_image(
-            self._file, self.frame.metadata, self._kind, *scaled(self._file.name, samples, self.frame.channels, bits_of(self._file))
+            self._file,
+            self.frame.metadata,
+            self._kind,
+            *scaled(self._file.name, samples, self.frame.channels, bits_of(self._file)),
         )
 
     def _samples(self, first: int, last: int) -> Samples:
@@ -80,7 +89,9 @@ class Regions:
 
     def _decoded(self, first: int, last: int) -> Samples:
         width, bands = self._image.width, self._image.bands
-        return np.frombuffer(self._region.fetch(0, first, width, last - first), self._kind).reshape(-1, width, bands)
+        return np.frombuffer(self._region.fetch(0, first, width, last - first), self._kind).reshape(
+            -1, width, bands
+        )
 
     def _stored(self, first: int, last: int) -> Samples:
         """Upright rows, whose stored pixels are a rectangle; from the scratch file, since decoding goes only from top to bottom."""
@@ -114,14 +125,18 @@ class Regions:
 
 
 @contextlib.contextmanager
-def regions(source: str | os.PathLike[str], *, folder: Path, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn) -> Iterator[Regions]:
+def regions(
+    source: str | os.PathLike[str], *, folder: Path, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn
+) -> Iterator[Regions]:
     """The rows of a picture file in one of the formats BY_REGIONS; notices and errors as of `read`.
 
     All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `folder`: for
     temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
     """
     with _nameless(folder) as unused:
-        notes = examine(source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan()))
+        notes = examine(
+            source, limits, lambda file: file.in_time(file.image, lambda: Regions(file, unused).scan())
+        )
     with opened(source, limits, mapped=True) as file, _nameless(folder) as temporary:
         if file.format.suffixes[0] not in BY_REGIONS:
             raise PictureError(f"{file.name}: {file.format.name} cannot be read by regions")
@@ -138,7 +153,12 @@ def _nameless(folder: Path) -> Iterator[IO[bytes]]:
 
 
 def write_parts(
-    frame: Image, parts: Iterable[tuple[int, Image]], path: Path, *, metadata: MetadataPolicy = "keep", notify: Notify = warn
+    frame: Image,
+    parts: Iterable[tuple[int, Image]],
+    path: Path,
+    *,
+    metadata: MetadataPolicy = "keep",
+    notify: Notify = warn,
 ) -> None:
     """Write a picture of which the rows come in parts, each with the number of its first row; a part may come again.
 
@@ -154,7 +174,9 @@ def write_parts(
             encoded = folder / f"encoded{path.suffix}"
             picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
             try:
-                getattr(picture, f"{target.operation}save")(str(encoded), **saver_options(frame, target, shown))
+                getattr(picture, f"{target.operation}save")(
+                    str(encoded), **saver_options(frame, target, shown)
+                )
             except vips.Error:
                 free = shutil.disk_usage(encoded.parent).free
                 why = f"only {free:,} bytes are free there" if free < _FULL else "try another format"
@@ -174,7 +196,9 @@ def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Form
     kind = np.dtype("u1" if bits == 8 else "f4" if bits == 32 else "u2")
     row = frame.width * channels * kind.itemsize
     if row * frame.height > (free := shutil.disk_usage(folder).free):
-        raise PictureError(f"{row * frame.height / 1e9:.1f} GB are needed there while it is restored; {free / 1e9:.1f} GB are free")
+        raise PictureError(
+            f"{row * frame.height / 1e9:.1f} GB are needed there while it is restored; {free / 1e9:.1f} GB are free"
+        )
     with scratch(folder, (frame.height, frame.width, channels), kind) as file:
         for first, part in parts:
             if not np.isfinite(part.pixels).all():

@@ -30,7 +30,9 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
+def scaled(
+    name: str, samples: Samples, channels: int, bits: int
+) -> tuple[Pixels, Alpha | None, Pixels | None]:
     """Pixels in [0, 1], alpha, and what float samples have beyond [0, 1]. `bits`: how many of a 16-bit sample's upper bits count."""
     if samples.dtype in (np.float32, np.float64):
         return _from_float(name, samples, channels)
@@ -39,11 +41,19 @@ def scaled(name: str, samples: Samples, channels: int, bits: int) -> tuple[Pixel
     pixels = np.empty((*samples.shape[:2], channels), np.float32)
     plane = np.ascontiguousarray(samples[..., channels]) if samples.shape[2] > channels else None
     if samples.dtype == np.uint8 or bits == 16:
-        np.divide(samples[..., :channels], np.float32(np.iinfo(samples.dtype).max), out=pixels, dtype=np.float32)
+        np.divide(
+            samples[..., :channels], np.float32(np.iinfo(samples.dtype).max), out=pixels, dtype=np.float32
+        )
         return pixels, plane, None
     shift, peak = 16 - bits, (1 << bits) - 1
     np.divide(samples[..., :channels] >> shift, np.float32(peak), out=pixels, dtype=np.float32)
-    return pixels, None if plane is None else (((plane >> shift).astype(np.uint32) * 65535 + peak // 2) // peak).astype(np.uint16), None
+    return (
+        pixels,
+        None
+        if plane is None
+        else (((plane >> shift).astype(np.uint32) * 65535 + peak // 2) // peak).astype(np.uint16),
+        None,
+    )
 
 
 def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
@@ -77,7 +87,9 @@ def quantised(image: Image, bits: int, *, channels: int) -> Samples:
         if bits == 32:
             samples[rows, :, :channels] = values if image.beyond is None else values + image.beyond[rows]
         else:
-            samples[rows, :, :channels] = np.left_shift(np.rint(values * np.float32(peak)).astype(kind), -bits % 8)
+            samples[rows, :, :channels] = np.left_shift(
+                np.rint(values * np.float32(peak)).astype(kind), -bits % 8
+            )
         if image.alpha is not None:
             samples[rows, :, channels] = _alpha(image.alpha[rows], bits)
     return samples
@@ -86,7 +98,11 @@ def quantised(image: Image, bits: int, *, channels: int) -> Samples:
 def _alpha(alpha: Samples, bits: int) -> Samples:
     """Alpha as float for 32 bits, else rounded into the upper `bits` of its type; its own values where it has these bits already."""
     if bits == 32:
-        return alpha if alpha.dtype == np.float32 else (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
+        return (
+            alpha
+            if alpha.dtype == np.float32
+            else (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
+        )
     peak = (1 << bits) - 1
     if alpha.dtype == np.float32:
         plane = np.rint(np.clip(alpha, 0, 1) * np.float32(peak)).astype(np.uint32)

@@ -64,9 +64,9 @@ def _png(data: Encoded, limits: Limits) -> str | None:
         position += 12 + length
     if other_bytes > limits.max_metadata:
         return f"{other_bytes} bytes of metadata, over the limit of {limits.max_metadata}"
-    if width * height <= limits.max_pixels and height * (width * bits * _PNG_SAMPLES.get(colour, 1) // 8 + 1) > _DEFLATE * (
-        min(pixel_bytes, len(data)) + 64
-    ):
+    if width * height <= limits.max_pixels and height * (
+        width * bits * _PNG_SAMPLES.get(colour, 1) // 8 + 1
+    ) > _DEFLATE * (min(pixel_bytes, len(data)) + 64):
         return f"claims {width} x {height} pixels, more than its {pixel_bytes} bytes of them can hold"
     return None
 
@@ -97,7 +97,11 @@ def _tiff(data: Encoded, limits: Limits) -> str | None:
         return reason
     first = Directory(data)
     metadata = sum(first.size(tag) for tag in _TIFF_BLOBS)
-    return f"{metadata} bytes of metadata, over the limit of {limits.max_metadata}" if metadata > limits.max_metadata else None
+    return (
+        f"{metadata} bytes of metadata, over the limit of {limits.max_metadata}"
+        if metadata > limits.max_metadata
+        else None
+    )
 
 
 def _avif(data: Encoded, limits: Limits) -> str | None:

@@ -13,14 +13,19 @@ from typing import Any
 import pyvips
 from numpy.typing import NDArray
 
-pyvips.block_untrusted_set(True)  # a second fence: `formats` already names the one loader that may open a file
+pyvips.block_untrusted_set(
+    True
+)  # a second fence: `formats` already names the one loader that may open a file
 pyvips.cache_set_max(0)
 pyvips.vips_lib.vips_error_freeze()  # from now on libvips writes no error texts
 pyvips.vips_lib.vips_error_clear()
 
 # What GLib's libraries log says no more than their errors, and pyvips hands it to Python's logging: if that frees an image which logs in
 # turn, GLib sees a recursion and aborts the process. So it goes to a C function that does nothing, whatever it is called with.
-_ALL_LEVELS, _NOTHING = 0xFF, pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(pyvips.vips_lib, "vips_cache_get_max"))
+_ALL_LEVELS, _NOTHING = (
+    0xFF,
+    pyvips.ffi.cast("GLogFunc", pyvips.ffi.addressof(pyvips.vips_lib, "vips_cache_get_max")),
+)
 for _domain in (b"VIPS", b"GLib-GObject", b"GLib"):
     pyvips.glib_lib.g_log_set_handler(_domain, _ALL_LEVELS, _NOTHING, pyvips.ffi.NULL)
 
@@ -33,7 +38,9 @@ KEEP_IPTC = int(pyvips.enums.ForeignKeep.IPTC)
 KEEP_ICC = int(pyvips.enums.ForeignKeep.ICC)
 
 
-def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = None, strict: bool = False) -> Any:
+def load(
+    operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = None, strict: bool = False
+) -> Any:
     """A lazy pyvips image of the encoded bytes; decoding happens row by row when its pixels are asked for.
 
     Of a mapped file the bytes are read from `path`, as pyvips would copy the map. `strict`: what a decoder only warns of is an error
@@ -49,7 +56,9 @@ def load(operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = 
 def load_open(operation: str, descriptor: int, **options: Any) -> Any:
     """As `load`, of an open file from its present position on; the image holds a descriptor of its own."""
     options = {"access": "sequential", "fail_on": "error", **options}
-    return getattr(pyvips.Image, f"{operation}load_source")(pyvips.Source.new_from_descriptor(descriptor), **options)
+    return getattr(pyvips.Image, f"{operation}load_source")(
+        pyvips.Source.new_from_descriptor(descriptor), **options
+    )
 
 
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
@@ -84,7 +93,19 @@ def bare(image: Any) -> Any:
     return image
 
 
-_ESSENTIAL = {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset", "xres", "yres", "filename"}
+_ESSENTIAL = {
+    "width",
+    "height",
+    "bands",
+    "format",
+    "coding",
+    "interpretation",
+    "xoffset",
+    "yoffset",
+    "xres",
+    "yres",
+    "filename",
+}
 
 
 def region(image: Any) -> Any:
@@ -102,7 +123,9 @@ def digest(image: Any) -> bytes:
 
 def kind(image: Any) -> str:
     """numpy's name of the type of an image's samples."""
-    return {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float64"}.get(image.format, image.format)
+    return {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float64"}.get(
+        image.format, image.format
+    )
 
 
 def blob(image: Any, field: str) -> bytes | None:

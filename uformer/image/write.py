@@ -17,7 +17,9 @@ from uformer.notices import Notify, warn
 __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 
 
-def write(image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> None:
+def write(
+    image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn
+) -> None:
     """Write a picture in the format of the path's suffix; the file appears whole or not at all. See `encode`.
 
     Raises PictureError: unknown suffix, nothing that the format can hold, or a place that cannot be written to.

@@ -22,7 +22,13 @@ class Announcer:
     """
 
     def __init__(self, work: WorkList, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
-        self._work, self._quiet, self._records, self._overwrite, self._many = work, quiet, records, overwrite, many
+        self._work, self._quiet, self._records, self._overwrite, self._many = (
+            work,
+            quiet,
+            records,
+            overwrite,
+            many,
+        )
         same_terminal = records and sys.stdout.isatty()
         self._bars = Bars(len(work.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
         self._restored = 0
@@ -36,7 +42,9 @@ class Announcer:
         self._bars.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bars.__exit__(kind, error, trace)
 
     def started(self, job: FileJob) -> None:
@@ -84,7 +92,10 @@ class Announcer:
                 print(self._work.jobs[0].output)
             return 0
         work = self._work
-        parts = [f"{self._restored} of {counted(work.count, 'picture')} restored" + (f" into {work.home}" if work.home else "")]
+        parts = [
+            f"{self._restored} of {counted(work.count, 'picture')} restored"
+            + (f" into {work.home}" if work.home else "")
+        ]
         if work.done:
             parts.append(f"{len(work.done)} done before (--overwrite restores again)")
         if work.left_out:
@@ -111,13 +122,26 @@ class Announcer:
             print(f"uformer: error: {failure}", file=sys.stderr)
 
     def _record(
-        self, status: str, source: Path, output: Path | None, *, error: str | None = None, warnings: Sequence[str] = (), **figures: Any
+        self,
+        status: str,
+        source: Path,
+        output: Path | None,
+        *,
+        error: str | None = None,
+        warnings: Sequence[str] = (),
+        **figures: Any,
     ) -> None:
         """One line of JSON; a path that is no Unicode keeps its bytes, as escapes that Python's `os.fsencode` turns back."""
         if self._records:
-            known = dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision")) | figures
+            known = (
+                dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision"))
+                | figures
+            )
             paths = {"input": str(source), "output": None if output is None else str(output)}
-            print(json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}), flush=True)
+            print(
+                json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}),
+                flush=True,
+            )
 
 
 def _with_name(source: Path, message: str) -> str:

@@ -26,7 +26,12 @@ class Budget:
     def take(self, number: int, cost: int) -> None:
         """Wait until `cost` bytes are granted. Raises CancelledError once the budget is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._next == number and (not self._taken or self._taken + cost <= self._size)))
+            self._changed.wait_for(
+                lambda: (
+                    self._closed
+                    or (self._next == number and (not self._taken or self._taken + cost <= self._size))
+                )
+            )
             if self._closed:
                 raise CancelledError
             self._next += 1

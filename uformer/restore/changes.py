@@ -21,4 +21,6 @@ def note_little_change(before: Pixels, after: Pixels, options: RestoreOptions, n
         return
     levels = 255 * float(np.mean(np.abs(after[::2, ::2] - before[::2, ::2])))
     if levels < LITTLE:
-        notify(f"changed {levels:.1f} levels of 255 on average; deblurring is experimental and sharpens slight blur only")
+        notify(
+            f"changed {levels:.1f} levels of 255 on average; deblurring is experimental and sharpens slight blur only"
+        )

@@ -54,19 +54,30 @@ def restore(
     if not pictures:
         raise OptionError("which picture? give a file, a folder, a pattern, or - for standard input")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace")
+        sys.stdout.reconfigure(
+            errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
+        )
     with stops_like_ctrl_c():
         if "-" in (*pictures, output):
-            return _through_streams(pictures, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet)
+            return _through_streams(
+                pictures, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
+            )
         one = is_one_picture(pictures)
         todo = (
-            WorkList(jobs=[one_job(pictures[0], output, overwrite=overwrite)]) if one else list_work(pictures, output, overwrite=overwrite)
+            WorkList(jobs=[one_job(pictures[0], output, overwrite=overwrite)])
+            if one
+            else list_work(pictures, output, overwrite=overwrite)
         )
         announcer = Announcer(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
         try:
             with announcer:
                 if todo.jobs:
-                    pipeline.run(todo.jobs, functools.partial(Restorer.from_options, options), announcer, metadata=metadata)
+                    pipeline.run(
+                        todo.jobs,
+                        functools.partial(Restorer.from_options, options),
+                        announcer,
+                        metadata=metadata,
+                    )
         except KeyboardInterrupt:
             announcer.interrupted()
             return 130
@@ -96,7 +107,9 @@ def _through_streams(
         if not quiet:
             bars.say(f"uformer: {message}")
 
-    image = read(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture, notify=notify)
+    image = read(
+        sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture, notify=notify
+    )
     restorer = Restorer.from_options(options)
     with bars:
         bars.started("standard input" if picture == "-" else Path(picture).name)

@@ -64,7 +64,9 @@ def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -
         raise PictureError(f"a picture of {colours.shape[2]} channels; expected 1 to 4, or {channels}")
     seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
     restored = from_unit(restore(to_unit(colours[..., :seen])), array.dtype)
-    return np.concatenate([restored, colours[..., seen:]], axis=2).reshape(*array.shape[:2], *([-1] if array.ndim == 3 else []))
+    return np.concatenate([restored, colours[..., seen:]], axis=2).reshape(
+        *array.shape[:2], *([-1] if array.ndim == 3 else [])
+    )
 
 
 def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3) -> torch.Tensor:
@@ -72,11 +74,16 @@ def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3)
     import torch  # noqa: PLC0415 - the caller has it, or there would be no tensor
 
     if tensor.ndim not in (3, 4) or 0 in tensor.shape:
-        raise PictureError(f"a tensor of shape {tuple(tensor.shape)} is no picture; expected (C, H, W) or (B, C, H, W)")
+        raise PictureError(
+            f"a tensor of shape {tuple(tensor.shape)} is no picture; expected (C, H, W) or (B, C, H, W)"
+        )
     values = tensor.detach().cpu()
     half = values.dtype == torch.bfloat16  # numpy has none
     arrays = (values.float() if half else values).numpy().reshape(-1, *tensor.shape[-3:])
-    restored = [through_array(array.transpose(1, 2, 0), restore, channels=channels).transpose(2, 0, 1) for array in arrays]
+    restored = [
+        through_array(array.transpose(1, 2, 0), restore, channels=channels).transpose(2, 0, 1)
+        for array in arrays
+    ]
     stacked = torch.from_numpy(np.stack(restored) if tensor.ndim == 4 else np.ascontiguousarray(restored[0]))
     return stacked.to(device=tensor.device, dtype=tensor.dtype)
 
@@ -95,7 +102,9 @@ def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
     if "transparency" in picture.info and mode in ("L", "RGB"):  # one colour that is see-through
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
     array = np.asarray(picture if mode in (picture.mode, "I;16") else picture.convert(mode))
-    restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore)))
+    restored = PIL.Image.fromarray(
+        np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore))
+    )
     restored.info = {key: value for key, value in picture.info.items() if key != "transparency"}
     return restored
 
@@ -109,7 +118,9 @@ def to_unit(values: NDArray[Any]) -> Pixels:
     if not np.isfinite(values).all():
         raise PictureError("the picture has pixels that are not finite numbers")
     if max(values.max(), -values.min()) > 2:
-        raise PictureError(f"float pixels from {values.min():g} to {values.max():g}; expected the range 0 to 1 (divide by 255?)")
+        raise PictureError(
+            f"float pixels from {values.min():g} to {values.max():g}; expected the range 0 to 1 (divide by 255?)"
+        )
     return values.astype(np.float32)
 
 

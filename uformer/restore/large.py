@@ -53,13 +53,17 @@ def restore_file(
         write_parts(picture.frame, parts, output, metadata=metadata, notify=notify)
 
 
-def _restored(restorer: Restorer, picture: Regions, progress: Progress | None, notify: Notify) -> Iterator[tuple[int, Image]]:
+def _restored(
+    restorer: Restorer, picture: Regions, progress: Progress | None, notify: Notify
+) -> Iterator[tuple[int, Image]]:
     """The restored picture in parts of a few rows, each with the number of its first row."""
 
     def read_rows(first: int, last: int) -> Pixels:
         return picture.part(first, last).pixels.transpose(2, 0, 1)
 
-    for first, rows in restorer.restore_rows(read_rows, picture.frame.pixels.shape, progress=progress, notify=notify):
+    for first, rows in restorer.restore_rows(
+        read_rows, picture.frame.pixels.shape, progress=progress, notify=notify
+    ):
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
             yield first + start, picture.part(first + start, first + start + len(chunk)).with_pixels(chunk)

@@ -113,7 +113,9 @@ def describe(error: BaseException | None) -> str | None:
     if isinstance(error, MemoryError):
         return "out of memory"
     if isinstance(error, OSError):
-        return one_line(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, 4096)
+        return one_line(
+            f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, 4096
+        )
     return one_line(f"unexpected {type(error).__name__}: {error}; please report it", 4096)
 
 
@@ -129,7 +131,9 @@ class _Picture:
 class _Line:
     """The three pools, and what each does with a picture."""
 
-    def __init__(self, watcher: Watcher, metadata: MetadataPolicy, make_restorer: Callable[[], Restorer]) -> None:
+    def __init__(
+        self, watcher: Watcher, metadata: MetadataPolicy, make_restorer: Callable[[], Restorer]
+    ) -> None:
         self._readers = ThreadPoolExecutor(READERS, "uformer-read")
         self._network = ThreadPoolExecutor(1, "uformer-network")
         self._writers = ThreadPoolExecutor(WRITERS, "uformer-write")
@@ -182,7 +186,9 @@ class _Line:
             self._budget.take(number, cost)  # even for nothing: the next picture waits for this one's turn
         with self._giving_back(cost), self._working(outcome):
             image = read(source, notify=functools.partial(self._warn, outcome)) if whole else None
-            if image is not None:  # refuse it before the network runs for nothing; what is left out `write` tells later
+            if (
+                image is not None
+            ):  # refuse it before the network runs for nothing; what is left out `write` tells later
                 check(image, by_suffix(outcome.job.output.suffix), self._metadata, notify=ignore)
             return _Picture(image, cost)
 
@@ -199,7 +205,14 @@ class _Line:
                 note_little_change(picture.image.pixels, restored.pixels, restorer.options, warn)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
-                restore_file(restorer, job.source, job.output, metadata=self._metadata, progress=self._tile, notify=warn)
+                restore_file(
+                    restorer,
+                    job.source,
+                    job.output,
+                    metadata=self._metadata,
+                    progress=self._tile,
+                    notify=warn,
+                )
             return self._writers.submit(self._write, outcome, restored, picture.cost)
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
@@ -208,7 +221,12 @@ class _Line:
             with self._working(outcome):
                 if restored is not None:
                     output.parent.mkdir(parents=True, exist_ok=True)
-                    write(restored, output, metadata=self._metadata, notify=functools.partial(self._warn, outcome))
+                    write(
+                        restored,
+                        output,
+                        metadata=self._metadata,
+                        notify=functools.partial(self._warn, outcome),
+                    )
                 outcome.bytes = output.stat().st_size
         finally:
             self._budget.give_back(cost)

@@ -132,19 +132,27 @@ class Restorer:
             path = forms.default_output(Path(picture))
             write(self.restore_image(read(picture), progress=progress), path)
             return str(path) if isinstance(picture, str) else path
-        raise PictureError(f"cannot restore a {type(picture).__name__}; expected a path, bytes, an array, a tensor or a Pillow image")
+        raise PictureError(
+            f"cannot restore a {type(picture).__name__}; expected a path, bytes, an array, a tensor or a Pillow image"
+        )
 
-    def restore_image(self, image: Image, *, progress: Progress | None = None, notify: Notify = warn) -> Image:
+    def restore_image(
+        self, image: Image, *, progress: Progress | None = None, notify: Notify = warn
+    ) -> Image:
         """Restore an Image: its pixels change; alpha, depth and metadata stay."""
         return image.with_pixels(self.restore_pixels(image.pixels, progress=progress, notify=notify))
 
-    def restore_pixels(self, pixels: Pixels, *, progress: Progress | None = None, notify: Notify = warn) -> Pixels:
+    def restore_pixels(
+        self, pixels: Pixels, *, progress: Progress | None = None, notify: Notify = warn
+    ) -> Pixels:
         """Restore (H, W, C) float32 in [0, 1] to the same; gray pixels pass through a colour network and come back gray."""
         if self.options.strength == 0:
             return pixels
         planar = pixels.transpose(2, 0, 1)
         restored = np.empty_like(pixels, order="C")
-        rows_of = self.restore_rows(lambda start, end: planar[:, start:end], pixels.shape, progress=progress, notify=notify)
+        rows_of = self.restore_rows(
+            lambda start, end: planar[:, start:end], pixels.shape, progress=progress, notify=notify
+        )
         for first, rows in rows_of:
             restored[first : first + len(rows)] = rows
         return restored
@@ -160,7 +168,9 @@ class Restorer:
         """
         height, width, channels = shape
         if channels not in (1, self.config.in_channels) and self.config.in_channels != 1:
-            raise PictureError(f"a picture of {channels} channels; these weights restore {self.config.in_channels}")
+            raise PictureError(
+                f"a picture of {channels} channels; these weights restore {self.config.in_channels}"
+            )
         largest = self.options.tile or self._largest_tile(height, width)
         while True:
             tiles = self._plan(height, width, largest)
@@ -173,7 +183,9 @@ class Restorer:
             except MemoryError:
                 side = max(tiles.tile)
                 if self.options.tile is not None or side <= self.config.multiple:
-                    raise PictureError(f"out of memory with tiles of {side}; try a smaller --tile, or another device") from None
+                    raise PictureError(
+                        f"out of memory with tiles of {side}; try a smaller --tile, or another device"
+                    ) from None
                 largest = side // 2
                 self.network.clear()
                 notify(f"out of memory with tiles of {side}; going on with {largest}")
@@ -201,7 +213,9 @@ class Restorer:
         return side or smallest
 
     def _plan(self, height: int, width: int, largest: int) -> TilePlan:
-        overlap = min(OVERLAP, self.config.multiple // 2) if self.options.overlap is None else self.options.overlap
+        overlap = (
+            min(OVERLAP, self.config.multiple // 2) if self.options.overlap is None else self.options.overlap
+        )
         shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
@@ -217,7 +231,9 @@ class Restorer:
             room = memory.room_for_others(network, height, width, tile, used, self.memory_budget)
             self.network.make_room(room, used)
 
-    def _run(self, tiles: Iterator[Pixels], planned: TilePlan, progress: Progress | None, notify: Notify) -> Iterator[Pixels]:
+    def _run(
+        self, tiles: Iterator[Pixels], planned: TilePlan, progress: Progress | None, notify: Notify
+    ) -> Iterator[Pixels]:
         for done, tile in enumerate(tiles, start=1):
             restored = self._restore_tile(tile, notify)
             if progress:
@@ -232,7 +248,9 @@ class Restorer:
             return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
         if self.config.in_channels == 1:
             return np.concatenate([self._restore_colours(plane[None], notify) for plane in tile])
-        return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0), notify).mean(axis=0, keepdims=True)
+        return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0), notify).mean(
+            axis=0, keepdims=True
+        )
 
     def _restore_colours(self, tile: Pixels, notify: Notify) -> Pixels:
         """(C, h, w) to the same, C being the network's.

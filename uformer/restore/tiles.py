@@ -23,7 +23,9 @@ Pixels = NDArray[np.float32]
 Rows = Callable[[int, int], Pixels]
 """Gives the rows of a picture from the first to before the last: (C, last - first, W)."""
 
-_FEW = 128  # pixels between the sides that a free plan picks from, as each pair of sides is a graph to compile
+_FEW = (
+    128  # pixels between the sides that a free plan picks from, as each pair of sides is a graph to compile
+)
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,18 @@ class Axis:
         slopes = np.ones((len(self.starts), self.tile))
         for left, (start, following) in enumerate(zip(self.starts, self.starts[1:], strict=False)):
             overlap = start + self.tile - following
-            rise = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / overlap) ** 2  # rise + reversed rise is one
+            rise = (
+                np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / overlap) ** 2
+            )  # rise + reversed rise is one
             slopes[left + 1, :overlap] *= rise
             slopes[left, self.tile - overlap :] *= rise[::-1]
         total = np.zeros(self.padded)
         for start, slope in zip(self.starts, slopes, strict=True):
             total[start : start + self.tile] += slope
-        return [(slope / total[start : start + self.tile]).astype(np.float32) for start, slope in zip(self.starts, slopes, strict=True)]
+        return [
+            (slope / total[start : start + self.tile]).astype(np.float32)
+            for start, slope in zip(self.starts, slopes, strict=True)
+        ]
 
     def source(self, start: int) -> NDArray[np.intp]:
         """(tile,) which pixel of the picture each of a tile's is: extended by reflection, repeated where the picture is smaller."""
@@ -86,7 +93,9 @@ class TilePlan:
         return self.rows.tile, self.columns.tile
 
 
-def plan_axis(length: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> Axis:
+def plan_axis(
+    length: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
+) -> Axis:
     """Cover `length` pixels and their margins with tiles of at most `tile`, each sharing at least `overlap` with the next.
 
     A side that fits in one tile gets one, no longer than needed. Tiles are rounded up to a multiple of `multiple`, and start
@@ -94,7 +103,9 @@ def plan_axis(length: int, *, tile: int, overlap: int, multiple: int, align: int
     new in a tile.
     """
     if length < 1 or tile < 1 or overlap < 0:
-        raise OptionError(f"tile {tile}, overlap {overlap}, length {length}: tile and length must be at least 1, overlap at least 0")
+        raise OptionError(
+            f"tile {tile}, overlap {overlap}, length {length}: tile and length must be at least 1, overlap at least 0"
+        )
     tile = _up(tile, multiple)
     step = (tile - overlap) // align * align
     if step < 1:
@@ -108,22 +119,34 @@ def plan_axis(length: int, *, tile: int, overlap: int, multiple: int, align: int
     return Axis(length, tile, tuple(round(start) * align for start in even), margin)
 
 
-def plan_tiles(height: int, width: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> TilePlan:
+def plan_tiles(
+    height: int, width: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
+) -> TilePlan:
     """Tiles for a picture of height x width pixels; arguments and errors as of `plan_axis`."""
     return TilePlan(
-        *(plan_axis(side, tile=tile, overlap=overlap, multiple=multiple, align=align, margin=margin) for side in (height, width))
+        *(
+            plan_axis(side, tile=tile, overlap=overlap, multiple=multiple, align=align, margin=margin)
+            for side in (height, width)
+        )
     )
 
 
-def plan_freely(height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0) -> TilePlan:
+def plan_freely(
+    height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
+) -> TilePlan:
     """As `plan_tiles`, with the sides of tiles, from half of `largest` to `largest`, that leave the fewest pixels to compute.
 
     Of equals the larger, on each axis for itself: 1080 pixels take two tiles of 640 (1280) rather than three of 512 (1536).
     """
 
     def axis(length: int) -> Axis:
-        sides = range(_up(largest, multiple), max(largest // 2, min(overlap + align, largest) - 1), -_up(_FEW, multiple))
-        axes = [plan_axis(length, tile=side, overlap=overlap, multiple=multiple, align=align, margin=margin) for side in sides]
+        sides = range(
+            _up(largest, multiple), max(largest // 2, min(overlap + align, largest) - 1), -_up(_FEW, multiple)
+        )
+        axes = [
+            plan_axis(length, tile=side, overlap=overlap, multiple=multiple, align=align, margin=margin)
+            for side in sides
+        ]
         return min(axes, key=lambda axis: len(axis.starts) * axis.tile)
 
     return TilePlan(axis(height), axis(width))

@@ -81,7 +81,9 @@ def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
     """
     parts = Path(pattern).expanduser().parts
     fixed = 0
-    while fixed < len(parts) - 1 and not (_MAGIC.search(parts[fixed]) and not os.path.lexists(Path(*parts[: fixed + 1]))):
+    while fixed < len(parts) - 1 and not (
+        _MAGIC.search(parts[fixed]) and not os.path.lexists(Path(*parts[: fixed + 1]))
+    ):
         fixed += 1
     root, rest = Path(*parts[:fixed]), parts[fixed:]
     found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without)
@@ -98,7 +100,11 @@ def output_name(path: Path, *, folder: bool = False) -> str:
 def original(path: Path, *, folder: bool = False) -> Path:
     """What an output by its name was made from; a path by another name as it is."""
     stem, suffix = (path.name, "") if folder else (path.stem, path.suffix)
-    return path.with_name(stem.removesuffix(RESTORED) + suffix) if stem != RESTORED and stem.endswith(RESTORED) else path
+    return (
+        path.with_name(stem.removesuffix(RESTORED) + suffix)
+        if stem != RESTORED and stem.endswith(RESTORED)
+        else path
+    )
 
 
 def identity(path: Path) -> tuple[int, int] | None:

@@ -66,11 +66,17 @@ def one_job(picture: str, output: str | None, *, overwrite: bool) -> FileJob:
     if not os.path.lexists(source):
         raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
     if output is None and not supports(source.suffix):
-        raise OptionError(f"{source}: its name does not end in one of {', '.join(SUFFIXES)}; give an output with -o")
+        raise OptionError(
+            f"{source}: its name does not end in one of {', '.join(SUFFIXES)}; give an output with -o"
+        )
     if output is None:
         path = source.with_name(output_name(source))
     else:
-        path = Path(output) / source.name if output.endswith(("/", os.sep)) or os.path.isdir(output) else Path(output)
+        path = (
+            Path(output) / source.name
+            if output.endswith(("/", os.sep)) or os.path.isdir(output)
+            else Path(output)
+        )
     check_picture_output(path, source, overwrite=overwrite)
     return FileJob(source, path)
 
@@ -96,7 +102,9 @@ def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) 
             result.left_out.append(Path(argument))
         else:
             chosen.append(argument)
-    out = result.home = None if output is None else _checked_folder(Path(output), [Path(argument) for argument in chosen])
+    out = result.home = (
+        None if output is None else _checked_folder(Path(output), [Path(argument) for argument in chosen])
+    )
     jobs: dict[Path, FileJob] = {}
     for argument in chosen:
         for job in _jobs(argument, out, result, alone=len(arguments) == 1):
@@ -154,7 +162,9 @@ def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:
     if os.path.exists(out) and not os.path.isdir(out):
         raise OptionError(f"{out} is a file; several pictures need a folder for their outputs")
     if not os.path.exists(out) and supports(out.suffix):
-        raise OptionError(f"{out}: is the name of a picture; several pictures need a folder for their outputs")
+        raise OptionError(
+            f"{out}: is the name of a picture; several pictures need a folder for their outputs"
+        )
     for source in inputs:
         if os.path.isdir(source) and identity(out) == identity(source):
             raise OptionError(f"{out}: the outputs would replace the pictures; give another folder")
@@ -174,7 +184,9 @@ def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> 
             result.failures.append((job.source, f"{job.output}: {why}"))
             continue
         place = Path(real_folder(job.output.parent), job.output.name)
-        place = Path(os.path.realpath(place)) if place.is_symlink() else place  # an output is written where a link leads
+        place = (
+            Path(os.path.realpath(place)) if place.is_symlink() else place
+        )  # an output is written where a link leads
         same, other = folded.setdefault(_fold(str(place)), (place, job.source))
         if place in taken:
             why = f"its output, {job.output}, is that of {taken[place]} already"

@@ -15,14 +15,18 @@ def choose_suffix(answer: Answer, accept: str | None, header: Header) -> str:
     """The suffix (".png") to answer a picture in. Raises Problem where the client accepts nothing that can hold it."""
     suffix = _preferred(answer, accept, header.suffix)
     if header.alpha and not by_suffix(suffix).alpha:
-        raise Problem(422, "options", "the picture has alpha, which JPEG cannot hold; ask for png, webp, tif or avif")
+        raise Problem(
+            422, "options", "the picture has alpha, which JPEG cannot hold; ask for png, webp, tif or avif"
+        )
     return suffix
 
 
 def check_accepted(suffix: str, accept: str | None) -> None:
     """Raise Problem where a client does not accept the format of a suffix."""
     if accept and _quality(accept, MEDIA_TYPES[suffix]) == 0:
-        raise Problem(406, "not-acceptable", f"Accept is {accept[:80]!r}; the answer can be {MEDIA_TYPES[suffix]}")
+        raise Problem(
+            406, "not-acceptable", f"Accept is {accept[:80]!r}; the answer can be {MEDIA_TYPES[suffix]}"
+        )
 
 
 def _preferred(answer: Answer, accept: str | None, own: str) -> str:
@@ -33,7 +37,11 @@ def _preferred(answer: Answer, accept: str | None, own: str) -> str:
     if answer != "same":
         check_accepted(wanted, accept)
     if _quality(accept, MEDIA_TYPES[best]) == 0:
-        raise Problem(406, "not-acceptable", f"Accept is {accept[:80]!r}; the answer can be {', '.join(MEDIA_TYPES.values())}")
+        raise Problem(
+            406,
+            "not-acceptable",
+            f"Accept is {accept[:80]!r}; the answer can be {', '.join(MEDIA_TYPES.values())}",
+        )
     return best
 
 
@@ -44,6 +52,10 @@ def _quality(accept: str, media_type: str) -> float:
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         ranges = ("*/*", media_type.partition("/")[0] + "/*", media_type)
         if name in ranges:
-            quality = next((re.sub(r"^q\s*=\s*", "", each) for each in parameters if re.match(r"q\s*=", each)), "1")
-            found[ranges.index(name)] = float(quality) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", quality) else 0.0
+            quality = next(
+                (re.sub(r"^q\s*=\s*", "", each) for each in parameters if re.match(r"q\s*=", each)), "1"
+            )
+            found[ranges.index(name)] = (
+                float(quality) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", quality) else 0.0
+            )
     return found[max(found)] if found else 0.0

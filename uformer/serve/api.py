@@ -15,9 +15,23 @@ from uformer.serve.service import Service
 from uformer.serve.upload import FIELD, MEDIA_TYPES, Rules, check_header, picture_bytes
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: {"type": "string", "format": "binary"}}}}
-_BODY = {"requestBody": {"required": True, "content": {**dict.fromkeys(MEDIA_TYPES.values(), _BINARY), "multipart/form-data": _FORM}}}
-_PICTURE: dict[str, Any] = {"description": "The restored picture.", "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY)}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": [FIELD],
+        "properties": {FIELD: {"type": "string", "format": "binary"}},
+    }
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {**dict.fromkeys(MEDIA_TYPES.values(), _BINARY), "multipart/form-data": _FORM},
+    }
+}
+_PICTURE: dict[str, Any] = {
+    "description": "The restored picture.",
+    "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
+}
 _JOB_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["id", "state", "tiles_done", "tiles", "result"],
@@ -29,7 +43,11 @@ _JOB_SCHEMA: dict[str, Any] = {
         "height": {"type": "integer"},
         "format": {"type": "string", "description": "Of the picture that was sent."},
         "depth": {"type": "integer", "description": "Its bits of a sample."},
-        "notes": {"type": "array", "items": {"type": "string"}, "description": "What is done to it besides restoring."},
+        "notes": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What is done to it besides restoring.",
+        },
         "tiles_done": {"type": "integer"},
         "tiles": {"type": ["integer", "null"], "description": "Tiles in all; null before the first is done."},
         "seconds": {"type": "number", "description": "Seconds of work so far."},
@@ -43,7 +61,9 @@ _TAKES = (400, 406, 408, 413, 415, 422, 429, 503)  # refusals of an upload
 
 Metadata = Annotated[
     MetadataPolicy,
-    Query(description="What becomes of EXIF, XMP and IPTC; stripped by default, as they say where and by whom. The colour profile stays."),
+    Query(
+        description="What becomes of EXIF, XMP and IPTC; stripped by default, as they say where and by whom. The colour profile stays."
+    ),
 ]
 Format = Annotated[Answer, Query(alias="format", description="Format to answer in.")]
 
@@ -54,7 +74,14 @@ def posts(service: Service) -> APIRouter:
     chosen = Depends(asked_options(service.catalogue.names))
     settings, engine = service.settings, service.engine
 
-    async def take(request: Request, asked: Asked, metadata: MetadataPolicy, answer: Answer, accept: str | None, seconds: float) -> Job:
+    async def take(
+        request: Request,
+        asked: Asked,
+        metadata: MetadataPolicy,
+        answer: Answer,
+        accept: str | None,
+        seconds: float,
+    ) -> Job:
         """Admit, read, check and queue a picture. Raises Problem and Cancelled."""
         with refused_as(422, "options"):
             options = service.catalogue.options(asked)
@@ -85,7 +112,9 @@ def posts(service: Service) -> APIRouter:
         responses={200: _PICTURE, **responses(*_TAKES, *GUARDED, 500, 504)},
         openapi_extra=_BODY,
     )
-    async def restore(request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same") -> Response:
+    async def restore(
+        request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same"
+    ) -> Response:
         """The restored picture, in the format that it came in, or the one of `format` or of the Accept header.
 
         The work is dropped when the client leaves.
@@ -103,7 +132,9 @@ def posts(service: Service) -> APIRouter:
         responses={202: _JOB, **responses(*_TAKES, *GUARDED, 500)},
         openapi_extra=_BODY,
     )
-    async def begin(request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same") -> Response:
+    async def begin(
+        request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same"
+    ) -> Response:
         """A job, to be asked about until it is done; for large pictures, and to show progress."""
         service.store.check_room()
         job = await take(request, asked, metadata, answer, None, settings.job_timeout)
@@ -147,7 +178,9 @@ def jobs(service: Service) -> APIRouter:
             raise Problem(409, "not-finished", "the job has not finished yet", retry_after=1)
         check_accepted(job.suffix, request.headers.get("accept"))
         job.fetched = True
-        return Response(job.restored, media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)})
+        return Response(
+            job.restored, media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)}
+        )
 
     @routes.delete(
         "/v1/jobs/{job_id}",

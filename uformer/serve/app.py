@@ -34,7 +34,14 @@ def create_app(service: Service) -> Leftover:
         await asyncio.to_thread(service.engine.close)
         service.store.clear()
 
-    api = FastAPI(title="Uformer", version=__version__, description=_WORDS, docs_url=None, redoc_url=None, lifespan=lifespan)
+    api = FastAPI(
+        title="Uformer",
+        version=__version__,
+        description=_WORDS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     for routes in (posts, jobs, status):
         api.include_router(routes(service))
     _add_page(api)
@@ -70,12 +77,16 @@ async def _on_problem(_request: Request, error: Problem) -> Response:
 
 
 async def _on_cancelled(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; what proxies write into their logs for a client that left
+    return Response(
+        status_code=499
+    )  # nobody reads it; what proxies write into their logs for a client that left
 
 
 async def _on_invalid(_request: Request, error: RequestValidationError) -> Response:
     """Parameters of wrong types or out of range."""
-    said = "; ".join(f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
+    said = "; ".join(
+        f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors()
+    )
     return Problem(422, "options", said).response()
 
 

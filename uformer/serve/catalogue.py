@@ -60,7 +60,15 @@ class Catalogue:
         default = self.name(self.options({}))
         own: list[dict[str, Any]] = []
         if self.own is not None:
-            own = [{"name": self.own.stem, "task": None, "parameters": self._own_parameters, "licence": None, "data": None}]
+            own = [
+                {
+                    "name": self.own.stem,
+                    "task": None,
+                    "parameters": self._own_parameters,
+                    "licence": None,
+                    "data": None,
+                }
+            ]
         shipped = [
             {
                 "name": weights.name,

@@ -46,11 +46,15 @@ def serve(
     url = page_url(settings, listener.getsockname()[1])
     plain = url.partition("#")[0]
     server = Server(service, access_log=verbose)
-    print(f"{url if sys.stdout.isatty() else plain}  (the API: {plain}docs; Ctrl-C stops it)", flush=True)  # a log is no place for a token
+    print(
+        f"{url if sys.stdout.isatty() else plain}  (the API: {plain}docs; Ctrl-C stops it)", flush=True
+    )  # a log is no place for a token
     if browser or (browser is None and settings.local and has_screen()):
         webbrowser.open(url)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"uformer: {message}", file=sys.stderr, flush=True)
+        warnings.showwarning = lambda message, *_args, **_kwargs: print(
+            f"uformer: {message}", file=sys.stderr, flush=True
+        )
         server.run(sockets=[listener])
     return 130 if server.interrupted else 0
 
@@ -75,5 +79,7 @@ def page_url(settings: Settings, port: int) -> str:
 
 def has_screen() -> bool:
     """Whether a person is there to see a page open."""
-    graphical = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    graphical = sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
     return sys.stdout.isatty() and graphical

@@ -60,7 +60,14 @@ class Engine:
     `load` makes a restorer from options. Raises OptionError and CheckpointError as `Catalogue` does.
     """
 
-    def __init__(self, catalogue: Catalogue, settings: Settings, metrics: Metrics, *, load: Load = Restorer.from_options) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        load: Load = Restorer.from_options,
+    ) -> None:
         self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
         self._lock = threading.Lock()
         self._admitted = 0
@@ -204,7 +211,9 @@ class _Worker:
     def submit(self, job: Job) -> None:
         self.jobs[job.id] = job
         job.future = self._thread.submit(self._restore, job)
-        job.future.add_done_callback(partial(self._finish, job.id))  # a future keeps its callbacks: not the job itself
+        job.future.add_done_callback(
+            partial(self._finish, job.id)
+        )  # a future keeps its callbacks: not the job itself
 
     def close(self) -> None:
         for job in list(self.jobs.values()):
@@ -226,11 +235,17 @@ class _Worker:
         data = job.begin()
         with self._timed():
             with refused_as(400, "not-a-picture"):
-                image = read(data, limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels), notify=_note)
+                image = read(
+                    data,
+                    limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels),
+                    notify=_note,
+                )
             del data
             job.check()
             with refused_as(422, "not-restored"):
-                restored = self._restorers.get(self._here(job.options)).restore_image(image, progress=job.progress, notify=_note)
+                restored = self._restorers.get(self._here(job.options)).restore_image(
+                    image, progress=job.progress, notify=_note
+                )
                 job.check()
                 return encode(restored, job.suffix, metadata=job.metadata, notify=_note)
 

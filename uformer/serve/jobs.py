@@ -30,7 +30,14 @@ class Job:
     """
 
     def __init__(
-        self, data: bytes, header: Header, options: RestoreOptions, *, suffix: str, metadata: MetadataPolicy, seconds: float
+        self,
+        data: bytes,
+        header: Header,
+        options: RestoreOptions,
+        *,
+        suffix: str,
+        metadata: MetadataPolicy,
+        seconds: float,
     ) -> None:
         self.id = secrets.token_hex(16)
         self.options, self.suffix, self.metadata = options, suffix, metadata
@@ -98,7 +105,9 @@ class Job:
         if self.state != "failed":
             return None
         ending = self._refusal or self.future.result()
-        return copy.copy(ending) if isinstance(ending, Problem) else None  # whoever raises it leaves frames in it
+        return (
+            copy.copy(ending) if isinstance(ending, Problem) else None
+        )  # whoever raises it leaves frames in it
 
     @property
     def restored(self) -> bytes:
@@ -140,7 +149,11 @@ class Job:
 
 def too_slow(seconds: float) -> Problem:
     """The refusal of a picture that took longer than `seconds`."""
-    return Problem(504, "too-slow", f"the picture was not finished within {seconds:g} seconds; try a smaller one, or /v1/jobs")
+    return Problem(
+        504,
+        "too-slow",
+        f"the picture was not finished within {seconds:g} seconds; try a smaller one, or /v1/jobs",
+    )
 
 
 class JobStore:
@@ -161,7 +174,9 @@ class JobStore:
         self.sweep()
         if job_id not in self._jobs:
             raise Problem(
-                404, "no-such-job", f"there is no job {job_id[:64]!r}, or its time is over: results are kept for {self._keep:g} s"
+                404,
+                "no-such-job",
+                f"there is no job {job_id[:64]!r}, or its time is over: results are kept for {self._keep:g} s",
             )
         return self._jobs[job_id]
 
@@ -183,7 +198,12 @@ class JobStore:
         """Raise Problem where results that nobody fetched take all the room there is."""
         self.sweep()
         if self.kept_bytes > self._max_bytes:
-            raise Problem(429, "results-full", "too many results wait to be fetched; fetch or delete some", retry_after=30)
+            raise Problem(
+                429,
+                "results-full",
+                "too many results wait to be fetched; fetch or delete some",
+                retry_after=30,
+            )
 
     @property
     def kept_bytes(self) -> int:

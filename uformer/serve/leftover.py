@@ -46,7 +46,9 @@ class _Body:
         self._asked = True
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        self._whole = self._whole or message["type"] == "http.disconnect" or not message.get("more_body", False)
+        self._whole = (
+            self._whole or message["type"] == "http.disconnect" or not message.get("more_body", False)
+        )
         return message
 
     async def send(self, message: Message) -> None:
@@ -57,7 +59,9 @@ class _Body:
         elif message.get("more_body", False):
             await self._send(message)
         else:
-            await self._send({**message, "more_body": True})  # all of the answer, but the server does not close yet
+            await self._send(
+                {**message, "more_body": True}
+            )  # all of the answer, but the server does not close yet
             await self._throw_away()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -58,7 +58,12 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
 
     def to_json(self) -> dict[str, Any]:
         title = http.HTTPStatus(self.status).phrase
-        return {"type": f"urn:uformer:{self.kind}", "title": title, "status": self.status, "detail": self.detail}
+        return {
+            "type": f"urn:uformer:{self.kind}",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+        }
 
     def headers(self) -> dict[str, str]:
         extra = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
@@ -85,9 +90,17 @@ def refused_as(status: int, kind: str) -> Iterator[None]:
     except OptionError as error:
         raise Problem(422, "options", str(error)) from None
     except MemoryError:
-        raise Problem(503, "out-of-memory", "the server has too little memory for this picture right now", retry_after=30) from None
+        raise Problem(
+            503,
+            "out-of-memory",
+            "the server has too little memory for this picture right now",
+            retry_after=30,
+        ) from None
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The refusals of an operation, for OpenAPI."""
-    return {status: {"description": REASONS[status], "content": {MEDIA_TYPE: {"schema": SCHEMA}}} for status in sorted(statuses)}
+    return {
+        status: {"description": REASONS[status], "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+        for status in sorted(statuses)
+    }

@@ -24,22 +24,37 @@ class Metrics(Collector):
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.requests = self._counter("uformer_http_requests_total", "Answers by route and status.", "route", "status")
-        self.images = self._counter("uformer_pictures_total", "Images by weights and outcome.", "weights", "outcome")
+        self.requests = self._counter(
+            "uformer_http_requests_total", "Answers by route and status.", "route", "status"
+        )
+        self.images = self._counter(
+            "uformer_pictures_total", "Images by weights and outcome.", "weights", "outcome"
+        )
         self.pixels = self._counter("uformer_pixels_total", "Pixels restored.")
-        self.request_seconds = self._histogram("uformer_http_request_seconds", "From a request to the end of its answer.")
-        self.restore_seconds = self._histogram("uformer_restore_seconds", "Work on an image: decode, restore, encode.")
+        self.request_seconds = self._histogram(
+            "uformer_http_request_seconds", "From a request to the end of its answer."
+        )
+        self.restore_seconds = self._histogram(
+            "uformer_restore_seconds", "Work on an image: decode, restore, encode."
+        )
         self._gauges = {name: Gauge(name, words, registry=self._registry) for name, words in GAUGES.items()}
 
     def mean_restore_seconds(self) -> float | None:
         """Mean seconds of work on an image; None before the first."""
-        found = {sample.name: sample.value for metric in self.restore_seconds.collect() for sample in metric.samples}
+        found = {
+            sample.name: sample.value
+            for metric in self.restore_seconds.collect()
+            for sample in metric.samples
+        }
         count = found["uformer_restore_seconds_count"]
         return found["uformer_restore_seconds_sum"] / count if count else None
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
         """The text of all metrics; `gauges` holds their values of this moment."""
-        for name, value in {**gauges, "process_resident_memory_bytes": psutil.Process().memory_info().rss}.items():
+        for name, value in {
+            **gauges,
+            "process_resident_memory_bytes": psutil.Process().memory_info().rss,
+        }.items():
             self._gauges[name].set(value)
         return generate_latest(self)
 

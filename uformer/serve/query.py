@@ -17,7 +17,11 @@ from uformer.weights.registry import TASKS
 OPERATORS = ("backend", "device", "memory")
 """Options that are said when the server is started; a client cannot change on what it runs."""
 
-BOUNDS: dict[str, dict[str, Any]] = {"tile": {"ge": 1, "le": 2048}, "overlap": {"ge": 0, "le": 1024}, "strength": {"ge": 0, "le": 1}}
+BOUNDS: dict[str, dict[str, Any]] = {
+    "tile": {"ge": 1, "le": 2048},
+    "overlap": {"ge": 0, "le": 1024},
+    "strength": {"ge": 0, "le": 1},
+}
 """What a number must lie in; RestoreOptions leaves tiles open upwards, which here would let a client take any memory."""
 
 Asked = dict[str, Any]
@@ -41,7 +45,9 @@ def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
     for name in option_names():
         about = Query(description=words.get(name), **BOUNDS.get(name, {}))
         kind = Annotated[hints[name] | None, about]  # type: ignore[valid-type] # made while running
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        )
     dependency.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what FastAPI reads
     return dependency
 
@@ -65,6 +71,10 @@ def field_words(kind: type) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
     for field, below in itertools.pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+        ):
             words[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
     return words

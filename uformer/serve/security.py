@@ -76,15 +76,29 @@ class Guard:
             scheme, _, token = given.partition(b" ")
             if not scope["path"].startswith(_GUARDED):
                 return None
-            if scheme.lower() == b"bearer" and secrets.compare_digest(token.strip(), self._settings.token.encode()):
+            if scheme.lower() == b"bearer" and secrets.compare_digest(
+                token.strip(), self._settings.token.encode()
+            ):
                 return None
-            return Problem(401, "token", "send the token that this server was started with, as Authorization: Bearer TOKEN")
+            return Problem(
+                401,
+                "token",
+                "send the token that this server was started with, as Authorization: Bearer TOKEN",
+            )
         host = headers.get(b"host", b"").decode("latin-1")
         if self._settings.local and not is_local(_name(host)):
-            return Problem(421, "host", f"this server answers to localhost only, not to {host[:64]!r}; start it with --host and a token")
+            return Problem(
+                421,
+                "host",
+                f"this server answers to localhost only, not to {host[:64]!r}; start it with --host and a token",
+            )
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host:
-            return Problem(403, "origin", f"requests from pages of other sites are refused; this one is from {origin[:64]!r}")
+            return Problem(
+                403,
+                "origin",
+                f"requests from pages of other sites are refused; this one is from {origin[:64]!r}",
+            )
         return None
 
 
@@ -96,7 +110,11 @@ def _name(host: str) -> str:
 async def answer(problem: Problem, send: Send) -> None:
     """Send a problem where no framework is at hand."""
     body = problem.body()
-    headers = {"content-type": "application/problem+json", "content-length": str(len(body)), **problem.headers()}
+    headers = {
+        "content-type": "application/problem+json",
+        "content-length": str(len(body)),
+        **problem.headers(),
+    }
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

@@ -26,11 +26,15 @@ class Service:
     store: JobStore
 
     @classmethod
-    def build(cls, settings: Settings, options: RestoreOptions, *, load: Load = Restorer.from_options) -> Self:
+    def build(
+        cls, settings: Settings, options: RestoreOptions, *, load: Load = Restorer.from_options
+    ) -> Self:
         """The parts for what an operator chose; `options` are what a client gets who asks for nothing. Errors as of `Catalogue`."""
         catalogue, metrics = Catalogue(options), Metrics()
         engine = Engine(catalogue, settings, metrics, load=load)
-        return cls(settings, catalogue, metrics, engine, JobStore(keep=settings.keep, max_bytes=settings.max_kept))
+        return cls(
+            settings, catalogue, metrics, engine, JobStore(keep=settings.keep, max_bytes=settings.max_kept)
+        )
 
     def gauges(self) -> dict[str, float]:
         """What is counted by looking."""

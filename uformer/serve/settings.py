@@ -56,7 +56,9 @@ class Settings:
                 raise OptionError(f"{name}: {getattr(self, name)} must be more than 0 seconds")
         if not self.grace >= 0:
             raise OptionError(f"grace: {self.grace} must not be negative")
-        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token.strip()):
+        if self.token is not None and not (
+            self.token.isascii() and self.token.isprintable() and self.token.strip()
+        ):
             raise OptionError("token: must be of printable ASCII characters")
         if not self.local and self.token is None and not self.insecure:
             raise OptionError(

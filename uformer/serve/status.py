@@ -16,7 +16,9 @@ def status(service: Service) -> APIRouter:
     routes = APIRouter(tags=["server"])
     settings, engine = service.settings, service.engine
 
-    @routes.get("/v1/models", summary="What it can restore with, and its limits", responses=responses(*GUARDED, 500))
+    @routes.get(
+        "/v1/models", summary="What it can restore with, and its limits", responses=responses(*GUARDED, 500)
+    )
     async def models() -> dict[str, Any]:
         limits = {
             "max_bytes": settings.max_bytes,
@@ -24,7 +26,11 @@ def status(service: Service) -> APIRouter:
             "queue": settings.queue,
             "keep_seconds": settings.keep,
         }
-        return {"models": service.catalogue.describe(), "limits": limits, "media_types": list(MEDIA_TYPES.values())}
+        return {
+            "models": service.catalogue.describe(),
+            "limits": limits,
+            "media_types": list(MEDIA_TYPES.values()),
+        }
 
     @routes.get("/healthz", summary="Whether it runs", responses=responses(*GUARDED))
     async def healthz() -> dict[str, str]:
@@ -40,7 +46,10 @@ def status(service: Service) -> APIRouter:
         "/metrics",
         summary="Counters, for Prometheus",
         response_class=Response,
-        responses={200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}}, **responses(*GUARDED)},
+        responses={
+            200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}},
+            **responses(*GUARDED),
+        },
     )
     async def metrics() -> Response:
         return Response(service.metrics.render(service.gauges()), media_type=CONTENT_TYPE)

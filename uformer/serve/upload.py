@@ -16,14 +16,22 @@ from uformer.image.image import Header
 from uformer.image.read import DEFAULT_LIMITS, Limits, header
 from uformer.serve.problems import Cancelled, Problem
 
-MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".tif": "image/tiff", ".avif": "image/avif"}
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".tif": "image/tiff",
+    ".avif": "image/avif",
+}
 """What each format is called over HTTP."""
 
 FIELD = "picture"
 PATIENCE = 60  # seconds without a byte of an upload
 HEAD_START = 10  # seconds before the average rate of an upload counts
 _FORM_ROOM = 16 * 2**10  # bytes that a form may take beyond its picture
-_ANY = Limits(max_pixels=2**62, max_side=2**31)  # what is too large is refused here, in words and a status of its own
+_ANY = Limits(
+    max_pixels=2**62, max_side=2**31
+)  # what is too large is refused here, in words and a status of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +89,11 @@ def check_header(data: bytes, *, max_pixels: int) -> Header:
         words = f"{found.width} x {found.height} are {found.pixels:,} pixels; the limit is {max_pixels:,}"
         raise Problem(413, "too-many-pixels", words)
     if max(found.width, found.height) > DEFAULT_LIMITS.max_side:
-        raise Problem(413, "too-many-pixels", f"{found.width} x {found.height} pixels; the longest side may be {DEFAULT_LIMITS.max_side:,}")
+        raise Problem(
+            413,
+            "too-many-pixels",
+            f"{found.width} x {found.height} pixels; the longest side may be {DEFAULT_LIMITS.max_side:,}",
+        )
     return found
 
 
@@ -134,7 +146,9 @@ async def _from_form(request: Request, rules: Rules) -> bytes:
     try:
         images = form.getlist(FIELD)
         if len(images) != 1:
-            raise Problem(400, "form", f"expected a form with one field {FIELD!r}, found {len(images)} of them")
+            raise Problem(
+                400, "form", f"expected a form with one field {FIELD!r}, found {len(images)} of them"
+            )
         (image,) = images
         if isinstance(image, str):
             raise Problem(400, "form", f"the field {FIELD!r} holds text; send a file, with a filename")
@@ -142,5 +156,7 @@ async def _from_form(request: Request, rules: Rules) -> bytes:
     finally:
         await form.close()
     if len(data) > rules.max_bytes:
-        raise Problem(413, "too-many-bytes", f"the picture is larger than the limit of {rules.max_bytes:,} bytes")
+        raise Problem(
+            413, "too-many-bytes", f"the picture is larger than the limit of {rules.max_bytes:,} bytes"
+        )
     return data

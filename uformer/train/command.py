@@ -125,7 +125,11 @@ def table() -> Table:
     """The recipes: what each is for, and its main figures."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("recipe", "pictures", "patch", "batch", "steps", "what it does"):
-        shown.add_column(title, no_wrap=title != "what it does", justify="right" if title in ("patch", "batch", "steps") else "left")
+        shown.add_column(
+            title,
+            no_wrap=title != "what it does",
+            justify="right" if title in ("patch", "batch", "steps") else "left",
+        )
     for name, make in recipes.RECIPES.items():
         recipe = make()
         kind = "none" if recipe.drawn == 1 else "pairs" if recipe.degradation == "none" else "clean"
@@ -138,7 +142,11 @@ def _folder(recipe: str | None, out: Path | None) -> Path:
     if out is not None:
         return out
     if recipe is None or recipe not in recipes.RECIPES:
-        raise OptionError("which run? give its folder with --out" if recipe is None else "give a folder for the run with --out")
+        raise OptionError(
+            "which run? give its folder with --out"
+            if recipe is None
+            else "give a folder for the run with --out"
+        )
     return Path("runs") / recipe
 
 
@@ -146,7 +154,10 @@ def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
     """Say what to do next, and the exit code."""
     if not finished:
         if session.processes.first:
-            print(f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}", file=sys.stderr)
+            print(
+                f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}",
+                file=sys.stderr,
+            )
         return 130
     if session.processes.first and not quiet:
         print(_next(session.folder.best))
@@ -160,4 +171,6 @@ def _next(weights: Path) -> str:
     if config.in_channels == config.out_channels and config.in_channels in (1, 3):
         return f"next: uformer restore PHOTO --weights {shlex.quote(str(weights))}"
     channels = f"{config.in_channels} channels to {config.out_channels}"
-    return f"next, in Python: uformer.weights.checkpoint.load({str(weights)!r}), a network (torch) of {channels}"
+    return (
+        f"next, in Python: uformer.weights.checkpoint.load({str(weights)!r}), a network (torch) of {channels}"
+    )

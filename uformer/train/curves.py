@@ -21,7 +21,9 @@ def draw_curves(log: Sequence[dict[str, Any]], path: Path) -> None:
     for place, (key, label) in enumerate(shown, start=1):
         axes = figure.add_subplot(len(shown), 1, place)
         found = [(line["step"], line[key]) for line in log if key in line]
-        axes.plot([step for step, _ in found], [value for _, value in found], marker="." if len(found) < 40 else "")
+        axes.plot(
+            [step for step, _ in found], [value for _, value in found], marker="." if len(found) < 40 else ""
+        )
         if key == "loss" and all(value > 0 for _, value in found):
             axes.set_yscale("log")
         axes.set_ylabel(label)

@@ -69,7 +69,12 @@ class RunFolder:
         check_output_folder(self.path)
         with contextlib.ExitStack() as stack:
             with self.writing():
-                stack.enter_context(alone(self.lock, f"{self.path}: another process trains here; wait for it, or give another with --out"))
+                stack.enter_context(
+                    alone(
+                        self.lock,
+                        f"{self.path}: another process trains here; wait for it, or give another with --out",
+                    )
+                )
             yield
 
     def create(self, config: Mapping[str, Any]) -> None:
@@ -87,7 +92,12 @@ class RunFolder:
             with contextlib.suppress(OptionError):
                 read_config(self.config)
                 there -= {self.config, self.last, self.state.parent, self.samples}
-        nested = [path for folder in (self.state.parent, self.samples) if folder.is_dir() for path in folder.iterdir()]
+        nested = [
+            path
+            for folder in (self.state.parent, self.samples)
+            if folder.is_dir()
+            for path in folder.iterdir()
+        ]
         return not there - {self.cache, self.lock} and all(path.name.startswith(".") for path in nested)
 
     def discard(self) -> None:
@@ -131,7 +141,9 @@ class RunFolder:
             try:
                 torch.save({"format": FORMAT, **state}, file)
             except RuntimeError as error:
-                if isinstance(error.__context__, OSError):  # torch's own message does not say that the disk is full
+                if isinstance(
+                    error.__context__, OSError
+                ):  # torch's own message does not say that the disk is full
                     raise error.__context__ from None
                 raise
 
@@ -160,8 +172,16 @@ class RunFolder:
         try:
             yield
         except (OSError, CheckpointError, PictureError) as error:
-            said = f"{path or self.path}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
-            how = f"; the saved state is whole: make room, then {self.resume_command}" if self.state.exists() else ""
+            said = (
+                f"{path or self.path}: {error.strerror or error}"
+                if isinstance(error, OSError)
+                else str(error)
+            )
+            how = (
+                f"; the saved state is whole: make room, then {self.resume_command}"
+                if self.state.exists()
+                else ""
+            )
             raise TrainingError(f"{said}{how}") from None
 
     def _write(self, path: Path, text: str) -> None:
@@ -188,4 +208,6 @@ def check_same(old: Recipe, new: Recipe, may_change: tuple[str, ...]) -> None:
     """Raise OptionError, which names the field, where a run would go on with another recipe than it began with."""
     changed = [text for text in differences(old, new) if text.partition(":")[0] not in may_change]
     if changed:
-        raise OptionError(f"this run began otherwise: {'; '.join(changed)}; only {', '.join(may_change)} may change")
+        raise OptionError(
+            f"this run began otherwise: {'; '.join(changed)}; only {', '.join(may_change)} may change"
+        )

@@ -52,14 +52,18 @@ class Share(Sampler[list[int]]):
         return max(self.recipe.steps - self.start, 0) * self.recipe.accumulate
 
 
-def start_loader(patches: Patches, share: Share, *, workers: int, pin_memory: bool = False) -> Iterator[Batch]:
+def start_loader(
+    patches: Patches, share: Share, *, workers: int, pin_memory: bool = False
+) -> Iterator[Batch]:
     """Batches in the order of their steps, cut by `workers` processes; by this one where 0.
 
     Workers are started afresh (`spawn`), as libvips does not work in a process that was forked.
     """
     if not workers:
         return iter(DataLoader(patches, batch_sampler=share, pin_memory=pin_memory))  # type: ignore[arg-type]
-    os.environ.setdefault("VIPS_CONCURRENCY", "1")  # in the workers: one thread each, as they are one for each core
+    os.environ.setdefault(
+        "VIPS_CONCURRENCY", "1"
+    )  # in the workers: one thread each, as they are one for each core
     loader: DataLoader[Batch] = DataLoader(
         patches,  # type: ignore[arg-type]
         batch_sampler=share,

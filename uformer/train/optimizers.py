@@ -18,7 +18,9 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
     matrices = [name for name in named if is_matrix(name, named[name])] if recipe.optimizer == "muon" else []
     rest = [value for name, value in named.items() if name not in set(matrices)]
     decay = recipe.weight_decay
-    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=recipe.lr, betas=recipe.betas, weight_decay=decay)]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=recipe.lr, betas=recipe.betas, weight_decay=decay)
+    ]
     if matrices:
         parameters = [named[name] for name in matrices]
         found.append(Muon(parameters, lr=recipe.lr, weight_decay=decay))

@@ -147,7 +147,11 @@ def peer_is_gone(error: BaseException) -> bool:
     if isinstance(error, dist.DistError):
         return True
     text = str(error)
-    return isinstance(error, RuntimeError) and ("gloo" in text or "NCCL" in text) and any(sign in text for sign in _GONE)
+    return (
+        isinstance(error, RuntimeError)
+        and ("gloo" in text or "NCCL" in text)
+        and any(sign in text for sign in _GONE)
+    )
 
 
 def worker_is_gone(error: BaseException) -> bool:
@@ -155,7 +159,11 @@ def worker_is_gone(error: BaseException) -> bool:
     if isinstance(error, EOFError | ConnectionError):
         return True
     text = str(error)
-    return isinstance(error, RuntimeError) and "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text)
+    return (
+        isinstance(error, RuntimeError)
+        and "DataLoader worker" in text
+        and ("killed by signal" in text or "exited unexpectedly" in text)
+    )
 
 
 def _number_in_environment(name: str, default: int) -> int:

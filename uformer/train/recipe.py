@@ -16,7 +16,11 @@ MAY_CHANGE = (
 """Fields that a run that is resumed may change: how long it lasts, and what touches its weights by rounding at most."""
 
 _MOST = 2**20  # patches in a batch
-_OF_TRAINING = ("bottleneck_shift", "drop_path_rate", "gradient_checkpointing")  # a recipe's own, whatever the variant
+_OF_TRAINING = (
+    "bottleneck_shift",
+    "drop_path_rate",
+    "gradient_checkpointing",
+)  # a recipe's own, whatever the variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +96,27 @@ class Recipe:
 
     def __post_init__(self) -> None:
         set_types(self, text=True)  # YAML 1.1 takes 2e-4 for text
-        for name in ("steps", "patch", "batch", "log_every", "save_every", "validate_every", "validation_side"):
+        for name in (
+            "steps",
+            "patch",
+            "batch",
+            "log_every",
+            "save_every",
+            "validate_every",
+            "validation_side",
+        ):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("minutes", "lr_min", "weight_decay", "clip", "save_minutes", "warmup", "seed", "held_out", "accumulate"):
+        for name in (
+            "minutes",
+            "lr_min",
+            "weight_decay",
+            "clip",
+            "save_minutes",
+            "warmup",
+            "seed",
+            "held_out",
+            "accumulate",
+        ):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "charbonnier_eps"):
             self._check(name, getattr(self, name) > 0, "more than 0")
@@ -104,7 +126,9 @@ class Recipe:
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
         self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
-        self._check("accumulate", self.batch % max(self.accumulate, 1) == 0, f"a divisor of batch ({self.batch})")
+        self._check(
+            "accumulate", self.batch % max(self.accumulate, 1) == 0, f"a divisor of batch ({self.batch})"
+        )
         self._check("workers", self.workers >= -1, "at least 0, or -1 for as many as fit")
         self._check("batch", self.batch <= _MOST, f"at most {_MOST:,}")
         self._check("seed", self.seed < 2**63, "below 2^63")
@@ -134,7 +158,9 @@ class Recipe:
             raise OptionError(f"network: {error}") from None
         except TypeError:
             needed = [field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
-            raise OptionError(f"a recipe needs {', '.join(name for name in needed if name not in values)}") from None
+            raise OptionError(
+                f"a recipe needs {', '.join(name for name in needed if name not in values)}"
+            ) from None
 
 
 def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
@@ -150,13 +176,21 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     for key, text in map(_split, settings):
         prefix, dot, name = key.partition(".")
         if key == "network":
-            base = dataclasses.replace(variant(text), **{field: getattr(recipe.network, field) for field in _OF_TRAINING})
+            base = dataclasses.replace(
+                variant(text), **{field: getattr(recipe.network, field) for field in _OF_TRAINING}
+            )
         elif prefix == "network" and dot:
             if name not in network_fields:
                 raise unknown(key, [f"network.{field}" for field in network_fields])
             network[name] = option(key, text, network_fields[name], text=True)
         elif key not in fields or key == "name":
-            raise unknown(key, [*(name for name in fields if name != "name"), *(f"network.{field}" for field in network_fields)])
+            raise unknown(
+                key,
+                [
+                    *(name for name in fields if name != "name"),
+                    *(f"network.{field}" for field in network_fields),
+                ],
+            )
         else:
             changes[key] = option(key, text, fields[key], text=True)
     return dataclasses.replace(recipe, network=dataclasses.replace(base, **network), **changes)

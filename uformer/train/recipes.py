@@ -104,7 +104,9 @@ def deblur() -> Recipe:
 
 def debug() -> Recipe:
     """To see that all works: a tiny network, ten steps on drawings."""
-    network = UformerConfig(embed_dim=4, depths=(1, 1, 1), num_heads=(1, 1, 1), window_size=4, drop_path_rate=0.0, modulator=True)
+    network = UformerConfig(
+        embed_dim=4, depths=(1, 1, 1), num_heads=(1, 1, 1), window_size=4, drop_path_rate=0.0, modulator=True
+    )
     return _ours(
         "debug",
         network=network,
@@ -123,12 +125,27 @@ def debug() -> Recipe:
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = types.MappingProxyType(
-    {make.__name__: make for make in (pairs, denoise, derain, deblur, sidd_denoise, gopro_deblur, dpdd_defocus, spad_derain, debug)}
+    {
+        make.__name__: make
+        for make in (
+            pairs,
+            denoise,
+            derain,
+            deblur,
+            sidd_denoise,
+            gopro_deblur,
+            dpdd_defocus,
+            spad_derain,
+            debug,
+        )
+    }
 )
 
 
 def find(name: str) -> Recipe:
     """A recipe by name. Raises OptionError, which lists the names, for an unknown one."""
     if name not in RECIPES:
-        raise OptionError(f"unknown recipe {name!r}; known: {', '.join(RECIPES)}; or the path of a run's config.yaml")
+        raise OptionError(
+            f"unknown recipe {name!r}; known: {', '.join(RECIPES)}; or the path of a run's config.yaml"
+        )
     return RECIPES[name]()

@@ -30,11 +30,17 @@ def introduction(prepared: Prepared, learner: Learner, folder: RunFolder, proces
         lines.append(f"uformer: {_NO_BF16}")
     kind = "pairs" if found.degraded is not None else "clean pictures"
     pixels = sum(height * width for height, width in found.sizes) / 1e6
-    score = f" (as they are: PSNR {input_score(held, range(len(held))) / len(held):.2f} dB)" if len(held) else ""
+    score = (
+        f" (as they are: PSNR {input_score(held, range(len(held))) / len(held):.2f} dB)" if len(held) else ""
+    )
     lines.append(f"pictures: {len(found)} {kind}, {pixels:,.1f} Mpixels, held out {len(held)}{score}")
     parameters = f"{parameter_count(recipe.network) / 1e6:.2f} M parameters"
-    where = f"{processes.count} x {learner.device.type}, {learner.precision}" + (", sharded" if learner.sharded else "")
-    lines.append(f"{recipe.name}: {parameters}, {recipe.steps:,} steps of {recipe.batch}, {where}; {folder.path}")
+    where = f"{processes.count} x {learner.device.type}, {learner.precision}" + (
+        ", sharded" if learner.sharded else ""
+    )
+    lines.append(
+        f"{recipe.name}: {parameters}, {recipe.steps:,} steps of {recipe.batch}, {where}; {folder.path}"
+    )
     workers = choose_workers(recipe, on_cpu=learner.device.type == "cpu", processes=processes.count)
     rate = rate_of_one(prepared.patches) * max(workers, 1) * processes.count
     lines.append(f"loader alone: about {rate:,.0f} patches/s, {by_workers(workers)}")
@@ -51,7 +57,10 @@ class Reporter:
         self.silent = silent
         self.quiet = quiet or silent
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        step = TextColumn("step {task.fields[step]}", table_column=Column(no_wrap=True, min_width=len(f"step {total}/{total}")))
+        step = TextColumn(
+            "step {task.fields[step]}",
+            table_column=Column(no_wrap=True, min_width=len(f"step {total}/{total}")),
+        )
         columns = (step, BarColumn(20), TextColumn("{task.description}", table_column=Column(no_wrap=True)))
         self.bar = Progress(*columns, console=console, disable=self.quiet or not console.is_terminal)
         self.task = self.bar.add_task("", total=1.0, step=f"0/{total}")
@@ -63,7 +72,9 @@ class Reporter:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
         if self.board is not None:
             self.board.close()

@@ -105,7 +105,11 @@ class Session:
         changed = override(recipe, settings)
         check_same(recipe, changed, MAY_CHANGE)
         stored = Folders.from_values(config.get("data") or {})
-        if folders.validation and not stored.validation and (held := (config.get("pictures") or {}).get("held_out")):
+        if (
+            folders.validation
+            and not stored.validation
+            and (held := (config.get("pictures") or {}).get("held_out"))
+        ):
             raise OptionError(
                 f"--validation: this run holds out {held} of its own pictures; only one that holds out none can be given others"
             )
@@ -227,12 +231,16 @@ class Session:
         identity = prepared.identity()
         if self.state["pictures"] != identity["pictures"]:
             how = f"--start {shlex.quote(str(self.folder.last))} begins another run from its weights"
-            raise OptionError(f"{self.folder.path}: the pictures are not those that the run began with; {how}")
+            raise OptionError(
+                f"{self.folder.path}: the pictures are not those that the run began with; {how}"
+            )
         learner.load_state(self.state, self.folder.state)
         if self.state.get("held_out") != identity["held_out"]:
             learner.best = -math.inf  # a score of other images
         if learner.done >= 1:
-            raise OptionError(f"{self.folder.path}: this run is over ({learner.step} steps); --set steps=MORE goes on")
+            raise OptionError(
+                f"{self.folder.path}: this run is over ({learner.step} steps); --set steps=MORE goes on"
+            )
         return learner
 
     def _open_folder(self, prepared: Prepared, step: int) -> None:

@@ -55,14 +55,22 @@ class Folders:
 
     def to_values(self) -> dict[str, str]:
         """Absolute paths by name, as config.yaml has them."""
-        return {name: str(path.absolute()) for name, path in dataclasses.asdict(self).items() if path is not None}
+        return {
+            name: str(path.absolute()) for name, path in dataclasses.asdict(self).items() if path is not None
+        }
 
     @classmethod
     def from_values(cls, values: object) -> Self:
         """Build from what `to_values` gave. Raises OptionError for anything else."""
         known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(values, dict) or not set(values) <= known or not all(isinstance(path, str) for path in values.values()):
-            raise OptionError(f"config.yaml: data: {values!r}: expected paths of data, degraded, clean, validation")
+        if (
+            not isinstance(values, dict)
+            or not set(values) <= known
+            or not all(isinstance(path, str) for path in values.values())
+        ):
+            raise OptionError(
+                f"config.yaml: data: {values!r}: expected paths of data, degraded, clean, validation"
+            )
         return cls(**{name: Path(path) for name, path in values.items()})
 
 
@@ -131,12 +139,16 @@ def check_sources(recipe: Recipe, sources: Sequence[Source]) -> Recipe:
     if not sources:
         if recipe.drawn < 1:
             wanted = "--degraded DIR --clean DIR, or --data DIR with degraded/ and clean/ in it"
-            raise OptionError(f"{recipe.name} needs pictures: {wanted if recipe.degradation == 'none' else '--data DIR'}")
+            raise OptionError(
+                f"{recipe.name} needs pictures: {wanted if recipe.degradation == 'none' else '--data DIR'}"
+            )
         return recipe
     if sources[0].degraded is not None:
         return dataclasses.replace(recipe, degradation="none", drawn=0.0, structured=0.0, dry=0.0, gray=0.0)
     if recipe.degradation == "none":
-        raise OptionError(f"{recipe.name} needs pairs; for clean pictures alone there are the recipes denoise, derain and deblur")
+        raise OptionError(
+            f"{recipe.name} needs pairs; for clean pictures alone there are the recipes denoise, derain and deblur"
+        )
     return recipe
 
 
@@ -163,7 +175,9 @@ def prepare(
     degradation = None if recipe.degradation == "none" else Named(recipe.degradation)
     memory = min(memory, _SENT_TO_WORKERS) if shared else memory
     if sources:
-        found, notes = pictures.load(sources, smallest=recipe.patch, memory=memory, cache=cache, decoded=decoded)
+        found, notes = pictures.load(
+            sources, smallest=recipe.patch, memory=memory, cache=cache, decoded=decoded
+        )
     else:
         found, notes = drawings(recipe), []
     if folders.validation is not None and apart is not None:
@@ -186,7 +200,10 @@ def prepare(
         gray=recipe.gray,
         mirrored=recipe.mirrored,
     )
-    held_out, few = HeldOut(held, degradation, recipe), HeldOut(found.take(range(min(2, len(found)))), degradation, recipe)
+    held_out, few = (
+        HeldOut(held, degradation, recipe),
+        HeldOut(found.take(range(min(2, len(found)))), degradation, recipe),
+    )
     return Prepared(recipe, patches, held_out, held_out if len(held) else few, tuple(notes))
 
 
@@ -197,17 +214,25 @@ def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: Ufo
     """
     network = recipe.network
     if started is not None:
-        changed = [text for text in differences(started, network) if text.partition(":")[0] in asked or "all" in asked]
+        changed = [
+            text
+            for text in differences(started, network)
+            if text.partition(":")[0] in asked or "all" in asked
+        ]
         if changed:
             raise OptionError(f"the weights to start from are of another network: {'; '.join(changed)}")
         network = dataclasses.replace(started, **{name: getattr(network, name) for name in TRAINING_ONLY})
     wanted: dict[str, Any] = dict(zip(("in_channels", "out_channels"), found.channels, strict=True))
     if started is None:
-        network = dataclasses.replace(network, **{name: count for name, count in wanted.items() if name not in asked})
+        network = dataclasses.replace(
+            network, **{name: count for name, count in wanted.items() if name not in asked}
+        )
     for name, count in wanted.items():
         have = getattr(network, name)
         if count not in (have, 1):
-            raise OptionError(f"network.{name} is {have}, and the pictures have {count} channels; --set network.{name}={count}")
+            raise OptionError(
+                f"network.{name} is {have}, and the pictures have {count} channels; --set network.{name}={count}"
+            )
     return dataclasses.replace(recipe, network=network)
 
 
@@ -217,7 +242,9 @@ def drawings(recipe: Recipe) -> PictureSet:
     side = max(recipe.patch, min(recipe.validation_side, 256))
     drawn = [np.rint(draw_gradient(rng, side) * 255).astype(np.uint8) for _ in range(_DRAWINGS)]
     places = tuple(range(_DRAWINGS))
-    return PictureSet(Store({}, pictures=drawn), tuple(f"drawing {place}" for place in places), places, None, (3, 3))
+    return PictureSet(
+        Store({}, pictures=drawn), tuple(f"drawing {place}" for place in places), places, None, (3, 3)
+    )
 
 
 def _validation_sources(folder: Path, sources: Sequence[Source]) -> tuple[Source, ...]:
@@ -230,8 +257,12 @@ def _validation_sources(folder: Path, sources: Sequence[Source]) -> tuple[Source
     return apart
 
 
-def _validation(folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int) -> tuple[PictureSet, list[str]]:
+def _validation(
+    folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int
+) -> tuple[PictureSet, list[str]]:
     held, notes = pictures.load(sources, smallest=1, memory=memory)
     if any(count not in (1, wanted) for count, wanted in zip(held.channels, found.channels, strict=True)):
-        raise OptionError(f"{folder}: pictures of {held.channels} channels; those to learn from have {found.channels}")
+        raise OptionError(
+            f"{folder}: pictures of {held.channels} channels; those to learn from have {found.channels}"
+        )
     return held, [f"{folder}: {note}" for note in notes]

@@ -26,7 +26,9 @@ from uformer.model.uformer import Uformer
 
 def shard(models: tuple[nn.Module, ...], device: str, processes: int) -> None:
     """Share out the weights of networks of one form to all processes, in units of a LeWin block; `device` is its type."""
-    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # nothing writes into it
+    warnings.filterwarnings(
+        "ignore", message="FSDP2-wrapped module .* returned a view tensor"
+    )  # nothing writes into it
     mesh = init_device_mesh(device, (processes,))
     for model in models:
         for module in model.modules():
@@ -80,14 +82,19 @@ def whole_network(model: Uformer) -> Uformer:
 def load(model: nn.Module, state: dict[str, Tensor]) -> None:
     """Load a state in full into a network, shared out or not. Errors as of `load_state_dict`."""
     mine = model.state_dict()
-    model.load_state_dict({name: _as(mine[name], value) if name in mine else value for name, value in state.items()})
+    model.load_state_dict(
+        {name: _as(mine[name], value) if name in mine else value for name, value in state.items()}
+    )
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load an optimizer's state in full, whether the parameters are shared out or not. Errors as of `load_state_dict`."""
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
     shared = {
-        index: {name: _as(parameters[index], value) if torch.is_tensor(value) else value for name, value in values.items()}
+        index: {
+            name: _as(parameters[index], value) if torch.is_tensor(value) else value
+            for name, value in values.items()
+        }
         for index, values in state["state"].items()
     }
     optimizer.load_state_dict({**state, "state": shared})

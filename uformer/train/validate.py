@@ -39,7 +39,10 @@ def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
 def input_score(held: HeldOut, indices: Sequence[int]) -> float:
     """As `score`, of the degraded pictures as they are; nan where they have other channels than the clean ones."""
     pairs = held.pairs(indices)
-    return sum(min(psnr(degraded, clean), MOST) if degraded.shape == clean.shape else float("nan") for degraded, clean in pairs)
+    return sum(
+        min(psnr(degraded, clean), MOST) if degraded.shape == clean.shape else float("nan")
+        for degraded, clean in pairs
+    )
 
 
 @torch.inference_mode()

@@ -31,13 +31,18 @@ _EXPORTED = "an exported file, not a checkpoint; give the .safetensors file that
 _OTHERS = {
     ".onnx": f"{_EXPORTED} (restore, serve and batch take .onnx)",
     **dict.fromkeys((".pt2", ".xml", ".bin"), _EXPORTED),
-    **dict.fromkeys((".pth", ".pt", ".ckpt"), "not a safetensors file; weights of the original authors need `uformer convert` first"),
+    **dict.fromkeys(
+        (".pth", ".pt", ".ckpt"),
+        "not a safetensors file; weights of the original authors need `uformer convert` first",
+    ),
 }
 """What a file by its name is, that is no safetensors file."""
 _LARGEST_WINDOW = 32  # attention takes memory by its fourth power, and a file of a few kB can ask for any
 
 
-def write(path: PathLike, config: UformerConfig, state: State, *, notes: Mapping[str, str] | None = None) -> None:
+def write(
+    path: PathLike, config: UformerConfig, state: State, *, notes: Mapping[str, str] | None = None
+) -> None:
     """Write a checkpoint, whole or not at all; the same bytes for the same content.
 
     The tensors (float16 or float32) must be those of `config`, and finite. Raises CheckpointError where they are not,
@@ -49,7 +54,9 @@ def write(path: PathLike, config: UformerConfig, state: State, *, notes: Mapping
     ordered = {key: np.ascontiguousarray(state[key], _DTYPES[_dtype_name(state[key])]) for key in shapes}
     _check_finite(ordered)
     ordered = dict(sorted(ordered.items(), key=lambda item: -item[1].itemsize))  # so that each is aligned
-    header: dict[str, object] = {"__metadata__": {**(notes or {}), "format": FORMAT, "config": config.to_json()}}
+    header: dict[str, object] = {
+        "__metadata__": {**(notes or {}), "format": FORMAT, "config": config.to_json()}
+    }
     end = 0
     for key, value in ordered.items():
         start, end = end, end + value.nbytes
@@ -92,17 +99,27 @@ def describe(path: PathLike) -> dict[str, object]:
     """
     with _opened(path) as (file, config, notes):
         first = next(iter(parameter_shapes(config)))
-        return {"config": config, "parameters": parameter_count(config), "dtype": file.get_slice(first).get_dtype(), "notes": notes}
+        return {
+            "config": config,
+            "parameters": parameter_count(config),
+            "dtype": file.get_slice(first).get_dtype(),
+            "notes": notes,
+        }
 
 
-def save(path: PathLike, model: Uformer, *, half: bool = False, notes: Mapping[str, str] | None = None) -> None:
+def save(
+    path: PathLike, model: Uformer, *, half: bool = False, notes: Mapping[str, str] | None = None
+) -> None:
     """Write a network's weights, in float16 where `half` (enough to restore with), else float32.
 
     Raises CheckpointError where the file cannot be written, or a weight is not finite (in float16, where `half`).
     """
     dtype = np.float16 if half else np.float32
     with np.errstate(over="ignore"):  # to infinity, which `write` refuses
-        state = {key: value.detach().float().cpu().numpy().astype(dtype) for key, value in model.state_dict().items()}
+        state = {
+            key: value.detach().float().cpu().numpy().astype(dtype)
+            for key, value in model.state_dict().items()
+        }
     write(path, model.config, state, notes=notes)
 
 
@@ -140,7 +157,9 @@ def check_file(path: PathLike) -> None:
         if not os.path.exists(path):
             raise CheckpointError(f"{path}: there is no such file")
         if not os.path.isfile(path):
-            raise CheckpointError(f"{path}: not a file, but a {'folder' if os.path.isdir(path) else 'device or pipe'}")
+            raise CheckpointError(
+                f"{path}: not a file, but a {'folder' if os.path.isdir(path) else 'device or pipe'}"
+            )
         with open(path, "rb") as file:
             if not file.read(1):
                 raise CheckpointError(f"{path}: the file is empty")
@@ -166,7 +185,9 @@ def _safetensors(path: PathLike) -> Iterator[safe_open]:
             yield file
     except (SafetensorError, OSError) as error:
         other = _OTHERS.get(os.path.splitext(path)[1].lower())  # noqa: PTH122 - a path as the caller gave it
-        raise CheckpointError(f"{path}: {other or f'not a safetensors file, or a damaged one ({one_line(error)})'}") from None
+        raise CheckpointError(
+            f"{path}: {other or f'not a safetensors file, or a damaged one ({one_line(error)})'}"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -177,7 +198,10 @@ def _opened(path: PathLike) -> Iterator[tuple[safe_open, UformerConfig, dict[str
             notes = dict(file.metadata() or {})
             config = _config(notes.pop("format", None), notes.pop("config", None))
             entries = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - it is not a mapping
-            _check(_shapes(config, len(entries)), {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in entries.items()})
+            _check(
+                _shapes(config, len(entries)),
+                {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in entries.items()},
+            )
             yield file, config, notes
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from None
@@ -185,7 +209,9 @@ def _opened(path: PathLike) -> Iterator[tuple[safe_open, UformerConfig, dict[str
 
 def _config(format_: str | None, text: str | None) -> UformerConfig:
     if text is None:
-        raise CheckpointError("no Uformer configuration in it; weights of the original authors need `uformer convert` first")
+        raise CheckpointError(
+            "no Uformer configuration in it; weights of the original authors need `uformer convert` first"
+        )
     if format_ != FORMAT:
         raise CheckpointError(f"format '{one_line(format_)}', this version reads {FORMAT!r}")
     if len(text) > _CONFIG_CHARACTERS:
@@ -201,7 +227,9 @@ def _config(format_: str | None, text: str | None) -> UformerConfig:
 def _shapes(config: UformerConfig, tensors: int) -> Shapes:
     """The shapes that a file of so many tensors must have, in time and memory that its size bounds."""
     if sum(config.depths) > tensors:
-        raise CheckpointError(f"{tensors} tensors for a configuration of {one_line(sum(config.depths))} blocks")
+        raise CheckpointError(
+            f"{tensors} tensors for a configuration of {one_line(sum(config.depths))} blocks"
+        )
     if config.window_size > _LARGEST_WINDOW:
         raise CheckpointError(f"window_size {one_line(config.window_size)} is more than {_LARGEST_WINDOW}")
     try:
@@ -222,7 +250,9 @@ def _check(shapes: Shapes, entries: Mapping[str, tuple[str, tuple[int, ...]]]) -
     for key, shape in shapes.items():
         dtype, found = entries[key]
         if found != shape or dtype not in _DTYPES:
-            raise CheckpointError(f"tensor {key!r} is {dtype} {one_line(list(found))}, not F16 or F32 {one_line(list(shape))}")
+            raise CheckpointError(
+                f"tensor {key!r} is {dtype} {one_line(list(found))}, not F16 or F32 {one_line(list(shape))}"
+            )
 
 
 def _check_finite(state: State) -> None:

@@ -51,7 +51,9 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
     if repository.is_repository(name) and not Path(name).exists():
         return repository.download(name)
     if name in VARIANTS:
-        raise OptionError(f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}")
+        raise OptionError(
+            f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}"
+        )
     raise OptionError(
         f"unknown network or weights {name!r}; weights: {', '.join(registry.WEIGHTS)}; or a .safetensors file, the folder of a run, "
         f"or org/name on the Hugging Face Hub; networks without weights: {', '.join(VARIANTS)}"

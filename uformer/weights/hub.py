@@ -17,7 +17,11 @@ from uformer.weights.repository import FILE, is_repository, library, refusals
 
 
 def save_pretrained(
-    weights: str | os.PathLike[str], folder: str | os.PathLike[str], *, repository: str | None = None, licence: str | None = None
+    weights: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    repository: str | None = None,
+    licence: str | None = None,
 ) -> None:
     """Write a checkpoint into a folder as a repository holds it, with a model card; `from_pretrained(folder)` reads it.
 
@@ -36,7 +40,12 @@ def save_pretrained(
 
 
 def push_to_hub(
-    weights: str | os.PathLike[str], repository: str, *, licence: str | None = None, private: bool = False, token: str | None = None
+    weights: str | os.PathLike[str],
+    repository: str,
+    *,
+    licence: str | None = None,
+    private: bool = False,
+    token: str | None = None,
 ) -> str:
     """Publish weights, by name or file, on the Hub as `repository` ("org/name"), with a model card, and give the address.
 
@@ -57,18 +66,29 @@ def push_to_hub(
             message = f"{Provenance.of(path).name} by uformer"
             return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message))
         except refusals() as error:
-            raise CheckpointError(f"{repository}: the Hugging Face Hub refuses ({one_line(error, 200)})") from None
+            raise CheckpointError(
+                f"{repository}: the Hugging Face Hub refuses ({one_line(error, 200)})"
+            ) from None
 
 
 def card(about: Provenance, repository: str) -> str:
     """A model card in the Hub's form: YAML, then what the weights are, whence, and how to use them."""
     tags = ["uformer", "image-restoration", *([about.shipped.task] if about.shipped else [])]
-    head = ["---", "library_name: uformer", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in tags)]
+    head = [
+        "---",
+        "library_name: uformer",
+        "pipeline_tag: image-to-image",
+        "tags:",
+        *(f"- {tag}" for tag in tags),
+    ]
     if about.licence != NOT_STATED:
         head.append(f"license: {json.dumps(re.sub(r'[^a-z0-9.]+', '-', about.licence.lower()).strip('-'))}")
     config = about.config
     facts = [
-        ("network", f"Uformer, embed_dim {config.embed_dim}, depths {' '.join(map(str, config.depths))}, skip {config.skip}"),
+        (
+            "network",
+            f"Uformer, embed_dim {config.embed_dim}, depths {' '.join(map(str, config.depths))}, skip {config.skip}",
+        ),
         ("parameters", f"{parameter_count(config):,}"),
         ("channels", f"{config.in_channels} in, {config.out_channels} out"),
         ("sha256 of model.safetensors", f"`{about.sha256}`"),
@@ -93,5 +113,12 @@ def card(about: Provenance, repository: str) -> str:
     ]
     if about.shipped:
         scores = [f"| {name} | {score:.2f} |" for name, score in about.shipped.scores.items()]
-        lines += ["", f"Training data: {about.shipped.data}.", "", "| benchmark | PSNR (dB) |", "|---|---|", *scores]
+        lines += [
+            "",
+            f"Training data: {about.shipped.data}.",
+            "",
+            "| benchmark | PSNR (dB) |",
+            "|---|---|",
+            *scores,
+        ]
     return "\n".join(lines) + "\n"

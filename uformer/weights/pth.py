@@ -26,8 +26,12 @@ from uformer.weights.official import INDEX
 Arrays = dict[str, NDArray[np.generic]]
 
 _TORCH = (2, 10)  # the first whose weights_only reader has its known holes closed
-_TUPLES = 40_000  # uformer_b with its optimizer has a quarter of these; from 80,000 on Python's stack can overflow
-_PICKLES = 5  # at the start of torch's older format: two numbers, the machine, the object, the names of its storages
+_TUPLES = (
+    40_000  # uformer_b with its optimizer has a quarter of these; from 80,000 on Python's stack can overflow
+)
+_PICKLES = (
+    5  # at the start of torch's older format: two numbers, the machine, the object, the names of its storages
+)
 _UNREADABLE = (  # what torch.load and safetensors raise on damaged files
     pickle.UnpicklingError,
     SafetensorError,
@@ -55,7 +59,9 @@ def is_safetensors(path: PathLike) -> bool:
     check_file(path)
     with open(path, "rb") as file:
         start = file.read(9)
-    return start[8:] == b"{" or (Path(path).suffix == ".safetensors" and not start.startswith((b"PK", b"\x80")))
+    return start[8:] == b"{" or (
+        Path(path).suffix == ".safetensors" and not start.startswith((b"PK", b"\x80"))
+    )
 
 
 def read(path: PathLike) -> Arrays:
@@ -85,7 +91,8 @@ def write(path: PathLike, state: Mapping[str, NDArray[np.generic]]) -> None:
     """
     torch = _torch()
     tensors = collections.OrderedDict(
-        (key, torch.from_numpy(np.array(value, np.float32 if value.dtype.kind == "f" else value.dtype))) for key, value in state.items()
+        (key, torch.from_numpy(np.array(value, np.float32 if value.dtype.kind == "f" else value.dtype)))
+        for key, value in state.items()
     )
     buffer = io.BytesIO()  # given a path, torch puts its name into the file, and a full disk ends badly
     torch.save({"state_dict": tensors}, buffer)
@@ -97,7 +104,9 @@ def _torch() -> ModuleType:
     torch = require("torch", "torch")
     version = re.match(r"(\d+)\.(\d+)", str(torch.__version__))
     if version is None or (int(version[1]), int(version[2])) < _TORCH:
-        raise OptionError(f'torch {torch.__version__} does not read .pth files safely; run: pip install "torch>=2.10"')
+        raise OptionError(
+            f'torch {torch.__version__} does not read .pth files safely; run: pip install "torch>=2.10"'
+        )
     return torch
 
 
@@ -106,7 +115,9 @@ def _load(path: PathLike, torch: ModuleType) -> object:
         start = file.read(2)
         zipped = start == b"PK"
         if not zipped and start[:1] != b"\x80":
-            raise CheckpointError(f"{path}: not a torch file: it begins with neither a zip archive nor a pickle")
+            raise CheckpointError(
+                f"{path}: not a torch file: it begins with neither a zip archive nor a pickle"
+            )
         try:
             file.seek(0)
             _check_pickles(_pickle_of_zip(file) if zipped else file, 1 if zipped else _PICKLES)
@@ -115,20 +126,29 @@ def _load(path: PathLike, torch: ModuleType) -> object:
             raise CheckpointError(f"{path}: {error}") from None
         except _UNREADABLE as error:
             if asked := re.search(r"GLOBAL ([\w.]+)", str(error)):
-                raise CheckpointError(f"{path}: refused: it asks for {one_line(asked[1], 80)}; a state dict needs only tensors") from None
-            raise CheckpointError(f"{path}: not a torch file of tensors, or a damaged or truncated one") from None
+                raise CheckpointError(
+                    f"{path}: refused: it asks for {one_line(asked[1], 80)}; a state dict needs only tensors"
+                ) from None
+            raise CheckpointError(
+                f"{path}: not a torch file of tensors, or a damaged or truncated one"
+            ) from None
 
 
 def _pickle_of_zip(file: IO[bytes]) -> IO[bytes]:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.filename.endswith("/constants.pkl") for entry in entries):
-            raise CheckpointError("a TorchScript archive, which holds code; save the state_dict() of its network instead")
+            raise CheckpointError(
+                "a TorchScript archive, which holds code; save the state_dict() of its network instead"
+            )
         pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise CheckpointError("a zip archive, but not one of torch")
         # Torch stores its entries as they are; a compressed one could grow to any size.
-        if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
+        if any(
+            entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size
+            for entry in entries
+        ):
             raise CheckpointError("a compressed zip archive, which torch does not write")
         return io.BytesIO(archive.read(pickles[0]))
 
@@ -140,7 +160,9 @@ def _check_pickles(file: IO[bytes], count: int) -> None:
         for operation, _, _ in pickletools.genops(file):
             tuples += operation.name.startswith("TUPLE")
             if tuples > _TUPLES:
-                raise CheckpointError(f"refused: it builds more than {_TUPLES} tuples, which no file of weights needs")
+                raise CheckpointError(
+                    f"refused: it builds more than {_TUPLES} tuples, which no file of weights needs"
+                )
 
 
 def _load_safetensors(path: PathLike) -> dict[str, Any]:
@@ -149,7 +171,9 @@ def _load_safetensors(path: PathLike) -> dict[str, Any]:
     try:
         return load_file(path)
     except _UNREADABLE as error:
-        raise CheckpointError(f"{path}: not a safetensors file, or a damaged one ({one_line(error)})") from None
+        raise CheckpointError(
+            f"{path}: not a safetensors file, or a damaged one ({one_line(error)})"
+        ) from None
 
 
 def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
@@ -163,7 +187,9 @@ def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
         if not isinstance(key, str):
             raise CheckpointError(f"holds {_article(key)} as a name, not a state dict")
         if problem := _problem(value, torch, index=key.endswith(INDEX)):
-            raise CheckpointError(f"'{one_line(key, 80)}' is {problem}, not a tensor of floating-point numbers")
+            raise CheckpointError(
+                f"'{one_line(key, 80)}' is {problem}, not a tensor of floating-point numbers"
+            )
     # A tensor may claim any shape over few stored numbers.
     if sum(value.numel() * max(value.element_size(), 4) for value in loaded.values()) > limit:
         raise CheckpointError("its tensors claim far more numbers than the file holds")

@@ -35,7 +35,9 @@ class ShippedWeights:
         except OSError as error:
             raise CheckpointError(f"{self.path}: {error.strerror}; reinstall the package") from None
         if found != self.sha256:
-            raise CheckpointError(f"{self.path}: damaged (sha256 {found[:12]}..., expected {self.sha256[:12]}...); reinstall the package")
+            raise CheckpointError(
+                f"{self.path}: damaged (sha256 {found[:12]}..., expected {self.sha256[:12]}...); reinstall the package"
+            )
         return self.path
 
 

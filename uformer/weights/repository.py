@@ -31,7 +31,9 @@ def download(name: str) -> Path:
     try:
         return Path(hub.hf_hub_download(found["id"], FILE, revision=found["revision"]))
     except refusals() as error:
-        raise CheckpointError(f"{name}: no such file or folder here, and not from the Hugging Face Hub ({one_line(error, 200)})") from None
+        raise CheckpointError(
+            f"{name}: no such file or folder here, and not from the Hugging Face Hub ({one_line(error, 200)})"
+        ) from None
 
 
 def library(before: str) -> ModuleType:
@@ -41,7 +43,9 @@ def library(before: str) -> ModuleType:
         hub = require("huggingface_hub", "hub")
     except OptionError as error:
         raise OptionError(f"{before}{error}") from None
-    importlib.import_module("huggingface_hub.utils").logging.set_verbosity_error()  # without a network it tells of each try
+    importlib.import_module(
+        "huggingface_hub.utils"
+    ).logging.set_verbosity_error()  # without a network it tells of each try
     return hub
 
 

@@ -122,8 +122,12 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache.default_cache_dir() == tmp_path / "xdg" / "uformer"
 
 
-@pytest.mark.parametrize(("system", "expected"), [(MacOS, "Library/Caches/uformer"), (Windows, "local/uformer/Cache")])
-def test_where_other_systems_keep_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: type[PlatformDirsABC], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("system", "expected"), [(MacOS, "Library/Caches/uformer"), (Windows, "local/uformer/Cache")]
+)
+def test_where_other_systems_keep_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: type[PlatformDirsABC], expected: str
+) -> None:
     monkeypatch.setattr(platformdirs, "PlatformDirs", system)
     monkeypatch.setattr(platformdirs.windows, "get_win_folder", lambda _name: str(tmp_path / "local"))
     for name in ("UFORMER_CACHE", "XDG_CACHE_HOME"):

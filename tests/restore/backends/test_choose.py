@@ -32,7 +32,9 @@ EXPORTED = Weights(TINY, {}, Path("a.onnx"))
         ({"backend": "torch", "device": "cpu"}, True, "torch"),
     ],
 )
-def test_the_choice(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], name: str, *, gpu: bool) -> None:
+def test_the_choice(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], name: str, *, gpu: bool
+) -> None:
     monkeypatch.setattr(module, "_gpu_in_sight", lambda: gpu)
     assert choose(WEIGHTS, NetworkOptions(**options)).name == name
     if options in ({}, {"device": "cpu"}):
@@ -45,7 +47,9 @@ def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_options_that_contradict_each_other() -> None:
-    with pytest.raises(OptionError, match="^device: the openvino backend computes on the cpu, not on 'cuda'; use"):
+    with pytest.raises(
+        OptionError, match="^device: the openvino backend computes on the cpu, not on 'cuda'; use"
+    ):
         choose(WEIGHTS, NetworkOptions(backend="openvino", device="cuda"))
     with pytest.raises(OptionError, match="^backend: 'torch' cannot run a.onnx"):
         choose(EXPORTED, NetworkOptions(backend="torch"))
@@ -55,7 +59,9 @@ def test_options_that_contradict_each_other() -> None:
 
 def test_weights_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "w.safetensors"
-    checkpoint.write(path, TINY, {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()})
+    checkpoint.write(
+        path, TINY, {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()}
+    )
     weights = read_weights(NetworkOptions(weights=str(path)))
     assert (weights.config, set(weights.state), weights.file) == (TINY, set(parameter_shapes(TINY)), None)
     assert read_config(path) == TINY

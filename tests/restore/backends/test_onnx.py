@@ -25,14 +25,25 @@ FACTS = {"format": FORMAT, "config": TINY.to_json(), "precision": "fp32"}
 Save = Callable[..., Path]
 
 
-def darker(facts: dict[str, str] | None = None, *, op: str = "Mul", output: str = "restored", dtype: int = TensorProto.FLOAT) -> Any:
+def darker(
+    facts: dict[str, str] | None = None,
+    *,
+    op: str = "Mul",
+    output: str = "restored",
+    dtype: int = TensorProto.FLOAT,
+) -> Any:
     """A model that halves its input."""
     shape: list[str | int | None] = ["batch", 3, "height", "width"]
     half = helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])
     node = helper.make_node(op, ["image", "half"], [output])
-    image, restored = helper.make_tensor_value_info("image", dtype, shape), helper.make_tensor_value_info(output, dtype, shape)
+    image, restored = (
+        helper.make_tensor_value_info("image", dtype, shape),
+        helper.make_tensor_value_info(output, dtype, shape),
+    )
     model = helper.make_model(
-        helper.make_graph([node], "darker", [image], [restored], [half]), opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+        helper.make_graph([node], "darker", [image], [restored], [half]),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
     )
     helper.set_model_props(model, FACTS if facts is None else facts)
     return model
@@ -85,11 +96,16 @@ def test_a_changed_file_is_read_again(save: Save) -> None:
 
 def test_options_it_cannot_meet(save: Save) -> None:
     path = str(save())
-    with pytest.raises(OptionError, match=r"^backend: 'torch' cannot run .*darker\.onnx: \.onnx files are run by onnxruntime on the cpu$"):
+    with pytest.raises(
+        OptionError,
+        match=r"^backend: 'torch' cannot run .*darker\.onnx: \.onnx files are run by onnxruntime on the cpu$",
+    ):
         Restorer.from_pretrained(path, backend="torch")
     with pytest.raises(OptionError, match=r"^device: 'cuda' cannot run"):
         Restorer.from_pretrained(path, device="cuda")
-    with pytest.raises(OptionError, match="computes in fp32, not in 'fp16'; export it again with --precision"):
+    with pytest.raises(
+        OptionError, match="computes in fp32, not in 'fp16'; export it again with --precision"
+    ):
         _ = Restorer.from_options(RestoreOptions(weights=path, precision="fp16")).precision
     with pytest.raises(OptionError, match="memory: 1MB is too little here"):
         Restorer.from_pretrained(path, memory="1MB").tile_for(100, 100)
@@ -107,7 +123,9 @@ def hidden(model: Any) -> Any:
     tensor = helper.make_tensor("secret", TensorProto.FLOAT, [1], [0.5])
     external_tensor = external(darker()).graph.initializer[0]
     external_tensor.name = tensor.name
-    branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("secret", TensorProto.FLOAT, [1])], [external_tensor])
+    branch = helper.make_graph(
+        [], "branch", [], [helper.make_tensor_value_info("secret", TensorProto.FLOAT, [1])], [external_tensor]
+    )
     model.graph.node.append(helper.make_node("If", ["half"], ["out"], then_branch=branch, else_branch=branch))
     return model
 
@@ -116,7 +134,10 @@ def hidden(model: Any) -> Any:
     ("model", "said"),
     [
         (darker({}), "no Uformer configuration in it; only files of `uformer export` can restore"),
-        (darker(FACTS | {"format": "uformer-export-9"}), "format 'uformer-export-9', this version reads 'uformer-export-1'"),
+        (
+            darker(FACTS | {"format": "uformer-export-9"}),
+            "format 'uformer-export-9', this version reads 'uformer-export-1'",
+        ),
         (darker(FACTS | {"config": "{"}), "the config is not JSON"),
         (darker(FACTS | {"config": '{"embed_dim": "a"}'}), "embed_dim: 'a' is not a whole number"),
         (external(darker()), "keeps weights in other files, which are not read"),
@@ -138,7 +159,10 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     with pytest.raises(CheckpointError, match="there is no such file"):
         read_config(path)
-    for content, said in [(b"", "the file is empty"), (b"garbage" * 100, "not an ONNX file, or a damaged one")]:
+    for content, said in [
+        (b"", "the file is empty"),
+        (b"garbage" * 100, "not an ONNX file, or a damaged one"),
+    ]:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=said):
             read_config(path)
@@ -171,7 +195,9 @@ def test_one_line_on_the_command_line(save: Save, tmp_path: Path, capfd: pytest.
 
     PIL.Image.new("RGB", (20, 10), (100, 150, 200)).save(picture)
     assert main(["restore", str(picture), "--weights", str(tmp_path / "none.onnx")]) == 2
-    assert capfd.readouterr().err.splitlines() == [f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file"]
+    assert capfd.readouterr().err.splitlines() == [
+        f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file"
+    ]
     assert main(["restore", str(picture), "--weights", str(save(darker({})))]) == 2
     assert len(capfd.readouterr().err.splitlines()) == 1
     assert main(["restore", str(picture), "--weights", str(save())]) == 0
@@ -180,7 +206,9 @@ def test_one_line_on_the_command_line(save: Save, tmp_path: Path, capfd: pytest.
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxruntime"])
-def test_without_the_extra_the_line_that_installs_it(save: Save, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+def test_without_the_extra_the_line_that_installs_it(
+    save: Save, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
     path = save()
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(OptionError, match=rf'{module} is not installed; run: pip install "uformer\[onnx\]"'):
@@ -195,7 +223,12 @@ Restorer.from_pretrained({str(save())!r})(np.zeros((20, 20, 3), np.uint8))
 print([name for name in ("torch", "openvino") if name in sys.modules])
 """
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=Path(__file__).parents[3],
     )
     assert run.stdout.strip() == "[]"
 
@@ -233,9 +266,15 @@ def endless() -> Any:
             helper.make_tensor_value_info("again", TensorProto.BOOL, []),
             helper.make_tensor_value_info("before", TensorProto.FLOAT, None),
         ],
-        [helper.make_tensor_value_info("still", TensorProto.BOOL, []), helper.make_tensor_value_info("after", TensorProto.FLOAT, None)],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, None),
+        ],
     )
-    turns, true = helper.make_tensor("turns", TensorProto.INT64, [], [2**62]), helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    turns, true = (
+        helper.make_tensor("turns", TensorProto.INT64, [], [2**62]),
+        helper.make_tensor("true", TensorProto.BOOL, [], [True]),
+    )
     loop = helper.make_node("Loop", ["turns", "true", "image"], ["restored"], body=body)
     graph = helper.make_graph([loop], "endless", [image], [restored], [turns, true])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -245,7 +284,9 @@ def endless() -> Any:
 
 def test_the_second_ctrl_c_ends_an_endless_loop(save: Save) -> None:
     words = [sys.executable, "-c", ENDLESS, str(save(endless()))]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3], start_new_session=True)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3], start_new_session=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "runs\n"
     process.send_signal(signal.SIGINT)

@@ -30,7 +30,10 @@ Make = Callable[..., OpenVINORunner]
 
 def random_state(config: UformerConfig = CONFIG, *, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(seed)
-    return {key: rng.standard_normal(shape, dtype=np.float32) * np.float32(0.2) for key, shape in parameter_shapes(config).items()}
+    return {
+        key: rng.standard_normal(shape, dtype=np.float32) * np.float32(0.2)
+        for key, shape in parameter_shapes(config).items()
+    }
 
 
 def tiles(count: int = 1, height: int = 16, width: int = 24) -> NDArray[np.float32]:
@@ -40,7 +43,13 @@ def tiles(count: int = 1, height: int = 16, width: int = 24) -> NDArray[np.float
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def make(**options: Any) -> OpenVINORunner:
-        defaults: dict[str, Any] = {"state": random_state(), "height": 16, "width": 24, "precision": "fp32", "cache_dir": tmp_path}
+        defaults: dict[str, Any] = {
+            "state": random_state(),
+            "height": 16,
+            "width": 24,
+            "precision": "fp32",
+            "cache_dir": tmp_path,
+        }
         return OpenVINORunner(CONFIG, **(defaults | options))
 
     return make
@@ -143,10 +152,14 @@ def test_precision_is_what_was_chosen(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("native", "chosen"), [("bf16", "bf16"), ("f32", "fp32"), ("f16", "fp32")])
-def test_auto_is_bf16_only_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch, native: str, chosen: str) -> None:
+def test_auto_is_bf16_only_where_the_cpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, native: str, chosen: str
+) -> None:
     class Core:
         def get_property(self, _: str, name: str) -> Any:
-            return getattr(ov.Type, native) if name == "INFERENCE_PRECISION_HINT" else ["FP32", "BF16", "FP16"]
+            return (
+                getattr(ov.Type, native) if name == "INFERENCE_PRECISION_HINT" else ["FP32", "BF16", "FP16"]
+            )
 
     monkeypatch.setattr(openvino, "_core", Core)
     assert choose_precision("auto") == chosen
@@ -193,7 +206,9 @@ def test_the_default_folder(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert len(list((tmp_path / "chosen" / "openvino").iterdir())) == 1
 
 
-def test_whatever_changes_the_result_has_an_entry_of_its_own(make: Make, compilations: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_changes_the_result_has_an_entry_of_its_own(
+    make: Make, compilations: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = random_state()
     key = "output_proj.conv.bias"
     make()(tiles())
@@ -202,9 +217,14 @@ def test_whatever_changes_the_result_has_an_entry_of_its_own(make: Make, compila
     make(state={name: value.astype(np.float16) for name, value in state.items()})(tiles())
     make(threads=1)(tiles())
     make(height=24, width=16)(tiles(height=24, width=16))
-    OpenVINORunner(dataclasses.replace(CONFIG, shift=False), state, height=16, width=24, precision="fp32", cache_dir=make()._cache_dir)(
-        tiles()
-    )
+    OpenVINORunner(
+        dataclasses.replace(CONFIG, shift=False),
+        state,
+        height=16,
+        width=24,
+        precision="fp32",
+        cache_dir=make()._cache_dir,
+    )(tiles())
     assert len(compilations) == 6
     monkeypatch.setattr(pkgutil, "get_data", lambda *_: b"a newer graph")
     make()(tiles())
@@ -229,7 +249,9 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [garbage, truncated, foreign, empty])
-def test_a_bad_entry_is_made_anew(make: Make, compilations: list[int], tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_bad_entry_is_made_anew(
+    make: Make, compilations: list[int], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     expected = make()(tiles())
     (entry,) = (tmp_path / "openvino").iterdir()
     whole = entry.stat().st_size
@@ -255,7 +277,9 @@ from tests.restore.backends.test_openvino import CONFIG, OpenVINORunner, random_
 backend = OpenVINORunner(CONFIG, random_state(), height=16, width=24, precision="fp32", cache_dir=Path({str(tmp_path)!r}))
 np.save({str(tmp_path)!r} + "/" + __import__("sys").argv[1], backend(tiles()))
 """
-    running = [subprocess.Popen([sys.executable, "-c", script, name], cwd=ROOT) for name in ("a.npy", "b.npy")]
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, name], cwd=ROOT) for name in ("a.npy", "b.npy")
+    ]
     assert [process.wait(120) for process in running] == [0, 0]
     expected = make(cache_dir=None)(tiles())
     assert np.array_equal(np.load(tmp_path / "a.npy"), expected)
@@ -266,7 +290,11 @@ np.save({str(tmp_path)!r} + "/" + __import__("sys").argv[1], backend(tiles()))
 def picture(side: int) -> NDArray[np.float32]:
     """A scene with flat areas, ramps, edges and fine lines, under noise: (3, side, side) in [0, 1]."""
     y, x = np.mgrid[:side, :side] / side
-    planes = [0.2 + 0.6 * x, 0.5 + 0.3 * np.sin(40 * x * y), np.where((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08, 0.9, 0.15 + 0.2 * y)]
+    planes = [
+        0.2 + 0.6 * x,
+        0.5 + 0.3 * np.sin(40 * x * y),
+        np.where((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08, 0.9, 0.15 + 0.2 * y),
+    ]
     scene = np.stack(planes) + 0.1 * (np.sin(150 * x) > 0.8)
     noisy = scene + np.random.default_rng(1).normal(0, 25 / 255, scene.shape)
     return np.round(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255)
@@ -300,7 +328,11 @@ for side in (256, 512):
     del backend
 print((peaks[1] - peaks[0]) / (512**2 - 256**2))
 """
-    taken = float(subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=200, check=True).stdout)
+    taken = float(
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=200, check=True
+        ).stdout
+    )
     assert 0.5 * taken < OpenVINOBackend(config, {}, precision=precision).memory.per_pixel < 2 * taken
 
 

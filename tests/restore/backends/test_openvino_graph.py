@@ -19,7 +19,9 @@ LARGE_WINDOWS = UformerConfig(embed_dim=8, depths=(2, 2, 2), num_heads=(1, 2, 4)
 
 def difference(model: Uformer, height: int, width: int) -> float:
     """The largest difference from torch's output in float32, against an output of at least 1."""
-    image = np.random.default_rng(height * width).random((1, model.config.in_channels, height, width), dtype=np.float32)
+    image = np.random.default_rng(height * width).random(
+        (1, model.config.in_channels, height, width), dtype=np.float32
+    )
     with torch.inference_mode():
         expected: NDArray[np.float32] = model(torch.from_numpy(image), multiple=model.config.stride).numpy()
     state = {key: value.numpy() for key, value in model.state_dict().items()}
@@ -37,7 +39,10 @@ def test_equals_torch(kind: str) -> None:
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (2, 1), (5, 2)])
 def test_equals_torch_at_any_size(rows: int, columns: int) -> None:
-    assert difference(build(LARGE_WINDOWS), rows * LARGE_WINDOWS.multiple, columns * LARGE_WINDOWS.multiple) < 1e-5
+    assert (
+        difference(build(LARGE_WINDOWS), rows * LARGE_WINDOWS.multiple, columns * LARGE_WINDOWS.multiple)
+        < 1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,7 +53,10 @@ def test_equals_torch_where_windows_reach_over_the_border(kind: str, height: int
 
 @pytest.mark.parametrize(("channels", "out_channels"), [(1, 1), (4, 4), (6, 6), (3, 1), (6, 3)])
 def test_equals_torch_with_other_channels(channels: int, out_channels: int) -> None:
-    assert difference(build(dataclasses.replace(TINY, in_channels=channels, out_channels=out_channels)), 24, 16) < 1e-5
+    assert (
+        difference(build(dataclasses.replace(TINY, in_channels=channels, out_channels=out_channels)), 24, 16)
+        < 1e-5
+    )
 
 
 @pytest.mark.parametrize("feed_forward", ["leff", "mlp"])
@@ -79,7 +87,10 @@ def test_half_precision_weights_are_read() -> None:
     state = {key: value.numpy() for key, value in model.state_dict().items()}
     halves = {key: value.astype(np.float16) for key, value in state.items()}
     image = np.full((1, 3, 8, 8), 0.5, np.float32)
-    full, half = (ov.Core().compile_model(openvino_graph.build(TINY, s, height=8, width=8), "CPU")(image)[0] for s in (state, halves))
+    full, half = (
+        ov.Core().compile_model(openvino_graph.build(TINY, s, height=8, width=8), "CPU")(image)[0]
+        for s in (state, halves)
+    )
     assert np.array_equal(full, half)
 
 
@@ -91,8 +102,18 @@ def test_refuses_sizes_that_cannot_be_halved(height: int, width: int) -> None:
 
 def test_residual_stream_stays_wide() -> None:
     """Without the marks, or under a name that the installed OpenVINO does not know, "auto" would lose its exactness."""
-    graph = openvino_graph.build(TINY, {k: v.numpy() for k, v in build(TINY).state_dict().items()}, height=8, width=8)
+    graph = openvino_graph.build(
+        TINY, {k: v.numpy() for k, v in build(TINY).state_dict().items()}, height=8, width=8
+    )
     marked = [node for node in graph.get_ops() if "DisablePrecisionConversion_0" in node.get_rt_info()]
     kinds = {node.get_type_name() for node in marked}
-    assert {"Add", "Convolution", "ConvolutionBackpropData", "Concat", "Reshape", "Transpose", "PRelu"} <= kinds
+    assert {
+        "Add",
+        "Convolution",
+        "ConvolutionBackpropData",
+        "Concat",
+        "Reshape",
+        "Transpose",
+        "PRelu",
+    } <= kinds
     assert not kinds & {"MatMul", "GroupConvolution", "Softmax", "Gelu"}

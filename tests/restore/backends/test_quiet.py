@@ -36,8 +36,19 @@ print(json.dumps([calls, after, loud, [str(p) for p in pathlib.Path.home().rglob
 
 
 def test_no_connection_and_no_telemetry(tmp_path: Path) -> None:
-    environment = {"HOME": str(tmp_path), "PATH": "", "PYTHONPATH": str(ROOT)}  # no CI variable, which would switch the telemetry off
-    result = subprocess.run([sys.executable, "-c", RESTORE], capture_output=True, text=True, timeout=120, env=environment, check=False)
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": "",
+        "PYTHONPATH": str(ROOT),
+    }  # no CI variable, which would switch the telemetry off
+    result = subprocess.run(
+        [sys.executable, "-c", RESTORE],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     calls, modules, loud, files = json.loads(result.stdout.splitlines()[-1])
     assert not calls
@@ -50,5 +61,12 @@ def test_the_test_would_notice(tmp_path: Path) -> None:
     """Without uformer's care, importing openvino leaves traces."""
     script = "import openvino, pathlib; print(len(list(pathlib.Path.home().rglob('*'))))"
     environment = {"HOME": str(tmp_path), "PATH": ""}
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        check=True,
+    )
     assert int(result.stdout.splitlines()[-1]) > 0

@@ -93,7 +93,9 @@ def _gpu_in_sight() -> bool:
     """Whether torch is installed and would compute on a GPU; it is imported only where a GPU is likely."""
     if importlib.util.find_spec("torch") is None:
         return False
-    likely = Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform in ("darwin", "win32")
+    likely = (
+        Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform in ("darwin", "win32")
+    )
     if not likely:
         return False
     from uformer.restore.backends.pytorch import choose_device  # noqa: PLC0415 - torch is optional

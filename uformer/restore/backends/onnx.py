@@ -47,7 +47,9 @@ class OnnxBackend:
         self.config, self.facts = _describe(path, model)
         self.precision = self.facts.get("precision", "fp32")
         if precision not in ("auto", self.precision):
-            raise OptionError(f"precision: {path} computes in {self.precision}, not in {precision!r}; export it again with --precision")
+            raise OptionError(
+                f"precision: {path} computes in {self.precision}, not in {precision!r}; export it again with --precision"
+            )
         self.grain = self.config.multiple  # such a file pads to this by itself, by reflection
         self.memory = onnx_memory(self.config, os.path.getsize(path))
         self._path, self._errors = path, errors(ort)
@@ -58,10 +60,14 @@ class OnnxBackend:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
         except self._errors as error:
             raise CheckpointError(f"{path}: onnxruntime cannot load it ({one_line(error)})") from None
-        found = [(value.name, value.type) for value in (*self._session.get_inputs(), *self._session.get_outputs())]
+        found = [
+            (value.name, value.type) for value in (*self._session.get_inputs(), *self._session.get_outputs())
+        ]
         if found != [("image", "tensor(float)"), ("restored", "tensor(float)")]:
             raise CheckpointError(f"{path}: its inputs and outputs are not those of `uformer export`")
 
@@ -74,11 +80,15 @@ class OnnxBackend:
         restored = np.empty(expected, np.float32)
         for tile, out in zip(tiles, restored, strict=True):
             try:
-                (answer,) = self._session.run(["restored"], {"image": np.ascontiguousarray(tile[None], np.float32)})
+                (answer,) = self._session.run(
+                    ["restored"], {"image": np.ascontiguousarray(tile[None], np.float32)}
+                )
             except self._errors as error:
                 if "allocate" in str(error) or "bad_alloc" in str(error):
                     raise MemoryError(one_line(error)) from None
-                raise CheckpointError(f"{self._path}: onnxruntime cannot run it ({one_line(error)})") from None
+                raise CheckpointError(
+                    f"{self._path}: onnxruntime cannot run it ({one_line(error)})"
+                ) from None
             if answer.shape != (1, *expected[1:]):
                 raise CheckpointError(f"{self._path}: gives {answer.shape} for a tile of {tile.shape}")
             out[...] = answer[0]
@@ -133,9 +143,13 @@ def _tensors(message: Any) -> Iterator[Any]:
 def _describe(path: PathLike, model: onnx.ModelProto) -> tuple[UformerConfig, dict[str, str]]:
     facts = {entry.key: entry.value for entry in model.metadata_props}
     if "config" not in facts:
-        raise CheckpointError(f"{path}: no Uformer configuration in it; only files of `uformer export` can restore")
+        raise CheckpointError(
+            f"{path}: no Uformer configuration in it; only files of `uformer export` can restore"
+        )
     if facts.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: format '{one_line(facts.get('format'))}', this version reads {FORMAT!r}")
+        raise CheckpointError(
+            f"{path}: format '{one_line(facts.get('format'))}', this version reads {FORMAT!r}"
+        )
     try:
         return UformerConfig.from_json(facts["config"]), facts
     except CheckpointError as error:
@@ -145,5 +159,7 @@ def _describe(path: PathLike, model: onnx.ModelProto) -> tuple[UformerConfig, di
 def errors(ort: Any) -> tuple[type[Exception], ...]:
     """onnxruntime's exceptions, which have no common base but Exception."""
     state = ort.capi.onnxruntime_pybind11_state
-    found = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    found = [
+        value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)
+    ]
     return (*found, RuntimeError)

@@ -52,7 +52,14 @@ class OpenVINOBackend:
 
     def for_size(self, height: int, width: int) -> OpenVINORunner:
         """The network for tiles of a size; compiled at its first call."""
-        return OpenVINORunner(self._config, self._state, height=height, width=width, precision=self.precision, threads=self._threads)
+        return OpenVINORunner(
+            self._config,
+            self._state,
+            height=height,
+            width=width,
+            precision=self.precision,
+            threads=self._threads,
+        )
 
 
 class OpenVINORunner:
@@ -141,7 +148,9 @@ class OpenVINORunner:
             except RuntimeError:
                 pass  # whole, but not this OpenVINO's
         height, width = self._size
-        compiled = _core().compile_model(openvino_graph.build(self._config, self._state, height=height, width=width), "CPU", options)
+        compiled = _core().compile_model(
+            openvino_graph.build(self._config, self._state, height=height, width=width), "CPU", options
+        )
         if folder is not None and key is not None:
             stream = io.BytesIO()
             compiled.export_model(stream)
@@ -151,12 +160,18 @@ class OpenVINORunner:
     def _cache_key(self, options: Mapping[str, Any]) -> str | None:
         """All that the compiled graph depends on; None where that cannot be known."""
         try:
-            sources = [pkgutil.get_data(__package__, "openvino_graph.py"), pkgutil.get_data("uformer", "structure.py")]
+            sources = [
+                pkgutil.get_data(__package__, "openvino_graph.py"),
+                pkgutil.get_data("uformer", "structure.py"),
+            ]
         except OSError:
             return None
         about = {
             "openvino": ov.__version__,
-            "cpu": [_core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
+            "cpu": [
+                _core().get_property("CPU", name)
+                for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+            ],
             "config": self._config.to_json(),
             "size": self._size,
             "options": dict(options),

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 class TorchBackend:
     """The network in torch on one device. Raises OptionError where torch or the device is missing."""
 
-    def __init__(self, config: UformerConfig, state: State, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self, config: UformerConfig, state: State, *, device: str = "auto", precision: str = "auto"
+    ) -> None:
         self.device = choose_device(device)
-        self.precision = ("fp16" if self.device.startswith("cuda") else "fp32") if precision == "auto" else precision
+        self.precision = (
+            ("fp16" if self.device.startswith("cuda") else "fp32") if precision == "auto" else precision
+        )
         self.grain = window_grain(config)
         self.memory = torch_memory(config) if self.device == "cpu" else None
         self._config, self._state = config, state
@@ -53,7 +57,10 @@ class TorchRunner:
         torch = self._torch
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         try:
-            with torch.inference_mode(), torch.autocast(self._device.partition(":")[0], half, enabled=half is not None):
+            with (
+                torch.inference_mode(),
+                torch.autocast(self._device.partition(":")[0], half, enabled=half is not None),
+            ):
                 images = torch.from_numpy(np.ascontiguousarray(tiles)).to(self._device)
                 restored = self._model(images, multiple=self._model.config.stride)
             answer: NDArray[np.float32] = restored.float().cpu().numpy()
@@ -70,7 +77,9 @@ class TorchRunner:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch says by an error that the device's memory is used up: CUDA's and MPS's words, or the CPU's."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in ("out of memory", "can't allocate memory"))
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "can't allocate memory")
+    )
 
 
 def choose_device(device: str) -> str:
