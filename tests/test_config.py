@@ -89,9 +89,8 @@ def test_json_there_and_back(config: UformerConfig) -> None:
 
 def test_is_a_value() -> None:
     assert hash(UformerConfig()) == hash(UformerConfig())
-    assert UformerConfig(depths=[1, 1, 1], num_heads=[1, 1, 1]) == UformerConfig(
-        depths=(1, 1, 1), num_heads=(1, 1, 1)
-    )  # type: ignore[arg-type]
+    listed = UformerConfig(depths=[1, 1, 1], num_heads=[1, 1, 1])  # type: ignore[arg-type]
+    assert listed == UformerConfig(depths=(1, 1, 1), num_heads=(1, 1, 1))
     with pytest.raises(dataclasses.FrozenInstanceError):
         UformerConfig().embed_dim = 3  # type: ignore[misc]
 

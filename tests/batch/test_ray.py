@@ -1,6 +1,7 @@
 """A job on a local Ray cluster: workers die, the whole job dies, and every picture comes out once, as `uformer restore` makes it."""
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
@@ -64,13 +66,9 @@ class Workers:
             before, records = self.ledger.begin(0)
             left = [item for item in items if item.input not in records]
             with contextlib.suppress(ConnectionError):
-                work(
-                    self,
-                    left,
-                    lambda record: self.ledger.finish(0, record),
-                    before=before,
-                    note=self.ledger.note,
-                )  # type: ignore[arg-type]
+                ledger = self.ledger
+                worker: Any = self
+                work(worker, left, functools.partial(ledger.finish, 0), before=before, note=ledger.note)
                 return self.ledger.begin(0)[1]
         raise AssertionError("a picture that kills stops the job for ever")
 

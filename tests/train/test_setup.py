@@ -1,6 +1,7 @@
 import dataclasses
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +23,9 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compose, "DEGRADATIONS", {"noise": Halve(), "rain": Halve(2)})
 
 
-def get_ready(recipe: Recipe, folders: Folders, *settings: str, **options: object) -> Prepared:
-    return prepare(
-        override(recipe, settings), folders, settings, memory=10**9, cache=Path("nowhere"), **options
-    )  # type: ignore[arg-type]
+def get_ready(recipe: Recipe, folders: Folders, *settings: str, **options: Any) -> Prepared:
+    chosen = override(recipe, settings)
+    return prepare(chosen, folders, settings, memory=10**9, cache=Path("nowhere"), **options)
 
 
 def make_clean(folder: Path, count: int = 4) -> Path:
