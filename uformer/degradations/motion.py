@@ -1,7 +1,8 @@
-"""Motion during an exposure: a camera that shifts, turns and nears, and a thing that moves another way before it.
+"""Motion during an exposure: a camera that shifts, turns and nears; a thing that moves another way before it.
 
-Light is float32 (H, W, C), linear, not negative. A moment of a motion is a small homography, taken to the first order; what
-a motion does to light is the mean over its moments. In the middle of the exposure everything is where it is in the sharp image.
+Light is float32 (H, W, C), linear, not negative. A moment of a motion is a small homography, taken to the first
+order; what a motion does to light is the mean over its moments. In the middle of the exposure everything is
+where it is in the sharp image.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ _DENSEST = 255
 
 @dataclass(frozen=True)
 class Motion:
-    """Where things are at the moments of an exposure, relative to the sharp image. Paths are in pixels, 0 in the middle.
+    """Where things are at the moments of an exposure, relative to the sharp image.
 
-    A point of the image is a complex number q, 0 in the image's middle and at most 1 away from it. It lies off by
-    shift + q turn + q Re(conj(tilt) q): a homography to the first order.
+    Paths are in pixels, 0 in the middle of the exposure. A point of the image is a complex number q, 0 in the
+    image's middle and at most 1 away from it. It lies off by shift + q turn + q Re(conj(tilt) q): a homography to
+    the first order.
     """
 
     shift: Path
@@ -61,12 +63,12 @@ def still() -> Motion:
 def random_motion(
     rng: Generator, *, length: float, swing: float, anxiety: float, linger: float, frames: int | None, reach: float
 ) -> Motion:
-    """A random motion whose path is `length` pixels long, but smaller where a point would lie farther off than `reach`.
+    """A random motion, its path `length` pixels long; made smaller where a point would lie farther off than `reach`.
 
-    - `swing`: how far the farthest points move against the middle, in pixels: half of it by turning, half by perspective.
+    - `swing`: how far the farthest points move against the middle, in pixels: half by turning, half by perspective.
     - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
     - `linger`: 0 for an even speed, 1 for a hand that rests at the start and at the end, which doubles edges.
-    - `frames`: an odd number of moments, apart from each other, as of a video whose frames are averaged; None leaves no gaps.
+    - `frames`: an odd number of moments, apart from each other, as of averaged frames of a video; None leaves no gaps.
     """
     count = frames or min(2 * int(np.ceil(length + swing)) + 3, _DENSEST)
     times = np.linspace(0, 1, count)
@@ -84,7 +86,7 @@ def random_motion(
 
 
 def moved(light: Pixels, motion: Motion) -> Pixels:
-    """Light averaged over a motion; of a motion that is not even, at the middle, corners and borders, and interpolated between."""
+    """Light averaged over a motion; of one that is not even, at 3 x 3 points, and interpolated between them."""
     if motion.even:
         return convolve(light, splat(motion.shift))
     height, width = light.shape[:2]
@@ -97,8 +99,9 @@ def moved(light: Pixels, motion: Motion) -> Pixels:
 def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: Mask, thing: Motion) -> Pixels:
     """A thing that moves one way before a background that moves another.
 
-    `foreground` is the thing's light; `mask` says which pixels it covers in the sharp image, and moves with it. What the thing
-    hides is counted by its share of the exposure, not moment by moment: exact where the camera or the thing is at rest.
+    `foreground` is the thing's light; `mask` says which pixels it covers in the sharp image, and moves with it.
+    What the thing hides is counted by its share of the exposure, not moment by moment: exact where the camera or
+    the thing is at rest.
     """
     layer = moved(np.concatenate([foreground * mask[..., None], mask[..., None]], axis=2), thing)
     colours = background.shape[2]
@@ -106,7 +109,7 @@ def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: M
 
 
 def silhouette(shape: tuple[int, int], rng: Generator) -> Mask:
-    """The outline of a random thing: one to three ellipses, blobs, polygons or limbs, near each other; soft over 1 to 3 pixels."""
+    """The outline of a random thing: one to three ellipses, blobs, polygons or limbs; soft over 1 to 3 pixels."""
     side = min(shape)
     size = side * rng.uniform(0.1, 0.4)
     middle = complex(rng.uniform(0.15, 0.85) * shape[1], rng.uniform(0.15, 0.85) * shape[0])
@@ -133,13 +136,16 @@ def _outside(shape: tuple[int, int], middle: complex, size: float, rng: Generato
     if kind < 0.55:  # a convex polygon: the farthest of its sides
         corners = int(rng.integers(3, 8))
         angles = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * (2 * np.pi / corners)
-        sides = [(angle, size * rng.uniform(0.5, 1)) for angle in angles]
-        lines = (along * np.float32(np.cos(angle)) + across * np.float32(np.sin(angle)) - np.float32(far) for angle, far in sides)
-        return np.maximum.reduce(list(lines))
+        normals = [(np.float32(np.cos(angle)), np.float32(np.sin(angle))) for angle in angles]
+        far = [np.float32(size * rng.uniform(0.5, 1)) for _ in angles]
+        sides = [along * x + across * y - off for (x, y), off in zip(normals, far, strict=True)]
+        return np.maximum.reduce(sides)
     across = across * np.float32(rng.uniform(1, 2.5))
     radius = np.sqrt(np.square(along) + np.square(across))
     if kind < 0.75:
         return radius - np.float32(size)
     angle = np.arctan2(across, along)  # a blob: an ellipse whose radius swells and shrinks around it
-    swell = sum(np.float32(rng.normal(0, 0.25) / waves) * np.cos(waves * angle + np.float32(rng.uniform(0, 6.3))) for waves in (2, 3, 4, 5))
-    return radius - np.float32(size) * (1 + swell)
+    swell = np.ones_like(angle)
+    for waves in (2, 3, 4, 5):
+        swell += np.float32(rng.normal(0, 0.25) / waves) * np.cos(waves * angle + np.float32(rng.uniform(0, 6.3)))
+    return radius - np.float32(size) * swell
