@@ -1,4 +1,4 @@
-"""The blur that training draws: sharp in a share, seeded, in range, within its margin, as bright as it was."""
+"""The blur that training draws: a share is sharp; all is seeded, in range, within its margin, as bright."""
 
 import numpy as np
 import pytest

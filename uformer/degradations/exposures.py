@@ -1,7 +1,8 @@
-"""The blur that training draws: shaken cameras, moving things, measured kernels, defocus, and much that is sharp.
+"""The blur that training draws: shaken cameras, moving things, measured kernels, defocus; much is sharp.
 
 The draws cover what GoPro's averaged frames and blurred photographs show: most strokes are short, some are as
-long as 60 pixels; a hand drifts, trembles or rests at both ends; people move before a background; lamps leave trails.
+long as 60 pixels; a hand drifts, trembles or rests at both ends; people move before a background; lamps
+leave trails.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ BLUR_MARGIN = 40
 
 
 def random_blur(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
-    """(degraded, clean): 12% sharp, 6% hardly blurred, 37% shaken, 25% moving things, 8% measured kernels, 12% defocus.
+    """(degraded, clean): 12% sharp, 6% slight, 37% shaken, 25% moving things, 8% measured, 12% defocus.
 
     (H, W, 3) float32 in [0, 1], in and out. Half of the moving things bring pixels of their own, so that the
     clean image shows them too. The blur reaches BLUR_MARGIN pixels at the most.
@@ -52,7 +53,7 @@ def random_blur(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
 
 
 def _slightly(clean: Pixels, rng: Generator) -> Pixels:
-    """Blur that a look at the whole image does not show: a path of 0.3 to 2 pixels, or a disc of up to 0.8."""
+    """Blur that is hardly seen: a path of 0.3 to 2 pixels, or a disc of up to 0.8."""
     light = srgb_to_linear(clean)
     if rng.random() < 0.5:
         return linear_to_srgb(np.clip(convolve(light, defocus_kernel(rng.uniform(0.2, 0.8))), 0, 1))
@@ -64,8 +65,8 @@ def _slightly(clean: Pixels, rng: Generator) -> Pixels:
 def moving_thing(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
     """(clean, blurred light): a thing that moves before a background.
 
-    Half of the time the thing is a part of the image, else it shows what the image shows elsewhere, and lies over
-    the clean image too. The camera rests in four draws of ten, the thing in two of ten.
+    Half of the time the thing is a part of the image, else it shows what the image shows elsewhere, and lies
+    over the clean image too. The camera rests in four draws of ten, the thing in two of ten.
     """
     mask = silhouette((clean.shape[0], clean.shape[1]), rng)
     background = foreground = _light(clean, rng)
@@ -79,8 +80,8 @@ def moving_thing(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
 
 
 def _camera(rng: Generator, *, uneven: float = 0.4) -> Motion:
-    """A motion of 2 to 60 pixels, short ones more often; most are steady, the share `uneven` of them swings."""
-    length = LONGEST ** rng.uniform(0.15, 1)
+    """A motion of 3 to 60 pixels, short ones more often; most are steady, the share `uneven` swings."""
+    length = LONGEST ** rng.uniform(0.25, 1)
     return random_motion(
         rng,
         length=length,
@@ -93,9 +94,9 @@ def _camera(rng: Generator, *, uneven: float = 0.4) -> Motion:
 
 
 def _light(clean: Pixels, rng: Generator) -> Pixels:
-    """The light of an image; in one draw of five, what is white was up to six times as bright before it was clipped.
+    """The light of an image; in one draw of five, white was up to six times as bright before it was clipped.
 
-    Only what is white in all channels: what still has colour or shading would lose it, and could not be restored.
+    Only what is white in all channels: what still has colour or shading would lose it for good.
     """
     light = srgb_to_linear(clean)
     if rng.random() < 0.8:
@@ -105,7 +106,7 @@ def _light(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def _develop(light: Pixels, rng: Generator) -> Pixels:
-    """Clipped light as pixel values; half of the time with a little noise of photons and of reading the sensor."""
+    """Clipped light as pixel values; half of the time with a little noise of photons and of the sensor."""
     if rng.random() < 0.5:
         shot, read = 10 ** rng.uniform(-5.5, -3.5), 10 ** rng.uniform(-4.5, -3)
         noise = rng.standard_normal(light.shape, dtype=np.float32)

@@ -1,8 +1,8 @@
 """Motion during an exposure: a camera that shifts, turns and nears; a thing that moves another way before it.
 
-Light is float32 (H, W, C), linear, not negative. A moment of a motion is a small homography, taken to the first
-order; what a motion does to light is the mean over its moments. In the middle of the exposure everything is
-where it is in the sharp image.
+Light is float32 (H, W, C), linear, not negative. A moment of a motion is a small homography, taken to the
+first order; what a motion does to light is the mean over its moments. In the middle of the exposure
+everything is where it is in the sharp image.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Motion:
     """Where things are at the moments of an exposure, relative to the sharp image.
 
     Paths are in pixels, 0 in the middle of the exposure. A point of the image is a complex number q, 0 in the
-    image's middle and at most 1 away from it. It lies off by shift + q turn + q Re(conj(tilt) q): a homography to
-    the first order.
+    image's middle and at most 1 away from it. It lies off by shift + q turn + q Re(conj(tilt) q): a
+    homography to the first order.
     """
 
     shift: Path
@@ -61,14 +61,21 @@ def still() -> Motion:
 
 
 def random_motion(
-    rng: Generator, *, length: float, swing: float, anxiety: float, linger: float, frames: int | None, reach: float
+    rng: Generator,
+    *,
+    length: float,
+    swing: float,
+    anxiety: float,
+    linger: float,
+    frames: int | None,
+    reach: float,
 ) -> Motion:
-    """A random motion, its path `length` pixels long; made smaller where a point would lie farther off than `reach`.
+    """A random motion, its path `length` pixels long; smaller where a point would lie beyond `reach`.
 
-    - `swing`: how far the farthest points move against the middle, in pixels: half by turning, half by perspective.
+    - `swing`: pixels that the farthest points move against the middle, half by turning, half by perspective.
     - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
     - `linger`: 0 for an even speed, 1 for a hand that rests at the start and at the end, which doubles edges.
-    - `frames`: an odd number of moments, apart from each other, as of averaged frames of a video; None leaves no gaps.
+    - `frames`: an odd number of moments, as of a video whose frames are averaged; None leaves no gaps.
     """
     count = frames or min(2 * int(np.ceil(length + swing)) + 3, _DENSEST)
     times = np.linspace(0, 1, count)
@@ -86,7 +93,7 @@ def random_motion(
 
 
 def moved(light: Pixels, motion: Motion) -> Pixels:
-    """Light averaged over a motion; of one that is not even, at 3 x 3 points, and interpolated between them."""
+    """Light averaged over a motion; of one that is not even, at 3 x 3 points, interpolated between."""
     if motion.even:
         return convolve(light, splat(motion.shift))
     height, width = light.shape[:2]
@@ -99,9 +106,9 @@ def moved(light: Pixels, motion: Motion) -> Pixels:
 def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: Mask, thing: Motion) -> Pixels:
     """A thing that moves one way before a background that moves another.
 
-    `foreground` is the thing's light; `mask` says which pixels it covers in the sharp image, and moves with it.
-    What the thing hides is counted by its share of the exposure, not moment by moment: exact where the camera or
-    the thing is at rest.
+    `foreground` is the thing's light; `mask` says which pixels it covers in the sharp image, and moves with
+    it. What the thing hides is counted by its share of the exposure, not moment by moment: exact where the
+    camera or the thing is at rest.
     """
     layer = moved(np.concatenate([foreground * mask[..., None], mask[..., None]], axis=2), thing)
     colours = background.shape[2]
@@ -109,7 +116,7 @@ def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: M
 
 
 def silhouette(shape: tuple[int, int], rng: Generator) -> Mask:
-    """The outline of a random thing: one to three ellipses, blobs, polygons or limbs; soft over 1 to 3 pixels."""
+    """The outline of a thing: one to three ellipses, blobs, polygons or limbs; soft over 1 to 3 pixels."""
     side = min(shape)
     size = side * rng.uniform(0.1, 0.4)
     middle = complex(rng.uniform(0.15, 0.85) * shape[1], rng.uniform(0.15, 0.85) * shape[0])
@@ -147,5 +154,6 @@ def _outside(shape: tuple[int, int], middle: complex, size: float, rng: Generato
     angle = np.arctan2(across, along)  # a blob: an ellipse whose radius swells and shrinks around it
     swell = np.ones_like(angle)
     for waves in (2, 3, 4, 5):
-        swell += np.float32(rng.normal(0, 0.25) / waves) * np.cos(waves * angle + np.float32(rng.uniform(0, 6.3)))
+        height, phase = np.float32(rng.normal(0, 0.25) / waves), np.float32(rng.uniform(0, 2 * np.pi))
+        swell += height * np.cos(waves * angle + phase)
     return radius - np.float32(size) * swell
