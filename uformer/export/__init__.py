@@ -1,1 +1,1 @@
-"""Export of weights as ONNX, OpenVINO or torch.export files, which are compared with the network before use."""
+"""Export of weights as ONNX, OpenVINO or torch.export files, each compared with the network."""

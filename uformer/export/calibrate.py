@@ -46,7 +46,9 @@ class Loss:
     def __str__(self) -> str:
         text = f"{self.agreement:.2f} dB from the network"
         if self.network is None or self.quantized is None:
-            return f"{text}; to measure the loss against clean images, give a folder with {DEGRADED}/ and {CLEAN}/"
+            return (
+                f"{text}; to also measure against clean images, give a folder with {DEGRADED}/ and {CLEAN}/"
+            )
         loss = self.network - self.quantized
         return f"{text}; a loss of {loss:.2f} dB ({self.network:.2f} to {self.quantized:.2f} dB)"
 
@@ -86,13 +88,13 @@ def load_nncf() -> ModuleType:
     return nncf
 
 
-def quantize(model: Any, pictures: Sequence[CalibrationPair]) -> Any:
+def quantize(model: Any, pairs: Sequence[CalibrationPair]) -> Any:
     """Return an ONNX or OpenVINO model with INT8 matrix products, whose ranges come from the images.
 
     Raises OptionError if nncf is not installed.
     """
     nncf = load_nncf()
-    data = nncf.Dataset([sample.degraded for sample in pictures], lambda image: {"image": image})
+    data = nncf.Dataset([sample.degraded for sample in pairs], lambda image: {"image": image})
     # Activations get one range for all channels. With a range per channel, nncf moves those of depth-wise
     # convolutions to places where the channels are on another axis.
     one_range = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
@@ -105,15 +107,15 @@ def quantize(model: Any, pictures: Sequence[CalibrationPair]) -> Any:
         model,
         data,
         model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(pictures),
+        subset_size=len(pairs),
         advanced_parameters=advanced,
     )
 
 
-def measure(run: Run, network: Run, pictures: Sequence[CalibrationPair]) -> Loss:
+def measure(run: Run, network: Run, pairs: Sequence[CalibrationPair]) -> Loss:
     """Return the mean loss of a quantized file on images."""
     agreement, before, after = [], [], []
-    for sample in pictures:
+    for sample in pairs:
         wanted, got = (np.clip(each(sample.degraded), 0, 1)[0].transpose(1, 2, 0) for each in (network, run))
         agreement.append(psnr(got, wanted, rounded=False))
         if sample.clean is not None:

@@ -21,7 +21,6 @@ from uformer.signals import stops_like_ctrl_c
 from uformer.weights import checkpoint
 from uformer.weights.create import weights_file
 from uformer.weights.provenance import NOT_STATED, Provenance
-from uformer.words import counted
 
 if TYPE_CHECKING:
     from uformer.model.uformer import Uformer
@@ -72,11 +71,11 @@ def export(
         require(module, "export")
     if precision == "int8":
         load_nncf()
-    pictures = [] if calibrate is None else calibration_pairs(calibrate, about.config)
+    pairs = [] if calibrate is None else calibration_pairs(calibrate, about.config)
     model = checkpoint.load(path)
     with stops_like_ctrl_c(), _writing(target) as temporary:
-        run = _write(format_, temporary, model, about, precision, pictures)
-        _report(run, _network(model), precision, examples(about.config), pictures)
+        run = _write(format_, temporary, model, about, precision, pairs)
+        _report(run, _network(model), precision, examples(about.config), pairs)
         if format_ == "openvino":
             _beside(temporary).replace(_beside(target))
     size = sum(
@@ -117,7 +116,7 @@ def _write(
     model: "Uformer",
     about: Provenance,
     precision: ExportPrecision,
-    pictures: Sequence[CalibrationPair],
+    pairs: Sequence[CalibrationPair],
 ) -> Run:
     """Write the file and load it again."""
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
@@ -133,14 +132,14 @@ def _write(
 
     graph = onnx_model.from_program(program)
     if format_ == "onnx":
-        onnx_model.write(path, quantize(graph, pictures) if precision == "int8" else graph, facts)
+        onnx_model.write(path, quantize(graph, pairs) if precision == "int8" else graph, facts)
         return onnx_model.load(path)
 
     from uformer.export import openvino_model  # noqa: PLC0415 - takes long to import
 
     compiled = openvino_model.from_onnx(graph.SerializeToString())
     openvino_model.write(
-        path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half
+        path, quantize(compiled, pairs) if precision == "int8" else compiled, facts, half=half
     )
     return openvino_model.load(path)
 
@@ -160,7 +159,7 @@ def _report(
     network: Run,
     precision: ExportPrecision,
     drawn: Sequence[Pictures],
-    pictures: Sequence[CalibrationPair],
+    pairs: Sequence[CalibrationPair],
 ) -> None:
     """Print how much the file differs from the network. Raises ExportError if it differs too much."""
     found = compare(run, network, drawn)
@@ -169,8 +168,8 @@ def _report(
     if precision != "int8":
         check(found, tolerance=TOLERANCES[precision])
         return
-    loss = measure(run, network, pictures)
-    print(f"int8 on {counted(len(pictures), 'image')}: {loss}")
+    loss = measure(run, network, pairs)
+    print(f"int8 on {len(pairs)} images: {loss}")
     if loss.agreement < LEAST_INT8:
         raise ExportError(
             f"int8: the PSNR against the network is {loss.agreement:.1f} dB, below {LEAST_INT8:.0f} dB; "

@@ -50,17 +50,17 @@ def examples(config: UformerConfig) -> list[Pictures]:
     return images
 
 
-def compare(run: Run, network: Run, pictures: Iterable[Pictures]) -> list[Agreement]:
+def compare(run: Run, network: Run, inputs: Iterable[Pictures]) -> list[Agreement]:
     """Run the file and the network on each image.
 
     Raises ExportError if the file cannot be run, or if its output has another shape or is not finite.
     """
     found = []
-    for picture in pictures:
-        height, width = picture.shape[2:]
-        wanted = network(picture)
+    for images in inputs:
+        height, width = images.shape[2:]
+        wanted = network(images)
         try:
-            got = run(picture)
+            got = run(images)
         except RuntimeError as failure:  # torch and OpenVINO raise it
             raise ExportError(f"at {height} x {width} the file cannot be run: {one_line(failure)}") from None
         if got.shape != wanted.shape:
