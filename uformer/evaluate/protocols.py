@@ -1,7 +1,7 @@
 """The evaluation protocols: how published numbers are computed, one value per protocol.
 
-A protocol follows the evaluation code of the authors of Uformer if they published it, and otherwise that of
-the papers they compare with.
+A protocol follows the evaluation code that the authors of Uformer published, or else that of the papers that
+they compare with.
 """
 
 import types
@@ -17,10 +17,7 @@ Kind = Literal["noise", "pairs", "sidd", "sidd-benchmark", "dnd"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How a restored image is compared with the clean one.
-
-    All fields except `gray` and `aligned` are arguments of `uformer.metrics`.
-    """
+    """How images are compared. All fields except `gray` and `aligned` are arguments of `uformer.metrics`."""
 
     gray: bool = False
     """Whether the clean image is converted to gray before it is degraded."""
@@ -68,8 +65,7 @@ class Layout:
     deep: bool = False
     """Whether subfolders count, as they do for `uformer train`."""
     listing: str = ""
-    """A file that names the pairs, two paths per line. `degraded` and `clean` are then the names of the
-    folders that directly hold the files."""
+    """A file that names the pairs, two paths per line; the fields then name the folders of the two files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,13 +129,9 @@ _PLAIN = (
 )
 _PLAIN_PLACE = "or input/ and target/, or degraded/ and clean/, with matching names"
 _UFORMER = "Wang et al., CVPR 2022"
-_PADDING = (
-    "the authors pad with zeros to a square multiple of 128 and restore whole images; "
-    "`padding` and `tiles` show what is done here"
-)
+_PADDING = "the authors pad with zeros to a square multiple of 128, and restore whole images without tiles"
 _UNPADDED = (
-    "the authors restore each crop without padding, because its size is a multiple of the window; "
-    "here it is padded by reflection"
+    "the authors restore crops without padding, as whole windows fit; here they are padded by reflection"
 )
 _RAIN = "Zamir et al., CVPR 2022"
 _Y = Scoring(luma=True, luma_rounded=True)
@@ -189,8 +181,7 @@ _BSDS = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
 def _realblur(letter: str, folder: str, psnr: float) -> Protocol:
     return Protocol(
         name=f"realblur-{letter.lower()}",
-        summary=f"RealBlur-{letter}: real camera shake, scored after alignment with the sharp image "
-        "(Rim et al., ECCV 2020)",
+        summary=f"RealBlur-{letter}: real camera shake, scored after alignment (Rim et al., ECCV 2020)",
         task="deblur",
         scoring=Scoring(aligned=True),
         layouts=(
@@ -220,8 +211,7 @@ _ALL = (
         url=_BSDS,
         place=_GAUSSIAN_PLACE,
         published=_CBSD68,
-        differs=f"{_KNOWN_SIGMA} and neither clip nor round, which preserves more of the input "
-        "(see gaussian-float)",
+        differs=f"{_KNOWN_SIGMA} and neither clip nor round them (see gaussian-float)",
     ),
     Protocol(
         name="gaussian-float",
@@ -239,8 +229,8 @@ _ALL = (
     ),
     Protocol(
         name="gaussian-gray",
-        summary="Gaussian noise of sigma 15, 25 and 50 on gray images (colour images are converted), neither "
-        "clipped nor rounded",
+        summary="Gaussian noise of sigma 15, 25 and 50 on gray images, neither clipped nor rounded; "
+        "colour images are converted to gray",
         kind="noise",
         task="denoise",
         sigmas=(15, 25, 50),
@@ -277,7 +267,7 @@ _ALL = (
     ),
     Protocol(
         name="sidd-benchmark",
-        summary="SIDD's benchmark blocks, whose ground truth is not public: writes SubmitSrgb.csv and .mat",
+        summary="SIDD's benchmark blocks, no public ground truth: writes SubmitSrgb.csv and .mat to submit",
         kind="sidd-benchmark",
         task="denoise",
         dataset="SIDD's benchmark",
@@ -290,8 +280,8 @@ _ALL = (
     ),
     Protocol(
         name="dnd",
-        summary="DND: 1,000 crops with real noise, whose ground truth is not public: writes the 50 files to "
-        "submit (Ploetz & Roth, CVPR 2017)",
+        summary="DND: 1,000 crops with real noise, no public ground truth: writes the 50 files to submit "
+        "(Ploetz & Roth, CVPR 2017)",
         kind="dnd",
         task="denoise",
         dataset="DND",
