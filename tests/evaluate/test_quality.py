@@ -1,4 +1,4 @@
-"""benchmarks/quality.py scores its folders by the protocols, and keeps the names of its figures."""
+"""benchmarks/quality.py scores its folders with the protocols and keeps the names of its figures."""
 
 import json
 import math
