@@ -1,7 +1,8 @@
 """Restore noisy, rainy or blurred images with Uformer.
 
-Each public name loads on first use (PEP 562): `import uformer` imports neither torch nor openvino and takes less
-than a millisecond. The command `uformer` starts with this import, before it can handle Ctrl-C (see `__main__`).
+Each public name loads on first use (PEP 562): `import uformer` imports neither torch nor openvino and takes
+less than a millisecond. The command `uformer` starts with this import, before it can handle Ctrl-C (see
+`__main__`).
 """
 
 TYPE_CHECKING = False  # not from typing, which takes longer to import than this whole module
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from uformer.version import __version__ as __version__
     from uformer.weights.create import create_model as create_model
 else:
-    # The package uformer/restore and the function `uformer.restore` share a name. Python binds the package to that
-    # name once, on its first import. So import the package now and free the name: `__getattr__` then returns the
-    # function.
+    # The package uformer/restore and the function `uformer.restore` share a name. Python binds the package to
+    # that name once, on its first import. So import the package now and free the name: `__getattr__` then
+    # returns the function.
     from uformer import restore
 
     del restore

@@ -14,9 +14,9 @@ _INTERRUPTED = 130
 def main() -> int:
     """Run the command in `sys.argv` and return the exit code.
 
-    Ctrl-C during the import of the command line ends the process at once and silently. Before this function runs,
-    Python itself starts, which no package can influence, and `uformer` is imported, which is why that import is kept
-    to a few milliseconds.
+    Ctrl-C during the import of the command line ends the process at once and silently. Before this function
+    runs, Python itself starts, which no package can influence, and `uformer` is imported, which is why that
+    import is kept to a few milliseconds.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:

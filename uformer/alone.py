@@ -17,8 +17,8 @@ except ImportError:  # Windows
 def alone(path: Path, refusal: str) -> Iterator[None]:
     """Hold the lock on `path` inside the block; at the end, remove the file, and its folder if that is empty.
 
-    Raises OptionError(refusal) if somebody else holds the lock, and OSError if the file cannot be created. Where
-    there are no locks (Windows, some network disks), nothing is refused.
+    Raises OptionError(refusal) if somebody else holds the lock, and OSError if the file cannot be created.
+    Where there are no locks (Windows, some network disks), nothing is refused.
     """
     if fcntl is None:
         yield

@@ -17,7 +17,7 @@ LONGEST_LINE = 4096
 
 
 class Bars:
-    """Bars on standard error: one for the files, if there are several, and one for the current file's `tiles`.
+    """Bars on standard error: one for the files, if there are several, and one for the `tiles` of a file.
 
     If the bars are not `shown`, only the lines of `say` and `remark` appear.
     """

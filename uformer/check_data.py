@@ -67,14 +67,15 @@ def data(
     action
         check
     folder
-        A folder with matching names in degraded/ and clean/ (or input/ and target/), or a folder of clean images.
+        A folder with matching names in degraded/ and clean/ (or input/ and target/), or a folder of clean
+        images.
     degraded
         Instead of FOLDER: the folder of degraded images, or a pattern ("GoPro/train/*/blur").
     clean
         Instead of FOLDER: the folder of clean images, or a pattern ("GoPro/train/*/sharp").
     sheet
-        The contact sheet to write, with degraded beside clean images. Default: FOLDER.check.png (or pairs.check.png) in the
-        current folder.
+        The contact sheet to write, with degraded beside clean images. Default: FOLDER.check.png (or
+        pairs.check.png) in the current folder.
     samples
         Number of images or pairs on the contact sheet.
     overwrite
@@ -103,7 +104,10 @@ def data(
 
 
 def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tuple[Search, str]:
-    """The images that the options select, and a name for them. Raises OptionError if the options contradict."""
+    """The images that the options select, and a name for them.
+
+    Raises OptionError if the options contradict.
+    """
     if folder is not None and degraded is None and clean is None:
         return pairs.search(folder), folder.resolve().name or "data"
     if folder is None and degraded is not None and clean is not None:
@@ -189,10 +193,10 @@ def _look(source: Source, pictures: list[Pixels], found: Findings) -> None:
 
 
 def best_shift(degraded: Pixels, clean: Pixels) -> tuple[int, int, float] | None:
-    """The shift (down, right), in pixels, by which the degraded image fits the clean one better, and the gain in dB.
+    """The shift (down, right) in pixels that best aligns the degraded image with the clean one, and the gain.
 
-    None if no shift helps, or if the image is too small to tell. Shifts of up to two pixels are tried on the middle of
-    the image.
+    The gain is in dB. None if no shift helps, or if the image is too small to tell. Shifts of up to two
+    pixels are tried on the middle of the image.
     """
     top, left = (max((length - _SEEN) // 2, 0) for length in clean.shape[:2])
     degraded, clean = (picture[top : top + _SEEN, left : left + _SEEN] for picture in (degraded, clean))

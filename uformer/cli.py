@@ -115,7 +115,10 @@ def _shown(default: object) -> str | None:
 
 
 def _value(kind: Any, words: Sequence[Token]) -> Any:
-    """The value of an option. `values` reads numbers, because cyclopts rounds 1.5 to an integer and accepts nan."""
+    """The value of an option.
+
+    `values` reads numbers, because cyclopts rounds 1.5 to an integer and accepts nan.
+    """
     for number in (int, float):
         if kind in (number, number | None):
             return typed(words[0].value, number, text=True)

@@ -11,8 +11,9 @@ With T = H W / 4^k tokens of C channels at level k, windows of M x M and D hidde
 
 so the total is linear in H W, and only scores + values depend on M: O(M^2 H W C), against O(H^2 W^2 C).
 
-Uformer-B costs 86.57 G at 256 x 256. The paper states 89.46 G: it counts each upsampling as if every output token
-used all four weights, although it uses one (2.82 G more), and it counts each input value of a norm (0.06 G more).
+Uformer-B costs 86.57 G at 256 x 256. The paper states 89.46 G: it counts each upsampling as if every output
+token used all four weights, although it uses one (2.82 G more), and it counts each input value of a norm
+(0.06 G more).
 """
 
 from dataclasses import dataclass

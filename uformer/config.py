@@ -28,7 +28,7 @@ class UformerConfig:
     embed_dim: int = 32
     """Channels after the input projection, C in the paper; level k of the encoder has 2^k C."""
     depths: tuple[int, ...] = (2, 2, 2, 2, 2, 2, 2, 2, 2)
-    """LeWin blocks in each stage: the encoder from the top down, the bottleneck, the decoder from the bottom up."""
+    """LeWin blocks in each stage: the encoder top-down, the bottleneck, the decoder bottom-up."""
     num_heads: tuple[int, ...] = (1, 2, 4, 8, 16, 16, 8, 4, 2)
     """Attention heads of each stage, in the order of depths; each must divide the stage's channels."""
     window_size: int = 8
@@ -44,22 +44,23 @@ class UformerConfig:
     skip: Skip = "concat"
     """How an encoder feature enters the decoder (arXiv v1, section 3.3)."""
     cross_blocks: CrossBlocks = "all"
-    """With skip `cross`, which decoder blocks of a stage attend to the encoder: all (the authors' code) or the first
-    (the paper)."""
+    """With skip `cross`, which decoder blocks of a stage attend to the encoder: all (the authors' code) or
+    the first (the paper)."""
     interleaved_keys: bool = False
-    """With skip `concat_cross`, assign bias and mask to the joint keys as the authors' code does (for their files only).
+    """With skip `concat_cross`, assign bias and mask to the joint keys as the authors' code does (for their
+    files only).
 
-    The keys are [decoder; encoder], but the authors' code repeats each bias and mask entry twice in a row, so a key
-    gets the entry of another position. False gives both halves their own entries.
+    The keys are [decoder; encoder], but the authors' code repeats each bias and mask entry twice in a row, so
+    a key gets the entry of another position. False gives both halves their own entries.
     """
     modulator: bool = False
-    """Whether each decoder block adds a learned bias to the tokens of every window (CVPR 2022, section 3.3)."""
+    """Whether each decoder block adds a learned bias to each window's tokens (CVPR 2022, section 3.3)."""
     cross_modulator: bool = False
     """Whether each decoder block first attends to a learned set of window_size^2 tokens."""
     shift: bool = True
     """Whether every second block of a stage shifts its windows by half their side."""
     bottleneck_shift: bool = True
-    """Whether the bottleneck shifts its windows too; in the authors' code it does not when trained at 128 x 128."""
+    """Whether the bottleneck shifts too; the authors' code turns that off when trained at 128 x 128."""
     in_channels: int = 3
     out_channels: int = 3
     """The input is added to the output only if in_channels == out_channels."""
@@ -75,7 +76,7 @@ class UformerConfig:
             raise OptionError(f"depths: {self.depths} must be an odd number (at least 3) of positive values")
         if len(self.num_heads) != len(self.depths):
             raise OptionError(
-                f"num_heads: {len(self.num_heads)} values for {len(self.depths)} stages, expected one for each"
+                f"num_heads: {len(self.num_heads)} values for {len(self.depths)} stages, expected one each"
             )
         for stage, (dim, heads) in enumerate(zip(self.stage_dims, self.num_heads, strict=True)):
             if heads < 1 or dim % heads:
@@ -142,7 +143,10 @@ class UformerConfig:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Build from plain values, each checked. Raises CheckpointError for an unknown field or a wrong type."""
+        """Build from plain values, each checked.
+
+        Raises CheckpointError for an unknown field or a wrong type.
+        """
         for field in values:
             if field not in hints(cls):
                 raise CheckpointError(
@@ -182,7 +186,7 @@ VARIANTS: Mapping[str, UformerConfig] = types.MappingProxyType(
         "uformer_32_concat_cross": dataclasses.replace(_2021, skip="concat_cross", num_heads=_NARROW),
     }
 )
-"""The published networks: t, s and b of CVPR 2022 (with modulators), 16 and 32 of the 2021 preprint (without)."""
+"""The published networks: t, s, b of CVPR 2022 (with modulators); 16, 32 of the 2021 preprint (without)."""
 
 
 def variant(name: str) -> UformerConfig:

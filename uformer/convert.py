@@ -22,21 +22,21 @@ _UNNAMED = {
 def convert(
     source: str, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False
 ) -> None:
-    """Turn the original authors' weights (.pth) into a checkpoint (.safetensors), or a checkpoint back into theirs.
+    """Convert the original authors' weights (.pth) to a checkpoint (.safetensors), or back.
 
-    No code from the file is run. Every hyperparameter is recovered from the tensors, except the two that the options
-    give.
+    No code from the file is run. Every hyperparameter is recovered from the tensors, except the two that the
+    options give.
 
     Parameters
     ----------
     source
-        The authors' file (of 2021 or 2022; .pth, or .safetensors with the same keys), a uformer checkpoint, or weights by
-        name.
+        The authors' file (of 2021 or 2022; .pth, or .safetensors with the same keys), a uformer checkpoint,
+        or weights by name.
     output
         OUT.safetensors for the authors' file, OUT.pth for a checkpoint.
     train_size
-        Side in pixels of the images that the authors' network was built for: 128 for denoising, 256 for deblurring. It
-        decides whether the bottleneck shifts its windows.
+        Side in pixels of the images that the authors' network was built for: 128 for denoising, 256 for
+        deblurring. It decides whether the bottleneck shifts its windows.
     shift
         Use --no-shift if the authors' network was built with shift_flag=False.
     overwrite
@@ -48,7 +48,8 @@ def convert(
     if ours:
         if train_size is not None or not shift:
             raise OptionError(
-                f"{source}: is a checkpoint, which records how its windows shift; leave out --train-size and --no-shift"
+                f"{source}: is a checkpoint, which records how its windows shift; "
+                "leave out --train-size and --no-shift"
             )
         config, state = checkpoint.read(path)
         with _naming(path):
@@ -110,4 +111,5 @@ def _summary(config: UformerConfig) -> str:
         shifts,
         f"{counted(config.in_channels, 'channel')} in, {config.out_channels} out",
     ]
-    return f"{next(published, 'a Uformer')}, {parameter_count(config) / 1e6:.2f} M parameters ({', '.join(parts)})"
+    size = f"{parameter_count(config) / 1e6:.2f} M parameters"
+    return f"{next(published, 'a Uformer')}, {size} ({', '.join(parts)})"

@@ -60,16 +60,16 @@ def degrade(
     picture
         A clean image, or a folder of clean images.
     output
-        The file to write, whose suffix selects the format, or a folder. For a folder of images: a folder, in which files
-        keep their names and subfolders.
+        The file to write, whose suffix selects the format, or a folder. For a folder of images: a folder, in
+        which files keep their names and subfolders.
     task
         Draw random degradations as training for this task does: noise, rain or blur.
     function
-        Instead of --task: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake, levin or
-        defocus, with parameters that you set.
+        Instead of --task: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake,
+        levin or defocus, with parameters that you set.
     settings
-        A parameter of the function as key=value (see --list): --function gaussian_noise --set sigma=25. Repeat it for
-        further parameters.
+        A parameter of the function as key=value (see --list): --function gaussian_noise --set sigma=25.
+        Repeat it for further parameters.
     seed
         Random seed. The same seed gives the same images; each name in a folder has its own random draw.
     overwrite
@@ -83,7 +83,8 @@ def degrade(
         return 0
     if picture is None or output is None:
         raise OptionError(
-            f"no {'image' if picture is None else 'output'} given; give an image and the file to write, or two folders"
+            f"no {'image' if picture is None else 'output'} given; "
+            "give an image and the file to write, or two folders"
         )
     if seed < 0:
         raise OptionError(f"--seed {seed}: must not be negative")
@@ -139,8 +140,8 @@ def _degrade_folder(
 def describe(function: Callable[..., Pixels]) -> str:
     """A function's name, its summary, and its parameters with their defaults and descriptions.
 
-    The description comes from the docstring: the list item that begins with the parameter's name, or else the first
-    sentence below the summary that mentions it.
+    The description comes from the docstring: the list item that begins with the parameter's name, or else the
+    first sentence below the summary that mentions it.
     """
     summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
     said: dict[str, list[str]] = {}
@@ -255,7 +256,10 @@ def _notify(message: str) -> None:
 def degrade_image(
     image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator
 ) -> Image:
-    """The degraded image. A gray image stays gray; it is degraded as the green channel of a colour image would be."""
+    """The degraded image.
+
+    A gray image stays gray; it is degraded as the green channel of a colour image would be.
+    """
     if image.channels == 3:
         return image.with_pixels(apply(image.pixels, rng))
     return image.with_pixels(apply(np.repeat(image.pixels, 3, axis=2), rng)[..., 1:2].copy())

@@ -22,8 +22,8 @@ _REFUSALS = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPN
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """An open file that replaces `path` if the block succeeds, and disappears if it raises.
 
-    Like `atomic_path`, but where the system supports files without a name (Linux: O_TMPFILE), even a killed process
-    leaves nothing behind.
+    Like `atomic_path`, but where the system supports files without a name (Linux: O_TMPFILE), even a killed
+    process leaves nothing behind.
     """
     path = _place_of(path)
     sweep(path.parent)
@@ -43,10 +43,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path that replaces `path` if the block succeeds, and disappears if it raises.
 
-    It has the same name as `path`, in a folder of its own, which may hold other temporary files too. A symbolic link
-    is followed, and the new file inherits the permissions of the file that it replaces. The next process removes what
-    a killed process left (see `staging`). Raises OSError if the file cannot be written, or if `path` is not a file
-    but a folder or a device.
+    It has the same name as `path`, in a folder of its own, which may hold other temporary files too. A
+    symbolic link is followed, and the new file inherits the permissions of the file that it replaces. The
+    next process removes what a killed process left (see `staging`). Raises OSError if the file cannot be
+    written, or if `path` is not a file but a folder or a device.
     """
     path = _place_of(path)
     with staging(path.parent) as folder:
@@ -59,7 +59,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _place_of(path: Path) -> Path:
-    """The path with symbolic links resolved. Raises FileExistsError if something other than a file lies there."""
+    """The path with symbolic links resolved.
+
+    Raises FileExistsError if something other than a file lies there.
+    """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "exists and is not a regular file", str(path))

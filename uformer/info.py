@@ -19,12 +19,13 @@ from uformer.weights.provenance import Provenance
 
 
 def info(name: str, *, size: str = "256x256") -> None:
-    """Show the configuration, parameters and multiply-adds of a network, and how they grow with image and window size.
+    """Show the configuration, parameters and multiply-adds of a network, and how they grow.
 
     Parameters
     ----------
     name
-        A network (uformer_b), weights (uformer_t.denoise), a .safetensors file, or an .onnx file of `uformer export`.
+        A network (uformer_b), weights (uformer_t.denoise), a .safetensors file, or an .onnx file of `uformer
+        export`.
     size
         Size of the image, HEIGHTxWIDTH in pixels.
     """
@@ -34,7 +35,7 @@ def info(name: str, *, size: str = "256x256") -> None:
     console = console_for()
     console.print(_facts(config, notes), "", _steps(here), "", _growth(here))
     console.print(
-        "Scores + values cost O(M^2 H W C) in windows of M x M tokens, and O(H^2 W^2 C) with global attention."
+        "Scores + values cost O(M^2 H W C) with windows of M x M tokens, O(H^2 W^2 C) with global attention."
     )
 
 
@@ -47,7 +48,7 @@ def parse_size(size: str) -> tuple[int, int]:
 
 
 def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
-    """A network's configuration, and further facts from its file: name, licence and origin."""
+    """A network's configuration, and further facts from its file, such as its licence."""
     if name in VARIANTS:
         return VARIANTS[name], {"network": name}
     path = weights_file(name)

@@ -9,7 +9,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def parameter_shapes(config: UformerConfig) -> Shapes:
-    """The shape of every parameter of `Uformer(config)` by its state-dict key, in the order of the computation."""
+    """The shape of every parameter of `Uformer(config)` by state-dict key, in order of computation."""
     shapes: Shapes = {}
     for step in plan(config):
         shapes |= step_shapes(step)

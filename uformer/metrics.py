@@ -1,4 +1,4 @@
-"""PSNR and SSIM of a restored image against the clean one, in each of the variants that published results use.
+"""PSNR and SSIM of a restored image against the clean one, in each variant that published results use.
 
 Images are (H, W, C) float in [0, 1]; the restored one is clipped. All sums are in float64.
 """
@@ -51,16 +51,19 @@ def ssim(
 
     It is 1 if the images are equal.
 
-    - `window` "gaussian": 11 x 11 weights with a standard deviation of 1.5, at the positions where the window lies
-      inside the image; mean over positions and channels. Same as the authors' ssim_index.m, and as scikit-image with
-      gaussian_weights and without use_sample_covariance.
-    - "uniform": 7 x 7 equal weights and unbiased covariances, otherwise the same. This is scikit-image's default.
-    - "matlab": MATLAB's ssim of an RGB array, which treats the channels as a third dimension: Gaussian weights over
-      11 x 11 x 11, edges replicated, mean over every position.
+    - `window` "gaussian": 11 x 11 weights with a standard deviation of 1.5, at the positions where the window
+      lies inside the image; mean over positions and channels. Same as the authors' ssim_index.m, and as
+      scikit-image with gaussian_weights and without use_sample_covariance.
+    - "uniform": 7 x 7 equal weights and unbiased covariances, otherwise the same. The default of
+      scikit-image.
+    - "matlab": MATLAB's ssim of an RGB array, which treats the channels as a third dimension: Gaussian
+      weights over 11 x 11 x 11, edges replicated, mean over every position.
 
-    `data_range`: L in the paper, 1 for images in [0, 1]. scikit-image before 0.20 defaulted to 2 for float images.
+    `data_range`: L in the paper, 1 for images in [0, 1]. Before 0.20, scikit-image took 2 for float
+    images by default.
 
-    For the other arguments and errors, see `comparable`. Also raises ValueError for an image smaller than the window.
+    For the other arguments and errors, see `comparable`. Also raises ValueError for an image smaller than the
+    window.
     """
     a, b = comparable(restored, clean, luma=luma, luma_rounded=luma_rounded, border=border, rounded=rounded)
     return float(ssim_map(a, b, window=window, data_range=data_range).mean())
@@ -99,7 +102,8 @@ def comparable(
 def ssim_map(a: Array, b: Array, *, window: Window, data_range: float) -> Array:
     """SSIM at each position of the window.
 
-    The shape is (H - 10, W - 10, C) for "gaussian", (H - 6, W - 6, C) for "uniform" and (H, W, C) for "matlab".
+    The shape is (H - 10, W - 10, C) for "gaussian", (H - 6, W - 6, C) for "uniform" and (H, W, C) for
+    "matlab".
     """
     scale, mix = 1.0, None
     if window == "uniform":
@@ -131,7 +135,7 @@ def ssim_map(a: Array, b: Array, *, window: Window, data_range: float) -> Array:
 
 
 def _filter(image: Array, weights: Array, mix: Array | None) -> Array:
-    """Correlate rows and columns with the weights, where these lie inside the image; then `mix` the channels."""
+    """Correlate rows and columns with the weights where they lie inside the image; then `mix` channels."""
     for axis in (0, 1):
         length = image.shape[axis] - len(weights) + 1
         slices = [
@@ -145,7 +149,7 @@ def _filter(image: Array, weights: Array, mix: Array | None) -> Array:
 
 
 def _across_channels(weights: Array, channels: int) -> Array:
-    """The (C, C) matrix that correlates the channels with the weights; the outermost channels are replicated."""
+    """The (C, C) matrix that correlates the channels with the weights, replicating the outer channels."""
     matrix = np.zeros((channels, channels))
     for channel in range(channels):
         at = np.clip(np.arange(len(weights)) + channel - len(weights) // 2, 0, channels - 1)

@@ -19,7 +19,7 @@ _told_twice = threading.Event()
 
 @contextlib.contextmanager
 def stops_like_ctrl_c() -> Iterator[None]:
-    """Inside the block, SIGTERM raises KeyboardInterrupt, and so does SIGHUP (closed terminal) unless ignored."""
+    """Inside the block, SIGTERM raises KeyboardInterrupt, and SIGHUP (closed terminal) too unless ignored."""
     if not _in_main_thread():
         yield
         return
@@ -64,10 +64,10 @@ class Interrupt:
 def second_ctrl_c_ends() -> None:
     """Make the second Ctrl-C end this process with code 130, whatever it is doing.
 
-    A handler written in Python waits until the main thread runs Python again, and it cannot stop another thread: a
-    native call that never returns (an .onnx file with an endless loop) would block the process. So a thread watches
-    the signals as they arrive (`signal.set_wakeup_fd`). After the second Ctrl-C, the process has one second to end
-    by itself; it should do so with `leave`.
+    A handler written in Python waits until the main thread runs Python again, and it cannot stop another
+    thread: a native call that never returns (an .onnx file with an endless loop) would block the process. So
+    a thread watches the signals as they arrive (`signal.set_wakeup_fd`). After the second Ctrl-C, the process
+    has one second to end by itself; it should do so with `leave`.
     """
     if (
         not _in_main_thread() or "LOCAL_RANK" in os.environ
@@ -85,7 +85,8 @@ def second_ctrl_c_ends() -> None:
 def leave(code: int) -> int:
     """Return the exit code of a finished command, or end the process here if Ctrl-C came twice.
 
-    An ordinary exit would run the destructors of C++ libraries, which crash while a native call is still running.
+    An ordinary exit would run the destructors of C++ libraries, which crash while a native call is still
+    running.
     """
     if code == INTERRUPTED and _told_twice.wait(_NOTICED):
         sys.stdout.flush()

@@ -96,8 +96,8 @@ def _make(parent: Path, place: str) -> Path:
 def _lock(folder: Path) -> int:
     """A descriptor that holds the folder's lock.
 
-    Raises BlockingIOError if another process holds it, FileNotFoundError if the folder does not exist, and OSError
-    if the system cannot lock it.
+    Raises BlockingIOError if another process holds it, FileNotFoundError if the folder does not exist, and
+    OSError if the system cannot lock it.
     """
     if fcntl is None:
         raise OSError("this system cannot lock folders")

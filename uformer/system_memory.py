@@ -17,7 +17,7 @@ def _reclaimable() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that this process can still allocate: the system's free memory, or less if a container has a limit."""
+    """Bytes that this process can still allocate: the system's free memory, within a container's limit."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = (CGROUP / "memory.max").read_text().strip()

@@ -1,9 +1,9 @@
 """Typed values: convert what a command line, a file or a caller gives to its declared type.
 
-Options of commands, `--set KEY=VALUE`, recipes, the configurations of weights and the options of the library all pass
-through here. So the same text means the same everywhere, and an error names the value. The types are str, bool, int,
-float, Literal of strings, tuple[X, ...], tuple[X, X] and any of them with None. For any other class, the value must be
-an instance. A Path is accepted as text.
+Options of commands, `--set KEY=VALUE`, recipes, the configurations of weights and the options of the library
+all pass through here. So the same text means the same everywhere, and an error names the value. The types are
+str, bool, int, float, Literal of strings, tuple[X, ...], tuple[X, X] and any of them with None. For any other
+class, the value must be an instance. A Path is accepted as text.
 """
 
 import difflib
@@ -23,7 +23,10 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def typed(value: object, kind: Any, *, text: bool) -> Any:
-    """The value as a `kind`; with `text`, a str may spell it. Raises ValueError: "'many' is not a whole number"."""
+    """The value as a `kind`; with `text`, a str may spell it.
+
+    Raises ValueError: "'many' is not a whole number".
+    """
     try:
         return _typed(value, kind, text)
     except (ValueError, TypeError, OverflowError):
@@ -39,7 +42,10 @@ def option(name: str, value: object, kind: Any, *, text: bool) -> Any:
 
 
 def set_types(record: Any, *, text: bool = False) -> None:
-    """Convert each field of a frozen dataclass to its declared type. Raises OptionError, which names the field."""
+    """Convert each field of a frozen dataclass to its declared type.
+
+    Raises OptionError, which names the field.
+    """
     for name, kind in hints(type(record)).items():
         object.__setattr__(record, name, option(name, getattr(record, name), kind, text=text))
 

@@ -14,9 +14,9 @@ from uformer.structure import BlockPlan, relative_position_index
 class WindowAttention(nn.Module):
     """W-MSA (CVPR 2022, equations 2 and 3): multi-head attention inside windows with relative position bias.
 
-    Keys and values come from the tokens themselves; from `memory`, if given (skip `cross`); or, with `joint`, from
-    [tokens; memory] (skip `concat_cross`). Both halves of joint keys get the same bias and
-    mask, unless the plan says `interleaved_keys`.
+    Keys and values come from the tokens themselves; from `memory`, if given (skip `cross`); or, with `joint`,
+    from [tokens; memory] (skip `concat_cross`). Both halves of joint keys get the same bias and mask, unless
+    the plan says `interleaved_keys`.
     """
 
     relative_position_index: Tensor
@@ -37,7 +37,7 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, windows: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """(B, n, N, C) to the same shape; `memory`, of that shape too, is the encoder's; `mask` is (n, N, N)."""
+        """(B, n, N, C) to the same shape; `memory` (B, n, N, C) is the encoder's; `mask` is (n, N, N)."""
         b, n, tokens, c = windows.shape
 
         q = self.to_q(windows) * self.scale  # (B, n, N, C)

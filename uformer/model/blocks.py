@@ -84,7 +84,7 @@ class LeWinBlock(nn.Module):
         self.drop_path = DropPath(plan.drop_path)
 
     def forward(self, tokens: Tensor, windows: Windows, skip: Tensor | None = None) -> Tensor:
-        """(B, H, W, C) to the same shape; `skip`, of that shape too, is the encoder's; `windows` divide the map."""
+        """(B, H, W, C) to the same shape; `skip` (B, H, W, C) is the encoder's; `windows` divide the map."""
         if self.cross_modulator is not None:
             tokens = tokens + self.cross_modulator_attn(tokens, self.cross_modulator)
 

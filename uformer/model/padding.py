@@ -32,8 +32,8 @@ def _count(length: int, multiple: int) -> int:
     """Return how many multiples cover the length.
 
     If the length is dynamic in torch.export, the count becomes an independent (unbacked) size, of which only
-    positivity is known. A formula of the length would tie the graph to the example ("more than one window"), and the
-    graph would refuse every smaller image.
+    positivity is known. A formula of the length would tie the graph to the example ("more than one window"),
+    and the graph would refuse every smaller image.
     """
     count = (length + multiple - 1) // multiple
     if torch.compiler.is_exporting():

@@ -41,8 +41,9 @@ class Uformer(nn.Module):
     def forward(self, image: Tensor, *, multiple: int | None = None) -> Tensor:
         """Restore images of any size, padded by reflection to a multiple of `multiple` and cropped again.
 
-        `multiple`: by default `config.multiple`, so that whole windows fit into the map of every level. The minimum
-        is `config.stride`: windows may then reach beyond the border of a map, and masked tokens pad them.
+        `multiple`: by default `config.multiple`, so that whole windows fit into the map of every level. The
+        minimum is `config.stride`: windows may then reach beyond the border of a map, and masked tokens pad
+        them.
         """
         height, width = image.shape[2:]
         image = reflect_to_multiple(image, multiple or self.config.multiple)

@@ -1,4 +1,4 @@
-"""The windows of a map of tokens: cut the map into windows, merge them, and mask pairs that must not interact.
+"""The windows of a map of tokens: cut them out, merge them, and mask pairs that must not interact.
 
 Legend: B batch, H W height and width of the map, C channels, M window side, N = M^2 tokens of a window,
 n windows of the map.
@@ -56,7 +56,8 @@ class Windows:
         return tokens[:, : self.height, : self.width] if self.padded else tokens
 
     def _mask(self, tokens: Tensor) -> Tensor:
-        # Number the regions that the shift separates, from 1 on; `cut` pads with 0, which is a region of its own.
+        # Number the regions that the shift separates, from 1 on; `cut` pads with 0, which is a region of its
+        # own.
         rows = torch.arange(self.height, device=tokens.device) < self.shift
         columns = torch.arange(self.width, device=tokens.device) < self.shift
         regions = 1 + 2 * rows.long()[:, None] + columns.long()  # (H, W)
