@@ -124,15 +124,15 @@ def check(sources: Sequence[Source], *, samples: int) -> Findings:
         for index, source in enumerate(sources):
             bars.file_done()
             try:
-                pictures = [
+                images = [
                     _unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None
                 ]
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
-            _look(source, pictures, found)
+            _look(source, images, found)
             if index in shown:
-                found.rows.append([thumbnail(picture, 256) for picture in pictures])
+                found.rows.append([thumbnail(image, 256) for image in images])
                 found.shown.append(source.name)
     return found
 
@@ -173,20 +173,20 @@ def _range(numbers: Sequence[int]) -> str:
     return str(least) if least == most else f"{least}-{most}"
 
 
-def _look(source: Source, pictures: list[Pixels], found: Findings) -> None:
+def _look(source: Source, images: list[Pixels], found: Findings) -> None:
     """Record size, channels and fit of one image or pair."""
-    clean = pictures[-1]
-    if pictures[0].shape[:2] != clean.shape[:2]:
-        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
+    clean = images[-1]
+    if images[0].shape[:2] != clean.shape[:2]:
+        sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in images)
         found.problems.append(f"{source.name}: the sizes differ, {sizes}")
         return
-    channels = " to ".join(dict.fromkeys(str(picture.shape[2]) for picture in pictures))
+    channels = " to ".join(dict.fromkeys(str(image.shape[2]) for image in images))
     found.sizes.append((clean.shape[0], clean.shape[1]))
     found.channels[channels] = found.channels.get(channels, 0) + 1
-    if len(pictures) == 1 or pictures[0].shape != clean.shape:
+    if len(images) == 1 or images[0].shape != clean.shape:
         return
-    found.scores.append((psnr(pictures[0], clean), source.name))
-    if shift := best_shift(pictures[0], clean):
+    found.scores.append((psnr(images[0], clean), source.name))
+    if shift := best_shift(images[0], clean):
         found.shifted.append(
             f"{source.name}: {shift[2]:.1f} dB closer if moved by {shift[0]} down, {shift[1]} right"
         )
@@ -199,7 +199,7 @@ def best_shift(degraded: Pixels, clean: Pixels) -> tuple[int, int, float] | None
     pixels are tried on the middle of the image.
     """
     top, left = (max((length - _SEEN) // 2, 0) for length in clean.shape[:2])
-    degraded, clean = (picture[top : top + _SEEN, left : left + _SEEN] for picture in (degraded, clean))
+    degraded, clean = (image[top : top + _SEEN, left : left + _SEEN] for image in (degraded, clean))
     if min(clean.shape[:2]) < 8 * _MARGIN:
         return None
     target = clean[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
@@ -220,6 +220,6 @@ def _unit(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
 
 def _write_sheet(rows: list[list[Pixels]], path: Path) -> None:
     if len(rows[0]) == 1:  # clean images alone: four in a row
-        pictures = [row[0] for row in rows]
-        rows = [pictures[start : start + 4] for start in range(0, len(pictures), 4)]
+        images = [row[0] for row in rows]
+        rows = [images[start : start + 4] for start in range(0, len(images), 4)]
     write(Image(pixels=lay_out(rows)), path)

@@ -1,8 +1,8 @@
 """Decompression bombs: refuse a file that claims more pixels than its bytes can hold at the best compression.
 
-All bytes of a file count as compressed pixels, so an honest file passes, however simple its image. Lossless WebP and
-AVIF can store an image of a single colour in a few bytes, so they have no such bound; their decoders stop when the
-data end before the claimed size.
+All bytes of a file count as compressed pixels, so an honest file passes, however simple its image. Lossless
+WebP and AVIF can store an image of a single colour in a few bytes, so they have no such bound; their decoders
+stop when the data end before the claimed size.
 """
 
 import itertools
@@ -50,7 +50,10 @@ _SMALLEST_WEBP = 20  # bytes
 
 
 def too_many(data: Encoded, picture_format: Format, max_pixels: int) -> str | None:
-    """The reason why a file cannot hold the pixels that it claims; None if it can. Claims above `max_pixels` are left to that limit."""
+    """The reason why a file cannot hold the pixels that it claims; None if it can.
+
+    Claims above `max_pixels` are left to that limit.
+    """
     if picture_format is formats.AVIF:
         return _avif(data)
     check = _CHECKS.get(picture_format.name)
@@ -93,7 +96,7 @@ def _webp(data: Encoded) -> tuple[int, int] | None:
 
 
 def _lossy(data: Encoded, first: int, width: int, height: int) -> tuple[int, int] | None:
-    """The sides of an animation frame whose chunks begin at `first`, if they are too large for a lossy frame."""
+    """The sides of an animation frame with chunks from `first` on, if too large for a lossy frame."""
     return _too_many_macroblocks(data, width, height) if data[first : first + 4] == b"VP8 " else None
 
 

@@ -23,7 +23,7 @@ _MOST_CHUNKS = 1000  # checked; a hostile file can hold millions of empty chunks
 def embed_exif(
     data: bytes, picture_format: Format, exif: bytes, *, width: int, height: int, alpha: bool
 ) -> bytes:
-    """The encoded image with the EXIF block embedded; an AVIF file must have been written with PLACEHOLDER."""
+    """The encoded image with the EXIF block in it; an AVIF must have been written with PLACEHOLDER."""
     if picture_format is formats.JPEG:
         return _into_jpeg(data, exif)
     if picture_format is formats.PNG:
@@ -74,7 +74,7 @@ def _png_chunks(data: Encoded) -> Iterator[tuple[bytes, bytes]]:
 
 
 def has_other_colours(data: Encoded, picture_format: Format) -> bool:
-    """Whether the cICP, gAMA or nclx data of a PNG or AVIF, which libvips ignores, declare colours other than sRGB."""
+    """Whether cICP, gAMA or nclx data, which libvips ignores, declare colours other than sRGB."""
     if picture_format is formats.AVIF:
         at = data.find(b"nclx", 0, _FIRST_BYTES)
         return at > 0 and not _is_srgb(*data[at + 4 : at + 8][1::2])
@@ -91,7 +91,7 @@ def has_other_colours(data: Encoded, picture_format: Format) -> bool:
 
 
 def _is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
-    """Whether ITU-T H.273 code points mean sRGB, or an older television standard that is displayed like it."""
+    """Whether ITU-T H.273 code points mean sRGB or an older television standard displayed like it."""
     return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
 
 
@@ -178,7 +178,7 @@ def _into_avif(data: bytes, exif: bytes) -> bytes:
 
 
 def _avif_extents(data: bytes, start: int) -> Iterator[tuple[int, int, int]]:
-    """Where each item's only extent (offset and length, 32 bits each) is written, the item's number, and what its offset counts from."""
+    """The position of each item's only extent (32-bit offset and length), its number, and its base offset."""
     version, sizes, base_size = data[start], data[start + 4], data[start + 5] >> 4
     if sizes != 0x44:
         return

@@ -1,6 +1,7 @@
 """The cause of a damaged TIFF, found in the file itself.
 
-libtiff's own text mixes the error with harmless warnings, and libvips collects the texts of all threads in one place.
+libtiff's own text mixes the error with harmless warnings, and libvips collects the texts of all threads in
+one place.
 """
 
 from uformer.image.formats import Encoded
@@ -48,7 +49,7 @@ def cause(data: Encoded) -> str:
 
 
 def objection(first: Directory) -> str | None:
-    """The reason to refuse a TIFF without a size, or with too few strips or tiles; None if there is no reason.
+    """The reason to refuse a TIFF without a size, or with too few strips or tiles; None if there is none.
 
     For a strip that is not listed, libtiff decodes other bytes of the file.
     """

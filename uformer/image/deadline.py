@@ -13,8 +13,9 @@ GRACE = 1.0
 def within(seconds: float, image: Any, work: Callable[[], T]) -> T:
     """The result of `work`, which evaluates a pyvips image; its exceptions are raised here.
 
-    Raises TimeoutError after `seconds`. libvips stops between rows. A codec that decodes the whole image in one call
-    (AVIF, WebP, progressive JPEG) cannot be stopped: it continues in its thread and frees its memory when it ends.
+    Raises TimeoutError after `seconds`. libvips stops between rows. A codec that decodes the whole image in
+    one call (AVIF, WebP, progressive JPEG) cannot be stopped: it continues in its thread and frees its memory
+    when it ends.
     """
     results: list[T] = []
     failures: list[BaseException] = []

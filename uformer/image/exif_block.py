@@ -1,7 +1,7 @@
 """EXIF blocks: reset the orientation, and copy the tags into and out of TIFF files.
 
-An EXIF block is a small TIFF file, so the functions of `ifd` read both. Here, a malformed block counts as one without
-tags. Tag names follow the EXIF 2.32 and TIFF 6.0 standards.
+An EXIF block is a small TIFF file, so the functions of `ifd` read both. Here, a malformed block counts as one
+without tags. Tag names follow the EXIF 2.32 and TIFF 6.0 standards.
 """
 
 import contextlib
@@ -125,7 +125,7 @@ def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> byt
 def tiff_change(
     data: Encoded, exif: bytes | None, iptc: bytes | None = None
 ) -> tuple[int, bytes, bytes] | None:
-    """The changes of `into_tiff`: the position of the pointer to the first IFD, the new pointer, the bytes to append."""
+    """The changes of `into_tiff`: position and new value of the first IFD's pointer, and bytes to append."""
     added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
     try:
         exif_form, exif_offset = header(exif or b"")
@@ -142,7 +142,7 @@ def tiff_change(
 
 
 def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:
-    """An EXIF block with only these tags of its `first` and `inner` (EXIF) IFD; None if none is left or it is malformed."""
+    """An EXIF block with only these tags of its first and EXIF IFD; None if empty or malformed."""
     try:
         form, offset = header(exif)
         found = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE | _LAYOUT)

@@ -39,11 +39,13 @@ class Format:
 # At these qualities, JPEG, WebP and AVIF are equally close to a photograph (41 dB PSNR).
 # More effort makes AVIF ten times slower and hardly smaller.
 PNG = Format(
-    name="PNG", suffixes=(".png",), operation="png", bits=16, lossless=True, gray=True, alpha=True, max_side=2**31 - 1,
+    name="PNG", suffixes=(".png",), operation="png", bits=16, lossless=True, gray=True, alpha=True,
+    max_side=2**31 - 1,
     options={"compression": 6, "filter": "all"},
 )  # fmt: skip
 JPEG = Format(
-    name="JPEG", suffixes=(".jpg", ".jpeg"), operation="jpeg", bits=8, gray=True, alpha=False, max_side=65_500,
+    name="JPEG", suffixes=(".jpg", ".jpeg"), operation="jpeg", bits=8, gray=True, alpha=False,
+    max_side=65_500,
     options={"Q": 95, "subsample_mode": "off", "optimize_coding": True},
 )  # fmt: skip
 WEBP = Format(
@@ -63,7 +65,8 @@ AVIF = Format(
 )  # fmt: skip
 
 LOWEST_QUALITY = 90
-"""Lowest quality of a written JPEG, even if the input was lower: else compression would restore the removed blocks."""
+"""Lowest quality of a written JPEG, even if the input was lower: else compression would restore the removed
+blocks."""
 
 FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
@@ -109,7 +112,7 @@ _OTHERS = (
 )
 """Position and value of the bytes that mark other files that people try, and their names."""
 
-_PICTURES = {
+_IMAGES = {
     "GIF",
     "BMP",
     "JPEG XL",
@@ -167,7 +170,7 @@ def sniff(data: bytes) -> Format | None:
 def describe(data: bytes) -> str:
     """The error for an unsupported file, by its first 512 bytes: what it seems to be, and what to do."""
     kind = _kind(data)
-    if kind in _PICTURES:
+    if kind in _IMAGES:
         article = "an" if kind in ("ICNS", "ICO", "OpenEXR", "SVG") else "a"
         return f"is {article} {kind} image, {NONE_OF_OURS}; convert it to one of these first"
     return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS

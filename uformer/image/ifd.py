@@ -1,7 +1,7 @@
 """The directories (IFDs) of a TIFF file: a header, and a chain of directories of tags.
 
-An EXIF block is a small TIFF file, so `exif_block` reads it with the same functions. All functions raise ValueError
-for a damaged file; its text tells the user what is wrong.
+An EXIF block is a small TIFF file, so `exif_block` reads it with the same functions. All functions raise
+ValueError for a damaged file; its text tells the user what is wrong.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ Alpha = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """The metadata of a file, byte for byte, except that the orientation is 1 because the pixels are upright."""
+    """The metadata of a file, byte for byte, but with orientation 1, because the pixels are upright."""
 
     icc: bytes | None = None
     """Colour profile; None means sRGB (or its gray)."""
@@ -72,11 +72,13 @@ class Image:
     """An upright image. Raises PictureError if shapes or types do not match."""
 
     pixels: Pixels
-    """(H, W, C), C = 1 (gray) or 3 (RGB): the file's encoded values scaled to [0, 1], in the colour space of metadata.icc."""
+    """(H, W, C), C = 1 (gray) or 3 (RGB): the file's encoded values scaled to [0, 1], in the colour space of
+    metadata.icc."""
     alpha: Alpha | None = None
     """(H, W), the file's own values; passed through, never restored."""
     beyond: Pixels | None = None
-    """(H, W, C), float images only: the part of the values outside [0, 1]; passed through, and added again in float output."""
+    """(H, W, C), float images only: the part of the values outside [0, 1]; passed through, and added again in
+    float output."""
     depth: int = 8
     """Bits per sample: 8, 16, or 32 for float."""
     suffix: str = ".png"

@@ -126,7 +126,7 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
 
 
 def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:
-    """The image as gray or RGB, with or without alpha, and the metadata without a profile that does not fit."""
+    """The image as gray or RGB, with or without alpha; a profile that does not fit is dropped."""
     if image.interpretation == "cmyk":
         depth = 16 if image.format == "ushort" else 8
         colour = image.extract_band(0, n=4).icc_transform(

@@ -1,7 +1,7 @@
 """IPTC records (IIM 4.2), and the Photoshop image resources that carry them in JPEG files.
 
-`Metadata.iptc` is the payload of a JPEG's APP13 segment: "Photoshop 3.0", then resources, one of which holds the
-records. A TIFF file holds the bare records.
+`Metadata.iptc` is the payload of a JPEG's APP13 segment: "Photoshop 3.0", then resources, one of which holds
+the records. A TIFF file holds the bare records.
 """
 
 import struct
