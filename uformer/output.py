@@ -22,7 +22,7 @@ def check_output(path: Path, *, overwrite: bool, source: Path | None = None) -> 
         raise OptionError(f"{path} exists; add --overwrite to replace it, or give another name")
     folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
     if not folder.is_dir():
-        raise OptionError(f"{path}: the folder {folder} does not exist; create it first")
+        raise OptionError(f"{path}: there is no folder {folder}; create it first")
     if why := why_closed(folder):
         raise OptionError(f"{path}: cannot be written: {why}")
 

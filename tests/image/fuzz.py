@@ -207,7 +207,7 @@ def case(seed: int, index: int, files: dict[str, bytes]) -> bytes:
 
 
 def _with_sums(data: bytes) -> bytes:
-    """A PNG with sound check sums, as far as its chunks go, or its damage would be seen too early; other files as they are."""
+    """A PNG with sound checksums, as far as its chunks go, or its damage would be seen too early; other files as they are."""
     fixed, position = bytearray(data), 8
     while data.startswith(b"\x89PNG") and position + 12 <= len(data):
         end = position + 8 + int.from_bytes(data[position : position + 4], "big")

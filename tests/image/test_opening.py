@@ -32,7 +32,7 @@ def test_a_file_and_its_bytes_are_the_same(mapped: bool, tmp_path: Path) -> None
 
 
 def test_errors_inside_name_the_file() -> None:
-    with pytest.raises(PictureError, match="picture: does not fit into memory"), opened(_png(), Limits()):
+    with pytest.raises(PictureError, match="image: does not fit into memory"), opened(_png(), Limits()):
         raise MemoryError
 
 
@@ -107,7 +107,7 @@ def test_suspects_alone() -> None:
     for name, data in suspects(3).items():
         said, samples = verdict(data)
         assert bool(samples) == name.startswith("good"), (name, said)
-    assert "wrong check sum of the IDAT chunk at byte 33" in verdict(suspects(3)["sum.png"])[0]
+    assert "wrong checksum of the IDAT chunk at byte 33" in verdict(suspects(3)["sum.png"])[0]
     assert "premature end of data" in verdict(suspects(3)["cut_baseline.jpg"])[0]
 
 

@@ -208,10 +208,10 @@ def test_under_jpeg(factors: tuple[int, int], pillow: int) -> None:
         ({SUBSAMPLING: (3, [2])}, "its YCbCrSubSampling tag has 1 values, expected 2"),
         (
             {COEFFICIENTS: fractions((0.5, 0.5, 0.5))},
-            "its YCbCrCoefficients are 0.5, 0.5, 0.5, which cannot be",
+            "its YCbCrCoefficients are 0.5, 0.5, 0.5, which is impossible",
         ),
-        ({COEFFICIENTS: fractions((0, 1, 0))}, "its YCbCrCoefficients are 0, 1, 0, which cannot be"),
-        ({COEFFICIENTS: fractions((0.3, 0.7))}, "its YCbCrCoefficients are 0.3, 0.7, which cannot be"),
+        ({COEFFICIENTS: fractions((0, 1, 0))}, "its YCbCrCoefficients are 0, 1, 0, which is impossible"),
+        ({COEFFICIENTS: fractions((0.3, 0.7))}, "its YCbCrCoefficients are 0.3, 0.7, which is impossible"),
         (
             {REFERENCE: fractions((0, 255, 0, 255, 0, 255))},
             "its ReferenceBlackWhite is 0, 255, 0, 255, 0, 255, which does not fit YCbCr",
@@ -231,7 +231,7 @@ def test_under_jpeg(factors: tuple[int, int], pillow: int) -> None:
 )
 def test_what_is_refused(tags: dict[int, Tag], said: str) -> None:
     data = tiff([bytes(5000)], width=16, height=16, photometric=6, samples=3, tags=tags)
-    with pytest.raises(PictureError, match="^picture: cannot be read as TIFF: .*") as error:
+    with pytest.raises(PictureError, match="^image: cannot be read as TIFF: .*") as error:
         read(data)
     assert said in str(error.value)
 

@@ -128,7 +128,7 @@ def _of_pages(data: Encoded, first: Directory) -> str | None:
 def _of_types(first: Directory) -> str | None:
     """The first tag of an unknown type, on which libtiff reports an error and libvips fails; None if none."""
     for tag in first.of_unknown_type():
-        return f"its {name_of(tag)} tag has an unknown type ({first.type_of(tag)})"
+        return f"its {name_of(tag)} has an unknown type ({first.type_of(tag)})"
     return None
 
 

@@ -184,9 +184,7 @@ def _of_samples(photometric: int, bits: int, sample_format: int) -> str:
     if (bits, sample_format) in _ANY_SAMPLES:
         what = f"{bits}-bit{name} {_KINDS[photometric].name}"
         return f"{what} is not supported; save it as 8-bit or 16-bit RGB or gray"
-    return (
-        f"samples of {bits} bits{name} are not supported; save it with 8-bit, 16-bit or 32-bit float samples"
-    )
+    return f"{bits}-bit{name} samples are not supported; save them as 8-bit, 16-bit or 32-bit float"
 
 
 def _divides_alpha(photometric: int, sample_format: int, extras: int) -> bool:

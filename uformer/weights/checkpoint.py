@@ -172,7 +172,7 @@ def check_file(path: PathLike) -> None:
     """Raise CheckpointError unless `path` is a file that is not empty."""
     try:
         if not os.path.exists(path):
-            raise CheckpointError(f"{path}: no such file")
+            raise CheckpointError(f"{path}: there is no such file")
         if not os.path.isfile(path):
             raise CheckpointError(
                 f"{path}: is not a file but a {'folder' if os.path.isdir(path) else 'device or pipe'}"

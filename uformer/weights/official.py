@@ -74,7 +74,7 @@ def from_original(
         rows = [shapes[key][0] for key in keys]
         shape = (sum(rows), *shapes[keys[0]][1:])
         if found[theirs].shape != shape:
-            raise _foreign(f"{_quote(theirs)} is {list(found[theirs].shape)}, expected {list(shape)}")
+            raise _foreign(f"{_quote(theirs)} is {list(found[theirs].shape)}, not {list(shape)}")
         ours |= zip(keys, np.split(found[theirs], np.cumsum(rows)[:-1]), strict=True)
     return config, {key: ours[key] for key in shapes}
 
@@ -213,7 +213,7 @@ def _bottleneck_shift(window: int, bottleneck: int, *, train_size: int | None, m
     if train_size is None:
         if matters and window > 1:
             raise OptionError(
-                "--train-size is required: it decides whether the bottleneck shifts its windows, "
+                "--train-size is needed: it decides whether the bottleneck shifts its windows, "
                 "which the tensors do not show; the authors used 128 (denoising) and 256 (deblurring)"
             )
         return True

@@ -127,7 +127,7 @@ def _load(path: PathLike, torch: ModuleType) -> object:
         except _UNREADABLE as error:
             if asked := re.search(r"GLOBAL ([\w.]+)", str(error)):
                 raise CheckpointError(
-                    f"{path}: refused, because it asks for {one_line(asked[1], 80)}; "
+                    f"{path}: refused: it asks for {one_line(asked[1], 80)}; "
                     "a state dict needs only tensors"
                 ) from None
             raise CheckpointError(
@@ -165,7 +165,7 @@ def _check_pickles(file: IO[bytes], count: int) -> None:
             tuples += operation.name.startswith("TUPLE")
             if tuples > _TUPLES:
                 raise CheckpointError(
-                    f"refused, because it builds more than {_TUPLES} tuples; no file of weights needs so many"
+                    f"refused: it builds more than {_TUPLES} tuples, which no weights file needs"
                 )
 
 
