@@ -165,7 +165,7 @@ def test_words_too_many_are_named(arguments: list[str], capsys: pytest.CaptureFi
     extra = {"degrade": "c.png 'd e.png'", "train": "4"}[arguments[0]]
     assert (
         capsys.readouterr().err
-        == f"uformer: error: too many words: {extra}; see uformer {arguments[0]} --help\n"
+        == f"uformer: error: unexpected arguments: {extra}; see uformer {arguments[0]} --help\n"
     )
 
 

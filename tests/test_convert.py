@@ -135,7 +135,7 @@ def test_the_training_size_is_asked_for(original: Path, capsys: pytest.CaptureFi
     assert "--train-size is needed" in message
     assert "128" in message
     assert "256" in message
-    assert "--train-size 31 is too small" in refused(capsys, original, out, "--train-size", 31)
+    assert "--train-size 31: must be at least 32" in refused(capsys, original, out, "--train-size", 31)
     assert "--train-size" in refused(capsys, original, out, "--train-size", "large")
 
 

@@ -172,7 +172,7 @@ def test_an_exported_file_says_what_it_carries(
 def test_bad_size(size: str) -> None:
     with pytest.raises(OptionError) as caught:
         info("uformer_t", size=size)
-    assert str(caught.value) == f"--size {size!r} is not HEIGHTxWIDTH in pixels, as 256x256"
+    assert str(caught.value) == f"--size {size!r}: must be HEIGHTxWIDTH in pixels, such as 256x256"
 
 
 def test_size() -> None:
@@ -183,7 +183,7 @@ def test_size() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(
         OptionError,
-        match=r"^unknown network or weights 'uformer_x'; weights: uformer_t\.denoise, .*uformer_t, ",
+        match=r"^unknown network or weights 'uformer_x'; give weights \(uformer_t\.denoise, .*uformer_t, ",
     ):
         info("uformer_x")
 

@@ -70,7 +70,7 @@ def test_unknown_lists_what_is_known(name: str) -> None:
     with pytest.raises(OptionError) as caught:
         create_model(name)
     said = str(caught.value)
-    assert said.startswith(f"unknown network or weights {name!r}; weights: uformer_t.denoise, ")
+    assert said.startswith(f"unknown network or weights {name!r}; give weights (uformer_t.denoise, ")
     assert all(known in said for known in [*VARIANTS, *registry.WEIGHTS])
     assert "\n" not in said
 

@@ -157,11 +157,11 @@ HEADS = (
 SCRIPT = torch.nn.Sequential(torch.nn.Linear(2, 2))
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "empty": (lambda: b"", "the file is empty"),
+    "empty": (lambda: b"", "is empty"),
     "text": (lambda: b"These are not weights.", "neither a zip archive nor a pickle"),
     "one byte": (lambda: b"\x80", "not a torch file"),
     "pickle": (lambda: pickle.dumps({"a": 1}), "not a torch file"),
-    "another zip": (lambda: zipped("word/document.xml", b"<x/>"), "a zip archive, but not one of torch"),
+    "another zip": (lambda: zipped("word/document.xml", b"<x/>"), "a zip archive, but not a torch file"),
     "zip bomb": (lambda: zipped("a/data.pkl", bytes(10**6), zipfile.ZIP_DEFLATED), "compressed zip archive"),
     "zip of nonsense": (lambda: zipped("a/data.pkl", b"nonsense"), "not a torch file"),
     "truncated": (lambda: saved(state_dict())[:-200], "truncated"),
@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "number": (lambda: 3, "holds an int, not a state dict"),
     "wrapped list": (lambda: {"state_dict": [1]}, "holds a list, not a state dict"),
     "empty dict": (dict, "holds an empty state dict"),
-    "keys": (lambda: {1: torch.ones(2)}, "holds an int as a name"),
+    "keys": (lambda: {1: torch.ones(2)}, "holds an int as a key"),
     "nested dict": (lambda: {"a": {"b": torch.ones(2)}}, "'a' is a dict, not a tensor"),
     "not a tensor": (lambda: state_dict() | {"epo\nch": 3}, "'epo ch' is an int, not a tensor"),
     "long name": (lambda: {"x" * 10_000: 3}, r"xxx\.\.\.' is an int, not a tensor"),
@@ -248,14 +248,14 @@ def test_damaged_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file(state_dict(), path)
     path.write_bytes(path.read_bytes()[:-1])
-    assert "not a safetensors file, or a damaged one" in refusal(path)
+    assert "damaged or not a safetensors file" in refusal(path)
     path.write_bytes(b"text")
-    assert "not a safetensors file, or a damaged one" in refusal(path)
+    assert "damaged or not a safetensors file" in refusal(path)
 
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     assert "there is no such file" in refusal(tmp_path / "a.pth")
-    assert "not a file, but a folder" in refusal(tmp_path)
+    assert "not a file but a folder" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_an_old_torch_is_not_trusted(
     monkeypatch.setattr(torch, "__version__", version)
     if old:
         with pytest.raises(
-            OptionError, match=r"torch .* does not read .pth files safely; run: pip install .torch>=2.10."
+            OptionError, match=r"torch .* cannot read .pth files safely; run: pip install .torch>=2.10."
         ):
             pth.read(tmp_path / "a.pth")
     else:

@@ -60,7 +60,7 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
         return repository.download(name)
     if name in VARIANTS:
         raise OptionError(
-            f"{name!r} names a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}"
+            f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}"
         )
     raise OptionError(
         f"unknown network or weights {name!r}; give weights ({', '.join(registry.WEIGHTS)}), "

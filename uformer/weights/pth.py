@@ -190,7 +190,7 @@ def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
             raise CheckpointError(f"holds {_article(key)} as a key, so it is not a state dict")
         if problem := _problem(value, torch, index=key.endswith(INDEX)):
             raise CheckpointError(
-                f"tensor '{one_line(key, 80)}' is {problem}, expected a tensor of floating-point numbers"
+                f"tensor '{one_line(key, 80)}' is {problem}, not a tensor of floating-point numbers"
             )
     # A tensor may claim any shape although few numbers are stored.
     if sum(value.numel() * max(value.element_size(), 4) for value in loaded.values()) > limit:
