@@ -59,7 +59,10 @@ def test_unknown_variant_lists_those_known() -> None:
         ({"depths": ()}, "depths: "),
         ({"depths": (2, 2, 2, 2, 0, 2, 2, 2, 2)}, "depths: "),
         ({"depths": (1, 1, 1)}, "num_heads: 9 values for 3 stages"),
-        ({"num_heads": (3, 2, 4, 8, 16, 16, 8, 4, 2)}, "num_heads: 3 heads do not divide the 32 channels of stage 0"),
+        (
+            {"num_heads": (3, 2, 4, 8, 16, 16, 8, 4, 2)},
+            "num_heads: 3 heads do not divide the 32 channels of stage 0",
+        ),
         ({"num_heads": (0, 2, 4, 8, 16, 16, 8, 4, 2)}, "num_heads: 0 heads do not divide"),
         ({"drop_path_rate": 1.0}, "drop_path_rate: 1.0"),
         ({"drop_path_rate": math.nan}, "drop_path_rate: nan"),

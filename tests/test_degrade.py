@@ -1,4 +1,4 @@
-"""`uformer degrade`, as it is called: seeded, typed parameters, folders mirrored, every refusal one line and nothing written."""
+"""`uformer degrade` from the command line: seeds, typed parameters, folders; each refusal is one line."""
 
 import inspect
 from pathlib import Path
@@ -212,11 +212,11 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(
     first, second = (read(out / name).pixels for name in ("a.png", "sub/b.png"))
     assert (first != second).any()
     before = (out / "a.png").read_bytes()
-    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=1") == 1  # what is there stays
+    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=1") == 1  # existing files stay
     assert (out / "a.png").read_bytes() == before
     (folder / "broken.png").unlink()
     assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=25", "--overwrite") == 0
-    assert (out / "a.png").read_bytes() == before  # the same seed, the same bytes
+    assert (out / "a.png").read_bytes() == before  # the same seed gives the same bytes
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,15 @@ from uformer.weights.provenance import Provenance
 
 
 def printed(capsys: pytest.CaptureFixture[str], name: str, size: str = "256x256") -> list[list[str]]:
-    """The words of each line."""
+    """The words in each line."""
     info(name, size=size)
     text = capsys.readouterr().out
-    assert "…" not in text  # nothing cut off, in 80 columns
+    assert "…" not in text  # nothing is cut off in 80 columns
     return [line.split() for line in text.splitlines()]
 
 
 def row(lines: list[list[str]], *label: str, nth: int = 0) -> list[str]:
-    """What follows a label at the start of a line."""
+    """The text after a label at the start of a line."""
     return [line[len(label) :] for line in lines if tuple(line[: len(label)]) == label][nth]
 
 
@@ -43,7 +43,7 @@ def tiny_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal's."""
+    """Pretend to be a terminal."""
     for name, value in {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
 
@@ -113,7 +113,7 @@ def test_of_a_file_its_name_licence_and_sha256(
     for name in ("FORCE_COLOR", "TERM"):
         monkeypatch.delenv(name)
     lines = printed(capsys, str(tiny_file))
-    assert row(lines, "weights") == [str(tiny_file)]  # whole, in a pipe
+    assert row(lines, "weights") == [str(tiny_file)]  # unwrapped in a pipe
     assert (row(lines, "name"), row(lines, "sha256")) == (
         ["tiny"],
         [hashlib.sha256(tiny_file.read_bytes()).hexdigest()],
@@ -144,7 +144,7 @@ def test_an_exported_file_says_what_it_carries(
         ["CC0"],
         ["fp16"],
         [str(TINY.embed_dim)],
-    ]  # folded, in 80 columns
+    ]  # wrapped at 80 columns
     assert row(lines, "input")[:3] == ["'image':", "float32", "(batch,"]
     assert main(["info", str(tmp_path / "none.onnx")]) == 2
     assert capsys.readouterr().err == f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file\n"

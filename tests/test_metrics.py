@@ -106,7 +106,7 @@ def test_matlab_ssim_takes_the_channels_for_a_third_dimension() -> None:
     luminance = (2 * mean(a) * mean(b) + 1e-4) / (mean(a) ** 2 + mean(b) ** 2 + 1e-4)
     expected = (luminance * (2 * covariance + 9e-4) / (variances + 9e-4)).mean()
     assert ssim(a, b, window="matlab", rounded=False) == pytest.approx(expected, abs=1e-9)
-    assert ssim(a[:1], b[:1], window="matlab") < 1  # no window that a picture could be smaller than
+    assert ssim(a[:1], b[:1], window="matlab") < 1  # an image cannot be smaller than this window
 
 
 def test_luma_is_matlabs_rounded_or_not() -> None:

@@ -50,7 +50,10 @@ DAMAGED = {
     ),
     "strip beyond the end": (
         gray(_273=(4, [8, 5000])),
-        "strip 2 of 2 should lie at bytes 5000 to 5032, but the file ends at byte 202; it is cut off or damaged",
+        (
+            "strip 2 of 2 should lie at bytes 5000 to 5032, but the file ends at byte 202; "
+            "it is cut off or damaged"
+        ),
     ),
     "next page beyond the end": (with_next_page(7777), "page 2: its directory should lie at byte 7777"),
     "next page is none": (with_next_page(16), "page 2: its directory at byte 16 claims 0 tags"),

@@ -82,7 +82,7 @@ def test_only_harmless_warnings_are_passed_over() -> None:
 
 
 def verdict(data: bytes) -> tuple[str, bytes]:
-    """What is said of a file, and its samples."""
+    """The message about a file, and its samples."""
     try:
         return "", read_samples(data).tobytes()
     except PictureError as error:
@@ -90,7 +90,7 @@ def verdict(data: bytes) -> tuple[str, bytes]:
 
 
 def together(rounds: int, threads: int = 8) -> None:
-    """Read many suspects in several threads, in an order of each one's own, and compare with what is said of each alone."""
+    """Read suspects in several threads, each in its own order, and compare with reading each alone."""
     files = [data for number in range(8) for data in suspects(number).values()]
     alone = [verdict(data) for data in files]
 

@@ -8,8 +8,12 @@ from uformer.image.prepare import check, layout, saver_options
 
 
 def image(
-    channels: int = 3, *, depth: int = 8, alpha: bool = False, metadata: Metadata = Metadata()
-) -> Image:  # noqa: B008 - a value
+    channels: int = 3,
+    *,
+    depth: int = 8,
+    alpha: bool = False,
+    metadata: Metadata = Metadata(),  # noqa: B008 - immutable
+) -> Image:
     plane = np.zeros((9, 9), np.uint8) if alpha else None
     return Image(pixels=np.zeros((9, 9, channels), np.float32), alpha=plane, depth=depth, metadata=metadata)
 

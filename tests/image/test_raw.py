@@ -16,7 +16,7 @@ def make(name: str) -> Tag:
 
 
 def with_sub_ifd(maker: str, fields: dict[int, Tag], *, first: dict[int, Tag] | None = None) -> bytes:
-    """A TIFF whose first page is an RGB thumbnail, with a directory below it."""
+    """A TIFF whose first page is an RGB thumbnail with a subdirectory."""
     tags: dict[int, Tag | None] = {NEW_SUBFILE_TYPE: (4, [1]), MAKE: make(maker), **(first or {})}
     size = len(
         tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags=tags | {SUB_IFDS: (4, [0])})

@@ -158,9 +158,7 @@ def float_tiff(samples: np.ndarray) -> bytes:
 def test_float_beyond_white_is_carried() -> None:
     samples = RNG.random((20, 20, 3)).astype(np.float32)
     samples[3, 4], samples[5, 6] = (1.5, 7.25, 0.5), (-0.25, 0.5, 1)
-    with pytest.warns(
-        UserWarning, match="^image: has samples outside 0 to 1; the excess is kept unchanged$"
-    ):
+    with pytest.warns(UserWarning, match="^image: has samples outside 0 to 1; the excess is kept unchanged$"):
         image = read(float_tiff(samples))
     assert image.beyond is not None
     assert (image.pixels.min(), image.pixels.max()) == (0, 1)
@@ -217,7 +215,7 @@ def test_orientation_in_xmp_counts_where_exif_has_none(form: str) -> None:
     assert (header(data).height, header(data).orientation) == (32, 6)
     exif = PIL.Image.Exif()
     exif[0x0112] = 1
-    assert read(pillow(SMOOTH, form, exif=exif, **options)).height == 24  # as EXIF says
+    assert read(pillow(SMOOTH, form, exif=exif, **options)).height == 24  # by the EXIF orientation
 
 
 def test_avif_turned_by_the_file_is_turned_once() -> None:
@@ -562,7 +560,7 @@ def test_what_takes_too_long_is_refused(form: str) -> None:
 
 
 def test_an_associated_alpha_is_exact_and_its_colours_are_plain() -> None:
-    """Every pair of a colour and an alpha, premultiplied by Pillow's rule; the colour is as near as 8 bits of product let it be."""
+    """Each pair of colour and alpha, premultiplied by Pillow's rule, is exact within 8-bit products."""
     colour, alpha = np.meshgrid(np.arange(256), np.arange(256))
     product = np.rint(colour * alpha / 255).astype(np.uint8)
     samples = np.dstack([product] * 3 + [alpha.astype(np.uint8)])
@@ -596,7 +594,5 @@ def test_one_clear_colour_of_a_png(depth: int, channels: int) -> None:
 
 def test_colours_that_only_a_number_tells_of_are_warned_of() -> None:
     data = pillow(RGB, "PNG")
-    with pytest.warns(
-        UserWarning, match="^image: declares colours other than sRGB without a colour profile"
-    ):
+    with pytest.warns(UserWarning, match="^image: declares colours other than sRGB without a colour profile"):
         read(data[:33] + chunk(b"cICP", bytes([9, 16, 0, 1])) + data[33:])

@@ -1,4 +1,4 @@
-"""Rows read from a file and written as they come: the same as reading and writing the whole picture."""
+"""Reading and writing row by row gives the same as reading and writing the whole image."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -
         )
         assert frame.metadata == whole.metadata
         assert (frame.alpha is None) == (whole.alpha is None)
-        for first, last in ((0, 10), (5, 290), (200, 301), (300, 301), (0, 301), (40, 41)):  # back too
+        for first, last in ((0, 10), (5, 290), (200, 301), (300, 301), (0, 301), (40, 41)):  # backwards too
             part = picture.part(first, last)
             assert np.array_equal(part.pixels, whole.pixels[first:last])
             if whole.alpha is not None:
@@ -225,7 +225,7 @@ def test_what_a_killed_process_left_goes_with_the_next(folder: Path, tmp_path: P
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size], (
         "the samples have no name"
     )
-    sweep.cache_clear()  # as a new process
+    sweep.cache_clear()  # like a new process
     with regions(folder / "rgb.png", folder=tmp_path) as picture:
         write_parts(picture.frame, [(0, picture.part(0, picture.frame.height))], tmp_path / "out.png")
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]

@@ -1,4 +1,4 @@
-"""Each kind of TIFF against values known beforehand, which tifffile and Pillow must find too where they can read it."""
+"""Each kind of TIFF against known values; tifffile and Pillow must agree if they can read it."""
 
 import io
 import warnings
@@ -34,9 +34,9 @@ class Case:
     alpha: np.ndarray | None = None
     note: str = ""
     tifffile: np.ndarray | None = None
-    """What tifffile gives, as it leaves the samples as they are; None where that is not compared."""
+    """The samples from tifffile, which leaves them unchanged; None if they are not compared."""
     pillow: str = ""
-    """The mode that shows what Pillow makes of it; empty where Pillow does not read it, or wrongly."""
+    """The mode for comparison with Pillow; empty if Pillow does not read the file correctly."""
 
 
 def written(samples: np.ndarray, **options: Any) -> bytes:
@@ -67,9 +67,7 @@ def cases() -> dict[str, Case]:
                     tiff([data], bits=bits, photometric=photometric, tags=tags, **size()),
                     levels,
                     note=note,
-                    tifffile=values[..., 0]
-                    if bits not in (2, 4) and not tags
-                    else None,  # which needs a plug-in
+                    tifffile=values[..., 0] if bits not in (2, 4) and not tags else None,  # needs a plug-in
                     pillow="L" if bits <= 8 and not tags else "I" if photometric and not tags else "",
                 )
         if bits < 16:
@@ -109,7 +107,7 @@ def cases() -> dict[str, Case]:
             pillow = "RGB" if kind == "u1" else ""
             for big in (False, True):
                 data = written(rgb, photometric="rgb", byteorder=order, bigtiff=big)
-                shown_by = "" if big and order == ">" else pillow  # a kind that Pillow does not know
+                shown_by = "" if big and order == ">" else pillow  # Pillow does not support this kind
                 found[f"RGB {kind} {order} big={big}"] = Case(data, rgb, tifffile=rgb, pillow=shown_by)
             data = written(planes, photometric="rgb", planarconfig="separate", byteorder=order)
             found[f"RGB {kind} {order} in planes"] = Case(data, rgb, tifffile=planes, pillow=pillow)
@@ -237,7 +235,7 @@ def test_associated_alpha_is_divided_out(kind: str, colours: int) -> None:
     samples = samples.astype(kind) if kind == "f4" else np.rint(samples).astype(kind)
     photometric = "rgb" if colours == 3 else "minisblack"
     data = written(samples, photometric=photometric, planarconfig="contig", extrasamples=["assocalpha"])
-    if kind == "f4" and colours == 1:  # libvips takes alpha of 1 for 1 / 255 here
+    if kind == "f4" and colours == 1:  # libvips reads an alpha of 1 as 1 / 255 here
         with pytest.raises(PictureError, match="gray with associated alpha is not supported"):
             read(data)
         return
@@ -248,7 +246,7 @@ def test_associated_alpha_is_divided_out(kind: str, colours: int) -> None:
 
 
 def lab_to_srgb(lab: tuple[float, float, float]) -> np.ndarray:
-    """From L*a*b* of D50 by Bradford's adaptation to D65 (the matrix is B. Lindbloom's) to sRGB."""
+    """Convert L*a*b* (D50) to sRGB, with Bradford adaptation to D65 (B. Lindbloom's matrix)."""
     fy = (lab[0] + 16) / 116
     f = np.array([fy + lab[1] / 500, fy, fy - lab[2] / 200])
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9642, 1, 0.8249]
@@ -346,12 +344,18 @@ NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
     "32 bits": ({"bits": 32}, "32-bit samples are not supported"),
     "64 bits": ({"bits": 64}, "64-bit samples are not supported"),
     "signed of 8 bits": ({"tags": {339: (3, [2])}}, "8-bit signed or complex samples are not supported"),
-    "signed of 16 bits": ({"bits": 16, "tags": {339: (3, [2])}}, "16-bit signed or complex samples are not supported"),
+    "signed of 16 bits": (
+        {"bits": 16, "tags": {339: (3, [2])}},
+        "16-bit signed or complex samples are not supported",
+    ),
     "float of 16 bits": ({"bits": 16, "tags": {339: (3, [3])}}, "16-bit float samples are not supported"),
     "float of 24 bits": ({"bits": 24, "tags": {339: (3, [3])}}, "24-bit float samples are not supported"),
     "float of 64 bits": ({"bits": 64, "tags": {339: (3, [3])}}, "64-bit float samples are not supported"),
     "void of 32 bits": ({"bits": 32, "tags": {339: (3, [4])}}, "32-bit samples are not supported"),
-    "complex whole numbers": ({"bits": 32, "tags": {339: (3, [5])}}, "32-bit signed or complex samples are not supported"),
+    "complex whole numbers": (
+        {"bits": 32, "tags": {339: (3, [5])}},
+        "32-bit signed or complex samples are not supported",
+    ),
     "complex": ({"bits": 64, "tags": {339: (3, [6])}}, "64-bit signed or complex samples are not supported"),
     "format of no number": ({"tags": {339: (3, [9])}}, "8-bit signed or complex samples are not supported"),
     "float with white as 0": (

@@ -37,7 +37,7 @@ def webp(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def tiff(*entries: tuple[int, int, int, int], pages: int = 1, loop: bool = False) -> bytes:
-    """Tag, type, count and value of each entry of each page, besides those without which there is no image."""
+    """A TIFF; `entries`: tag, type, count and value of entries besides or instead of the required ones."""
     needed = [(256, 3, 1, 8), (257, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 64)]
     entries = tuple(
         sorted([*entries, *(each for each in needed if each[0] not in {tag for tag, *_ in entries})])

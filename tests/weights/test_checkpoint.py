@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, the same bytes each time, and no file can do more than be refused in one line."""
+"""Checkpoints: round trips, the same bytes each time, and refusal of bad files in one line."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ def random_state(
 
 
 def raw(header: object, data: bytes = b"") -> bytes:
-    """A safetensors file of any header."""
+    """A safetensors file with any header."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
 
@@ -48,7 +48,7 @@ def altered(
     drop: str = "",
     extra: str = "",
 ) -> bytes:
-    """A good checkpoint with its configuration or its list of tensors changed."""
+    """A good checkpoint with a changed configuration or list of tensors."""
     content = path.read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + size])
@@ -165,7 +165,7 @@ def test_a_mismatch_names_the_field(good: Path) -> None:
         CheckpointError, match=r"modulator: file True, model False; shift: file True, model False$"
     ):
         checkpoint.load(good, config=dataclasses.replace(TINY, modulator=False, shift=False))
-    checkpoint.load(good, config=dataclasses.replace(TINY, drop_path_rate=0.3))  # computes the same
+    checkpoint.load(good, config=dataclasses.replace(TINY, drop_path_rate=0.3))  # the results are the same
 
 
 def test_is_checkpoint(good: Path, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_symbolic_link_is_read_and_written_through(good: Path, tmp_path: Path)
 
 
 def refused(path: Path, text: str) -> None:
-    """Refused by every reader, in one short line that names the file, in no time."""
+    """Assert that every reader refuses the file quickly, in one short line that names it."""
     start = time.perf_counter()
     for reader in (checkpoint.read, checkpoint.describe, checkpoint.load):
         with pytest.raises(CheckpointError, match=text) as caught:
@@ -245,7 +245,10 @@ def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes, text: str
     [
         (
             "a.onnx",
-            "an exported file, not a checkpoint; give the .safetensors file that it was made from .restore, serve and batch accept .onnx",
+            (
+                "an exported file, not a checkpoint; give the .safetensors file that it was made from "
+                ".restore, serve and batch accept .onnx"
+            ),
         ),
         ("a.PT2", "an exported file, not a checkpoint"),
         ("a.xml", "an exported file, not a checkpoint"),

@@ -59,7 +59,7 @@ def test_weights_that_ship_are_verified(tiny_file: Path, monkeypatch: pytest.Mon
 
 
 def test_the_folder_of_a_run_is_its_best_weights(tiny_file: Path, tmp_path: Path) -> None:
-    for name in ("last", "best"):  # a run has its last first
+    for name in ("last", "best"):  # a run writes `last` first
         (tmp_path / f"{name}.safetensors").write_bytes(tiny_file.read_bytes())
         assert weights_file(tmp_path) == tmp_path / f"{name}.safetensors"
     assert same(create_model(tmp_path), build(TINY))

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, without network: huggingface_hub's own cache, and a stand-in for its API."""
+"""The Hugging Face Hub without a network: huggingface_hub's own cache, and a fake of its API."""
 
 import json
 import shutil
@@ -73,7 +73,7 @@ def test_what_is_here_comes_first(tmp_path: Path, mine: Path, monkeypatch: pytes
 
 
 class Api:
-    """Keeps repositories in a folder."""
+    """A fake API that keeps repositories in a folder."""
 
     root: Path
 
@@ -85,7 +85,7 @@ class Api:
         if self.token == "wrong":
             raise OSError("401\nnot you")
         if self.token == "offline":
-            raise HfHubHTTPError.__bases__[0]("refused")  # of the HTTP library
+            raise HfHubHTTPError.__bases__[0]("refused")  # an error of the HTTP library
         (self.root / repository).mkdir(parents=True, exist_ok=exist_ok)
         (self.root / repository / ".private").write_text(str(private))
 

@@ -1,4 +1,4 @@
-"""The authors' files are read without running anything in them, and every other file is refused in one line."""
+"""The authors' files are read without running their code, and other files are refused in one line."""
 
 import argparse
 import io
@@ -116,7 +116,7 @@ def refusal(path: Path) -> str:
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert message.isprintable()
-    assert "weights_only" not in message  # torch's own text recommends to turn it off
+    assert "weights_only" not in message  # torch's own text recommends turning it off
     return message
 
 
@@ -146,13 +146,13 @@ def test_a_pickle_that_calls_something(tmp_path: Path, function: Callable[..., o
 
 
 def nested(depth: int) -> bytes:
-    """A pickle of {((((...))))): 1}, whose key's hash would overflow the stack of C."""
+    """A pickle of {((((...)))): 1}; hashing its key would overflow the C stack."""
     return b"\x80\x02})" + b"\x85" * depth + b"K\x01s."
 
 
 HEADS = (
     pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
-)  # of torch's older format
+)  # torch's older format
 
 SCRIPT = torch.nn.Sequential(torch.nn.Linear(2, 2))
 
@@ -228,11 +228,8 @@ def test_torchscript(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("older", [False, True])
 def test_flipped_bytes_never_end_in_another_error(tmp_path: Path, *, older: bool) -> None:
-    good, path, rng = (
-        saved({"state_dict": state_dict()}, zipped=not older),
-        tmp_path / "a.pth",
-        random.Random(0),
-    )  # noqa: S311
+    good, path = saved({"state_dict": state_dict()}, zipped=not older), tmp_path / "a.pth"
+    rng = random.Random(0)  # noqa: S311
     for _ in range(150):
         content = bytearray(good)
         for _ in range(rng.randint(1, 4)):
@@ -241,7 +238,7 @@ def test_flipped_bytes_never_end_in_another_error(tmp_path: Path, *, older: bool
         try:
             pth.read(path)
         except UformerError as error:
-            assert str(error).isprintable()  # noqa: PT017 - that there is none is right too
+            assert str(error).isprintable()  # noqa: PT017 - no error is fine too
 
 
 def test_damaged_safetensors(tmp_path: Path) -> None:

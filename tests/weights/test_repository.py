@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub, without network: huggingface_hub's own cache."""
+"""Repositories of the Hugging Face Hub without a network: huggingface_hub's own cache."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from uformer.weights.create import create_model, weights_file
 
 
 def cached(home: Path, mine: Path, revision: str = "main") -> Path:
-    """Put a file where huggingface_hub keeps that of org/name."""
+    """Put a file where huggingface_hub caches that of org/name."""
     commit = "0123456789" * 4
     place = home / "models--org--name"
     (place / "refs").mkdir(parents=True, exist_ok=True)
