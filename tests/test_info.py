@@ -54,14 +54,14 @@ def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
     assert row(lines, "parameters") == ["50,880,946", "(50.88", "M)"]
     assert row(lines, "depths") == ["1", "2", "8", "8", "2", "8", "8", "2", "1"]
     assert row(lines, "modulator") == ["True"]
-    assert ["256x256:", f"{cost.total:,}", "in", "all;", "in", "G:"] == row(
-        lines, "multiply-adds", "of", "a", "picture", "of"
+    assert ["256x256:", f"{cost.total:,}", "in", "total;", "in", "G:"] == row(
+        lines, "multiply-adds", "for", "an", "image", "of"
     )
     for stage in cost.stages:
         found = row(lines, stage.name)
         assert found[:2] == [f"{stage.height}x{stage.width}", str(stage.channels)]
         assert found[-1] == f"{stage.cost.total / 1e9:,.3f}"
-    assert row(lines, "in", "all")[-1] == f"{cost.total / 1e9:,.3f}" == "86.574"
+    assert row(lines, "total")[-1] == f"{cost.total / 1e9:,.3f}" == "86.574"
 
 
 def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,7 @@ def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_padding_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "uformer_t", "1x200")
-    assert row(lines, "multiply-adds", "of", "a", "picture", "of")[0] == "128x256:"
+    assert row(lines, "multiply-adds", "for", "an", "image", "of")[0] == "128x256:"
 
 
 def test_file(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:

@@ -130,7 +130,7 @@ def _degrade_folder(
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
     left_out = f", {len(found.left_out)} left out as outputs of earlier runs" if found.left_out else ""
-    there = f", {kept} skipped because they exist (--overwrite replaces them)" if kept else ""
+    there = f", {kept} already existed (--overwrite replaces them)" if kept else ""
     print(
         f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} images{there}{left_out}"
     )

@@ -31,7 +31,7 @@ def check_output_folder(folder: Path) -> None:
     """Raise OptionError if a folder for outputs cannot be created or written to."""
     exists, why = what_lies_at(folder)
     if exists and not folder.is_dir():
-        raise OptionError(f"{folder}: is not a folder; give a folder")
+        raise OptionError(f"{folder}: is a file; give a folder")
     if why := (None if exists else why) or why_closed(folder):
         raise OptionError(f"{folder}: cannot be written: {why}")
 
