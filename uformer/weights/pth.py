@@ -127,8 +127,7 @@ def _load(path: PathLike, torch: ModuleType) -> object:
         except _UNREADABLE as error:
             if asked := re.search(r"GLOBAL ([\w.]+)", str(error)):
                 raise CheckpointError(
-                    f"{path}: refused: it asks for {one_line(asked[1], 80)}; "
-                    "a state dict needs only tensors"
+                    f"{path}: refused: it asks for {one_line(asked[1], 80)}; a state dict needs only tensors"
                 ) from None
             raise CheckpointError(
                 f"{path}: is not a torch file of tensors, or is damaged or truncated"
