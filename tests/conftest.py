@@ -1,10 +1,10 @@
-"""Settings of every test: one thread, Ctrl-C that works, and property tests that give the same answer on each run of CI."""
+"""Settings for all tests: one thread, a working Ctrl-C, and deterministic property tests in CI."""
 
 import os
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
-)  # before torch is imported; threads that wait for a busy core are slow
+)  # before torch is imported; threads waiting for a busy core are slow
 
 import signal
 import tempfile
@@ -13,7 +13,7 @@ import hypothesis
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in a script's background job; the commands that the tests start would inherit it
+):  # as in a background job; the commands that the tests start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _cache = tempfile.TemporaryDirectory(prefix="uformer-tests-")  # removed when the tests end

@@ -37,7 +37,7 @@ def test_version() -> None:
 
 def test_help_takes_less_than_a_third_of_a_second() -> None:
     def seconds() -> float:
-        """Of processor time, which other programs do not lengthen much."""
+        """Processor time, which other programs hardly affect."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert call("--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -95,7 +95,7 @@ OF_OTHERS = {
 
 
 def loaded_by(*arguments: str) -> set[str]:
-    """The modules that a command has loaded when it ends."""
+    """The modules that a command has loaded by its end."""
     run = f"import json, sys; from uformer.cli import main; assert not main({arguments!r})"
     code = f"{run}; print(json.dumps([*sys.modules]), file=sys.stderr)"
     done = subprocess.run(
@@ -165,7 +165,7 @@ def test_words_too_many_are_named(arguments: list[str], capsys: pytest.CaptureFi
     extra = {"degrade": "c.png 'd e.png'", "train": "4"}[arguments[0]]
     assert (
         capsys.readouterr().err
-        == f"uformer: error: too many words: {extra}; see uformer {arguments[0]} --help\n"
+        == f"uformer: error: unexpected arguments: {extra}; see uformer {arguments[0]} --help\n"
     )
 
 

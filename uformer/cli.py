@@ -1,6 +1,6 @@
-"""The command line: a table of commands, each imported when it is used.
+"""The command line: a table of commands, each imported when it runs.
 
-Exit codes: 0 all done; 1 some files failed; 2 wrong usage; 130 interrupted. Errors are one line on stderr.
+Exit codes: 0 success; 1 some files failed; 2 wrong usage; 130 interrupted. An error is one line on stderr.
 """
 
 import difflib
@@ -27,42 +27,42 @@ from uformer.version import __version__
 COMMANDS = {
     "restore": (
         "uformer.restore.command:restore",
-        "Restore pictures: noisy, rainy or blurred in, clean out.",
+        "Restore noisy, rainy or blurred images.",
     ),
     "batch": (
         "uformer.batch.command:batch",
-        "Restore millions of pictures: a job that resumes, here or on a Ray cluster.",
+        "Restore millions of images, here or on a Ray cluster; an interrupted job resumes.",
     ),
-    "train": ("uformer.train.command:train", "Train a network: on pairs of your own, or on clean pictures."),
-    "data": ("uformer.check_data:data", "Check a data set before training: count, verify, look."),
+    "train": ("uformer.train.command:train", "Train a network on your own image pairs, or on clean images."),
+    "data": ("uformer.check_data:data", "Check a dataset before training."),
     "eval": (
         "uformer.evaluate.command:eval_command",
-        "Measure how well weights restore, as published numbers are computed.",
+        "Evaluate weights on a benchmark, with the metrics of published results.",
     ),
-    "serve": ("uformer.serve.command:serve", "Restore pictures in the browser and over HTTP."),
+    "serve": ("uformer.serve.command:serve", "Restore images in the browser and over HTTP."),
     "degrade": (
         "uformer.degrade:degrade",
-        "Degrade clean pictures: noise, rain or blur, to test or train with.",
+        "Degrade clean images with noise, rain or blur, for tests or training.",
     ),
-    "info": ("uformer.info:info", "Parameters and multiply-adds of a network, and how they grow."),
-    "models": ("uformer.list_models:models", "List the networks, and the weights that ship."),
+    "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
+    "models": ("uformer.list_models:models", "List the networks and the weights that ship."),
     "export": (
         "uformer.export.command:export",
-        "Write weights as a file for other programs: ONNX, OpenVINO, torch.export.",
+        "Export weights for other programs: ONNX, OpenVINO or torch.export.",
     ),
     "convert": (
         "uformer.convert:convert",
-        "Turn the original authors' weights into ours, or ours into theirs.",
+        "Convert the original authors' weights to a checkpoint, or back.",
     ),
 }
 
 
 def make_app() -> App:
-    """The command-line application, no command imported yet."""
+    """The command-line application, with no command imported yet."""
     app = App(
         name="uformer",
         version=__version__,
-        help="Restore pictures with Uformer: noisy, rainy or blurred in, clean out.",
+        help="Restore noisy, rainy or blurred images with Uformer.",
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(show_default=_shown, converter=_value),
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except UnusedCliTokensError as error:
-        return _fail(OptionError(f"too many words: {shlex.join(error.unused_tokens or ())}; {see}"), 2)
+        return _fail(OptionError(f"unexpected arguments: {shlex.join(error.unused_tokens or ())}; {see}"), 2)
     except UnknownOptionError as error:
         return _fail(
             OptionError(_unknown(app, command, error.token.keyword or error.token.value or "") + see), 2
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnknownOption as error:
         return _fail(OptionError(_unknown(app, command, str(error)) + see), 2)
     except MissingArgumentError as error:
-        names = error.argument.names if error.argument else ("a word",)
+        names = error.argument.names if error.argument else ("an argument",)
         given = next((name for name in names if name in words), None)
         missing = f"{given} needs a value" if given else f"{names[0].lstrip('-').upper()} is missing"
         return _fail(OptionError(f"{missing}; {see}"), 2)
@@ -110,12 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _shown(default: object) -> str | None:
-    """What help says of a default: nothing of none, and of a switch that is off."""
+    """A default as --help shows it; None, to show nothing, for no default and for a flag that is off."""
     return None if default is None or default is False else str(default)
 
 
 def _value(kind: Any, words: Sequence[Token]) -> Any:
-    """The value of an option; a number as `values` reads it, since cyclopts rounds 1.5 to a whole one and takes nan."""
+    """The value of an option.
+
+    `values` reads numbers, because cyclopts rounds 1.5 to an integer and accepts nan.
+    """
     for number in (int, float):
         if kind in (number, number | None):
             return typed(words[0].value, number, text=True)
@@ -123,7 +126,7 @@ def _value(kind: Any, words: Sequence[Token]) -> Any:
 
 
 def _unknown(app: App, command: str | None, option: str) -> str:
-    """What to say of an option that is none: which one may be meant."""
+    """The start of an error about an unknown option, with the nearest known one, if any is near."""
     option = option.partition("=")[0]
     known = (
         [name for each in app[command].assemble_argument_collection() for name in each.names]

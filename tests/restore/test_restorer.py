@@ -322,7 +322,7 @@ def test_unknown_names_are_refused() -> None:
         uformer.restore(picture(), task="dehaze")
     with pytest.raises(
         OptionError,
-        match=r"unknown network or weights 'uformer_x\.denoise'; weights: uformer_t\.denoise, .*networks without weights: uformer_t, ",
+        match=r"unknown network or weights 'uformer_x\.denoise'; give weights \(uformer_t\.denoise, .*networks without weights: uformer_t, ",
     ):
         Restorer.from_pretrained("uformer_x.denoise")
     with pytest.raises(
