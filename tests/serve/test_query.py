@@ -24,8 +24,8 @@ def test_bounds_are_described(client: TestClient) -> None:
 
 def test_words_of_the_fields() -> None:
     words = field_words(RestoreOptions)
-    assert (
-        words["task"]
-        == "denoise, derain or deblur (experimental: sharpens slight blur only); picks the weights that ship for it."
+    assert words["task"] == (
+        "What is wrong with the photo: denoise, derain or deblur (experimental: slight blur only). "
+        "Selects the weights that ship for it."
     )
     assert set(option_names()) <= set(words)
