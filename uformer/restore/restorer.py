@@ -114,13 +114,14 @@ class Restorer:
     def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
         """Restore an image and return it in the form in which it was passed.
 
-        | `picture` | result |
-        |---|---|
-        | numpy array (H, W) or (H, W, C), uint8, uint16 or float in [0, 1] | array of the same shape and dtype |
-        | torch tensor (C, H, W) or (B, C, H, W), the same types | tensor of the same shape, dtype and device |
-        | Pillow image, or Image | the same class |
-        | bytes of an image file | bytes of a file in the same format |
-        | path of an image file | path of the output, NAME.restored.EXT beside it; an existing file is replaced |
+        `picture` is one of these:
+
+        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of type uint8, uint16
+          or float in [0, 1];
+        - a Pillow image;
+        - the bytes of an image file, which become bytes of the same format;
+        - the path of an image file. The result is written beside it as NAME.restored.EXT, replacing a file of
+          that name, and its path is returned.
 
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
         device is not available.
@@ -142,7 +143,8 @@ class Restorer:
             write(self.restore_image(read(picture), progress=progress), path)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(
-            f"cannot restore a {type(picture).__name__}; expected a path, bytes, an array, a tensor or a Pillow image"
+            f"cannot restore a {type(picture).__name__};"
+            " expected a path, bytes, an array, a tensor or a Pillow image"
         )
 
     def restore_image(
@@ -273,8 +275,8 @@ class Restorer:
     def _restore_colours(self, tile: Pixels, notify: Notify) -> Pixels:
         """Restore (C, h, w) to the same shape, where C is the network's number of channels.
 
-        With `ensemble`, return the mean of g^-1(f(g(tile))) over the eight symmetries g of the square, where f
-        is the network.
+        With `ensemble`, return the mean of g^-1(f(g(tile))) over the eight symmetries g of the square, where
+        f is the network.
         """
         if not self.options.ensemble:
             return self.network.run(tile, notify)
