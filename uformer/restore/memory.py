@@ -147,11 +147,10 @@ def room_for_others(
     used: set[Size],
     budget: int,
 ) -> int:
-    """Return the bytes that graphs for other tile sizes may keep, beside an image with this tile and those in
-    `used`.
+    """Return the bytes that may stay compiled for other tile sizes while an image of this size is restored.
 
-    `tile` is one of `used`. All compiled graphs together take no more than one graph for the largest tile,
-    even if the budget has room for more.
+    The image uses the tile sizes `used`, of which `tile` is one. All compiled graphs together take no more
+    than one graph for the largest tile, even if the budget has room for more.
     """
     room = budget - needed(network, height, width, tile, budget) + network.kept(tile)
     most = network.kept((LARGEST_TILE, LARGEST_TILE))

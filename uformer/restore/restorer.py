@@ -116,8 +116,8 @@ class Restorer:
 
         `picture` is one of these:
 
-        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of type uint8, uint16
-          or float in [0, 1];
+        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of type uint8,
+          uint16 or float in [0, 1];
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file. The result is written beside it as NAME.restored.EXT, replacing a file of

@@ -98,12 +98,12 @@ class TilePlan:
 def plan_axis(
     length: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
 ) -> Axis:
-    """Cover `length` pixels and their margins with tiles of at most `tile` pixels that overlap by `overlap`
-    or more.
+    """Cover `length` pixels and their margins with overlapping tiles of at most `tile` pixels.
 
-    An axis that fits in one tile gets one tile, no longer than needed. Tiles are rounded up to a multiple of
-    `multiple`, and start at multiples of `align`, which divides `multiple`. Raises OptionError for a length
-    or tile below 1, or for an overlap that leaves no new pixels in a tile.
+    Neighbouring tiles overlap by `overlap` pixels or more. An axis that fits in one tile gets one tile, no
+    longer than needed. Tiles are rounded up to a multiple of `multiple`, and start at multiples of `align`,
+    which divides `multiple`. Raises OptionError for a length or tile below 1, or for an overlap that leaves
+    no new pixels in a tile.
     """
     if length < 1 or tile < 1 or overlap < 0:
         raise OptionError(
@@ -140,11 +140,11 @@ def plan_tiles(
 def plan_freely(
     height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
 ) -> TilePlan:
-    """Return the tiles that need the fewest pixels to compute, with sides from half of `largest` to
-    `largest`.
+    """Return the tiles with the fewest pixels to compute.
 
-    Each axis is chosen on its own, and the larger tile wins a tie. For example, 1080 pixels are covered by
-    two tiles of 640 (1280 pixels) rather than three of 512 (1536). Arguments and errors: see `plan_axis`.
+    Their sides are between half of `largest` and `largest`. Each axis is chosen on its own, and the larger
+    tile wins a tie. For example, 1080 pixels are covered by two tiles of 640 (1280 pixels) rather than three
+    of 512 (1536). Arguments and errors: see `plan_axis`.
     """
 
     def axis(length: int) -> Axis:

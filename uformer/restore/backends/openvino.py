@@ -193,7 +193,7 @@ def choose_precision(precision: Precision) -> Literal["fp32", "bf16", "fp16"]:
     Raises OptionError for a precision that this CPU does not support.
     """
     if precision == "auto":
-        # The plugin defaults to bf16 only on CPUs with native bf16. Its capabilities list BF16 on slower CPUs too.
+        # The plugin defaults to bf16 only on CPUs with native bf16. It lists BF16 for slower CPUs too.
         native = _core().get_property("CPU", "INFERENCE_PRECISION_HINT") == ov.Type.bf16
         return "bf16" if native else "fp32"
     if precision not in _HINTS:

@@ -11,13 +11,14 @@ and 0.34 s, and torch itself 0.94 s.
 - Tokens are a matrix, not (1, H, W, C): a matrix has one memory layout, so the plugin inserts no reorders.
 - Shift and partition are one Gather of rows each way, not Roll (no fast kernel), Reshape and Transpose.
 - q, k and v are three matrix products, not one product and a split, and the transposes come directly before
-  the products of attention. The plugin then fuses the whole attention into one kernel; with five dimensions it
-  does not.
+  the products of attention. The plugin then fuses the whole attention into one kernel; with five dimensions
+  it does not.
 - Windows are sorted: inside, right edge, bottom edge, corner. The windows of a kind share one mask, which is
   part of their bias. This is as fast as one mask per window, which takes 64 MiB for each head, block and copy
   at a tile of 512.
 - The scale of q and the affine part of a LayerNorm are folded into the next product.
-- ScaledDotProductAttention was no faster. Neither were 1 x 1 convolutions (with the residual) for the products.
+- ScaledDotProductAttention was no faster. 1 x 1 convolutions (with the residual) in place of the
+  products were no faster either.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ class _Network:
         width: int,
         skip: Node | None = None,
     ) -> Node:
-        """Build a stage, (H W, C) to the same shape. `skip` (H W, C): the encoder's feature, in the decoder."""
+        """Build a stage: (H W, C) to the same shape.
+
+        `skip` (H W, C): in the decoder, the encoder's feature of this level.
+        """
         if stage.concat:
             tokens = _wide(ops.concat([tokens, skip], 1))
         for block in stage.blocks:
@@ -347,7 +351,7 @@ _MARKED_IR = """<?xml version="1.0"?><net name="marked" version="11"><layers>
 <edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>
 <edge from-layer="1" from-port="1" to-layer="2" to-port="0"/>
 </edges></net>"""
-"""A model whose Relu carries the mark. Python can copy the mark but not create it. Needs OpenVINO 2026.4."""
+"""A model whose Relu carries the mark. Python can copy it but not create it. OpenVINO obeys it since 2026.4."""
 
 
 @functools.cache
