@@ -1,18 +1,20 @@
-"""Who works on what, kept outside of the workers: so that one that dies loses nothing, and a picture that kills is found out.
+"""Records which worker does what, outside the workers: a worker that dies loses nothing, and a deadly image
+is found.
 
-A shard whose worker has died is done again one picture at a time, each noted before it is begun. So the picture that was noted last is
-the one that killed, and after MOST_DEATHS of its workers it is given up.
+A shard whose worker has died is processed again, one image at a time, and each image is noted before it
+starts. If the worker dies again, the image noted last killed it. An image is given up after it has killed
+MOST_DEATHS workers in this way.
 """
 
 from uformer.batch.records import Record
 from uformer.errors import UformerError
 
 MOST_DEATHS = 2
-"""Workers that may die over one picture, alone, before it counts as failed; one more died over its shard before."""
+"""Workers that one image may kill while it is processed alone. Before that, one worker died on its whole shard."""
 
 
 class Ledger:
-    """Of each shard under way: how often it was begun, its records so far, and how often each picture was noted and not finished."""
+    """For each shard in progress: how often it was started, its records so far, and the images noted but not finished."""
 
     def __init__(self) -> None:
         self._refusal: UformerError | None = None
@@ -21,40 +23,43 @@ class Ledger:
         self._deaths: dict[str, int] = {}
 
     def begin(self, shard: int) -> tuple[bool, dict[str, Record]]:
-        """Whether a worker has died over this shard before, and the records that it left, by input."""
+        """Start a shard. Returns whether a worker has died on it before, and the records it left, by input."""
         self._begun[shard] = self._begun.get(shard, 0) + 1
         return self._begun[shard] > 1, dict(self._records.setdefault(shard, {}))
 
     def note(self, picture: str) -> int:
-        """A picture is begun: how many workers died over it."""
+        """Note that an image starts. Returns how many workers it has killed."""
         deaths = self._deaths.get(picture, 0)
         self._deaths[picture] = deaths + 1
         return deaths
 
     def finish(self, shard: int, record: Record) -> None:
-        """A picture is done, or has failed."""
+        """Record the outcome of an image."""
         self._deaths.pop(record.input, None)
         self._records.setdefault(shard, {})[record.input] = record
 
     def forget(self, shard: int) -> None:
-        """The job has the records of a shard."""
+        """Drop a shard, once the job has its records."""
         self._begun.pop(shard, None)
         for picture in self._records.pop(shard, {}):
             self._deaths.pop(picture, None)
 
     def refuse(self, error: UformerError) -> None:
-        """No picture whatever can be restored: the first reason holds."""
+        """Record an error that affects every image. The first one counts."""
         self._refusal = self._refusal or error
 
     def refusal(self) -> UformerError | None:
         return self._refusal
 
     def unclaimed(self) -> list[Record]:
-        """The records of the shards under way, for a job that is stopped."""
+        """Return the records of the shards in progress, for a job that is interrupted."""
         return [record for records in self._records.values() for record in records.values()]
 
 
 def given_up(picture: str) -> Record:
-    """The record of a picture over which too many workers died."""
-    why = f"its worker died {MOST_DEATHS + 1} times, at last with nothing else in hand: out of memory, or a crash of the picture's decoder"
+    """Return the record of an image that has killed too many workers."""
+    why = (
+        f"its worker died {MOST_DEATHS + 1} times, the last {MOST_DEATHS} while it processed only this image:"
+        " out of memory, or a crash of the image decoder"
+    )
     return Record(input=picture, output=None, error=why)
