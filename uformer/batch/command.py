@@ -34,8 +34,8 @@ def batch(
     Parameters
     ----------
     source
-        IN: a folder, a pattern, a Parquet file with a column "input" (and optionally "output"), or a .txt file
-        with one input per line; a path or a URL (s3://, gs://, hf://).
+        IN: a folder, a pattern, a Parquet file with a column "input" (and optionally "output"), or a .txt
+        file with one input per line; a path or a URL (s3://, gs://, hf://).
     out
         OUT: the folder of the outputs. Images whose outputs exist are skipped.
     metadata
@@ -44,17 +44,18 @@ def batch(
     engine
         local: work in this process. ray: use the workers of a Ray cluster, each with the network loaded.
     address
-        Head of a running Ray cluster: HOST:PORT, or auto. Default: start a cluster on this machine, for this job
-        only.
+        Head of a running Ray cluster: HOST:PORT, or auto. Default: start a cluster on this machine, for this
+        job only.
     workers
         Number of workers. Default: as many as the cluster has room for.
     num_cpus
-        CPU cores per worker, which is also its number of inference threads. Default: 4, or fewer if the machine
-        or --workers leaves fewer.
+        CPU cores per worker, which is also its number of inference threads. Default: 4, or fewer if the
+        machine or --workers leaves fewer.
     num_gpus
         GPUs per worker; 0.5 is half a GPU. Default: none.
     manifest
-        Location of the manifest, a Parquet file with the outcome of each image. Default: OUT/manifest.parquet.
+        Location of the manifest, a Parquet file with the outcome of each image. Default:
+        OUT/manifest.parquet.
     failures
         Location of the list of failed images, one line of JSON each. Default: OUT/failures.jsonl.
     overwrite

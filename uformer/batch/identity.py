@@ -16,11 +16,11 @@ Identity = dict[str, Any]
 
 _NOT_COMPARED = ("uformer", "weights", "redo")
 _OPTIONS = ("backend", "device", "precision", "tile", "overlap", "ensemble", "strength")
-"""The options that change the bytes of an output. Memory can change the tile, but a job may resume on another machine."""
+"""The options that change the bytes of an output. Memory can, by the tile, but jobs may change machines."""
 
 
 def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -> Identity:
-    """Return everything that determines the outputs. Raises OptionError or CheckpointError for missing weights."""
+    """Return all that determines the outputs. Raises OptionError or CheckpointError for missing weights."""
     path = (
         registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
     )

@@ -1,5 +1,6 @@
-"""Records which worker does what, outside the workers: a worker that dies loses nothing, and a deadly image
-is found.
+"""Records which worker does what, outside the workers.
+
+A worker that dies therefore loses nothing, and an image that kills its workers is found.
 
 A shard whose worker has died is processed again, one image at a time, and each image is noted before it
 starts. If the worker dies again, the image noted last killed it. An image is given up after it has killed
@@ -10,11 +11,15 @@ from uformer.batch.records import Record
 from uformer.errors import UformerError
 
 MOST_DEATHS = 2
-"""Workers that one image may kill while it is processed alone. Before that, one worker died on its whole shard."""
+"""Workers that one image may kill while it is processed alone, after the one that died on its whole shard."""
 
 
 class Ledger:
-    """For each shard in progress: how often it was started, its records so far, and the images noted but not finished."""
+    """The state of the shards in progress.
+
+    For each shard: how often it was started, and its records so far. For each image that was noted but not
+    finished: how often it was noted.
+    """
 
     def __init__(self) -> None:
         self._refusal: UformerError | None = None
@@ -23,7 +28,7 @@ class Ledger:
         self._deaths: dict[str, int] = {}
 
     def begin(self, shard: int) -> tuple[bool, dict[str, Record]]:
-        """Start a shard. Returns whether a worker has died on it before, and the records it left, by input."""
+        """Start a shard. Returns whether a worker has died on it before, and its records so far, by input."""
         self._begun[shard] = self._begun.get(shard, 0) + 1
         return self._begun[shard] > 1, dict(self._records.setdefault(shard, {}))
 

@@ -1,5 +1,4 @@
-"""Folders and files by path or URL: on this machine, and on the remote systems of fsspec (s3://, gs://,
-hf://).
+"""Folders and files on this machine, and on the remote systems of fsspec (s3://, gs://, hf://).
 
 A place is a string: a path, or a URL (scheme://...). Local places, including file://, are returned as
 absolute paths.
@@ -31,7 +30,7 @@ def is_local(place: str) -> bool:
 
 
 def normal(place: str) -> str:
-    """Return a place in the form that is stored and compared: absolute, no file://, no "..", no slash at the end."""
+    """Return a place in the form that is stored and compared: no file://, no "..", no slash at the end."""
     if not is_local(place):
         return place.rstrip("/")
     bare = place.removeprefix("file://").removeprefix("local://")
@@ -90,7 +89,7 @@ def read_bytes(place: str) -> bytes:
 
 
 def write_bytes(place: str, data: bytes) -> None:
-    """Write a file whole or not at all: by a rename on a disk, by one put on an object store. Raises OSError."""
+    """Write a file whole or not at all: by a rename on a disk, one put on an object store. Raises OSError."""
     if is_local(place):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(Path(place)) as file:
@@ -188,5 +187,5 @@ def _with_parent(system: Any, path: str, write: Callable[[], None]) -> None:
 
 
 def as_text(place: str) -> str:
-    r"""Return a place as valid UTF-8: bytes of a file name that are not valid UTF-8 become the text \udcXX."""
+    r"""Return a place as valid UTF-8: any other byte of a file name becomes the text \udcXX."""
     return place.encode(errors="backslashreplace").decode()

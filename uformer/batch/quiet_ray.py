@@ -22,7 +22,7 @@ __all__ = ["only_ours", "ray"]
 
 @contextlib.contextmanager
 def only_ours() -> Iterator[None]:
-    """Inside the block, standard error shows only what Python writes, and nothing from Ray's C++ code or processes."""
+    """Inside the block, standard error shows what Python writes, but not what Ray's C++ code writes."""
     before = sys.stderr
     before.flush()
     ours, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -1,5 +1,6 @@
-"""Runs a job on a Ray cluster with Ray Data: workers hold the network, receive shards of names and return
-records.
+"""Runs a job on a Ray cluster with Ray Data.
+
+Workers hold the network, receive shards of image names, and return records.
 
 Only names and records travel, so Ray's object store stays empty. Ray restarts a worker that died and gives it
 its shard again; the ledger knows which images of the shard are finished.
@@ -37,7 +38,7 @@ __all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "ro
 
 _SECONDS_TO_REACH = 5.0
 _CORES = 4
-"""Default cores of a worker. With fewer cores there are more workers, whose networks take the memory of large tiles."""
+"""Default cores per worker. Fewer would mean more workers, whose networks take the memory of large tiles."""
 _LONGEST_FOLDER = 24  # characters: Ray's sockets are below it, and the path of a socket has at most 103
 
 
@@ -46,12 +47,11 @@ class Cluster:
     """The cluster and the resources of each worker. Raises OptionError for a value out of range."""
 
     address: str | None = None
-    """HOST:PORT of a running cluster, or "auto" for one on this machine; None starts a cluster here, for this job."""
+    """HOST:PORT of a running cluster, or "auto" for one on this machine; None: start one here, for this job."""
     workers: int | None = None
     """Number of workers; None: as many as the cluster has room for."""
     num_cpus: int | None = None
-    """CPU cores per worker, also its number of inference threads; None: 4, or fewer if the machine or
-    `workers` leaves fewer."""
+    """CPU cores and inference threads per worker; None: 4, or fewer if machine or `workers` leave fewer."""
     num_gpus: float = 0.0
     """GPUs per worker; 0.5 is half a GPU."""
 
@@ -210,7 +210,7 @@ def restore(
 
 
 def _reason(error: BaseException, refusal: UformerError | None) -> UformerError:
-    """Return why the job stops: the error of a worker that affects all images, or Ray's, without its traceback."""
+    """Return why the job stops: the error that affects every image, or Ray's error without its traceback."""
     if refusal is not None:
         return refusal
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -263,7 +263,7 @@ class _RayWorker:
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
-        """Report an error that affects every image to the ledger: Ray would wrap it in several errors of its own."""
+        """Report an error that affects every image to the ledger, because Ray wraps it in errors of its own."""
         try:
             yield
         except UformerError as error:
@@ -290,6 +290,6 @@ def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note
 
 
 def _make_restorer(task: Task, weights: Weights) -> Restorer:
-    """Return a restorer with the worker's share of the cores and of the memory: more workers may share the machine."""
+    """Return a restorer with the worker's share of the machine's cores and memory."""
     network = Network(weights, task.options.network, threads=task.threads)
     return Restorer(network, task.options, share=min(1.0, task.threads / (os.cpu_count() or 1)))

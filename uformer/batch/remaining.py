@@ -1,4 +1,4 @@
-"""Finds the images that remain to be restored, from a listing of the inputs, a listing of the outputs and the manifest."""
+"""Finds the images that remain to be restored, from listings of inputs and outputs and the manifest."""
 
 import os
 import unicodedata
@@ -11,7 +11,7 @@ from uformer.batch.records import Item, Record
 from uformer.restore.walk import identity
 
 MOST_IN_A_SHARD = 32
-"""Images that a worker takes at a time. Fewer than that are restored twice if it dies; a million are 31,250 shards."""
+"""Images that a worker takes at a time, and the most that are restored twice if it dies."""
 
 
 @dataclass

@@ -32,7 +32,7 @@ from uformer.words import counted
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
 
 Engine = Callable[[Sequence[Item]], Iterator[Record]]
-"""Restores items and yields their records as they are made, and after a KeyboardInterrupt those it still holds."""
+"""Restores items and yields their records as they are made; on KeyboardInterrupt, also those it still holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +88,8 @@ def run(job: BatchJob, engine: Engine) -> int:
             done = todo.done + tally.restored + tally.found
             how = "without --overwrite " if job.overwrite else ""
             print(
-                f"uformer: interrupted; {done} of {counted(todo.count, 'image')} finished, all outputs complete;"
-                f" run the same command {how}to resume",
+                f"uformer: interrupted; {done} of {counted(todo.count, 'image')} finished, all outputs"
+                f" complete; run the same command {how}to resume",
                 file=sys.stderr,
             )
             return 130

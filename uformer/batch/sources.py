@@ -121,7 +121,7 @@ def _remote(source: str, without: str) -> Inputs:
 
 
 def _is_output(name: PurePosixPath, there: set[PurePosixPath]) -> bool:
-    """Return whether an image, or a folder above it, is an output of an earlier run: its input is there too."""
+    """Return whether an image, or a folder above it, is an output of an earlier run whose input is there."""
     for each in (name, *name.parents[:-1]):
         made_from = PurePosixPath(original(Path(each), folder=each != name).as_posix())
         if made_from != each and made_from in there:

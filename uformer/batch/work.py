@@ -67,7 +67,7 @@ class _Trip:
 
 @dataclass
 class _Carrier:
-    """Downloads remote inputs before the pipeline needs them, and uploads outputs. It is the pipeline's watcher."""
+    """Downloads inputs before the pipeline needs them, and uploads outputs; the pipeline's watcher."""
 
     items: Sequence[Item]
     scratch: Path

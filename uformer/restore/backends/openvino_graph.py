@@ -351,7 +351,7 @@ _MARKED_IR = """<?xml version="1.0"?><net name="marked" version="11"><layers>
 <edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>
 <edge from-layer="1" from-port="1" to-layer="2" to-port="0"/>
 </edges></net>"""
-"""A model whose Relu carries the mark. Python can copy it but not create it. OpenVINO obeys it since 2026.4."""
+"""A model whose Relu carries the mark. Python can copy it but not make it. OpenVINO obeys it since 2026.4."""
 
 
 @functools.cache
