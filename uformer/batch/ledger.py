@@ -32,10 +32,10 @@ class Ledger:
         self._begun[shard] = self._begun.get(shard, 0) + 1
         return self._begun[shard] > 1, dict(self._records.setdefault(shard, {}))
 
-    def note(self, picture: str) -> int:
+    def note(self, image: str) -> int:
         """Note that an image starts. Returns how many workers it has killed."""
-        deaths = self._deaths.get(picture, 0)
-        self._deaths[picture] = deaths + 1
+        deaths = self._deaths.get(image, 0)
+        self._deaths[image] = deaths + 1
         return deaths
 
     def finish(self, shard: int, record: Record) -> None:
@@ -46,8 +46,8 @@ class Ledger:
     def forget(self, shard: int) -> None:
         """Drop a shard, once the job has its records."""
         self._begun.pop(shard, None)
-        for picture in self._records.pop(shard, {}):
-            self._deaths.pop(picture, None)
+        for image in self._records.pop(shard, {}):
+            self._deaths.pop(image, None)
 
     def refuse(self, error: UformerError) -> None:
         """Record an error that affects every image. The first one counts."""
@@ -61,10 +61,10 @@ class Ledger:
         return [record for records in self._records.values() for record in records.values()]
 
 
-def given_up(picture: str) -> Record:
+def given_up(image: str) -> Record:
     """Return the record of an image that has killed too many workers."""
     why = (
         f"its worker died {MOST_DEATHS + 1} times, the last {MOST_DEATHS} while it processed only this image:"
         " out of memory, or a crash of the image decoder"
     )
-    return Record(input=picture, output=None, error=why)
+    return Record(input=image, output=None, error=why)

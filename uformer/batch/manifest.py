@@ -40,7 +40,7 @@ _KEY = b"uformer"
 _JOB, _LOCK = "job.json", "lock"
 _ROWS = 10_000
 _SECONDS = 30.0
-"""A part is written when it has _ROWS rows or its first row is _SECONDS old; a kill loses at most one part."""
+"""A part is written when it has _ROWS rows or its first is _SECONDS old. A kill loses at most one part."""
 
 SCHEMA = pa.schema(
     [

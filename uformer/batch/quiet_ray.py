@@ -22,7 +22,10 @@ __all__ = ["only_ours", "ray"]
 
 @contextlib.contextmanager
 def only_ours() -> Iterator[None]:
-    """Inside the block, standard error shows what Python writes, but not what Ray's C++ code writes."""
+    """Inside the block, standard error shows only what this process writes from Python.
+
+    Messages of Ray's C++ code and of its processes are dropped.
+    """
     before = sys.stderr
     before.flush()
     ours, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)

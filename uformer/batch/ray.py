@@ -47,7 +47,7 @@ class Cluster:
     """The cluster and the resources of each worker. Raises OptionError for a value out of range."""
 
     address: str | None = None
-    """HOST:PORT of a running cluster, or "auto" for one on this machine; None: start one here, for this job."""
+    """HOST:PORT of a running cluster, or "auto" for one on this machine; None: start one for this job."""
     workers: int | None = None
     """Number of workers; None: as many as the cluster has room for."""
     num_cpus: int | None = None
@@ -263,15 +263,15 @@ class _RayWorker:
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
-        """Report an error that affects every image to the ledger, because Ray wraps it in errors of its own."""
+        """Report an error that affects every image to the ledger; Ray would wrap it in its own errors."""
         try:
             yield
         except UformerError as error:
             ray.get(self._ledger.refuse.remote(error))
             raise
 
-    def _note(self, picture: str) -> int:
-        return int(ray.get(self._ledger.note.remote(picture)))
+    def _note(self, image: str) -> int:
+        return int(ray.get(self._ledger.note.remote(image)))
 
 
 def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note: Any) -> None:

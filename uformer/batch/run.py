@@ -32,7 +32,7 @@ from uformer.words import counted
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
 
 Engine = Callable[[Sequence[Item]], Iterator[Record]]
-"""Restores items and yields their records as they are made; on KeyboardInterrupt, also those it still holds."""
+"""Restores items and yields records as they are made; on KeyboardInterrupt, also those it still holds."""
 
 
 @dataclass(frozen=True, kw_only=True)

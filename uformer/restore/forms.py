@@ -89,7 +89,7 @@ def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3)
     return stacked.to(device=tensor.device, dtype=tensor.dtype)
 
 
-def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
+def through_pil(image: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
     """Restore a Pillow image.
 
     Modes L, LA, RGB, RGBA and I;16 stay; other modes become one of these without loss of bit depth or alpha.
@@ -97,17 +97,17 @@ def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
     """
     import PIL.Image  # noqa: PLC0415 - already imported: the caller passed a Pillow image
 
-    if picture.mode not in _PIL_MODES:
+    if image.mode not in _PIL_MODES:
         known = ", ".join(_PIL_MODES)
-        raise PictureError(f"Pillow mode {picture.mode} is not supported; convert the image to {known}")
-    mode = _PIL_MODES[picture.mode]
-    if "transparency" in picture.info and mode in ("L", "RGB"):  # one colour is transparent
+        raise PictureError(f"Pillow mode {image.mode} is not supported; convert the image to {known}")
+    mode = _PIL_MODES[image.mode]
+    if "transparency" in image.info and mode in ("L", "RGB"):  # one colour is transparent
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
-    array = np.asarray(picture if mode in (picture.mode, "I;16") else picture.convert(mode))
+    array = np.asarray(image if mode in (image.mode, "I;16") else image.convert(mode))
     restored = PIL.Image.fromarray(
         np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore))
     )
-    restored.info = {key: value for key, value in picture.info.items() if key != "transparency"}
+    restored.info = {key: value for key, value in image.info.items() if key != "transparency"}
     return restored
 
 

@@ -58,14 +58,14 @@ def is_one_picture(arguments: Sequence[str]) -> bool:
     return len(arguments) == 1 and not is_pattern(arguments[0]) and not os.path.isdir(arguments[0])
 
 
-def one_job(picture: str, output: str | None, *, overwrite: bool) -> FileJob:
+def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
     """Return the job for one image file.
 
     Raises PictureError if there is no such file, OptionError if the output cannot be named or written.
     """
-    source = Path(picture)
+    source = Path(argument)
     if not source.name:
-        raise PictureError(f"{picture!r} is not a file name")
+        raise PictureError(f"{argument!r} is not a file name")
     if not os.path.lexists(source):
         raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
     if output is None and not supports(source.suffix):
