@@ -23,8 +23,8 @@ def test_a_folder_as_restore_does_it(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--workers", "2"], "--workers: only with --engine ray"),
-        (["--num-gpus", "1", "--address", "auto"], "--address, --num-gpus: only with --engine ray"),
+        (["--workers", "2"], "--workers: needs --engine ray"),
+        (["--num-gpus", "1", "--address", "auto"], "--address, --num-gpus: needs --engine ray"),
         (["--engine", "spark"], "spark"),
         (["--engine", "ray", "--num-cpus", "0"], "num-cpus: 0 must be at least 1"),
         (["--engine", "ray", "--address", "127.0.0.1:1"], "address: no Ray cluster at '127.0.0.1:1'"),

@@ -1,4 +1,4 @@
-"""A restorer without a network, and pictures to give it."""
+"""A restorer without a network, and images for it."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ DARKER = 51
 
 
 class StandIn(Restorer):
-    """Makes a picture darker, in two tiles; `before` is called with each picture."""
+    """Makes an image darker, in two tiles. `before` is called with each image."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class StandIn(Restorer):
 
 
 def save_picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (30, 20), seed: int = 0) -> Path:
-    """A picture whose every level can be made darker."""
+    """An image that can be made darker everywhere."""
     path.parent.mkdir(parents=True, exist_ok=True)
     levels = np.random.default_rng(seed).integers(60, 256, (size[1], size[0], 3), dtype=np.uint8)
     PIL.Image.fromarray(levels).convert(mode).save(path)

@@ -1,4 +1,4 @@
-"""A picture restored by regions is byte for byte the one restored in memory."""
+"""An image restored by regions has the same bytes as one restored in memory."""
 
 import dataclasses
 import warnings
@@ -137,7 +137,7 @@ def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: p
         return once(self, tile, notify)
 
     monkeypatch.setattr(Arithmetic, "run", hungry)
-    with pytest.warns(UserWarning, match="out of memory with tiles of 128; going on with 64"):
+    with pytest.warns(UserWarning, match="out of memory with tiles of 128 pixels; retrying with 64"):
         restore_file(network, tmp_path / "a.png", tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 

@@ -1,4 +1,4 @@
-"""The weights that ship, on a phone's night shot, on rain drawn over it, and on a blurred frame: what the README promises."""
+"""The weights that ship, on a phone's night shot, on rain drawn over it, and on a blurred frame."""
 
 from pathlib import Path
 
@@ -76,9 +76,10 @@ def test_motion_blur_lessens() -> None:
 
 @pytest.mark.parametrize("tile", [128, 256])
 def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: int) -> None:
-    """Neither what tiles change, nor the picture, is steeper across a border of a tile than elsewhere.
+    """Neither the change by tiling nor the image is steeper across tile borders than elsewhere.
 
-    Measured: the mean change 1.05 to 1.15 times that elsewhere; the picture's steepness off by at most 0.055, elsewhere 0.073.
+    Measured: the mean change is 1.05 to 1.15 times that elsewhere. The image's steepness differs by at most 0.055,
+    elsewhere by 0.073.
     """
     restorer = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=tile)
     tiled = restorer.restore_pixels(noisy)

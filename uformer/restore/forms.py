@@ -99,7 +99,7 @@ def through_pil(image: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
 
     if image.mode not in _PIL_MODES:
         known = ", ".join(_PIL_MODES)
-        raise PictureError(f"Pillow mode {image.mode} is not supported; convert the image to {known}")
+        raise PictureError(f"Pillow mode {image.mode} is not supported; convert to one of {known}")
     mode = _PIL_MODES[image.mode]
     if "transparency" in image.info and mode in ("L", "RGB"):  # one colour is transparent
         mode = {"L": "LA", "RGB": "RGBA"}[mode]

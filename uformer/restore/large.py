@@ -49,7 +49,7 @@ def restore_file(
         return
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
-        raise PictureError(f"{output}: the folder {folder} does not exist; create it first")
+        raise PictureError(f"{output}: there is no folder {folder}; create it first")
     with regions(source, folder=folder, notify=notify) as image_rows:
         parts = _restored(restorer, image_rows, progress, notify)
         write_parts(image_rows.frame, parts, output, metadata=metadata, notify=notify)

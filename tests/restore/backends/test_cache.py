@@ -84,7 +84,10 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    script = f"from pathlib import Path; from uformer.restore.backends import cache; cache.store(Path({str(tmp_path)!r}), 'key', {BLOB!r})"
+    script = (
+        "from pathlib import Path; from uformer.restore.backends import cache;"
+        f" cache.store(Path({str(tmp_path)!r}), 'key', {BLOB!r})"
+    )
     subprocess.run([sys.executable, "-B", "-c", script], check=True, timeout=60, cwd=ROOT, preexec_fn=limit)
     assert files(tmp_path) == []
 

@@ -98,16 +98,16 @@ def test_options_it_cannot_meet(save: Save) -> None:
     path = str(save())
     with pytest.raises(
         OptionError,
-        match=r"^backend: 'torch' cannot run .*darker\.onnx: \.onnx files are run by onnxruntime on the cpu$",
+        match=r"^backend: 'torch' cannot run .*darker\.onnx; \.onnx files run in onnxruntime on the CPU$",
     ):
         Restorer.from_pretrained(path, backend="torch")
     with pytest.raises(OptionError, match=r"^device: 'cuda' cannot run"):
         Restorer.from_pretrained(path, device="cuda")
     with pytest.raises(
-        OptionError, match="computes in fp32, not in 'fp16'; export it again with --precision"
+        OptionError, match="was exported in fp32, not in 'fp16'; export it again with --precision"
     ):
         _ = Restorer.from_options(RestoreOptions(weights=path, precision="fp16")).precision
-    with pytest.raises(OptionError, match="memory: 1MB is too little here"):
+    with pytest.raises(OptionError, match="memory: 1MB is too little"):
         Restorer.from_pretrained(path, memory="1MB").tile_for(100, 100)
 
 

@@ -101,7 +101,7 @@ def test_refuses_sizes_that_cannot_be_halved(height: int, width: int) -> None:
 
 
 def test_residual_stream_stays_wide() -> None:
-    """Without the marks, or under a name that the installed OpenVINO does not know, "auto" would lose its exactness."""
+    """Without the marks, or if OpenVINO did not know their name, "auto" would not be exact enough."""
     graph = openvino_graph.build(
         TINY, {k: v.numpy() for k, v in build(TINY).state_dict().items()}, height=8, width=8
     )

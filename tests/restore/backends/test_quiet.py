@@ -25,12 +25,14 @@ config = UformerConfig(embed_dim=4, depths=(1, 1, 1), num_heads=(1, 1, 1), windo
 state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(config).items()}
 backend = OpenVINORunner(config, state, height=8, width=8, cache_dir=None)
 assert backend(np.zeros((1, 3, 8, 8), np.float32)).shape == (1, 3, 8, 8)
-after = sorted(name for name, module in sys.modules.items() if module is not None and ("telemetry" in name or "openvino.tools.ovc" in name))
-from openvino.tools.ovc import convert_model  # who wants the converter still gets it, silent
+names = [name for name, module in sys.modules.items() if module is not None]
+after = sorted(name for name in names if "telemetry" in name or "openvino.tools.ovc" in name)
+from openvino.tools.ovc import convert_model  # the converter can still be imported, and is silent
 for thread in threading.enumerate():
     if thread is not threading.current_thread():
         thread.join(5)
-loud = [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module is not None]
+names = [name for name, module in sys.modules.items() if module is not None]
+loud = [name for name in names if name.startswith("openvino_telemetry")]
 print(json.dumps([calls, after, loud, [str(p) for p in pathlib.Path.home().rglob("*")]]))
 """
 
