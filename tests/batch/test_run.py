@@ -188,7 +188,7 @@ def test_places_that_are_one(job: BatchJob) -> None:
     with pytest.raises(OptionError, match="cannot be both the manifest and the list of failures"):
         run(change(job, manifest=place, failures=place), Engine())
     run(job, Engine())
-    with pytest.raises(OptionError, match="is what this job writes"):
+    with pytest.raises(OptionError, match="is a file that this job writes"):
         run(change(job, source=f"{job.out}/manifest.parquet"), Engine())
 
 

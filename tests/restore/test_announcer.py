@@ -78,8 +78,10 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "[1/2] in/a.png (1.2 s)",
         "uformer: in/[b].png: a word",
         "[2/2] in/[b].png failed",
-        "uformer: 1 of 4 images restored into out, 1 skipped as finished (--overwrite restores them again),"
-        " 2 failed",
+        (
+            "uformer: 1 of 4 images restored into out,"
+            " 1 skipped as finished (--overwrite restores them again), 2 failed"
+        ),
         "uformer: error: in/d: Permission denied",
         "uformer: error: in/[b].png: is empty",
     ]
@@ -104,7 +106,8 @@ def test_records(capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
     assert records[2] == {
         "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235,
-        "width": 3, "height": 2, "bytes": 99, "tile": [8, 8], "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
+        "width": 3, "height": 2, "bytes": 99, "tile": [8, 8],
+        "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
     }  # fmt: skip
     assert (records[3]["output"], records[3]["error"]) == (None, "in/[b].png: is empty")
 

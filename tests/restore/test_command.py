@@ -1,4 +1,4 @@
-"""`uformer restore` on good and bad files: one-line errors, exit codes, intact inputs and complete outputs."""
+"""`uformer restore` on good and bad files: one-line errors, exit codes, intact inputs, whole outputs."""
 
 import errno
 import hashlib

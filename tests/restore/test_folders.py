@@ -70,7 +70,10 @@ def test_done_pictures_are_skipped_and_the_network_is_not_even_made(
         code, _, err = run("in")
     assert (code, err) == (
         0,
-        "uformer: 0 of 5 images restored into in.restored, 5 skipped as finished (--overwrite restores them again)\n",
+        (
+            "uformer: 0 of 5 images restored into in.restored,"
+            " 5 skipped as finished (--overwrite restores them again)\n"
+        ),
     )
     assert run("in", "--overwrite")[0] == 0
     assert is_restored(tmp_path / "in.restored" / "a.png", tmp_path / "in" / "a.png")
@@ -277,9 +280,8 @@ def test_killed_at_once_nothing_is_half_written(tmp_path: Path, run: Run) -> Non
     whole = [name for name in tree(tmp_path / "in.restored") if not name.startswith(".")]
     assert all(is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name) for name in whole)
     assert run("in")[0] == 0
-    assert (
-        run("in.restored", "-o", "again")[0] == 0
-    )  # what a killed run leaves behind is hidden, and not an input
+    # What a killed run leaves behind is hidden, so it is not an input.
+    assert run("in.restored", "-o", "again")[0] == 0
     assert len(tree(tmp_path / "again")) == 20
 
 

@@ -1,4 +1,4 @@
-"""Reading, restoring and writing at once: in order, within the budget, despite bad images, complete files only."""
+"""Reading, restoring and writing at once: in order, within the budget, despite bad images."""
 
 import threading
 import time

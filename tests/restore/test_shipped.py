@@ -78,8 +78,8 @@ def test_motion_blur_lessens() -> None:
 def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: int) -> None:
     """Neither the change by tiling nor the image is steeper across tile borders than elsewhere.
 
-    Measured: the mean change is 1.05 to 1.15 times that elsewhere. The image's steepness differs by at most 0.055,
-    elsewhere by 0.073.
+    Measured: the mean change is 1.05 to 1.15 times that elsewhere. The image's steepness differs by at most
+    0.055, elsewhere by 0.073.
     """
     restorer = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=tile)
     tiled = restorer.restore_pixels(noisy)
