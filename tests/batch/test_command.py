@@ -58,7 +58,7 @@ def test_a_missing_extra(
             raise ModuleNotFoundError(name, name=name)
         return really(name)  # type: ignore[operator]
 
-    for part in ("ray", "quiet_ray"):  # which may have been imported before
+    for part in ("ray", "quiet_ray"):  # they may have been imported before
         monkeypatch.delitem(sys.modules, f"uformer.batch.{part}", raising=False)
         monkeypatch.delattr(uformer.batch, part, raising=False)
     monkeypatch.setattr("uformer.files.importlib.import_module", missing)

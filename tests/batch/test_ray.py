@@ -63,7 +63,7 @@ class Workers:
             take(Record(input=item.input, output=item.output))
 
     def shard(self, names: str) -> dict[str, Record]:
-        """What Ray does: the shard again and again, until nobody dies over it."""
+        """Do as Ray does: repeat the shard until no worker dies on it."""
         items = [Item(input=name, output=name.upper()) for name in names]
         for _ in range(20):
             before, records = self.ledger.begin(0)

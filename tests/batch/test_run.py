@@ -91,7 +91,7 @@ def test_what_fails_is_in_a_file_and_tried_again(job: BatchJob, capsys: pytest.C
     places.write_bytes(f"{job.source}/good.png", b"x")
     capsys.readouterr()
     assert run(job, Engine()) == 0, (
-        "the manifest still has the row of a picture that is gone, which this run was not asked for"
+        "the manifest still has the row of an image that no longer exists and is not part of this run"
     )
     assert [row["error"] is None for row in rows(job)] == [True, True, False, True, True]
     assert "bad.png" not in capsys.readouterr().err

@@ -17,7 +17,7 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Progress, Restorer
 
 DARKER = 51
-"""Levels of 255 that the stand-in takes away."""
+"""Levels of 255 that the stand-in subtracts."""
 
 
 class StandIn(Restorer):
@@ -76,11 +76,11 @@ def save_picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (30, 20)
 
 
 def is_restored(output: Path, source: Path) -> bool:
-    """Whether the output is what the stand-in makes of the source."""
+    """Return whether the output is the stand-in's result for the source."""
     made, given = (np.asarray(PIL.Image.open(path)).astype(int) for path in (output, source))
     return made.shape == given.shape and bool((made == given - DARKER).all())
 
 
 def tree(folder: Path) -> list[str]:
-    """All files below a folder, hidden ones too."""
+    """All files below a folder, including hidden ones."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())

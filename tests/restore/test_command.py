@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `uformer restore ...` in an empty folder, with a network that only darkens."""
+    """Run `uformer restore ...` in an empty folder, with a network that only darkens images."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         Restorer,

@@ -48,7 +48,7 @@ def test_array_shape_type_and_values_survive(shape: tuple[int, ...], dtype: Any)
     before = array.copy()
     out = through_array(array, same)
     assert out.dtype == array.dtype
-    assert np.array_equal(out, array)  # whole numbers and float32 both go through [0, 1] without loss
+    assert np.array_equal(out, array)  # integers and float32 pass through [0, 1] without loss
     assert np.array_equal(array, before)
 
 

@@ -24,14 +24,13 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Pixels, Restorer
 
-SMALL = UformerConfig(
-    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2
-)  # tiles are multiples of 32
+# Tiles are multiples of 32.
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 RNG = np.random.default_rng(0)
 
 
 class Arithmetic(Network):
-    """Something that depends on where in a tile a pixel lies."""
+    """A function that depends on the position of a pixel in its tile."""
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
         ramp = (

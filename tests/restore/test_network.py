@@ -1,4 +1,4 @@
-"""A network is loaded once, keeps what it compiled within the memory, and checks what it gives."""
+"""A network is loaded once, keeps compiled graphs within the memory limit, and checks its results."""
 
 import pickle
 from typing import Any
@@ -19,12 +19,12 @@ from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 
 SIDES = [(side, side + 32) for side in range(32, 32 * 13, 32)]
-"""Of 12 images; each needs a network of its own."""
+"""Sizes of 12 images; each needs its own compiled network."""
 FIGURES = memory.openvino_memory(TINY, "fp32")
 
 
 class Identity:
-    """A runner that gives tiles back."""
+    """A runner that returns its tiles unchanged."""
 
     precision = "bf16"
 

@@ -23,7 +23,7 @@ from uformer.restore.worklist import FileJob
 
 
 class Seen:
-    """A watcher that keeps what it is told."""
+    """A watcher that records its calls."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -196,7 +196,7 @@ def test_reading_and_writing_go_on_beside_the_network(
     monkeypatch.setattr(pipeline, "write", write)
     began = time.perf_counter()
     restore(jobs, StandIn(seconds=each))
-    assert time.perf_counter() - began < 0.75 * 3 * each * len(jobs)  # one after the other they take 3 x
+    assert time.perf_counter() - began < 0.75 * 3 * each * len(jobs)  # in sequence they take 3 x
 
 
 class Counting:
@@ -229,9 +229,8 @@ def test_small_pictures_wait_in_small_numbers(tmp_path: Path, monkeypatch: pytes
 
 def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
-    seen = restore(
-        save_jobs(tmp_path, 6), StandIn(memory="100KB")
-    )  # an eighth is for waiting images; each takes 7200 bytes
+    # An eighth of the memory is for waiting images; each takes 7200 bytes.
+    seen = restore(save_jobs(tmp_path, 6), StandIn(memory="100KB"))
     assert counting.most == 1
     assert all(outcome.error is None for outcome in seen.outcomes)
 

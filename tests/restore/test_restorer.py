@@ -1,4 +1,4 @@
-"""The restorer's own work, around a network that is replaced here by plain arithmetic."""
+"""The restorer, with plain arithmetic in place of a network."""
 
 import io
 import pickle
@@ -24,14 +24,13 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.restorer import Restorer
 
-SMALL = UformerConfig(
-    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2
-)  # tiles are multiples of 16
+# Tiles are multiples of 16.
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 Tiles = NDArray[np.float32]
 
 
 class Arithmetic:
-    """A backend that computes a function of its tiles, and remembers their shapes."""
+    """A backend that applies a function to its tiles and records their shapes."""
 
     precision = "fp16"
     memory: NetworkMemory | None = None
@@ -143,7 +142,7 @@ def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.Monkey
     monkeypatch.setattr(memory, "LARGEST_TILE", 256)
 
     def hungry(tiles: Tiles) -> Tiles:
-        if tiles.shape[-1] > 64 or len(backend.shapes) == 40:  # the second after some rows are finished
+        if tiles.shape[-1] > 64 or len(backend.shapes) == 40:  # the second one after some rows are finished
             raise MemoryError
         return darker(tiles)
 
@@ -207,7 +206,7 @@ def test_memory_bounds_the_tile() -> None:
     ) as refusal:
         needing(NEEDS, memory="200MB").tile_for(100, 100)
     named = str(refusal.value).split()[-1]
-    assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that would do, does
+    assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that the error names is enough
 
 
 def test_a_small_tile_is_rounded_up_so_that_it_overlaps() -> None:
@@ -243,7 +242,7 @@ def test_other_options_for_the_same_network(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
-    """A network whose 8 pixels next to its own border are wrong, as zero padding makes them."""
+    """A network whose 8 outermost pixels are wrong, as with zero padding."""
 
     def spoilt(tiles: Tiles) -> Tiles:
         out = np.zeros_like(tiles)
@@ -257,9 +256,8 @@ def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
 def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
     ramp = np.linspace(0, 0.25, 64, dtype=np.float32)
 
-    def leaning(
-        tiles: Tiles,
-    ) -> Tiles:  # knows left from right and top from bottom; what it does is undone by its mirror images
+    # Not symmetric: its change differs left and right, top and bottom, and cancels in the mean.
+    def leaning(tiles: Tiles) -> Tiles:
         height, width = tiles.shape[2:]
         return (
             tiles + ramp[:width] - ramp[:width].mean() + 2 * (ramp[:height] - ramp[:height].mean())[:, None]

@@ -38,12 +38,11 @@ def restored(restorer: uformer.Restorer, noisy: Pixels) -> Pixels:
 
 
 def test_noise_goes_and_colours_stay(noisy: Pixels, clean: Pixels, restored: Pixels) -> None:
-    assert (
-        psnr(restored, clean) > psnr(noisy, clean) + 9
-    )  # most of what is left is the brightness of the shadows
+    # Most of the remaining error is the brightness of the shadows.
+    assert psnr(restored, clean) > psnr(noisy, clean) + 9
     off = restored.mean(axis=(0, 1)) - clean.mean(axis=(0, 1))
-    assert abs(off - off.mean()).max() < 0.01  # no colour gains on another
-    assert abs(off.mean()) < 0.03  # clipped shadows leave brightness less sure
+    assert abs(off - off.mean()).max() < 0.01  # no colour shift
+    assert abs(off.mean()) < 0.03  # clipped shadows make the brightness less certain
 
 
 @pytest.mark.parametrize("kind", ["gray", "the same in all channels", "not clipped"])
@@ -88,7 +87,7 @@ def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: 
     for axis, tiles in enumerate((planned.rows, planned.columns)):
 
         def steepness(pixels: Pixels, axis: int = axis) -> NDArray[np.float32]:
-            """Of the step from each row (column) to the next, the mean over all columns (rows)."""
+            """The step from each row (column) to the next, averaged over all columns (rows)."""
             return np.abs(np.diff(pixels, axis=axis)).mean(axis=(1 - axis, 2))
 
         ends = {start - tiles.margin + side for start in tiles.starts for side in (0, tiles.tile)}

@@ -146,7 +146,7 @@ def test_outputs_of_earlier_runs_are_not_restored(here: Path) -> None:
         here / "in/sub.restored/a.png",
         here / "in/out/a.png",
     )
-    assert set(pairs(make("in", output="in/out"))) == set(MIRRORED) - {"in/a.png"}  # which is done
+    assert set(pairs(make("in", output="in/out"))) == set(MIRRORED) - {"in/a.png"}  # its output exists
     result = make("in", "in.restored", "in/a.png", "in/a.restored.png", output="out")
     assert set(pairs(result)) == set(MIRRORED) | {"in/out/a.png"}
     assert {path.as_posix() for path in result.left_out} == {

@@ -98,7 +98,7 @@ def test_old_entries_go_beyond_the_number(tmp_path: Path, monkeypatch: pytest.Mo
         cache.store(tmp_path, key, BLOB)
         os.utime(tmp_path / f"{key}.compiled", (index, index))
     assert files(tmp_path) == ["b.compiled", "c.compiled", "d.compiled"]
-    assert cache.load(tmp_path, "b") == BLOB  # used, so now the newest
+    assert cache.load(tmp_path, "b") == BLOB  # used just now, so the newest
     cache.store(tmp_path, "e", BLOB)
     assert files(tmp_path) == ["b.compiled", "d.compiled", "e.compiled"]
 

@@ -1,4 +1,4 @@
-"""Which backend computes, and which file becomes which weights."""
+"""The choice of the backend, and the reading of weights from files."""
 
 from pathlib import Path
 from typing import Any

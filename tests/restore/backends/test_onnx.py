@@ -119,7 +119,7 @@ def external(model: Any) -> Any:
 
 
 def hidden(model: Any) -> Any:
-    """A tensor outside, in the graph of a branch."""
+    """A model with an external tensor in the graph of a branch."""
     tensor = helper.make_tensor("secret", TensorProto.FLOAT, [1], [0.5])
     external_tensor = external(darker()).graph.initializer[0]
     external_tensor.name = tensor.name
@@ -249,7 +249,7 @@ from uformer.signals import second_ctrl_c_ends
 
 second_ctrl_c_ends()
 backend = OnnxBackend(sys.argv[1], threads=1)
-threading.Timer(0.3, print, ["runs"], {"flush": True}).start()  # once the call below has begun
+threading.Timer(0.3, print, ["runs"], {"flush": True}).start()  # after the call below has started
 backend(np.zeros((1, 3, 8, 8), np.float32))
 """
 

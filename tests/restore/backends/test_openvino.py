@@ -57,7 +57,7 @@ def make(tmp_path: Path) -> Make:
 
 @pytest.fixture
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one with each graph that is made."""
+    """Grows by one with each graph that is built."""
     made: list[int] = []
     build = openvino_graph.build
 
@@ -240,7 +240,7 @@ def truncated(path: Path) -> None:
 
 
 def foreign(path: Path) -> None:
-    """A whole entry whose content is not OpenVINO's."""
+    """A complete entry whose content is not from OpenVINO."""
     cache.store(path.parent, path.stem, b"garbage" * 1000)
 
 

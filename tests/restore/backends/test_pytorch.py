@@ -1,4 +1,4 @@
-"""The torch backend computes what the network computes."""
+"""The torch backend computes the same as the network."""
 
 import numpy as np
 import pytest

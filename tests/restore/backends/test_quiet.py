@@ -38,11 +38,8 @@ print(json.dumps([calls, after, loud, [str(p) for p in pathlib.Path.home().rglob
 
 
 def test_no_connection_and_no_telemetry(tmp_path: Path) -> None:
-    environment = {
-        "HOME": str(tmp_path),
-        "PATH": "",
-        "PYTHONPATH": str(ROOT),
-    }  # no CI variable, which would switch the telemetry off
+    # The environment has no CI variable, which would switch the telemetry off.
+    environment = {"HOME": str(tmp_path), "PATH": "", "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         [sys.executable, "-c", RESTORE],
         capture_output=True,
@@ -60,7 +57,7 @@ def test_no_connection_and_no_telemetry(tmp_path: Path) -> None:
 
 
 def test_the_test_would_notice(tmp_path: Path) -> None:
-    """Without uformer's care, importing openvino leaves traces."""
+    """A plain import of openvino leaves traces."""
     script = "import openvino, pathlib; print(len(list(pathlib.Path.home().rglob('*'))))"
     environment = {"HOME": str(tmp_path), "PATH": ""}
     result = subprocess.run(
