@@ -133,17 +133,17 @@ def hidden(model: Any) -> Any:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (darker({}), "no Uformer configuration in it; only files of `uformer export` can restore"),
+        (darker({}), "has no Uformer configuration; use a file from `uformer export`"),
         (
             darker(FACTS | {"format": "uformer-export-9"}),
-            "format 'uformer-export-9', this version reads 'uformer-export-1'",
+            "format 'uformer-export-9'; this version reads 'uformer-export-1'",
         ),
         (darker(FACTS | {"config": "{"}), "the config is not JSON"),
         (darker(FACTS | {"config": '{"embed_dim": "a"}'}), "embed_dim: 'a' is not a whole number"),
-        (external(darker()), "keeps weights in other files, which are not read"),
-        (hidden(darker()), "keeps weights in other files, which are not read"),
+        (external(darker()), "stores weights in external files, which are not supported"),
+        (hidden(darker()), "stores weights in external files, which are not supported"),
         (darker(op="NoSuchOperator"), "onnxruntime cannot load it"),
-        (darker(output="other"), "its inputs and outputs are not those of `uformer export`"),
+        (darker(output="other"), "inputs and outputs differ from those of `uformer export`"),
     ],
 )
 def test_files_that_are_refused(save: Save, model: Any, said: str) -> None:
@@ -161,7 +161,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_config(path)
     for content, said in [
         (b"", "the file is empty"),
-        (b"garbage" * 100, "not an ONNX file, or a damaged one"),
+        (b"garbage" * 100, "not an ONNX file, or damaged"),
     ]:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=said):
@@ -185,7 +185,9 @@ def test_a_file_that_fails_at_work(save: Save) -> None:
     assert backend(np.zeros((1, 3, 4, 4), np.float32)).shape == (1, 3, 4, 4)
     with pytest.raises(CheckpointError, match=r"onnxruntime cannot run it \(.*Reshape"):
         backend(np.zeros((1, 3, 8, 8), np.float32))
-    with pytest.raises(CheckpointError, match=r"gives \(1, 3, 4, 4\) for a tile of \(3, 2, 8\)"):
+    with pytest.raises(
+        CheckpointError, match=r"returns shape \(1, 3, 4, 4\) for a tile of shape \(3, 2, 8\)"
+    ):
         backend(np.zeros((1, 3, 2, 8), np.float32))
 
 

@@ -126,7 +126,7 @@ def test_refuses_other_shapes(make: Make, shape: tuple[int, ...]) -> None:
 
 
 def test_refuses_sizes_that_cannot_be_halved(make: Make) -> None:
-    with pytest.raises(ValueError, match="tile of 13 x 24: not multiples of 2"):
+    with pytest.raises(ValueError, match="tile of 13 x 24: both sides must be multiples of 2"):
         make(height=13)
 
 

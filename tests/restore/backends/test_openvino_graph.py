@@ -96,7 +96,7 @@ def test_half_precision_weights_are_read() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(8, 13), (3, 8), (0, 8)])
 def test_refuses_sizes_that_cannot_be_halved(height: int, width: int) -> None:
-    with pytest.raises(ValueError, match=f"{height} x {width}: not multiples of 2"):
+    with pytest.raises(ValueError, match=f"{height} x {width}: both sides must be multiples of 2"):
         openvino_graph.build(TINY, {}, height=height, width=width)
 
 
