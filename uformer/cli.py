@@ -57,6 +57,25 @@ COMMANDS = {
 }
 
 
+class _Help:
+    """Formats --help as cyclopts does, but prints each text as one paragraph: docstrings are wrapped."""
+
+    def __call__(self, console: Any, options: Any, panel: Any) -> None:
+        for entry in panel.entries:
+            text = getattr(entry.description, "primary_renderable", None)
+            if text is not None:
+                text.plain = " ".join(text.plain.split())
+        self._default()(console, options, panel)
+
+    def render_usage(self, console: Any, options: Any, usage: Any) -> None:
+        self._default().render_usage(console, options, usage)
+
+    def _default(self) -> Any:
+        from cyclopts.help import DefaultFormatter  # noqa: PLC0415 - only --help needs it
+
+        return DefaultFormatter()
+
+
 def make_app() -> App:
     """The command-line application, with no command imported yet."""
     app = App(
@@ -66,6 +85,7 @@ def make_app() -> App:
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(show_default=_shown, converter=_value),
+        help_formatter=_Help(),
     )
     for place, (name, (target, summary)) in enumerate(COMMANDS.items()):
         app.command(target, name=name, help=summary, sort_key=place)

@@ -1,4 +1,4 @@
-"""`uformer.restore(image)`: one call, which loads its weights only the first time."""
+"""`uformer.restore(image)`: restores in one call and loads its weights only once."""
 
 import dataclasses
 import functools
@@ -14,8 +14,8 @@ from uformer.weights.create import weights_file
 def restore(picture: Any, task: str = "denoise", **options: Any) -> Any:
     """Restore one image, in any form (see `Restorer.__call__`), and return it in the same form.
 
-    `options`: as of RestoreOptions. The last few networks are kept, so that a loop over images loads its
-    weights once; a weights file that has changed is loaded again.
+    `options`: the fields of RestoreOptions. The last four networks are cached, so a loop over images loads
+    its weights once. A weights file that has changed is loaded again.
     """
     chosen, file = make_options({"task": task, **options}), None
     if chosen.weights is not None and chosen.weights not in registry.WEIGHTS:
