@@ -43,7 +43,7 @@ def test_a_state_of_something_else_is_refused(change: dict[str, Any]) -> None:
     state = {**learner.state(), **change}
     if "scaler" in change:
         del state["scaler"]
-    with pytest.raises(CheckpointError, match=r"state\.pt: does not fit the run"):
+    with pytest.raises(CheckpointError, match=r"state\.pt: does not fit this run"):
         learner.load_state(state, Path("state.pt"))
 
 

@@ -209,8 +209,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_pictures_and_keeps_the_state(
     with pytest.raises(TrainingError, match="step 5: the loss or its gradient is not finite") as caught:
         run.train()
     for index in (8, 9):
-        assert run.prepared.patches.name(index) in str(caught.value).partition("pictures: ")[2]
-    assert "the state of step 4 is kept" in str(caught.value)
+        assert run.prepared.patches.name(index) in str(caught.value).partition("images in the batch: ")[2]
+    assert "the state saved at step 4 is kept" in str(caught.value)
     kept = run.folder.load_state()
     assert kept["step"] == 4
     assert all(value.isfinite().all() for value in kept["model"].values())

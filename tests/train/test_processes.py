@@ -168,12 +168,12 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     assert codes == [[0] * 10 + [2, 1, 0, 2, 1, 1]] * 2
     errors = [line for line in lines if line.startswith("uformer: error")]
     assert len(errors) == 5, lines
-    assert "two exists; go on with it by --resume" in errors[0]
+    assert "two exists; resume the run with --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
-    assert "batch: 3 patches cannot be shared out" in errors[2]
+    assert "batch: 3 must be a multiple of 1 (accumulate) x 2 (processes)" in errors[2]
     assert "full_log/log.jsonl: the disk is full" in errors[3]
     assert "full/state/state.pt: No space left on device" in errors[4]
-    assert sum("6 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
+    assert sum("6 steps, batch 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
     assert "Traceback" not in "".join(lines)
 
 
@@ -190,7 +190,8 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
     assert code == 1
     said = [line for line in err.splitlines() if line.startswith("uformer")]
     assert said == [
-        f"uformer: error: another process of this run ended; the state saved last is kept: uformer train --resume --out {out}"
+        "uformer: error: another process of this run ended; the last saved state is kept; "
+        f"resume with: uformer train --resume --out {out}"
     ]
     assert "Traceback" not in err
     assert RunFolder(out).load_state()["step"] < 150
@@ -208,7 +209,7 @@ def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) 
     for launcher in launchers:
         launcher.send_signal(signal.SIGTERM)
     said = "".join(finish(launcher)[1] for launcher in launchers)
-    assert said.count("uformer: interrupted, and saved") == 1
+    assert said.count("uformer: interrupted; the run is saved") == 1
     saved = RunFolder(out).load_state()["step"]
     assert saved >= 3
     same[same.index("steps=100000")] = f"steps={saved + 2}"
