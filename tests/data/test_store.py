@@ -93,7 +93,7 @@ def test_a_file_that_disappeared_is_a_failure(files: list[Path]) -> None:
 
 
 def test_what_another_process_decoded_is_waited_for(files: list[Path], tmp_path: Path) -> None:
-    """By the number of pictures: another machine may give the files other times."""
+    """Only the number of images is compared, because another machine may report other file times."""
     cache = tmp_path / "cache"
     with pytest.raises(PictureError, match="the run's folder must be on a shared disk"):
         wait_for(cache, len(files), seconds=0.1)

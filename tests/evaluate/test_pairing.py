@@ -92,7 +92,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nowhere: no such folder"):
         pairs_of(tmp_path / "a", tmp_path / "nowhere")
     (tmp_path / "b").mkdir()
-    with pytest.raises(OptionError, match="b: no pictures in it"):
+    with pytest.raises(OptionError, match="b: no images in it"):
         pairs_of(tmp_path / "a", tmp_path / "b")
 
 

@@ -1,4 +1,4 @@
-"""`uformer train` as it is called: killed, interrupted, out of space, out of memory."""
+"""`uformer train` from the command line: killed, interrupted, out of disk space, out of memory."""
 
 import os
 import signal
@@ -52,7 +52,8 @@ def test_list_shows_every_recipe_without_torch(
     assert main(["train", "--list"]) == 0
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()] == ["recipe", *RECIPES]  # whole lines, in a pipe
-    code = "import sys; from uformer.cli import main; main(['train', '--list']); assert 'torch' not in sys.modules"
+    code = "import sys; from uformer.cli import main; main(['train', '--list'])"
+    code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
@@ -166,7 +167,7 @@ def test_debug_takes_no_pictures(
 def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So that a job that is put into the queue again has one line, even where it was killed before it first saved."""
+    """A job that returns to the queue can use the same line, even if it was killed before its first save."""
     RunFolder(tmp_path / "run").create({"recipe": debug().to_values()})
     words = [
         "train",
@@ -187,7 +188,7 @@ def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
 
 
 def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> None:
-    """As where memory is short."""
+    """The kernel kills a worker like this if memory is short."""
     out = tmp_path / "run"
     process = start(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1"))
     wait_for(lambda: len(RunFolder(out).read_log()) > 0, process)

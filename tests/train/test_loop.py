@@ -243,7 +243,7 @@ class Slowest(Processes):
 def test_all_processes_go_by_the_same_clock(
     pairs: Path, tmp_path: Path, settings: tuple[str, ...], steps: int
 ) -> None:
-    """If each counted for itself, one could end, or save because `save_minutes` are over, while the others wait for it in a step."""
+    """With clocks of their own, one could end, or save after `save_minutes`, while the others wait for it."""
     run, slowest = (
         make(tiny("validate_every=1000", "save_minutes=1.5", *settings), pairs, tmp_path / "run"),
         Slowest(),
@@ -266,7 +266,7 @@ def test_a_save_is_due_by_the_clock_too(pairs: Path, tmp_path: Path) -> None:
 
 
 def test_compiled_it_is_the_same(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With dynamo's graphs, run as they are: to compile them takes minutes. With all else that a GPU would be asked for."""
+    """Dynamo's graphs run uncompiled, because compiling takes minutes. The other settings are those of a GPU."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     settings = ("steps=2", "network.drop_path_rate=0", "network.gradient_checkpointing=yes", "precision=bf16")
     one, two = (

@@ -32,7 +32,8 @@ SETTINGS = (
     "patch=16",
 )
 FULL = "sharding=full", "network.gradient_checkpointing=true"
-ABOUT = 5e-5  # of weights: Adam divides by the root of a small number, which enlarges the rounding of a sum in another order
+# Tolerance of weights. Adam divides by the root of a small number, which amplifies the rounding of sums in another order.
+ABOUT = 5e-5
 
 
 def words(out: Path, *settings: str) -> list[str]:
@@ -131,7 +132,7 @@ def _run_all(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["two", "sharded"])
 def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
-    """Losses, weights, moving average and optimizers, in parts, clipped; sharded with gradient checkpointing."""
+    """Same losses, weights, average and optimizers, in parts and clipped; sharded with checkpointing too."""
     assert len(losses(runs / "one")) == 6
     assert losses(runs / name) == pytest.approx(losses(runs / "one"), rel=1e-5)
     assert distance(runs / name, runs / "one") < ABOUT
@@ -275,7 +276,8 @@ def test_without_a_meeting_point_they_cannot_reach_each_other(monkeypatch: pytes
 def test_what_a_lost_process_looks_like() -> None:
     assert peer_is_gone(
         RuntimeError(
-            "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"
+            "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] "
+            "Connection closed by peer [127.0.0.1]:1"
         )
     )
     assert peer_is_gone(torch.distributed.DistNetworkError("x"))

@@ -170,8 +170,10 @@ def test_what_is_left_out_is_said_and_nothing_left_is_an_error(tmp_path: Path) -
     make_pairs(tmp_path)
     for side in ("degraded", "clean"):
         save(tmp_path / side / "tiny.png", photo(8, 8))
-    assert get_ready(tiny(), Folders(data=tmp_path)).notes == ("left out, smaller than 16 x 16: 1 (tiny)",)
-    with pytest.raises(PictureError, match="no picture is left"):
+    assert get_ready(tiny(), Folders(data=tmp_path)).notes == (
+        "skipped images smaller than 16 x 16: 1 (tiny)",
+    )
+    with pytest.raises(PictureError, match="no images are left"):
         get_ready(tiny("patch=64"), Folders(data=tmp_path))
 
 

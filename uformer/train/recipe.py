@@ -13,7 +13,7 @@ MAY_CHANGE = (
     *("steps", "minutes", "decay", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
     *("accumulate", "sharding", "network.gradient_checkpointing"),
 )
-"""Fields that a resumed run may change: length, intervals, and settings that affect weights only by rounding."""
+"""Fields that a resumed run may change: its length, intervals, and what affects weights only by rounding."""
 
 _LARGEST_BATCH = 2**20  # patches
 
