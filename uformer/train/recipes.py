@@ -77,12 +77,12 @@ def _ours(name: str, **changes: object) -> Recipe:
 
 
 def pairs() -> Recipe:
-    """Learn from your own pairs, whatever the degradation (uformer_t)."""
+    """Train on your own pairs, whatever their degradation (uformer_t)."""
     return _ours("pairs")
 
 
 def denoise() -> Recipe:
-    """Learn denoising from clean images (uformer_t).
+    """Train denoising on clean images (uformer_t).
 
     Some patches are smooth drawings, half of them left clean, and some patches are gray, so that the network
     learns to preserve both.
@@ -91,7 +91,7 @@ def denoise() -> Recipe:
 
 
 def derain() -> Recipe:
-    """Learn deraining from clean images (uformer_t).
+    """Train deraining on clean images (uformer_t).
 
     Bars, fences and cables are drawn over some patches, and some patches stay dry, so that the network does
     not mistake such structures for rain.
@@ -100,7 +100,7 @@ def derain() -> Recipe:
 
 
 def deblur() -> Recipe:
-    """Learn deblurring (camera shake, defocus) from clean images (uformer_t).
+    """Train deblurring (camera shake, defocus) on clean images (uformer_t).
 
     Patches have 256 pixels a side, so that long strokes of blur fit in.
     """
