@@ -37,7 +37,7 @@ def test_a_patch_is_a_function_of_seed_and_number(pairs: PictureSet) -> None:
 
 
 def test_patches_are_planar_and_of_the_same_place(tmp_path: Path) -> None:
-    """If the degraded image equals the clean one, so do their patches, however they are flipped and turned."""
+    """If the degraded image equals the clean one, so do their patches, however they are turned."""
     for side in ("degraded", "clean"):
         save(tmp_path / side / "a.png", photo())
     patches = Patches(pictures=load_folder(tmp_path), side=16, seed=0)

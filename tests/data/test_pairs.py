@@ -95,7 +95,7 @@ def test_a_pattern_that_nothing_matches_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_training_made_is_left_out(tmp_path: Path) -> None:
-    """A run inside its own data resumes with the same images, and other runs do not learn from its samples."""
+    """A run inside its own data resumes with the same images, and no run learns from its samples."""
     for name in (
         "a.png",
         "runs/denoise/samples/1.png",

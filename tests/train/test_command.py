@@ -51,7 +51,10 @@ def test_list_shows_every_recipe_without_torch(
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["train", "--list"]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()] == ["recipe", *RECIPES]  # whole lines, in a pipe
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "recipe",
+        *RECIPES,
+    ]  # lines are not wrapped in a pipe
     code = "import sys; from uformer.cli import main; main(['train', '--list'])"
     code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -122,7 +125,7 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
 
 
 def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -> None:
-    """As at a terminal, it reaches the workers as well, and they say nothing."""
+    """As on a terminal, Ctrl-C also reaches the workers, which print nothing."""
     out = tmp_path / "run"
     process = start(arguments(pairs, out, "steps=100000", "workers=2"))
     wait_for(RunFolder(out).state.exists, process)
@@ -140,7 +143,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
     small_files: Callable[[int], AbstractContextManager[None]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The log is the first to reach the size."""
+    """The log is the first file to reach the limit."""
     out = tmp_path / "run"
     assert main([*arguments(pairs, out), "--quiet"]) == 0
     with open(out / "log.jsonl", "a") as log:

@@ -81,7 +81,7 @@ def test_the_log_is_rewound_to_a_step(folder: RunFolder) -> None:
     for step in (1, 2, 3):
         folder.append_log({"step": step})
     with open(folder.log, "ab") as file:
-        file.write(b'3\n["step"]\n{"loss": 1}\n\xff\xfe\n{"step": 4, "lo')  # damaged, and cut off by a kill
+        file.write(b'3\n["step"]\n{"loss": 1}\n\xff\xfe\n{"step": 4, "lo')  # damaged, and truncated by a kill
     folder.rewind_log(2)
     folder.append_log({"step": 3})
     assert folder.read_log() == [{"step": 1}, {"step": 2}, {"step": 3}]
@@ -161,7 +161,7 @@ def test_a_recipe_that_changed_is_refused_by_its_fields() -> None:
 def test_one_trains_in_a_folder_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "a")
     with folder.alone():
-        folder.check_free()  # who is there has written nothing yet
+        folder.check_free()  # the other process has written nothing yet
         with (
             pytest.raises(
                 OptionError, match="a: another process trains in this folder; wait for it, or .* --out"

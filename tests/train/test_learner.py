@@ -1,4 +1,4 @@
-"""What learns, and its state; that it continues exactly is shown in test_loop."""
+"""The learner and its state. test_loop shows that training continues exactly."""
 
 from pathlib import Path
 from typing import Any

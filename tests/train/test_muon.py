@@ -20,7 +20,7 @@ def test_an_update_is_nearly_orthogonal_in_float32(shape: tuple[int, int]) -> No
 
 
 def test_it_takes_the_steps_of_torch_s_muon() -> None:
-    """Up to the rounding of torch's bfloat16."""
+    """Updates are equal up to the rounding of torch's bfloat16."""
     generator = torch.Generator().manual_seed(1)
     start = torch.randn(12, 20, generator=generator)
     mine, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())

@@ -1,4 +1,4 @@
-"""Two processes (gloo, CPUs) against one: the same figures, the same weights, and how they end."""
+"""Two processes (gloo, CPUs) against one: the same figures and weights, and how runs end."""
 
 import json
 import os
@@ -32,7 +32,7 @@ SETTINGS = (
     "patch=16",
 )
 FULL = "sharding=full", "network.gradient_checkpointing=true"
-# Tolerance of weights. Adam divides by the root of a small number, which amplifies the rounding of sums in another order.
+# Tolerance of weights: Adam divides by the root of a small number, which amplifies rounding.
 ABOUT = 5e-5
 
 
@@ -58,7 +58,7 @@ def losses(out: Path) -> list[float]:
 
 
 def distance(one: Path, two: Path, part: str = "average") -> float:
-    """The largest difference of a weight."""
+    """Return the largest difference between weights."""
     a, b = (RunFolder(out).load_state()[part] for out in (one, two))
     assert a.keys() == b.keys()
     return max(float((a[name] - b[name]).abs().max()) for name in a)
@@ -75,7 +75,7 @@ def equal_optimizers(one: Path, two: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of one and of two processes, plain and sharded, whole and resumed."""
+    """Runs of one and two processes, plain and sharded, uninterrupted and resumed."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         several.without_what_is_shown(patch.setattr)
@@ -179,7 +179,7 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
 
 
 def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
-    """Nothing looks after them: the one that is left notices by itself."""
+    """Without a launcher, the remaining process notices by itself."""
     out = tmp_path / "run"
     settings = "steps=150", "validate_every=1000", "save_every=5"
     assert main(words(tmp_path / "whole", *settings)) == 0
@@ -189,11 +189,9 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
     code, err = finish(first, seconds=30)
     finish(second)
     assert code == 1
-    said = [line for line in err.splitlines() if line.startswith("uformer")]
-    assert said == [
-        "uformer: error: another process of this run ended; the last saved state is kept; "
-        f"resume with: uformer train --resume --out {out}"
-    ]
+    (line,) = [line for line in err.splitlines() if line.startswith("uformer")]
+    assert line.startswith("uformer: error: another process of this run ended; the last saved state is kept;")
+    assert line.endswith(f"resume with: uformer train --resume --out {out}")
     assert "Traceback" not in err
     assert RunFolder(out).load_state()["step"] < 150
     assert main(resume(out)) == 0
@@ -201,7 +199,7 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
 
 
 def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) -> None:
-    """As a SLURM job before its time is over. Two launchers, as of two machines."""
+    """Two launchers stand for two machines, and get SIGTERM as a SLURM job does before its time limit."""
     out = tmp_path / "run"
     endpoint = f"localhost:{free_port()}"
     same = [*words(out, "steps=100000", "validate_every=100000", "save_every=100000"), "--resume"]
@@ -239,7 +237,7 @@ def test_one_alone_agrees_with_itself() -> None:
 
 
 class Second(Processes):
-    """The second of two, whose first answers with an exit code."""
+    """The second of two processes. The first one returns an exit code."""
 
     def __init__(self, code: int) -> None:
         super().__init__()

@@ -131,9 +131,9 @@ def test_differences_name_the_fields() -> None:
 
 def test_text_of_yaml_that_looks_like_no_number() -> None:
     values = yaml.safe_load("lr: 2e-4")
-    assert values == {"lr": "2e-4"}  # as YAML 1.1 has it
+    assert values == {"lr": "2e-4"}  # YAML 1.1 reads it as text
     assert Recipe.from_values(RECIPE.to_values() | values).lr == 2e-4
 
 
 def test_a_whole_number_is_not_rounded() -> None:
-    assert override(RECIPE, ["seed=9007199254740993"]).seed == 2**53 + 1  # which no float holds
+    assert override(RECIPE, ["seed=9007199254740993"]).seed == 2**53 + 1  # no float holds this number

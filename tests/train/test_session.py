@@ -1,4 +1,4 @@
-"""Runs from their first to their last line, resumed, changed and refused."""
+"""Whole calls of `uformer train`: new, resumed, changed and refused."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that is over; not to be changed."""
+    """A finished run. Do not change it."""
     folder = tmp_path_factory.mktemp("finished")
     assert main([*arguments(make_pairs(folder / "set", 4), folder / "run"), "--quiet"]) == 0
     return folder / "run"
@@ -180,9 +180,7 @@ def test_what_to_do_next_with_other_channels(
         save(tmp_path / "set" / "clean" / f"{index}.tif", photo(20, 24))
     assert main(arguments(tmp_path / "set", out)) == 0
     said = capsys.readouterr().out
-    assert said.startswith(
-        f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors') returns the torch network"
-    )
+    assert said.startswith(f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors')")
     assert "from 5 to 3 channels" in said
 
 

@@ -1,4 +1,4 @@
-"""Shared out to one process, as FSDP does to several; two processes are in test_processes."""
+"""FSDP with one process. test_processes covers two."""
 
 from collections.abc import Iterator
 
