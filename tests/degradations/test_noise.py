@@ -164,7 +164,7 @@ def test_smoothing_correlates_and_keeps_the_strength() -> None:
 
 
 def test_white_balance_comes_before_demosaicing() -> None:
-    """Green at a red pixel is corrected by red, so it carries red's gain in proportion to the filter's weights."""
+    """Green at a red pixel is corrected by red, so it carries red's gain as far as the weights say."""
     read, gain = 1e-3, 4.0
     noisy = in_linear_light(
         camera_noise(

@@ -75,7 +75,7 @@ def state(run: Run) -> dict[str, object]:
 def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(
     pairs: Path, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
-    """Weights, average, optimizers and schedule are the same, with drop path. The pause is between two saves."""
+    """Weights, average, optimizers and schedule are equal, with drop path. The pause is between saves."""
     whole = make(tiny(*FULL, *settings, "save_every=4"), pairs, tmp_path / "whole")
     assert whole.train()
 
