@@ -4,6 +4,8 @@ Pictures are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pu
 (k, k), k odd, not negative, and sums to one; beyond its border a picture is mirrored.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from uformer.degradations.tables import levin_kernels
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 from uformer.image.image import Pixels
 
+Kernel = NDArray[np.float32]
 Path = NDArray[np.complex128]
 """Where a point of the picture lies at equally spaced moments of the exposure: x + iy in pixels, y down, (T,)."""
 
@@ -55,17 +58,17 @@ def shake(
     )
     slope = rng.uniform(0, 2 * np.pi)
     reach = abs(np.cos(slope)) + abs(np.sin(slope))
-    rows, columns = (np.linspace(-0.5, 0.5, nodes) for _ in range(2))
     height, width = clean.shape[:2]
-    linear, total = srgb_to_linear(np.clip(clean, 0, 1)), np.zeros(clean.shape, np.float32)
-    for row in range(nodes):
-        for column in range(nodes):
-            at = columns[column] * width + 1j * rows[row] * height
-            nearness = (columns[column] * np.cos(slope) + rows[row] * np.sin(slope)) / reach + 0.5  # 0 to 1
-            here = path * near ** (nearness - 1) + at * np.expm1(1j * turn)
-            weight = _hat(nodes, row, height)[:, None, None] * _hat(nodes, column, width)[:, None]
-            total += convolve(linear, kernel_of(here)) * weight
-    return linear_to_srgb(np.clip(total, 0, 1))
+
+    def kernel_at(column: float, row: float) -> Kernel:
+        nearness = (column * np.cos(slope) + row * np.sin(slope)) / reach + 0.5  # 0 to 1
+        return kernel_of(
+            path * near ** (nearness - 1) + (column * width + 1j * row * height) * np.expm1(1j * turn)
+        )
+
+    places = np.linspace(-0.5, 0.5, nodes)
+    kernels = [[kernel_at(column, row) for column in places] for row in places]
+    return linear_to_srgb(np.clip(convolve_unevenly(srgb_to_linear(np.clip(clean, 0, 1)), kernels), 0, 1))
 
 
 def _hat(nodes: int, node: int, side: int) -> NDArray[np.float32]:
@@ -93,15 +96,15 @@ def trajectory(rng: Generator, *, length: float, anxiety: float, moments: int = 
     return path - path.mean()
 
 
-def kernel_of(path: Path) -> NDArray[np.float32]:
+def kernel_of(path: Path) -> Kernel:
     """The kernel that draws a point along a path: each moment gives its share to the four pixels about it."""
     # As dense as half a pixel, so that a long path has no gaps.
     steps = max(1, int(np.ceil(np.abs(np.diff(path)).max() * 2))) if len(path) > 1 else 1
     fine = np.interp(np.arange((len(path) - 1) * steps + 1) / steps, np.arange(len(path)), path)
-    return _splat(fine, np.ones(len(fine), np.float32))
+    return splat(fine)
 
 
-def _splat(points: Path, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+def splat(points: Path, weights: NDArray[np.float32] | float = 1.0) -> Kernel:
     """The kernel that has these weights at these points, each shared among the four pixels about it."""
     radius = int(np.ceil(max(np.abs(points.real).max(), np.abs(points.imag).max()))) + 1
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1))
@@ -129,7 +132,7 @@ def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
             np.arange(parts) + 0.5
         ) / parts - 0.5  # of a tap that is drawn larger than a pixel, so that no gaps remain
         points = ((xs - middle) + 1j * (ys - middle))[:, None, None] + within + 1j * within[:, None]
-        kernel = _splat((points * scale).ravel(), np.repeat(kernel[ys, xs], parts**2))
+        kernel = splat((points * scale).ravel(), np.repeat(kernel[ys, xs], parts**2))
     return blur(clean, kernel)
 
 
@@ -139,7 +142,7 @@ def defocus(clean: Pixels, rng: Generator, *, radius: float, blades: int = 0) ->
     return blur(clean, defocus_kernel(radius, blades=blades, turn=rng.uniform(0, 2 * np.pi)))
 
 
-def defocus_kernel(radius: float, *, blades: int = 0, turn: float = 0.0) -> NDArray[np.float32]:
+def defocus_kernel(radius: float, *, blades: int = 0, turn: float = 0.0) -> Kernel:
     """A disc of `radius` pixels with a border one pixel soft; with `blades`, the regular polygon inside it."""
     reach = int(np.ceil(radius)) + 1
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
@@ -152,20 +155,34 @@ def defocus_kernel(radius: float, *, blades: int = 0, turn: float = 0.0) -> NDAr
     return (kernel / kernel.sum()).astype(np.float32)
 
 
-def blur(clean: Pixels, kernel: NDArray[np.float32]) -> Pixels:
+def blur(clean: Pixels, kernel: Kernel) -> Pixels:
     """Convolve a picture with a kernel in linear light; clipped to [0, 1]."""
     return linear_to_srgb(np.clip(convolve(srgb_to_linear(np.clip(clean, 0, 1)), kernel), 0, 1))
 
 
-def convolve(linear: Pixels, kernel: NDArray[np.float32]) -> Pixels:
-    """Convolve (H, W, C) with a kernel, mirrored beyond the border; by Fourier transform."""
-    (height, width), radius = linear.shape[:2], kernel.shape[0] // 2
-    padded = np.pad(linear, ((radius, radius), (radius, radius), (0, 0)), mode="symmetric")
-    shape = tuple(fast_length(side) for side in padded.shape[:2])
-    spectrum = np.fft.rfft2(padded, shape, axes=(0, 1)) * np.fft.rfft2(kernel, shape)[..., None]
-    return np.fft.irfft2(spectrum, shape, axes=(0, 1))[
-        2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width
-    ].astype(np.float32)
+def convolve(linear: Pixels, kernel: Kernel) -> Pixels:
+    """Convolve (H, W, C) with a kernel, mirrored beyond the border."""
+    return convolve_unevenly(linear, [[kernel]])
+
+
+def convolve_unevenly(linear: Pixels, kernels: Sequence[Sequence[Kernel]]) -> Pixels:
+    """Convolve (H, W, C) with n x n kernels, rows of them, that hold at points spread evenly from border to border.
+
+    Between these points the results are interpolated (Nagy & O'Leary 1998). Mirrored beyond the border; by Fourier transform.
+    """
+    (height, width), nodes = linear.shape[:2], len(kernels)
+    radius = max(kernel.shape[0] // 2 for row in kernels for kernel in row)
+    padded = np.pad(linear.transpose(2, 0, 1), ((0, 0), (radius, radius), (radius, radius)), mode="symmetric")
+    shape = tuple(fast_length(side) for side in padded.shape[1:])
+    spectrum, total = np.fft.rfft2(padded, shape), np.zeros((linear.shape[2], height, width), np.float32)
+    for row, column in np.ndindex(nodes, nodes):
+        kernel = kernels[row][column]
+        first = radius + kernel.shape[0] // 2
+        there = np.fft.irfft2(spectrum * np.fft.rfft2(kernel, shape), shape)[
+            :, first : first + height, first : first + width
+        ]
+        total += there * (_hat(nodes, row, height)[:, None] * _hat(nodes, column, width))
+    return np.ascontiguousarray(total.transpose(1, 2, 0))
 
 
 def fast_length(side: int) -> int:

@@ -8,17 +8,12 @@ import numpy as np
 import pyvips
 from numpy.random import Generator
 
-from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.compression import jpeg
+from uformer.degradations.exposures import BLUR_MARGIN, random_blur
 from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels
 from uformer.degradations.showers import random_rain
 from uformer.degradations.tables import responses
 from uformer.image.image import Pixels
-
-LONGEST_SHAKE = 40.0
-"""Pixels of path, in `random_blur`."""
-BLUR_MARGIN = 24
-"""Pixels that `random_blur` reaches: half of its longest path, and some."""
 
 
 @dataclass(frozen=True)
@@ -102,36 +97,6 @@ def _noise_of_iso(rng: Generator) -> tuple[float, float]:
     return min(10**a * push, 0.03), min(10 ** (b / 2) * push, 0.02)
 
 
-def random_blur(clean: Pixels, rng: Generator) -> Pixels:
-    """Three of four times a shaken camera, else a measured kernel or defocus, one in twenty none; then a little noise, at times JPEG.
-
-    (H, W, 3) float32 in [0, 1], in and out. The blur reaches BLUR_MARGIN pixels at the most.
-    """
-    kind = rng.random()
-    if kind < 0.05:
-        return clean
-    if kind < 0.8:
-        varies = rng.random() < 0.3
-        blurred = shake(
-            clean,
-            rng,
-            length=LONGEST_SHAKE ** rng.uniform(0.25, 1),
-            anxiety=rng.uniform(0, 0.3) if rng.random() < 0.7 else rng.uniform(0.3, 1),
-            roll=rng.uniform(0, 1.5) if varies else 0.0,
-            near=rng.uniform(1, 2) if varies else 1.0,
-            nodes=2,
-        )
-    elif kind < 0.9:
-        blurred = levin(clean, rng, scale=rng.uniform(0.4, 1.2))
-    else:
-        blurred = defocus(clean, rng, radius=rng.uniform(0.7, 5), blades=int(rng.choice([0, 5, 6, 8])))
-    if rng.random() < 0.5:
-        blurred = np.clip(gaussian_noise(blurred, rng, sigma=rng.uniform(0, 3)), 0, 1)
-    if rng.random() < 0.25:
-        blurred = jpeg(blurred, quality=int(rng.integers(80, 98)), subsample=bool(rng.random() < 0.5))
-    return blurred
-
-
 def fit(pixels: Pixels, height: int, width: int) -> Pixels:
     """The picture at another size, (height, width, 3), by Lanczos filtering; clipped to [0, 1]."""
     if pixels.shape[:2] == (height, width):
@@ -144,7 +109,7 @@ def fit(pixels: Pixels, height: int, width: int) -> Pixels:
 DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
     {
         "noise": Degradation(lambda clean, rng: (random_noise(clean, rng), clean), margin=0),
-        "blur": Degradation(lambda clean, rng: (random_blur(clean, rng), clean), margin=BLUR_MARGIN),
+        "blur": Degradation(random_blur, margin=BLUR_MARGIN),
         "rain": Degradation(random_rain, margin=0),
     }
 )
