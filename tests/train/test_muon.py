@@ -48,5 +48,5 @@ def test_a_matrix_without_gradient_stays() -> None:
 
 
 def test_a_closure_is_refused() -> None:
-    with pytest.raises(ValueError, match="no closure"):
+    with pytest.raises(ValueError, match="does not support a closure"):
         Muon([torch.nn.Parameter(torch.ones(2, 2))], lr=1.0).step(lambda: 0.0)
