@@ -217,9 +217,8 @@ def noise_streaks(
         along = down * np.float32(np.cos(direction)) + right * np.float32(np.sin(direction))
         across = right * np.float32(np.cos(direction)) - down * np.float32(np.sin(direction))
         sigma = np.float32(wide / np.sqrt(8 * np.log(2)))
-        line = np.sinc(along * np.float32(long)) * np.exp(
-            -np.float32(2 * (np.pi * 0.1 * long) ** 2) * along**2
-        )  # even light with soft ends
+        soft_ends = np.exp(-np.float32(2 * (np.pi * 0.1 * long) ** 2) * along**2)
+        line = np.sinc(along * np.float32(long)) * soft_ends  # even light in between
         wide_line = line * np.exp(-np.float32(2 * (np.pi * sigma) ** 2) * across**2)
         spectrum += np.fft.rfft2(dots) * (wide_line * np.float32(long * sigma * np.sqrt(2 * np.pi)))
     drawn = np.fft.irfft2(spectrum, (height, columns))[margin : margin + shape[0], margin : margin + shape[1]]

@@ -48,7 +48,7 @@ class Recipe:
     gray: float = 0.0
     """Share of patches that are gray, with all channels equal. Needs a degradation."""
     mirrored: float = 0.0
-    """Share of patches that end at an image border and continue mirrored. `uformer restore` pads likewise."""
+    """Share of patches that end at an image border and continue mirrored, as `uformer restore` pads."""
     augment: bool = True
     """Whether patches are flipped and turned by quarter turns at random."""
     patch: int = 128

@@ -102,8 +102,8 @@ def derain() -> Recipe:
 def deblur() -> Recipe:
     """Train deblurring (shake, motion, defocus) on clean images (uformer_t).
 
-    Patches have 256 pixels a side, so that long strokes of blur fit in. Bars, fences and cables are drawn over
-    some patches, so that the network learns not to ring at their edges.
+    Patches have 256 pixels a side, so that long strokes of blur fit in. Bars, fences and cables are drawn
+    over some patches, so that the network learns not to ring at their edges.
     """
     network = dataclasses.replace(variant("uformer_t"), drop_path_rate=0.0)
     return _ours(
