@@ -22,10 +22,13 @@ def check_ranges(function: str, **ranges: tuple[float, float, float]) -> None:
 
 
 def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float, shared: float = 0.0) -> Pixels:
-    """Add white Gaussian noise of standard deviation `sigma`, 0 to 1000 on the 0-255 scale, without clipping.
+    """Add white Gaussian noise, without clipping.
 
-    `shared` is the share of the variance that all channels have in common, 0 to 1: at 0 the channels are
-    independent, at 1 the noise is gray. Raises ValueError for a value out of range.
+    - `sigma`: standard deviation on the 0-255 scale, 0 to 1000.
+    - `shared`: share of the variance that all channels have in common, 0 to 1. At 0 the channels are
+      independent, and at 1 the noise is gray.
+
+    Raises ValueError for a value out of range.
     """
     check_ranges("gaussian_noise", sigma=(sigma, 0, 1000), shared=(shared, 0, 1))
     noise = rng.standard_normal(clean.shape, dtype=np.float32)
@@ -38,8 +41,11 @@ def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float, shared: float
 def hot_pixels(noisy: Pixels, rng: Generator, *, share: float) -> Pixels:
     """Replace single pixels with random values, as defective sensor pixels do.
 
-    Half of them change in one channel, half in all channels alike. `share` is the share of the pixels that
-    change, 0 to 1. Raises ValueError for a share out of range.
+    Half of them change in one channel, half in all channels alike.
+
+    - `share`: share of the pixels that change, 0 to 1.
+
+    Raises ValueError for a share out of range.
     """
     check_ranges("hot_pixels", share=(share, 0, 1))
     count = int(rng.binomial(noisy.shape[0] * noisy.shape[1], share))
@@ -54,11 +60,13 @@ def hot_pixels(noisy: Pixels, rng: Generator, *, share: float) -> Pixels:
 
 
 def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: float) -> Pixels:
-    """Add Poisson noise, with `shot` per photon, and Gaussian noise in linear light, clipped to [0, 1].
+    """Add Poisson noise and Gaussian noise in linear light, to each channel by itself, clipped to [0, 1].
 
-    Each channel has its own noise. Its variance in linear light is shot * signal + read^2, where a signal of
-    1 is white (Foi et al., IEEE TIP 2008, equation 3). Typical values are 1e-5 to 3e-2 for `shot` and 0 to
-    1e-1 for `read`. Raises ValueError for a value out of 0 to 1.
+    - `shot`, `read`: light per photon, and standard deviation of the Gaussian noise, 0 to 1; typically 1e-5 to
+      3e-2 and 0 to 1e-1. The variance in linear light is shot * signal + read^2, where a signal of 1 is white
+      (Foi et al., IEEE TIP 2008, equation 3).
+
+    Raises ValueError for a value out of range.
     """
     check_ranges("poisson_gaussian_noise", shot=(shot, 0, 1), read=(read, 0, 1))
     linear = srgb_to_linear(np.clip(clean, 0, 1))
