@@ -62,9 +62,9 @@ def hot_pixels(noisy: Pixels, rng: Generator, *, share: float) -> Pixels:
 def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: float) -> Pixels:
     """Add Poisson noise and Gaussian noise in linear light, to each channel by itself, clipped to [0, 1].
 
-    - `shot`, `read`: light per photon, and standard deviation of the Gaussian noise, 0 to 1; typically 1e-5 to
-      3e-2 and 0 to 1e-1. The variance in linear light is shot * signal + read^2, where a signal of 1 is white
-      (Foi et al., IEEE TIP 2008, equation 3).
+    - `shot`, `read`: light per photon, and standard deviation of the Gaussian noise, 0 to 1; typically 1e-5
+      to 3e-2, and 0 to 1e-1. The variance in linear light is shot * signal + read^2, where a signal of 1 is
+      white (Foi et al., IEEE TIP 2008, equation 3).
 
     Raises ValueError for a value out of range.
     """
