@@ -100,7 +100,7 @@ def test_imports_point_down() -> None:
     ("module", "line", "contract"),
     [
         ("image/color.py", "import uformer.weights.checkpoint", "Imports point down"),
-        ("image/color.py", "import torch", "at any distance"),
+        ("image/color.py", "import torch", "not even indirectly"),
         ("image/samples.py", "import uformer.image.read", "Inside image"),
         ("weights/create.py", "import uformer.weights.hub", "Inside weights"),
         ("data/eligible.py", "import uformer.data.pairs", "Inside data"),

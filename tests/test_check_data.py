@@ -83,9 +83,9 @@ def test_names_without_partner_come_with_the_rest(tmp_path: Path, capsys: pytest
     assert "3 pairs, 4 problems" in captured.out
     assert "channels: 3 (2)" in captured.out
     for said in (
-        "two pictures of one name",
-        "left.png: no picture of the same name",
-        "right.png: no picture of the same name",
+        "two images with the same name",
+        "left.png: no image with the same name",
+        "right.png: no image with the same name",
         "not a PNG",
     ):
         assert captured.err.count(said) == 1

@@ -99,11 +99,9 @@ def test_every_parameter_is_listed_with_its_default_and_described(
 
 
 def test_ranges_are_listed() -> None:
-    assert "depth=3.0: how many times farther the farthest streak is than the nearest" in describe(
-        FUNCTIONS["rain"]
-    )
+    assert "depth=3.0: distance of the farthest streaks" in describe(FUNCTIONS["rain"])
     assert "1 to 100." in describe(FUNCTIONS["rain"])
-    assert "shot=..., read=...: The variance in linear light" in describe(FUNCTIONS["poisson_gaussian_noise"])
+    assert "shot=..., read=...: light per photon" in describe(FUNCTIONS["poisson_gaussian_noise"])
 
 
 def test_folders_are_walked_as_restore_walks_them(
