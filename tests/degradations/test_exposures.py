@@ -1,4 +1,4 @@
-"""Random blur for training: seeded, in range, within its margin, as bright as the input, and sometimes sharp."""
+"""Random blur for training: seeded, in range, within its margin, equally bright, and sometimes sharp."""
 
 import numpy as np
 import pytest

@@ -108,8 +108,8 @@ def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: M
     """Return the light of an object that moves one way before a background that moves another.
 
     `foreground` is the light of the object. `mask` holds the pixels that it covers in the sharp image, and
-    moves with it. The hidden part of the background is computed from mean coverage, not moment by moment, which is
-    exact only if the camera or the object rests.
+    moves with it. The hidden part of the background is computed from mean coverage, not moment by
+    moment, which is exact only if the camera or the object rests.
     """
     layer = moved(np.concatenate([foreground * mask[..., None], mask[..., None]], axis=2), thing)
     colours = background.shape[2]
