@@ -3,14 +3,23 @@
 import numpy as np
 import pytest
 
-from uformer.degradations.showers import DRY, downpour, drizzle, fine_streaks, mist, near_drops, random_rain
+from uformer.degradations.showers import (
+    DRY,
+    downpour,
+    drizzle,
+    fine_streaks,
+    mist,
+    near_drops,
+    random_rain,
+    stretched_noise,
+)
 
 
 def gray(level: float = 0.2, side: int = 96) -> np.ndarray:
     return np.full((side, side, 3), level, np.float32)
 
 
-@pytest.mark.parametrize("draw", [fine_streaks, near_drops, downpour, drizzle])
+@pytest.mark.parametrize("draw", [fine_streaks, stretched_noise, near_drops, downpour, drizzle])
 def test_showers_are_seeded_and_of_the_image_s_kind(draw: object) -> None:
     assert callable(draw)
     for seed in range(6):

@@ -1,8 +1,8 @@
 """Random rain for training: many kinds of showers, from a benchmark's streaks to a downpour in mist.
 
-Half of the draws follow the statistics of Rain100L (Yang et al., CVPR 2017), measured on pairs of its images:
+A third of the draws follows the statistics of Rain100L (Yang et al., CVPR 2017), measured on pairs of its images:
 gray light that is added and then clipped, one wind direction, many short thin streaks and a few long ones.
-The other half covers what photographs show beyond that: drops out of focus, gusts from different directions,
+The others cover other synthetic rain, and what photographs show beyond that: drops out of focus, gusts from different directions,
 downpours in mist, single faint streaks.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from uformer.degradations.compression import jpeg
-from uformer.degradations.rain import lay, rain_streaks, veil
+from uformer.degradations.rain import lay, rain, rain_streaks, veil
 from uformer.image.image import Pixels
 
 DRY = 0.04
@@ -20,7 +20,9 @@ DRY = 0.04
 
 
 def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
-    """Return (degraded, clean): 48% like Rain100L, 18% near drops, 20% downpours, 10% drizzle, 4% dry.
+    """Return (degraded, clean) in random weather.
+
+    30% fine streaks, 18% stretched noise, 18% near drops, 20% downpours, 10% drizzle, 4% dry.
 
     Mist belongs to the weather, not to the streaks, so it covers both images. A network thus learns to remove
     streaks and to preserve contrast. One degraded image in five is compressed as JPEG.
@@ -29,8 +31,10 @@ def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
     if kind < DRY:
         return clean, clean
     wind = float(np.clip(rng.normal(0, 16), -55, 55))
-    if kind < DRY + 0.48:
+    if kind < DRY + 0.30:
         wet = fine_streaks(clean, rng, wind=wind)
+    elif kind < DRY + 0.48:
+        wet = stretched_noise(clean, rng, wind=wind)
     elif kind < DRY + 0.66:
         wet = near_drops(clean, rng, wind=wind)
     elif kind < DRY + 0.86:
@@ -64,6 +68,26 @@ def fine_streaks(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
         clump=rng.uniform(0, 0.6),
     )
     return lay(clean, light, blend="add")
+
+
+def stretched_noise(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
+    """Return an image with one layer of sparse noise, stretched into streaks as photo editors do.
+
+    Much published synthetic rain is made in this way (Fu et al., CVPR 2017).
+    """
+    return rain(
+        clean,
+        rng,
+        density=10 ** rng.uniform(0, 1.3),
+        length=rng.uniform(15, 90),
+        width=rng.uniform(1.0, 4.0),
+        angle=wind,
+        spread=rng.uniform(0, 4),
+        depth=rng.uniform(1, 5),
+        strength=10 ** rng.uniform(-0.9, 0),
+        blend="add" if rng.random() < 0.8 else "screen",
+        streaks="noise",
+    )
 
 
 def near_drops(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
