@@ -1,9 +1,9 @@
 """Random rain for training: many kinds of showers, from a benchmark's streaks to a downpour in mist.
 
-A third of the draws follows the statistics of Rain100L (Yang et al., CVPR 2017), measured on pairs of its images:
-gray light that is added and then clipped, one wind direction, many short thin streaks and a few long ones.
-The others cover other synthetic rain, and what photographs show beyond that: drops out of focus, gusts from different directions,
-downpours in mist, single faint streaks.
+A third of the draws follows the statistics of Rain100L (Yang et al., CVPR 2017), measured on pairs of its
+images: gray light that is added and then clipped, one wind direction, many short thin streaks and a few long
+ones. The others cover other synthetic rain and what photographs show beyond that: drops out of focus, gusts
+from different directions, downpours in mist, single faint streaks.
 """
 
 from typing import Any
