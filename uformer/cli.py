@@ -4,6 +4,7 @@ Exit codes: 0 success; 1 some files failed; 2 wrong usage; 130 interrupted. An e
 """
 
 import difflib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,15 @@ COMMANDS = {
 }
 
 
+EXAMPLES = """\
+Common uses:
+
+  uformer photo.jpg                              writes photo.restored.jpg
+  uformer restore photos --task derain -o dry    restores a folder into dry/
+  uformer serve                                  opens a page in the browser
+"""
+
+
 class _Help:
     """Formats --help as cyclopts does, but prints each text as one paragraph: docstrings are wrapped."""
 
@@ -81,7 +91,7 @@ def make_app() -> App:
     app = App(
         name="uformer",
         version=__version__,
-        help="Restore noisy, rainy or blurred images with Uformer.",
+        help="Restore noisy, rainy or blurred images with Uformer.\n\n" + EXAMPLES,
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(show_default=_shown, converter=_value),
@@ -94,7 +104,7 @@ def make_app() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
-    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    words = _with_command([*(sys.argv[1:] if arguments is None else arguments)])
     command = next((word for word in words[:1] if word in COMMANDS), None)
     see = f"see {' '.join(filter(None, ['uformer', command]))} --help"
     app = make_app()
@@ -129,6 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return answer if isinstance(answer, int) else 0
 
 
+def _with_command(words: list[str]) -> list[str]:
+    """Add `restore` to a command line that begins with a file, a folder or a pattern."""
+    first = words[0] if words else "-"
+    if first in COMMANDS or first.startswith("-"):
+        return words
+    return ["restore", *words] if os.path.exists(first) or any(sign in first for sign in "*?[/.") else words
+
+
 def _shown(default: object) -> str | None:
     """A default as --help shows it; None, to show nothing, for no default and for a flag that is off."""
     return None if default is None or default is False else str(default)
@@ -139,6 +157,8 @@ def _value(kind: Any, words: Sequence[Token]) -> Any:
 
     `values` reads numbers, because cyclopts rounds 1.5 to an integer and accepts nan.
     """
+    if words[0].keyword == "--strength" and words[0].value.endswith("%"):
+        return typed(words[0].value.removesuffix("%"), float, text=True) / 100
     for number in (int, float):
         if kind in (number, number | None):
             return typed(words[0].value, number, text=True)

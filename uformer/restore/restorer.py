@@ -18,6 +18,7 @@ from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.notices import Notify, warn
+from uformer.output import check_output
 from uformer.restore import forms, memory
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, make_options
@@ -111,7 +112,14 @@ class Restorer:
         free = self.network.free_memory
         return memory.process_budget(self.options.memory, free=free, share=self._share)
 
-    def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
+    def __call__(
+        self,
+        picture: Any,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Any:
         """Restore an image and return it in the form in which it was passed.
 
         `picture` is one of these:
@@ -120,12 +128,15 @@ class Restorer:
           uint16 or float in [0, 1];
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
-        - the path of an image file. The result is written beside it as NAME.restored.EXT, replacing a file of
-          that name, and its path is returned.
+        - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
+          the input, and its path is returned. An existing file is replaced only with `overwrite`.
 
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
-        device is not available.
+        device is not available, or if the output exists or cannot be written.
         """
+        is_path = isinstance(picture, str | os.PathLike)
+        if output is not None and not is_path:
+            raise OptionError("output: needs the path of an image file; other results are returned")
         run = functools.partial(self.restore_pixels, progress=progress)
         if isinstance(picture, np.ndarray):
             return forms.through_array(picture, run, channels=self.config.in_channels)
@@ -138,8 +149,11 @@ class Restorer:
         if isinstance(picture, bytes | bytearray | memoryview):
             image = read(bytes(picture))
             return encode(self.restore_image(image, progress=progress), image.suffix)
-        if isinstance(picture, str | os.PathLike):
-            path = forms.default_output(Path(picture))
+        if is_path:
+            path = forms.default_output(Path(picture)) if output is None else Path(output)
+            if path.exists() and not overwrite:
+                raise OptionError(f"{path} exists; pass overwrite=True to replace it, or another output")
+            check_output(path, overwrite=True, source=Path(picture))
             write(self.restore_image(read(picture), progress=progress), path)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(
