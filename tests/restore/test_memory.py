@@ -98,6 +98,16 @@ def test_the_largest_tile_is_the_largest_that_fits(budget: int, sides: tuple[int
     assert side == largest or needed(NEEDS, *sides, (side + 8, side + 8), budget) > budget
 
 
+@pytest.mark.parametrize("budget", range(200, 1400, 50))
+def test_tiles_are_multiples_of_the_step_down_to_the_smallest(budget: int) -> None:
+    """A step of 128 does not divide LARGEST_TILE; sides that were rounded up later exceeded the estimate."""
+    side = largest_tile(NEEDS, 5000, 5000, budget * 10**6, smallest=256, step=128)
+    if side is None:
+        assert needed(NEEDS, 5000, 5000, (256, 256), budget * 10**6) > budget * 10**6
+    else:
+        assert (side % 128, side >= 256) == (0, True)
+
+
 def test_more_memory_makes_larger_tiles() -> None:
     sides = [
         largest_tile(NEEDS, 5000, 5000, budget * 10**6, smallest=32, step=8)

@@ -209,6 +209,16 @@ def test_memory_bounds_the_tile() -> None:
     assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that the error names is enough
 
 
+@pytest.mark.parametrize("amount", range(300, 1500, 100))
+def test_memory_never_asks_for_a_tile_without_room_for_the_overlap(amount: int) -> None:
+    """An ONNX file pads to whole windows, so its tiles begin at multiples of 32 here, and overlap by 16."""
+    restorer, backend = make(darker, memory=f"{amount}MB")
+    backend.memory, backend.grain = NEEDS, SMALL.multiple
+    tile = restorer.tile_for(5000, 5000)
+    assert min(tile) >= 2 * SMALL.multiple
+    assert memory.needed(NEEDS, 5000, 5000, tile, restorer.memory_budget) <= restorer.memory_budget
+
+
 def test_a_small_tile_is_rounded_up_so_that_it_overlaps() -> None:
     """No error is about an overlap that was not requested."""
     restorer, backend = make(darker, tile=7)
@@ -297,7 +307,7 @@ def test_forms_come_back_as_they_came(tmp_path: Path) -> None:
     out = restorer(path)
     assert out == tmp_path / "a b.restored.png"
     assert np.array_equal(np.asarray(PIL.Image.open(out)), expected)
-    assert restorer(str(path)) == str(out)
+    assert restorer(str(path), overwrite=True) == str(out)
     assert path.read_bytes() == encoded()
 
 

@@ -131,9 +131,12 @@ def largest_tile(
     smallest: int,
     step: int,
 ) -> int | None:
-    """Return the side of the largest tile with which an image fits in the budget; None if no tile fits."""
+    """Return the side of the largest tile with which an image fits in the budget; None if no tile fits.
+
+    Sides are multiples of `step`, as is `smallest`.
+    """
     largest = LARGEST_TILE if fits_in_memory(height * width, budget) else LARGEST_OF_A_BAND
-    for side in range(max(largest, smallest), smallest - 1, -step):
+    for side in range(max(largest // step * step, smallest), smallest - 1, -step):
         if needed(network, height, width, (side, side), budget) <= budget:
             return side
     return None

@@ -230,11 +230,12 @@ class Restorer:
 
         Raises OptionError if the requested limit is too low for the smallest tile.
         """
-        budget, smallest = self.memory_budget, self.config.multiple
+        budget, grain = self.memory_budget, self.grain
+        smallest = max(self.config.multiple, math.ceil((self._overlap + grain) / grain) * grain)
         network = self.network.backend.memory
         if network is None:
             return memory.LARGEST_TILE
-        side = memory.largest_tile(network, height, width, budget, smallest=smallest, step=self.grain)
+        side = memory.largest_tile(network, height, width, budget, smallest=smallest, step=grain)
         if side is None and self.options.memory is not None:
             enough = memory.needed(network, height, width, (smallest, smallest), budget)
             raise OptionError(
@@ -243,15 +244,19 @@ class Restorer:
             )
         return side or smallest
 
+    @property
+    def _overlap(self) -> int:
+        """The overlap of neighbouring tiles in pixels."""
+        if self.options.overlap is not None:
+            return self.options.overlap
+        return min(OVERLAP, self.config.multiple // 2)
+
     def _plan(self, height: int, width: int, largest: int) -> TilePlan:
-        overlap = (
-            min(OVERLAP, self.config.multiple // 2) if self.options.overlap is None else self.options.overlap
-        )
-        shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
+        shared = {"overlap": self._overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
         if self.options.overlap is None:
-            largest = max(largest, overlap + self.grain)
+            largest = max(largest, self._overlap + self.grain)
         return plan_tiles(height, width, tile=largest, **shared)
 
     def _make_room(self, height: int, width: int, tile: memory.Size) -> None:
