@@ -49,7 +49,7 @@ _SMALLEST_WEBP = 20  # bytes
 
 def too_many(data: Encoded, picture_format: Format, max_pixels: int) -> str | None:
     """Why a file cannot hold the pixels that it claims; None where it can. Claims above `max_pixels` are left to that limit."""
-    if picture_format is formats.AVIF:
+    if picture_format in (formats.AVIF, formats.HEIC):
         return _avif(data)
     check = _CHECKS.get(picture_format.name)
     found = check(data) if check else None

@@ -34,6 +34,13 @@ class Format:
     """How it is written: see the table."""
     lossless_options: dict[str, Any] | None = None
     """Instead of `options` where nothing may be lost."""
+    becomes: str = ""
+    """The suffix of an output by default, for a format that is only read."""
+
+    @property
+    def output_suffix(self) -> str:
+        """The suffix of an output by default."""
+        return self.becomes or self.suffixes[0]
 
 
 # JPEG, WebP and AVIF of these qualities are equally far from a photograph (41 dB PSNR).
@@ -62,6 +69,20 @@ AVIF = Format(
     lossless_options={"compression": "av1", "lossless": True, "effort": 2},
 )  # fmt: skip
 
+# Read by other libraries than libvips, and never written: see `external`.
+HEIC = Format(
+    name="HEIC", suffixes=(".heic", ".heif", ".hif"), operation="", bits=16, gray=False, alpha=True, max_side=0,
+    options={}, becomes=".jpg",
+)  # fmt: skip
+RAW = Format(
+    name="camera raw", operation="", bits=16, lossless=True, gray=True, alpha=False, max_side=0, options={},
+    suffixes=(
+        ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef",
+        ".srw", ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".mef", ".mos", ".dcr", ".kdc", ".raw", ".rwl",
+    ),
+    becomes=".tif",
+)  # fmt: skip
+
 LOWEST_QUALITY = 90
 """Of a JPEG: a file of lower quality comes back with this one, or the blocks that were just removed would be made again."""
 
@@ -69,9 +90,13 @@ FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """Every suffix that can be read and written, in lower case."""
 
+READ_ONLY = (HEIC, RAW)
+"""Formats that need an extra, and whose images are written in another format."""
+
 NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF picture"
 
 _AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"hei", b"hev", b"mif1", b"msf1")
 
 _OTHERS = (
     (0, b"GIF8", "GIF"),
@@ -96,10 +121,6 @@ _OTHERS = (
     (0, b"qoif", "QOI"),
     (0, b"SIMPLE  =", "FITS"),
     (128, b"DICM", "DICOM"),
-    (4, b"ftyphei", "HEIC"),
-    (4, b"ftyphev", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
-    (4, b"ftypmsf1", "HEIF"),
     (4, b"ftyp", "a video"),
     (0, b"\x1a\x45\xdf\xa3", "a video"),
     (0, b"PK\3\4", "a ZIP archive"),
@@ -127,8 +148,6 @@ _PICTURES = {
     "QOI",
     "FITS",
     "DICOM",
-    "HEIC",
-    "HEIF",
     "SVG",
     "Netpbm",
 }
@@ -137,6 +156,17 @@ _PICTURES = {
 def supports(suffix: str) -> bool:
     """Whether pictures with this suffix (".png", any case) can be written."""
     return suffix.lower() in SUFFIXES
+
+
+def read_only(suffix: str) -> Format | None:
+    """The format of a suffix (".heic", any case) that can be read and not written; None for any other suffix."""
+    return next((each for each in READ_ONLY if suffix.lower() in each.suffixes), None)
+
+
+def output_suffix(suffix: str) -> str:
+    """The suffix of an output for an input with this suffix: the same, or another if it cannot be written."""
+    found = read_only(suffix)
+    return found.becomes if found else suffix
 
 
 def by_suffix(suffix: str) -> Format:
@@ -161,6 +191,8 @@ def sniff(data: bytes) -> Format | None:
         box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
         if any(box[i : i + 4] in _AVIF_BRANDS for i in range(0, len(box), 4)):
             return AVIF
+        if data[8:12].startswith(_HEIC_BRANDS):
+            return HEIC
     return None
 
 
@@ -171,6 +203,11 @@ def describe(data: bytes) -> str:
         article = "an" if kind in ("ICNS", "ICO", "OpenEXR", "SVG") else "a"
         return f"is {article} {kind} picture, {NONE_OF_OURS}; convert it to one of these first"
     return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS
+
+
+def is_image(data: bytes) -> bool:
+    """Whether the first 512 bytes of a file are those of an image, of our formats or another (SVG, which is text, apart)."""
+    return sniff(data[:256]) is not None or _kind(data) in _PICTURES - {"SVG"}
 
 
 def _kind(data: bytes) -> str:

@@ -52,6 +52,8 @@ class Header:
     """Bits of a sample, as of Image.depth."""
     suffix: str
     """Of its format, as of Image.suffix."""
+    whole: bool = False
+    """Whether its decoder can only read it whole, whatever `suffix` says: HEIC and camera raw."""
     orientation: int = 1
     """How its stored pixels lie, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
     frames: int = 1
@@ -80,7 +82,7 @@ class Image:
     depth: int = 8
     """Bits of a sample: 8, 16, or 32 for float."""
     suffix: str = ".png"
-    """Of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif"."""
+    """Of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif"; for HEIC and camera raw, the format to write."""
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = True
     """Whether the file held its pixels without loss."""

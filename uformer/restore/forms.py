@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
+from uformer.image.formats import output_suffix
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -136,4 +137,4 @@ def default_output(path: Path) -> Path:
     """NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder, or a path with no name."""
     if not path.name or path.is_dir():
         raise PictureError(f"{str(path)!r} is a folder, not a picture")
-    return path.with_name(f"{path.stem}.restored{path.suffix}")
+    return path.with_name(f"{path.stem}.restored{output_suffix(path.suffix)}")

@@ -23,7 +23,7 @@ def should_stream(head: Header, budget: int | None = None) -> bool:
     `budget`: most bytes that the whole process may take, as of `Restorer.memory_budget`; None: half of what is free.
     """
     most = memory.process_budget(None, free=available_memory()) if budget is None else budget
-    return head.suffix in BY_REGIONS and not memory.fits_in_memory(head.pixels, most)
+    return head.suffix in BY_REGIONS and not head.whole and not memory.fits_in_memory(head.pixels, most)
 
 
 def restore_file(
@@ -41,7 +41,8 @@ def restore_file(
     is made, its samples lie in a temporary file beside it. WebP and AVIF are read and encoded in memory. Raises PictureError.
     """
     source, output = Path(source), Path(output)
-    if header(source).suffix not in BY_REGIONS:
+    head = header(source)
+    if head.whole or head.suffix not in BY_REGIONS:
         image = restorer.restore_image(read(source, notify=notify), progress=progress, notify=notify)
         write(image, output, metadata=metadata, notify=notify)
         return

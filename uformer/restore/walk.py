@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from uformer.image.formats import supports
+from uformer.image.formats import output_suffix, read_only, supports
 
 RESTORED = ".restored"
 """What the default name of an output has before its suffix, and that of a folder of outputs at its end."""
@@ -25,13 +25,22 @@ class Found:
     """Folders that cannot be listed, and why."""
     left_out: list[Path] = field(default_factory=list)
     """Outputs of earlier runs: NAME.restored.EXT beside NAME.EXT, and folders NAME.restored beside NAME."""
+    others: list[Path] = field(default_factory=list)
+    """Files whose suffix is not taken."""
 
 
-def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without: Path | None = None) -> Found:
+def walk(
+    root: Path,
+    *,
+    enter: Callable[[Path], bool] = lambda _: True,
+    without: Path | None = None,
+    takes: Callable[[str], bool] = supports,
+) -> Found:
     """The pictures below a folder, by their suffixes; hidden names are left out.
 
     Links to folders are followed after the folders themselves, and none into a folder that has been entered already.
     `enter`: whether a folder, by its path below the root, is entered. `without`: a folder that is not, whatever leads there.
+    `takes`: whether files with a suffix are pictures.
     """
     found = Found()
     seen = {identity(root)} | ({identity(without)} if without is not None else set())
@@ -49,12 +58,15 @@ def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without:
             found.unreadable.append((below, error.strerror or str(error)))
             continue
         names = {entry.name for entry in listed}
+        outputs = {output_name(Path(name)) for name in names if read_only(Path(name).suffix)}
         for entry in listed:
             path = below / entry.name
             folder = _is_folder(entry)
-            if entry.name.startswith(".") or not (folder or supports(path.suffix)):
+            if entry.name.startswith("."):
                 continue
-            if original(path, folder=folder).name in names - {entry.name}:
+            if not folder and not takes(path.suffix):
+                found.others.append(path)
+            elif original(path, folder=folder).name in names - {entry.name} or entry.name in outputs:
                 found.left_out.append(path)
             elif not folder:
                 found.pictures.append(path)
@@ -65,6 +77,7 @@ def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without:
     found.pictures.sort()
     found.folders.sort()
     found.unreadable.sort()
+    found.others.sort()
     return found
 
 
@@ -73,7 +86,9 @@ def is_pattern(text: str) -> bool:
     return bool(_MAGIC.search(text)) and not os.path.lexists(text)
 
 
-def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
+def match(
+    pattern: str, *, without: Path | None = None, takes: Callable[[str], bool] = supports
+) -> tuple[Path, Found]:
     """The folder where a pattern begins to be one, and what below it the pattern names.
 
     As in a shell, *, ? and [...] stand for parts of a name, never for a leading dot, and ** for any folders between. A part that
@@ -86,15 +101,15 @@ def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
     ):
         fixed += 1
     root, rest = Path(*parts[:fixed]), parts[fixed:]
-    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without)
-    for paths in (found.pictures, found.folders, found.left_out):
+    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without, takes=takes)
+    for paths in (found.pictures, found.folders, found.left_out, found.others):
         paths[:] = [path for path in paths if _matches(path.parts, rest)]
     return root, found
 
 
 def output_name(path: Path, *, folder: bool = False) -> str:
-    """NAME.restored.EXT for a picture NAME.EXT, NAME.restored for a folder NAME."""
-    return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{path.suffix}"
+    """NAME.restored.EXT for a picture NAME.EXT, NAME.restored for a folder NAME; of HEIC and camera raw EXT is `output_suffix`."""
+    return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{output_suffix(path.suffix)}"
 
 
 def original(path: Path, *, folder: bool = False) -> Path:

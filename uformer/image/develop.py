@@ -1,0 +1,77 @@
+"""Camera raw files, developed by LibRaw through rawpy.
+
+Runs in a process of its own: see `external_process`. The result is what the network was trained on: display
+values, with the camera's white balance, without automatic brightness, sharpening or noise reduction.
+"""
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CUT_OFF = "the sensor data is damaged or cut off"
+_SRGB_CURVE = (2.4, 12.92)
+"""Exponent of the curve, and its slope near black."""
+
+
+class Raw:
+    """The image of a camera raw file."""
+
+    def __init__(self, data: bytes) -> None:
+        """Read the header. Raises ValueError if LibRaw cannot read the file."""
+        import rawpy  # noqa: PLC0415 - in this process only
+
+        self._failures: tuple[type[Exception], ...] = (rawpy.LibRawError, MemoryError)
+        self._raw = rawpy.RawPy()
+        try:
+            self._raw.open_buffer(io.BytesIO(data))
+        except rawpy.LibRawIOError:
+            raise ValueError(_CUT_OFF) from None
+        except rawpy.LibRawFileUnsupportedError:
+            raise ValueError("LibRaw does not know this kind of file, or it is damaged") from None
+        except self._failures as error:
+            raise ValueError(_words(error)) from None
+
+    def header(self) -> dict[str, Any]:
+        """What `external.External` holds; the colours are those of Display P3 with sRGB's curve."""
+        sizes = self._raw.sizes
+        width, height = sizes.iwidth, sizes.iheight
+        if sizes.flip & 4:
+            width, height = height, width
+        gray = self._raw.num_colors == 1
+        return {
+            "width": width,
+            "height": height,
+            "bands": 1 if gray else 3,
+            "bits": 16,
+            "notes": [],
+            "colours": [1, 13] if gray else [12, 13],
+        }
+
+    def pixels(self) -> NDArray[Any]:
+        """The samples (H, W, C), uint16, upright."""
+        import rawpy  # noqa: PLC0415
+
+        try:
+            samples = self._raw.postprocess(
+                use_camera_wb=True,
+                no_auto_bright=True,
+                output_bps=16,
+                output_color=rawpy.ColorSpace.P3D65,
+                gamma=_SRGB_CURVE,
+            )
+        except rawpy.LibRawIOError:
+            raise ValueError(_CUT_OFF) from None
+        except self._failures as error:
+            raise ValueError(_words(error)) from None
+        if os.fstat(2).st_size:  # LibRaw fills what is missing with zeros, and says so on standard error only
+            raise ValueError(_CUT_OFF)
+        return np.asarray(samples if samples.ndim == 3 else samples[..., None])
+
+
+def _words(error: BaseException) -> str:
+    """The text of a LibRaw error, which is bytes."""
+    value = error.args[0] if error.args else "the data is damaged"
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,190 @@
+"""Images that a library decodes in a process of its own: HEIC by libheif, camera raw by LibRaw.
+
+These decoders are large, written in C++, and cannot be stopped. In their own process they can crash, print,
+take too long or lose memory, and this process still reports one error for one file.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.image import formats, vips
+from uformer.image.containers import is_srgb
+from uformer.image.formats import Encoded, Format
+
+_LONGEST_ANSWER = 2**28  # bytes of JSON
+_MOST_SIDE = 10_000_000  # pixels, libvips' limit
+_PIXELS_PER_BYTE = 256  # of a camera raw file: lossy DNG takes two bits or more for a block of 8 x 8
+_DISPLAY_P3 = [12, 13]  # primaries and curve in ITU-T H.273
+
+_KINDS = {formats.HEIC.name: "heic", formats.RAW.name: "raw"}
+
+
+class ExternalError(Exception):
+    """Why an image cannot be decoded, in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class External:
+    """An image whose header was read by another process, which waits to be asked for its pixels."""
+
+    width: int
+    """Upright, in pixels."""
+    height: int
+    bands: int
+    bits: int
+    """Of a sample: 8, or more in the upper bits of 16."""
+    frames: int
+    """Images in the file, of which one is the primary."""
+    notes: tuple[str, ...]
+    icc: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+    process: "_Process"
+
+    def placeholder(self) -> Any:
+        """A pyvips image of this size and these metadata, for what looks at a header; its pixels are black."""
+        image = vips.blank(self.width, self.height, self.bands, wide=self.bits > 8)
+        image.set_type(vips.INTEGER, "bits-per-sample", self.bits)
+        for field, value in (
+            ("icc-profile-data", self.icc),
+            ("exif-data", self.exif),
+            ("xmp-data", self.xmp),
+        ):
+            if value:
+                vips.set_blob(image, field, value)
+        return image
+
+    def pixels(self) -> NDArray[Any]:
+        """The samples (H, W, C), uint8 or uint16, upright. Raises ExternalError, TimeoutError."""
+        self.process.send(b"\1")
+        answer = self.process.answer()
+        shape, kind = tuple(answer["shape"]), np.dtype(answer["type"])
+        if shape[2] != self.bands or shape[0] * shape[1] > 2 * self.width * self.height:
+            raise ExternalError(f"its pixels are {shape}, its header says {self.width} x {self.height}")
+        samples = np.empty(shape, kind)
+        self.process.fill(memoryview(samples).cast("B"))
+        return samples
+
+
+@contextlib.contextmanager
+def external(data: Encoded, picture_format: Format, seconds: float) -> Iterator[External]:
+    """The image of a HEIC or camera raw file; the other process ends with the block.
+
+    Raises ExternalError, and TimeoutError if the process takes longer than `seconds` in all.
+    """
+    with tempfile.TemporaryFile() as said:
+        process = _Process(_KINDS[picture_format.name], said.fileno(), seconds)
+        try:
+            process.send(len(data).to_bytes(8, "little"), data)
+            found = _described(process.answer(), process)
+            if picture_format is formats.RAW and found.width * found.height > _PIXELS_PER_BYTE * len(data):
+                raise ExternalError(
+                    f"it claims {found.width} x {found.height} pixels, more than its {len(data)} bytes can hold"
+                )
+            yield found
+        finally:
+            process.end()
+
+
+def _described(answer: dict[str, Any], process: "_Process") -> External:
+    width, height = int(answer["width"]), int(answer["height"])
+    if not (0 < width <= _MOST_SIDE and 0 < height <= _MOST_SIDE):
+        raise ExternalError(f"it claims {width} x {height} pixels")
+    icc, exif, xmp = (
+        base64.b64decode(answer[key]) if answer.get(key) else None for key in ("icc", "exif", "xmp")
+    )
+    notes = list(answer["notes"])
+    if icc is None and answer["colours"] == _DISPLAY_P3:
+        icc = vips.profile("p3")
+    elif icc is None and not is_srgb(*answer["colours"]):
+        notes.append(
+            "says that its colours are not sRGB's, but has no colour profile; they come out as if they were"
+        )
+    return External(
+        width=width,
+        height=height,
+        bands=int(answer["bands"]),
+        bits=int(answer["bits"]),
+        frames=int(answer.get("frames", 1)),
+        notes=tuple(notes),
+        icc=icc,
+        exif=exif,
+        xmp=xmp,
+        process=process,
+    )
+
+
+class _Process:
+    """The other process, and the time that it may take."""
+
+    def __init__(self, kind: str, said: int, seconds: float) -> None:
+        """Start it. `said`: the descriptor of a file for what it prints."""
+        self._process = subprocess.Popen(  # noqa: S603 - this Python and this package, no shell
+            [sys.executable, "-P", "-m", "uformer.image.external_process", kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        self._late = threading.Event()
+        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._stop)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def send(self, *parts: Encoded) -> None:
+        """Send bytes to its standard input; one that is gone is noticed by its missing answer."""
+        stdin = self._process.stdin
+        with contextlib.suppress(OSError):
+            for part in parts:
+                stdin.write(part)  # type: ignore[union-attr]
+            stdin.flush()  # type: ignore[union-attr]
+
+    def answer(self) -> dict[str, Any]:
+        """Its next JSON text. Raises ExternalError for what it reports, and if it crashed."""
+        length = bytearray(8)
+        self.fill(memoryview(length))
+        size = int.from_bytes(length, "little")
+        if size > _LONGEST_ANSWER:
+            raise ExternalError(f"it holds {size} bytes of metadata")
+        text = bytearray(size)
+        self.fill(memoryview(text))
+        answer: dict[str, Any] = json.loads(text)
+        if "error" in answer:
+            raise ExternalError(" ".join(str(answer["error"]).split()))
+        return answer
+
+    def fill(self, buffer: memoryview) -> None:
+        """Read as many bytes as the buffer holds."""
+        done = 0
+        while done < len(buffer):
+            count = self._process.stdout.readinto(buffer[done:])  # type: ignore[union-attr]
+            if not count:
+                if self._late.is_set():
+                    raise TimeoutError
+                raise ExternalError("its decoder crashed; the data is damaged")
+            done += count
+
+    def end(self) -> None:
+        """Stop it, if it has not ended yet."""
+        self._timer.cancel()
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+        self._process.wait()
+
+    def _stop(self) -> None:
+        self._late.set()
+        self._process.kill()
