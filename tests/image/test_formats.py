@@ -14,7 +14,8 @@ from uformer.image import formats
         (b"MM\0+", formats.TIFF),
         (b"\0\0\0\x18ftypavif\0\0\0\0mif1", formats.AVIF),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", formats.AVIF),
-        (b"\0\0\0\x14ftypheic\0\0\0\0mif1avif", None),  # the brand lies behind the end of the box
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", formats.HEIC),
+        (b"\0\0\0\x14ftypheic\0\0\0\0mif1avif", formats.HEIC),  # the brand lies behind the end of the box
         (b"RIFF\x10\0\0\0WAVEfmt ", None),
         (b"GIF89a", None),
         (b"", None),
@@ -45,8 +46,6 @@ def test_unknown_suffix() -> None:
     [
         (b"GIF89a", "is a GIF picture"),
         (b"BM\x36\0\0\0", "is a BMP picture"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "is a HEIF picture"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL picture"),
         (b"\xff\x0a\xfa", "is a JPEG XL picture"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 picture"),

@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uformer.files import one_line
 from uformer.image import formats, vips
 from uformer.image.containers import is_srgb
 from uformer.image.formats import Encoded, Format
 
 _LONGEST_ANSWER = 2**28  # bytes of JSON
+_LONGEST_ERROR = 200  # characters
 _MOST_SIDE = 10_000_000  # pixels, libvips' limit
 _PIXELS_PER_BYTE = 256  # of a camera raw file: lossy DNG takes two bits or more for a block of 8 x 8
 _DISPLAY_P3 = [12, 13]  # primaries and curve in ITU-T H.273
@@ -57,6 +59,7 @@ class External:
         """A pyvips image of this size and these metadata, for what looks at a header; its pixels are black."""
         image = vips.blank(self.width, self.height, self.bands, wide=self.bits > 8)
         image.set_type(vips.INTEGER, "bits-per-sample", self.bits)
+        image.set_type(vips.INTEGER, "n-pages", self.frames)
         for field, value in (
             ("icc-profile-data", self.icc),
             ("exif-data", self.exif),
@@ -74,7 +77,7 @@ class External:
         if shape[2] != self.bands or shape[0] * shape[1] > 2 * self.width * self.height:
             raise ExternalError(f"its pixels are {shape}, its header says {self.width} x {self.height}")
         samples = np.empty(shape, kind)
-        self.process.fill(memoryview(samples).cast("B"))
+        self.process.fill(samples.data.cast("B"))
         return samples
 
 
@@ -162,7 +165,7 @@ class _Process:
         self.fill(memoryview(text))
         answer: dict[str, Any] = json.loads(text)
         if "error" in answer:
-            raise ExternalError(" ".join(str(answer["error"]).split()))
+            raise ExternalError(one_line(answer["error"], _LONGEST_ERROR))
         return answer
 
     def fill(self, buffer: memoryview) -> None:

@@ -32,9 +32,9 @@ class Heic:
 
     def header(self) -> dict[str, Any]:
         """What `external.External` holds, and the numbers of its colour space (ITU-T H.273)."""
-        info = self._image.info
+        info: dict[str, Any] = dict(self._image.info)
         width, height = self._image.size
-        nclx = info.get("nclx_profile") or {}
+        nclx: dict[str, int] = info.get("nclx_profile") or {}
         notes = []
         if info.get("depth_images"):
             notes.append("holds a depth map; it is left out")
