@@ -10,7 +10,17 @@ import tifffile
 
 CFA, SHORT, LONG, BYTE, TEXT, RATIONAL, SIGNED_RATIONAL = 32803, 3, 4, 1, 2, 5, 10
 
-_XYZ_TO_SRGB = (3.2404542, -1.5371385, -0.4985314, -0.969266, 1.8760108, 0.041556, 0.0556434, -0.2040259, 1.0572252)
+_XYZ_TO_SRGB = (
+    3.2404542,
+    -1.5371385,
+    -0.4985314,
+    -0.969266,
+    1.8760108,
+    0.041556,
+    0.0556434,
+    -0.2040259,
+    1.0572252,
+)
 
 
 def needs_heic() -> Any:
@@ -30,7 +40,7 @@ def dng(
     neutral: Sequence[float] = (1, 1, 1),
     tags: Sequence[tuple[int, int, int, Any, bool]] = (),
 ) -> bytes:
-    """A Bayer DNG of linear sRGB values (H, W, 3) in [0, 1], seen by a camera whose colours are those of sRGB.
+    """A Bayer DNG of linear sRGB values (H, W, 3) in [0, 1]; the camera's colours are those of sRGB.
 
     `neutral`: what the camera measures for white; the values are multiplied by it.
     """

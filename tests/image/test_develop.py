@@ -48,7 +48,9 @@ def test_brightness_is_not_stretched() -> None:
 def test_the_image_comes_out_upright(orientation: int, turns: int) -> None:
     data = dng(ramp(40, 64), orientation=orientation)
     image, head = read(data), header(data)
-    assert (head.height, head.width) == (image.height, image.width) == ((40, 64) if turns % 2 == 0 else (64, 40))
+    assert (
+        (head.height, head.width) == (image.height, image.width) == ((40, 64) if turns % 2 == 0 else (64, 40))
+    )
     expected = np.rot90(displayed(ramp(40, 64)), turns)
     np.testing.assert_allclose(image.pixels[INSIDE], expected[INSIDE], atol=0.006)
     assert head.orientation == 1
@@ -65,7 +67,9 @@ def test_the_tiff_that_is_written_has_profile_and_camera(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("length", [200, 900, 9000])
-def test_a_file_that_is_cut_off_is_refused_in_one_line(length: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_cut_off_is_refused_in_one_line(
+    length: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(PictureError, match=r"^picture: cannot be read as [^\n]*$"):
         read(dng(ramp())[:length])
     assert capfd.readouterr() == ("", "")

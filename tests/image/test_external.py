@@ -7,7 +7,6 @@ import pytest
 
 from tests.image.cameras import heic, needs_heic
 from uformer.errors import PictureError
-from uformer.image import external as module
 from uformer.image import formats, vips
 from uformer.image.external import ExternalError, external
 from uformer.image.read import read
@@ -28,7 +27,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch) -> Child:
         def run(_: object, **options: Any) -> subprocess.Popen[bytes]:
             return start([sys.executable, "-c", code], **options)
 
-        monkeypatch.setattr(module.subprocess, "Popen", run)
+        monkeypatch.setattr(subprocess, "Popen", run)
 
     return replace
 
@@ -46,7 +45,9 @@ def test_header_then_pixels_and_the_process_ends() -> None:
 
 def test_a_crash_is_one_line(replaced: Child) -> None:
     replaced("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(PictureError, match="^picture: cannot be read as HEIC: its decoder crashed; the data is damaged$"):
+    with pytest.raises(
+        PictureError, match="^picture: cannot be read as HEIC: its decoder crashed; the data is damaged$"
+    ):
         read(heic(GRAY, "RGB"))
 
 
@@ -67,7 +68,10 @@ def test_what_a_decoder_prints_is_not_seen(replaced: Child, capfd: pytest.Captur
     ("answer", "said"),
     [
         ('{"error": "two\\nlines"}', r"two.*lines"),
-        ('{"width": 0, "height": 4, "bands": 3, "bits": 8, "notes": [], "colours": [1, 13]}', "it claims 0 x 4 pixels"),
+        (
+            '{"width": 0, "height": 4, "bands": 3, "bits": 8, "notes": [], "colours": [1, 13]}',
+            "it claims 0 x 4 pixels",
+        ),
     ],
 )
 def test_what_it_reports(replaced: Child, answer: str, said: str) -> None:

@@ -25,7 +25,9 @@ def test_an_installed_module_is_found(each: formats.Format, monkeypatch: pytest.
         (dng(ramp()), 'is camera raw (DNG), which needs an extra; run: pip install "uformer[raw]"'),
     ],
 )
-def test_a_missing_extra_is_named_in_one_line(data: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named_in_one_line(
+    data: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     for ask in (read, header):
         with pytest.raises(PictureError) as caught:

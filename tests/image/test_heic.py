@@ -21,7 +21,14 @@ def test_eight_bits() -> None:
     data = heic(RGB, "RGB")
     image, head = read(data), header(data)
     assert (image.depth, image.suffix, image.lossless) == (8, ".jpg", False)
-    assert (head.width, head.height, head.channels, head.depth, head.suffix, head.whole) == (96, 64, 3, 8, ".jpg", True)
+    assert (head.width, head.height, head.channels, head.depth, head.suffix, head.whole) == (
+        96,
+        64,
+        3,
+        8,
+        ".jpg",
+        True,
+    )
     np.testing.assert_allclose(image.pixels * 255, RGB, atol=2)
 
 
@@ -101,7 +108,9 @@ def test_only_the_primary_image_is_read() -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.99])
-def test_a_file_that_is_cut_off_is_refused_in_one_line(share: float, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_cut_off_is_refused_in_one_line(
+    share: float, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = heic(RGB, "RGB")
     with pytest.raises(PictureError, match=r"^picture: cannot be read as HEIC: [^\n]*$"):
         read(data[: int(len(data) * share)])

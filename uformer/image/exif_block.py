@@ -157,7 +157,7 @@ def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes
 
 
 def without(exif: bytes, tags: Container[int]) -> bytes | None:
-    """An EXIF block without some tags, wherever they are, and without thumbnail and orientation; None if it is malformed."""
+    """An EXIF block without some tags, thumbnail and orientation; None if it is malformed."""
     try:
         form, offset = header(exif)
         fields = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE)
@@ -175,7 +175,7 @@ def _dropped(fields: _Ifd, tags: Container[int]) -> _Ifd:
 
 
 def joined(first: bytes | None, exposure: bytes | None, gps: bytes | None) -> bytes | None:
-    """One EXIF block of TIFF files that hold its first, EXIF and GPS IFD each; what is malformed is left out."""
+    """One EXIF block from TIFF files with its first, EXIF and GPS IFD; malformed ones are left out."""
     fields: _Ifd = {}
     for pointer, data in ((None, first), (_EXIF_IFD, exposure), (_GPS_IFD, gps)):
         with contextlib.suppress(ValueError):

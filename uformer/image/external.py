@@ -56,7 +56,7 @@ class External:
     process: "_Process"
 
     def placeholder(self) -> Any:
-        """A pyvips image of this size and these metadata, for what looks at a header; its pixels are black."""
+        """A black pyvips image of this size with these metadata, for code that looks at a header."""
         image = vips.blank(self.width, self.height, self.bands, wide=self.bits > 8)
         image.set_type(vips.INTEGER, "bits-per-sample", self.bits)
         image.set_type(vips.INTEGER, "n-pages", self.frames)
@@ -93,9 +93,8 @@ def external(data: Encoded, picture_format: Format, seconds: float) -> Iterator[
             process.send(len(data).to_bytes(8, "little"), data)
             found = _described(process.answer(), process)
             if picture_format is formats.RAW and found.width * found.height > _PIXELS_PER_BYTE * len(data):
-                raise ExternalError(
-                    f"it claims {found.width} x {found.height} pixels, more than its {len(data)} bytes can hold"
-                )
+                claim = f"{found.width} x {found.height} pixels"
+                raise ExternalError(f"it claims {claim}, more than its {len(data)} bytes can hold")
             yield found
         finally:
             process.end()

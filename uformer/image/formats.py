@@ -71,14 +71,14 @@ AVIF = Format(
 
 # Read by other libraries than libvips, and never written: see `external`.
 HEIC = Format(
-    name="HEIC", suffixes=(".heic", ".heif", ".hif"), operation="", bits=16, gray=False, alpha=True, max_side=0,
-    options={}, becomes=".jpg",
+    name="HEIC", suffixes=(".heic", ".heif", ".hif"), operation="", bits=16, gray=False, alpha=True,
+    max_side=0, options={}, becomes=".jpg",
 )  # fmt: skip
 RAW = Format(
     name="camera raw", operation="", bits=16, lossless=True, gray=True, alpha=False, max_side=0, options={},
     suffixes=(
-        ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef",
-        ".srw", ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".mef", ".mos", ".dcr", ".kdc", ".raw", ".rwl",
+        ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2",
+        ".pef", ".srw", ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".mef", ".mos", ".dcr", ".kdc", ".raw", ".rwl",
     ),
     becomes=".tif",
 )  # fmt: skip
@@ -159,7 +159,7 @@ def supports(suffix: str) -> bool:
 
 
 def read_only(suffix: str) -> Format | None:
-    """The format of a suffix (".heic", any case) that can be read and not written; None for any other suffix."""
+    """The format of a suffix (".heic", any case) that is read and never written; None for any other."""
     return next((each for each in READ_ONLY if suffix.lower() in each.suffixes), None)
 
 
@@ -206,7 +206,7 @@ def describe(data: bytes) -> str:
 
 
 def is_image(data: bytes) -> bool:
-    """Whether the first 512 bytes of a file are those of an image, of our formats or another (SVG, which is text, apart)."""
+    """Whether the first 512 bytes of a file are those of an image in any format but SVG, which is text."""
     return sniff(data[:256]) is not None or _kind(data) in _PICTURES - {"SVG"}
 
 

@@ -82,7 +82,10 @@ class Image:
     depth: int = 8
     """Bits of a sample: 8, 16, or 32 for float."""
     suffix: str = ".png"
-    """Of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif"; for HEIC and camera raw, the format to write."""
+    """Of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif".
+
+    HEIC and camera raw have the suffix of the format to write.
+    """
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = True
     """Whether the file held its pixels without loss."""

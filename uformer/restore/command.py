@@ -35,7 +35,8 @@ def restore(
     Parameters
     ----------
     pictures
-        Files (PNG, JPEG, WebP, TIFF, AVIF), folders, patterns such as "photos/**/*.jpg"; or - for standard input.
+        Files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders,
+        patterns such as "photos/**/*.jpg"; or - for standard input.
     output
         For one picture the file to write, its format by its suffix (- for standard output); by default NAME.restored.EXT beside it.
         For more a folder; by default NAME.restored beside a folder NAME, with the same folders and names inside.

@@ -1,4 +1,4 @@
-"""Images in a folder that are not restored, because their format is not read: counted by ending, never skipped silently."""
+"""Images in a folder whose format is not read: counted by ending, never skipped silently."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -45,13 +45,13 @@ _HEAD = 512  # bytes
 
 
 def is_taken(suffix: str) -> bool:
-    """Whether files with this suffix (any case) are read: the formats without an extra, and those whose extra is installed."""
+    """Whether files with this suffix (any case) are read; for some, an extra must be installed."""
     found = formats.read_only(suffix)
     return formats.supports(suffix) if found is None else extras.missing(found) is None
 
 
 def is_unread_image(path: Path) -> bool:
-    """Whether a file, whose suffix is not taken, is an image all the same: by its ending, or by its contents."""
+    """Whether a file is an image, by its ending or its contents, although its suffix is not taken."""
     if path.suffix.lower() in _ENDINGS or formats.read_only(path.suffix):
         return True
     try:
@@ -75,7 +75,7 @@ def reason(path: Path) -> str:
 
 
 def summary(paths: Iterable[Path]) -> str:
-    """One line on what is left out: `left out: 2 .heic (pip install "uformer[heic]"), 1 .gif`; empty for nothing."""
+    """One line, `left out: 2 .heic (pip install "uformer[heic]"), 1 .gif`; empty for no paths."""
     counts = Counter(path.suffix.lower() for path in paths)
     parts = []
     for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):

@@ -108,7 +108,10 @@ def match(
 
 
 def output_name(path: Path, *, folder: bool = False) -> str:
-    """NAME.restored.EXT for a picture NAME.EXT, NAME.restored for a folder NAME; of HEIC and camera raw EXT is `output_suffix`."""
+    """NAME.restored.EXT for a picture NAME.EXT, NAME.restored for a folder NAME.
+
+    For HEIC and camera raw, EXT is the suffix of the format to write.
+    """
     return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{output_suffix(path.suffix)}"
 
 

@@ -170,7 +170,7 @@ def _is_readable(suffix: str) -> bool:
 
 
 def _written_name(path: Path) -> str:
-    """The name of an output in another folder than its input: the same, but for the suffix of a format that cannot be written."""
+    """The name of an output in a folder of outputs: that of the input, with a suffix that can be written."""
     return path.stem + output_suffix(path.suffix)
 
 
