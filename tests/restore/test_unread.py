@@ -9,6 +9,7 @@ from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from tests.restore.stand_in import StandIn, save_picture, tree
 from uformer.cli import main
 from uformer.image import extras
+from uformer.restore.forms import default_output
 from uformer.restore.restorer import Restorer
 from uformer.restore.unread import is_taken, is_unread_image, reason, summary
 
@@ -127,3 +128,9 @@ def test_what_is_taken_and_why_not(tmp_path: Path) -> None:
     assert not is_unread_image(tmp_path / "not there")
     assert not is_unread_image(tmp_path)
     assert summary([]) == ""
+
+
+def test_the_default_output_in_python() -> None:
+    assert default_output(Path("a.HEIC")) == Path("a.restored.jpg")
+    assert default_output(Path("in/a.nef")) == Path("in/a.restored.tif")
+    assert default_output(Path("a.PNG")) == Path("a.restored.PNG")

@@ -138,6 +138,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
+            process_group=0,  # so that Ctrl-C, which stops this process in good order, is not a crash there
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         self._late = threading.Event()

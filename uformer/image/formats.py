@@ -78,7 +78,8 @@ RAW = Format(
     name="camera raw", operation="", bits=16, lossless=True, gray=True, alpha=False, max_side=0, options={},
     suffixes=(
         ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2",
-        ".pef", ".srw", ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".mef", ".mos", ".dcr", ".kdc", ".raw", ".rwl",
+        ".pef", ".srw", ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".mef", ".mos", ".dcr", ".kdc", ".raw",
+        ".rwl",
     ),
     becomes=".tif",
 )  # fmt: skip

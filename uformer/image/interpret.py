@@ -127,7 +127,7 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
         orientation = orientation if told else xmp_packet.orientation(xmp)
         xmp = xmp_packet.upright(xmp)
     if picture_format is formats.AVIF or file.external is not None:
-        orientation = 1  # the decoder has turned it already, by the file's own transformations; EXIF does not count there
+        orientation = 1  # the decoder has applied the file's own transformations; EXIF does not count there
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
     known = (across, down) != (1.0, 1.0)  # libvips' word for unknown
     icc = vips.blob(image, "icc-profile-data")

@@ -1,4 +1,4 @@
-"""The EXIF block of a camera raw file, with the tags of the photograph and without those of the sensor data."""
+"""The EXIF block of a camera raw file, without the tags of the sensor data."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ from uformer.image.containers import boxes
 from uformer.image.formats import Encoded
 
 _ABOUT_THE_FILE = {0x927C, 0x9102, 0xA001, 0xA002, 0xA003, 0xA005}
-"""Tags that are wrong for the developed image: maker note, compression, colour space, size, interoperability."""
+"""Wrong for the developed image: maker note, compression, colour space, width, height, interoperability."""
 
 _CR3 = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 """Canon's box with the metadata of a CR3 file."""
