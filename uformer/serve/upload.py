@@ -25,6 +25,9 @@ MEDIA_TYPES = {
 }
 """What each format is called over HTTP."""
 
+_READ_ONLY = ("image/heic", "image/heif")
+"""Accepted as well; camera raw, which has no media type of its own, comes as image/*."""
+
 FIELD = "picture"
 PATIENCE = 60  # seconds without a byte of an upload
 HEAD_START = 10  # seconds before the average rate of an upload counts
@@ -68,7 +71,7 @@ async def _picture_bytes(request: Request, rules: Rules) -> bytes:
         raise Problem(415, "content-encoding", "send the picture's file as it is, without Content-Encoding")
     if kind == "multipart/form-data":
         data = await _from_form(request, rules)
-    elif kind in (*MEDIA_TYPES.values(), "image/*"):
+    elif kind in (*MEDIA_TYPES.values(), *_READ_ONLY, "image/*"):
         data = b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])
     else:
         said = kind[:64] or "nothing"
