@@ -75,6 +75,11 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+def test_other_noise_of_the_process_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONVERBOSE", "1")
+    assert read(dng(ramp())).depth == 16
+
+
 def test_a_claim_of_too_many_pixels_is_refused_from_the_header() -> None:
     data = bytearray(dng(ramp()))
     at = data.index(b"\x00\x01\x04\x00\x01\x00\x00\x00" + (96).to_bytes(4, "little"))

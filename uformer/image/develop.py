@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CUT_OFF = "the sensor data is damaged or cut off"
+_COMPLAINTS = (b"Unexpected end of file", b"data corrupted")
+"""What LibRaw prints where it fills missing sensor data with zeros; it reports that in no other way."""
 _SRGB_CURVE = (2.4, 12.92)
 """Exponent of the curve, and its slope near black."""
 
@@ -54,6 +56,7 @@ class Raw:
         """The samples (H, W, C), uint16, upright."""
         import rawpy  # noqa: PLC0415
 
+        before = os.fstat(2).st_size
         try:
             samples = self._raw.postprocess(
                 use_camera_wb=True,
@@ -66,9 +69,20 @@ class Raw:
             raise ValueError(_CUT_OFF) from None
         except self._failures as error:
             raise ValueError(_words(error)) from None
-        if os.fstat(2).st_size:  # LibRaw fills what is missing with zeros, and says so on standard error only
+        if any(words in _printed(before) for words in _COMPLAINTS):
             raise ValueError(_CUT_OFF)
         return np.asarray(samples if samples.ndim == 3 else samples[..., None])
+
+
+def _printed(start: int) -> bytes:
+    """What came to standard error from a position on, if that is a file."""
+    try:
+        os.lseek(2, start, os.SEEK_SET)
+        printed = os.read(2, 2**16)
+        os.lseek(2, 0, os.SEEK_END)
+    except OSError:
+        return b""
+    return printed
 
 
 def _words(error: BaseException) -> str:
