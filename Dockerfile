@@ -1,4 +1,5 @@
-# uformer serve on a CPU: no PyTorch, no root, and a root file system that may be read-only (docker run --read-only --tmpfs /tmp).
+# uformer serve on a CPU, without PyTorch, as an unprivileged user. The root file system may be read-only:
+# docker run --read-only --tmpfs /tmp
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -12,5 +13,6 @@ USER 10001
 ENV PATH=/opt/uformer/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 UFORMER_CACHE=/tmp/uformer
 EXPOSE 8000
 HEALTHCHECK --start-period=30s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]
-# It listens beyond the container, so it asks for a token: -e UFORMER_TOKEN=... (or --insecure, behind something that asks for one).
+# The server listens beyond the container, so it needs a token: -e UFORMER_TOKEN=...
+# Use --insecure only behind a proxy that authenticates clients.
 ENTRYPOINT ["uformer", "serve", "--host", "0.0.0.0", "--no-browser"]

@@ -22,7 +22,7 @@ fuzz:
 
 bench:
 	python benchmarks/speed.py
-	$(if $(DATA),python benchmarks/quality.py $(DATA),@echo "for quality too: make bench DATA=FOLDER")
+	$(if $(DATA),python benchmarks/quality.py $(DATA),@echo "to measure quality too: make bench DATA=FOLDER")
 
 format:
 	ruff format .

@@ -8,12 +8,15 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def lowest(dependencies: list[str]) -> list[str]:
-    """For each "name[extra]>=1.2" the constraint "name==1.2". Raises ValueError for a dependency without a lower bound."""
+    """Return the constraint "name==1.2" for each "name[extra]>=1.2".
+
+    Raises ValueError for a dependency without a lower bound.
+    """
     found = []
     for dependency in dependencies:
         match = re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\w.]+)", dependency)
         if match is None:
-            raise ValueError(f"{dependency!r} is not NAME>=VERSION")
+            raise ValueError(f"dependency {dependency!r}: must have the form NAME>=VERSION")
         found.append("==".join(match.groups()))
     return found
 

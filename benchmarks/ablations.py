@@ -1,11 +1,12 @@
-"""The comparisons of the paper's section 4.6, in small: one budget for each network, the same patches, one table.
+"""Repeat the comparisons of the paper's section 4.6 in small: the same budget and patches for each network.
 
     python benchmarks/ablations.py CLEAN [--steps 600] [--out FOLDER] [--json OUT.json]
 
-CLEAN is a folder of clean pictures; Gaussian noise of sigma 50 is put on them once (`uformer degrade`). Each row is one `uformer train`
-command, which is printed, and the PSNR of its newest weights on the pictures held out. The networks are narrow and flat (embed_dim 8, one
-block a stage, two levels: a deeper one would extend patches of 64 to 128) and learn for a few minutes, so that a CPU is enough: what helps
-here need not be what helps in the end.
+CLEAN is a folder of clean images. The script degrades them once with Gaussian noise of sigma 50 (`uformer
+degrade`). For each row it prints one `uformer train` command and the PSNR of the newest weights on the
+held-out images. To make a CPU sufficient, the networks are narrow and shallow (embed_dim 8, one block per
+stage, two levels, because a third would pad patches of 64 to 128) and train for a few minutes. What helps
+here need not help in a full training.
 """
 
 import argparse
@@ -42,7 +43,7 @@ ROWS = {
     "window: 16 x 16": ["network=uformer_16", "network.window_size=16"],
     "modulators": ["network=uformer_16", "network.modulator=true"],
 }
-"""The first is what the others are compared with: concat, LeFF, windows of 8 x 8, no modulators."""
+"""The first row is the baseline: concat, LeFF, windows of 8 x 8, no modulators."""
 
 
 def uformer(words: list[str]) -> None:
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("clean", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument(
-        "--out", type=Path, help="folder for the noisy pictures and the runs; by default they are thrown away"
+        "--out", type=Path, help="folder for the noisy images and the runs (default: a temporary one)"
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()

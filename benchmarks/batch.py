@@ -1,9 +1,10 @@
-"""Measure what `uformer batch` takes for a folder of pictures, against `uformer restore` of the same folder.
+"""Compare the time that `uformer batch` and `uformer restore` take for the same folder of images.
 
     python benchmarks/batch.py [--count 24] [--size 512x512] [--task denoise] [--rounds 1]
 
-Each is a process of its own, into an empty folder, the network compiled and cached before. "Whole" is from the process's start to its end;
-"start" until the first output is there; "Mpx/s" what is restored after that. The outputs are compared byte for byte.
+Each command runs in its own process, into an empty folder, with the compiled network already cached. "Total"
+is the time from start to end of the process, "start" the time until the first output is written, and "Mpx/s"
+the throughput after that. The outputs are compared byte for byte.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def draw(folder: Path, *, count: int, height: int, width: int) -> None:
 
 
 def measure(arguments: list[str], source: Path, out: Path, task: str) -> tuple[float, float, float]:
-    """Seconds of the whole, seconds until the first output, and pictures a second after that."""
+    """Return (total seconds, seconds until the first output, images per second after that)."""
     command = [part.format(source=source, out=out) for part in arguments]
     began, clock = time.perf_counter(), time.time()
     subprocess.run([sys.executable, "-m", "uformer", *command, "--task", task], check=True)
@@ -67,10 +68,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
     height, width = map(int, args.size.split("x"))
-    print(
-        f"{datetime.date.today()}, {CORES} cores, {args.count} pictures of {height} x {width}, {args.task}\n"
-    )
-    print("| | whole | start | Mpx/s | same bytes |\n|---|---|---|---|---|")
+    print(f"{datetime.date.today()}, {CORES} cores, {args.count} images of {height} x {width}, {args.task}\n")
+    print("| Command | Total | Start | Mpx/s | Same bytes |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "in"
         source.mkdir()
@@ -85,10 +84,8 @@ def main() -> None:
                 plain = plain or found
             whole, start, rate = (statistics.median(column) for column in zip(*measured, strict=True))
             speed = rate * height * width / 1e6
-            print(
-                f"| {name} | {whole:.1f} s | {start:.1f} s | {speed:.3f} | {'yes' if found == plain else 'no'} |",
-                flush=True,
-            )
+            same = "yes" if found == plain else "no"
+            print(f"| {name} | {whole:.1f} s | {start:.1f} s | {speed:.3f} | {same} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw docs/images/degradations.jpg: the example picture, and what each degradation makes of it.
+"""Draw docs/images/degradations.jpg: an example image, clean and with each degradation.
 
 python benchmarks/degradations.py [OUT.jpg]
 """
@@ -28,15 +28,15 @@ def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/images/degradations.jpg"
     clean = ROOT / "examples/court.clean.png"
     with tempfile.TemporaryDirectory() as folder:
-        pictures = [str(clean)]
+        images = [str(clean)]
         for function, settings in SETTINGS:
-            pictures.append(str(Path(folder) / f"{len(pictures)}.png"))
+            images.append(str(Path(folder) / f"{len(images)}.png"))
             words = [word for setting in settings for word in ("--set", setting)]
-            if uformer(["degrade", str(clean), pictures[-1], "--function", function, *words]):
+            if uformer(["degrade", str(clean), images[-1], "--function", function, *words]):
                 sys.exit(1)
         strip = ROOT / "benchmarks/strip.py"
         subprocess.run(
-            [sys.executable, strip, out, *pictures, "--crop", "0,60,200", "--columns", "5"], check=True
+            [sys.executable, strip, out, *images, "--crop", "0,60,200", "--columns", "5"], check=True
         )
 
 

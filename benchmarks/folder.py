@@ -1,15 +1,17 @@
-"""Measure what a folder of pictures costs beside the bare network: how long reading, writing and all else keep the network waiting.
+"""Compare the throughput of restoring a folder with that of the bare network.
 
-    python benchmarks/folder.py [FOLDER] [--count 16] [--size 512x768] [--suffix .jpg] [--rounds 3] [--json FILE]
+    python benchmarks/folder.py [FOLDER] [--count 16] [--size 512x768] [--suffix .jpg] [--rounds 3] [--json
+    FILE]
 
-Without a FOLDER of pictures of your own, `count` pictures are drawn (smooth shapes under noise) and written in the format of `suffix`.
-In each round, with one restorer that has been warmed up on every size:
+Without a FOLDER, the script draws `count` images (smooth shapes under noise) and writes them in the format of
+`suffix`. Each round uses one restorer, warmed up on every size, and measures:
 
-- bare: the network alone, on as many tiles as the pictures have, already in memory;
-- memory: the pictures restored from arrays to arrays (tiles cut and blended too);
-- folder: the pictures restored from files to files, written and flushed to the disk, as `uformer restore FOLDER` does it.
+- bare: the network alone, on as many tiles as the images have, already in memory;
+- memory: the images restored from arrays to arrays, including cutting and blending tiles;
+- folder: the images restored from files to files and flushed to disk, as in `uformer restore FOLDER`.
 
-The answer is the median over the rounds of bare seconds / folder seconds: 1 where the network never waits.
+The result is the median over the rounds of bare seconds / folder seconds. 1 means that the network never
+waits.
 """
 
 import argparse
@@ -37,9 +39,9 @@ from uformer.restore.worklist import FileJob, list_work
 
 @dataclasses.dataclass
 class Failures:
-    """A watcher that keeps what failed."""
+    """A watcher that collects errors."""
 
-    said: list[str] = dataclasses.field(default_factory=list)
+    messages: list[str] = dataclasses.field(default_factory=list)
 
     def started(self, job: FileJob) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
@@ -47,12 +49,12 @@ class Failures:
 
     def finished(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self.said.append(outcome.error)
+            self.messages.append(outcome.error)
 
 
 @dataclasses.dataclass
 class Tiles:
-    """The number of tiles of a picture, once it has been restored."""
+    """The number of tiles of an image, known once it has been restored."""
 
     count: int = 0
 
@@ -79,13 +81,13 @@ def draw(folder: Path, *, count: int, height: int, width: int, suffix: str) -> N
         )
 
 
-def network_calls(restorer: Restorer, pictures: list[Image]) -> list[tuple[tuple[int, int], int]]:
-    """For each picture the size of its tiles and their number; restores each once, which also warms up."""
+def network_calls(restorer: Restorer, images: list[Image]) -> list[tuple[tuple[int, int], int]]:
+    """Return the tile size and the number of tiles of each image. Restores each once, which also warms up."""
     calls = []
-    for picture in pictures:
+    for image in images:
         tiles = Tiles()
-        restorer.restore_image(picture, progress=tiles)
-        calls.append((restorer.tile_for(picture.height, picture.width), tiles.count))
+        restorer.restore_image(image, progress=tiles)
+        calls.append((restorer.tile_for(image.height, image.width), tiles.count))
     return calls
 
 
@@ -99,15 +101,15 @@ def restore_folder(restorer: Restorer, source: Path) -> None:
     with tempfile.TemporaryDirectory(dir=source.parent) as output:
         failures = Failures()
         run(list_work([str(source)], output, overwrite=True).jobs, lambda: restorer, failures)
-        assert not failures.said, failures.said
+        assert not failures.messages, failures.messages
 
 
 def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
-    pictures = [
+    images = [
         read(job.source)
         for job in list_work([str(source)], str(source.parent / "nowhere"), overwrite=True).jobs
     ]
-    calls = network_calls(restorer, pictures)
+    calls = network_calls(restorer, images)
     channels = restorer.config.in_channels
 
     def bare() -> None:
@@ -117,16 +119,16 @@ def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
                 network(np.full((1, channels, *tile), 0.5, np.float32))
 
     def memory() -> None:
-        for picture in pictures:
-            restorer.restore_image(picture)
+        for image in images:
+            restorer.restore_image(image)
 
     taken = [
         (seconds(bare), seconds(memory), seconds(lambda: restore_folder(restorer, source)))
         for _ in range(rounds)
     ]
     return {
-        "pictures": len(pictures),
-        "megapixels": round(sum(picture.width * picture.height for picture in pictures) / 1e6, 3),
+        "pictures": len(images),
+        "megapixels": round(sum(image.width * image.height for image in images) / 1e6, 3),
         "seconds": [
             dict(zip(("bare", "memory", "folder"), (round(value, 3) for value in each), strict=True))
             for each in taken
@@ -134,9 +136,7 @@ def measure(source: Path, restorer: Restorer, rounds: int) -> dict[str, object]:
         "folder_over_bare": round(statistics.median(alone / folder for alone, _, folder in taken), 3),
         "folder_over_memory": round(statistics.median(held / folder for _, held, folder in taken), 3),
         "megapixels_a_second": round(
-            statistics.median(
-                sum(p.width * p.height for p in pictures) / 1e6 / folder for *_, folder in taken
-            ),
+            statistics.median(sum(p.width * p.height for p in images) / 1e6 / folder for *_, folder in taken),
             3,
         ),
     }
@@ -156,22 +156,27 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--tile", type=int)
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
 
     options = {name: getattr(args, name) for name in ("backend", "device", "precision", "tile")}
     restorer = Restorer.from_pretrained(args.weights, **options)
     with tempfile.TemporaryDirectory() as scratch:
-        source = args.folder or Path(scratch) / "pictures"
+        source = args.folder or Path(scratch) / "images"
         if args.folder is None:
             source.mkdir()
             height, width = map(int, args.size.split("x"))
             draw(source, count=args.count, height=height, width=width, suffix=args.suffix)
         figures = measure(source, restorer, args.rounds)
     about = {
-        "date": str(datetime.date.today()), "uformer": uformer.__version__, "machine": platform.machine(), "cores": os.cpu_count(),
-        "weights": args.weights, "backend": restorer.backend, "precision": restorer.precision,
-    }  # fmt: skip
+        "date": str(datetime.date.today()),
+        "uformer": uformer.__version__,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "weights": args.weights,
+        "backend": restorer.backend,
+        "precision": restorer.precision,
+    }
     print(json.dumps(about | figures, indent=2))
     if args.json:
         args.json.write_text(json.dumps(about | figures, indent=2) + "\n", encoding="utf-8")

@@ -1,10 +1,11 @@
 """Time the networks on one accelerator: inference and training, eager and compiled, fp32 and bf16.
 
-    python benchmarks/gpu.py [--device cuda] [--networks uformer_t uformer_s uformer_b] [--minutes 4] [--json OUT.json]
+    python benchmarks/gpu.py [--device cuda] [--networks uformer_t uformer_s] [--minutes 4] [--json OUT.json]
 
-Inference restores batches of 512 x 512 images, training takes steps on batches of 128 x 128 patches (Charbonnier loss, AdamW). Each
-figure is the best of several runs after a warm-up. With --minutes, the script stops measuring when that time is up and prints "not
-measured" for the rest. On a CPU it measures eager fp32 alone and single images: enough to see that the script works.
+Inference restores batches of 512 x 512 images. Training takes steps on batches of 128 x 128 patches
+(Charbonnier loss, AdamW). Each figure is the best of several runs after a warm-up. With --minutes, the script
+stops measuring when the time is up and prints "not measured" for the rest. On a CPU, it measures only eager
+fp32 and single images, which is enough to see that the script works.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from uformer.train.losses import charbonnier
 
 NETWORKS = ("uformer_t", "uformer_s", "uformer_b")
 LEAST_SECONDS = 2.0
-"""A figure comes from at least so many seconds of work."""
+"""The least time that each figure is measured over."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,16 @@ class Case:
     compiled: bool
     batch: int
     side: int
-    """Pixels."""
+    """Side of an image or a patch, in pixels."""
 
     def __str__(self) -> str:
         kind = "compiled" if self.compiled else "eager"
-        return f"{self.network:10} {self.mode:9} {self.precision:5} {kind:9} {self.batch:3} x {self.side} x {self.side}"
+        sizes = f"{self.batch:3} x {self.side} x {self.side}"
+        return f"{self.network:10} {self.mode:9} {self.precision:5} {kind:9} {sizes}"
 
 
 def cases(device: torch.device, networks: list[str]) -> list[Case]:
-    """What to measure, the most useful first: uformer_t before the larger ones, bf16 before fp32."""
+    """Return what to measure, the most useful first: uformer_t before the larger ones, bf16 before fp32."""
     on_gpu = device.type != "cpu"
     precisions = ("bf16", "fp32") if on_gpu else ("fp32",)
     compiles = (False, True) if on_gpu else (False,)
@@ -59,7 +61,7 @@ def cases(device: torch.device, networks: list[str]) -> list[Case]:
 
 
 def measure(case: Case, device: torch.device) -> dict[str, float]:
-    """Images or patches a second, megapixels a second, and the peak memory in MB (0 where the device does not tell)."""
+    """Return images or patches per second, megapixels per second, and peak memory in MB (0 if unknown)."""
     torch.manual_seed(0)
     model = uformer.create_model(case.network).to(device)
     network = torch.compile(model) if case.compiled else model
@@ -91,7 +93,7 @@ def measure(case: Case, device: torch.device) -> dict[str, float]:
 
 
 def best_seconds(work: Callable[[], None], device: torch.device) -> float:
-    """The shortest of the runs that together take LEAST_SECONDS, after one run that compiles and warms up."""
+    """Return the shortest of several runs (LEAST_SECONDS in total), after one that compiles and warms up."""
 
     def finish() -> None:
         if device.type != "cpu":
@@ -109,7 +111,7 @@ def best_seconds(work: Callable[[], None], device: torch.device) -> float:
 
 
 def device_name(device: torch.device) -> str:
-    """The accelerator's own name, or the processor's architecture."""
+    """Return the name of the accelerator, or the architecture of the processor."""
     return (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"
@@ -123,18 +125,14 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    parser.add_argument(
-        "--minutes", type=float, default=float("inf"), help="stop measuring after so many minutes"
-    )
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop measuring after this time")
     parser.add_argument("--json", type=Path, help="also write the figures here, after each row")
     args = parser.parse_args()
 
     device = torch.device(args.device)
     end = time.monotonic() + 60 * args.minutes
-    print(
-        f"{device_name(device)}, torch {torch.__version__}, {datetime.date.today()}, uformer {uformer.__version__}",
-        flush=True,
-    )
+    versions = f"torch {torch.__version__}, uformer {uformer.__version__}"
+    print(f"{device_name(device)}, {versions}, {datetime.date.today()}", flush=True)
     figures: list[dict[str, object]] = []
     for case in cases(device, args.networks):
         if time.monotonic() >= end:

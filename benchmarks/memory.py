@@ -1,10 +1,11 @@
-"""Measure the memory that `uformer restore` takes: the real command in a process of its own, its peak resident set size.
+"""Measure the peak memory of `uformer restore`, as the peak resident set size of the real command.
 
     python benchmarks/memory.py                                  # photos of 24 megapixels
-    python benchmarks/memory.py --sides 20000x20000 --tiles 2    # pictures of 400 megapixels, quickly
+    python benchmarks/memory.py --sides 20000x20000 --tiles 2    # images of 400 megapixels, quickly
 
-The pictures are made of one of examples/, repeated. With `--tiles N` the network restores the first N tiles of each picture, so that
-its memory is taken, and the others come back as they are: the network's time grows with the picture, its memory does not.
+The images repeat one of examples/. With `--tiles N`, the network restores only the first N tiles of each
+image and returns the others unchanged. This saves time without changing the peak, because the network's
+memory does not grow with the image.
 """
 
 import argparse
@@ -31,14 +32,14 @@ FILES: dict[str, dict[str, Any]] = {
 
 
 def make(path: Path, width: int, height: int) -> None:
-    """Write a picture of these sides."""
+    """Write an image of this size."""
     image = pyvips.Image.new_from_file(str(ROOT / "examples" / "night.png"))
     across, down = -(-width // image.width), -(-height // image.height)
     image.replicate(across, down).crop(0, 0, width, height).write_to_file(str(path), **FILES[path.name])
 
 
 def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
-    """Exit status, peak resident set size in MB (10^6 bytes) and seconds of a run of the command."""
+    """Run the command and return its (exit status, peak resident set size in MB of 10^6 bytes, seconds)."""
     command = (
         [sys.executable, "-m", "uformer"]
         if tiles is None
@@ -52,8 +53,8 @@ def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
 
 
 def child(tiles: int, arguments: list[str]) -> None:
-    """The command with a network that restores so many tiles, and gives the others back as they are."""
-    from uformer.cli import main  # noqa: PLC0415 - the parent, whose memory the child starts with, stays small
+    """Run the command with a network that restores this many tiles and returns the others unchanged."""
+    from uformer.cli import main  # noqa: PLC0415 - the child starts with the parent's memory; keep it small
     from uformer.restore.network import Network, Pixels  # noqa: PLC0415
 
     run, done = Network.run, 0
@@ -75,12 +76,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sides", default="6000x4000", metavar="WxH", help="pixels (default: %(default)s)")
     parser.add_argument(
-        "--files", nargs="+", default=["photo.jpg", "photo.png"], choices=FILES, help="kinds of pictures"
+        "--sides", default="6000x4000", metavar="WxH", help="size in pixels (default: %(default)s)"
     )
     parser.add_argument(
-        "--output", default=None, choices=(".jpg", ".png", ".tif"), help="format to write (default: as read)"
+        "--files", nargs="+", default=["photo.jpg", "photo.png"], choices=FILES, help="kinds of image files"
+    )
+    parser.add_argument(
+        "--output",
+        default=None,
+        choices=(".jpg", ".png", ".tif"),
+        help="output format (default: that of the input)",
     )
     parser.add_argument(
         "--tiles", type=int, default=None, help="tiles that the network restores (default: all)"
@@ -89,12 +95,12 @@ def main() -> int:
         "--folder",
         type=Path,
         default=None,
-        help="for the pictures, which stay there (default: a temporary one)",
+        help="folder to keep the images in (default: a temporary one)",
     )
     parser.add_argument("options", nargs="*", help="options of `uformer restore`, after --")
     args = parser.parse_args()
     width, height = (int(side) for side in args.sides.split("x"))
-    print("| picture | options | tiles by the network | peak MB | seconds |\n|---|---|---|---|---|")
+    print("| Image | Options | Tiles by the network | Peak MB | Seconds |\n|---|---|---|---|---|")
     worst = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
@@ -108,10 +114,14 @@ def main() -> int:
             arguments = ["restore", str(source), "-o", str(output), "--overwrite", "--quiet", *args.options]
             status, peak, seconds = run(arguments, args.tiles)
             worst = max(worst, status)
-            print(
-                f"| {source.name} to {output.suffix} | {' '.join(args.options)} | {args.tiles or 'all'} | {peak:.0f} | {seconds:.0f} |",
-                flush=True,
+            cells = (
+                f"{source.name} to {output.suffix}",
+                " ".join(args.options),
+                str(args.tiles or "all"),
+                f"{peak:.0f}",
+                f"{seconds:.0f}",
             )
+            print(f"| {' | '.join(cells)} |", flush=True)
             output.unlink(missing_ok=True)
     return worst
 

@@ -1,17 +1,20 @@
-"""Measure how well weights restore: PSNR on images with ground truth, the worst image, and how far tones move.
+"""Measure how well weights restore: PSNR on images with ground truth, the worst image, and tone shifts.
 
-    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--rows TEXT ...] [--json OUT.json]
+    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--rows TEXT ...] [--json
+    OUT.json]
 
-DATA holds any of these folders: cbsd68/ (clean images), sidd/, nam/, rain100l/ and gopro/ (each with degraded/ and clean/, matching
-names). Each row is scored as `uformer eval` scores the protocol that it names. For each row the script prints the mean PSNR of the
-inputs and of the restored images, the worst gain of a single image, and the mean bias: by how many 8-bit levels the restored image
-is brighter (+) or darker (-) than the ground truth, in absolute value over the images.
+DATA holds any of these folders: cbsd68/ (clean images), sidd/, nam/, rain100l/ and gopro/ (each with
+degraded/ and clean/, with matching names). Each row is scored by a protocol of `uformer eval`. For each row
+the script prints the mean PSNR of the inputs and of the restored images, the worst gain of a single image,
+and the bias: the difference in mean brightness from the ground truth in 8-bit levels, as absolute value,
+averaged over the images.
 
-Rows marked with * take every fourth image of cbsd68. "clean in" rows restore clean images: their PSNR says how much of a clean
-image survives. "bars" and "text" are drawings that this script makes.
+Rows marked with * use every fourth image of cbsd68. "clean in", "dry in" and "sharp in" rows restore clean
+images, so their PSNR says how much of a clean image survives. The script draws "bars" and "text" itself.
 
-Without --weights, the weights that ship for each task are measured on that task's rows; weights that are named, on the
-rows of their task alone (a file: of --task). --rows takes only the rows whose titles contain one of the texts.
+Without --weights, the script measures the weights that ship for each task on the rows of that task. Named
+weights are measured on the rows of their task, and a file on the rows of --task. --rows selects the rows
+whose titles contain one of the texts.
 """
 
 import argparse
@@ -46,20 +49,20 @@ LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of images, and how they are scored."""
+    """One kind of images, and how to score them."""
 
     task: str
     folder: str
-    """Below DATA; "" for drawings, which need no data."""
+    """Folder below DATA; "" for drawings, which need no data."""
     find: Callable[[Path], list[Case]]
-    """The images of the folder. A sample's `subset` is appended to the row's title."""
+    """Returns the images of the folder. The `subset` of an image is appended to the row's title."""
     scoring: Scoring = field(default_factory=Scoring)
     title: str = ""
-    """The folder's name unless given."""
+    """Title of the row. Default: the name of the folder."""
 
 
 def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", every: int = 1) -> Row:
-    """The images of a protocol; `every` fourth, say."""
+    """Return a row with the images of a protocol, or with every `every`th of them."""
     chosen = PROTOCOLS[protocol]
 
     def find(path: Path) -> list[Case]:
@@ -75,7 +78,7 @@ def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", ever
 
 
 def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) -> Row:
-    """Every fourth image of cbsd68, degraded by a function of the clean image and its number."""
+    """Return a row with every fourth image of cbsd68, degraded by `degrade(clean image, number)`."""
 
     def load(path: Path, index: int, _channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
         clean = read_rgb(path, notify)
@@ -92,7 +95,7 @@ def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) ->
 
 
 def drawn_row(task: str, title: str, draw: Callable[[int], Pixels]) -> Row:
-    """Eight drawings, restored as they are."""
+    """Return a row with eight drawings, which are restored without being degraded."""
 
     def load(index: int, _channels: int = 3, _notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
         drawing = draw(index)
@@ -112,12 +115,12 @@ def chroma_only(clean: Pixels, index: int) -> Pixels:
 
 
 def as_file(pixels: NDArray[np.floating]) -> Pixels:
-    """The image as an 8-bit file holds it."""
+    """Return the image as an 8-bit file holds it."""
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.float32) / np.float32(255)
 
 
 def draw_bars(index: int) -> Pixels:
-    """(256, 256, 3): bright or dark bars, from wires to fence posts, over a smooth background."""
+    """Return bright or dark bars, from wires to fence posts, over a smooth background, (256, 256, 3)."""
     rng = np.random.default_rng(index)
     rows, columns = np.mgrid[0:256, 0:256].astype(np.float32) / 256
     background = 0.35 + 0.3 * rows + 0.1 * columns
@@ -130,7 +133,7 @@ def draw_bars(index: int) -> Pixels:
 
 
 def draw_text(index: int) -> Pixels:
-    """(256, 256, 3): black text on white, 10 to 24 pixels high."""
+    """Return black text on white, 10 to 24 pixels high, (256, 256, 3)."""
     words = "Uformer restores noisy, rainy and blurred images. 0123456789 " * 12
     mask = pyvips.Image.text(words, font=f"sans {10 + 2 * index}px", width=256, wrap="word", dpi=72)
     page = mask.crop(0, 0, min(mask.width, 256), min(mask.height, 256)).embed(0, 0, 256, 256).numpy()
@@ -162,7 +165,7 @@ def main() -> int:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights")
-    parser.add_argument("--task", choices=TASKS, help="what a weights file is for (denoise)")
+    parser.add_argument("--task", choices=TASKS, help="task of a weights file (default: denoise)")
     parser.add_argument(
         "--rows", nargs="+", default=[""], help="only rows whose titles contain one of these texts"
     )
@@ -180,13 +183,12 @@ def main() -> int:
     if not any(row.folder for row in rows):
         wanted = ", ".join(dict.fromkeys(row.folder for row in ROWS if row.task in weights and row.folder))
         sys.exit(
-            f"{args.data}: no folder {wanted} in it"
+            f"{args.data}: contains none of the folders {wanted}"
             if weights
-            else f"no weights for {args.task} ship; name some with --weights"
+            else f"--task {args.task}: no weights ship for this task; give some with --weights"
         )
-    print(
-        f"{', '.join(weights.values())}, {datetime.date.today()}, {platform.machine()}, uformer {uformer.__version__}"
-    )
+    where = f"{platform.machine()}, uformer {uformer.__version__}"
+    print(f"{', '.join(weights.values())}, {datetime.date.today()}, {where}")
     names = dict.fromkeys(weights[row.task] for row in rows)
     restorers = {
         name: uformer.Restorer.from_pretrained(name, backend=args.backend, precision=args.precision)
@@ -213,7 +215,7 @@ def measure(
     title: str,
     figures: dict[str, dict[str, float]],
 ) -> bool:
-    """Print a row and add it to the figures; False where an image failed, which is named on stderr."""
+    """Print a row and add it to the figures. Returns False if an image failed, and names it on stderr."""
     biases: list[float] = []
 
     def note_bias(sample: Case, restored: Pixels) -> None:
@@ -235,12 +237,12 @@ def measure(
         if math.isfinite(before):
             worst = min(each.restored.psnr - each.degraded.psnr for each in found.measured)
             figures[title] = {"input": round(before, 2), **row, "worst_gain": round(worst, 2)}
-            said = f"{before:6.2f} -> {after:6.2f} dB ({after - before:+.2f}, worst {worst:+.2f})"
-        else:  # clean images come in
+            text = f"{before:6.2f} -> {after:6.2f} dB ({after - before:+.2f}, worst {worst:+.2f})"
+        else:  # the inputs are clean, so their PSNR is infinite
             worst = min(each.restored.psnr for each in found.measured)
             figures[title] = {**row, "worst": round(worst, 2)}
-            said = f"          {after:6.2f} dB (worst {worst:.2f})"
-        print(f"{title:46} {len(found.measured):3} images: {said}, bias {np.mean(biases):.2f}", flush=True)
+            text = f"          {after:6.2f} dB (worst {worst:.2f})"
+        print(f"{title:46} {len(found.measured):3} images: {text}, bias {np.mean(biases):.2f}", flush=True)
     return not found.failures
 
 

@@ -1,8 +1,8 @@
-"""How large each room of the package is, and which rooms it imports: the table of docs/architecture.md.
+"""Print the size of each room of the package and the rooms it imports: the table in docs/architecture.md.
 
     python benchmarks/rooms.py [CHECKOUT]
 
-The small modules that stand below all rooms count as one room, "bottom". Imports inside functions count too.
+The small modules below all rooms count as one room, "bottom". Imports inside functions count too.
 """
 
 import ast
@@ -17,26 +17,26 @@ BOTTOM = (
 
 
 def imported(path: Path, modules: set[str]) -> set[str]:
-    """The modules of the package that a file imports."""
+    """Return the modules of the package that a file imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names} & modules
         elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:  # a module of a room, or a name in a module
+            for alias in node.names:  # either a module of a room or a name in a module
                 whole = f"{node.module}.{alias.name}"
                 found |= {whole if whole in modules else node.module} & modules
     return found
 
 
 def room_of(module: str) -> str:
-    """The folder below uformer/, or the module itself; "root" for the package's own names."""
+    """Return the folder below uformer/ or the module itself; "root" for the package's own names."""
     room = module.split(".")[1] if "." in module else "root"
     return "bottom" if room in BOTTOM else room
 
 
 def main() -> None:
-    """Print a line for each room, then the sums."""
+    """Print a line for each room, then the totals."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     paths = sorted((root / "uformer").rglob("*.py"))
     modules = {

@@ -1,10 +1,11 @@
-"""Measure the server: requests a second and how long they take, over loopback, with the shipped weights.
+"""Measure the server's throughput and latency over loopback, with the shipped weights.
 
-    python benchmarks/serve.py [--size 256x256] [--clients 1 4] [--requests 40] [--json out.json] [serve's own options, after --]
+    python benchmarks/serve.py [--size 256x256] [--clients 1 4] [--requests 40] [--json OUT.json] [-- OPTIONS]
 
-Each client sends its next picture when it has the last one; a refusal for a full queue is counted and tried again. The server is
-a process of its own. One picture warms it up, which is not counted. `overhead` is the time of a request that restores nothing
-(strength 0): decoding, encoding and HTTP.
+OPTIONS are those of `uformer serve`. The server runs in its own process and is warmed up with one image,
+which does not count. Each client sends its next image when it has received the last one. If the queue is
+full, it counts the refusal and tries again. `overhead` is the time of a request that restores nothing
+(strength 0): only decoding, encoding and HTTP.
 """
 
 import argparse
@@ -34,9 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", default="256x256", help="height x width, pixels")
+    parser.add_argument("--size", default="256x256", help="height x width, in pixels")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--requests", type=int, default=40, help="in all, for each number of clients")
+    parser.add_argument("--requests", type=int, default=40, help="total for each number of clients")
     parser.add_argument("--json", type=Path)
     parser.add_argument("serve", nargs="*", help="options of uformer serve")
     args = parser.parse_args()
@@ -83,7 +84,7 @@ def port_of(server: subprocess.Popen[str]) -> int:
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, str | None]:
-    """Status, body and Retry-After."""
+    """Send a request and return (status, body, Retry-After)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     try:
         connection.request(method, path, body, {"Content-Type": "image/jpeg"} if body else {})
@@ -102,7 +103,7 @@ def wait_until_ready(port: int) -> None:
 
 
 def memory(port: int) -> float:
-    """The server's resident memory, bytes."""
+    """Return the server's resident memory, in bytes."""
     text = ask(port, "GET", "/metrics")[1].decode()
     return float(
         next(
@@ -112,7 +113,7 @@ def memory(port: int) -> float:
 
 
 def send(port: int, picture: bytes, query: str = "") -> tuple[float, int]:
-    """Seconds until the restored picture was there, and how often the queue was full."""
+    """Send an image and return (seconds until it was restored, times that the queue was full)."""
     start_, refused = time.perf_counter(), 0
     while True:
         status, body, retry = ask(port, "POST", f"/v1/restore{query}", picture)
@@ -125,7 +126,7 @@ def send(port: int, picture: bytes, query: str = "") -> tuple[float, int]:
 
 
 def measure(port: int, picture: bytes, clients: int, requests: int, query: str) -> dict[str, Any]:
-    """`requests` pictures from `clients` at a time."""
+    """Send `requests` images, from `clients` clients at the same time, and return the figures."""
     left, lock = iter(range(requests)), threading.Lock()
     found: list[tuple[float, int]] = []
 

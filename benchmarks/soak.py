@@ -1,9 +1,10 @@
-"""Watch the server's memory over many requests of every kind: restored, refused, cancelled, disconnected, forms, jobs.
+"""Watch the server's memory over many requests: restored, refused, cancelled, disconnected, forms, jobs.
 
-    python benchmarks/soak.py [--requests 10000] [--first 200] [--clients 4] [serve's own options, after --]
+    python benchmarks/soak.py [--requests 10000] [--first 200] [--clients 4] [--limit 10] [-- OPTIONS]
 
-The server is a process of its own. Its resident memory is read while nothing runs: after the first requests, and ten times
-until the last. Exits 1 where it ends more than `--limit` percent above its value after the first.
+OPTIONS are those of `uformer serve`, which runs in its own process. Its resident memory is read while it is
+idle: after the first requests, and ten times until the last. The script exits with code 1 if the memory grows
+by more than `--limit` percent after the first requests.
 """
 
 import argparse
@@ -27,9 +28,9 @@ from uformer.image.image import Image
 from uformer.image.write import encode
 
 SIZES = [(64, 64), (48, 100), (100, 48), (120, 120), (24, 24)]
-"""Height and width of the images that are restored; some need a network of their own."""
+"""(height, width) of the images that are restored. Some sizes need their own compiled network."""
 LARGE = (1000, 1000)
-"""Of those that are cancelled."""
+"""(height, width) of the images whose requests are cancelled."""
 FORM = "multipart/form-data; boundary=cut"
 
 
@@ -37,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=int, default=10_000, help="in all")
+    parser.add_argument("--requests", type=int, default=10_000, help="total number of requests")
     parser.add_argument("--first", type=int, default=200, help="requests before memory is compared")
     parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--limit", type=float, default=10, help="percent of growth that is allowed")
+    parser.add_argument("--limit", type=float, default=10, help="allowed growth in percent")
     parser.add_argument("serve", nargs="*", help="options of uformer serve")
     args = parser.parse_args(arguments)
     command = [sys.executable, "-m", "uformer", "serve", "--port", "0", "--no-browser", *args.serve]
@@ -79,7 +80,7 @@ def soak(client: "Client", requests: int, first: int, clients: int, limit: float
 
 
 class Client:
-    """Sends requests to a server on this machine, and counts the answers by status."""
+    """Sends requests to a server on this machine and counts the responses by status."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -103,15 +104,16 @@ class Client:
             return answer.status, answer.read()
 
     def leave(self, body: bytes, length: int, seconds: float) -> str:
-        """Send (part of) an image, and close the connection some time later, without an answer."""
-        head = f"POST /v1/restore?tile=128 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n"
+        """Send an image or a part of it, and close the connection `seconds` later, unanswered."""
+        head = "POST /v1/restore?tile=128 HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"Content-Type: image/png\r\nContent-Length: {length}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", self.port), timeout=300) as connection:
             connection.sendall(head.encode() + body)
             time.sleep(seconds)
         return "left"
 
     def begin(self, body: bytes) -> tuple[int, str]:
-        """Status and path of a new job."""
+        """Start a job and return its (status, path)."""
         status, answer = self.ask("POST", "/v1/jobs?tile=128", body)
         return status, f"/v1/jobs/{json.loads(answer).get('id')}"
 
@@ -121,7 +123,7 @@ class Client:
         return float(found[1])
 
     def memory(self) -> float:
-        """Resident memory of the server, in MB."""
+        """Return the resident memory of the server, in MB."""
         return self.gauge("process_resident_memory_bytes") / 1e6
 
     def wait_until(self, holds: Callable[[], bool], seconds: float = 300) -> None:
@@ -199,7 +201,7 @@ def form(data: bytes) -> bytes:
 
 
 def image(height: int, width: int) -> bytes:
-    """A PNG of noise; a large one repeats it, so that it is a small file."""
+    """Return a PNG of noise. A large one repeats the noise, which keeps the file small."""
     noise = np.random.default_rng(0).random((min(height, 128), min(width, 128), 3), np.float32)
     pixels = np.tile(noise, (-(-height // 128), -(-width // 128), 1))[:height, :width]
     return encode(Image(pixels=pixels, suffix=".png"), ".png")

@@ -1,15 +1,16 @@
-"""Measure how fast a picture is restored, against plain torch at the same size in the same run.
+"""Compare the speed of `Restorer` with that of plain torch, for the same image in the same run.
 
-    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--precision auto] [--json FILE]
+    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--json FILE]
 
-For each network (random weights: values do not change the time), on one picture of noise:
+Each network (with random weights, which do not change the time) restores one image of noise:
 
-- restorer: `Restorer` from array to array on the CPU, as it comes, after a first run that compiles;
-- eager: the same network in torch in float32 on the whole picture, without gradients, with as many threads;
-- share of the peak: the multiply-adds that the picture needs, in the restorer's seconds, over those of a large product of
-  matrices in the same numbers, both at their best, as OpenVINO computes it here.
+- restorer: `Restorer` from array to array on the CPU, with default settings, after a first run that compiles;
+- eager: the same network in torch in fp32, on the whole image, without gradients, with as many threads;
+- share of peak: multiply-adds per second of the restorer, divided by those of a large matrix product in the
+  same precision by the same OpenVINO. Both are the best of their runs.
 
-Runs of the two take turns, and medians are given. Needs torch. Results say the machine and the day; benchmarks/README.md keeps some.
+The two take turns, and their medians are printed. Needs torch. benchmarks/README.md holds results with
+machine and date.
 """
 
 import argparse
@@ -38,7 +39,7 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def peak(precision: str, *, side: int = 2048, runs: int = 5) -> float:
-    """Multiply-adds a second of a product of two side x side matrices, one of them constant."""
+    """Return the multiply-adds per second of a product of two side x side matrices, one of them constant."""
     rng = np.random.default_rng(0)
     ops = ov.opset13
     left = ops.parameter([side, side], np.float32)
@@ -54,7 +55,7 @@ def peak(precision: str, *, side: int = 2048, runs: int = 5) -> float:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long something takes."""
+    """Return how long a call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -66,17 +67,17 @@ def measure(name: str, height: int, width: int, *, runs: int, precision: str) ->
     state = {key: value.numpy() for key, value in model.state_dict().items()}
     options = RestoreOptions(backend="openvino", precision=precision)  # type: ignore[arg-type]
     restorer = Restorer(Network(Weights(model.config, state), options.network), options)
-    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
 
     def eager() -> None:
         with torch.inference_mode():
             model(tensor)
 
-    first = seconds(lambda: restorer(picture))
+    first = seconds(lambda: restorer(image))
     eager()
     ours, theirs = zip(
-        *((seconds(lambda: restorer(picture)), seconds(eager)) for _ in range(runs)), strict=True
+        *((seconds(lambda: restorer(image)), seconds(eager)) for _ in range(runs)), strict=True
     )
     needed = multiply_adds(VARIANTS[name], height, width).total
     return {
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("--networks", default="uformer_t,uformer_b")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--json", help="file for the results")
+    parser.add_argument("--json", help="also write the figures here")
     args = parser.parse_args()
 
     height, width = map(int, args.size.split("x"))
@@ -118,15 +119,16 @@ def main() -> None:
         "torch": torch.__version__,
     }
     print(", ".join(f"{key} {value}" for key, value in about.items()))
-    print(
-        "| network | size | numbers | first run | restorer | torch eager fp32 | ratio | Mpx/s | share of peak |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    titles = ["Network", "Size", "Precision", "First run", "Restorer", "torch eager fp32", "Speedup", "Mpx/s"]
+    print(f"| {' | '.join(titles)} | Share of peak |\n|---|---|---|---|---|---|---|---|---|")
     for row in rows:
-        print(
-            f"| {row['network']} | {row['size']} | {row['precision']} | {row['first_s']:.2f} s | {row['restorer_s']:.2f} s "
-            f"| {row['eager_fp32_s']:.2f} s | {row['ratio']:.2f} x | {row['megapixels_per_s']:.2f} | {100 * row['share_of_peak']:.0f}% |"
-        )
+        times = [f"{row[key]:.2f} s" for key in ("first_s", "restorer_s", "eager_fp32_s")]
+        speeds = [
+            f"{row['ratio']:.2f} x",
+            f"{row['megapixels_per_s']:.2f}",
+            f"{100 * row['share_of_peak']:.0f}%",
+        ]
+        print(f"| {' | '.join([row['network'], row['size'], row['precision'], *times, *speeds])} |")
     if args.json:
         with open(args.json, "w") as file:
             json.dump({**about, "rows": rows}, file, indent=1)

@@ -1,8 +1,8 @@
-"""Put pictures of one size side by side, as in the README and the model cards.
+"""Put images of the same size side by side, as in the README and the model cards.
 
-python benchmarks/strip.py OUT.jpg PICTURE PICTURE... [--crop LEFT,TOP,SIDE] [--columns N]
+python benchmarks/strip.py OUT.jpg IMAGE IMAGE... [--crop LEFT,TOP,SIDE] [--columns N]
 
-A gap of a few white pixels parts them; with --columns they fill several rows.
+A white gap separates them. With --columns, they fill several rows.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from uformer.image.read import read
 from uformer.image.write import write
 
 Pixels = NDArray[np.float32]
-GAP = 4  # white pixels between two pictures
+GAP = 4  # white pixels between two images
 
 
 def main() -> None:
@@ -24,12 +24,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("pictures", type=Path, nargs="+")
-    parser.add_argument("--crop", help="left, top and side of a square, pixels")
-    parser.add_argument("--columns", type=int, help="pictures in a row; all of them by default")
+    parser.add_argument("images", type=Path, nargs="+")
+    parser.add_argument("--crop", help="left, top and side of a square, in pixels")
+    parser.add_argument("--columns", type=int, help="images in a row (default: all)")
     args = parser.parse_args()
 
-    parts = [read(path).pixels for path in args.pictures]
+    parts = [read(path).pixels for path in args.images]
     if args.crop:
         left, top, side = map(int, args.crop.split(","))
         parts = [part[top : top + side, left : left + side] for part in parts]
@@ -39,11 +39,11 @@ def main() -> None:
 
 
 def join(parts: list[Pixels], *, axis: int) -> Pixels:
-    """Pictures beside (axis 1) or below (axis 0) one another, a gap between."""
+    """Join images beside (axis 1) or below (axis 0) each other, with a gap between them."""
     shape = list(parts[0].shape)
     shape[axis] = GAP
     gap = np.ones(shape, np.float32)
-    return np.concatenate([part for picture in parts for part in (gap, picture)][1:], axis=axis)
+    return np.concatenate([part for image in parts for part in (gap, image)][1:], axis=axis)
 
 
 if __name__ == "__main__":

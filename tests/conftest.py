@@ -1,19 +1,17 @@
-"""Settings of every test: one thread, Ctrl-C that works, and property tests that give the same answer on each run of CI."""
+"""Settings for all tests: one thread, working Ctrl-C, and property tests that are deterministic in CI."""
 
 import os
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # before torch is imported; threads that wait for a busy core are slow
+# Set before torch is imported: threads that wait for a busy core are slow.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import signal
 import tempfile
 
 import hypothesis
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in a script's background job; the commands that the tests start would inherit it
+# A background job of a script ignores Ctrl-C, and the commands that the tests start would inherit this.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _cache = tempfile.TemporaryDirectory(prefix="uformer-tests-")  # removed when the tests end

@@ -1,4 +1,4 @@
-"""Small networks of every kind, for tests: random configurations, and models with weights that matter."""
+"""Small networks for tests: every kind, random configurations, and models with random weights."""
 
 import dataclasses
 from typing import get_args
@@ -10,7 +10,7 @@ from uformer.config import Skip, UformerConfig
 from uformer.model.uformer import Uformer
 
 TINY = UformerConfig(embed_dim=4, depths=(1, 2, 1), num_heads=(1, 2, 4), window_size=4, drop_path_rate=0.0)
-"""One level, so padded to multiples of 8 pixels; the second block of its bottleneck shifts."""
+"""One level, so images are padded to multiples of 8 pixels. The second block of the bottleneck shifts."""
 
 KINDS = {
     "2021": TINY,
@@ -29,7 +29,7 @@ KINDS = {
 
 
 def build(config: UformerConfig, *, seed: int = 0) -> Uformer:
-    """A network in evaluation mode whose every parameter is random, so that none can be left out unnoticed."""
+    """A network in evaluation mode with random parameters, so that a test notices any that is unused."""
     torch.manual_seed(seed)
     model = Uformer(config).eval()
     with torch.no_grad():
@@ -40,7 +40,7 @@ def build(config: UformerConfig, *, seed: int = 0) -> Uformer:
 
 @st.composite
 def configs(draw: st.DrawFn) -> UformerConfig:
-    """Any small configuration."""
+    """Draw any small configuration."""
     levels = draw(st.integers(1, 3))
     stages = 2 * levels + 1
     skip: Skip = draw(st.sampled_from(get_args(Skip)))

@@ -23,7 +23,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def run(**environment: str) -> tuple[bool, int]:
-    """Whether the allocator was set, and how many pages the system handed out anew in a later step."""
+    """Whether the allocator was set, and the number of new pages from the system in a later step."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT],

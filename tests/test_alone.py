@@ -1,4 +1,4 @@
-"""One job at a time, whatever became of the one before."""
+"""One job at a time, however the previous one ended."""
 
 import contextlib
 import os

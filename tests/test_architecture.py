@@ -1,4 +1,4 @@
-"""The house keeps its rules: imports point down, starting is quick, files stay short, each has its tests."""
+"""The package keeps its rules: imports point down, it starts quickly, files are short and have tests."""
 
 import ast
 import graphlib
@@ -21,7 +21,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "uformer/__main__.py": "tests/test_cli.py",
     "uformer/restore/backends/base.py": "a protocol: the tests of each backend",
 }
-"""Modules without a test file of their own name, and what tests them."""
+"""Modules without a test file of the same name, and the tests that cover them."""
 
 NEEDS_TORCH = (
     "uformer.model",
@@ -47,7 +47,7 @@ NEEDS_TORCH = (
         )
     ),
 )
-"""Modules that import torch, or what comes with it in an extra."""
+"""Modules that import torch or a package from the same extra."""
 
 SHARED_NAMES: dict[str, str] = {
     "command": "the command of a room; the room's name says which",
@@ -55,11 +55,11 @@ SHARED_NAMES: dict[str, str] = {
     "uformer": "the package, and the network that it is named after",
     "recipe": "recipe is the value, recipes are those that ship",
 }
-"""Names of modules and rooms that stand for more than one of them, and why they may."""
+"""Names that several modules or rooms share, and why they may."""
 
 
 def loaded_after(code: str, *, without: tuple[str, ...] = ()) -> set[str]:
-    """The top-level modules that a fresh interpreter holds after `code`; importing one of `without` fails in it."""
+    """The top-level modules that `code` loads in a new interpreter, where importing `without` fails."""
     script = f"""
 import json, sys
 for name in {without!r}:
@@ -69,7 +69,8 @@ try:
 except SystemExit as stop:
     assert not stop.code, stop.code
 print()
-print(json.dumps(sorted({{name.partition(".")[0] for name, module in sys.modules.items() if module is not None}})))
+loaded = {{name.partition(".")[0] for name, module in sys.modules.items() if module is not None}}
+print(json.dumps(sorted(loaded)))
 """
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False
@@ -79,7 +80,7 @@ print(json.dumps(sorted({{name.partition(".")[0] for name, module in sys.modules
 
 
 def broken_contracts(folder: Path) -> str:
-    """What import-linter finds broken in the package of a folder; nothing where all is kept."""
+    """The broken contracts that import-linter finds in the package of a folder; empty if all are kept."""
     command = [
         sys.executable,
         "-c",
@@ -99,7 +100,7 @@ def test_imports_point_down() -> None:
     ("module", "line", "contract"),
     [
         ("image/color.py", "import uformer.weights.checkpoint", "Imports point down"),
-        ("image/color.py", "import torch", "at any distance"),
+        ("image/color.py", "import torch", "not even indirectly"),
         ("image/samples.py", "import uformer.image.read", "Inside image"),
         ("weights/create.py", "import uformer.weights.hub", "Inside weights"),
         ("data/eligible.py", "import uformer.data.pairs", "Inside data"),
@@ -145,7 +146,7 @@ def test_restore_is_the_function_whatever_was_imported_first(first: str) -> None
 
 
 def test_import_loads_next_to_nothing() -> None:
-    """`import uformer` runs before the command can handle Ctrl-C, so it must be over in a millisecond."""
+    """`import uformer` runs before the command can handle Ctrl-C, so it must finish in a millisecond."""
     code = "import sys; before = set(sys.modules); import uformer; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True
@@ -175,7 +176,7 @@ def test_imports_are_declared() -> None:
                 imported.add(node.module.partition(".")[0])
     if "pyyaml" in declared:
         declared.add("yaml")
-    callers = {"PIL"}  # imported only where a caller hands in a Pillow image
+    callers = {"PIL"}  # imported only if a caller passes a Pillow image
     assert imported - set(sys.stdlib_module_names) - {"uformer"} - declared - callers == set()
 
 
@@ -200,7 +201,7 @@ def test_lists_name_what_exists() -> None:
 
 
 def shared(names: dict[str, str]) -> dict[str, list[str]]:
-    """The names that several keys have, and these keys."""
+    """The names that several keys share, with these keys."""
     keys: dict[str, list[str]] = {}
     for key, name in names.items():
         keys.setdefault(name, []).append(key)
@@ -208,7 +209,7 @@ def shared(names: dict[str, str]) -> dict[str, list[str]]:
 
 
 def module_name(path: str) -> str:
-    """The name of a module or room in the singular: models and model would be mixed up."""
+    """A module or room name in the singular, because models and model would be confused."""
     where = Path(path)
     return (where.parent.name if where.name == "__init__.py" else where.stem).removesuffix("s")
 
@@ -241,7 +242,7 @@ def test_no_module_imports_a_private_name_of_another() -> None:
 
 
 def test_no_imports_run_in_a_circle() -> None:
-    """Not even those inside functions."""
+    """Imports inside functions count too."""
     imports: dict[str, set[str]] = {dotted(path): set() for path in MODULES}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -252,7 +253,7 @@ def test_no_imports_run_in_a_circle() -> None:
             else:
                 continue
             imports[dotted(path)] |= {name for name in names if name in imports} - {"uformer", dotted(path)}
-    del imports["uformer"]  # it imports nothing but under TYPE_CHECKING, and an empty room
+    del imports["uformer"]  # apart from TYPE_CHECKING, it imports only an empty room
     tuple(graphlib.TopologicalSorter(imports).static_order())  # raises CycleError
 
 
@@ -261,7 +262,7 @@ def dotted(path: Path) -> str:
 
 
 def test_nothing_hangs_on_an_assert() -> None:
-    """`python -O` leaves them out."""
+    """`python -O` removes assert statements."""
     found = [
         f"{name}:{node.lineno}"
         for name, path in zip(NAMES, MODULES, strict=True)

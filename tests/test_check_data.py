@@ -19,7 +19,7 @@ def test_a_good_set(
     assert "5 pairs, 0 problems" in out
     assert "channels: 3 (5)" in out
     assert "sizes: 48 wide, 40 high" in out
-    assert "PSNR of the degraded pictures: 28." in out
+    assert "PSNR of the degraded images: 28." in out
     assert "misaligned" not in out
     assert "contact sheet: set.check.png, row by row: 0, 1, 2, 3, 4" in out
     page = read(tmp_path / "set.check.png").pixels
@@ -43,7 +43,7 @@ def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         (["-o", "nowhere/s.png"], "there is no folder nowhere"),
         (["-o", "s.xyz"], "unknown format"),
-        (["--samples", "-1"], "-1 must not be"),
+        (["--samples", "-1"], "-1: must not be"),
     ],
 )
 def test_what_cannot_be_written_is_known_at_once(
@@ -70,7 +70,7 @@ def test_problems_come_at_the_end_each_named(tmp_path: Path, capsys: pytest.Capt
     assert "4 pairs, 2 problems" in captured.out
     assert captured.err.count("\n") == captured.err.count("uformer: error: ") == 2
     assert "1.png: not a PNG" in captured.err
-    assert "2: sizes differ, 48 x 40 and 50 x 40" in captured.err
+    assert "2: the sizes differ, 48 x 40 and 50 x 40" in captured.err
 
 
 def test_names_without_partner_come_with_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,9 +83,9 @@ def test_names_without_partner_come_with_the_rest(tmp_path: Path, capsys: pytest
     assert "3 pairs, 4 problems" in captured.out
     assert "channels: 3 (2)" in captured.out
     for said in (
-        "two pictures of one name",
-        "left.png: no picture of the same name",
-        "right.png: no picture of the same name",
+        "two images with the same name",
+        "left.png: no image with the same name",
+        "right.png: no image with the same name",
         "not a PNG",
     ):
         assert captured.err.count(said) == 1
@@ -101,7 +101,7 @@ def test_a_check_is_not_counted_by_the_next(
     assert "left out" not in capsys.readouterr().out
     assert main(["data", "check", ".", "--overwrite"]) == 0
     out = capsys.readouterr().out
-    assert "1 picture, 0 problems" in out
+    assert "1 image, 0 problems" in out
     assert "left out, made by uformer: 1 (photos.check.png)" in out
 
 
@@ -114,11 +114,11 @@ def test_a_folder_that_cannot_be_read_is_a_problem(
     lock(monkeypatch, "locked")
     assert main(["data", "check", "set"]) == 1
     captured = capsys.readouterr()
-    assert "1 picture, 1 problem\n" in captured.out
+    assert "1 image, 1 problem\n" in captured.out
     assert captured.err.startswith("uformer: error: set/locked: Permission denied; ")
     assert main(["data", "check", "set/locked"]) == 1
     captured = capsys.readouterr()
-    assert captured.out == "0 pictures, 1 problem\n"
+    assert captured.out == "0 images, 1 problem\n"
     assert captured.err.startswith("uformer: error: set/locked: Permission denied; ")
 
 
@@ -142,7 +142,7 @@ def test_misaligned_pairs_are_found(tmp_path: Path, capsys: pytest.CaptureFixtur
         == 0
     )
     out = capsys.readouterr().out
-    assert "misaligned, it seems: 1 pair\n" in out
+    assert "probably misaligned: 1 pair\n" in out
     assert "moved by -1 down, 2 right" in out
 
 
@@ -154,7 +154,7 @@ def test_clean_pictures_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for index in range(5):
         save(tmp_path / "set" / f"{index}.png", photo(seed=index))
     assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
-    assert "5 pictures, 0 problems" in capsys.readouterr().out
+    assert "5 images, 0 problems" in capsys.readouterr().out
     assert read(tmp_path / "s.png").width == 4 * 48 + 3 * 4
 
 

@@ -15,8 +15,11 @@ import pytest
 import uformer
 from tests.networks import TINY, build
 from uformer.cli import COMMANDS, main
+from uformer.errors import OptionError
 from uformer.image.image import Image
 from uformer.image.write import write
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint
 
 
@@ -37,7 +40,7 @@ def test_version() -> None:
 
 def test_help_takes_less_than_a_third_of_a_second() -> None:
     def seconds() -> float:
-        """Of processor time, which other programs do not lengthen much."""
+        """Processor time, which other programs hardly affect."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert call("--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -95,7 +98,7 @@ OF_OTHERS = {
 
 
 def loaded_by(*arguments: str) -> set[str]:
-    """The modules that a command has loaded when it ends."""
+    """The modules that a command has loaded by its end."""
     run = f"import json, sys; from uformer.cli import main; assert not main({arguments!r})"
     code = f"{run}; print(json.dumps([*sys.modules]), file=sys.stderr)"
     done = subprocess.run(
@@ -165,7 +168,7 @@ def test_words_too_many_are_named(arguments: list[str], capsys: pytest.CaptureFi
     extra = {"degrade": "c.png 'd e.png'", "train": "4"}[arguments[0]]
     assert (
         capsys.readouterr().err
-        == f"uformer: error: too many words: {extra}; see uformer {arguments[0]} --help\n"
+        == f"uformer: error: unexpected arguments: {extra}; see uformer {arguments[0]} --help\n"
     )
 
 
@@ -232,3 +235,39 @@ def test_what_is_missing_is_named(
 def test_help_has_the_commands_in_the_order_of_use() -> None:
     out = call("--help").stdout
     assert sorted(COMMANDS, key=lambda name: out.index(f"│ {name} ")) == [*COMMANDS]
+
+
+def test_a_file_alone_is_restored(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command is left out: `uformer photo.jpg`. A word that is no file is an unknown command."""
+    assert main(["missing.jpg"]) == 1
+    assert capsys.readouterr().err == "uformer: error: missing.jpg: No such file or directory\n"
+    assert main(["unknown"]) == 2
+    assert "nknown command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "expected"), [("60%", 0.6), ("0.6", 0.6), ("100%", 1.0)])
+def test_strength_may_be_a_percentage(
+    text: str, expected: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(Image(pixels=np.zeros((8, 8, 1), np.float32)), tmp_path / "a.png")
+    seen: list[float] = []
+
+    def stop(options: RestoreOptions, **_: object) -> Restorer:
+        seen.append(options.strength)
+        raise OptionError("seen")
+
+    monkeypatch.setattr(Restorer, "from_options", stop)
+    assert main(["restore", str(tmp_path / "a.png"), "--strength", text]) == 2
+    assert seen == [pytest.approx(expected)]
+
+
+@pytest.mark.parametrize("text", ["120%", "x%", "%"])
+def test_a_wrong_strength_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["restore", "a.png", "--strength", text]) == 2
+    assert "strength" in capsys.readouterr().err
+
+
+def test_help_begins_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.index("uformer photo.jpg") < said.index("uformer serve") < said.index("Commands")

@@ -18,7 +18,7 @@ PARTS = [field.name for field in dataclasses.fields(Cost)]
 
 
 def counted(config: UformerConfig, height: int, width: int) -> dict[str, int]:
-    """Multiply-adds of one forward pass as torch counts them (an operation is half of one), by module."""
+    """Multiply-adds of one forward pass by module: half of the operations that torch counts."""
     with torch.device("meta"):
         model = Uformer(config).eval()
         with FlopCounterMode(display=False, depth=4) as counter:
@@ -44,7 +44,7 @@ def test_is_what_torch_counts_of_variants(name: str) -> None:
     ("name", "paper"), [("uformer_t", 12.00), ("uformer_s", 43.86), ("uformer_b", 89.46)]
 )
 def test_is_the_paper_s_figure_but_for_its_upsampling_and_norms(name: str, paper: float) -> None:
-    """The paper counts each upsampling four times over, and the norms as one multiply-add for each value."""
+    """The paper counts each upsampling four times, and one multiply-add for each value of a norm."""
     config = variant(name)
     ours = multiply_adds(config, 256, 256)
     upsampling = sum(stage.cost.total for stage in ours.stages if stage.name.startswith("upsample"))
@@ -70,7 +70,7 @@ def test_is_of_the_padded_picture(config: UformerConfig, height: int, width: int
 def test_linear_in_height_and_width(
     config: UformerConfig, down: int, across: int, taller: int, wider: int
 ) -> None:
-    config = dataclasses.replace(config, cross_modulator=False)  # whose own keys and values are a constant
+    config = dataclasses.replace(config, cross_modulator=False)  # its own keys and values are constant
     height, width = down * config.multiple, across * config.multiple
     here, there = multiply_adds(config, height, width), multiply_adds(config, taller * height, wider * width)
     for part in PARTS:
@@ -116,7 +116,7 @@ def test_global_attention_is_quadratic(config: UformerConfig, down: int, across:
 
 @given(configs(), st.integers(1, 3))
 def test_global_attention_is_a_window_of_the_whole_map(config: UformerConfig, count: int) -> None:
-    """On each level in turn: windows as large as its map cost what global attention costs there."""
+    """On each level, windows as large as the map cost the same as global attention."""
     config = dataclasses.replace(config, cross_modulator=False)
     side = count * config.multiple
     everywhere = multiply_adds(config, side, side, global_attention=True).stages

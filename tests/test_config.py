@@ -59,8 +59,11 @@ def test_unknown_variant_lists_those_known() -> None:
         ({"depths": ()}, "depths: "),
         ({"depths": (2, 2, 2, 2, 0, 2, 2, 2, 2)}, "depths: "),
         ({"depths": (1, 1, 1)}, "num_heads: 9 values for 3 stages"),
-        ({"num_heads": (3, 2, 4, 8, 16, 16, 8, 4, 2)}, "num_heads: stage 0 has 32 channels, which 3 heads"),
-        ({"num_heads": (0, 2, 4, 8, 16, 16, 8, 4, 2)}, "num_heads: stage 0"),
+        (
+            {"num_heads": (3, 2, 4, 8, 16, 16, 8, 4, 2)},
+            "num_heads: 3 heads do not divide the 32 channels of stage 0",
+        ),
+        ({"num_heads": (0, 2, 4, 8, 16, 16, 8, 4, 2)}, "num_heads: 0 heads do not divide"),
         ({"drop_path_rate": 1.0}, "drop_path_rate: 1.0"),
         ({"drop_path_rate": math.nan}, "drop_path_rate: nan"),
         ({"mlp_ratio": 0.0}, "mlp_ratio: 0.0"),
@@ -72,7 +75,7 @@ def test_unknown_variant_lists_those_known() -> None:
         ({"skip": "add"}, "skip: 'add' is not one of concat, cross, concat_cross"),
         ({"feed_forward": "cnn"}, "feed_forward: 'cnn' is not one of leff, mlp"),
         ({"cross_blocks": "first"}, "cross_blocks: 'first' needs skip 'cross', not 'concat'"),
-        ({"interleaved_keys": True}, "interleaved_keys needs skip 'concat_cross', not 'concat'"),
+        ({"interleaved_keys": True}, "interleaved_keys: True needs skip 'concat_cross', not 'concat'"),
     ],
 )
 def test_refuses(values: dict[str, object], message: str) -> None:

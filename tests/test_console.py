@@ -1,4 +1,4 @@
-"""Lines are whole in a pipe, and fit a terminal."""
+"""Lines stay whole in a pipe and fit a terminal."""
 
 import pytest
 

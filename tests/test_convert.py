@@ -1,4 +1,4 @@
-"""`uformer convert`, as it is called: there and back, and every refusal is one line, exit code 2, and no file."""
+"""`uformer convert` from the command line: conversion both ways; each refusal is one line and no file."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ from uformer.weights.official import from_original
 DEEP: dict[str, Any] = {
     "depths": (*ONES[:4], 2, *ONES[5:]),
     "modulator": True,
-}  # two blocks in the bottleneck, so the shift matters there
+}  # the bottleneck has two blocks, so its shift matters
 
 
 def tensors(*, prefix: str = "", **options: Any) -> dict[str, torch.Tensor]:
@@ -56,7 +56,7 @@ def test_weights_that_ship_go_by_their_names(tmp_path: Path, capsys: pytest.Capt
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line on stderr; no file has come or gone."""
+    """The single line on stderr; no file has appeared or disappeared."""
     folder = Path(str(arguments[0])).parent
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()} if folder.is_dir() else {}
     assert main(["convert", *map(str, arguments)]) == 2
@@ -135,7 +135,7 @@ def test_the_training_size_is_asked_for(original: Path, capsys: pytest.CaptureFi
     assert "--train-size is needed" in message
     assert "128" in message
     assert "256" in message
-    assert "--train-size 31 is too small" in refused(capsys, original, out, "--train-size", 31)
+    assert "--train-size 31: must be at least 32" in refused(capsys, original, out, "--train-size", 31)
     assert "--train-size" in refused(capsys, original, out, "--train-size", "large")
 
 
@@ -178,7 +178,7 @@ def test_outputs_that_cannot_be(original: Path, ours: Path, capsys: pytest.Captu
 
 
 def message_of(capsys: pytest.CaptureFixture[str], source: Path, *arguments: object, suffix: str = "") -> str:
-    """As `refused`; with `suffix`, the same file under a name that ends so is both input and output."""
+    """Like `refused`; with `suffix`, one file with this suffix is both input and output."""
     if suffix:
         source = source.rename(source.with_suffix(suffix))
         arguments = (source, *arguments[1:])

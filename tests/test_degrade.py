@@ -1,4 +1,4 @@
-"""`uformer degrade`, as it is called: seeded, typed parameters, folders mirrored, every refusal one line and nothing written."""
+"""`uformer degrade` from the command line: seeds, typed parameters, folders; each refusal is one line."""
 
 import inspect
 from pathlib import Path
@@ -99,11 +99,9 @@ def test_every_parameter_is_listed_with_its_default_and_described(
 
 
 def test_ranges_are_listed() -> None:
-    assert "depth=3.0: how many times farther the farthest streak is than the nearest" in describe(
-        FUNCTIONS["rain"]
-    )
+    assert "depth=3.0: distance of the farthest streaks" in describe(FUNCTIONS["rain"])
     assert "1 to 100." in describe(FUNCTIONS["rain"])
-    assert "shot=..., read=...: The variance in linear light" in describe(FUNCTIONS["poisson_gaussian_noise"])
+    assert "shot=..., read=...: light per photon" in describe(FUNCTIONS["poisson_gaussian_noise"])
 
 
 def test_folders_are_walked_as_restore_walks_them(
@@ -121,7 +119,7 @@ def test_folders_are_walked_as_restore_walks_them(
     lock(monkeypatch, "locked")
     assert call(tmp_path / "in", tmp_path / "out", *FUNCTION) == 1
     out, err = capsys.readouterr()
-    assert out == f"{tmp_path}/out: 2 of 2 pictures, 1 left out as outputs of earlier runs\n"
+    assert out == f"{tmp_path}/out: 2 of 2 images, 1 left out as outputs of earlier runs\n"
     assert err == f"uformer: error: {tmp_path}/in/locked: Permission denied\n"
     assert sorted(
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")
@@ -141,7 +139,7 @@ def test_a_folder_again_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Capt
     assert call(tmp_path / "in", tmp_path / "out", *FUNCTION) == 0
     assert (
         capsys.readouterr().out
-        == f"{tmp_path}/out: 1 of 2 pictures, 1 were there already (--overwrite replaces them)\n"
+        == f"{tmp_path}/out: 1 of 2 images, 1 already existed (--overwrite replaces them)\n"
     )
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
 
@@ -212,11 +210,11 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(
     first, second = (read(out / name).pixels for name in ("a.png", "sub/b.png"))
     assert (first != second).any()
     before = (out / "a.png").read_bytes()
-    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=1") == 1  # what is there stays
+    assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=1") == 1  # existing files stay
     assert (out / "a.png").read_bytes() == before
     (folder / "broken.png").unlink()
     assert call(folder, out, "--function", "gaussian_noise", "--set", "sigma=25", "--overwrite") == 0
-    assert (out / "a.png").read_bytes() == before  # the same seed, the same bytes
+    assert (out / "a.png").read_bytes() == before  # the same seed gives the same bytes
 
 
 @pytest.mark.parametrize(
@@ -226,12 +224,12 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(
         (["--task", "derain", "--function", "rain"], "either"),
         (["--task", "sharpen"], "sharpen"),
         (["--task", "derain", "--set", "density=1"], "--set belongs to --function"),
-        (["--function", "snow"], "snow must be one of"),
+        (["--function", "snow"], "snow: must be one of"),
         (["--function", "gaussian_noise"], "needs --set sigma="),
         (["--function", "gaussian_noise", "--set", "sigma=much"], "--set sigma: 'much' is not a number"),
         (["--function", "gaussian_noise", "--set", "sigma=nan"], "'nan' is not a number"),
         (["--function", "gaussian_noise", "--set", "sigma=-1"], "must be between 0 and 1000"),
-        (["--function", "gaussian_noise", "--set", "sgima=1"], "gaussian_noise has sigma"),
+        (["--function", "gaussian_noise", "--set", "sgima=1"], "gaussian_noise has the parameters sigma"),
         (
             ["--function", "camera_noise", "--set", "shot=0.1", "--set", "read=0", "--set", "bayer=1"],
             "bayer: '1' is not true or false",
@@ -286,7 +284,7 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert call(tmp_path, tmp_path / "inside", "--task", "derain") == 2
     err = capsys.readouterr().err
     assert err.count("uformer: error: ") == err.count("\n") == 11
-    assert "newfolder: expected a file name with an ending, as " in err
-    assert "which output?" in err
+    assert "newfolder: expected a file name with a suffix, such as " in err
+    assert "no output given" in err
     assert f"uformer: error: {clean}/x: cannot be written: Not a directory" in err
     assert clean.read_bytes() == before

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, error texts are one line, and a missing extra says how to install it."""
+"""Files appear whole or not at all, errors are one line, and a missing extra says how to install it."""
 
 import contextlib
 import errno
@@ -34,7 +34,7 @@ def through_file(path: Path, data: bytes) -> None:
 
 
 def through_file_with_a_name(path: Path, data: bytes) -> None:
-    """As on a system, or a file system, that has no files without a name."""
+    """Simulate a system or file system that does not support files without a name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("uformer.files._open_unnamed", lambda _folder: None)
         through_file(path, data)
@@ -96,8 +96,8 @@ def test_permissions(tmp_path: Path, write: Writer) -> None:
             write(path, b"x")
     finally:
         os.umask(umask)
-    assert new.stat().st_mode & 0o777 == 0o640  # as any new file
-    assert old.stat().st_mode & 0o777 == 0o600  # as it was
+    assert new.stat().st_mode & 0o777 == 0o640  # like any new file
+    assert old.stat().st_mode & 0o777 == 0o600  # unchanged
 
 
 def test_a_read_only_file_is_replaced(tmp_path: Path, write: Writer) -> None:
@@ -202,12 +202,13 @@ def _refusing(number: int) -> Callable[..., None]:
 def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path: Path, how: str) -> None:
     path = tmp_path / "out"
     path.write_bytes(b"old")
-    code = f"import os, pathlib, uformer.files as f\nwith f.{how}(pathlib.Path({str(path)!r})): os.kill(os.getpid(), 9)"
+    kill = f"with f.{how}(pathlib.Path({str(path)!r})): os.kill(os.getpid(), 9)"
+    code = f"import os, pathlib, uformer.files as f\n{kill}"
     ended = subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT)
     assert ended.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == (1 if how == "atomic_file" and _has_unnamed(tmp_path) else 2)
-    sweep.cache_clear()  # as a new process
+    sweep.cache_clear()  # like a new process
     through_file(tmp_path / "other", b"x")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["other", "out"]
 

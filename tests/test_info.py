@@ -20,15 +20,15 @@ from uformer.weights.provenance import Provenance
 
 
 def printed(capsys: pytest.CaptureFixture[str], name: str, size: str = "256x256") -> list[list[str]]:
-    """The words of each line."""
+    """The words in each line."""
     info(name, size=size)
     text = capsys.readouterr().out
-    assert "…" not in text  # nothing cut off, in 80 columns
+    assert "…" not in text  # nothing is cut off in 80 columns
     return [line.split() for line in text.splitlines()]
 
 
 def row(lines: list[list[str]], *label: str, nth: int = 0) -> list[str]:
-    """What follows a label at the start of a line."""
+    """The text after a label at the start of a line."""
     return [line[len(label) :] for line in lines if tuple(line[: len(label)]) == label][nth]
 
 
@@ -43,7 +43,7 @@ def tiny_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal's."""
+    """Pretend to be a terminal."""
     for name, value in {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
 
@@ -54,14 +54,14 @@ def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
     assert row(lines, "parameters") == ["50,880,946", "(50.88", "M)"]
     assert row(lines, "depths") == ["1", "2", "8", "8", "2", "8", "8", "2", "1"]
     assert row(lines, "modulator") == ["True"]
-    assert ["256x256:", f"{cost.total:,}", "in", "all;", "in", "G:"] == row(
-        lines, "multiply-adds", "of", "a", "picture", "of"
+    assert ["256x256:", f"{cost.total:,}", "in", "total;", "in", "G:"] == row(
+        lines, "multiply-adds", "for", "an", "image", "of"
     )
     for stage in cost.stages:
         found = row(lines, stage.name)
         assert found[:2] == [f"{stage.height}x{stage.width}", str(stage.channels)]
         assert found[-1] == f"{stage.cost.total / 1e9:,.3f}"
-    assert row(lines, "in", "all")[-1] == f"{cost.total / 1e9:,.3f}" == "86.574"
+    assert row(lines, "total")[-1] == f"{cost.total / 1e9:,.3f}" == "86.574"
 
 
 def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,7 @@ def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_padding_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "uformer_t", "1x200")
-    assert row(lines, "multiply-adds", "of", "a", "picture", "of")[0] == "128x256:"
+    assert row(lines, "multiply-adds", "for", "an", "image", "of")[0] == "128x256:"
 
 
 def test_file(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:
@@ -113,7 +113,7 @@ def test_of_a_file_its_name_licence_and_sha256(
     for name in ("FORCE_COLOR", "TERM"):
         monkeypatch.delenv(name)
     lines = printed(capsys, str(tiny_file))
-    assert row(lines, "weights") == [str(tiny_file)]  # whole, in a pipe
+    assert row(lines, "weights") == [str(tiny_file)]  # unwrapped in a pipe
     assert (row(lines, "name"), row(lines, "sha256")) == (
         ["tiny"],
         [hashlib.sha256(tiny_file.read_bytes()).hexdigest()],
@@ -144,7 +144,7 @@ def test_an_exported_file_says_what_it_carries(
         ["CC0"],
         ["fp16"],
         [str(TINY.embed_dim)],
-    ]  # folded, in 80 columns
+    ]  # wrapped at 80 columns
     assert row(lines, "input")[:3] == ["'image':", "float32", "(batch,"]
     assert main(["info", str(tmp_path / "none.onnx")]) == 2
     assert capsys.readouterr().err == f"uformer: error: {tmp_path / 'none.onnx'}: there is no such file\n"
@@ -172,7 +172,7 @@ def test_an_exported_file_says_what_it_carries(
 def test_bad_size(size: str) -> None:
     with pytest.raises(OptionError) as caught:
         info("uformer_t", size=size)
-    assert str(caught.value) == f"--size {size!r} is not HEIGHTxWIDTH in pixels, as 256x256"
+    assert str(caught.value) == f"--size {size!r}: must be HEIGHTxWIDTH in pixels, such as 256x256"
 
 
 def test_size() -> None:
@@ -183,7 +183,7 @@ def test_size() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(
         OptionError,
-        match=r"^unknown network or weights 'uformer_x'; weights: uformer_t\.denoise, .*uformer_t, ",
+        match=r"^unknown network or weights 'uformer_x'; give weights \(uformer_t\.denoise, .*uformer_t, ",
     ):
         info("uformer_x")
 

@@ -1,4 +1,4 @@
-"""`uformer models` tells what the registry holds."""
+"""`uformer models` lists the contents of the registry."""
 
 import pytest
 

@@ -64,7 +64,7 @@ def test_border_is_left_out() -> None:
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ValueError, match="different shapes"):
         psnr(np.zeros((2, 2, 3)), np.zeros((2, 3, 3)))
-    with pytest.raises(ValueError, match="border: 1 leaves nothing of a picture of 2 x 2"):
+    with pytest.raises(ValueError, match="border: 1 leaves nothing of an image of 2 x 2"):
         psnr(np.zeros((2, 2, 3)), np.zeros((2, 2, 3)), border=1)
 
 
@@ -106,7 +106,7 @@ def test_matlab_ssim_takes_the_channels_for_a_third_dimension() -> None:
     luminance = (2 * mean(a) * mean(b) + 1e-4) / (mean(a) ** 2 + mean(b) ** 2 + 1e-4)
     expected = (luminance * (2 * covariance + 9e-4) / (variances + 9e-4)).mean()
     assert ssim(a, b, window="matlab", rounded=False) == pytest.approx(expected, abs=1e-9)
-    assert ssim(a[:1], b[:1], window="matlab") < 1  # no window that a picture could be smaller than
+    assert ssim(a[:1], b[:1], window="matlab") < 1  # an image cannot be smaller than this window
 
 
 def test_luma_is_matlabs_rounded_or_not() -> None:
@@ -136,5 +136,5 @@ def test_ssim_leaves_out_the_border_and_rounds() -> None:
 
 
 def test_a_picture_smaller_than_the_window_has_no_ssim() -> None:
-    with pytest.raises(ValueError, match="10 x 20 is smaller than the window of SSIM, 11 x 11"):
+    with pytest.raises(ValueError, match="10 x 20 pixels is smaller than the window of SSIM, 11 x 11"):
         ssim(np.zeros((10, 20, 3)), np.zeros((10, 20, 3)))

@@ -1,4 +1,4 @@
-"""What is wrong with a place for a result is said before any work: in one wording, with one exit code, by every command."""
+"""Every command rejects an unusable output before any work, with the same message and exit code."""
 
 import errno
 import os
@@ -48,7 +48,7 @@ def test_files_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_closed_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(dir: Path) -> None:  # noqa: A002 - tempfile's name
+    def refuse(dir: Path) -> None:  # noqa: A002 - tempfile's parameter name
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
 
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What the README and the docs say to type is typed."""
+"""Run the commands that the README and the docs show."""
 
 import importlib.util
 import os
@@ -36,16 +36,16 @@ TINY = (
     "held_out=0",
 )
 TINY_RUN = [word for setting in TINY for word in ("--set", setting)]
-"""What makes a run of the README's last a moment."""
+"""Options that make a command from the README finish quickly."""
 
 
 def fenced(language: str) -> list[str]:
-    """The README's blocks of a language."""
+    """The README's code blocks in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
 def uformer_lines() -> list[str]:
-    """Every `uformer ...` that a bash block of the README runs."""
+    """Every `uformer ...` command in a bash block of the README."""
     return [
         part.strip()
         for block in fenced("bash")
@@ -55,7 +55,7 @@ def uformer_lines() -> list[str]:
 
 
 def green(path: Path) -> NDArray[np.float32]:
-    """The green channel of a picture, (H, W), on the 0-255 scale."""
+    """The green channel of an image, (H, W), on the 0-255 scale."""
     pixels: NDArray[np.float32] = (
         pyvips.Image.new_from_file(str(path)).colourspace("srgb")[1].numpy().astype(np.float32)
     )
@@ -63,20 +63,20 @@ def green(path: Path) -> NDArray[np.float32]:
 
 
 def noise_level(pixels: NDArray[np.float32]) -> float:
-    """Standard deviation of white noise, from 2 x 2 differences: what is smooth cancels, noise keeps its strength."""
+    """Standard deviation of white noise, from 2 x 2 differences, which cancel smooth content."""
     differences = (pixels[:-1, :-1] - pixels[1:, :-1] - pixels[:-1, 1:] + pixels[1:, 1:]) / 2
     return float(np.median(np.abs(differences)) / 0.6745)
 
 
 def coarse(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The picture in averages of 8 x 8 pixels, flat."""
+    """The averages of 8 x 8 pixel blocks, flattened."""
     height, width = (side // 8 * 8 for side in pixels.shape)
     return pixels[:height, :width].reshape(height // 8, 8, width // 8, 8).mean(axis=(1, 3)).ravel()
 
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A folder with the examples, a small photo.jpg, photos/ with the same in it, and pairs to learn from in mine/."""
+    """A folder with the examples, a small photo.jpg, a copy in photos/, and training pairs in mine/."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     picture = pyvips.Image.new_from_file(str(example()))
     picture.crop(0, 0, min(96, picture.width), min(64, picture.height)).jpegsave(str(tmp_path / "photo.jpg"))
@@ -89,14 +89,14 @@ def workplace(tmp_path: Path) -> Path:
 
 
 def example() -> Path:
-    """The picture that the README's first command restores."""
+    """The image that the README's first command restores."""
     found = re.search(r"uformer restore (\S+)", COMMANDS["restore"])
     assert found
     return ROOT / found[1]
 
 
 def run(command: list[str], folder: Path) -> None:
-    """Run a command of this environment in a folder; it must succeed."""
+    """Run a command from this environment in a folder, and assert that it succeeds."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     result = subprocess.run(
         command,
@@ -148,7 +148,7 @@ def test_command_line_runs(line: str, workplace: Path) -> None:
 
 
 def test_the_server_is_named() -> None:
-    """It runs until it is stopped; tests/serve/test_command.py runs it."""
+    """The server runs until stopped; tests/serve/test_command.py tests it."""
     assert SERVE in uformer_lines()
 
 

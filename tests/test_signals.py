@@ -1,4 +1,4 @@
-"""Whoever is told to stop stops: at once, after a step, or, told twice, whatever it does."""
+"""A process that is told to stop does so: at once, after a step, or, if told twice, unconditionally."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def send(number: signal.Signals) -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_signals_interrupt_inside_the_block_only(name: str) -> None:
     number = signal.Signals[name]
-    before = signal.signal(number, signal.SIG_DFL)  # under nohup a hangup is ignored
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup, SIGHUP is ignored
     try:
         with pytest.raises(KeyboardInterrupt):
             send(number)
@@ -72,10 +72,10 @@ import ctypes, threading
 from concurrent.futures import ThreadPoolExecutor
 from uformer.signals import second_ctrl_c_ends
 
-def hang():  # a mutex that is locked twice: no signal ends the call
+def hang():  # a mutex locked twice: no signal ends the call
     mutex, library = ctypes.create_string_buffer(128), ctypes.CDLL(None)
     library.pthread_mutex_lock(mutex)
-    threading.Timer(0.3, print, ["hangs"], {"flush": True}).start()  # once the call below has begun
+    threading.Timer(0.3, print, ["hangs"], {"flush": True}).start()  # after the call below has begun
     library.pthread_mutex_lock(mutex)
 
 second_ctrl_c_ends()

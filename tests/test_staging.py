@@ -1,4 +1,4 @@
-"""Files are made in hidden folders, of which a dead process's goes and a live one's stays."""
+"""Files are created in hidden folders; those of dead processes are removed, those of live ones stay."""
 
 import errno
 import os
@@ -30,14 +30,14 @@ with staging(pathlib.Path(sys.argv[1])) as folder:
 
 @pytest.fixture(autouse=True)
 def _first_look() -> Iterator[None]:
-    """Every test looks at its folder as a new process does."""
+    """Every test sees its folder as a new process does."""
     sweep.cache_clear()
     yield
     sweep.cache_clear()
 
 
 def at_work(parent: Path) -> tuple[subprocess.Popen[str], Path]:
-    """A process that makes a file in a staging folder."""
+    """A process that creates a file in a staging folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", AT_WORK, str(parent)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -101,10 +101,10 @@ def test_other_machines_and_other_mounts_keep_theirs(tmp_path: Path, monkeypatch
     monkeypatch.setattr("platform.node", lambda: "this-host")
     monkeypatch.setattr(module, "_started", lambda: time.time() - 1000)
     other_machine = left(tmp_path, "11111111", "22222222")
-    os.utime(other_machine, (0, 0))  # however old
+    os.utime(other_machine, (0, 0))  # even a very old one
     other_mount = left(
         tmp_path, "33333333", host
-    )  # made since this machine started: maybe on another mount of a share
+    )  # created since this machine started, maybe on another mount of a share
     sweep(tmp_path)
     assert {*names(tmp_path)} == {other_machine.name, other_mount.name}
 
@@ -128,7 +128,7 @@ def test_without_locks_it_works_and_nothing_is_taken_for_abandoned(
     monkeypatch.setattr("fcntl.flock", refuse)
     with staging(tmp_path) as folder:
         assert folder.name.startswith(f"{PREFIX}{module._NO_LOCK}-")
-        monkeypatch.undo()  # to a process that can lock, it looks as if it were free
+        monkeypatch.undo()  # to a process that can lock, it looks unlocked
         sweep.cache_clear()
         sweep(tmp_path)
         assert folder.exists()

@@ -40,7 +40,7 @@ def test_every_step_takes_what_the_one_before_gives(config: UformerConfig) -> No
         elif step in structure.decoder:
             skip = skips.pop()
             assert step.level == skip.level
-            assert dim == skip.dim  # the upsampling gives what a skip has, to be added to or concatenated
+            assert dim == skip.dim  # as many channels as the skip, whether attended to or concatenated
             assert step.dim == dim + (skip.dim if step.concat else 0)
         else:
             assert (step.dim, step.level) == (dim, level)

@@ -1,4 +1,4 @@
-"""The memory to work in is what the system has, or less in a container."""
+"""Available memory is what the system has free, or less in a container."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_a_containers_limit_counts(group: Path) -> None:
     (group / "memory.current").write_text("1000000\n")
     (group / "memory.stat").write_text("anon 100\ninactive_file 0\n")
     assert system_memory.available_memory() == 2000000
-    (group / "memory.stat").write_text("anon 100\ninactive_file 400000\n")  # given back when needed
+    (group / "memory.stat").write_text("anon 100\ninactive_file 400000\n")  # reclaimable
     assert system_memory.available_memory() == 2400000
 
 

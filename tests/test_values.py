@@ -1,4 +1,4 @@
-"""One reading of text and plain data for every option, recipe and configuration."""
+"""Options, recipes and configurations read text and plain data alike."""
 
 import math
 from collections.abc import Callable
@@ -37,7 +37,7 @@ KINDS = [
         (" 16 ", int, 16),
         ("1e5", int, 100_000),
         ("16.0", int, 16),
-        ("9007199254740993", int, 2**53 + 1),  # no float holds it
+        ("9007199254740993", int, 2**53 + 1),  # no float can represent it
         ("3e-4", float, 3e-4),
         ("3", float, 3.0),
         ("9007199254740993", float, 2.0**53),

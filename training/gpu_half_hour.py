@@ -1,17 +1,18 @@
-"""Use half an hour of one strong GPU: check it, time it, train all three tasks on a clock, and score the results.
+"""Use half an hour on one fast GPU: check it, time it, train all three tasks, and score the results.
 
     python training/gpu_half_hour.py DATA OUT [--minutes 30] [--dev DEV] [--device cuda]
 
-DATA is a folder of clean images. OUT must be new or empty; it receives everything worth keeping, in files under 16 MiB:
+DATA is a folder of clean images. OUT must be new or empty. It receives all results, in files under 16 MiB:
 
     gpu.json                          inference and training speed of uformer_t, uformer_s and uformer_b
-    uformer_t.TASK.trunk.safetensors  weights at the constant learning rate (float16); the next trunk starts from them
-    uformer_t.TASK.safetensors        weights after the decay (float16), written every few minutes while they train
-    scores.TASK.json                  `benchmarks/quality.py DEV` of the trained weights, where --dev is given
+    uformer_t.TASK.trunk.safetensors  weights at the constant learning rate (float16), to start another trunk
+    uformer_t.TASK.safetensors        weights after the decay (float16), updated every few minutes
+    scores.TASK.json                  scores of the trained weights by `benchmarks/quality.py DEV`, with --dev
     summary.json                      what ran, how long, how many patches, and what failed
 
-The clock starts with the script. A phase that fails is reported, and the next one runs. Interrupt the script at any time: OUT is whole.
-Rehearse it without a GPU: `--device cpu --minutes 5`.
+The clock starts with the script. A failed phase is reported, and the next one runs. The script can be
+interrupted at any time, because the files in OUT are always complete. To rehearse without a GPU, use
+`--device cpu --minutes 5`.
 """
 
 import argparse
@@ -33,11 +34,11 @@ from uformer.weights.checkpoint import write_half
 
 ROOT = Path(__file__).parents[1]
 SHARES = {"denoise": 0.55, "derain": 0.25, "deblur": 0.20}
-"""Of the time left for training."""
+"""Shares of the training time."""
 DECAY = 0.2
 """Share of a task's training in which the learning rate falls."""
 TIMING, SCORING = 0.12, 0.12
-"""Shares of the whole time for benchmarks/gpu.py and for the scores."""
+"""Shares of the total time for benchmarks/gpu.py and for scoring."""
 SETTINGS = {
     "cuda": ["batch=64", "ema=0.999", "warmup=100", "held_out=0", "save_minutes=4", "validate_every=1000000"],
     "cpu": [
@@ -55,7 +56,7 @@ SETTINGS = {
 
 @dataclass
 class Clock:
-    """Minutes since the start, out of those given."""
+    """Measures the minutes since the start, and those left of the time limit."""
 
     minutes: float
     begin: float = field(default_factory=time.monotonic)
@@ -71,7 +72,7 @@ class Clock:
 
 @dataclass
 class Session:
-    """What the phases share: the clock, the folders, and the summary, which is written after each phase."""
+    """State shared by the phases: the clock, the folders, and the summary, written after each phase."""
 
     data: Path
     out: Path
@@ -79,33 +80,30 @@ class Session:
     clock: Clock
     dev: Path | None
     extra: list[str] = field(default_factory=list)
-    """Settings that the smoke run found necessary."""
+    """Settings that the smoke test found necessary."""
     summary: list[dict[str, object]] = field(default_factory=list)
 
     def note(self, phase: str, **facts: object) -> None:
         self.summary.append({"phase": phase, "ended_at_minute": round(self.clock.passed, 2), **facts})
         (self.out / "summary.json").write_text(json.dumps(self.summary, indent=1) + "\n")
-        print(
-            f"[{self.clock.passed:5.1f} min] {phase}: {', '.join(f'{key} {value}' for key, value in facts.items())}",
-            flush=True,
-        )
+        listed = ", ".join(f"{key} {value}" for key, value in facts.items())
+        print(f"[{self.clock.passed:5.1f} min] {phase}: {listed}", flush=True)
 
     def run(self, words: list[str], *, minutes: float) -> int:
-        """The exit code of a Python command; 124 where it did not end within `minutes`. Its output is shown as it comes."""
+        """Run a Python command, showing its output. Returns its exit code, or 124 if it exceeds `minutes`."""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         }
         try:
             command = [sys.executable, *words]
-            return subprocess.run(
-                command, env=environment, check=False, timeout=max(60 * minutes, 1)
-            ).returncode  # noqa: S603 - our own
+            limit = max(60 * minutes, 1)
+            return subprocess.run(command, env=environment, check=False, timeout=limit).returncode  # noqa: S603
         except subprocess.TimeoutExpired:
             return 124
 
     def train(self, task: str, folder: Path, settings: list[str], *, minutes: float, fresh: bool) -> int:
-        """One `uformer train` run. Its start-up (decoding, compiling) may take three minutes more than `minutes`."""
+        """Run `uformer train` and return its exit code. Decoding and compiling may add three minutes."""
         begin = [task, "--start", f"uformer_t.{task}"] if fresh else ["--resume"]
         chosen = [*SETTINGS["cpu" if self.device == "cpu" else "cuda"], *self.extra] if fresh else []
         words = [
@@ -126,20 +124,20 @@ class Session:
 
 
 def check_device(session: Session) -> None:
-    """Fail early and in words: a device that is missing, or on which a product of matrices is wrong."""
+    """Exit with a message if the device is missing, or if it computes a matrix product wrongly."""
     device = torch.device(session.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        sys.exit("this torch sees no CUDA device; rehearse with --device cpu")
+        sys.exit("--device cuda: torch finds no CUDA device; to rehearse, use --device cpu")
     matrix = torch.arange(256.0).reshape(16, 16)
     if not torch.allclose((matrix.to(device) @ matrix.to(device)).cpu(), matrix @ matrix):
-        sys.exit(f"{session.device}: a product of two matrices is wrong on this device")
+        sys.exit(f"--device {session.device}: this device computes a matrix product wrongly")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     free = shutil.disk_usage(session.out).free // 10**9
     session.note("device", name=name, torch=torch.__version__, cores=os.cpu_count(), disk_free_gb=free)
 
 
 def time_networks(session: Session) -> None:
-    """The table of benchmarks/gpu.py. A training run says by itself how many patches a second its loader can make."""
+    """Run benchmarks/gpu.py. The loader needs no timing, because training runs print its throughput."""
     minutes = TIMING * session.clock.minutes
     words = [str(ROOT / "benchmarks" / "gpu.py"), "--device", session.device, "--minutes", str(minutes)]
     code = session.run([*words, "--json", str(session.out / "gpu.json")], minutes=minutes + 2)
@@ -147,19 +145,19 @@ def time_networks(session: Session) -> None:
 
 
 def smoke(session: Session, work: Path) -> None:
-    """A few steps of the very command that trains. Where they fail compiled, training runs without torch.compile."""
+    """Run a few steps of the real training command. If they fail, turn torch.compile off and try again."""
     for extra in ([], ["compile=never"]):
         session.extra = extra
         folder = work / f"smoke{len(extra)}"
         code = session.train("denoise", folder, ["steps=4", "warmup=0"], minutes=3, fresh=True)
-        session.note("smoke run", settings=" ".join(extra) or "as they are", exit_code=code)
+        session.note("smoke run", settings=" ".join(extra) or "default", exit_code=code)
         if code == 0:
             return
-    sys.exit("no training run works on this device: see above")
+    sys.exit(f"--device {session.device}: training fails on this device; see the output above")
 
 
 def train_task(session: Session, task: str, work: Path, minutes: float) -> None:
-    """A trunk at a constant learning rate, then its decay; both are published into OUT, the newest weights every few minutes."""
+    """Train a trunk at a constant learning rate, then its decay. OUT gets the newest weights regularly."""
     folder, published = work / task, session.out / f"uformer_t.{task}.safetensors"
     trunk = minutes * (1 - DECAY)
     with Publisher(folder / "last.safetensors", published):
@@ -177,7 +175,7 @@ def train_task(session: Session, task: str, work: Path, minutes: float) -> None:
 
 
 class Publisher:
-    """While it is open, and once more when it closes: writes a run's newest weights to a file as float16."""
+    """Copies a run's newest weights to a file as float16, while it is open and once more when it closes."""
 
     def __init__(self, newest: Path, published: Path) -> None:
         self._newest, self._published = newest, published
@@ -201,13 +199,13 @@ class Publisher:
                 seen = changed
 
     def _publish(self) -> None:
-        """uformer train replaces files whole, so that a read never meets half a file."""
+        """Copy the weights. This is safe at any time, because `uformer train` replaces files atomically."""
         if self._newest.exists():
             write_half(self._newest, self._published, {"recipe": "a GPU run, see summary.json"})
 
 
 def patches_seen(folder: Path) -> int:
-    """How many patches a run has learned from so far, by its log."""
+    """Return the number of patches that a run has learned from so far, according to its log."""
     log, config = folder / "log.jsonl", folder / "config.yaml"
     if not log.exists():
         return 0
@@ -216,7 +214,7 @@ def patches_seen(folder: Path) -> int:
 
 
 def score(session: Session, task: str) -> None:
-    """The rows of benchmarks/quality.py for the task: the shipped weights' scores stand in the model card."""
+    """Score the task's weights with benchmarks/quality.py. The model card has the shipped weights' scores."""
     weights = session.out / f"uformer_t.{task}.safetensors"
     if session.dev is None or not weights.exists():
         session.note(f"score {task}", skipped="no --dev" if session.dev is None else "no weights")
@@ -243,16 +241,16 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument(
-        "--dev", type=Path, help="folder of images with ground truth, as benchmarks/quality.py takes it"
+        "--dev", type=Path, help="folder of images with ground truth, laid out for benchmarks/quality.py"
     )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     args = parser.parse_args()
 
     if not args.data.is_dir():
-        parser.error(f"{args.data}: no such folder of clean images")
+        parser.error(f"{args.data}: no such folder")
     args.out.mkdir(parents=True, exist_ok=True)
     if any(args.out.iterdir()):
-        parser.error(f"{args.out}: not empty; name a new folder")
+        parser.error(f"{args.out}: the folder is not empty; give a new one")
     work = args.out.with_name(f"{args.out.name}.work")
     session = Session(args.data, args.out, args.device, Clock(args.minutes), args.dev)
     check_device(session)

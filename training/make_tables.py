@@ -1,9 +1,10 @@
-"""Make uformer/degradations/tables.npz, the measured tables that the degradations draw from, out of their owners' files.
+"""Make uformer/degradations/tables.npz, the measured tables of the degradations, from the original files.
 
     python training/make_tables.py FOLDER
 
-FOLDER holds 201_CRF_data.mat (201 measured camera response curves: Grossberg & Nayar's database, as CBDNet gathered it) and
-Levin09.mat (eight motion kernels measured by Levin et al., CVPR 2009). Needs scipy and h5py.
+FOLDER holds 201_CRF_data.mat (201 measured camera response curves of Grossberg & Nayar's database, as
+collected for CBDNet) and Levin09.mat (eight motion kernels measured by Levin et al., CVPR 2009). Needs scipy
+and h5py.
 """
 
 import sys
@@ -26,7 +27,7 @@ def main() -> None:
     kernels = []
     with h5py.File(folder / "Levin09.mat") as file:
         for reference in np.array(file["kernels"]).ravel():
-            kernel = np.array(file[reference]).T  # MATLAB's columns come first
+            kernel = np.array(file[reference]).T  # MATLAB stores columns first
             pad = [((KERNEL - side) // 2,) * 2 for side in kernel.shape]
             kernels.append(np.pad(kernel, pad) / kernel.sum())
     np.savez_compressed(

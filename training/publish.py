@@ -1,9 +1,9 @@
-"""Put trained weights into the package: float16, with notes of what they are.
+"""Put trained weights into the package, as float16 and with notes.
 
-    python training/publish.py runs/denoise/best.safetensors uformer_t.denoise "what they were trained on, how long"
+    python training/publish.py runs/denoise/best.safetensors uformer_t.denoise "training data and duration"
 
-Prints the sha256 that uformer/weights/registry.py and the model card must hold. Publish only what scores better:
-benchmarks/quality.py takes the trained file as it is.
+Prints the SHA-256 that belongs in uformer/weights/registry.py and the model card. Publish only weights that
+score better; benchmarks/quality.py can score the trained file directly.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main() -> None:
     )
     parser.add_argument("trained", type=Path)
     parser.add_argument("name")
-    parser.add_argument("recipe", help="a sentence, kept in the file")
+    parser.add_argument("recipe", help="a sentence about the training, kept in the file")
     args = parser.parse_args()
 
     out = registry.FILES / f"{args.name}.safetensors"

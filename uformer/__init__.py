@@ -1,10 +1,11 @@
-"""Uformer: noisy, rainy or blurred pictures in, clean pictures out.
+"""Restore noisy, rainy or blurred images with Uformer.
 
-Each public name loads on first use (PEP 562): `import uformer` imports neither torch nor openvino, and takes less than
-a millisecond. The command `uformer` starts with this import, before it can handle Ctrl-C (see `__main__`).
+Each public name loads on first use (PEP 562): `import uformer` imports neither torch nor openvino and takes
+less than a millisecond. The command `uformer` starts with this import, before it can handle Ctrl-C (see
+`__main__`).
 """
 
-TYPE_CHECKING = False  # as typing's, which takes longer to import than all of this
+TYPE_CHECKING = False  # not from typing, which takes longer to import than this whole module
 
 if TYPE_CHECKING:
     from uformer.config import UformerConfig as UformerConfig
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from uformer.version import __version__ as __version__
     from uformer.weights.create import create_model as create_model
 else:
-    # The package uformer/restore and the function `uformer.restore` share a name. Python binds the package to it once, when it
-    # first imports the package. So import it now and free the name: `__getattr__` then gives the function.
+    # The package uformer/restore and the function `uformer.restore` share a name. Python binds the package to
+    # that name once, on its first import. So import the package now and free the name: `__getattr__` then
+    # returns the function.
     from uformer import restore
 
     del restore

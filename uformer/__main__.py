@@ -1,4 +1,4 @@
-"""Where the command `uformer` begins, and `python -m uformer`."""
+"""The entry point of the command `uformer` and of `python -m uformer`."""
 
 import os
 import signal
@@ -12,15 +12,17 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run a command of `sys.argv` and return the exit code.
+    """Run the command in `sys.argv` and return the exit code.
 
-    Ctrl-C while the command line is being imported ends at once, silently. Before this runs there is Python's own start, of which no
-    package can have a say, and the import of `uformer` itself, which therefore takes a few milliseconds only.
+    Ctrl-C during the import of the command line ends the process at once and silently. Before this function
+    runs, Python itself starts, which no package can influence, and `uformer` is imported, which is why that
+    import is kept to a few milliseconds.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from uformer.cli import main as run  # noqa: PLC0415 - takes a third of a second, in which Ctrl-C should show no traceback
+    # This import takes a third of a second. Ctrl-C should not show a traceback in that time.
+    from uformer.cli import main as run  # noqa: PLC0415
     from uformer.signals import leave, second_ctrl_c_ends  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, before)
@@ -29,7 +31,7 @@ def main() -> int:
 
 
 def _leave(_number: int, _frame: "FrameType | None") -> None:
-    os._exit(_INTERRUPTED)  # an exception could be lost in the middle of an import
+    os._exit(_INTERRUPTED)  # an exception raised during an import could be swallowed
 
 
 if __name__ == "__main__":

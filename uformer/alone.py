@@ -1,4 +1,4 @@
-"""One job at a time: a lock on a file that goes with the process, however that ends."""
+"""One job at a time: a file lock that the system releases when the process ends, however it ends."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ except ImportError:  # Windows
 
 @contextlib.contextmanager
 def alone(path: Path, refusal: str) -> Iterator[None]:
-    """Inside the block nobody else is in one of the same path. At its end the file goes, and its folder if nothing else is in it.
+    """Hold the lock on `path` inside the block; at the end, remove the file, and its folder if that is empty.
 
-    Raises OptionError(refusal) while somebody else is, OSError where the file cannot be made. Without locks (Windows, some network disks)
-    there is no refusal.
+    Raises OptionError(refusal) if somebody else holds the lock, and OSError if the file cannot be created.
+    Where there are no locks (Windows, some network disks), nothing is refused.
     """
     if fcntl is None:
         yield
@@ -34,7 +34,7 @@ def alone(path: Path, refusal: str) -> Iterator[None]:
 
 
 def _locked(path: Path, refusal: str) -> int:
-    """The file, open and locked."""
+    """Open and lock the file, and return its descriptor."""
     while True:
         try:
             if not path.parent.is_dir():
@@ -43,15 +43,15 @@ def _locked(path: Path, refusal: str) -> int:
         except (FileExistsError, FileNotFoundError):
             if path.parent.is_file() or path.parent.is_symlink():
                 raise
-            continue  # whoever was here made or removed the folder just now
+            continue  # another process has just created or removed the folder
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
             raise OptionError(refusal) from None
         except OSError:
-            return file  # a disk that has no locks
+            return file  # the disk does not support locks
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), path.stat()):
                 return file
-        os.close(file)  # of somebody who ended, and took it away, just now
+        os.close(file)  # its last owner has just removed it

@@ -1,4 +1,4 @@
-"""How far a run over many images is: bars on a terminal, a line now and then elsewhere."""
+"""Progress of a run over many images: bars on a terminal, an occasional line elsewhere."""
 
 import sys
 import time
@@ -10,16 +10,16 @@ from uformer.files import one_line
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_WIDEST_NAME = 40  # letters beside a bar
-_ETA_OVER = 600  # seconds of the past that tell how long the rest will take
+_WIDEST_NAME = 40  # characters beside a bar
+_ETA_OVER = 600  # the remaining time is estimated from this many past seconds
 LONGEST_LINE = 4096
-"""Letters of a line on standard error."""
+"""Maximum number of characters of a line on standard error."""
 
 
 class Bars:
-    """Bars on standard error: one of the files where there are several, and one of the present file's tiles, if it has `tiles`.
+    """Bars on standard error: one for the files, if there are several, and one for the `tiles` of a file.
 
-    Where the bars are not `shown`, only what is said appears.
+    If the bars are not `shown`, only the lines of `say` and `remark` appear.
     """
 
     def __init__(self, files: int, *, shown: bool, title: str = "all", tiles: bool = True) -> None:
@@ -45,7 +45,7 @@ class Bars:
         return self._progress is not None
 
     def started(self, name: str) -> None:
-        """A picture's tiles begin."""
+        """Restart the tile bar for an image."""
         if self._progress is not None:
             self._progress.reset(self._tiles, description=one_line(name, _WIDEST_NAME), total=None)
 
@@ -58,14 +58,14 @@ class Bars:
             self._progress.advance(self._files)
 
     def remark(self, line: str, *, every: float) -> None:
-        """A line where no bars are shown; one in `every` seconds, the others are dropped."""
+        """Print a line if no bars are shown, at most once in `every` seconds; drop it otherwise."""
         now = time.monotonic()
         if not self.shown and now - self._said >= every:
             self._said = now
             self.say(line)
 
     def say(self, line: str) -> None:
-        """A line on standard error, above the bars."""
+        """Print a line on standard error, above the bars."""
         if self._progress is not None:
             self._progress.console.print(one_line(line, LONGEST_LINE), soft_wrap=True)
         else:
@@ -73,7 +73,7 @@ class Bars:
 
 
 def _make_progress() -> "Progress":
-    from rich.console import Console  # noqa: PLC0415 - where no bars are shown, rich need not be loaded
+    from rich.console import Console  # noqa: PLC0415 - loaded only to show bars
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     return Progress(

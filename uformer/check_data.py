@@ -1,4 +1,4 @@
-"""`uformer data check`: look at a data set before a network learns from it."""
+"""`uformer data check`: check a dataset before a network learns from it."""
 
 import statistics
 import sys
@@ -28,25 +28,25 @@ from uformer.words import counted
 
 _SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)]
 _MARGIN = 2  # the largest shift
-_GAIN = 1.0  # dB by which a shifted pair must fit better, to be called misaligned
-_SEEN = 512  # pixels: the side of the middle that shifts are tried on
+_GAIN = 1.0  # dB by which a pair must fit better when shifted to count as misaligned
+_SEEN = 512  # pixels; shifts are tried on a square of this side in the middle of the image
 
 
 @dataclass
 class Findings:
-    """What was found so far."""
+    """The results of a check so far."""
 
     sizes: list[tuple[int, int]] = field(default_factory=list)
     channels: dict[str, int] = field(default_factory=dict)
-    """How many pictures have which channels: "3" or, where a pair differs, "4 to 3"."""
+    """Number of images by their channels: "3" or, if a pair differs, "4 to 3"."""
     scores: list[tuple[float, str]] = field(default_factory=list)
-    """PSNR in dB of each pair's degraded picture, and its name."""
+    """PSNR in dB of each pair's degraded image, and the pair's name."""
     shifted: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     rows: list[list[Pixels]] = field(default_factory=list)
-    """The samples: of a pair the degraded and the clean picture, small."""
+    """Thumbnails for the contact sheet: of each pair, the degraded and the clean image."""
     shown: list[str] = field(default_factory=list)
-    """Their names."""
+    """Names of the rows."""
 
 
 def data(
@@ -60,33 +60,35 @@ def data(
     samples: int = 12,
     overwrite: bool = False,
 ) -> int:
-    """Check a data set: count it, read every picture, compare pairs, and draw some of them.
+    """Check a dataset: count and read its images, compare pairs, and draw a contact sheet.
 
     Parameters
     ----------
     action
         check
     folder
-        With degraded/ and clean/ (or input/ and target/) in it, whose names match; or with clean pictures alone.
+        A folder with matching names in degraded/ and clean/ (or input/ and target/), or a folder of clean
+        images.
     degraded
-        Instead of FOLDER: the folder of degraded pictures, or a pattern ("GoPro/train/*/blur").
+        Instead of FOLDER: the folder of degraded images, or a pattern ("GoPro/train/*/blur").
     clean
-        Instead of FOLDER: the folder of clean pictures, or a pattern ("GoPro/train/*/sharp").
+        Instead of FOLDER: the folder of clean images, or a pattern ("GoPro/train/*/sharp").
     sheet
-        The contact sheet to write (.png), degraded beside clean; by default FOLDER's name (or pairs) and .check.png, here.
+        The contact sheet to write, with degraded beside clean images. Default: FOLDER.check.png (or
+        pairs.check.png) in the current folder.
     samples
-        Pictures, or pairs, on the sheet.
+        Number of images or pairs on the contact sheet.
     overwrite
-        Replace the sheet if it exists.
+        Replace the contact sheet if it exists.
     """
-    if action != "check":  # from Python; the command line has refused it
-        raise OptionError(f"{action!r} is not check")
+    if action != "check":  # only in a call from Python; the command line checks this
+        raise OptionError(f"unknown action {action!r}; use 'check'")
     search, name = chosen(folder, degraded, clean)
     path = sheet or Path(f"{name}{SHEET}")
     if not supports(path.suffix):
         raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png")
     if samples < 0:
-        raise OptionError(f"--samples: {samples} must not be negative")
+        raise OptionError(f"--samples {samples}: must not be negative")
     check_output(path, overwrite=overwrite)
     found = check(search.sources, samples=samples)
     found.problems = [f"{problem.where}: {problem.why}" for problem in search.problems] + found.problems
@@ -102,7 +104,10 @@ def data(
 
 
 def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tuple[Search, str]:
-    """What the options name, and a name for it. Raises OptionError where the options do not go together."""
+    """The images that the options select, and a name for them.
+
+    Raises OptionError if the options contradict.
+    """
     if folder is not None and degraded is None and clean is None:
         return pairs.search(folder), folder.resolve().name or "data"
     if folder is None and degraded is not None and clean is not None:
@@ -111,7 +116,7 @@ def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tu
 
 
 def check(sources: Sequence[Source], *, samples: int) -> Findings:
-    """Read every picture and compare every pair; `samples` of them, evenly spread, are kept small for the sheet."""
+    """Read every image and compare every pair; keep thumbnails of `samples` of them, evenly spread."""
     found = Findings()
     step = max(len(sources) / max(samples, 1), 1)
     shown = {int(index * step) for index in range(min(samples, len(sources)))}
@@ -119,27 +124,28 @@ def check(sources: Sequence[Source], *, samples: int) -> Findings:
         for index, source in enumerate(sources):
             bars.file_done()
             try:
-                pictures = [
+                images = [
                     _unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None
                 ]
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
-            _look(source, pictures, found)
+            _look(source, images, found)
             if index in shown:
-                found.rows.append([thumbnail(picture, 256) for picture in pictures])
+                found.rows.append([thumbnail(image, 256) for image in images])
                 found.shown.append(source.name)
     return found
 
 
 def report(search: Search, found: Findings) -> list[str]:
-    """What was found, in lines fit to be shown."""
-    kind = "pair" if any(source.degraded is not None for source in search.sources) else "picture"
+    """The results as lines to print."""
+    kind = "pair" if any(source.degraded is not None for source in search.sources) else "image"
     lines = [f"{counted(len(search.sources), kind)}, {counted(len(found.problems), 'problem')}"]
     if search.left_out:
         first = ", ".join(one_line(path) for path in search.left_out[:3])
         lines.append(
-            f"left out, made by uformer: {len(search.left_out)} ({first}{', ...' if len(search.left_out) > 3 else ''})"
+            f"left out, made by uformer: {len(search.left_out)} "
+            f"({first}{', ...' if len(search.left_out) > 3 else ''})"
         )
     if found.sizes:
         heights, widths = zip(*found.sizes, strict=True)
@@ -153,11 +159,11 @@ def report(search: Search, found: Findings) -> list[str]:
         scores = sorted(found.scores)
         middle = statistics.median(score for score, _ in scores)
         lines.append(
-            f"PSNR of the degraded pictures: {scores[0][0]:.2f} to {scores[-1][0]:.2f} dB, median {middle:.2f}"
+            f"PSNR of the degraded images: {scores[0][0]:.2f} to {scores[-1][0]:.2f} dB, median {middle:.2f}"
         )
         lines.append("lowest: " + ", ".join(f"{one_line(name)} ({score:.2f})" for score, name in scores[:3]))
     if found.shifted:
-        lines.append(f"misaligned, it seems: {counted(len(found.shifted), 'pair')}")
+        lines.append(f"probably misaligned: {counted(len(found.shifted), 'pair')}")
         lines += [f"  {line}" for line in found.shifted[:10]]
     return lines
 
@@ -167,32 +173,33 @@ def _range(numbers: Sequence[int]) -> str:
     return str(least) if least == most else f"{least}-{most}"
 
 
-def _look(source: Source, pictures: list[Pixels], found: Findings) -> None:
-    """Note what one picture, or one pair, is like."""
-    clean = pictures[-1]
-    if pictures[0].shape[:2] != clean.shape[:2]:
-        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
-        found.problems.append(f"{source.name}: sizes differ, {sizes}")
+def _look(source: Source, images: list[Pixels], found: Findings) -> None:
+    """Record size, channels and fit of one image or pair."""
+    clean = images[-1]
+    if images[0].shape[:2] != clean.shape[:2]:
+        sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in images)
+        found.problems.append(f"{source.name}: the sizes differ, {sizes}")
         return
-    channels = " to ".join(dict.fromkeys(str(picture.shape[2]) for picture in pictures))
+    channels = " to ".join(dict.fromkeys(str(image.shape[2]) for image in images))
     found.sizes.append((clean.shape[0], clean.shape[1]))
     found.channels[channels] = found.channels.get(channels, 0) + 1
-    if len(pictures) == 1 or pictures[0].shape != clean.shape:
+    if len(images) == 1 or images[0].shape != clean.shape:
         return
-    found.scores.append((psnr(pictures[0], clean), source.name))
-    if shift := best_shift(pictures[0], clean):
+    found.scores.append((psnr(images[0], clean), source.name))
+    if shift := best_shift(images[0], clean):
         found.shifted.append(
-            f"{source.name}: {shift[2]:.1f} dB closer when moved by {shift[0]} down, {shift[1]} right"
+            f"{source.name}: {shift[2]:.1f} dB closer if moved by {shift[0]} down, {shift[1]} right"
         )
 
 
 def best_shift(degraded: Pixels, clean: Pixels) -> tuple[int, int, float] | None:
-    """By how many pixels (down, right) the degraded picture should move to fit the clean one, and the gain in dB.
+    """The shift (down, right) in pixels that best aligns the degraded image with the clean one, and the gain.
 
-    None where it lies well, or the picture is too small to tell. Up to two pixels are tried, on the middle of the picture.
+    The gain is in dB. None if no shift helps, or if the image is too small to tell. Shifts of up to two
+    pixels are tried on the middle of the image.
     """
     top, left = (max((length - _SEEN) // 2, 0) for length in clean.shape[:2])
-    degraded, clean = (picture[top : top + _SEEN, left : left + _SEEN] for picture in (degraded, clean))
+    degraded, clean = (image[top : top + _SEEN, left : left + _SEEN] for image in (degraded, clean))
     if min(clean.shape[:2]) < 8 * _MARGIN:
         return None
     target = clean[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
@@ -212,7 +219,7 @@ def _unit(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
 
 
 def _write_sheet(rows: list[list[Pixels]], path: Path) -> None:
-    if len(rows[0]) == 1:  # clean pictures alone: four in a row
-        pictures = [row[0] for row in rows]
-        rows = [pictures[start : start + 4] for start in range(0, len(pictures), 4)]
+    if len(rows[0]) == 1:  # clean images alone: four in a row
+        images = [row[0] for row in rows]
+        rows = [images[start : start + 4] for start in range(0, len(images), 4)]
     write(Image(pixels=lay_out(rows)), path)

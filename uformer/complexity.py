@@ -1,4 +1,4 @@
-"""What a network costs: multiply-adds by step and by part, from configuration and image size (no torch).
+"""The cost of a network: multiply-adds by step and by part, from configuration and image size (no torch).
 
 Each weight or factor that a matrix product or a convolution uses counts as one multiply-add. Biases, norms,
 softmax, activations and sums do not count: they are linear in the tokens, and small beside the products.
@@ -9,10 +9,11 @@ With T = H W / 4^k tokens of C channels at level k, windows of M x M and D hidde
     attention, scores + values   2 T M^2 C      (2 T T C if every token saw the whole map)
     feed-forward                 2 T C D + 9 T D
 
-so the whole is linear in H W, and only scores + values know of M: O(M^2 H W C), against O(H^2 W^2 C).
+so the total is linear in H W, and only scores + values depend on M: O(M^2 H W C), against O(H^2 W^2 C).
 
-Uformer-B costs 86.57 G at 256 x 256. The paper has 89.46 G: it counts each upsampling as if every token it
-gives used all four weights, where one is used (2.82 G more), and each value that a norm sees (0.06 G more).
+Uformer-B costs 86.57 G at 256 x 256. The paper states 89.46 G: it counts each upsampling as if every output
+token used all four weights, although it uses one (2.82 G more), and it counts each input value of a norm
+(0.06 G more).
 """
 
 from dataclasses import dataclass
@@ -54,13 +55,13 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """One step of the network: a stage on its map, or a projection or resampling on the map that it gives."""
+    """The cost of one step: a stage on its map, or a projection or resampling on its output map."""
 
     name: str
     """As in the network's state dict: `input_proj`, `encoder.0`, `downsample.0`, ..., `output_proj`."""
     height: int
     width: int
-    """Of the map, in tokens."""
+    """Height and width of the map, in tokens."""
     channels: int
     cost: Cost
 
@@ -72,7 +73,7 @@ class Complexity:
     config: UformerConfig
     height: int
     width: int
-    """Of the image as the network pads it, in pixels: multiples of `config.multiple`."""
+    """Height and width of the padded image, in pixels: multiples of `config.multiple`."""
     stages: tuple[StageCost, ...]
     """In the order of the computation."""
 
@@ -93,9 +94,9 @@ def multiply_adds(
     *,
     global_attention: bool = False,
 ) -> Complexity:
-    """Count for one image of height x width pixels, padded as the network pads it.
+    """Count the multiply-adds for one image of height x width pixels, padded as the network pads it.
 
-    `global_attention` counts what it would cost if every token attended to its whole map, not to its window.
+    `global_attention`: the cost if every token attended to its whole map instead of its window.
     Raises OptionError for a size below 1.
     """
     if min(height, width) < 1:
@@ -103,7 +104,7 @@ def multiply_adds(
     height, width = (-(-length // config.multiple) * config.multiple for length in (height, width))
     stages = []
     for step in plan(config):
-        h, w = height >> step.level, width >> step.level  # of the map that the step gives
+        h, w = height >> step.level, width >> step.level  # of the step's output map
         if isinstance(step, ConvPlan):
             cost = _convolution(step, tokens=h * w)
         else:
@@ -114,14 +115,14 @@ def multiply_adds(
 
 
 def _convolution(step: ConvPlan, *, tokens: int) -> Cost:
-    """One projection or resampling that gives `tokens`."""
-    used = 1 if step.transposed else step.kernel**2  # weights for each token, of each pair of channels
+    """The cost of one projection or resampling with `tokens` output tokens."""
+    used = 1 if step.transposed else step.kernel**2  # weights per token and pair of channels
     multiply_adds = tokens * used * step.in_dim * step.dim
     return Cost(picture=multiply_adds) if step.stride == 1 else Cost(resampling=multiply_adds)
 
 
 def _block(block: BlockPlan, *, tokens: int, keys: int) -> Cost:
-    """One LeWin block on a map of `tokens`, each of which attends to `keys`."""
+    """The cost of one LeWin block on a map of `tokens`, each of which attends to `keys`."""
     dim, hidden = block.dim, block.hidden
     projections, seen = 4 * tokens * dim**2, keys
     if block.memory:  # a second attention for "cross"; a second set of keys and values for "joint"

@@ -1,4 +1,4 @@
-"""What defines a Uformer: a frozen value, and the table of the published variants."""
+"""The configuration that defines a Uformer, and the table of published variants."""
 
 import dataclasses
 import json
@@ -15,20 +15,20 @@ FeedForward = Literal["leff", "mlp"]
 CrossBlocks = Literal["all", "first"]
 
 TRAINING_ONLY = ("drop_path_rate", "gradient_checkpointing")
-"""Fields that change how a network learns, not what it computes."""
+"""Fields that change how a network learns but not what it computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UformerConfig:
     """All hyperparameters of a Uformer (Wang et al., CVPR 2022, section 3; arXiv 2106.03106v1 and v2).
 
-    Raises OptionError where a value is out of range or two values contradict each other.
+    Raises OptionError if a value is out of range or two values contradict each other.
     """
 
     embed_dim: int = 32
     """Channels after the input projection, C in the paper; level k of the encoder has 2^k C."""
     depths: tuple[int, ...] = (2, 2, 2, 2, 2, 2, 2, 2, 2)
-    """LeWin blocks in each stage: the encoder from the top down, the bottleneck, the decoder from the bottom up."""
+    """LeWin blocks in each stage: the encoder top-down, the bottleneck, the decoder bottom-up."""
     num_heads: tuple[int, ...] = (1, 2, 4, 8, 16, 16, 8, 4, 2)
     """Attention heads of each stage, in the order of depths; each must divide the stage's channels."""
     window_size: int = 8
@@ -44,24 +44,26 @@ class UformerConfig:
     skip: Skip = "concat"
     """How an encoder feature enters the decoder (arXiv v1, section 3.3)."""
     cross_blocks: CrossBlocks = "all"
-    """With skip `cross`, the decoder blocks that attend to the encoder: all of a stage (the authors' code) or the first (the paper)."""
+    """With skip `cross`, which decoder blocks of a stage attend to the encoder: all (the authors' code) or
+    the first (the paper)."""
     interleaved_keys: bool = False
-    """With skip `concat_cross`, give bias and mask to the joint keys as the authors' code does (for their files only).
+    """With skip `concat_cross`, assign bias and mask to the joint keys as the authors' code does (for their
+    files only).
 
-    The keys are [decoder; encoder], but their code repeats each bias and mask entry twice in a row, so that a key
-    gets another position's. False gives both halves their own.
+    The keys are [decoder; encoder], but the authors' code repeats each bias and mask entry twice in a row, so
+    a key gets the entry of another position. False gives both halves their own entries.
     """
     modulator: bool = False
-    """Whether each decoder block adds a learned bias to the tokens of every window (CVPR 2022, section 3.3)."""
+    """Whether each decoder block adds a learned bias to each window's tokens (CVPR 2022, section 3.3)."""
     cross_modulator: bool = False
     """Whether each decoder block first attends to a learned set of window_size^2 tokens."""
     shift: bool = True
-    """Whether every second block of a stage shifts its windows by half of their side."""
+    """Whether every second block of a stage shifts its windows by half their side."""
     bottleneck_shift: bool = True
-    """Whether the bottleneck does too; the authors' code turns it off when trained at 128 x 128."""
+    """Whether the bottleneck shifts too; the authors' code turns that off when trained at 128 x 128."""
     in_channels: int = 3
     out_channels: int = 3
-    """The input is added to the output only where in_channels == out_channels."""
+    """The input is added to the output only if in_channels == out_channels."""
     gradient_checkpointing: bool = False
     """Recompute each block in the backward pass: less memory, more time; used in training only."""
 
@@ -73,22 +75,25 @@ class UformerConfig:
         if len(self.depths) < 3 or len(self.depths) % 2 == 0 or min(self.depths) < 1:
             raise OptionError(f"depths: {self.depths} must be an odd number (at least 3) of positive values")
         if len(self.num_heads) != len(self.depths):
-            raise OptionError(f"num_heads: {len(self.num_heads)} values for {len(self.depths)} stages")
+            raise OptionError(
+                f"num_heads: {len(self.num_heads)} values for {len(self.depths)} stages, expected one each"
+            )
         for stage, (dim, heads) in enumerate(zip(self.stage_dims, self.num_heads, strict=True)):
             if heads < 1 or dim % heads:
                 raise OptionError(
-                    f"num_heads: stage {stage} has {dim} channels, which {heads} heads do not divide"
+                    f"num_heads: {heads} heads do not divide the {dim} channels of stage {stage}"
                 )
         if not 0 <= self.drop_path_rate < 1:
             raise OptionError(f"drop_path_rate: {self.drop_path_rate} is not in [0, 1)")
         if self.mlp_ratio <= 0 or int(self.embed_dim * self.mlp_ratio) < 1:
             raise OptionError(
-                f"mlp_ratio: {self.mlp_ratio} must be positive and leave {self.embed_dim} channels a hidden one"
+                f"mlp_ratio: {self.mlp_ratio} must be positive and give {self.embed_dim} channels "
+                "at least 1 hidden channel"
             )
         if self.cross_blocks == "first" and self.skip != "cross":
             raise OptionError(f"cross_blocks: 'first' needs skip 'cross', not {self.skip!r}")
         if self.interleaved_keys and self.skip != "concat_cross":
-            raise OptionError(f"interleaved_keys needs skip 'concat_cross', not {self.skip!r}")
+            raise OptionError(f"interleaved_keys: True needs skip 'concat_cross', not {self.skip!r}")
 
     @property
     def levels(self) -> int:
@@ -104,12 +109,12 @@ class UformerConfig:
 
     @property
     def stage_levels(self) -> tuple[int, ...]:
-        """Times each stage's map is halved against the picture, in the order of depths."""
+        """How many times each stage's map is half the size of the image, in the order of depths."""
         return (*range(self.levels), self.levels, *reversed(range(self.levels)))
 
     @property
     def stride(self) -> int:
-        """Pixels that a token of the bottleneck stands for, down and across."""
+        """Side in pixels of the square that a token of the bottleneck stands for."""
         return 1 << self.levels
 
     @property
@@ -118,7 +123,7 @@ class UformerConfig:
         return self.window_size << self.levels
 
     def stage_shift(self, stage: int) -> int:
-        """Tokens by which every second block of a stage shifts its windows; 0 where it does not."""
+        """Tokens by which every second block of a stage shifts its windows; 0 for no shift."""
         shifts = self.shift and (self.bottleneck_shift or stage != self.levels)
         return self.window_size // 2 if shifts else 0
 
@@ -138,11 +143,14 @@ class UformerConfig:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Build from plain values, each checked. Raises CheckpointError for an unknown field or a wrong type."""
+        """Build from plain values, each checked.
+
+        Raises CheckpointError for an unknown field or a wrong type.
+        """
         for field in values:
             if field not in hints(cls):
                 raise CheckpointError(
-                    f"the config has an unknown field {field!r}; is it from a newer version?"
+                    f"the config has an unknown field {field!r}; is the file from a newer version?"
                 )
         try:
             return cls(**values)
@@ -151,7 +159,7 @@ class UformerConfig:
 
 
 def differences(file: UformerConfig, model: UformerConfig) -> list[str]:
-    """Say in which fields two configurations describe different networks: "window_size: file 8, model 4"."""
+    """The fields in which two configurations describe different networks: "window_size: file 8, model 4"."""
     return [
         f"{field.name}: file {getattr(file, field.name)}, model {getattr(model, field.name)}"
         for field in dataclasses.fields(UformerConfig)
@@ -161,7 +169,7 @@ def differences(file: UformerConfig, model: UformerConfig) -> list[str]:
 
 _2022 = UformerConfig(modulator=True)
 _2021 = UformerConfig()
-_NARROW = (1, 2, 4, 8, 16, 8, 4, 2, 1)  # heads where the decoder is not widened by concatenation
+_NARROW = (1, 2, 4, 8, 16, 8, 4, 2, 1)  # heads if concatenation does not widen the decoder
 
 VARIANTS: Mapping[str, UformerConfig] = types.MappingProxyType(
     {
@@ -178,7 +186,7 @@ VARIANTS: Mapping[str, UformerConfig] = types.MappingProxyType(
         "uformer_32_concat_cross": dataclasses.replace(_2021, skip="concat_cross", num_heads=_NARROW),
     }
 )
-"""The published networks: t, s, b of CVPR 2022 (with modulators), 16 and 32 of the 2021 preprint (without)."""
+"""The published networks: t, s, b of CVPR 2022 (with modulators); 16, 32 of the 2021 preprint (without)."""
 
 
 def variant(name: str) -> UformerConfig:

@@ -4,7 +4,7 @@ from rich.console import Console
 
 
 def console_for(*, stderr: bool = False) -> Console:
-    """A console that keeps its lines whole where nobody looks at them, and takes what it prints as it is."""
+    """A console without markup; if its output is not a terminal, it does not wrap lines."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     return (
         console

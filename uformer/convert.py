@@ -1,4 +1,4 @@
-"""`uformer convert`: the original authors' weights to ours, and back."""
+"""`uformer convert`: the original authors' weights to a checkpoint, and back."""
 
 import contextlib
 import shlex
@@ -12,29 +12,35 @@ from uformer.output import check_output
 from uformer.weights import checkpoint, official, pth, registry
 from uformer.words import counted
 
-_UNNAMED = {"shift", "bottleneck_shift", "interleaved_keys"}  # not part of what makes a published network
+_UNNAMED = {
+    "shift",
+    "bottleneck_shift",
+    "interleaved_keys",
+}  # fields that the names of published networks leave open
 
 
 def convert(
     source: str, output: Path, *, train_size: int | None = None, shift: bool = True, overwrite: bool = False
 ) -> None:
-    """Turn the original authors' weights (.pth) into a checkpoint (.safetensors), or a checkpoint back into theirs.
+    """Convert the original authors' weights (.pth) to a checkpoint (.safetensors), or back.
 
-    No code from the file is run. Every hyperparameter is recovered from the tensors, but for the two that they
-    cannot tell, which the options say.
+    No code from the file is run. Every hyperparameter is recovered from the tensors, except the two that the
+    options give.
 
     Parameters
     ----------
     source
-        The authors' file (of 2021 or 2022; .pth, or .safetensors with their keys), a checkpoint of ours, or weights by name.
+        The authors' file (of 2021 or 2022; .pth, or .safetensors with the same keys), a uformer checkpoint,
+        or weights by name.
     output
         OUT.safetensors for the authors' file, OUT.pth for a checkpoint.
     train_size
-        Side that the authors' network was built for, 128 for denoising, 256 for deblurring: whether the bottleneck shifts its windows.
+        Side in pixels of the images that the authors' network was built for: 128 for denoising, 256 for
+        deblurring. It decides whether the bottleneck shifts its windows.
     shift
-        --no-shift: the authors' network was built with shift_flag=False.
+        Use --no-shift if the authors' network was built with shift_flag=False.
     overwrite
-        Replace OUT where it exists.
+        Replace the output if it exists.
     """
     path = registry.find(source).verify() if source in registry.WEIGHTS else Path(source)
     ours = pth.is_safetensors(path) and checkpoint.is_checkpoint(path)
@@ -42,7 +48,8 @@ def convert(
     if ours:
         if train_size is not None or not shift:
             raise OptionError(
-                f"{source}: a checkpoint, which says itself how it shifts; leave out --train-size and --no-shift"
+                f"{source}: is a checkpoint, which records how its windows shift; "
+                "leave out --train-size and --no-shift"
             )
         config, state = checkpoint.read(path)
         with _naming(path):
@@ -60,21 +67,21 @@ def convert(
             print(f"next: uformer restore PHOTO --weights {shlex.quote(str(output))}")
     if config.in_channels == config.out_channels != 3:
         print(
-            f"note: this network adds its input of {counted(config.in_channels, 'channel')} to the output, as the authors' 2021 code does; "
-            "their 2022 code does so for 3 channels only"
+            f"note: this network adds its input of {counted(config.in_channels, 'channel')} to the output, "
+            "as the authors' 2021 code does; their 2022 code does so for 3 channels only"
         )
 
 
 def _check_output(source: Path, output: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
     if output.suffix.lower() not in suffixes:
-        kind = "a checkpoint of ours" if ".pth" in suffixes else "not a checkpoint of ours"
+        kind = "a uformer checkpoint" if ".pth" in suffixes else "not a uformer checkpoint"
         raise OptionError(f"{output}: {source} is {kind}, so the output must end in {suffixes[0]}")
     check_output(output, overwrite=overwrite, source=source)
 
 
 @contextlib.contextmanager
 def _naming(source: Path) -> Iterator[None]:
-    """Errors of a file's content name the file."""
+    """Add the file's name to errors about its content."""
     try:
         yield
     except CheckpointError as error:
@@ -82,7 +89,7 @@ def _naming(source: Path) -> Iterator[None]:
 
 
 def _summary(config: UformerConfig) -> str:
-    """The network in one line: its name, where it is a published one, its size, and all that was recovered."""
+    """The network in one line: its name if it is a published one, its size, and its hyperparameters."""
     published = (
         name
         for name, other in VARIANTS.items()
@@ -90,7 +97,7 @@ def _summary(config: UformerConfig) -> str:
     )
     shifts = "shifted windows" if config.shift else "no shift"
     if config.shift and config.depths[config.levels] > 1 and not config.bottleneck_shift:
-        shifts += " but in the bottleneck"
+        shifts += " except in the bottleneck"
     parts = [
         f"embed_dim {config.embed_dim}",
         f"depths {' '.join(map(str, config.depths))}",
@@ -104,4 +111,5 @@ def _summary(config: UformerConfig) -> str:
         shifts,
         f"{counted(config.in_channels, 'channel')} in, {config.out_channels} out",
     ]
-    return f"{next(published, 'a Uformer')}, {parameter_count(config) / 1e6:.2f} M parameters ({', '.join(parts)})"
+    size = f"{parameter_count(config) / 1e6:.2f} M parameters"
+    return f"{next(published, 'a Uformer')}, {size} ({', '.join(parts)})"

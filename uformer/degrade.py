@@ -1,4 +1,4 @@
-"""`uformer degrade`: noise, rain or blur on clean pictures, to test restoring with or to train on."""
+"""`uformer degrade`: add noise, rain or blur to clean images, for tests or training."""
 
 import errno
 import inspect
@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "levin": levin,
     "defocus": defocus,
 }
-"""The degradations whose parameters can be given one by one."""
+"""The degradations that --function names, with parameters that --set sets."""
 _TASKS = {"denoise": "noise", "derain": "rain", "deblur": "blur"}
 
 
@@ -53,38 +53,41 @@ def degrade(
     overwrite: bool = False,
     list_functions: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> int:
-    """Degrade clean pictures: what restoring is tested with.
+    """Degrade clean images with noise, rain or blur, for tests or training.
 
     Parameters
     ----------
     picture
-        A clean picture's file, or a folder of them.
+        A clean image, or a folder of clean images.
     output
-        The file to write, its format by its suffix, or a folder; for a folder, a folder, in which files keep their names and places.
+        The file to write, whose suffix selects the format, or a folder. For a folder of images: a folder, in
+        which files keep their names and subfolders.
     task
-        Draw at random what training for the task draws: noise, rain or blur.
+        Draw random degradations as training for this task does: noise, rain or blur.
     function
-        Instead: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake, levin or defocus,
-        with parameters of your own.
+        Instead of --task: gaussian_noise, poisson_gaussian_noise, camera_noise, hot_pixels, rain, shake,
+        levin or defocus, with parameters that you set.
     settings
-        key=value, a parameter of the function (see --list), as often as needed: --function gaussian_noise --set sigma=25.
+        A parameter of the function as key=value (see --list): --function gaussian_noise --set sigma=25.
+        Repeat it for further parameters.
     seed
-        The same seed gives the same pictures; within a folder each name has a draw of its own.
+        Random seed. The same seed gives the same images; each name in a folder has its own random draw.
     overwrite
         Replace outputs that exist.
     list_functions
-        Show the functions and their parameters, and nothing else.
+        List the functions and their parameters, and exit.
     """
     if list_functions:
-        print("--function NAME --set PARAMETER=VALUE; what is ... here must be given\n")
+        print("--function NAME --set PARAMETER=VALUE; parameters shown as ... are required\n")
         print("\n\n".join(describe(function) for function in FUNCTIONS.values()))
         return 0
     if picture is None or output is None:
         raise OptionError(
-            f"which {'picture' if picture is None else 'output'}? give a picture and the file to write, or two folders"
+            f"no {'image' if picture is None else 'output'} given; "
+            "give an image and the file to write, or two folders"
         )
     if seed < 0:
-        raise OptionError(f"--seed: {seed} must not be negative")
+        raise OptionError(f"--seed {seed}: must not be negative")
     apply = _choose(task, function, settings or [])
     if not os.path.lexists(picture):
         raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
@@ -95,7 +98,7 @@ def degrade(
         return 0
     check_output_folder(output)
     if output.resolve().is_relative_to(picture.resolve()):
-        raise OptionError(f"{output}: the output lies in the folder of the clean pictures; give another")
+        raise OptionError(f"{output}: the output lies in the folder of the clean images; give another")
     return _degrade_folder(picture, output, apply, seed, overwrite=overwrite)
 
 
@@ -107,13 +110,13 @@ def _degrade_folder(
     *,
     overwrite: bool,
 ) -> int:
-    """Degrade the pictures below a folder, each failure a line, and return the exit code."""
+    """Degrade the images below a folder, report each failure in one line, and return the exit code."""
     found = walk(folder)
     for below, why in found.unreadable:
         print(f"uformer: error: {folder / below}: {why}", file=sys.stderr)
     if not found.pictures and not found.unreadable:
-        there = " but outputs of earlier runs" if found.left_out else ""
-        raise PictureError(f"{folder}: no picture in it{there} ({', '.join(SUFFIXES)})")
+        there = " except outputs of earlier runs" if found.left_out else ""
+        raise PictureError(f"{folder}: holds no image{there} ({', '.join(SUFFIXES)})")
     failures = kept = 0
     for name in found.pictures:
         if not overwrite and (output / name).exists():
@@ -127,17 +130,18 @@ def _degrade_folder(
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
     left_out = f", {len(found.left_out)} left out as outputs of earlier runs" if found.left_out else ""
-    there = f", {kept} were there already (--overwrite replaces them)" if kept else ""
+    there = f", {kept} already existed (--overwrite replaces them)" if kept else ""
     print(
-        f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} pictures{there}{left_out}"
+        f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} images{there}{left_out}"
     )
     return 1 if failures or found.unreadable else 0
 
 
 def describe(function: Callable[..., Pixels]) -> str:
-    """A function's name, what it does, its parameters with their defaults, and what its docstring says of each.
+    """A function's name, its summary, and its parameters with their defaults and descriptions.
 
-    That is the item of a list that begins with the parameter's name, else the first sentence below the summary that mentions it.
+    The description comes from the docstring: the list item that begins with the parameter's name, or else the
+    first sentence below the summary that mentions it.
     """
     summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
     said: dict[str, list[str]] = {}
@@ -172,7 +176,7 @@ def _wrap(text: str, indent: int) -> list[str]:
 
 
 def _settable(function: Callable[..., Pixels]) -> dict[str, inspect.Parameter]:
-    """The parameters that --set sets."""
+    """The parameters that --set can set."""
     return {
         name: each
         for name, each in inspect.signature(function).parameters.items()
@@ -191,7 +195,7 @@ def _choose(
         drawn = DEGRADATIONS[_TASKS[task or ""]]
         return lambda clean, rng: np.clip(drawn.apply(clean, rng)[0], 0, 1)
     if function not in FUNCTIONS:
-        raise OptionError(f"--function: {function} must be one of {', '.join(FUNCTIONS)}")
+        raise OptionError(f"--function {function}: must be one of {', '.join(FUNCTIONS)}")
     chosen, parameters = FUNCTIONS[function], _parameters(FUNCTIONS[function], settings)
 
     def apply(clean: Pixels, rng: np.random.Generator) -> Pixels:
@@ -200,21 +204,20 @@ def _choose(
         except ValueError as error:
             raise OptionError(str(error)) from error
 
-    apply(
-        np.zeros((8, 8, 3), np.float32), np.random.default_rng(0)
-    )  # a value out of range is known before any picture is read
+    # Find a value out of range before any image is read.
+    apply(np.zeros((8, 8, 3), np.float32), np.random.default_rng(0))
     return apply
 
 
 def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[str, Any]:
-    """The values of `key=value`, each of the type that the function declares."""
+    """The values of the `key=value` settings, each of the type that the function declares."""
     hints = get_type_hints(function)
     known = _settable(function)
     values = {}
     for setting in settings:
         key, _, text = setting.partition("=")
         if key not in known:
-            raise OptionError(f"--set {setting}: {function.__name__} has {', '.join(known)}")
+            raise OptionError(f"--set {setting}: {function.__name__} has the parameters {', '.join(known)}")
         values[key] = option(f"--set {key}", text, hints[key], text=True)
     missing = [
         name
@@ -238,7 +241,7 @@ def _degrade(
 ) -> None:
     if not output.suffix:
         raise OptionError(
-            f"{output}: expected a file name with an ending, as {output}.png, or a folder that exists"
+            f"{output}: expected a file name with a suffix, such as {output}.png, or an existing folder"
         )
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
@@ -253,7 +256,10 @@ def _notify(message: str) -> None:
 def degrade_image(
     image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator
 ) -> Image:
-    """The picture degraded; a gray one stays gray, its noise that of one colour."""
+    """The degraded image.
+
+    A gray image stays gray; it is degraded as the green channel of a colour image would be.
+    """
     if image.channels == 3:
         return image.with_pixels(apply(image.pixels, rng))
     return image.with_pixels(apply(np.repeat(image.pixels, 3, axis=2), rng)[..., 1:2].copy())

@@ -1,29 +1,29 @@
-"""The errors a user can cause: each says in one line what was wrong and what was expected."""
+"""The errors that a user can cause. Each says in one line what is wrong and what was expected."""
 
 
 class UformerError(Exception):
-    """Base of all errors that this package raises on bad input; `str()` is one line, fit to be shown."""
+    """Base of all errors that this package raises on bad input; `str()` is one line to show to the user."""
 
 
 class OptionError(UformerError, ValueError):
     """A value that cannot be used: an unknown name, a number out of range, a missing extra."""
 
 
-class UnknownOption(OptionError):  # noqa: N818 - an OptionError, and said in its name
-    """A word that looks like an option of a command, and is none; `str()` is the word."""
+class UnknownOption(OptionError):  # noqa: N818 - a kind of OptionError, whose name says Error
+    """An argument that looks like an option but is not one; `str()` is the argument."""
 
 
 class CheckpointError(UformerError, ValueError):
-    """A weights file that cannot be read, does not fit, or is not one."""
+    """A file that is not a weights file, cannot be read, or does not fit the network."""
 
 
 class PictureError(UformerError, ValueError):
-    """A picture that cannot be read, restored or written."""
+    """An image that cannot be read, restored or written."""
 
 
 class TrainingError(UformerError, RuntimeError):
-    """A training run that cannot go on: a loss that is not finite, a folder that cannot be written."""
+    """A training run that cannot continue: a loss that is not finite, a folder that cannot be written."""
 
 
 class ExportError(UformerError, RuntimeError):
-    """An exported file that does not compute what the network does; it is not kept."""
+    """An exported file that computes something else than the network; it is deleted."""

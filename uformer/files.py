@@ -1,4 +1,4 @@
-"""What readers and writers of files share: whole files or none, short errors, extras that may be missing."""
+"""Helpers for files: atomic writes, checksums, one-line messages, and imports of optional packages."""
 
 import contextlib
 import errno
@@ -15,15 +15,15 @@ from uformer.errors import OptionError
 from uformer.staging import staging, sweep
 
 _REFUSALS = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
-"""What file systems answer that have no permissions or no fsync (exFAT, some network shares)."""
+"""Error codes from file systems without permissions or without fsync (exFAT, some network shares)."""
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """An open file that takes the place of `path` if the block ends well, and disappears if it does not.
+    """An open file that replaces `path` if the block succeeds, and disappears if it raises.
 
-    As `atomic_path`, but where the system has files without a name (Linux: O_TMPFILE), even a process that is
-    killed leaves nothing.
+    Like `atomic_path`, but where the system supports files without a name (Linux: O_TMPFILE), even a killed
+    process leaves nothing behind.
     """
     path = _place_of(path)
     sweep(path.parent)
@@ -41,12 +41,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` if the block ends well, and disappears if it does not.
+    """A temporary path that replaces `path` if the block succeeds, and disappears if it raises.
 
-    It has the name of `path`, in a folder of its own, where further temporary files may lie. A symbolic link
-    is followed, and a file that is replaced leaves its permissions to the new one. The next process removes
-    what a killed process left (see `staging`). Raises OSError where the file cannot be written, and where
-    `path` is not a file (but a folder or a device).
+    It has the same name as `path`, in a folder of its own, which may hold other temporary files too. A
+    symbolic link is followed, and the new file inherits the permissions of the file that it replaces. The
+    next process removes what a killed process left (see `staging`). Raises OSError if the file cannot be
+    written, or if `path` is not a file but a folder or a device.
     """
     path = _place_of(path)
     with staging(path.parent) as folder:
@@ -59,7 +59,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _place_of(path: Path) -> Path:
-    """Where a file is really written. Raises FileExistsError where something else than a file lies there."""
+    """The path with symbolic links resolved.
+
+    Raises FileExistsError if something other than a file lies there.
+    """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "exists and is not a regular file", str(path))
@@ -67,19 +70,19 @@ def _place_of(path: Path) -> Path:
 
 
 def _open_unnamed(folder: Path) -> int | None:
-    """A new file without a name in a folder; None where the system has none."""
+    """Open a new file without a name in a folder; None if the system does not support such files."""
     if not hasattr(os, "O_TMPFILE"):
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
-    except OSError:  # or what is wrong with the folder, which another way of writing will say
+    except OSError:  # not supported, or the folder is unusable, which `atomic_path` will report
         return None
 
 
 def _give_name(file: BinaryIO, path: Path) -> None:
-    """Put a file without a name in its place."""
+    """Give a file without a name its path."""
     if not path.exists():
-        with contextlib.suppress(OSError):  # somebody made the file just now, or the file system has no links
+        with contextlib.suppress(OSError):  # the file has just been created, or the file system has no links
             _link(file, path)
             return
     with staging(path.parent) as folder:  # a link cannot replace a file, a rename can
@@ -117,7 +120,7 @@ def _sync(file: BinaryIO) -> None:
 
 @contextlib.contextmanager
 def _where_possible() -> Iterator[None]:
-    """Go on where the file system refuses what it cannot do; a full or broken disk is an error."""
+    """Ignore that the file system does not support an operation; a full or broken disk is still an error."""
     try:
         yield
     except OSError as error:
@@ -126,20 +129,20 @@ def _where_possible() -> Iterator[None]:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal. Raises OSError where the file cannot be read."""
+    """The SHA-256 of a file, in hexadecimal. Raises OSError if the file cannot be read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def one_line(text: object, limit: int = 160) -> str:
-    """What a file says of itself, fit for an error message: one line, no control characters, at most `limit` characters."""
+    """Text for a message: one line, without control characters, of at most `limit` characters."""
     line = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * limit])
     line = " ".join(line.split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module that an extra brings. Raises OptionError with the line that installs it."""
+    """Import a module that an extra installs. Raises OptionError with the command that installs it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

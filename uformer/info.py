@@ -19,14 +19,15 @@ from uformer.weights.provenance import Provenance
 
 
 def info(name: str, *, size: str = "256x256") -> None:
-    """Show a network: its configuration, parameters and multiply-adds, and how these grow with picture and window.
+    """Show the configuration, parameters and multiply-adds of a network, and how they grow.
 
     Parameters
     ----------
     name
-        A network (uformer_b), weights (uformer_t.denoise), or the path of a .safetensors file or of an .onnx file of `uformer export`.
+        A network (uformer_b), weights (uformer_t.denoise), a .safetensors file, or an .onnx file of `uformer
+        export`.
     size
-        Of the picture, HEIGHTxWIDTH in pixels.
+        Size of the image, HEIGHTxWIDTH in pixels.
     """
     height, width = parse_size(size)
     config, notes = _describe(name)
@@ -34,7 +35,7 @@ def info(name: str, *, size: str = "256x256") -> None:
     console = console_for()
     console.print(_facts(config, notes), "", _steps(here), "", _growth(here))
     console.print(
-        "Windows of M x M tokens: scores + values cost O(M^2 H W C). Every token to its whole map: O(H^2 W^2 C)."
+        "Scores + values cost O(M^2 H W C) with windows of M x M tokens, O(H^2 W^2 C) with global attention."
     )
 
 
@@ -42,12 +43,12 @@ def parse_size(size: str) -> tuple[int, int]:
     """(height, width) of "HEIGHTxWIDTH". Raises OptionError for anything else."""
     found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", size.strip(), re.ASCII)
     if not found:
-        raise OptionError(f"--size {size!r} is not HEIGHTxWIDTH in pixels, as 256x256")
+        raise OptionError(f"--size {size!r}: must be HEIGHTxWIDTH in pixels, such as 256x256")
     return int(found[1]), int(found[2])
 
 
 def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
-    """A network's configuration, and what its file adds: what it is called, under what licence it is, from where it came."""
+    """A network's configuration, and further facts from its file, such as its licence."""
     if name in VARIANTS:
         return VARIANTS[name], {"network": name}
     path = weights_file(name)
@@ -76,15 +77,15 @@ def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:
 
 
 def _steps(here: Complexity) -> Table:
-    title = f"multiply-adds of a picture of {here.height}x{here.width}: {here.total:,} in all; in G:"
+    title = f"multiply-adds for an image of {here.height}x{here.width}: {here.total:,} in total; in G:"
     table = _table(
         title,
         ["step", "map"],
-        ["C", "attention\nprojections", "scores +\nvalues", "feed-\nforward", "convo-\nlutions", "all"],
+        ["C", "attention\nprojections", "scores +\nvalues", "feed-\nforward", "convo-\nlutions", "total"],
     )
     for stage in here.stages:
         table.add_row(stage.name, f"{stage.height}x{stage.width}", str(stage.channels), *_parts(stage.cost))
-    table.add_row("in all", "", "", *_parts(here.cost))
+    table.add_row("total", "", "", *_parts(here.cost))
     return table
 
 
@@ -102,9 +103,9 @@ def _growth(here: Complexity) -> Table:
         ("  twice height and width", multiply_adds(config, 2 * height, 2 * width, global_attention=True)),
     ]
     table = _table(
-        "how they grow (G, and times the first line)",
-        ["", "picture"],
-        ["scores +\nvalues", "\ntimes", "\nall", "\ntimes"],
+        "how they grow (in G, and as a multiple of the first line)",
+        ["", "image"],
+        ["scores +\nvalues", "\ntimes", "\ntotal", "\ntimes"],
     )
     first = here.cost.scores_values
     for label, there in rows:

@@ -9,7 +9,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def parameter_shapes(config: UformerConfig) -> Shapes:
-    """Every parameter of `Uformer(config)` by its state-dict key, in the order of the computation."""
+    """The shape of every parameter of `Uformer(config)` by state-dict key, in order of computation."""
     shapes: Shapes = {}
     for step in plan(config):
         shapes |= step_shapes(step)
@@ -17,12 +17,12 @@ def parameter_shapes(config: UformerConfig) -> Shapes:
 
 
 def parameter_count(config: UformerConfig) -> int:
-    """Number of learned values of `Uformer(config)`."""
+    """The number of learned values of `Uformer(config)`."""
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
 
 
 def step_shapes(step: Step) -> Shapes:
-    """The parameters of one step, by their keys in the network's state dict."""
+    """The shapes of the parameters of one step, by their keys in the network's state dict."""
     if isinstance(step, ConvPlan):
         channels = (step.in_dim, step.dim) if step.transposed else (step.dim, step.in_dim)
         weight = (*channels, step.kernel, step.kernel)
@@ -34,7 +34,7 @@ def step_shapes(step: Step) -> Shapes:
 
 
 def block_shapes(block: BlockPlan) -> Shapes:
-    """The parameters of one LeWin block, by their keys inside the block."""
+    """The shapes of the parameters of one LeWin block, by their keys inside the block."""
     dim, hidden, window_tokens = block.dim, block.hidden, block.window_size**2
     shapes: Shapes = {}
     if block.cross_modulator:

@@ -9,7 +9,7 @@ from uformer.weights.registry import WEIGHTS
 
 
 def models() -> None:
-    """List the networks, and the weights that ship."""
+    """List the networks and the weights that ship."""
     console = Console()
     networks = Table("network", "parameters", "skip", "modulators", title="networks")
     for name, config in VARIANTS.items():

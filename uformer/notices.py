@@ -1,7 +1,8 @@
-"""Notices: one-line messages about an image that is still read, restored or written, such as "holds 3 pages; only the first is read".
+"""Notices: one-line messages about an image, such as "holds 3 pages; only the first is read".
 
-A notice goes to the callable that the caller passes in. Python's own warnings are global to the process, so a thread that collects them
-also collects what other threads warn of.
+The image is still read, restored or written. A notice goes to the callable that the caller passes in.
+Python's own warnings are global to the process, so a thread that collects them would also collect those of
+other threads.
 """
 
 import inspect
@@ -13,7 +14,7 @@ Notify = Callable[[str], None]
 
 
 def warn(message: str) -> None:
-    """Issue a notice as a Python warning that names the first caller outside this package; the default of the public functions."""
+    """Issue a notice as a Python warning at the first caller outside this package; the default `notify`."""
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "uformer":
         level, frame = level + 1, frame.f_back

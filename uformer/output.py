@@ -1,4 +1,4 @@
-"""Whether a result can be written where it shall go: every command asks before it does any work."""
+"""Checks whether an output can be written; every command runs them before it does any work."""
 
 import os
 import stat
@@ -9,9 +9,9 @@ from uformer.errors import OptionError
 
 
 def check_output(path: Path, *, overwrite: bool, source: Path | None = None) -> None:
-    """Raise OptionError where a file cannot be written, or may not be replaced.
+    """Raise OptionError if a file cannot be written or must not be replaced.
 
-    `source`: the file that the output is made from, which it must not replace.
+    `source`: the input file, which the output must not replace.
     """
     exists, why = what_lies_at(path)
     if why:
@@ -28,7 +28,7 @@ def check_output(path: Path, *, overwrite: bool, source: Path | None = None) -> 
 
 
 def check_output_folder(folder: Path) -> None:
-    """Raise OptionError where a folder for outputs cannot be made, or nothing can be written into it."""
+    """Raise OptionError if a folder for outputs cannot be created or written to."""
     exists, why = what_lies_at(folder)
     if exists and not folder.is_dir():
         raise OptionError(f"{folder}: is a file; give a folder")
@@ -37,7 +37,7 @@ def check_output_folder(folder: Path) -> None:
 
 
 def what_lies_at(path: Path) -> tuple[bool, str | None]:
-    """Whether something is there, and why no file can be written there where that is known."""
+    """Whether something exists at `path`, and the reason why no file can be written there, if known."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -52,12 +52,12 @@ def what_lies_at(path: Path) -> tuple[bool, str | None]:
 def _is_same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
-    except (OSError, ValueError):  # which whoever opens it will say
+    except (OSError, ValueError):  # reported when the file is opened
         return False
 
 
 def why_closed(folder: Path) -> str | None:
-    """Why no file, or the folder itself, can be made there, in the system's words; None where it can."""
+    """The system's reason why no file can be created in a folder, or the folder itself; None if it can."""
     try:
         with tempfile.TemporaryFile(dir=nearest(folder)):
             return None
@@ -66,7 +66,7 @@ def why_closed(folder: Path) -> str | None:
 
 
 def nearest(folder: Path) -> Path:
-    """A folder, or the nearest one above it that exists."""
+    """The folder itself, or its nearest parent that exists."""
     while not os.path.isdir(folder):
         folder = folder.parent
     return folder

@@ -1,4 +1,4 @@
-"""Being told to stop: by Ctrl-C, by SIGTERM, or by the end of a terminal."""
+"""Requests to stop: Ctrl-C, SIGTERM, or a closed terminal."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from typing import Any, Self
 
 INTERRUPTED = 130
 """The exit code of a process that Ctrl-C ended."""
-_GRACE = 1.0  # seconds that a process has to end by itself after the second Ctrl-C
-_NOTICED = 0.2  # seconds after which the thread that watches has noticed it
+_GRACE = 1.0  # seconds in which the process may end by itself after the second Ctrl-C
+_NOTICED = 0.2  # seconds after which the watching thread has seen a signal
 _told_twice = threading.Event()
 
 
 @contextlib.contextmanager
 def stops_like_ctrl_c() -> Iterator[None]:
-    """Inside the block SIGTERM raises KeyboardInterrupt, as does SIGHUP (closed terminal), unless ignored."""
+    """Inside the block, SIGTERM raises KeyboardInterrupt, and SIGHUP (closed terminal) too unless ignored."""
     if not _in_main_thread():
         yield
         return
@@ -39,7 +39,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 class Interrupt:
-    """Inside the block the first SIGINT or SIGTERM sets `asked`; the second raises KeyboardInterrupt."""
+    """Inside the block, the first SIGINT or SIGTERM sets `asked`; the second raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -62,28 +62,31 @@ class Interrupt:
 
 
 def second_ctrl_c_ends() -> None:
-    """From now on the second Ctrl-C ends this process with code 130, whatever it does.
+    """Make the second Ctrl-C end this process with code 130, whatever it is doing.
 
-    A handler written in Python waits until the main thread runs Python again, and cannot stop another thread:
-    a native call that never returns (an .onnx file with an endless loop) would hold the process. So a thread
-    watches the signals as they come in (`signal.set_wakeup_fd`). After the second Ctrl-C, the process has a
-    second to end by itself; it should do so by `leave`.
+    A handler written in Python waits until the main thread runs Python again, and it cannot stop another
+    thread: a native call that never returns (an .onnx file with an endless loop) would block the process. So
+    a thread watches the signals as they arrive (`signal.set_wakeup_fd`). After the second Ctrl-C, the process
+    has one second to end by itself; it should do so with `leave`.
     """
-    if not _in_main_thread() or "LOCAL_RANK" in os.environ:  # torchrun passes Ctrl-C to processes that had it
+    if (
+        not _in_main_thread() or "LOCAL_RANK" in os.environ
+    ):  # torchrun repeats a Ctrl-C that the process received
         return
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     if hasattr(os, "register_at_fork"):
-        # A terminal sends Ctrl-C to child processes too: theirs does not count.
+        # A terminal sends Ctrl-C to child processes too; those do not count.
         os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     threading.Thread(target=_watch, args=(reader, writer), name="signals", daemon=True).start()
 
 
 def leave(code: int) -> int:
-    """The exit code of a command that is over; ends the process here if Ctrl-C came twice.
+    """Return the exit code of a finished command, or end the process here if Ctrl-C came twice.
 
-    Python would run the destructors of C++ libraries, which crash while a native call is still at work.
+    An ordinary exit would run the destructors of C++ libraries, which crash while a native call is still
+    running.
     """
     if code == INTERRUPTED and _told_twice.wait(_NOTICED):
         sys.stdout.flush()
@@ -92,7 +95,7 @@ def leave(code: int) -> int:
     return code
 
 
-def _watch(reader: socket.socket, _writer: socket.socket) -> None:  # which stays open as long as this runs
+def _watch(reader: socket.socket, _writer: socket.socket) -> None:  # the argument keeps the writer open
     _wait_for_ctrl_c(reader)
     _wait_for_ctrl_c(reader)
     _told_twice.set()

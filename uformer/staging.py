@@ -1,13 +1,13 @@
-"""Hidden folders in which files are made, and the removal of those that dead processes left.
+"""Hidden folders in which files are created, and the removal of those that dead processes left.
 
 A staging folder is called .uformer-PLACE-HOST-RANDOM. Its process holds a lock on it (flock), which the
-system releases when the process ends, however it ends. The next process that makes files in the same parent
+system releases when the process ends, however it ends. The next process that creates files in the same parent
 folder removes a staging folder
 
 - whose lock is free. This counts only where PLACE is the same: PLACE stands for the running kernel and the
   mounted file system, and only two processes that share both see each other's locks (a network share may be
   in use by other machines);
-- or that was made on the machine HOST before that machine last started.
+- or that was created on the machine HOST before that machine last started.
 
 Any other folder stays: its process may be alive.
 """
@@ -37,7 +37,7 @@ _NO_LOCK = "0" * 8  # the PLACE of a folder that could not be locked
 def staging(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, which only this user can read; removed at the end with everything in it.
 
-    Raises OSError where it cannot be made.
+    Raises OSError if it cannot be created.
     """
     sweep(parent)
     folder, lock = _create(parent)
@@ -49,18 +49,18 @@ def staging(parent: Path) -> Iterator[Path]:
             os.close(lock)
 
 
-@functools.lru_cache(maxsize=4096)  # once in each folder: listing a large one takes time
+@functools.lru_cache(maxsize=4096)  # once per folder, because listing a large one takes time
 def sweep(parent: Path) -> None:
     """Remove the staging folders in `parent` that dead processes left."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(parent):  # noqa: PTH208 - a million paths would be slow to make
+        for name in os.listdir(parent):  # noqa: PTH208 - creating a million paths would be slow
             if found := _NAME.fullmatch(name):
                 _remove_abandoned(parent / name, *found.groups())
 
 
 def _remove_abandoned(folder: Path, place: str, host: str) -> None:
     """Remove a staging folder unless its process may be alive."""
-    with contextlib.suppress(OSError):  # it is locked, it is gone, or it belongs to another user
+    with contextlib.suppress(OSError):  # it is locked, has disappeared, or belongs to another user
         if place != _NO_LOCK and place == _place(folder.parent):
             lock = _lock(folder)
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,14 +70,14 @@ def _remove_abandoned(folder: Path, place: str, host: str) -> None:
 
 
 def _create(parent: Path) -> tuple[Path, int | None]:
-    """A new staging folder, and the descriptor that holds its lock (None where folders cannot be locked)."""
+    """A new staging folder, and the descriptor that holds its lock (None if folders cannot be locked)."""
     place = _place(parent)
     while True:
         folder = _make(parent, place)
         try:
             lock = _lock(folder)
         except (FileNotFoundError, BlockingIOError):
-            continue  # a sweep came between
+            continue  # a sweep removed or locked it first
         except OSError:
             folder.rmdir()
             return _make(parent, _NO_LOCK), None
@@ -96,8 +96,8 @@ def _make(parent: Path, place: str) -> Path:
 def _lock(folder: Path) -> int:
     """A descriptor that holds the folder's lock.
 
-    Raises BlockingIOError while another holds it, FileNotFoundError without the folder, OSError where
-    the system cannot lock it.
+    Raises BlockingIOError if another process holds it, FileNotFoundError if the folder does not exist, and
+    OSError if the system cannot lock it.
     """
     if fcntl is None:
         raise OSError("this system cannot lock folders")
@@ -111,13 +111,13 @@ def _lock(folder: Path) -> int:
 
 
 def _place(parent: Path) -> str:
-    """Stands for the running kernel and the file system mounted at `parent`."""
+    """A hash that stands for the running kernel and the file system mounted at `parent`."""
     return _short_hash(f"{_kernel()} {parent.stat().st_dev}")
 
 
 @functools.cache
 def _kernel() -> str:
-    """Differs between machines, and on Linux from one start of a machine to the next."""
+    """A text that differs between machines and, on Linux, between two starts of one machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:
@@ -126,7 +126,7 @@ def _kernel() -> str:
 
 def _started() -> float:
     """When this machine started, in seconds since 1970."""
-    import psutil  # noqa: PLC0415 - rarely needed, and not free to import
+    import psutil  # noqa: PLC0415 - rarely needed, and slow to import
 
     return float(psutil.boot_time())
 

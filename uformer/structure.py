@@ -1,4 +1,4 @@
-"""The shape of the U, once: every step of the network in order, from its configuration alone (no torch).
+"""The shape of the U: every step of the network in order, from its configuration alone (no torch).
 
 Example of two levels; each step carries its name in the state dict:
 
@@ -40,16 +40,16 @@ class ConvPlan:
     name: str
     """Prefix of its parameters: `input_proj`, `downsample.0`, ..., `upsample.0`, ..., `output_proj`."""
     level: int
-    """Level of the map that it gives."""
+    """Level of its output map."""
     in_dim: int
     dim: int
-    """Channels of the map that it takes, and of the map that it gives."""
+    """Channels of its input map (`in_dim`) and of its output map (`dim`)."""
     kernel: int
     """Side of the kernel, in tokens."""
     stride: int = 1
     padding: int = 0
     transposed: bool = False
-    """Whether it multiplies height and width by `stride`, where it would otherwise divide them."""
+    """Whether it multiplies height and width by `stride` instead of dividing them."""
 
     @property
     def layer(self) -> str:
@@ -59,7 +59,7 @@ class ConvPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockPlan:
-    """One LeWin block: all that its constructor needs to know."""
+    """One LeWin block: everything that its constructor needs."""
 
     name: str
     """Prefix of the block's parameters: `encoder.0.blocks.1`."""
@@ -69,7 +69,7 @@ class BlockPlan:
     shift: int = 0
     """Tokens by which its windows are shifted, down and across; 0 in every other block."""
     memory: Memory | None = None
-    """How it attends to the encoder's feature; None where it does not."""
+    """How it attends to the encoder's feature; None if it does not."""
     interleaved_keys: bool = False
     """See `UformerConfig.interleaved_keys`; for memory "joint" only."""
     modulator: bool = False
@@ -90,7 +90,7 @@ class StagePlan:
     """Prefix of the stage's parameters: `encoder.0`, ..., `bottleneck`, `decoder.0`, ..."""
     level: int
     dim: int
-    """Channels of its tokens, those of a concatenated skip included."""
+    """Channels of its tokens, including those of a concatenated skip."""
     num_heads: int
     window_size: int
     concat: bool
@@ -181,7 +181,7 @@ def _downsampling(k: int, above: StagePlan, below: StagePlan) -> ConvPlan:
 
 
 def _upsampling(k: int, below: StagePlan, skip: StagePlan) -> ConvPlan:
-    """To the level of the skip, and to as many channels, whether the skip is concatenated or attended to."""
+    """Upsample to the level and the channels of the skip, whether the skip is concatenated or attended to."""
     return ConvPlan(
         name=f"upsample.{k}",
         level=skip.level,
@@ -230,7 +230,7 @@ def _stage(config: UformerConfig, index: int, name: str) -> StagePlan:
 
 
 def _drop_path(config: UformerConfig, index: int) -> list[float]:
-    """The rates of a stage's blocks: they rise from 0 to the bottleneck, where all are full, and fall."""
+    """The rates of a stage's blocks: they rise from 0 to the full rate of the bottleneck, then fall to 0."""
     depths, levels = config.depths, config.levels
     if index == levels:
         return [config.drop_path_rate] * depths[index]

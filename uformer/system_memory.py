@@ -1,4 +1,4 @@
-"""How much memory there is to work in."""
+"""The memory that this process can use."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def _reclaimable() -> int:
-    """Bytes that a container counts as used, but that only hold files read before."""
+    """Bytes that a container counts as used but that only cache files (inactive_file)."""
     for line in (CGROUP / "memory.stat").read_text().splitlines():
         name, _, value = line.partition(" ")
         if name == "inactive_file":
@@ -17,7 +17,7 @@ def _reclaimable() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that this process can still take: what the system has free, and what a container's limit leaves."""
+    """Bytes that this process can still allocate: the system's free memory, within a container's limit."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = (CGROUP / "memory.max").read_text().strip()

@@ -1,8 +1,9 @@
-"""Typed values: what a command line, a file or a caller gives, as the type that is declared for it.
+"""Typed values: convert what a command line, a file or a caller gives to its declared type.
 
-Options of commands, `--set KEY=VALUE`, recipes, the configurations of weights and the options of the library all pass through here, so
-that the same text means the same everywhere and an error names the value. The types are str, bool, int, float, Literal of strings,
-tuple[X, ...], tuple[X, X] and any of them with None; of other classes, instances only. A path is text, too.
+Options of commands, `--set KEY=VALUE`, recipes, the configurations of weights and the options of the library
+all pass through here. So the same text means the same everywhere, and an error names the value. The types are
+str, bool, int, float, Literal of strings, tuple[X, ...], tuple[X, X] and any of them with None. For any other
+class, the value must be an instance. A Path is accepted as text.
 """
 
 import difflib
@@ -22,7 +23,10 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def typed(value: object, kind: Any, *, text: bool) -> Any:
-    """The value as a `kind`; `text`: it may be written in a str. Raises ValueError: "'many' is not a whole number"."""
+    """The value as a `kind`; with `text`, a str may spell it.
+
+    Raises ValueError: "'many' is not a whole number".
+    """
     try:
         return _typed(value, kind, text)
     except (ValueError, TypeError, OverflowError):
@@ -30,7 +34,7 @@ def typed(value: object, kind: Any, *, text: bool) -> Any:
 
 
 def option(name: str, value: object, kind: Any, *, text: bool) -> Any:
-    """As `typed`, but raises OptionError, which begins with the name."""
+    """Like `typed`, but raises OptionError with a text that begins with `name`."""
     try:
         return typed(value, kind, text=text)
     except ValueError as error:
@@ -38,7 +42,10 @@ def option(name: str, value: object, kind: Any, *, text: bool) -> Any:
 
 
 def set_types(record: Any, *, text: bool = False) -> None:
-    """Give each field of a frozen dataclass its declared type, where it is made. Raises OptionError, which names the field."""
+    """Convert each field of a frozen dataclass to its declared type.
+
+    Raises OptionError, which names the field.
+    """
     for name, kind in hints(type(record)).items():
         object.__setattr__(record, name, option(name, getattr(record, name), kind, text=text))
 
@@ -49,14 +56,14 @@ def hints(kind: type) -> dict[str, Any]:
 
 
 def plain(value: object) -> object:
-    """A value as a file holds it: tuples as lists, mappings of such."""
+    """A value as a file stores it: tuples become lists, also inside mappings."""
     if isinstance(value, dict):
         return {key: plain(part) for key, part in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
 def unknown(name: str, known: Sequence[str]) -> OptionError:
-    """The error for a setting of no known name, which names the nearest, or all."""
+    """The error for an unknown setting; it names the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(
         name.rpartition(".")[2], known, n=1
     )
@@ -85,7 +92,7 @@ def _typed(value: object, kind: Any, text: bool) -> Any:
 
 
 def _number(value: Any, kind: type, text: bool) -> float:
-    """An int or a float; only where text is taken is 1e5 a whole number."""
+    """An int or a float; 1e5 counts as a whole number only with `text`."""
     fitting: Any = numbers.Real if kind is float or text else numbers.Integral
     if isinstance(value, bool) or not isinstance(value, fitting):
         _refuse(value)
@@ -96,7 +103,7 @@ def _number(value: Any, kind: type, text: bool) -> float:
 
 def _read(text: str) -> float:
     try:
-        return int(text)  # exactly, however large
+        return int(text)  # exact, however large
     except ValueError:
         return float(text)
 

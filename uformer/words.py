@@ -1,6 +1,6 @@
-"""Numbers in words: one helper, so that nobody writes "1 pictures"."""
+"""Counts in messages, so that none says "1 images"."""
 
 
 def counted(count: int, noun: str) -> str:
-    """The count and the noun, which takes an s unless the count is 1."""
+    """The count and the noun, with an s unless the count is 1."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Small pictures and a small network, for jobs."""
+"""Small images and a small network for jobs."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def picture(seed: int = 0, *, side: int = 24, suffix: str = ".png") -> bytes:
 
 
 def folder_of(folder: Path, count: int, *, side: int = 24) -> Path:
-    """A folder of pictures, every third of them in a folder below."""
+    """A folder of images, every third of them in a subfolder."""
     (folder / "below").mkdir(parents=True)
     for number in range(count):
         (folder / ("below" if number % 3 == 0 else "") / f"{number:02}.png").write_bytes(
@@ -33,5 +33,5 @@ def folder_of(folder: Path, count: int, *, side: int = 24) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The pictures below a folder, by their names."""
+    """The images below a folder, by name."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")}

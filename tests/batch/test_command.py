@@ -23,8 +23,8 @@ def test_a_folder_as_restore_does_it(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--workers", "2"], "--workers: only with --engine ray"),
-        (["--num-gpus", "1", "--address", "auto"], "--address, --num-gpus: only with --engine ray"),
+        (["--workers", "2"], "--workers: needs --engine ray"),
+        (["--num-gpus", "1", "--address", "auto"], "--address, --num-gpus: needs --engine ray"),
         (["--engine", "spark"], "spark"),
         (["--engine", "ray", "--num-cpus", "0"], "num-cpus: 0 must be at least 1"),
         (["--engine", "ray", "--address", "127.0.0.1:1"], "address: no Ray cluster at '127.0.0.1:1'"),
@@ -58,7 +58,7 @@ def test_a_missing_extra(
             raise ModuleNotFoundError(name, name=name)
         return really(name)  # type: ignore[operator]
 
-    for part in ("ray", "quiet_ray"):  # which may have been imported before
+    for part in ("ray", "quiet_ray"):  # they may have been imported before
         monkeypatch.delitem(sys.modules, f"uformer.batch.{part}", raising=False)
         monkeypatch.delattr(uformer.batch, part, raising=False)
     monkeypatch.setattr("uformer.files.importlib.import_module", missing)

@@ -1,4 +1,4 @@
-"""With what a job restores: what counts as another, and how it is said."""
+"""The identity of a job: which differences count, and how they are described."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The ledger: what a dead worker left, and who is to blame."""
+"""The ledger: the records of a dead worker, and the image that killed it."""
 
 from uformer.batch.ledger import MOST_DEATHS, Ledger, given_up
 from uformer.batch.records import Record

@@ -1,4 +1,4 @@
-"""The manifest: parts while a job goes, one file at its end, and no job that goes on as another."""
+"""The manifest: parts while a job runs, one file at its end, and no job that resumes with other options."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_the_later_row_of_an_input_holds(place: str) -> None:
 def test_a_job_does_not_go_on_with_something_else(place: str, finished: bool) -> None:
     before = begun(place, GOOD)
     before.finish() if finished else before.flush()
-    with pytest.raises(OptionError, match="was begun with strength 1.0, now 0.5; go on as before"):
+    with pytest.raises(OptionError, match="was started with strength 1.0, now 0.5; use the same again"):
         Manifest(place).begin({**IDENTITY, "strength": 0.5}, overwrite=False)
 
 
@@ -118,7 +118,7 @@ def test_a_part_is_written_when_it_is_full_or_old(place: str, monkeypatch: pytes
 
 def test_another_file_is_refused_and_kept(place: str) -> None:
     write_bytes(place, b"my diary")
-    with pytest.raises(OptionError, match="is no manifest of this command"):
+    with pytest.raises(OptionError, match="is not a manifest of this command"):
         Manifest(place).begin(IDENTITY, overwrite=False)
     assert exists(place)
 

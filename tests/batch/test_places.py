@@ -1,4 +1,4 @@
-"""Places: paths and URLs, read, written and listed alike."""
+"""Places: paths and URLs are read, written and listed in the same way."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from uformer.errors import OptionError
 
 @pytest.fixture(params=["disk", "memory"])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A folder on a disk, and one in fsspec's memory."""
+    """A folder on a disk, and one in the memory store of fsspec."""
     yield str(tmp_path / "home") if request.param == "disk" else "memory://home"
     fsspec.filesystem("memory").store.clear()
 

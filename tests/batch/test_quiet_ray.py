@@ -1,4 +1,4 @@
-"""Ray sends nothing, and only what this program writes comes to standard error."""
+"""Ray sends nothing, and standard error shows only what this program writes."""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""A job on a local Ray cluster: workers die, the whole job dies, and every picture comes out once, as `uformer restore` makes it."""
+"""A job on a local Ray cluster: workers or the whole job die, and every image is still restored once.
+
+The outputs have the bytes of `uformer restore`.
+"""
 
 import contextlib
 import functools
@@ -39,7 +42,7 @@ def poisoned(path, *rest, really=builtins.open, **more):
     return really(path, *rest, **more)
 builtins.open = poisoned
 """
-"""What every Python process runs at its start: one picture kills whoever reads it, as a decoder that crashes would."""
+"""Runs at the start of every Python process: one image kills its reader, as a decoder that crashes would."""
 
 onlinux = pytest.mark.skipif(
     sys.platform != "linux", reason="finds the workers by the names that Ray gives them on Linux"
@@ -47,7 +50,7 @@ onlinux = pytest.mark.skipif(
 
 
 class Workers:
-    """Stands in for a worker: dies over some pictures."""
+    """Stands in for a worker that dies on some images."""
 
     def __init__(self, kills: set[str]) -> None:
         self.kills, self.ledger, self.begun = kills, Ledger(), list[str]()
@@ -60,7 +63,7 @@ class Workers:
             take(Record(input=item.input, output=item.output))
 
     def shard(self, names: str) -> dict[str, Record]:
-        """What Ray does: the shard again and again, until nobody dies over it."""
+        """Do as Ray does: repeat the shard until no worker dies on it."""
         items = [Item(input=name, output=name.upper()) for name in names]
         for _ in range(20):
             before, records = self.ledger.begin(0)
@@ -147,7 +150,7 @@ def test_an_address_where_nobody_is(address: str) -> None:
 
 
 def test_a_workers_refusal_is_what_is_said() -> None:
-    refusal = OptionError("precision: this CPU does not compute in fp16")
+    refusal = OptionError("precision: this CPU does not support fp16")
     assert module._reason(RuntimeError("ray"), refusal) is refusal
     assert str(module._reason(RuntimeError("\na\nb"), None)) == "Ray stopped the job: a"
 
@@ -164,7 +167,7 @@ def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.fixture
 def started() -> Iterator[Start]:
-    """Start `uformer batch`; it, all its processes and their files are gone at the end."""
+    """Start `uformer batch`; at the end, its processes and their files are removed."""
     running: list[subprocess.Popen[str]] = []
     with tempfile.TemporaryDirectory(prefix="uf-", ignore_cleanup_errors=True) as scratch:
 
@@ -218,7 +221,7 @@ class Prepared:
     weights: str
     source: Path
     plain: dict[str, bytes]
-    """What `uformer restore` makes of the pictures, by name."""
+    """The outputs of `uformer restore`, by name."""
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +276,7 @@ def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared,
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert workers
     assert not alive, "the workers outlive the job"
-    end(family)  # Ray's agents go by themselves, within a minute
+    end(family)  # Ray's agents end by themselves, within a minute
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     assert 3 <= len(before) < COUNT
 
@@ -298,7 +301,7 @@ def test_ctrl_c_ends_the_cluster_and_keeps_what_is_done(
     _, said = job.communicate(timeout=120)
     assert job.returncode == 130
     assert said.splitlines()[-1].startswith("uformer: interrupted; ")
-    assert said.endswith("; the same command does the rest\n")
+    assert said.endswith("; run the same command to resume\n")
     assert all(line.startswith("uformer: ") for line in said.splitlines()), said
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive

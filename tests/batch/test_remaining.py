@@ -1,4 +1,4 @@
-"""What is left to do: pure, stable, and never one output for two inputs."""
+"""The remaining work: pure, stable, and never one output for two inputs."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_two_inputs_of_one_output() -> None:
     plan = find_remaining(pairs, "s3://out", there=(), recorded={})
     assert [item.input for item in plan.items] == ["s3://b/1/a.png"]
     assert [(each.input, each.error) for each in plan.failures] == [
-        ("s3://b/2/a.png", "its output, s3://out/a.png, is that of s3://b/1/a.png already")
+        ("s3://b/2/a.png", "its output s3://out/a.png is already the output of s3://b/1/a.png")
     ]
 
 
@@ -54,7 +54,7 @@ def test_no_output_takes_the_place_of_an_input() -> None:
         recorded={},
     )
     assert [each.input for each in plan.failures] == ["s3://b/a.png"]
-    assert "would replace a picture" in (plan.failures[0].error or "")
+    assert "would replace an input" in (plan.failures[0].error or "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links")
@@ -77,7 +77,7 @@ def test_nor_where_an_output_is_a_link_to_an_input(tmp_path: Path) -> None:
     pairs = [(f"{tmp_path}/in/{name}", name) for name in ("a.png", "b.png")]
     plan = find_remaining(pairs, f"{tmp_path}/out", there={"a.png", "b.png"}, recorded={}, redo=True)
     assert plan.items == []
-    assert all("would replace a picture" in (each.error or "") for each in plan.failures)
+    assert all("would replace an input" in (each.error or "") for each in plan.failures)
 
 
 @hypothesis.given(st.integers(0, 2000), st.integers(1, 50))

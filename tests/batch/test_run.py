@@ -20,7 +20,7 @@ from uformer.restore.options import RestoreOptions
 
 
 class Engine:
-    """Copies pictures; fails at those called bad, and is interrupted or dies at one."""
+    """Copies images. It fails on those called bad, and is interrupted or dies at one."""
 
     def __init__(self, *, stop_at: str = "", by: type[BaseException] = KeyboardInterrupt) -> None:
         self.stop_at, self.by, self.seen = stop_at, by, list[str]()
@@ -68,7 +68,7 @@ def test_a_job(job: BatchJob, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(rows(job)) == 3
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("uformer: 3 of 3 pictures restored in ")
+    assert err.startswith("uformer: 3 of 3 images restored in ")
 
 
 def test_again_does_nothing(job: BatchJob) -> None:
@@ -91,7 +91,7 @@ def test_what_fails_is_in_a_file_and_tried_again(job: BatchJob, capsys: pytest.C
     places.write_bytes(f"{job.source}/good.png", b"x")
     capsys.readouterr()
     assert run(job, Engine()) == 0, (
-        "the manifest still has the row of a picture that is gone, which this run was not asked for"
+        "the manifest still has the row of an image that no longer exists and is not part of this run"
     )
     assert [row["error"] is None for row in rows(job)] == [True, True, False, True, True]
     assert "bad.png" not in capsys.readouterr().err
@@ -100,8 +100,8 @@ def test_what_fails_is_in_a_file_and_tried_again(job: BatchJob, capsys: pytest.C
 def test_ctrl_c_leaves_a_job_that_goes_on(job: BatchJob, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(job, Engine(stop_at="b.png")) == 130
     assert (
-        capsys.readouterr().err
-        == "uformer: interrupted; 1 of 3 pictures are done, each whole; the same command does the rest\n"
+        capsys.readouterr().err == "uformer: interrupted; 1 of 3 images finished, all outputs complete;"
+        " run the same command to resume\n"
     )
     assert run(job, again := Engine()) == 0
     assert again.seen == ["b.png", "c.png"]
@@ -140,7 +140,7 @@ def test_a_job_that_never_began_is_in_nobody_s_way(job: BatchJob) -> None:
 def test_other_options_are_refused_and_overwriting_is_not(job: BatchJob) -> None:
     run(job, Engine())
     other = change(job, options=RestoreOptions(weights=job.options.weights, tile=64))
-    with pytest.raises(OptionError, match="manifest.parquet: was begun with tile None, now 64; "):
+    with pytest.raises(OptionError, match="manifest.parquet: this job was started with tile None, now 64; "):
         run(other, Engine())
     assert run(change(other, overwrite=True), Engine(stop_at="b.png")) == 130
     assert run(other, again := Engine()) == 0
@@ -171,7 +171,7 @@ def test_no_file_of_others_is_replaced_or_removed(job: BatchJob, name: str, over
     mine = {"diary.txt": b"today\n", "photos/a.png": picture()}
     for below, data in mine.items():
         places.write_bytes(f"{folder}/{below}", data)
-    with pytest.raises(OptionError, match="diary.txt: is there and is no "):
+    with pytest.raises(OptionError, match="diary.txt: exists but is not a "):
         run(change(job, **{name: f"{folder}/diary.txt"}, overwrite=overwrite), Engine())
     with (
         contextlib.suppress(PictureError)
@@ -185,10 +185,10 @@ def test_no_file_of_others_is_replaced_or_removed(job: BatchJob, name: str, over
 
 def test_places_that_are_one(job: BatchJob) -> None:
     place = job.out.removesuffix("/out") + "/x"
-    with pytest.raises(OptionError, match="cannot be both the manifest and the file of the failures"):
+    with pytest.raises(OptionError, match="cannot be both the manifest and the list of failures"):
         run(change(job, manifest=place, failures=place), Engine())
     run(job, Engine())
-    with pytest.raises(OptionError, match="is what this job writes"):
+    with pytest.raises(OptionError, match="is a file that this job writes"):
         run(change(job, source=f"{job.out}/manifest.parquet"), Engine())
 
 
@@ -206,7 +206,7 @@ def test_two_jobs_at_once(tmp_path: Path, job: BatchJob) -> None:
         with (
             contextlib.nullcontext()
             if job.out.startswith("memory")
-            else pytest.raises(OptionError, match="another job is at work on it")
+            else pytest.raises(OptionError, match="another job is using this manifest")
         ):
             run(change(job, overwrite=True), second)
         yield from Engine()(items)
@@ -233,8 +233,8 @@ def test_a_name_that_is_no_text(tmp_path: Path, job: BatchJob) -> None:
 @pytest.mark.parametrize(
     ("out", "said"),
     [
-        ("a.png", "is a file, or called as one"),
-        ("in", "the outputs would replace the pictures"),
+        ("a.png", "is a file or has the name of one"),
+        ("in", "the outputs would replace the inputs"),
         ("text", "is a file"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a job says."""
+"""The reports of a job."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_it_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     assert (report.restored, report.found, report.failed) == (1, 1, 1)
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(", ")[0] for line in lines] == [f"uformer: {number} of 3" for number in (1, 2, 3)]
-    assert lines[-1].endswith(" a second, 1 failed")
+    assert lines[-1].endswith(" per second, 1 failed")
 
 
 def test_no_line_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,5 +40,5 @@ def test_of_many_failures_the_first_are_listed(capsys: pytest.CaptureFixture[str
     )
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["uformer: error: a: is empty", "uformer: error: p0: bad line"]
-    assert lines[-1] == "uformer: error: and 11 more, in OUT/failures.jsonl"
+    assert lines[-1] == "uformer: error: 11 more failures; see OUT/failures.jsonl"
     assert len(lines) == 21

@@ -1,4 +1,4 @@
-"""A worker: what `uformer restore` would make, wherever the pictures are; what fails stops no other."""
+"""A worker: the bytes of `uformer restore`, wherever the images are; one failure does not stop the others."""
 
 import hashlib
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_an_output_that_is_there_is_looked_at_and_kept(worker: Worker, tmp_path:
     assert record.sha256 == hashlib.sha256(picture(1)).hexdigest()
     (tmp_path / "b.png").write_bytes(b"mine")
     record = done(worker, Item(input="x", output=str(tmp_path / "b.png"), there=True))["x"]
-    assert "--overwrite makes it again" in (record.error or "")
+    assert "restore it again with --overwrite" in (record.error or "")
     assert (tmp_path / "b.png").read_bytes() == b"mine"
 
 
@@ -135,7 +135,7 @@ def test_a_store_that_fails_now_and_then(
     item = Item(input="memory://in/a.png", output=str(tmp_path / "a.png"))
     assert done(worker, item)[item.input].error is None
     monkeypatch.setattr(places, "fetch", _always_slow)
-    assert done(worker, item)[item.input].error == "memory://in/a.png: slow down (3 tries)"
+    assert done(worker, item)[item.input].error == "memory://in/a.png: slow down (tried 3 times)"
 
 
 def _always_slow(_place: str, _path: Path) -> None:
@@ -151,7 +151,7 @@ def test_an_output_that_cannot_be_brought(
         str(tmp_path / "a.png")
     ]
     assert (record.error, record.output, record.size) == (
-        "memory://out/a.png: slow down (3 tries)",
+        "memory://out/a.png: slow down (tried 3 times)",
         None,
         None,
     )

@@ -1,4 +1,4 @@
-"""Small picture files of several formats, for tests."""
+"""Small image files in several formats, for tests."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ import pyvips
 
 
 def photo(height: int = 40, width: int = 48, *, seed: int = 0) -> np.ndarray:
-    """Smooth and structured, (H, W, 3) uint8: no two neighbourhoods are the same."""
+    """Return a smooth, structured image, (H, W, 3) uint8, in which no two neighbourhoods are the same."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), np.uint8)
     return np.asarray(PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC))
@@ -34,7 +34,7 @@ def noisy(pixels: np.ndarray, *, seed: int = 0, sigma: float = 10) -> np.ndarray
 
 
 def make_pairs(folder: Path, count: int = 3, *, height: int = 40, width: int = 48) -> Path:
-    """`count` pairs of noisy and clean pictures in degraded/ and clean/."""
+    """Write `count` pairs of noisy and clean images into degraded/ and clean/."""
     for index in range(count):
         clean = photo(height, width, seed=index)
         save(folder / "clean" / f"{index}.png", clean)
@@ -43,7 +43,7 @@ def make_pairs(folder: Path, count: int = 3, *, height: int = 40, width: int = 4
 
 
 def lock(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Refuse to list folders of these names, as the system does to all but root."""
+    """Refuse to list folders with these names. Permissions would not stop root."""
     scandir = os.scandir
 
     def refuse(path: Path) -> object:

@@ -1,4 +1,4 @@
-"""Degradations whose effect is easy to see, for tests."""
+"""Degradations with an obvious effect, for tests."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Halve:
-    """Half as bright, and a little random."""
+    """Halves the brightness and adds a little noise."""
 
     margin: int = 0
 
@@ -17,7 +17,7 @@ class Halve:
 
 @dataclass(frozen=True)
 class Identity:
-    """Nothing changes; a margin to be cut."""
+    """Changes nothing, but has a margin to cut off."""
 
     margin: int = 0
 

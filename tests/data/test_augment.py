@@ -49,7 +49,7 @@ def test_borders_go_on_mirrored_on_either_side_or_not_at_all() -> None:
         first = at[corner] == 0
         extent = int(corner) if first else 127 - int(corner)
         assert 8 <= extent <= 24
-        assert at[corner] == (0 if first else 127)  # the border's own pixel comes once
+        assert at[corner] == (0 if first else 127)  # the border pixel itself is not repeated
         sides.append("before" if first else "behind")
     assert all(70 < sides.count(side) < 130 for side in ("before", "behind", "neither"))
 

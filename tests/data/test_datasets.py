@@ -37,7 +37,7 @@ def test_a_patch_is_a_function_of_seed_and_number(pairs: PictureSet) -> None:
 
 
 def test_patches_are_planar_and_of_the_same_place(tmp_path: Path) -> None:
-    """Where the degraded picture is the clean one, so are the patches, however they are flipped and turned."""
+    """If the degraded image equals the clean one, so do their patches, however they are turned."""
     for side in ("degraded", "clean"):
         save(tmp_path / side / "a.png", photo())
     patches = Patches(pictures=load_folder(tmp_path), side=16, seed=0)
@@ -50,7 +50,7 @@ def test_patches_are_planar_and_of_the_same_place(tmp_path: Path) -> None:
 
 
 def orientations(patches: Patches, count: int) -> set[bytes]:
-    """For patches as large as the picture: the different ones."""
+    """Return the distinct patches, which are as large as the image."""
     return {patches[index][1].tobytes() for index in range(count)}
 
 

@@ -1,4 +1,4 @@
-"""Which pictures below a folder count: not those that commands of ours made."""
+"""Which images below a folder may be learned from: not those that our commands made."""
 
 from pathlib import Path
 
@@ -54,4 +54,4 @@ def test_left_out(tmp_path: Path) -> None:
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nowhere: no such folder"):
         pictures_below(tmp_path / "nowhere")
-    assert str(none_in(tmp_path)).endswith("no pictures in it (.png, .jpg, .jpeg, .webp, .tif, .tiff, .avif)")
+    assert str(none_in(tmp_path)).endswith("no images in it (.png, .jpg, .jpeg, .webp, .tif, .tiff, .avif)")

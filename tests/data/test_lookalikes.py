@@ -1,4 +1,4 @@
-"""Drawn structures: in range, seeded, at the angle they are told, and unlike what lies under them."""
+"""Drawn structures: in range, seeded, at the given angle, and different from the image below them."""
 
 import math
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_masks_cover_a_part(draw: Callable[..., np.ndarray]) -> None:
 
 @pytest.mark.parametrize("degrees", [-60, -20, 0, 35, 80])
 def test_bars_stand_at_their_angle(degrees: float) -> None:
-    """Positive leans to the right, as for rain: the direction along which the structure tensor changes least."""
+    """Positive angles lean to the right, as for rain. The structure tensor measures the direction."""
     found = []
     for seed in range(12):
         mask = bars((128, 128), np.random.default_rng(seed), angle=math.radians(degrees)).astype(float)
@@ -46,7 +46,7 @@ def test_bars_stand_at_their_angle(degrees: float) -> None:
             across = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2).sum() - (down**2).sum())
             found.append((-np.rad2deg(across) - degrees + 90) % 180 - 90)
     assert len(found) > 5
-    assert abs(float(np.median(found))) < 6  # differences of neighbours tell thin lines badly
+    assert abs(float(np.median(found))) < 6  # pixel differences measure thin lines poorly
 
 
 def test_structures_are_bright_and_dark_upright_and_slanted() -> None:

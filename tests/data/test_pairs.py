@@ -37,14 +37,14 @@ def test_accents_match_however_they_are_written(tmp_path: Path) -> None:
 def test_a_picture_without_partner_is_named(tmp_path: Path, side: str) -> None:
     for name in ("degraded/a.png", "clean/a.png", f"{side}/one.png", f"{side}/two.png"):
         save(tmp_path / name, PIXELS)
-    with pytest.raises(OptionError, match=f"{side}/one.png and 1 more: no picture of the same name"):
+    with pytest.raises(OptionError, match=f"{side}/one.png and 1 more: no image with the same name"):
         find(tmp_path)
 
 
 def test_two_pictures_of_one_name_are_named(tmp_path: Path) -> None:
     for name in ("degraded/a.png", "clean/a.png", "clean/a.jpg"):
         save(tmp_path / name, PIXELS)
-    with pytest.raises(OptionError, match=r"a.jpg and .*a.png: two pictures of one name"):
+    with pytest.raises(OptionError, match=r"a.jpg and .*a.png: two images with the same name"):
         find(tmp_path)
 
 
@@ -64,7 +64,7 @@ def test_clean_pictures_below_a_folder_of_that_name(tmp_path: Path) -> None:
 def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no such folder"):
         find(tmp_path / "nowhere")
-    with pytest.raises(OptionError, match=r"no pictures in it \(.png"):
+    with pytest.raises(OptionError, match=r"no images in it \(.png"):
         find(tmp_path)
 
 
@@ -90,12 +90,12 @@ def test_patterns_of_files_as_sidd_has_them(tmp_path: Path) -> None:
 
 def test_a_pattern_that_nothing_matches_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "a.png", PIXELS)
-    with pytest.raises(OptionError, match=r"x\*.png: no pictures that match"):
+    with pytest.raises(OptionError, match=r"x\*.png: no images match"):
         find_pairs(tmp_path / "x*.png", tmp_path / "*.png")
 
 
 def test_what_training_made_is_left_out(tmp_path: Path) -> None:
-    """A run that lies in its own data is resumed with the same pictures, and another learns from none of its samples."""
+    """A run inside its own data resumes with the same images, and no run learns from its samples."""
     for name in (
         "a.png",
         "runs/denoise/samples/1.png",
@@ -125,5 +125,5 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(PictureError, match="set/locked and 1 more: Permission denied; make it readable"):
         find(tmp_path / "set")
     assert [source.name for source in search(tmp_path / "set").sources] == ["x/blur/a.png", "x/sharp/a.png"]
-    pair = find_pairs(tmp_path / "set/x*/blur", tmp_path / "set/x*/sharp")  # lead into neither
+    pair = find_pairs(tmp_path / "set/x*/blur", tmp_path / "set/x*/sharp")  # enters no locked folder
     assert len(pair) == 1

@@ -37,14 +37,14 @@ def test_small_and_unreadable_pictures_are_left_out_and_named(tmp_path: Path) ->
     found, notes = load(find(tmp_path), smallest=16, memory=MEMORY)
     assert found.names == ("0", "2")
     assert len(notes) == 2
-    assert "cannot be read: 1 (" in notes[0]
+    assert "skipped unreadable images: 1 (" in notes[0]
     assert "1.png: not a PNG" in notes[0]
-    assert notes[1] == "left out, smaller than 16 x 16: 1 (tiny)"
+    assert notes[1] == "skipped images smaller than 16 x 16: 1 (tiny)"
 
 
 def test_an_error_if_no_picture_is_left(tmp_path: Path) -> None:
     with pytest.raises(
-        PictureError, match=r"no picture is left to learn from; left out, smaller than 41 x 41: 3 \(0, 1, 2\)"
+        PictureError, match=r"no images are left .*; skipped images smaller than 41 x 41: 3 \(0, 1, 2\)"
     ):
         load(find(make_pairs(tmp_path)), smallest=41, memory=MEMORY)
 
@@ -52,7 +52,7 @@ def test_an_error_if_no_picture_is_left(tmp_path: Path) -> None:
 def test_a_pair_of_two_sizes_is_refused_by_name(tmp_path: Path) -> None:
     make_pairs(tmp_path)
     save(tmp_path / "clean" / "1.png", photo(40, 50))
-    with pytest.raises(OptionError, match="1: 48 x 40 degraded, 50 x 40 clean; a pair must be of one size"):
+    with pytest.raises(OptionError, match="1: 48 x 40 degraded, 50 x 40 clean; both must have the same size"):
         load(find(tmp_path), smallest=16, memory=MEMORY)
 
 
@@ -89,13 +89,13 @@ def test_channels_that_do_not_agree_are_refused(tmp_path: Path) -> None:
     make_pairs(tmp_path, 1)
     for side in ("degraded", "clean"):
         save(tmp_path / side / "five.tif", np.zeros((20, 20, 5), np.uint8))
-    with pytest.raises(OptionError, match="channels differ: 3 in 0, 5 in five"):
+    with pytest.raises(OptionError, match="differ in channels: 3 in 0, 5 in five"):
         load(find(tmp_path), smallest=16, memory=MEMORY)
 
 
 def test_degradations_need_gray_or_rgb(tmp_path: Path) -> None:
     save(tmp_path / "five.tif", np.zeros((20, 20, 5), np.uint8))
-    with pytest.raises(OptionError, match="pictures of 5 channels"):
+    with pytest.raises(OptionError, match="the images have 5 channels"):
         load(find(tmp_path), smallest=16, memory=MEMORY)
 
 

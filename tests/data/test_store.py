@@ -93,9 +93,9 @@ def test_a_file_that_disappeared_is_a_failure(files: list[Path]) -> None:
 
 
 def test_what_another_process_decoded_is_waited_for(files: list[Path], tmp_path: Path) -> None:
-    """By the number of pictures: another machine may give the files other times."""
+    """Only the number of images is compared, because another machine may report other file times."""
     cache = tmp_path / "cache"
-    with pytest.raises(PictureError, match="the run's folder must be on a shared disk"):
+    with pytest.raises(PictureError, match="put the run folder on a disk that all machines share"):
         wait_for(cache, len(files), seconds=0.1)
     made = decode(files, memory=0, cache=cache)
     found = wait_for(cache, len(files), seconds=0.1)

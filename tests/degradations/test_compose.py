@@ -32,7 +32,7 @@ def test_draws_are_seeded_and_in_range(task: str) -> None:
 
 
 def test_noise_is_drawn_as_images_have_it() -> None:
-    """Clean, unclipped, gray (the same in all channels), and coloured draws come in the shares that the docstrings give."""
+    """Clean, unclipped, gray and coloured draws occur as often as the docstrings say."""
     rng = np.random.default_rng(0)
     middle = np.full((32, 32, 3), 0.5, np.float32)
     draws = [random_noise(middle, rng) for _ in range(600)]
@@ -62,7 +62,7 @@ def test_one_in_twenty_draws_of_rain_is_dry() -> None:
 
 
 def test_only_the_veil_lies_over_the_clean_picture_too() -> None:
-    """Where there is rain it is brighter than what is to come back, but for JPEG; elsewhere both are alike."""
+    """Rain is brighter than the target, apart from JPEG; elsewhere both images are equal."""
     rng = np.random.default_rng(1)
     pairs = [random_rain(scene(), rng) for _ in range(100)]
     veiled = [not np.array_equal(clean, scene()) for _, clean in pairs]

@@ -1,4 +1,4 @@
-"""JPEG files lose as much as their quality says."""
+"""JPEG compression loses as much as its quality suggests."""
 
 import numpy as np
 

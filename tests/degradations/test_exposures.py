@@ -1,4 +1,4 @@
-"""The blur that training draws: a share is sharp; all is seeded, in range, within its margin, as bright."""
+"""Random blur for training: seeded, in range, within its margin, equally bright, and sometimes sharp."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_one_draw_in_eight_is_sharp_and_more_are_nearly() -> None:
 
 
 def test_blur_keeps_the_mean_of_the_light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for lamps, which the scene has none of, and for what a thing hides while it moves."""
+    """Apart from lamps, which the scene does not have, and from what an object hides while it moves."""
     monkeypatch.setattr(exposures, "_light", lambda clean, _: srgb_to_linear(clean))
     for seed in range(40):
         blurred, clean = random_blur(scene(128, 144), np.random.default_rng(seed))
@@ -43,7 +43,7 @@ def test_blur_keeps_the_mean_of_the_light(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_lamps_leave_trails() -> None:
-    """In some draws a white point stays white where others dim it."""
+    """In some draws, a white point stays white; others dim it."""
     lamp = np.zeros((64, 64, 3), np.float32)
     lamp[31:33, 31:33] = 1
     draws = [random_blur(lamp, np.random.default_rng(seed))[0] for seed in range(100)]
@@ -70,7 +70,7 @@ def test_half_of_the_things_bring_pixels_of_their_own() -> None:
 
 
 def test_the_margin_is_all_that_blur_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies farther than the margin from a pixel does not change it: no kernel is wider."""
+    """A pixel does not depend on pixels beyond the margin: no kernel is wider."""
     radii: list[int] = []
 
     def noted(path: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A motion draws a point along its path, keeps the light, and stays within its reach; a thing moves apart."""
+"""A motion smears a point along its path, keeps the light, and stays within its reach."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def drawn(
 
 
 def straight(length: float) -> Motion:
-    """To the right, at an even speed."""
+    """Move to the right at constant speed."""
     path = np.linspace(-length / 2, length / 2, 41).astype(complex)
     return Motion(path, np.zeros(41, complex), np.zeros(41, complex))
 

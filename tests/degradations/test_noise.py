@@ -1,4 +1,4 @@
-"""Noise has the strength and the correlation that its model says."""
+"""Noise has the strength and the correlation that its model predicts."""
 
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_a_bayer_sensor_keeps_the_noise_of_the_colour_it_saw(detail: float, acro
         )
     red_at_blue = noisy[
         1:-1:2, 1:-1:2, 0
-    ]  # a linear filter's output: the sum of its squared weights is its variance
+    ]  # the variance of a linear filter's output is the sum of its squared weights
     assert red_at_blue.var() == pytest.approx(across * free.var(), rel=0.05)
 
 
@@ -164,7 +164,7 @@ def test_smoothing_correlates_and_keeps_the_strength() -> None:
 
 
 def test_white_balance_comes_before_demosaicing() -> None:
-    """So green at a red pixel, corrected by the red one, carries red's gain; a linear filter's weights say how much."""
+    """Green at a red pixel is corrected by red, so it carries red's gain as far as the weights say."""
     read, gain = 1e-3, 4.0
     noisy = in_linear_light(
         camera_noise(
@@ -179,7 +179,7 @@ def test_white_balance_comes_before_demosaicing() -> None:
 
 @pytest.mark.parametrize("camera", [1, 2, 2.5, 4])
 def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: float) -> None:
-    """Brooks 2019: the variance at the sensor is that of the camera's colours; the matrix to sRGB carries it on."""
+    """The sensor's variance follows the camera's colours; the matrix to sRGB propagates it (Brooks 2019)."""
     shot, read, gains = 1e-3, 2e-3, np.array([2.0, 1.0, 1.6])
     parameters: dict[str, Any] = {
         "shot": shot,
@@ -207,7 +207,10 @@ def test_a_cameras_matrix_strengthens_noise_and_draws_colours_apart(camera: floa
 
 
 def test_a_phones_noise_is_that_of_the_sidd() -> None:
-    """Measured there, on four crops: red and blue 1.25 to 1.7 times as strong as green, and more alike than either is to it."""
+    """Four crops were measured there.
+
+    Red and blue noise are 1.25 to 1.7 times as strong as green, and more like each other than like green.
+    """
     noise = (
         camera_noise(flat(0.43), np.random.default_rng(0), shot=3e-3, read=3e-3, detail=1, camera=1.3) - 0.43
     )
@@ -221,7 +224,7 @@ def test_a_phones_noise_is_that_of_the_sidd() -> None:
 
 
 def test_the_black_level_moves_shadows_only_by_as_much() -> None:
-    """On the sensor's scale; white balance multiplies it, so red moves twice as far."""
+    """The error is on the sensor's scale. White balance multiplies it, so red shifts twice as far."""
     dark = camera_noise(
         flat(0.5), np.random.default_rng(0), shot=0, read=0, red_gain=2, blue_gain=1, black=-0.01
     )

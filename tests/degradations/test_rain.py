@@ -1,4 +1,4 @@
-"""Streaks have the direction, number, length and light that they are asked for; rain only adds light."""
+"""Streaks have the requested direction, number, length and light, and rain only adds light."""
 
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ def streaks(seed: int = 0, side: int = 256, **parameters: Any) -> np.ndarray:
 
 
 def direction(light: np.ndarray) -> float:
-    """Degrees from straight down, positive to the right: across the mean direction of the gradients (structure tensor)."""
+    """Return the direction in degrees from straight down, positive to the right, by the structure tensor."""
     down, right = np.gradient(light.astype(float))
     across = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2).sum() - (down**2).sum())
     return float(np.rad2deg(-across))
@@ -35,7 +35,7 @@ def direction(light: np.ndarray) -> float:
 
 @pytest.mark.parametrize("angle", [-40, -15, 0, 15, 40])
 def test_streaks_fall_in_their_direction(angle: float) -> None:
-    wide = streaks(angle=angle, width=8.0, length=80.0)  # differences of neighbours tell thin lines badly
+    wide = streaks(angle=angle, width=8.0, length=80.0)  # pixel differences measure thin lines poorly
     assert direction(wide) == pytest.approx(angle, abs=1.5)
 
 
@@ -48,7 +48,7 @@ def test_drawn_out_noise_has_its_direction(angle: float) -> None:
 
 
 def test_the_light_of_drawn_out_noise_is_density_times_that_of_one_streak() -> None:
-    """As below: dots per pixel x mean length x area of the Gaussian across x mean brightness; gusts add a little."""
+    """Dots per pixel x mean length x area of the Gaussian profile x mean brightness. Gusts add a little."""
     expected = 2 / 1000 * (0.875 * 40) * (2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.5 / 3)
     found = np.mean(
         [noise_streaks((400, 400), np.random.default_rng(seed), **STEADY).mean() for seed in range(12)]
@@ -64,7 +64,7 @@ def test_most_drawn_out_streaks_are_faint() -> None:
 
 
 def test_the_light_is_density_times_that_of_one_streak() -> None:
-    """Mean light: streaks per pixel x mean length x area of the Gaussian across x mean brightness."""
+    """Mean light is streaks per pixel x mean length x area of the Gaussian profile x mean brightness."""
     expected = 2 / 1000 * (0.75 * 40) * (0.8 * 2.0 * np.sqrt(np.pi / (4 * np.log(2)))) * (0.525 * 0.5)
     found = np.mean([streaks(seed, side=400).mean() for seed in range(8)])
     assert found == pytest.approx(expected, rel=0.08)
@@ -78,7 +78,7 @@ def test_twice_the_density_is_twice_the_light() -> None:
 
 
 def test_length_and_width_are_what_they_say() -> None:
-    """Of a lone streak: the spread of its light along and across."""
+    """The spread of a single streak's light along and across the streak."""
     light = np.zeros((0, 0), np.float32)
     for seed in range(100):
         light = rain_streaks(
@@ -163,7 +163,7 @@ def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_veil_lies_over_the_streaks_too() -> None:
-    """Yang 2017, equation 2: what is left of a streak's light is what is left of the picture's."""
+    """The veil absorbs the same share of a streak's light as of the image's (Yang 2017, equation 2)."""
     clean = np.full((120, 90, 3), 0.2, np.float32)
     parameters: dict[str, Any] = {"density": 3.0, "strength": 0.3}
     wet, hazy = (rain(clean, np.random.default_rng(3), **parameters, haze=haze) for haze in (0.0, 0.6))

@@ -1,16 +1,25 @@
-"""The rain that training draws: its shares, and statistics that were measured on Rain100L."""
+"""The random rain of training: its shares, and the statistics measured on Rain100L."""
 
 import numpy as np
 import pytest
 
-from uformer.degradations.showers import DRY, downpour, drizzle, fine_streaks, mist, near_drops, random_rain
+from uformer.degradations.showers import (
+    DRY,
+    downpour,
+    drizzle,
+    fine_streaks,
+    mist,
+    near_drops,
+    random_rain,
+    stretched_noise,
+)
 
 
 def gray(level: float = 0.2, side: int = 96) -> np.ndarray:
     return np.full((side, side, 3), level, np.float32)
 
 
-@pytest.mark.parametrize("draw", [fine_streaks, near_drops, downpour, drizzle])
+@pytest.mark.parametrize("draw", [fine_streaks, stretched_noise, near_drops, downpour, drizzle])
 def test_showers_are_seeded_and_of_the_image_s_kind(draw: object) -> None:
     assert callable(draw)
     for seed in range(6):
@@ -25,7 +34,7 @@ def test_the_share_without_rain() -> None:
 
 
 def test_fine_streaks_are_those_of_rain100l() -> None:
-    """Gray light that is only added, over a tenth to a third of most images; the brightest of it from 0.2 to 0.65."""
+    """Gray light is only added, over a tenth to a third of most images. Its maximum is 0.2 to 0.65."""
     lights = [
         fine_streaks(gray(side=256), np.random.default_rng(seed), wind=0.0) - np.float32(0.2)
         for seed in range(40)
@@ -39,7 +48,7 @@ def test_fine_streaks_are_those_of_rain100l() -> None:
 
 
 def test_fine_streaks_have_one_direction() -> None:
-    """The spread of the gradients' directions over blocks of an image is a degree or so (0.5 to 1.0 in Rain100L)."""
+    """Gradient directions vary by about a degree over the blocks of an image (0.5 to 1.0 in Rain100L)."""
     spreads = []
     for seed in range(20):
         light = fine_streaks(gray(0.0, 256), np.random.default_rng(seed), wind=10.0)[..., 0].astype(float)
@@ -59,7 +68,7 @@ def test_fine_streaks_have_one_direction() -> None:
 
 
 def test_downpours_hide_what_lies_behind() -> None:
-    """Streaks that cover take contrast away: they darken what is brighter than they are."""
+    """Streaks that cover reduce contrast: they darken anything brighter than themselves."""
     white = [downpour(gray(1.0), np.random.default_rng(seed), wind=0.0) for seed in range(30)]
     assert any(float(image.min()) < 0.9 for image in white)
 

@@ -1,4 +1,4 @@
-"""Streaks lie where they are told to, whatever their direction, and carry the light that they are given."""
+"""Streaks have the requested place and light, whatever their direction."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def lone(
     x=st.floats(40, 80),
     degrees=st.floats(-90, 90),
     length=st.floats(20, 50),
-    width=st.floats(1.6, 6),  # thinner ones are sampled too coarsely to have exactly their light
+    width=st.floats(1.6, 6),  # the light of thinner ones is inexact, because pixels sample it too coarsely
 )
 def test_a_streak_has_its_place_direction_length_and_light(
     y: float, x: float, degrees: float, length: float, width: float
@@ -63,10 +63,10 @@ def test_a_flat_streak_has_steep_flanks() -> None:
 @settings(deadline=None, max_examples=30)
 @given(y=st.floats(-30, 50), x=st.floats(-30, 50), degrees=st.floats(-90, 90))
 def test_a_streak_beside_the_image_is_cut_off(y: float, x: float, degrees: float) -> None:
-    """A crop of a larger drawing, whatever lies outside."""
+    """A drawing equals the crop of a larger one, whatever lies outside."""
     here = draw((20, 31), lone(y, x, degrees))
     around = draw((140, 151), lone(y + 60, x + 60, degrees))
-    np.testing.assert_allclose(here, around[60:80, 60:91], atol=2e-3)  # what is fainter is left out
+    np.testing.assert_allclose(here, around[60:80, 60:91], atol=2e-3)  # fainter light is left out
 
 
 def test_no_streaks_are_no_light() -> None:

@@ -1,4 +1,4 @@
-"""The tables are what their owners measured: curves that rise from black to white, kernels that sum to one."""
+"""The measured tables: curves that rise from black to white, and kernels that sum to 1."""
 
 import numpy as np
 import pytest

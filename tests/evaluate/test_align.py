@@ -1,4 +1,4 @@
-"""Alignment undoes a shift and a change of brightness, and counts only what both pictures show."""
+"""Alignment undoes a shift and a change of brightness, and scores only pixels that both images cover."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from uformer.metrics import psnr
 
 
 def scene(height: int = 80, width: int = 100, *, smooth: int = 3) -> np.ndarray:
-    """Structure of about so many pixels, (H, W, 3) float32 in [0.1, 0.9]."""
+    """Return smooth structures, `smooth` pixels wide, as (H, W, 3) float32 in [0.1, 0.9]."""
     noise = np.random.default_rng(0).random((height, width, 3))
     values = scipy.ndimage.gaussian_filter(noise, (smooth, smooth, 0))
     low, high = values.min(), values.max()
@@ -35,17 +35,20 @@ def test_a_shift_and_a_gain_are_undone() -> None:
 
 
 def in_place(clean: np.ndarray) -> np.ndarray:
-    """Noise alone: nothing to move."""
+    """Return the image unchanged: there is nothing to align."""
     return clean
 
 
 def moved(clean: np.ndarray) -> np.ndarray:
-    """Shifted by (9, 8) pixels, darkened, and other pictures beyond the edges."""
+    """Return the image shifted by (9, 8) pixels and darkened, with other content at two edges."""
     return np.float32(0.8) * np.roll(clean, (-9, -8), axis=(0, 1))
 
 
 def by_hand(restored: np.ndarray, clean: np.ndarray) -> dict[str, float]:
-    """The scores by the description of RealBlur's evaluation, with OpenCV and scikit-image; and what they would be without the mask."""
+    """Compute the scores as RealBlur's evaluation describes, with OpenCV and scikit-image.
+
+    The result also holds the scores without the mask.
+    """
     restored, clean = restored.astype(np.float64), clean.astype(np.float64)
     gained = (restored * (restored * clean).sum() / (restored * restored).sum()).astype(np.float32)
     gray_clean, gray_gained = (
@@ -53,7 +56,9 @@ def by_hand(restored: np.ndarray, clean: np.ndarray) -> dict[str, float]:
     )
     start = np.eye(3, dtype=np.float32)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 0)
-    _, homography = cv2.findTransformECC(gray_clean, gray_gained, start, cv2.MOTION_HOMOGRAPHY, stop, None, 5)  # type: ignore[call-overload]
+    _, homography = cv2.findTransformECC(  # type: ignore[call-overload]
+        gray_clean, gray_gained, start, cv2.MOTION_HOMOGRAPHY, stop, None, 5
+    )
     height, width = clean.shape[:2]
     back = (
         np.stack(np.meshgrid(np.arange(width), np.arange(height), [1]), axis=-1)[:, :, 0]
@@ -70,8 +75,8 @@ def by_hand(restored: np.ndarray, clean: np.ndarray) -> dict[str, float]:
     ).astype(np.float64)
     squares = ((warped - clean) ** 2).mean(axis=2)
     _, similarity = skimage.metrics.structural_similarity(
-        clean * seen[..., None], warped * seen[..., None],
-        channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, full=True,
+        clean * seen[..., None], warped * seen[..., None], channel_axis=2, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, data_range=1.0, full=True,
     )  # fmt: skip
     inside = np.s_[5:-5, 5:-5]
     return {
@@ -100,7 +105,7 @@ def test_scores_are_those_computed_by_hand(change: Callable[[np.ndarray], np.nda
         assert abs(similarity - expected["ssim of all pixels"]) > 0.005
 
 
-def test_equal_pictures_are_alike() -> None:
+def test_identical_images_have_high_scores() -> None:
     clean = scene()
     after, similarity = aligned_scores(clean, clean)
     assert after > 50

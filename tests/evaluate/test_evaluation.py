@@ -1,4 +1,4 @@
-"""A run scores what it can, names what it cannot, and its means are those computed by hand."""
+"""A run scores all images that it can, names the others, and its means match those computed by hand."""
 
 import math
 from pathlib import Path
@@ -21,14 +21,14 @@ from uformer.restore.restorer import Restorer
 
 
 def tiny_restorer(**options: object) -> Restorer:
-    """A network of one level with random weights, in torch."""
+    """Return a restorer with a one-level network and random weights, in torch."""
     state = {key: value.numpy() for key, value in build(TINY).state_dict().items()}
     chosen = RestoreOptions(backend="torch", precision="fp32", **options)  # type: ignore[arg-type]
     return Restorer(Network(Weights(TINY, state), chosen.network), chosen)
 
 
 @pytest.mark.usefixtures("identity")
-def test_means_are_of_the_pictures_decibels(tmp_path: Path) -> None:
+def test_means_are_means_of_decibels(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (100, 101), "b": (100, 110)})
     found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring())
     assert [each.name for each in found.measured] == ["a", "b"]
@@ -40,7 +40,7 @@ def test_means_are_of_the_pictures_decibels(tmp_path: Path) -> None:
     assert (found.tiles, found.failures, found.subsets) == (1, (), [""])
 
 
-def test_the_restored_picture_is_what_the_restorer_gives(tmp_path: Path) -> None:
+def test_the_restored_image_is_the_restorers_output(tmp_path: Path) -> None:
     save_picture(tmp_path / "degraded/a.png", seed=1)
     save_picture(tmp_path / "clean/a.png", seed=2)
     restorer = tiny_restorer(tile=16, overlap=4)
@@ -57,9 +57,9 @@ def test_the_restored_picture_is_what_the_restorer_gives(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("identity")
-def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+def test_bad_images_are_named_and_do_not_stop_the_others(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (1, 2), "b": (1, 2), "c": (1, 2), "d": (1, 2)})
-    (tmp_path / "degraded/b.png").write_bytes(b"no picture")
+    (tmp_path / "degraded/b.png").write_bytes(b"no image")
     (tmp_path / "clean/c.png").unlink()
     steps: list[int] = []
     found = evaluate(
@@ -72,7 +72,7 @@ def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("identity")
-def test_a_picture_that_cannot_be_kept_has_no_numbers(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_saved_has_no_scores(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (1, 2)})
 
     def keep(_sample: Case, _restored: np.ndarray) -> None:

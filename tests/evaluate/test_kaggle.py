@@ -1,4 +1,4 @@
-"""The table that Kaggle takes, read back as its owners' example says that it is read."""
+"""The table for Kaggle, read back as in the example of the dataset's owners."""
 
 import base64
 import csv
@@ -12,7 +12,7 @@ from uformer.evaluate import kaggle
 
 
 def read_back(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The blocks of a table, (n, H, W, 3) uint8, whose numbers must be 0, 1, 2, ..."""
+    """Return the blocks of a table, (n, H, W, 3) uint8, and check that they are numbered 0, 1, 2, ..."""
     csv.field_size_limit(2**22)
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -23,16 +23,16 @@ def read_back(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     )
 
 
-def test_blocks_are_numbered_picture_by_picture_and_come_back(tmp_path: Path) -> None:
+def test_blocks_are_numbered_image_by_image_and_can_be_read_back(tmp_path: Path) -> None:
     blocks = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5, 3), dtype=np.uint8)
     kaggle.write_sidd(
-        tmp_path / "a.csv", [list(picture.astype(np.float32) / np.float32(255)) for picture in blocks]
+        tmp_path / "a.csv", [list(image.astype(np.float32) / np.float32(255)) for image in blocks]
     )
     assert np.array_equal(read_back(tmp_path / "a.csv", (4, 5, 3)), blocks.reshape(6, 4, 5, 3))
     assert (tmp_path / "a.csv").read_bytes().startswith(b"ID,BLOCK\n0,")
 
 
-def test_values_are_rounded_and_clipped_and_rows_may_lie_anyhow_in_memory(tmp_path: Path) -> None:
+def test_values_are_rounded_and_clipped_for_any_memory_layout(tmp_path: Path) -> None:
     block = np.array(
         [[[0.4, 0.6, 254.4], [-3, 300, 1]], [[1.6, 2.4, 2.6], [9, 8, 7]]], np.float32
     ) / np.float32(255)
@@ -41,7 +41,7 @@ def test_values_are_rounded_and_clipped_and_rows_may_lie_anyhow_in_memory(tmp_pa
     assert read_back(tmp_path / "a.csv", (2, 2, 3))[0].tolist() == expected
 
 
-def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_it_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="a.csv: cannot be written: No such file"):
         kaggle.write_sidd(tmp_path / "nowhere/a.csv", [])
     (tmp_path / "a.csv").write_text("old")

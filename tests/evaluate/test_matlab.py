@@ -1,4 +1,4 @@
-"""MATLAB files as SIDD and DND have them: read back what was written, and one line for what is damaged."""
+"""MATLAB files of SIDD and DND: they can be read back, and damaged ones cause one-line errors."""
 
 import sys
 from collections.abc import Callable
@@ -31,13 +31,13 @@ def test_the_shape_of_blocks_is_known_before_they_are_read(
 
 def test_dnd(tmp_path: Path) -> None:
     boxes = [[(1, 1, 8, 9), (3, 2, 20, 30)], [(5, 6, 7, 8), (1, 1, 1, 1)]]
-    pictures = save_dnd(tmp_path, boxes)
+    images = save_dnd(tmp_path, boxes)
     assert [each.tolist() for each in matlab.read_boxes(tmp_path / "info.mat")] == [
         [list(box) for box in each] for each in boxes
     ]
     found = matlab.read_dnd(tmp_path / "images_srgb/0002.mat")
     assert found.dtype == np.float32
-    assert np.array_equal(found, pictures[1])
+    assert np.array_equal(found, images[1])
 
 
 def _hdf5(path: Path, **values: object) -> None:
@@ -52,7 +52,7 @@ def test_what_is_no_such_file_is_one_line(tmp_path: Path) -> None:
         "shape": lambda: matlab.shape_of_blocks(path, NOISY),
         "blocks": lambda: matlab.read_blocks(path, NOISY),
         "boxes": lambda: matlab.read_boxes(path),
-        "picture": lambda: matlab.read_dnd(path),
+        "image": lambda: matlab.read_dnd(path),
     }
     save_sidd(tmp_path / f"{NOISY}.mat")
     good = (tmp_path / f"{NOISY}.mat").read_bytes()
@@ -60,24 +60,24 @@ def test_what_is_no_such_file_is_one_line(tmp_path: Path) -> None:
         if content is not None:
             path.write_bytes(content)
         cut_off = content == good[: len(good) // 2]
-        for reader in (
-            reader for name, reader in readers.items() if not (cut_off and name == "shape")
-        ):  # the header is whole
+        for name, reader in readers.items():
+            if cut_off and name == "shape":
+                continue  # the header is complete
             with pytest.raises(PictureError) as caught:
                 reader()
             assert str(path) in str(caught.value)
             assert "\n" not in str(caught.value)
 
 
-def test_another_content_is_refused(tmp_path: Path) -> None:
+def test_other_content_is_refused(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {NOISY: np.zeros((2, 2))})
     with pytest.raises(PictureError, match="is float64 \\(2, 2\\), expected uint8"):
         matlab.read_blocks(tmp_path / "a.mat", NOISY)
-    with pytest.raises(PictureError, match="Other is nothing"):
+    with pytest.raises(PictureError, match="Other is missing"):
         matlab.read_blocks(tmp_path / "a.mat", "Other")
     with pytest.raises(PictureError, match="is double \\(2, 2\\), expected uint8"):
         matlab.shape_of_blocks(tmp_path / "a.mat", NOISY)
-    with pytest.raises(PictureError, match="Other is nothing"):
+    with pytest.raises(PictureError, match="Other is missing"):
         matlab.shape_of_blocks(tmp_path / "a.mat", "Other")
     _hdf5(tmp_path / "b.mat", InoisySRGB=np.zeros((4, 5)))
     with pytest.raises(PictureError, match="InoisySRGB is \\(5, 4\\)"):
@@ -106,7 +106,7 @@ def test_sidds_submission_is_a_cell_of_blocks(tmp_path: Path) -> None:
     assert found["OptionalData"]["MethodName"].item().item() == "mine"
 
 
-def test_blocks_of_one_picture_stay_a_cell(tmp_path: Path) -> None:
+def test_blocks_of_one_image_stay_a_cell(tmp_path: Path) -> None:
     matlab.write_sidd(
         tmp_path / "a.mat", [[np.zeros((4, 4, 3), np.float32)]], seconds_per_megapixel=1, method=""
     )
@@ -123,7 +123,7 @@ def test_dnds_submission_is_a_cell_of_crops_of_any_size(tmp_path: Path) -> None:
     assert found["eval_version"].item() == "1.0"
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="cannot be written: No such file"):
         matlab.write_dnd(tmp_path / "nowhere/0001.mat", [np.zeros((2, 2, 3), np.float32)])
 

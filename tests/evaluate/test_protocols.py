@@ -1,4 +1,4 @@
-"""The table of protocols says all that decides a number, and nothing that contradicts itself."""
+"""The table of protocols is complete and consistent."""
 
 import re
 
@@ -82,7 +82,7 @@ def test_rain_is_scored_on_y_and_the_rest_on_rgb() -> None:
 def test_a_scoring_says_everything_it_does() -> None:
     assert Scoring().describe() == "RGB, restored rounded to 8 bits, no border"
     scoring = Scoring(luma=True, luma_rounded=True, rounded=False, border=4, aligned=True)
-    assert scoring.describe() == "Y rounded to 8 bits, restored not rounded, border 4 left out, aligned"
+    assert scoring.describe() == "Y rounded to 8 bits, restored not rounded, border of 4 left out, aligned"
     assert Scoring(gray=True).describe() == "gray, restored rounded to 8 bits, no border"
     assert Scoring(luma=True).describe().startswith("Y, ")
     assert Scoring().describe(1) == Scoring().describe(3)

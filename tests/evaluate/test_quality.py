@@ -1,4 +1,4 @@
-"""benchmarks/quality.py scores its folders by the protocols, and keeps the names of its figures."""
+"""benchmarks/quality.py scores its folders with the protocols and keeps the names of its figures."""
 
 import json
 import math
@@ -71,7 +71,7 @@ def test_a_weights_file_is_measured_on_its_task(
     row = next(line for line in out.splitlines() if line.startswith("rain100l, on Y "))
     assert "  1 images:  30.07 ->  30.07 dB (+0.00, worst +0.00), bias 10.00" in row  # Y is 102 and 110
     assert err.startswith("uformer: error: b: ")
-    with pytest.raises(SystemExit, match="no folder cbsd68, sidd, nam in it"):
+    with pytest.raises(SystemExit, match="none of the folders cbsd68, sidd, nam"):
         run(monkeypatch, str(tmp_path), *weights)
 
 

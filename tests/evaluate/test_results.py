@@ -1,4 +1,4 @@
-"""The report says how each number came about, keeps published ones apart, and warns where they must not be compared."""
+"""The report says how each score is computed, labels published ones, and warns if they are not comparable."""
 
 import io
 import json
@@ -57,7 +57,7 @@ def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
         "0.4000",
         "30.25",
         "0.8000",
-        "RGB, restored rounded to 8 bits, no border, whole pictures, padded by reflection",
+        "RGB, restored rounded to 8 bits, no border, whole images, padded by reflection",
     ):
         assert part in row
     published = lines[lines.index(row) + 1 :][:6]
@@ -75,17 +75,17 @@ def test_numbers_stand_with_how_they_were_computed(terminal: bool) -> None:
     assert "warning" not in text
 
 
-def test_every_reason_not_to_compare_is_said() -> None:
+def test_every_reason_not_to_compare_is_reported() -> None:
     failed = Evaluation(FOUND.measured, (Failure("sigma 15", "b", "damaged"),))
     setting = Setting(
         **{**SETTING.__dict__, "found": 10, "limit": 3, "options": RestoreOptions(strength=0.5)}
     )
     warnings = results.warnings_of(PROTOCOLS["gaussian"], failed, setting)
     assert [warning.split(":")[0] for warning in warnings] == [
-        "10 pictures; CBSD68 has 68",
+        "found 10 images; CBSD68 has 68",
         "--limit 3",
         "--strength 0.5",
-        "1 picture has no numbers and is left out of the means",
+        "1 image has no scores and is left out of the means",
     ]
     assert sum("warning: " in line for line in shown("gaussian", failed, setting)) == 4
     assert results.warnings_of(PROTOCOLS["pairs"], FOUND, SETTING) == []
@@ -93,7 +93,7 @@ def test_every_reason_not_to_compare_is_said() -> None:
     assert results.failure_line(Failure("", "b", "damaged")) == "uformer: error: b: damaged"
 
 
-def test_options_that_change_the_numbers_stand_in_the_row_and_in_the_json() -> None:
+def test_options_that_change_the_scores_appear_in_the_row_and_in_the_json() -> None:
     options = RestoreOptions(ensemble=True, strength=0.5, tile=640, overlap=48)
     setting = Setting(**{**SETTING.__dict__, "options": options})
     lines = shown("gaussian", FOUND, setting)
@@ -117,17 +117,17 @@ def options_of(options: RestoreOptions) -> dict[str, object]:
     return {key: getattr(options, key) for key in ("ensemble", "strength", "tile", "overlap")}
 
 
-def test_failed_pictures_are_counted_once() -> None:
+def test_failed_images_are_counted_once() -> None:
     a, b = ([Failure(f"sigma {sigma}", name, "damaged") for sigma in (15, 25, 50)] for name in "ab")
     setting = Setting(**{**SETTING.__dict__, "found": 68})
 
-    def said(*failures: Failure) -> list[str]:
+    def warnings(*failures: Failure) -> list[str]:
         return results.warnings_of(PROTOCOLS["gaussian"], Evaluation(FOUND.measured, failures), setting)
 
-    assert said(*a) == ["1 picture has no numbers and is left out of the means"]
-    assert said(*a, b[1]) == ["2 pictures have no numbers and are left out of the means"]
-    assert said(Failure("", "a", "a.png: damaged"), Failure("", "a", "a.jpg: damaged"))[0].startswith(
-        "2 pictures"
+    assert warnings(*a) == ["1 image has no scores and is left out of the means"]
+    assert warnings(*a, b[1]) == ["2 images have no scores and are left out of the means"]
+    assert warnings(Failure("", "a", "a.png: damaged"), Failure("", "a", "a.jpg: damaged"))[0].startswith(
+        "2 images"
     )
 
 
@@ -147,9 +147,9 @@ def test_other_channels_are_not_called_rgb() -> None:
     assert "RGB" not in row
 
 
-def test_tiles_are_said() -> None:
+def test_tiles_are_reported() -> None:
     tiled = Evaluation((Measured("", "a", Score(20, 0.4), Score(30, 0.8), 6),), ())
-    assert any("in tiles, up to 6 a picture" in line for line in shown("pairs", tiled, SETTING))
+    assert any("up to 6 tiles per image" in line for line in shown("pairs", tiled, SETTING))
 
 
 def test_json_has_everything_and_no_infinity() -> None:
@@ -201,11 +201,11 @@ def test_protocols_and_published_numbers_are_listed() -> None:
     assert f"differs: {PROTOCOLS['dnd'].differs}" in out.getvalue()
 
 
-def test_a_folder_that_is_not_the_data_set_is_known_by_its_count() -> None:
+def test_a_folder_that_is_not_the_dataset_is_recognized_by_its_count() -> None:
     assert (
         results.count_warning(PROTOCOLS["gopro"], 3)
-        == "3 pictures; GoPro's test set has 1111: do not compare with the published numbers"
+        == "found 3 images; GoPro's test set has 1111: do not compare with the published numbers"
     )
-    assert (results.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("1 picture; ")
+    assert (results.count_warning(PROTOCOLS["rain100l"], 1) or "").startswith("found 1 image; ")
     assert results.count_warning(PROTOCOLS["gopro"], 1111) is None
     assert results.count_warning(PROTOCOLS["pairs"], 3) is None

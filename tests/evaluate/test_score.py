@@ -1,4 +1,4 @@
-"""A scoring decides how a picture is compared."""
+"""A scoring determines how an image is compared."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ CLEAN = np.full((20, 20, 3), 100 / 255, np.float32)
 OFF = CLEAN + np.float32(0.4 / 255)
 
 
-def test_rounding_is_the_scorings() -> None:
+def test_the_scoring_determines_rounding() -> None:
     assert score(OFF, CLEAN, Scoring()).psnr == float("inf")
     assert score(OFF, CLEAN, Scoring(rounded=False)).psnr == pytest.approx(20 * np.log10(255 / 0.4), abs=1e-3)
 
 
-def test_every_field_reaches_the_numbers() -> None:
+def test_every_field_reaches_the_scores() -> None:
     rng = np.random.default_rng(0)
     clean, restored = (rng.random((30, 30, 3), dtype=np.float32) for _ in range(2))
     scoring = Scoring(
@@ -30,7 +30,7 @@ def test_every_field_reaches_the_numbers() -> None:
     assert found.ssim == ssim(restored, clean, window="uniform", data_range=2.0, **how)  # type: ignore[arg-type]
 
 
-def test_aligned_pictures_are_aligned_after_rounding() -> None:
+def test_images_are_aligned_after_rounding() -> None:
     whole = scene()
     clean, moved = np.rint(whole[:-4, :-3] * 255) / np.float32(255), whole[4:, 3:]
     assert score(moved, clean, Scoring()).psnr < 20
@@ -38,7 +38,7 @@ def test_aligned_pictures_are_aligned_after_rounding() -> None:
     assert score(moved + np.float32(3), clean * 0 + 1, Scoring()).psnr == float("inf")  # clipped
 
 
-def test_what_has_no_numbers_is_a_picture_error() -> None:
+def test_images_that_cannot_be_compared() -> None:
     with pytest.raises(PictureError, match="smaller than the window"):
         score(CLEAN[:5], CLEAN[:5], Scoring())
     with pytest.raises(PictureError, match="different shapes"):

@@ -1,4 +1,4 @@
-"""Submissions hold every block and crop, in the place and form that the servers expect."""
+"""Submissions hold every block and crop in the order and format that the servers expect."""
 
 import dataclasses
 import types
@@ -58,7 +58,10 @@ def test_one_of_sidds_files_that_cannot_be_written_does_not_stop_the_other(tmp_p
     assert "cannot be read" in failures[0].reason
 
 
-SIDD = "2 pictures with 6 crops of {}; SIDD's benchmark has 40 with 1280 of 256 x 256: not a whole submission"
+SIDD = (
+    "found 2 images with 6 crops of {}; SIDD's benchmark has 40 images with 1280 crops of 256 x 256: "
+    "incomplete submission"
+)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +72,12 @@ SIDD = "2 pictures with 6 crops of {}; SIDD's benchmark has 40 with 1280 of 256 
         (
             (2, 3, 16, 20, 3),
             (2, 3, 16),
-            "2 pictures with 6 crops of 20 x 16; SIDD's benchmark has 2 with 6 of 16 x 16",
+            "found 2 images with 6 crops of 20 x 16; SIDD's benchmark has 2 images with 6 crops of 16 x 16",
         ),
         (
             (3, 2, 16, 16, 3),
             (2, 3, 16),
-            "3 pictures with 6 crops of 16 x 16; SIDD's benchmark has 2 with 6 of 16 x 16",
+            "found 3 images with 6 crops of 16 x 16; SIDD's benchmark has 2 images with 6 crops of 16 x 16",
         ),
     ],
 )
@@ -91,46 +94,47 @@ def test_what_sidds_file_lacks(
 def test_what_dnds_bundle_lacks(tmp_path: Path) -> None:
     save_dnd(tmp_path, BOXES)
     assert plan_submission(PROTOCOLS["dnd"], tmp_path).lacks == (
-        "2 pictures with 3 crops of several sizes; DND has 50 with 1000 of 512 x 512: not a whole submission"
+        "found 2 images with 3 crops of several sizes; DND has 50 images with 1000 crops of 512 x 512: "
+        "incomplete submission"
     )
     save_dnd(tmp_path / "even", [[(1, 1, 12, 12), (2, 3, 13, 14)]] * 3)
     small = dataclasses.replace(PROTOCOLS["dnd"], shape=(3, 2, 12))
     assert plan_submission(small, tmp_path / "even").lacks == ""
     assert plan_submission(dataclasses.replace(small, shape=(3, 2, 13)), tmp_path / "even").lacks.startswith(
-        "3 pictures with 6 crops of 12 x 12; "
+        "found 3 images with 6 crops of 12 x 12; "
     )
     assert plan_submission(dataclasses.replace(small, shape=(4, 2, 12)), tmp_path / "even").lacks
 
 
 @pytest.mark.usefixtures("identity")
 def test_dnds_files(tmp_path: Path) -> None:
-    pictures = save_dnd(tmp_path, BOXES)
+    images = save_dnd(tmp_path, BOXES)
     planned = plan_submission(PROTOCOLS["dnd"], tmp_path)
     assert (planned.files, planned.upload, planned.crops) == (("0001.mat", "0002.mat"), "them", 3)
     assert submit(tiny_restorer(), PROTOCOLS["dnd"], tmp_path, tmp_path, method="tiny") == []
     crops = scipy.io.loadmat(tmp_path / "0001.mat")["Idenoised"]
     assert crops.shape == (1, 2)
-    assert np.array_equal(crops[0, 1], pictures[0][3:20, 2:30])
+    assert np.array_equal(crops[0, 1], images[0][3:20, 2:30])
     assert scipy.io.loadmat(tmp_path / "0002.mat")["Idenoised"][0, 0].shape == (8, 8, 3)
 
 
 @pytest.mark.usefixtures("identity")
-def test_a_bad_picture_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_bad_image_does_not_stop_the_others(tmp_path: Path) -> None:
     save_dnd(tmp_path, [*BOXES, [(1, 1, 21, 5)]])
     (tmp_path / "images_srgb/0001.mat").write_bytes(b"damaged")
     failures = submit(tiny_restorer(), PROTOCOLS["dnd"], tmp_path, tmp_path, method="tiny")
     assert [failure.name for failure in failures] == ["0001.mat", "0003.mat"]
-    assert "crop 1 lies outside of the picture of 30 x 20" in failures[1].reason
+    assert "crop 1 lies outside the image of 30 x 20" in failures[1].reason
     assert not (tmp_path / "0001.mat").exists()
     assert (tmp_path / "0002.mat").exists()
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="BenchmarkNoisyBlocksSrgb.mat missing; .*sidd"):
+    with pytest.raises(OptionError, match="missing BenchmarkNoisyBlocksSrgb.mat; .*sidd"):
         plan_submission(PROTOCOLS["sidd-benchmark"], tmp_path)
-    with pytest.raises(OptionError, match="info.mat missing; .*darmstadt"):
+    with pytest.raises(OptionError, match="missing info.mat; .*darmstadt"):
         plan_submission(PROTOCOLS["dnd"], tmp_path)
     save_dnd(tmp_path, BOXES)
     (tmp_path / "images_srgb/0002.mat").unlink()
-    with pytest.raises(OptionError, match="images_srgb/0002.mat missing"):
+    with pytest.raises(OptionError, match="missing images_srgb/0002.mat"):
         plan_submission(PROTOCOLS["dnd"], tmp_path)

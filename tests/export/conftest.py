@@ -1,4 +1,4 @@
-"""One small network, and what `uformer export` made of it; made once, as it takes seconds."""
+"""A small network and its exported files. They are made once per session, because each takes seconds."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ def network() -> Uformer:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory, network: Uformer) -> Path:
-    """With tiny.safetensors in it."""
+    """Return a folder with tiny.safetensors."""
     folder = tmp_path_factory.mktemp("export")
     checkpoint.save(folder / "tiny.safetensors", network, notes={"licence": "CC0 1.0"})
     return folder
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, network: Uformer) -> Path:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of pairs: smooth pictures, and the same under noise."""
+    """Return a folder of pairs: smooth images, and the same images with noise."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:40, :52] / 40
@@ -50,7 +50,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(folder: Path, name: str, *options: str) -> tuple[Path, str]:
-    """The file that `uformer export` writes, and what it prints."""
+    """Run `uformer export`; return the file that it writes and the text that it prints."""
     path, printed = folder / name, io.StringIO()
     with contextlib.redirect_stdout(printed), _reused_graph():
         assert main(["export", str(folder / "tiny.safetensors"), "--out", str(path), *options]) == 0
@@ -62,7 +62,7 @@ _graph: list[bytes] = []
 
 @contextlib.contextmanager
 def _reused_graph() -> Iterator[None]:
-    """Torch's exporter takes seconds for the smallest network, so the graph in float32 is made once."""
+    """Reuse the float32 graph, because torch's exporter takes seconds even for the smallest network."""
     trace, make = torch_program.trace, onnx_model.from_program
 
     def traced(model: Uformer, *, half: bool = False) -> Any:

@@ -36,7 +36,7 @@ def test_pairs(pictures: Path) -> None:
         assert 0.05 < np.abs(sample.degraded - sample.clean).mean() < 0.1
 
 
-def test_pictures_alone_are_the_degraded_ones(tmp_path: Path) -> None:
+def test_images_without_pairs_are_degraded_ones(tmp_path: Path) -> None:
     save(tmp_path / "b" / "gray.png", "L", (6, 5))
     save(tmp_path / "large.png", "RGB", (LARGEST_SIDE + 40, 5))
     first, second = calibration_pairs(tmp_path, TINY)
@@ -55,14 +55,14 @@ def test_the_first_of_many(tmp_path: Path) -> None:
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="there is no such folder"):
+    with pytest.raises(OptionError, match="no such folder"):
         calibration_pairs(tmp_path / "none", TINY)
-    with pytest.raises(OptionError, match="no pictures in it"):
+    with pytest.raises(OptionError, match="contains no images"):
         calibration_pairs(tmp_path, TINY)
     save(tmp_path / "a.png")
-    with pytest.raises(OptionError, match=r"a\.png: a picture of 3 channels; the network has 1"):
+    with pytest.raises(OptionError, match=r"a\.png: the image has 3 channels; the network has 1"):
         calibration_pairs(tmp_path, dataclasses.replace(TINY, in_channels=1))
-    (tmp_path / "0.png").write_bytes(b"no picture")
+    (tmp_path / "0.png").write_bytes(b"no image")
     with pytest.raises(PictureError, match=r"0\.png"):
         calibration_pairs(tmp_path, TINY)
 
@@ -82,12 +82,12 @@ def test_the_loss_is_the_difference_of_the_psnrs() -> None:
     assert measure(lambda _: off_by(20), lambda _: off_by(10), [CalibrationPair(clean, None)]) == Loss(
         loss.agreement
     )
-    assert "with degraded/ and clean/ in the folder" in str(Loss(40.0))
+    assert "a folder with degraded/ and clean/" in str(Loss(40.0))
 
 
 def test_without_nncf_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(OptionError, match=r'nncf is not installed; run: pip install "uformer\[int8\]"'):
+    with pytest.raises(OptionError, match=r'nncf is not installed.*pip install "uformer\[int8\]"'):
         quantize(None, [])
 
 

@@ -41,7 +41,7 @@ def test_free_dimensions_have_names(onnx_file: tuple[Path, str]) -> None:
     )
 
 
-def test_what_it_says_of_itself(onnx_file: tuple[Path, str], network: Uformer) -> None:
+def test_metadata(onnx_file: tuple[Path, str], network: Uformer) -> None:
     model = onnx.load(onnx_file[0])
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert UformerConfig.from_json(facts["config"]) == network.config
@@ -64,8 +64,8 @@ def test_weights_are_inside(onnx_file: tuple[Path, str]) -> None:
     assert all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="counts memory as Linux does")
-def test_memory_per_pixel_is_what_restoring_takes(onnx_file: tuple[Path, str], network: Uformer) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc/self/status")
+def test_memory_per_pixel_is_what_restoring_needs(onnx_file: tuple[Path, str], network: Uformer) -> None:
     script = f"""
 import numpy as np
 from uformer.restore.backends.onnx import OnnxBackend

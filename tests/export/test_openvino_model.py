@@ -21,7 +21,7 @@ def test_any_batch_height_and_width(
     assert np.allclose(load(openvino_file[0])(image.numpy()), wanted, atol=1e-5)
 
 
-def test_what_it_says_of_itself(openvino_file: tuple[Path, str], network: Uformer) -> None:
+def test_metadata(openvino_file: tuple[Path, str], network: Uformer) -> None:
     model = ov.Core().read_model(openvino_file[0])
     facts = {
         key: str(model.get_rt_info([SECTION, key]).value)
@@ -42,7 +42,7 @@ def test_both_files_and_no_other(openvino_file: tuple[Path, str]) -> None:
     assert "OpenVINO IR made from ONNX opset 18, fp32" in printed
 
 
-def test_a_disk_that_is_full_is_an_os_error(openvino_file: tuple[Path, str]) -> None:
+def test_a_full_disk_is_an_os_error(openvino_file: tuple[Path, str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     model = ov.Core().read_model(openvino_file[0])

@@ -25,7 +25,7 @@ def test_any_batch_height_and_width_in_half_precision(
     assert not np.allclose(restored, wanted, atol=1e-6)
 
 
-def test_what_it_says_of_itself(torch_file: tuple[Path, str], network: Uformer) -> None:
+def test_metadata(torch_file: tuple[Path, str], network: Uformer) -> None:
     path, printed = torch_file
     extra = {EXTRA_FILE: ""}
     torch.export.load(path, extra_files=extra)
@@ -42,7 +42,7 @@ def test_no_path_of_the_machine_that_made_it(torch_file: tuple[Path, str]) -> No
         assert all(root not in archive.read(name) for name in archive.namelist())
 
 
-def test_a_disk_that_is_full_is_an_os_error(torch_file: tuple[Path, str]) -> None:
+def test_a_full_disk_is_an_os_error(torch_file: tuple[Path, str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with pytest.raises(OSError, match="No space left on device"):

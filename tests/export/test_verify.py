@@ -28,7 +28,7 @@ def fails(_: Pictures) -> Pictures:
     ],
 )
 def test_three_sizes_one_not_square_one_without_padding(config: UformerConfig) -> None:
-    shapes = [picture.shape for picture in examples(config)]
+    shapes = [images.shape for images in examples(config)]
     assert len({shape[2:] for shape in shapes}) == 3
     assert any(height != width for *_, height, width in shapes)
     assert any(height % config.multiple == width % config.multiple == 0 for *_, height, width in shapes)
@@ -54,19 +54,19 @@ def test_an_error_at_one_sample_is_found_and_named() -> None:
     assert found[0].decibel == pytest.approx(10 * np.log10(3 * 64 / 0.01**2), abs=0.01)
     check(found, tolerance=0.011)
     with pytest.raises(
-        ExportError, match=r"^at 8 x 8 it differs from the network by 0.01, more than 0.0001$"
+        ExportError, match=r"^at 8 x 8 the file differs from the network by 0.01, more than 0.0001$"
     ):
         check(found, tolerance=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "message"),
     [
-        (lambda x: x[:, :, :8, :8], r"at 9 x 5 it gives \(1, 3, 8, 5\), not \(1, 3, 9, 5\)"),
-        (lambda x: x * np.float32(np.nan), "at 8 x 8 it gives values that are not finite"),
-        (fails, r"^at 8 x 8 it cannot be run \(no such operator\)$"),
+        (lambda x: x[:, :, :8, :8], r"at 9 x 5 the file returns \(1, 3, 8, 5\), not \(1, 3, 9, 5\)"),
+        (lambda x: x * np.float32(np.nan), "at 8 x 8 the file returns values that are not finite"),
+        (fails, r"^at 8 x 8 the file cannot be run: no such operator$"),
     ],
 )
-def test_what_is_not_the_network(run: Callable[[Pictures], Pictures], said: str) -> None:
-    with pytest.raises(ExportError, match=said):
+def test_files_that_do_not_match(run: Callable[[Pictures], Pictures], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
         compare(run, as_it_is, examples(TINY))

@@ -1,7 +1,7 @@
-"""The original networks (2021 and 2022), written again from what they compute: slow, in float64, under the authors' keys.
+"""Reference implementation of the original networks (2021 and 2022): slow, float64, with the authors' keys.
 
-It shares nothing with the package: no window is cut by a reshape or rolled into place; each is looked up, one at a
-time, by the places of its tokens in the picture.
+It shares no code with the package. It does not reshape or roll windows; it looks up each window by the
+positions of its tokens in the image.
 """
 
 import math
@@ -20,9 +20,9 @@ LEVELS = 4
 def original(
     state: Mapping[str, Array], image: Array, *, train_size: int, shift: bool = True
 ) -> NDArray[np.float64]:
-    """What the authors' network gives for (B, C, H, W); H and W are multiples of 16 windows' sides.
+    """The output of the authors' network for (B, C, H, W); H and W are multiples of 16 times the window side.
 
-    A tensor that it does not use, and a tensor that it misses, fail: but for the two that the authors do not use either.
+    Missing and unused tensors fail, except the two that the authors do not use either.
     """
     weights = {key: torch.from_numpy(np.array(value, np.float64)) for key, value in state.items()}
     network = _Original(weights, train_size=train_size, shift=shift)
@@ -105,7 +105,7 @@ class _Original:
     def windows(
         self, x: Tensor, other: Tensor | None, name: str, shift: int, modulator: Tensor | None = None
     ) -> Tensor:
-        """Attention, one window after the other."""
+        """Attention in one window after another."""
         height, width, side = *x.shape[:2], self.side
         out = torch.empty_like(x)
         table = self.weight(f"{name}.relative_position_bias_table")
@@ -117,7 +117,7 @@ class _Original:
         at = torch.tensor(inside)
         for top in range(0, height, side):
             for left in range(0, width, side):
-                rows = (top + at[:, 0] + shift) % height  # the window's tokens, in the picture
+                rows = (top + at[:, 0] + shift) % height  # positions of the window's tokens in the image
                 columns = (left + at[:, 1] + shift) % width
                 neighbours = _same(rows, at[:, 0]) & _same(columns, at[:, 1])
                 mask = torch.where(neighbours, 0.0, -100.0)
@@ -127,20 +127,20 @@ class _Original:
         return out
 
     def attend(self, tokens: Tensor, memory: Tensor | None, name: str, bias: Tensor) -> Tensor:
-        """One window: (N, C) tokens, to themselves, to the memory, or to both."""
+        """One window: (N, C) tokens attend to themselves, to the memory, or to both."""
         if self.has(f"{name}.qkv.to_qkv.weight"):
             assert memory is not None
             q, k, v = self.linear(tokens, f"{name}.qkv.to_qkv").chunk(3, dim=-1)
             more_k, more_v = self.linear(memory, f"{name}.qkv.to_kv").chunk(2, dim=-1)
             k, v = torch.cat([k, more_k]), torch.cat([v, more_v])
-            bias = bias[:, torch.arange(len(k)) // 2]  # as they repeat it: each entry twice in a row
+            bias = bias[:, torch.arange(len(k)) // 2]  # as the authors repeat it: each entry twice in a row
         else:
             q = self.linear(tokens, f"{name}.qkv.to_q")
             k, v = self.linear(tokens if memory is None else memory, f"{name}.qkv.to_kv").chunk(2, dim=-1)
         return self.linear(_heads(q, k, v, bias.shape[-1], bias), f"{name}.proj")
 
     def to_learned(self, x: Tensor, name: str, learned: Tensor) -> Tensor:
-        """Every token to the cross-modulator; as many heads as the block's other attention."""
+        """Every token attends to the cross-modulator, with as many heads as the block's other attention."""
         heads = self.weight(name.replace("cross_attn", "attn") + ".relative_position_bias_table").shape[1]
         k, v = self.linear(learned, f"{name}.qkv.to_kv").chunk(2, dim=-1)
         rows = [_heads(self.linear(row, f"{name}.qkv.to_q"), k, v, heads, None) for row in x]
@@ -180,7 +180,7 @@ class _Original:
         return out[0].permute(1, 2, 0)
 
     def twice(self, x: Tensor, name: str) -> Tensor:
-        weight = self.weight(f"{name}.weight")  # (in, out, 2, 2): each token becomes 2 x 2
+        weight = self.weight(f"{name}.weight")  # (in, out, 2, 2): each token becomes 2 x 2 tokens
         out = x.new_empty(2 * x.shape[0], 2 * x.shape[1], weight.shape[1])
         for i in range(2):
             for j in range(2):
@@ -189,7 +189,7 @@ class _Original:
 
 
 def _same(place: Tensor, inside: Tensor) -> Tensor:
-    """Which pairs of tokens are as far apart in the picture as in the window, so not brought together by wrapping around."""
+    """The token pairs that wrap-around does not join: equally far apart in image and window."""
     return place[:, None] - place[None, :] == inside[:, None] - inside[None, :]
 
 

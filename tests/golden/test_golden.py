@@ -1,4 +1,4 @@
-"""Ours against the original networks: four outputs of theirs, and further cases through a reference of our own."""
+"""Comparison with the original networks: four stored outputs, and more cases with a reference."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def ours(
     shift: bool = True,
     double: bool = False,
 ) -> Array:
-    """The output of our network with the authors' weights."""
+    """The output of this package's network with the authors' weights."""
     config, tensors = from_original(state, train_size=train_size, shift=shift)
     model = Uformer(config).eval()
     model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
@@ -140,7 +140,7 @@ def test_as_the_reference(name: str) -> None:
         (case.batch, case.config.in_channels, *case.size), dtype=np.float32
     )
     wanted = reference.original(state, image, train_size=case.train_size, shift=case.config.shift)
-    assert np.abs(wanted).max() > 1  # outputs large enough to tell a difference
+    assert np.abs(wanted).max() > 1  # outputs large enough to show a difference
     for double, close in ((False, CLOSE), (True, 1e-10)):
         found = ours(state, image, train_size=case.train_size, shift=case.config.shift, double=double)
         assert np.abs(found - wanted).max() <= close

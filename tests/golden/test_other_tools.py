@@ -1,4 +1,4 @@
-"""The weights that ship, for programs that know only the original keys: `uformer convert` there and back."""
+"""The weights that ship, converted for programs that need the original keys, and back."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Deterministic weights and input for the golden cases: every tensor is drawn from its own name, so no weights are stored."""
+"""Deterministic weights and inputs of the golden cases: a tensor's name is its seed, so none is stored."""
 
 import json
 import math
@@ -47,5 +47,5 @@ def image(name: str) -> Array:
 
 
 def output(name: str) -> Array:
-    """What the original network gives for it, computed in float64, stored as float32."""
+    """The original network's output, computed in float64 and stored as float32."""
     return np.load(Path(__file__).with_name(f"{name}.npz"))["y"]

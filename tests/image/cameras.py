@@ -1,4 +1,4 @@
-"""HEIC and camera raw files for the tests, made by pillow-heif and tifffile."""
+"""Makes HEIC and camera raw files for the tests, with pillow-heif and tifffile."""
 
 import io
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ _XYZ_TO_SRGB = (
 
 
 def needs_heic() -> Any:
-    """pillow-heif, without which a test is skipped."""
+    """Return pillow-heif, or skip the test if it is missing."""
     return pytest.importorskip("pillow_heif", reason='needs pip install "uformer[heic]"')
 
 
 def needs_raw() -> Any:
-    """rawpy, without which a test is skipped."""
+    """Return rawpy, or skip the test if it is missing."""
     return pytest.importorskip("rawpy", reason='needs pip install "uformer[raw]"')
 
 
@@ -40,9 +40,9 @@ def dng(
     neutral: Sequence[float] = (1, 1, 1),
     tags: Sequence[tuple[int, int, int, Any, bool]] = (),
 ) -> bytes:
-    """A Bayer DNG of linear sRGB values (H, W, 3) in [0, 1]; the camera's colours are those of sRGB.
+    """Return a Bayer DNG of linear sRGB values (H, W, 3) in [0, 1]; the camera's primaries are those of sRGB.
 
-    `neutral`: what the camera measures for white; the values are multiplied by it.
+    `neutral`: the camera's values for white, by which the samples are multiplied.
     """
     values = np.rint(linear * np.asarray(neutral) * 65535).astype(np.uint16)
     mosaic = values[..., 1].copy()
@@ -76,7 +76,7 @@ def dng(
 
 
 def heic(samples: np.ndarray, mode: str, *, more: Sequence[np.ndarray] = (), **options: Any) -> bytes:
-    """A HEIC file of samples (H, W, C), 4:4:4; `mode` is pillow-heif's, `more` are further images."""
+    """Return a 4:4:4 HEIC file of samples (H, W, C). `mode`: pillow-heif's name; `more`: further images."""
     module = needs_heic()
     height, width = samples.shape[:2]
     file = module.from_bytes(mode=mode, size=(width, height), data=samples.tobytes())
@@ -88,5 +88,5 @@ def heic(samples: np.ndarray, mode: str, *, more: Sequence[np.ndarray] = (), **o
 
 
 def ramp(height: int = 64, width: int = 96) -> np.ndarray:
-    """Gray values in [0, 1] that rise from left to right, (H, W, 3)."""
+    """Return gray values (H, W, 3) in [0, 1] that rise from left to right."""
     return np.broadcast_to(np.linspace(0, 1, width)[None, :, None], (height, width, 3)).copy()

@@ -1,4 +1,4 @@
-"""What the tests of pictures share: a small EXIF block and colour profiles."""
+"""Fixtures for the image tests: a small EXIF block and colour profiles."""
 
 import PIL.Image
 import PIL.ImageCms
@@ -16,7 +16,7 @@ def _exif(orientation: int = 1) -> bytes:
 
 @pytest.fixture
 def exif() -> bytes:
-    """An EXIF block with a camera, a time, a maker note, a place, and orientation 1."""
+    """An EXIF block with camera, time, maker note, location and orientation 1."""
     return _exif()
 
 

@@ -1,7 +1,7 @@
-"""Hostile picture files, made of small good ones, and what must hold for each.
+"""Hostile image files, derived from small good ones, and the promises that must hold for each.
 
-`python -m tests.image.fuzz SEED SECONDS FOLDER` tries them in this process, so that a crash of a library ends only it; the file that is
-being tried lies in FOLDER. Case number i of a seed is always the same file, whatever was tried before.
+`python -m tests.image.fuzz SEED SECONDS FOLDER` tries them in this process, so that a library's crash ends
+only this process; the current file is in FOLDER. Case number i of a seed is always the same file.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ _WORDS = (
 
 
 def seeds() -> dict[str, bytes]:
-    """Small good files of every format and of most of its kinds."""
+    """Small good files of every format and most of its variants."""
     rng = np.random.default_rng(0)
     rgba = rng.integers(0, 256, (19, 23, 4), np.uint8)
     rgb, gray = PIL.Image.fromarray(rgba[..., :3].copy()), PIL.Image.fromarray(rgba[..., 0].copy())
@@ -147,7 +147,7 @@ def _flip(rng: np.random.Generator, data: bytearray, _other: bytes) -> None:
 
 
 def _set(rng: np.random.Generator, data: bytearray, _other: bytes) -> None:
-    """Some number that libraries trip over, in either order, where a length or a count may be."""
+    """Overwrite a place that may hold a length or count with an awkward number in either byte order."""
     form = str(rng.choice(["<H", ">H", "<I", ">I", "<Q", ">Q", "B"]))
     value = int(rng.choice(_WORDS)) % (1 << 8 * struct.calcsize(form))
     position = int(rng.integers(0, min(len(data), int(rng.choice([64, 512, 1 << 20])))))
@@ -207,7 +207,7 @@ def case(seed: int, index: int, files: dict[str, bytes]) -> bytes:
 
 
 def _with_sums(data: bytes) -> bytes:
-    """A PNG with sound check sums, as far as its chunks go, or its damage would be seen too early; other files as they are."""
+    """A PNG with corrected checksums, so that its damage is not noticed too early; other files unchanged."""
     fixed, position = bytearray(data), 8
     while data.startswith(b"\x89PNG") and position + 12 <= len(data):
         end = position + 8 + int.from_bytes(data[position : position + 4], "big")
@@ -219,7 +219,7 @@ def _with_sums(data: bytes) -> bytes:
 
 
 def check(data: bytes) -> bool:
-    """Whether a file was read; raises AssertionError where it broke a promise, and whatever else escapes."""
+    """Whether a file was read; raises AssertionError for a broken promise; other exceptions pass."""
     start, memory = time.monotonic(), _peak()
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
@@ -241,7 +241,7 @@ def check(data: bytes) -> bool:
 
 
 def _attempt(work: Callable[[], Any]) -> Any:
-    """Its answer, or None for a PictureError, which must be one short line."""
+    """The result, or None for a PictureError, which must be one short line."""
     try:
         return work()
     except PictureError as error:
@@ -271,7 +271,7 @@ def _write(image: Image) -> None:
 
 
 def _peak() -> int:
-    """Most bytes that this process has ever held."""
+    """The peak memory of this process, in bytes."""
     return (
         0
         if resource is None
@@ -280,7 +280,7 @@ def _peak() -> int:
 
 
 def run(seed: int, seconds: float, folder: Path) -> Iterator[str]:
-    """Try cases for a time; a line for each that broke a promise."""
+    """Try cases for a given time, and return a line for each broken promise."""
     files, end = seeds(), time.monotonic() + seconds
     read_well, index = 0, 0
     for index in itertools.count():
@@ -290,7 +290,7 @@ def run(seed: int, seconds: float, folder: Path) -> Iterator[str]:
         (folder / "current").write_bytes(data)
         try:
             read_well += check(data)
-        except Exception as error:  # noqa: BLE001 - every kind is a finding
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             (folder / f"{seed}-{index}").write_bytes(data)
             yield f"{folder / f'{seed}-{index}'}: {type(error).__name__}: {error}"
     with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Image files on whose verdict libvips' texts would decide: whole ones that their decoder warns of, and damaged ones."""
+"""Files that only libvips' texts would tell apart: good ones with decoder warnings, and damaged ones."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyvips
 
 
 def suspects(number: int, side: int = 48) -> dict[str, bytes]:
-    """Files by name, those of each number different; the names of the whole ones begin with "good"."""
+    """Files by name, different for each number; the names of good ones begin with "good"."""
     rng = np.random.default_rng(number)
     image = PIL.Image.fromarray(
         np.add.outer(rng.integers(0, 128, (side, 1, 3)), rng.integers(0, 128, side))[:, 0]
@@ -42,7 +42,7 @@ def suspects(number: int, side: int = 48) -> dict[str, bytes]:
 
 
 def save_suspects(folder: Path, count: int = 8) -> dict[Path, bool]:
-    """Write suspects into a folder; whether each is whole, in an order in which whole and damaged ones take turns."""
+    """Write suspects into a folder; return whether each is good, with good and damaged ones alternating."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for number in range(count):
@@ -54,19 +54,19 @@ def save_suspects(folder: Path, count: int = 8) -> dict[Path, bool]:
 
 
 def with_strays(jpeg: bytes) -> bytes:
-    """The JPEG with four bytes too many between two segments, of which libjpeg warns."""
+    """The JPEG with four extra bytes between two segments, about which libjpeg warns."""
     after_jfif = 4 + int.from_bytes(jpeg[4:6], "big")
     return jpeg[:after_jfif] + bytes(4) + jpeg[after_jfif:]
 
 
 def behind_first_scan(jpeg: bytes) -> bytes:
-    """The progressive JPEG with bytes too many between its first scan and the next segment."""
+    """The progressive JPEG with extra bytes between its first scan and the next segment."""
     end = jpeg.index(b"\xff\xc4", jpeg.index(b"\xff\xda"))
     return jpeg[:end] + b"stray bytes of the camera" + jpeg[end:]
 
 
 def cut(jpeg: bytes) -> bytes:
-    """The first part of a JPEG, with an end: libjpeg warns, and makes the rest gray."""
+    """The first part of a JPEG with an end marker: libjpeg warns and fills the rest with gray."""
     return jpeg[: len(jpeg) * 6 // 10] + b"\xff\xd9"
 
 

@@ -1,4 +1,4 @@
-"""No file may claim far more pixels than its bytes can hold, and no honest file is refused for it, however simple its image."""
+"""Files that claim far more pixels than their bytes can hold are refused; honest files never are."""
 
 import io
 import struct
@@ -31,13 +31,13 @@ def patched(data: bytes, mark: bytes, offset: int, form: str, *values: int) -> b
 
 
 def tiff(side: int, **options: Any) -> bytes:
-    """A TIFF of 64 x 64 pixels that claims another side; its one strip or tile is the only one."""
+    """A 64 x 64 TIFF with one strip or tile that claims another size."""
     image = pyvips.Image.new_from_array(PIXELS).copy(interpretation="srgb")
     return with_side(bytes(image.tiffsave_buffer(**options)), side)
 
 
 def with_side(data: bytes, side: int) -> bytes:
-    """The classic TIFF with other values of width, height and rows of a strip."""
+    """The classic TIFF with other values for width, height and rows per strip."""
     out = bytearray(data)
     (first,) = struct.unpack_from("<I", out, 4)
     for position in range(first + 2, first + 2 + 12 * struct.unpack_from("<H", out, first)[0], 12):
@@ -52,7 +52,7 @@ def fax() -> bytes:
 
 
 def arithmetic(marker: int) -> bytes:
-    """The frame of an arithmetic JPEG with hardly any data."""
+    """The frame of a JPEG with arithmetic coding and hardly any data."""
     frame = struct.pack(">BHHB", 8, 22000, 22000, 3) + bytes([1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0])
     scan = bytes([3, 1, 0, 2, 0, 3, 0, 0, 63, 0])
     segments = b"".join(
@@ -111,7 +111,7 @@ def test_a_lie_that_its_decoder_sees_is_refused(name: str) -> None:
 
 
 def honest(side: int) -> dict[str, bytes]:
-    """Images of one colour, each as small as its encoder makes it."""
+    """Single-colour images, each as small as its encoder can make it."""
     black = pyvips.Image.black(side, side, bands=3).copy(interpretation="srgb")
     gray, white = black[0].copy(interpretation="b-w"), black.invert()
     found = {

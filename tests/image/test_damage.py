@@ -43,18 +43,21 @@ DAMAGED = {
     "no strips": (gray(_273=None), "it has no StripOffsets tag"),
     "too few strips": (gray(_273=(4, [8])), "its StripOffsets tag has 1 values, expected 2"),
     "lengths of too few strips": (gray(_279=(4, [32])), "its StripByteCounts tag has 1 values, expected 2"),
-    "strips without rows": (gray(_278=(4, [0])), "its strips are of 8 x 0 pixels"),
+    "strips without rows": (gray(_278=(4, [0])), "its strips have 8 x 0 pixels"),
     "tiles without rows": (
         gray(_322=(4, [16]), _323=(4, [0]), _324=(4, [8]), _325=(4, [32])),
-        "its tiles are of 16 x 0 pixels",
+        "its tiles have 16 x 0 pixels",
     ),
     "strip beyond the end": (
         gray(_273=(4, [8, 5000])),
-        "strip 2 of 2 should lie at bytes 5000 to 5032, but the file ends at byte 202; it is cut off or damaged",
+        (
+            "strip 2 of 2 should lie at bytes 5000 to 5032, but the file ends at byte 202; "
+            "it is cut off or damaged"
+        ),
     ),
     "next page beyond the end": (with_next_page(7777), "page 2: its directory should lie at byte 7777"),
     "next page is none": (with_next_page(16), "page 2: its directory at byte 16 claims 0 tags"),
-    "tag of an unknown type": (of_unknown_type(), "its tag 60000 is of an unknown type (99)"),
+    "tag of an unknown type": (of_unknown_type(), "its tag 60000 has an unknown type (99)"),
     "damaged data": (
         tiff([b"\x78\x9c" + b"\xff" * 60], width=8, height=8, tags={259: (3, [8])}),
         "its pixel data (deflate) is damaged or too short",
@@ -72,7 +75,7 @@ def test_the_reason_is_the_cause(name: str) -> None:
     with pytest.raises(PictureError) as error:
         read(data)
     line = str(error.value)
-    assert line.startswith("picture: cannot be read as TIFF: " + said)
+    assert line.startswith("image: cannot be read as TIFF: " + said)
     assert not any(noise in line for noise in ("tiff2vips", "vips", "custom tag", "SETGET", "Failed to"))
     assert "\n" not in line
 

@@ -8,7 +8,7 @@ from uformer.image.deadline import within
 
 
 class Stoppable:
-    """Stands for a pyvips image that stops between two rows."""
+    """A fake of a pyvips image that stops between two rows."""
 
     def __init__(self) -> None:
         self.killed = threading.Event()

@@ -70,7 +70,7 @@ def test_the_tiff_that_is_written_has_profile_and_camera(tmp_path: Path) -> None
 def test_a_file_that_is_cut_off_is_refused_in_one_line(
     length: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(PictureError, match=r"^picture: cannot be read as [^\n]*$"):
+    with pytest.raises(PictureError, match=r"^image: cannot be read as [^\n]*$"):
         read(dng(ramp())[:length])
     assert capfd.readouterr() == ("", "")
 
@@ -95,7 +95,7 @@ def test_a_claim_of_too_many_pixels_is_refused_from_the_header() -> None:
 def test_limits() -> None:
     with pytest.raises(PictureError, match="over the limit of 6000"):
         header(dng(ramp()), limits=Limits(max_pixels=6000))
-    with pytest.raises(PictureError, match="^picture: takes longer to decode than the limit of 0 s$"):
+    with pytest.raises(PictureError, match="^image: decoding takes longer than the limit of 0 s$"):
         read(dng(ramp()), limits=Limits(max_seconds=0))
 
 

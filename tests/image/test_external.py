@@ -20,7 +20,7 @@ Child = Any
 
 @pytest.fixture
 def replaced(monkeypatch: pytest.MonkeyPatch) -> Child:
-    """Make the other process run some Python code instead."""
+    """Return a function that makes the separate process run other Python code."""
     start = subprocess.Popen
 
     def replace(code: str) -> None:
@@ -46,7 +46,7 @@ def test_header_then_pixels_and_the_process_ends() -> None:
 def test_a_crash_is_one_line(replaced: Child) -> None:
     replaced("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(
-        PictureError, match="^picture: cannot be read as HEIC: its decoder crashed; the data is damaged$"
+        PictureError, match="^image: cannot be read as HEIC: the decoder crashed; the data is damaged$"
     ):
         read(heic(GRAY, "RGB"))
 

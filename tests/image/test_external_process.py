@@ -10,7 +10,7 @@ needs_heic()
 
 
 def answers(data: bytes, more: bytes = b"") -> list[bytes]:
-    """The texts that the process answers with, and the bytes behind them."""
+    """Return the JSON answers of the process, and the bytes after them."""
     result = subprocess.run(
         [sys.executable, "-m", "uformer.image.external_process", "heic"],
         input=len(data).to_bytes(8, "little") + data + more,

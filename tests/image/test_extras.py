@@ -32,7 +32,7 @@ def test_a_missing_extra_is_named_in_one_line(
     for ask in (read, header):
         with pytest.raises(PictureError) as caught:
             ask(data)
-        assert str(caught.value) == f"picture: {said}"
+        assert str(caught.value) == f"image: {said}"
 
 
 def test_a_module_that_is_blocked_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,24 +44,24 @@ def test_unknown_suffix() -> None:
 @pytest.mark.parametrize(
     ("start", "said"),
     [
-        (b"GIF89a", "is a GIF picture"),
-        (b"BM\x36\0\0\0", "is a BMP picture"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL picture"),
-        (b"\xff\x0a\xfa", "is a JPEG XL picture"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 picture"),
-        (b"8BPS\0\1", "is a Photoshop picture"),
-        (b"II\xbc\1", "is a JPEG XR picture"),
-        (b"gimp xcf v011", "is a GIMP picture"),
-        (b"SDPX\0\0", "is a DPX picture"),
-        (b"DDS |", "is a DirectDraw picture"),
-        (b"BPG\xfb", "is a BPG picture"),
-        (b"icns\0", "is a ICNS picture"),
+        (b"GIF89a", "is a GIF image"),
+        (b"BM\x36\0\0\0", "is a BMP image"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL image"),
+        (b"\xff\x0a\xfa", "is a JPEG XL image"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 image"),
+        (b"8BPS\0\1", "is a Photoshop image"),
+        (b"II\xbc\1", "is a JPEG XR image"),
+        (b"gimp xcf v011", "is a GIMP image"),
+        (b"SDPX\0\0", "is a DPX image"),
+        (b"DDS |", "is a DirectDraw image"),
+        (b"BPG\xfb", "is a BPG image"),
+        (b"icns\0", "is a ICNS image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "is a PostScript document"),
         (b"%PDF-1.7", "is a PDF document"),
         (b"\0\0\0\x18ftypisom", "is a video"),
-        (b"P6\n8 8\n255\n", "is a Netpbm picture"),
-        (bytes(128) + b"DICM", "is a DICOM picture"),
-        (b"\n<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "is a SVG picture"),
+        (b"P6\n8 8\n255\n", "is a Netpbm image"),
+        (bytes(128) + b"DICM", "is a DICOM image"),
+        (b"\n<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "is a SVG image"),
         (b"<!DOCTYPE html><html>", "is a web page (a failed download?)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer (run git lfs pull)"),
     ],
@@ -69,8 +69,8 @@ def test_unknown_suffix() -> None:
 def test_what_people_try_gets_its_name(start: bytes, said: str) -> None:
     line = formats.describe(start)
     assert said in line.replace("is an ", "is a ")
-    assert "not a PNG, JPEG, WebP, TIFF or AVIF picture" in line
-    assert line.endswith("convert it to one of these first") == ("picture, not" in line)
+    assert "not a PNG, JPEG, WebP, TIFF or AVIF image" in line
+    assert line.endswith("convert it to one of these first") == ("image, not" in line)
     assert formats.sniff(start) is None
 
 

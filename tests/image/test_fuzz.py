@@ -1,6 +1,7 @@
-"""Hostile files of every format, in a process of their own: no crash, no hang, no noise, one typed error each.
+"""Hostile files of every format in a separate process: no crash, hang or noise, and one typed error each.
 
-A short run here; `make fuzz` runs longer (UFORMER_FUZZ_SECONDS), each minute with another seed (from UFORMER_FUZZ_SEED on).
+A short run here; `make fuzz` runs longer (UFORMER_FUZZ_SECONDS), each minute with another seed (from
+UFORMER_FUZZ_SEED on).
 """
 
 import os

@@ -80,7 +80,7 @@ def test_profile_exif_and_xmp_are_kept() -> None:
 def test_other_colours_are_warned_of() -> None:
     said: list[str] = []
     read(heic(RGB, "RGB", color_primaries=9, transfer_characteristics=16), notify=said.append)
-    assert any("says that its colours are not sRGB's" in line for line in said)
+    assert any("declares colours other than sRGB" in line for line in said)
 
 
 def test_the_orientation_is_applied_once() -> None:
@@ -88,7 +88,7 @@ def test_the_orientation_is_applied_once() -> None:
     pil = pytest.importorskip("PIL.Image")
     image = pil.fromarray(RGB)
     exif = pil.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise
     file = module.from_pillow(image)
     file[0].info["exif"] = exif.tobytes()
     out = io.BytesIO()
@@ -104,7 +104,7 @@ def test_only_the_primary_image_is_read() -> None:
     said: list[str] = []
     image = read(heic(RGB, "RGB", more=[RGB[:32, :32]]), notify=said.append)
     assert (image.height, image.width) == (64, 96)
-    assert said == ["picture: holds 2 images; only the primary one is read"]
+    assert said == ["image: holds 2 images; only the primary one is read"]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.99])
@@ -112,7 +112,7 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(
     share: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = heic(RGB, "RGB")
-    with pytest.raises(PictureError, match=r"^picture: cannot be read as HEIC: [^\n]*$"):
+    with pytest.raises(PictureError, match=r"^image: cannot be read as HEIC: [^\n]*$"):
         read(data[: int(len(data) * share)])
     assert capfd.readouterr() == ("", "")
 

@@ -80,8 +80,8 @@ def test_a_damaged_directory(data: bytes, said: str) -> None:
     ("tag", "field", "said"),
     [
         (258, (3, [8, 8]), "its BitsPerSample tag has 2 values, expected 1"),
-        (258, (2, b"8"), "its BitsPerSample tag is of a wrong type"),
-        (258, (11, [8.0]), "its BitsPerSample tag is of a wrong type"),
+        (258, (2, b"8"), "its BitsPerSample tag has a wrong type"),
+        (258, (11, [8.0]), "its BitsPerSample tag has a wrong type"),
     ],
 )
 def test_a_damaged_tag(tag: int, field: tuple, said: str) -> None:

@@ -34,7 +34,7 @@ def test_subsampling_and_scans(subsampling: str, subsampled: bool, progressive: 
 
 
 def test_tables_of_another_maker_get_the_quality_as_coarse() -> None:
-    flat = [9] * 64  # libjpeg's of quality 92 has a sum of 588
+    flat = [9] * 64  # libjpeg's table of quality 92 has a sum of 588
     assert coding(COLOUR, qtables=[flat, flat]).quality == pytest.approx(93, abs=4)
     assert coding(COLOUR, qtables=[[1] * 64, [1] * 64]).quality == 100
 

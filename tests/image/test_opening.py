@@ -32,7 +32,7 @@ def test_a_file_and_its_bytes_are_the_same(mapped: bool, tmp_path: Path) -> None
 
 
 def test_errors_inside_name_the_file() -> None:
-    with pytest.raises(PictureError, match="picture: does not fit into memory"), opened(_png(), Limits()):
+    with pytest.raises(PictureError, match="image: does not fit into memory"), opened(_png(), Limits()):
         raise MemoryError
 
 
@@ -82,7 +82,7 @@ def test_only_harmless_warnings_are_passed_over() -> None:
 
 
 def verdict(data: bytes) -> tuple[str, bytes]:
-    """What is said of a file, and its samples."""
+    """The message about a file, and its samples."""
     try:
         return "", read_samples(data).tobytes()
     except PictureError as error:
@@ -90,7 +90,7 @@ def verdict(data: bytes) -> tuple[str, bytes]:
 
 
 def together(rounds: int, threads: int = 8) -> None:
-    """Read many suspects in several threads, in an order of each one's own, and compare with what is said of each alone."""
+    """Read suspects in several threads, each in its own order, and compare with reading each alone."""
     files = [data for number in range(8) for data in suspects(number).values()]
     alone = [verdict(data) for data in files]
 
@@ -107,7 +107,7 @@ def test_suspects_alone() -> None:
     for name, data in suspects(3).items():
         said, samples = verdict(data)
         assert bool(samples) == name.startswith("good"), (name, said)
-    assert "wrong check sum of the IDAT chunk at byte 33" in verdict(suspects(3)["sum.png"])[0]
+    assert "wrong checksum of the IDAT chunk at byte 33" in verdict(suspects(3)["sum.png"])[0]
     assert "premature end of data" in verdict(suspects(3)["cut_baseline.jpg"])[0]
 
 

@@ -26,7 +26,7 @@ def itxt(text: bytes, *, packed: bool = False) -> bytes:
 
 
 def raw_profile(kind: bytes, profile: bytes, *, packed: bool = True) -> bytes:
-    """As ImageMagick writes it: digits in lines of 72."""
+    """A raw profile as ImageMagick writes it: digits in lines of 72."""
     digits = profile.hex().encode()
     lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
     text = b"\n" + kind + b"\n%8d\n" % len(profile) + b"\n".join(lines) + b"\n"
@@ -43,7 +43,7 @@ def exif(orientation: int | None) -> bytes:
 
 
 def file(before: bytes = b"", behind: bytes = b"", pixels: np.ndarray = PIXELS) -> bytes:
-    """A PNG with chunks in front of its pixels and behind them."""
+    """A PNG with chunks before and after its pixels."""
     buffer = io.BytesIO()
     PIL.Image.fromarray(pixels).save(buffer, "PNG")
     data = buffer.getvalue()
@@ -118,10 +118,10 @@ def animated(claimed: int, held: int) -> bytes:
 
 @pytest.mark.parametrize("claimed", [0, 1, 2, 3, 50_000, 2**32 - 1])
 def test_an_animation_opens_whatever_number_of_frames_it_claims(claimed: int) -> None:
-    with pytest.warns(UserWarning, match="^picture: holds 3 frames; only the first is read$"):
+    with pytest.warns(UserWarning, match="^image: holds 3 frames; only the first is read$"):
         image = read(animated(claimed, 3))
     np.testing.assert_array_equal(np.rint(image.pixels * 255), PIXELS)
-    assert read(animated(claimed, 0)).width == 6  # no frame at all: a still image, so nothing is warned of
+    assert read(animated(claimed, 0)).width == 6  # no frame at all: a still image, so no warning
 
 
 def test_frames_that_are_held_are_counted() -> None:

@@ -8,8 +8,12 @@ from uformer.image.prepare import check, layout, saver_options
 
 
 def image(
-    channels: int = 3, *, depth: int = 8, alpha: bool = False, metadata: Metadata = Metadata()
-) -> Image:  # noqa: B008 - a value
+    channels: int = 3,
+    *,
+    depth: int = 8,
+    alpha: bool = False,
+    metadata: Metadata = Metadata(),  # noqa: B008 - immutable
+) -> Image:
     plane = np.zeros((9, 9), np.uint8) if alpha else None
     return Image(pixels=np.zeros((9, 9, channels), np.float32), alpha=plane, depth=depth, metadata=metadata)
 
@@ -28,7 +32,7 @@ def test_what_a_format_cannot_hold_is_refused() -> None:
         check(image(alpha=True), formats.JPEG, "keep")
     with pytest.raises(PictureError, match="70000 bytes of EXIF do not fit into JPEG"):
         check(image(metadata=Metadata(exif=bytes(70_000))), formats.JPEG, "keep")
-    with pytest.raises(OptionError, match="not keep, strip or safe"):
+    with pytest.raises(OptionError, match="must be keep, strip or safe"):
         check(image(), formats.PNG, "all")  # type: ignore[arg-type]
 
 

@@ -39,13 +39,17 @@ def full_exif() -> bytes:
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
-XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description
- xmp:CreateDate="2020-01-02T03:04:05" tiff:Model="Box 1 &amp; more" exif:GPSLatitude="52,SECRET" aux:SerialNumber="SECRET"
+XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>\
+<rdf:Description
+ xmp:CreateDate="2020-01-02T03:04:05" tiff:Model="Box 1 &amp; more"
+ exif:GPSLatitude="52,SECRET" aux:SerialNumber="SECRET"
  dc:creator="SECRET"
- aux:OwnerName="SECRET" xmpMM:DocumentID="SECRET" Iptc4xmpCore:Location="SECRET"><exif:FNumber>28/10</exif:FNumber>
+ aux:OwnerName="SECRET" xmpMM:DocumentID="SECRET" Iptc4xmpCore:Location="SECRET">\
+<exif:FNumber>28/10</exif:FNumber>
  <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) Jane</rdf:li></rdf:Alt></dc:rights>
  <dc:creator><rdf:Seq><rdf:li>SECRET</rdf:li></rdf:Seq></dc:creator><photoshop:City>SECRET</photoshop:City>
- <xmp:Thumbnails><rdf:Alt><rdf:li xmpGImg:image="SECRET"/></rdf:Alt></xmp:Thumbnails></rdf:Description></rdf:RDF></x:xmpmeta>"""
+ <xmp:Thumbnails><rdf:Alt><rdf:li xmpGImg:image="SECRET"/></rdf:Alt></xmp:Thumbnails>\
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
 
 
 def test_exif() -> None:

@@ -16,7 +16,7 @@ def make(name: str) -> Tag:
 
 
 def with_sub_ifd(maker: str, fields: dict[int, Tag], *, first: dict[int, Tag] | None = None) -> bytes:
-    """A TIFF whose first page is an RGB thumbnail, with a directory below it."""
+    """A TIFF whose first page is an RGB thumbnail with a subdirectory."""
     tags: dict[int, Tag | None] = {NEW_SUBFILE_TYPE: (4, [1]), MAKE: make(maker), **(first or {})}
     size = len(
         tiff([bytes(48)], width=4, height=4, photometric=2, samples=3, tags=tags | {SUB_IFDS: (4, [0])})
@@ -66,7 +66,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_is_named_in_one_line(name: str) -> None:
-    said = f"^picture: (cannot be read as|is) camera raw \\({name}\\)[^\n]*$"
+    said = f"^image: (cannot be read as|is) camera raw \\({name}\\)[^\n]*$"
     for ask in (read, header):
         with pytest.raises(PictureError, match=said):
             ask(FILES[name])

@@ -17,7 +17,7 @@ INNER: dict[int, Tag] = {
 
 
 def camera_tiff() -> bytes:
-    """A TIFF with make, sensor data, and an EXIF IFD."""
+    """Return a TIFF with a make, sensor data and an EXIF IFD."""
     tags: dict[int, Tag | None] = {MAKE: (2, b"Acme\0"), EXIF_IFD: (4, [0]), 50706: (1, [1, 4, 0, 0])}
     start = len(tiff([bytes(64)], width=8, height=8, tags=tags))
     data = tiff([bytes(64)], width=8, height=8, tags=tags | {EXIF_IFD: (4, [start])})

@@ -29,9 +29,9 @@ def test_a_file_cut_off(picture_format: Format) -> None:
 def test_a_chunk_with_a_wrong_sum_is_named() -> None:
     data = bytearray(encoded(formats.PNG))
     data[50] ^= 1
-    assert reasons.why(bytes(data), formats.PNG) == "wrong check sum of the IDAT chunk at byte 33"
+    assert reasons.why(bytes(data), formats.PNG) == "wrong checksum of the IDAT chunk at byte 33"
     data[12:16] = b"\xa4\n\0X"
-    assert reasons.why(bytes(data), formats.PNG) == "wrong check sum of the ???X chunk at byte 8"
+    assert reasons.why(bytes(data), formats.PNG) == "wrong checksum of the ???X chunk at byte 8"
 
 
 @given(st.binary(max_size=100), st.sampled_from(formats.FORMATS))

@@ -1,4 +1,4 @@
-"""Rows read from a file and written as they come: the same as reading and writing the whole picture."""
+"""Reading and writing row by row gives the same as reading and writing the whole image."""
 
 import subprocess
 import sys
@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:.*(converted to sRGB|outside of 0 to 1)")
+@pytest.mark.filterwarnings("ignore:.*(converted to sRGB|outside 0 to 1)")
 @pytest.mark.parametrize("name", FILES)
 def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -> None:
     whole = read(folder / name)
@@ -78,7 +78,7 @@ def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -
         )
         assert frame.metadata == whole.metadata
         assert (frame.alpha is None) == (whole.alpha is None)
-        for first, last in ((0, 10), (5, 290), (200, 301), (300, 301), (0, 301), (40, 41)):  # back too
+        for first, last in ((0, 10), (5, 290), (200, 301), (300, 301), (0, 301), (40, 41)):  # backwards too
             part = picture.part(first, last)
             assert np.array_equal(part.pixels, whole.pixels[first:last])
             if whole.alpha is not None:
@@ -91,7 +91,7 @@ def test_parts_are_those_of_the_whole(folder: Path, tmp_path: Path, name: str) -
                 )
 
 
-@pytest.mark.filterwarnings("ignore:.*(converted to sRGB|outside of 0 to 1)")
+@pytest.mark.filterwarnings("ignore:.*(converted to sRGB|outside 0 to 1)")
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
 @pytest.mark.parametrize("name", FILES)
 def test_the_file_is_the_one_that_write_makes(folder: Path, tmp_path: Path, name: str, suffix: str) -> None:
@@ -168,7 +168,7 @@ def test_float_out_of_range_is_refused_as_read_does(tmp_path: Path) -> None:
 
 
 def test_warnings_are_those_of_read(folder: Path, tmp_path: Path) -> None:
-    for name, match in (("lab.tif", "sRGB"), ("float.tif", "outside of 0 to 1")):
+    for name, match in (("lab.tif", "sRGB"), ("float.tif", "outside 0 to 1")):
         with pytest.warns(UserWarning, match=match) as whole:
             read(folder / name)
         with pytest.warns(UserWarning, match=match) as part, regions(folder / name, folder=tmp_path):
@@ -225,7 +225,7 @@ def test_what_a_killed_process_left_goes_with_the_next(folder: Path, tmp_path: P
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size], (
         "the samples have no name"
     )
-    sweep.cache_clear()  # as a new process
+    sweep.cache_clear()  # like a new process
     with regions(folder / "rgb.png", folder=tmp_path) as picture:
         write_parts(picture.frame, [(0, picture.part(0, picture.frame.height))], tmp_path / "out.png")
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
@@ -239,7 +239,7 @@ def test_a_disk_that_is_too_small_is_named_before_any_work(
     )
     with (
         regions(folder / "rgb.png", folder=tmp_path) as picture,
-        pytest.raises(PictureError, match=r"out\.png: .* GB are needed there"),
+        pytest.raises(PictureError, match=r"out\.png: .* GB of disk space"),
     ):
         write_parts(picture.frame, iter(()), tmp_path / "out.png")
 

@@ -44,10 +44,10 @@ def test_what_float_samples_have_beyond_comes_back() -> None:
 
 
 def test_samples_that_cannot_be_scaled_are_refused() -> None:
-    with pytest.raises(PictureError, match="a: samples of type int16"):
+    with pytest.raises(PictureError, match="a: has samples of type int16"):
         scaled("a", np.zeros((1, 1, 1), np.int16), 1, 16)
     with pytest.raises(PictureError, match="not finite"):
         scaled("a", np.full((1, 1, 1), np.nan, np.float32), 1, 32)
-    with pytest.raises(PictureError, match=r"from 0 to 255, 90% of them outside of 0 to 1"):
+    with pytest.raises(PictureError, match=r"from 0 to 255, 90% of them outside 0 to 1"):
         check_range("a", 0.9, 0, 255)
     check_range("a", 0.05, -1, 2)

@@ -1,4 +1,4 @@
-"""Samples written in parts come back as one picture, and nothing else does."""
+"""Samples written in parts come back as one image, without anything else."""
 
 from pathlib import Path
 

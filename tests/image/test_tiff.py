@@ -1,4 +1,4 @@
-"""Each kind of TIFF against values known beforehand, which tifffile and Pillow must find too where they can read it."""
+"""Each kind of TIFF against known values; tifffile and Pillow must agree if they can read it."""
 
 import io
 import warnings
@@ -34,9 +34,9 @@ class Case:
     alpha: np.ndarray | None = None
     note: str = ""
     tifffile: np.ndarray | None = None
-    """What tifffile gives, as it leaves the samples as they are; None where that is not compared."""
+    """The samples from tifffile, which leaves them unchanged; None if they are not compared."""
     pillow: str = ""
-    """The mode that shows what Pillow makes of it; empty where Pillow does not read it, or wrongly."""
+    """The mode for comparison with Pillow; empty if Pillow does not read the file correctly."""
 
 
 def written(samples: np.ndarray, **options: Any) -> bytes:
@@ -61,15 +61,13 @@ def cases() -> dict[str, Case]:
             data = packed(values, bits) if bits < 16 else values.astype("<u2").tobytes()
             shown = values if photometric else 2**bits - 1 - values
             levels = shown * (65535 if bits == 16 else 255) // (2**bits - 1)
-            note = "has 1 bit a pixel; comes out as 8-bit gray" if bits == 1 else ""
+            note = "has 1 bit per pixel; read as 8-bit gray" if bits == 1 else ""
             for name, tags in {"": {}, ", void": {339: (3, [4])}}.items():
                 found[f"{bits} bits, gray {photometric}{name}"] = Case(
                     tiff([data], bits=bits, photometric=photometric, tags=tags, **size()),
                     levels,
                     note=note,
-                    tifffile=values[..., 0]
-                    if bits not in (2, 4) and not tags
-                    else None,  # which needs a plug-in
+                    tifffile=values[..., 0] if bits not in (2, 4) and not tags else None,  # needs a plug-in
                     pillow="L" if bits <= 8 and not tags else "I" if photometric and not tags else "",
                 )
         if bits < 16:
@@ -109,7 +107,7 @@ def cases() -> dict[str, Case]:
             pillow = "RGB" if kind == "u1" else ""
             for big in (False, True):
                 data = written(rgb, photometric="rgb", byteorder=order, bigtiff=big)
-                shown_by = "" if big and order == ">" else pillow  # a kind that Pillow does not know
+                shown_by = "" if big and order == ">" else pillow  # Pillow does not support this kind
                 found[f"RGB {kind} {order} big={big}"] = Case(data, rgb, tifffile=rgb, pillow=shown_by)
             data = written(planes, photometric="rgb", planarconfig="separate", byteorder=order)
             found[f"RGB {kind} {order} in planes"] = Case(data, rgb, tifffile=planes, pillow=pillow)
@@ -151,7 +149,7 @@ def cases() -> dict[str, Case]:
     found["three channels not said to be RGB"] = Case(
         tiff([rgb.tobytes()], photometric=1, samples=3, **size()),
         rgb,
-        note="has 3 channels that it does not call RGB; they are read as RGB",
+        note="has 3 channels that it does not declare as RGB; they are read as RGB",
         tifffile=rgb,
     )
     data = tiff([flipped_bits(rgba[..., 0].tobytes())], tags={266: (3, [2])}, **size())
@@ -178,7 +176,7 @@ def test_read_as_it_is_meant(name: str) -> None:
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         image = read(case.data)
-    assert [str(note.message) for note in notes] == [f"picture: {case.note}"] * bool(case.note)
+    assert [str(note.message) for note in notes] == [f"image: {case.note}"] * bool(case.note)
     levels = image.pixels * peak(image.depth)
     np.testing.assert_allclose(levels, case.levels, atol=1e-7 if image.depth == 32 else 0.01)
     if case.alpha is None:
@@ -237,7 +235,7 @@ def test_associated_alpha_is_divided_out(kind: str, colours: int) -> None:
     samples = samples.astype(kind) if kind == "f4" else np.rint(samples).astype(kind)
     photometric = "rgb" if colours == 3 else "minisblack"
     data = written(samples, photometric=photometric, planarconfig="contig", extrasamples=["assocalpha"])
-    if kind == "f4" and colours == 1:  # libvips takes alpha of 1 for 1 / 255 here
+    if kind == "f4" and colours == 1:  # libvips reads an alpha of 1 as 1 / 255 here
         with pytest.raises(PictureError, match="gray with associated alpha is not supported"):
             read(data)
         return
@@ -248,7 +246,7 @@ def test_associated_alpha_is_divided_out(kind: str, colours: int) -> None:
 
 
 def lab_to_srgb(lab: tuple[float, float, float]) -> np.ndarray:
-    """From L*a*b* of D50 by Bradford's adaptation to D65 (the matrix is B. Lindbloom's) to sRGB."""
+    """Convert L*a*b* (D50) to sRGB, with Bradford adaptation to D65 (B. Lindbloom's matrix)."""
     fy = (lab[0] + 16) / 116
     f = np.array([fy + lab[1] / 500, fy, fy - lab[2] / 200])
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9642, 1, 0.8249]
@@ -273,7 +271,7 @@ def test_lab(lab: tuple[float, float, float]) -> None:
             data = tiff(
                 [words.tobytes()], bits=16, photometric=8, samples=3, order=order, tags=tags, **size()
             )
-            with pytest.warns(UserWarning, match="^picture: is Lab; converted to sRGB$"):
+            with pytest.warns(UserWarning, match="^image: is Lab; converted to sRGB$"):
                 image = read(data)
             np.testing.assert_allclose(image.pixels[2, 3], lab_to_srgb(lab), atol=0.3 / 255)
     reals = np.tile(np.array(lab, "<f4"), (HEIGHT, WIDTH, 1))
@@ -340,27 +338,33 @@ NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "12 bits": (
         {"bits": 12},
-        "samples of 12 bits; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read",
+        "12-bit samples are not supported; save them as 8-bit, 16-bit or 32-bit float",
     ),
-    "24 bits": ({"bits": 24}, "samples of 24 bits;"),
-    "32 bits": ({"bits": 32}, "samples of 32 bits;"),
-    "64 bits": ({"bits": 64}, "samples of 64 bits;"),
-    "signed of 8 bits": ({"tags": {339: (3, [2])}}, "samples of 8 bits signed or complex;"),
-    "signed of 16 bits": ({"bits": 16, "tags": {339: (3, [2])}}, "samples of 16 bits signed or complex;"),
-    "float of 16 bits": ({"bits": 16, "tags": {339: (3, [3])}}, "samples of 16 bits float;"),
-    "float of 24 bits": ({"bits": 24, "tags": {339: (3, [3])}}, "samples of 24 bits float;"),
-    "float of 64 bits": ({"bits": 64, "tags": {339: (3, [3])}}, "samples of 64 bits float;"),
-    "void of 32 bits": ({"bits": 32, "tags": {339: (3, [4])}}, "samples of 32 bits;"),
-    "complex whole numbers": ({"bits": 32, "tags": {339: (3, [5])}}, "samples of 32 bits signed or complex;"),
-    "complex": ({"bits": 64, "tags": {339: (3, [6])}}, "samples of 64 bits signed or complex;"),
-    "format of no number": ({"tags": {339: (3, [9])}}, "samples of 8 bits signed or complex;"),
+    "24 bits": ({"bits": 24}, "24-bit samples are not supported"),
+    "32 bits": ({"bits": 32}, "32-bit samples are not supported"),
+    "64 bits": ({"bits": 64}, "64-bit samples are not supported"),
+    "signed of 8 bits": ({"tags": {339: (3, [2])}}, "8-bit signed or complex samples are not supported"),
+    "signed of 16 bits": (
+        {"bits": 16, "tags": {339: (3, [2])}},
+        "16-bit signed or complex samples are not supported",
+    ),
+    "float of 16 bits": ({"bits": 16, "tags": {339: (3, [3])}}, "16-bit float samples are not supported"),
+    "float of 24 bits": ({"bits": 24, "tags": {339: (3, [3])}}, "24-bit float samples are not supported"),
+    "float of 64 bits": ({"bits": 64, "tags": {339: (3, [3])}}, "64-bit float samples are not supported"),
+    "void of 32 bits": ({"bits": 32, "tags": {339: (3, [4])}}, "32-bit samples are not supported"),
+    "complex whole numbers": (
+        {"bits": 32, "tags": {339: (3, [5])}},
+        "32-bit signed or complex samples are not supported",
+    ),
+    "complex": ({"bits": 64, "tags": {339: (3, [6])}}, "64-bit signed or complex samples are not supported"),
+    "format of no number": ({"tags": {339: (3, [9])}}, "8-bit signed or complex samples are not supported"),
     "float with white as 0": (
         {"bits": 32, "photometric": 0, "tags": {339: (3, [3])}},
         "32-bit float white-is-zero gray is not supported",
     ),
     "RGB of 4 bits": (
         {"bits": 4, "photometric": 2, "samples": 3},
-        "4-bit RGB is not supported; save it as RGB or gray of 8 or 16 bits",
+        "4-bit RGB is not supported; save it as 8-bit or 16-bit RGB or gray",
     ),
     "gray of 4 bits and alpha": (
         {"bits": 4, "samples": 2},
@@ -418,7 +422,7 @@ NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "Lab of 8 bits": (
         {"photometric": 8, "samples": 3},
-        "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits",
+        "8-bit Lab is not supported; convert it to RGB or to 16-bit Lab",
     ),
     "Lab with alpha": (
         {"photometric": 8, "samples": 4, "bits": 16},
@@ -434,7 +438,7 @@ def test_what_is_not_read_is_named_in_one_line(name: str, tmp_path: Path) -> Non
     for ask in (read, read_samples, header):
         with pytest.raises(PictureError) as error:
             ask(data)
-        assert str(error.value).startswith("picture: cannot be read as TIFF: ")
+        assert str(error.value).startswith("image: cannot be read as TIFF: ")
         assert said in str(error.value)
         assert "\n" not in str(error.value)
     (tmp_path / "a.tif").write_bytes(data)

@@ -37,7 +37,7 @@ def webp(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def tiff(*entries: tuple[int, int, int, int], pages: int = 1, loop: bool = False) -> bytes:
-    """Tag, type, count and value of each entry of each page, besides those without which there is no image."""
+    """A TIFF; `entries`: tag, type, count and value of entries besides or instead of the required ones."""
     needed = [(256, 3, 1, 8), (257, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 64)]
     entries = tuple(
         sorted([*entries, *(each for each in needed if each[0] not in {tag for tag, *_ in entries})])
@@ -63,8 +63,8 @@ def test_nothing_speaks_against_a_good_file(picture_format: Format) -> None:
         (png(chunk(b"eXIf", bytes(10_001))), "bytes of metadata, over the limit of 10000"),
         (png(*[chunk(b"tEXt", b"a\0b")] * 5000), "too many chunks"),
         (png(*[chunk(b"IDAT")] * 1_000_001), "too many chunks"),
-        (png()[:20], "no header where it should be"),
-        (png()[:8] + chunk(b"tEXt", b"a\0b") + png()[8:], "no header where it should be"),
+        (png()[:20], "it has no header"),
+        (png()[:8] + chunk(b"tEXt", b"a\0b") + png()[8:], "it has no header"),
     ],
 )
 def test_png(data: bytes, said: str) -> None:
@@ -90,14 +90,14 @@ def test_webp(data: bytes, said: str) -> None:
         (tiff((700, 1, 2**30, 8)), "1073741824 bytes of metadata"),
         (
             tiff((258, 3, 1, 64), (339, 3, 1, 3)),
-            "samples of 64 bits float; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read",
+            "64-bit float samples are not supported; save them as 8-bit, 16-bit or 32-bit float",
         ),
         (tiff((258, 3, 1, 16), (339, 3, 1, 3)), "samples of 16 bits float"),
         (tiff((258, 3, 1, 16), (339, 3, 1, 2)), "samples of 16 bits signed or complex"),
-        (tiff((258, 3, 1, 12)), "samples of 12 bits;"),
+        (tiff((258, 3, 1, 12)), "12-bit samples are not supported"),
         (
             tiff((258, 3, 1, 8), (262, 3, 1, 8)),
-            "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits",
+            "8-bit Lab is not supported; convert it to RGB or to 16-bit Lab",
         ),
         (tiff((259, 3, 1, 6)), "its compression (number 6) is not supported; save it with LZW or deflate"),
     ],
@@ -113,7 +113,7 @@ def test_pages_that_loop_end() -> None:
 @pytest.mark.parametrize(
     ("boxes", "said"),
     [
-        ([(b"ftyp", b"avif"), (b"meta", b"....iovl....")], "overlapping pictures"),
+        ([(b"ftyp", b"avif"), (b"meta", b"....iovl....")], "overlapping images"),
         ([(b"ftyp", b"avif"), (b"meta", bytes(10_001))], "bytes of metadata, over the limit of 10000"),
         ([(b"free", b"")] * 5000, "too many boxes"),
     ],

@@ -35,7 +35,7 @@ def picture(channels: int = 3, *, depth: int = 8, alpha: bool = False, side: int
 
 
 def smooth(**rest: Any) -> Image:
-    """A gradient, which a lossy format keeps well."""
+    """A gradient, which lossy formats preserve well."""
     rows, columns = np.mgrid[0:40, 0:48].astype(np.float32)
     return Image(pixels=np.stack([rows / 40, columns / 48, (rows + columns) / 88], axis=-1), **rest)
 
@@ -117,7 +117,7 @@ def test_lossy_formats_stay_close(suffix: str) -> None:
     again = read(encode(image, suffix))
     assert (
         np.abs(again.pixels - image.pixels).mean() < 1.5 / 255
-    )  # WebP's range of 219 levels costs it half a level
+    )  # WebP's range of 219 levels costs half a level
     assert np.abs(again.pixels - image.pixels).max() < 8 / 255
 
 
@@ -212,7 +212,7 @@ def test_xmp_that_jpeg_cannot_hold() -> None:
 
 
 def gray_profile() -> bytes:
-    """A profile of gray in linear light."""
+    """A gray profile in linear light."""
     curve = b"curv\0\0\0\0\0\0\0\1\1\0\0\0"  # one value: gamma 1.0 as u8Fixed8
     white = b"XYZ \0\0\0\0\0\0\xf6\xd6\0\1\0\0\0\0\xd3\x2d"
     text = b"text\0\0\0\0none\0\0\0\0"
@@ -310,7 +310,7 @@ def test_unknown_suffix_names_the_file(tmp_path: Path) -> None:
 
 
 def test_neither_keep_nor_strip() -> None:
-    with pytest.raises(OptionError, match="'drop' is not keep, strip or safe"):
+    with pytest.raises(OptionError, match="'drop' must be keep, strip or safe"):
         encode(picture(), ".png", metadata="drop")  # type: ignore[arg-type]
 
 
@@ -348,7 +348,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def small_files_only() -> Iterator[None]:
-    """No file of this process may grow beyond 2048 bytes; for a moment only, as pytest writes one too."""
+    """Limit this process's files to 2048 bytes, only briefly, because pytest writes files too."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
@@ -408,7 +408,7 @@ def test_float_comes_back_as_float_bit_for_bit(bands: int) -> None:
     source = pyvips.Image.new_from_array(
         samples, interpretation="b-w" if bands < 3 else "scrgb"
     ).tiffsave_buffer()
-    with pytest.warns(UserWarning, match="outside of 0 to 1"):
+    with pytest.warns(UserWarning, match="outside 0 to 1"):
         image = read(source)
     written = pyvips.Image.tiffload_buffer(encode(image, ".tif"))
     assert written.format == "float"

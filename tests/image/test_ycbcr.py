@@ -33,7 +33,7 @@ def ycc(height: int = 18, width: int = 22) -> np.ndarray:
 def to_rgb(
     values: np.ndarray, coefficients: Sequence[float] = REC_601, reference: Sequence[float] = FULL
 ) -> np.ndarray:
-    """As TIFF 6.0, section 21, has it: codes to values, then solved for R, B and G."""
+    """The conversion of TIFF 6.0, section 21: codes to values, then solved for R, B and G."""
     luma, blue, red = np.moveaxis(values.astype(float), -1, 0)
     luma = (luma - reference[0]) * 255 / (reference[1] - reference[0])
     blue = (blue - reference[2]) * 127 / (reference[3] - reference[2])
@@ -69,14 +69,14 @@ def levels(data: bytes) -> np.ndarray:
 def test_each_subsampling(factors: tuple[int, int], shape: tuple[int, int]) -> None:
     data, meant = file(ycc(*shape), factors)
     np.testing.assert_allclose(levels(data), to_rgb(meant), atol=0.51)
-    if factors != (1, 1):  # which Pillow leaves to libtiff too
+    if factors != (1, 1):  # Pillow leaves this to libtiff too
         np.testing.assert_array_equal(
             levels(data), np.asarray(PIL.Image.open(io.BytesIO(with_deflate(data))).convert("RGB"))
         )
 
 
 def with_deflate(data: bytes) -> bytes:
-    """The same file said to be packed: Pillow asks libtiff for packed files only."""
+    """The same file declared as packed, because Pillow uses libtiff only for packed files."""
     first = Directory(data)
     start, length = first.integer(STRIP_OFFSETS, 0), first.integer(STRIP_BYTES, 0)
     return tiff(
@@ -108,7 +108,7 @@ def test_black_stays_black_under_lzw() -> None:
 @pytest.mark.parametrize(("coefficients", "reference"), [(REC_709, FULL), (REC_601, VIDEO), (REC_709, VIDEO)])
 def test_coefficients_and_reference(factors: tuple[int, int], coefficients: tuple, reference: tuple) -> None:
     data, meant = file(ycc(), factors, _529=fractions(coefficients), _532=fractions(reference))
-    # libtiff, which converts where chroma is subsampled, rounds each component before it is scaled
+    # libtiff, which converts subsampled chroma, rounds each component before scaling it
     np.testing.assert_allclose(
         levels(data), to_rgb(meant, coefficients, reference), atol=0.51 if factors == (1, 1) else 3
     )
@@ -171,7 +171,7 @@ def test_all_ways_of_reading_agree(factors: tuple[int, int], orientation: int, t
     with regions(path, folder=tmp_path) as rows:
         assert (rows.frame.channels, rows.frame.alpha, rows.frame.height) == (3, None, whole.height)
         step = 20
-        for first in (*range(0, whole.height, step), 0):  # and back, which decodes anew
+        for first in (*range(0, whole.height, step), 0):  # and back, which decodes again
             last = min(first + step, whole.height)
             np.testing.assert_array_equal(rows.part(first, last).pixels, whole.pixels[first:last])
 
@@ -186,7 +186,7 @@ def test_under_jpeg(factors: tuple[int, int], pillow: int) -> None:
     for reference in (
         FULL,
         (0, 255, 0, 255, 0, 255),
-    ):  # the second is TIFF's default, and senseless here; no reader heeds it
+    ):  # the second is TIFF's default, which makes no sense here; all readers ignore it
         tags: dict[int, Tag | None] = {
             259: (3, [7]),
             SUBSAMPLING: (3, factors),
@@ -208,10 +208,10 @@ def test_under_jpeg(factors: tuple[int, int], pillow: int) -> None:
         ({SUBSAMPLING: (3, [2])}, "its YCbCrSubSampling tag has 1 values, expected 2"),
         (
             {COEFFICIENTS: fractions((0.5, 0.5, 0.5))},
-            "its YCbCrCoefficients are 0.5, 0.5, 0.5, which cannot be",
+            "its YCbCrCoefficients are 0.5, 0.5, 0.5, which is impossible",
         ),
-        ({COEFFICIENTS: fractions((0, 1, 0))}, "its YCbCrCoefficients are 0, 1, 0, which cannot be"),
-        ({COEFFICIENTS: fractions((0.3, 0.7))}, "its YCbCrCoefficients are 0.3, 0.7, which cannot be"),
+        ({COEFFICIENTS: fractions((0, 1, 0))}, "its YCbCrCoefficients are 0, 1, 0, which is impossible"),
+        ({COEFFICIENTS: fractions((0.3, 0.7))}, "its YCbCrCoefficients are 0.3, 0.7, which is impossible"),
         (
             {REFERENCE: fractions((0, 255, 0, 255, 0, 255))},
             "its ReferenceBlackWhite is 0, 255, 0, 255, 0, 255, which does not fit YCbCr",
@@ -231,7 +231,7 @@ def test_under_jpeg(factors: tuple[int, int], pillow: int) -> None:
 )
 def test_what_is_refused(tags: dict[int, Tag], said: str) -> None:
     data = tiff([bytes(5000)], width=16, height=16, photometric=6, samples=3, tags=tags)
-    with pytest.raises(PictureError, match="^picture: cannot be read as TIFF: .*") as error:
+    with pytest.raises(PictureError, match="^image: cannot be read as TIFF: .*") as error:
         read(data)
     assert said in str(error.value)
 

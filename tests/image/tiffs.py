@@ -1,4 +1,4 @@
-"""Small TIFF files built byte by byte, for kinds that no writer at hand makes."""
+"""Small TIFF files built byte by byte, for kinds that no available writer supports."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ def tiff(
     order: str = "<",
     tags: Mapping[int, Tag | None] | None = None,
 ) -> bytes:
-    """A TIFF of one page. `tags`: type and values of further tags, or None for one to be left out."""
+    """A one-page TIFF. `tags`: type and values of further tags; None leaves a tag out."""
     fields: dict[int, Tag] = {
         256: (4, [width]),
         257: (4, [height]),
@@ -47,12 +47,12 @@ def tiff(
 
 
 def offsets(pieces: Sequence[bytes]) -> list[int]:
-    """Where each strip or tile lies."""
+    """The position of each strip or tile."""
     return [8 + sum(map(len, pieces[:index])) for index in range(len(pieces))]
 
 
 def directory(fields: Mapping[int, Tag], at: int, order: str = "<", following: int = 0) -> bytes:
-    """An IFD that will lie at `at`, with its values behind it."""
+    """An IFD to be placed at `at`, followed by its values."""
     head, tail = struct.pack(order + "H", len(fields)), b""
     behind = at + 2 + 12 * len(fields) + 4
     for tag, (kind, values) in sorted(fields.items()):
@@ -70,13 +70,13 @@ def directory(fields: Mapping[int, Tag], at: int, order: str = "<", following: i
 
 
 def packed(values: np.ndarray, bits: int) -> bytes:
-    """Rows of numbers of a few bits each, each row filled up to a whole byte."""
+    """Rows of numbers with a few bits each; each row is padded to a whole byte."""
     digits = (values.reshape(len(values), -1, 1) >> np.arange(bits - 1, -1, -1)) & 1
     return np.packbits(digits.reshape(len(values), -1).astype(np.uint8), axis=1).tobytes()
 
 
 def subsampled(ycc: np.ndarray, across: int, down: int) -> tuple[bytes, np.ndarray]:
-    """YCbCr as TIFF lays out subsampled chroma: the luma of each block, its Cb, its Cr; and the samples that this means."""
+    """Subsampled YCbCr in TIFF's layout (per block: luma, Cb, Cr), and the samples that it stands for."""
     height, width, _ = ycc.shape
     padded = np.pad(ycc, ((0, -height % down), (0, -width % across), (0, 0)), mode="edge")
     meant, data = padded.copy(), b""

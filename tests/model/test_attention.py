@@ -34,7 +34,7 @@ def plan(dim: int, num_heads: int, *, interleaved_keys: bool = False, qkv_bias: 
 def by_hand(
     attention: WindowAttention, windows: Tensor, memory: Tensor | None, mask: Tensor | None
 ) -> Tensor:
-    """One window, one head, one token after the other."""
+    """A reference that loops over windows, heads and tokens."""
     batch, count, tokens, channels = windows.shape
     heads, side = attention.num_heads, math.isqrt(tokens)
     out = torch.zeros_like(windows)

@@ -79,7 +79,7 @@ def test_hidden_channels_are_the_plan_s(kind: str) -> None:
 def seen_by(
     made: LeWinBlock, size: int, at: tuple[int, int], *, memory: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """(H, W) bool: which tokens of the input the output at `at` depends on."""
+    """(H, W) bool: the input tokens on which the output at `at` depends."""
     tokens = torch.randn(1, size, size, 4, requires_grad=True)
     made(tokens, windows_of(tokens, shift=made.shift), memory)[0, at[0], at[1]].sum().backward()
     assert tokens.grad is not None
@@ -130,7 +130,7 @@ def test_modulator_is_added_to_every_window() -> None:
     made = block(modulator=True)
     modulator = made.modulator
     assert modulator is not None
-    tokens = torch.randn(1, 4, 4, 4).repeat(1, 2, 2, 1)  # four windows alike
+    tokens = torch.randn(1, 4, 4, 4).repeat(1, 2, 2, 1)  # four equal windows
     windows = windows_of(tokens)
     with torch.no_grad():
         attended = made.attn(windows.cut(made.norm_attn(tokens)) + modulator)

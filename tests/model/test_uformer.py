@@ -136,7 +136,7 @@ def test_decoder_sees_the_encoder_through_the_skip(kind: str) -> None:
     image = picture(model.config, 16, 16)
     before = model(image)
     with torch.no_grad():
-        for parameter in model.upsample.parameters():  # cut the way through the bottleneck
+        for parameter in model.upsample.parameters():  # block the path through the bottleneck
             parameter.zero_()
     cut = model(image)
     with torch.no_grad():
@@ -282,7 +282,7 @@ BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=1), Dim("width", m
 
 
 NEAR_OTHERS = {"2021", "cross first", "concat_cross", "mlp", "no shift"}
-"""Kinds that treat sizes, windows and masks, which export trips over, as another kind does."""
+"""Kinds that treat sizes, windows and masks (the difficulties of export) like another kind."""
 
 EACH_KIND = [pytest.param(kind, marks=pytest.mark.slow if kind in NEAR_OTHERS else ()) for kind in KINDS]
 
@@ -293,7 +293,7 @@ def test_exports_with_free_batch_height_and_width(kind: str) -> None:
     program = torch.export.export(
         model, (picture(model.config, 19, 30, batch=2),), dynamic_shapes=({0: BATCH, 2: HEIGHT, 3: WIDTH},)
     )
-    assert "pad" not in str(program.graph)  # nor masks for it: windows are known to fit
+    assert "pad" not in str(program.graph)  # no masks either, because windows are known to fit
     exported = program.module()
     for batch, (height, width) in enumerate(ODD_SIZES, 1):
         image = picture(model.config, height, width, batch=batch)
@@ -303,7 +303,7 @@ def test_exports_with_free_batch_height_and_width(kind: str) -> None:
 
 @pytest.mark.parametrize(("size", "strict"), [((32, 32), False), ((8, 24), False), ((31, 9), True)])
 def test_exports_whatever_the_example(size: tuple[int, int], strict: bool) -> None:
-    """A multiple, one window, neither: the graph keeps nothing of the example's size."""
+    """For a multiple, one window and neither, the graph does not depend on the example's size."""
     model = MODELS["2022"]
     program = torch.export.export(
         model, (picture(TINY, *size),), dynamic_shapes=({2: HEIGHT, 3: WIDTH},), strict=strict
@@ -329,7 +329,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 def test_compiles_whole_for_training() -> None:
-    """Forward and backward as graphs, without the C++ that would be made of them (minutes on a small machine)."""
+    """Trace forward and backward without compiling them to C++ (minutes on a small machine)."""
     image = picture(TINY, 13, 16, batch=2)
     outcome = []
     for compiled in (False, True):
@@ -346,7 +346,7 @@ def test_compiles_whole_for_training() -> None:
 @pytest.mark.timeout(900)
 @needs_compiler
 def test_compiles_whole() -> None:
-    """Masks, modulators and shifts, through to machine code."""
+    """Compile masks, modulators and shifts to machine code."""
     model = MODELS["2022"]
     image = picture(TINY, 13, 16)
     with torch.no_grad():

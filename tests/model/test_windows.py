@@ -48,13 +48,15 @@ def test_mask_hides_what_shift_or_padding_brought_together(
         assert height % side == width % side == 0
         return
     axes = torch.arange(down * side), torch.arange(across * side)
-    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)[None]  # of the padded map
-    shifted = Windows(places, side=side, shift=shift).cut(places)[0]  # (n, N, 2): where a token comes from
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)[None]  # positions in the padded map
+    shifted = Windows(places, side=side, shift=shift).cut(places)[
+        0
+    ]  # (n, N, 2): original positions of the tokens
     assert mask.shape == (down * across, side**2, side**2)
     for window, found in zip(shifted.tolist(), mask.tolist(), strict=True):
         for i, (y, x) in enumerate(window):
             if y >= height or x >= width:
-                continue  # what padding sees is of no use to anyone
+                continue  # the rows of padding tokens are never used
             for j, (v, u) in enumerate(window):
                 neighbours = (y - v, x - u) == (i // side - j // side, i % side - j % side)
                 seen = neighbours and v < height and u < width

@@ -1,4 +1,4 @@
-"""A restorer without a network, and pictures to give it."""
+"""A restorer without a network, and images for it."""
 
 import threading
 import time
@@ -17,11 +17,11 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Progress, Restorer
 
 DARKER = 51
-"""Levels of 255 that the stand-in takes away."""
+"""Levels of 255 that the stand-in subtracts."""
 
 
 class StandIn(Restorer):
-    """Makes a picture darker, in two tiles; `before` is called with each picture."""
+    """Makes an image darker, in two tiles. `before` is called with each image."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class StandIn(Restorer):
 
 
 def save_picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (30, 20), seed: int = 0) -> Path:
-    """A picture whose every level can be made darker."""
+    """An image that can be made darker everywhere."""
     path.parent.mkdir(parents=True, exist_ok=True)
     levels = np.random.default_rng(seed).integers(60, 256, (size[1], size[0], 3), dtype=np.uint8)
     PIL.Image.fromarray(levels).convert(mode).save(path)
@@ -76,11 +76,11 @@ def save_picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (30, 20)
 
 
 def is_restored(output: Path, source: Path) -> bool:
-    """Whether the output is what the stand-in makes of the source."""
+    """Return whether the output is the stand-in's result for the source."""
     made, given = (np.asarray(PIL.Image.open(path)).astype(int) for path in (output, source))
     return made.shape == given.shape and bool((made == given - DARKER).all())
 
 
 def tree(folder: Path) -> list[str]:
-    """All files below a folder, hidden ones too."""
+    """All files below a folder, including hidden ones."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())

@@ -1,4 +1,4 @@
-"""What is said: lines where there is no terminal, bars where there is one, records that a program can read."""
+"""Reports of a run: lines without a terminal, bars on a terminal, and JSON records."""
 
 import io
 import json
@@ -37,7 +37,7 @@ class Terminal(io.StringIO):
 
 
 def tell(work: WorkList, *, quiet: bool = False, records: bool = False, many: bool = True) -> int:
-    """A run in which the first picture is restored and all others fail."""
+    """A run in which the first image is restored and all others fail."""
     announcer = Announcer(work, quiet=quiet, records=records, overwrite=False, many=many)
     with announcer:
         for number, job in enumerate(work.jobs):
@@ -78,7 +78,10 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "[1/2] in/a.png (1.2 s)",
         "uformer: in/[b].png: a word",
         "[2/2] in/[b].png failed",
-        "uformer: 1 of 4 pictures restored into out, 1 done before (--overwrite restores again), 2 failed",
+        (
+            "uformer: 1 of 4 images restored into out,"
+            " 1 skipped as finished (--overwrite restores them again), 2 failed"
+        ),
         "uformer: error: in/d: Permission denied",
         "uformer: error: in/[b].png: is empty",
     ]
@@ -102,8 +105,9 @@ def test_records(capsys: pytest.CaptureFixture[str]) -> None:
         ("in/c.png", "skipped"), ("in/d", "failed"), ("in/a.png", "restored"), ("in/[b].png", "failed"),
     ]  # fmt: skip
     assert records[2] == {
-        "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235, "width": 3, "height": 2, "bytes": 99,
-        "tile": [8, 8], "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
+        "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235,
+        "width": 3, "height": 2, "bytes": 99, "tile": [8, 8],
+        "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
     }  # fmt: skip
     assert (records[3]["output"], records[3]["error"]) == (None, "in/[b].png: is empty")
 
@@ -138,10 +142,9 @@ def test_interrupted_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> No
         capsys.readouterr()
         announcer.interrupted()
         said = capsys.readouterr().err.splitlines()
-        how = "the same command without --overwrite" if overwrite else "the same command"
-        assert (
-            said[0] == f"uformer: interrupted; 2 of 4 pictures are done, each whole; {how} restores the rest"
-        )
+        how = "run the same command without --overwrite" if overwrite else "run the same command"
+        assert said[0].startswith("uformer: interrupted; 2 of 4 images finished")
+        assert said[0].endswith(f"; {how} to resume")
         assert len(said) == 2
 
 

@@ -14,7 +14,7 @@ def test_no_more_than_the_budget_is_out_and_all_are_served_in_order() -> None:
 
     def use(number: int) -> None:
         nonlocal out, most
-        time.sleep(0.002 * (len(costs) - number))  # the last ask first
+        time.sleep(0.002 * (len(costs) - number))  # the last requests come first
         budget.take(number, costs[number])
         with lock:
             out += costs[number]

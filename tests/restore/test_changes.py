@@ -15,7 +15,10 @@ def notes(change: float, options: RestoreOptions) -> list[str]:
 
 def test_it_names_a_change_that_nobody_sees() -> None:
     assert notes(0.3, DEBLUR) == [
-        "changed 0.3 levels of 255 on average; deblurring is experimental and sharpens slight blur only"
+        (
+            "changed by only 0.3 of 255 levels on average;"
+            " deblurring is experimental and sharpens slight blur only"
+        )
     ]
     assert notes(-0.3, DEBLUR) == notes(0.3, DEBLUR)
     assert notes(0.7, DEBLUR) == []

@@ -1,4 +1,4 @@
-"""`uformer restore` on good and bad files: one line on stderr, the right exit code, nothing harmed, nothing half written."""
+"""`uformer restore` on good and bad files: one-line errors, exit codes, intact inputs, whole outputs."""
 
 import errno
 import hashlib
@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `uformer restore ...` in an empty folder, with a network that only darkens."""
+    """Run `uformer restore ...` in an empty folder, with a network that only darkens images."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         Restorer,
@@ -134,21 +134,21 @@ BAD_USAGE = [
     (["a.png", "--weights", "empty.safetensors"], "empty.safetensors"),
     (["a.png", "--weights", "none.safetensors"], "none.safetensors"),
     (["a.png", "--weights", "nobody"], "unknown network or weights 'nobody'"),
-    (["a.png", "--strength", "2"], "strength: 2.0 is not between 0 and 1"),
+    (["a.png", "--strength", "2"], "strength: 2.0 must be between 0 and 1"),
     (["a.png", "--strength", "much"], "much"),
     (["a.png", "--tile", "0"], "tile: 0 must be at least 1"),
     (["a.png", "--overlap", "-3"], "overlap: -3 must not be negative"),
     (["a.png", "--backend", "magic"], "magic"),
     (["a.png", "--precision", "int4"], "int4"),
-    (["a.png", "--backend", "openvino", "--device", "cuda"], "the openvino backend computes on the cpu"),
+    (["a.png", "--backend", "openvino", "--device", "cuda"], "the openvino backend runs on the CPU"),
     (["a.png", "-o", "out.xyz"], "unknown format '.xyz'"),
     (["a.png", "--fast"], "--fast"),
-    (["a.png", "-", "-o", "out"], "- stands for one picture alone"),
+    (["a.png", "-", "-o", "out"], "-: standard input and output take exactly one image"),
     (["a.png", "-o", "-", "--json"], "without --json"),
-    ([".", "-o", "-"], "- stands for one picture alone"),
-    ([".", "-o", "out.png"], "out.png: is the name of a picture; several pictures need a folder"),
-    ([".", "-o", "."], "the outputs would replace the pictures"),
-    ([], "picture"),
+    ([".", "-o", "-"], "-: standard input and output take exactly one image"),
+    ([".", "-o", "out.png"], "out.png: is the name of an image file; several images need an output folder"),
+    ([".", "-o", "."], "the outputs would replace the inputs"),
+    ([], "no image given"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Compiled networks are kept within a limit that holds for the whole process."""
+"""Compiled networks stay within a limit for the whole process."""
 
 from typing import cast
 

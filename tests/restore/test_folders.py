@@ -1,4 +1,4 @@
-"""`uformer restore` on folders, patterns and several pictures, as people and programs call it."""
+"""`uformer restore` on folders, patterns and several images."""
 
 import io
 import json
@@ -47,7 +47,7 @@ def test_a_folder(run: Run, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in (tmp_path / "in").rglob("*") if path.is_file()}
     code, out, err = run("in")
     assert (code, out) == (0, "")
-    assert err.splitlines()[-1] == "uformer: 5 of 5 pictures restored into in.restored"
+    assert err.splitlines()[-1] == "uformer: 5 of 5 images restored into in.restored"
     assert tree(tmp_path / "in.restored") == names
     assert all(
         is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name)
@@ -70,7 +70,10 @@ def test_done_pictures_are_skipped_and_the_network_is_not_even_made(
         code, _, err = run("in")
     assert (code, err) == (
         0,
-        "uformer: 0 of 5 pictures restored into in.restored, 5 done before (--overwrite restores again)\n",
+        (
+            "uformer: 0 of 5 images restored into in.restored,"
+            " 5 skipped as finished (--overwrite restores them again)\n"
+        ),
     )
     assert run("in", "--overwrite")[0] == 0
     assert is_restored(tmp_path / "in.restored" / "a.png", tmp_path / "in" / "a.png")
@@ -84,7 +87,7 @@ def test_bad_files_are_listed_at_the_end(run: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "in" / "d.png")
     code, out, err = run("in", "-o", "out")
     assert (code, out) == (1, "")
-    assert "5 of 8 pictures restored into out, 3 failed" in err
+    assert "5 of 8 images restored into out, 3 failed" in err
     assert [line.split(": ")[2] for line in err.splitlines()[-3:]] == ["in/b.png", "in/c.jpg", "in/d.png"]
     assert len(tree(tmp_path / "out")) == 5
     code, _, err = run("in", "-o", "out", "--quiet")
@@ -244,13 +247,13 @@ def test_stopping_leaves_whole_files_and_the_same_command_goes_on(
     assert 3 <= len(done) < 60
     assert all(is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name) for name in done)
     assert (
-        f"uformer: interrupted; {len(done)} of 60 pictures are done, each whole; the same command restores the rest"
-        in err
+        f"uformer: interrupted; {len(done)} of 60 images finished, all outputs complete;"
+        " run the same command to resume" in err
     )
     assert "Traceback" not in err
     code, _, err = run("in")
     assert code == 0
-    assert f"{60 - len(done)} of 60 pictures restored into in.restored, {len(done)} done before" in err
+    assert f"{60 - len(done)} of 60 images restored into in.restored, {len(done)} skipped as finished" in err
     assert all(
         is_restored(tmp_path / "in.restored" / f"{n:02}.png", tmp_path / "in" / f"{n:02}.png")
         for n in range(60)
@@ -277,7 +280,8 @@ def test_killed_at_once_nothing_is_half_written(tmp_path: Path, run: Run) -> Non
     whole = [name for name in tree(tmp_path / "in.restored") if not name.startswith(".")]
     assert all(is_restored(tmp_path / "in.restored" / name, tmp_path / "in" / name) for name in whole)
     assert run("in")[0] == 0
-    assert run("in.restored", "-o", "again")[0] == 0  # what a killed run leaves is hidden, and no picture
+    # What a killed run leaves behind is hidden, so it is not an input.
+    assert run("in.restored", "-o", "again")[0] == 0
     assert len(tree(tmp_path / "again")) == 20
 
 

@@ -1,4 +1,4 @@
-"""A picture restored by regions is byte for byte the one restored in memory."""
+"""An image restored by regions has the same bytes as one restored in memory."""
 
 import dataclasses
 import warnings
@@ -24,14 +24,13 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Pixels, Restorer
 
-SMALL = UformerConfig(
-    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2
-)  # tiles are multiples of 32
+# Tiles are multiples of 32.
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 RNG = np.random.default_rng(0)
 
 
 class Arithmetic(Network):
-    """Something that depends on where in a tile a pixel lies."""
+    """A function that depends on the position of a pixel in its tile."""
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
         ramp = (
@@ -137,7 +136,7 @@ def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: p
         return once(self, tile, notify)
 
     monkeypatch.setattr(Arithmetic, "run", hungry)
-    with pytest.warns(UserWarning, match="out of memory with tiles of 128; going on with 64"):
+    with pytest.warns(UserWarning, match="out of memory with tiles of 128 pixels; retrying with 64"):
         restore_file(network, tmp_path / "a.png", tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 

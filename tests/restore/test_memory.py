@@ -1,4 +1,4 @@
-"""The memory model: what an image and a network take, and what is planned with it."""
+"""The memory model: the memory of images and networks, and the plans that are based on it."""
 
 import dataclasses
 from collections.abc import Callable

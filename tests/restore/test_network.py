@@ -1,4 +1,4 @@
-"""A network is loaded once, keeps what it compiled within the memory, and checks what it gives."""
+"""A network is loaded once, keeps compiled graphs within the memory limit, and checks its results."""
 
 import pickle
 from typing import Any
@@ -19,12 +19,12 @@ from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 
 SIDES = [(side, side + 32) for side in range(32, 32 * 13, 32)]
-"""Of 12 images; each needs a network of its own."""
+"""Sizes of 12 images; each needs its own compiled network."""
 FIGURES = memory.openvino_memory(TINY, "fp32")
 
 
 class Identity:
-    """A runner that gives tiles back."""
+    """A runner that returns its tiles unchanged."""
 
     precision = "bf16"
 
@@ -39,7 +39,7 @@ class Identity:
 
 
 class Compiling:
-    """A backend with a runner for each size, that takes as much memory as a network of OpenVINO; `sizes`: those that were made."""
+    """A backend with a runner for each size and the memory of OpenVINO; `sizes`: the sizes that were made."""
 
     precision = "bf16"
     grain = window_grain(TINY)
@@ -123,8 +123,8 @@ def test_a_result_that_is_not_finite_is_computed_again() -> None:
     notices: list[str] = []
     network = network_of(Compiling(runner=Identity(np.nan)))
     assert np.array_equal(network.run(tile(), notices.append), tile())
-    assert notices == ["a tile came out not finite in bf16; running it again in fp32"]
-    with pytest.raises(PictureError, match="not finite; are its weights sound"):
+    assert notices == ["a tile has non-finite values in bf16; running it again in fp32"]
+    with pytest.raises(PictureError, match="non-finite values; its weights may be damaged"):
         network.run(np.full_like(tile(), np.inf), ignore)
 
 

@@ -8,6 +8,9 @@ import pytest
 
 import uformer
 from tests.networks import TINY
+from uformer.errors import OptionError
+from uformer.image.image import Image
+from uformer.image.write import write
 from uformer.layout import parameter_shapes
 from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions
@@ -47,3 +50,23 @@ def test_a_network_is_loaded_once_whatever_the_other_options(
     levels = [int(uformer.restore(GRAY, **options, strength=strength)[0, 0]) for strength in (1.0, 0.5, 0.0)]
     assert levels == [192, 160, 128]
     assert len(loads) == 1
+
+
+def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    weights, photo, output = save(tmp_path / "w.safetensors"), tmp_path / "a.png", tmp_path / "out.png"
+    write(Image(pixels=np.full((8, 8, 1), 0.5, np.float32)), photo)
+    options: dict[str, Any] = {"weights": weights, "backend": "torch", "device": "cpu"}
+    assert uformer.restore(photo, **options) == tmp_path / "a.restored.png"
+    assert uformer.restore(str(photo), output=output, **options) == str(output)
+    for named in (None, output):
+        with pytest.raises(OptionError, match=r"png exists; pass overwrite=True"):
+            uformer.restore(photo, output=named, **options)
+        uformer.restore(photo, output=named, overwrite=True, **options)
+    with pytest.raises(OptionError, match=r"^b\.HEIC: HEIC cannot be written; use \.png, [^\n]*$"):
+        uformer.restore(photo, output="b.HEIC", **options)
+    with pytest.raises(OptionError, match="^b.dng: camera raw cannot be written"):
+        uformer.restore(photo, output=Path("b.dng"), **options)
+    with pytest.raises(OptionError, match="replace the input"):
+        uformer.restore(photo, output=photo, overwrite=True, **options)
+    with pytest.raises(OptionError, match="output: needs the path of an image file"):
+        uformer.restore(GRAY, output=output, **options)

@@ -1,4 +1,4 @@
-"""Options out of range are refused in the user's words."""
+"""Options out of range are refused in terms of the command line."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reading, restoring and writing at once: in order, within bounds, one bad picture alone, whole files only."""
+"""Reading, restoring and writing at once: in order, within the budget, despite bad images."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ from uformer.restore.worklist import FileJob
 
 
 class Seen:
-    """A watcher that keeps what it is told."""
+    """A watcher that records its calls."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -154,10 +154,10 @@ def test_options_that_do_not_do_for_one_picture_fail_that_one(tmp_path: Path) ->
     def refuse_the_first(image: Image) -> None:
         calls.append(image)
         if len(calls) == 1:
-            raise OptionError("memory: 1GB is too little here")
+            raise OptionError("memory: 1GB is too little")
 
     seen = restore(save_jobs(tmp_path, 3), StandIn(before=refuse_the_first))
-    assert [outcome.error for outcome in seen.outcomes] == ["memory: 1GB is too little here", None, None]
+    assert [outcome.error for outcome in seen.outcomes] == ["memory: 1GB is too little", None, None]
 
 
 def test_an_interruption_leaves_whole_files_and_begins_nothing_new(tmp_path: Path) -> None:
@@ -196,11 +196,11 @@ def test_reading_and_writing_go_on_beside_the_network(
     monkeypatch.setattr(pipeline, "write", write)
     began = time.perf_counter()
     restore(jobs, StandIn(seconds=each))
-    assert time.perf_counter() - began < 0.75 * 3 * each * len(jobs)  # one after the other they take 3 x
+    assert time.perf_counter() - began < 0.75 * 3 * each * len(jobs)  # in sequence they take 3 x
 
 
 class Counting:
-    """How many pictures are decoded and not yet written."""
+    """Number of images that are decoded and not yet written."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = self.most = 0
@@ -229,9 +229,8 @@ def test_small_pictures_wait_in_small_numbers(tmp_path: Path, monkeypatch: pytes
 
 def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
-    seen = restore(
-        save_jobs(tmp_path, 6), StandIn(memory="100KB")
-    )  # of which an eighth is for waiting; a picture takes 7200 bytes
+    # An eighth of the memory is for waiting images; each takes 7200 bytes.
+    seen = restore(save_jobs(tmp_path, 6), StandIn(memory="100KB"))
     assert counting.most == 1
     assert all(outcome.error is None for outcome in seen.outcomes)
 

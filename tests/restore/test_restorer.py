@@ -1,4 +1,4 @@
-"""The restorer's own work, around a network that is replaced here by plain arithmetic."""
+"""The restorer, with plain arithmetic in place of a network."""
 
 import io
 import pickle
@@ -24,14 +24,13 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, memory_in_bytes
 from uformer.restore.restorer import Restorer
 
-SMALL = UformerConfig(
-    embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2
-)  # tiles are multiples of 16
+# Tiles are multiples of 16.
+SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 Tiles = NDArray[np.float32]
 
 
 class Arithmetic:
-    """A backend that computes a function of its tiles, and remembers their shapes."""
+    """A backend that applies a function to its tiles and records their shapes."""
 
     precision = "fp16"
     memory: NetworkMemory | None = None
@@ -121,7 +120,7 @@ def test_a_gray_network_restores_each_colour() -> None:
 
 def test_a_tile_that_is_not_finite_runs_again_in_fp32() -> None:
     restorer, _ = make(lambda tiles: tiles * np.float32(np.nan))
-    with pytest.warns(UserWarning, match="not finite in fp16; running it again in fp32"):
+    with pytest.warns(UserWarning, match="non-finite values in fp16; running it again in fp32"):
         out = restorer(picture())
     assert (out == 128).all()
 
@@ -129,13 +128,13 @@ def test_a_tile_that_is_not_finite_runs_again_in_fp32() -> None:
 def test_what_is_not_finite_in_fp32_either_never_reaches_the_picture() -> None:
     restorer, backend = make(lambda tiles: tiles * np.float32(np.nan))
     backend.precision = "fp32"
-    with pytest.raises(PictureError, match="not finite; are its weights sound"):
+    with pytest.raises(PictureError, match="non-finite values; its weights may be damaged"):
         restorer(picture())
 
 
 @pytest.mark.parametrize("path", ["", ".", "/"])
 def test_a_folder_is_refused(path: str) -> None:
-    with pytest.raises(PictureError, match="is a folder, not a picture"):
+    with pytest.raises(PictureError, match="is a folder, not an image"):
         make(darker)[0](path)
 
 
@@ -143,7 +142,7 @@ def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.Monkey
     monkeypatch.setattr(memory, "LARGEST_TILE", 256)
 
     def hungry(tiles: Tiles) -> Tiles:
-        if tiles.shape[-1] > 64 or len(backend.shapes) == 40:  # the second after some rows are finished
+        if tiles.shape[-1] > 64 or len(backend.shapes) == 40:  # the second one after some rows are finished
             raise MemoryError
         return darker(tiles)
 
@@ -151,9 +150,9 @@ def test_out_of_memory_halves_a_tile_nobody_asked_for(monkeypatch: pytest.Monkey
     with pytest.warns(UserWarning, match="out of memory") as warned:
         out = restorer(picture(300, 300))
     assert [str(warning.message) for warning in warned] == [
-        "out of memory with tiles of 256; going on with 128",
-        "out of memory with tiles of 128; going on with 64",
-        "out of memory with tiles of 64; going on with 32",
+        "out of memory with tiles of 256 pixels; retrying with 128",
+        "out of memory with tiles of 128 pixels; retrying with 64",
+        "out of memory with tiles of 64 pixels; retrying with 32",
     ]
     assert np.array_equal(out, picture(300, 300) - 64)
     assert backend.shapes[-1] == (1, 3, 32, 32)
@@ -163,7 +162,7 @@ def test_an_explicit_tile_is_never_changed() -> None:
     def full(tiles: Tiles) -> Tiles:
         raise MemoryError
 
-    with pytest.raises(PictureError, match="out of memory with tiles of 256; try a smaller --tile"):
+    with pytest.raises(PictureError, match="out of memory with tiles of 256 pixels; try a smaller --tile"):
         make(full, tile=256)[0](picture(300, 300))
 
 
@@ -203,19 +202,19 @@ def test_memory_bounds_the_tile() -> None:
             <= restorer.memory_budget
         )
     with pytest.raises(
-        OptionError, match=r"^memory: 200MB is too little here; this picture needs \d+MB$"
+        OptionError, match=r"^memory: 200MB is too little; this image needs at least \d+MB$"
     ) as refusal:
         needing(NEEDS, memory="200MB").tile_for(100, 100)
     named = str(refusal.value).split()[-1]
-    assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that would do, does
+    assert needing(NEEDS, memory=named).tile_for(100, 100)  # the amount that the error names is enough
 
 
 def test_a_small_tile_is_rounded_up_so_that_it_overlaps() -> None:
-    """No error is about an overlap that nobody asked for."""
+    """No error is about an overlap that was not requested."""
     restorer, backend = make(darker, tile=7)
     assert np.array_equal(restorer(picture(40, 30)), picture(40, 30) - 64)
     assert len(backend.shapes) > 1
-    with pytest.raises(OptionError, match="overlap: 16 is too much for a tile of 16; at most 0 here"):
+    with pytest.raises(OptionError, match="overlap: 16 is too large for a tile of 16 pixels; use at most 0"):
         make(darker, tile=7, overlap=16)[0](picture(40, 30))
 
 
@@ -243,7 +242,7 @@ def test_other_options_for_the_same_network(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
-    """A network whose 8 pixels next to its own border are wrong, as zero padding makes them."""
+    """A network whose 8 outermost pixels are wrong, as with zero padding."""
 
     def spoilt(tiles: Tiles) -> Tiles:
         out = np.zeros_like(tiles)
@@ -257,9 +256,8 @@ def test_flat_corners_lie_outside_of_what_is_seen_of_the_network() -> None:
 def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
     ramp = np.linspace(0, 0.25, 64, dtype=np.float32)
 
-    def leaning(
-        tiles: Tiles,
-    ) -> Tiles:  # knows left from right and top from bottom; what it does is undone by its mirror images
+    # Not symmetric: its change differs left and right, top and bottom, and cancels in the mean.
+    def leaning(tiles: Tiles) -> Tiles:
         height, width = tiles.shape[2:]
         return (
             tiles + ramp[:width] - ramp[:width].mean() + 2 * (ramp[:height] - ramp[:height].mean())[:, None]
@@ -322,7 +320,8 @@ def test_unknown_names_are_refused() -> None:
         uformer.restore(picture(), task="dehaze")
     with pytest.raises(
         OptionError,
-        match=r"unknown network or weights 'uformer_x\.denoise'; weights: uformer_t\.denoise, .*networks without weights: uformer_t, ",
+        match=r"unknown network or weights 'uformer_x\.denoise'; give weights \(uformer_t\.denoise, .*"
+        r"networks without weights: uformer_t, ",
     ):
         Restorer.from_pretrained("uformer_x.denoise")
     with pytest.raises(
@@ -341,5 +340,5 @@ def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
 
 
 def test_weights_of_unequal_channels_are_refused() -> None:
-    with pytest.raises(OptionError, match="6 channels in, 3 out"):
+    with pytest.raises(OptionError, match="6 input and 3 output channels"):
         Restorer(Network(Weights(UformerConfig(in_channels=6), {})))

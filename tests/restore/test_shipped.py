@@ -1,4 +1,4 @@
-"""The weights that ship, on a phone's night shot, on rain drawn over it, and on a blurred frame: what the README promises."""
+"""The weights that ship, on a phone's night shot, on rain drawn over it, and on a blurred frame."""
 
 from pathlib import Path
 
@@ -38,12 +38,11 @@ def restored(restorer: uformer.Restorer, noisy: Pixels) -> Pixels:
 
 
 def test_noise_goes_and_colours_stay(noisy: Pixels, clean: Pixels, restored: Pixels) -> None:
-    assert (
-        psnr(restored, clean) > psnr(noisy, clean) + 9
-    )  # most of what is left is the brightness of the shadows
+    # Most of the remaining error is the brightness of the shadows.
+    assert psnr(restored, clean) > psnr(noisy, clean) + 9
     off = restored.mean(axis=(0, 1)) - clean.mean(axis=(0, 1))
-    assert abs(off - off.mean()).max() < 0.01  # no colour gains on another
-    assert abs(off.mean()) < 0.03  # clipped shadows leave brightness less sure
+    assert abs(off - off.mean()).max() < 0.01  # no colour shift
+    assert abs(off.mean()) < 0.03  # clipped shadows make the brightness less certain
 
 
 @pytest.mark.parametrize("kind", ["gray", "the same in all channels", "not clipped"])
@@ -76,9 +75,10 @@ def test_motion_blur_lessens() -> None:
 
 @pytest.mark.parametrize("tile", [128, 256])
 def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: int) -> None:
-    """Neither what tiles change, nor the picture, is steeper across a border of a tile than elsewhere.
+    """Neither the change by tiling nor the image is steeper across tile borders than elsewhere.
 
-    Measured: the mean change 1.05 to 1.15 times that elsewhere; the picture's steepness off by at most 0.055, elsewhere 0.073.
+    Measured: the mean change is 1.05 to 1.15 times that elsewhere. The image's steepness differs by at most
+    0.055, elsewhere by 0.073.
     """
     restorer = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=tile)
     tiled = restorer.restore_pixels(noisy)
@@ -87,7 +87,7 @@ def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: 
     for axis, tiles in enumerate((planned.rows, planned.columns)):
 
         def steepness(pixels: Pixels, axis: int = axis) -> NDArray[np.float32]:
-            """Of the step from each row (column) to the next, the mean over all columns (rows)."""
+            """The step from each row (column) to the next, averaged over all columns (rows)."""
             return np.abs(np.diff(pixels, axis=axis)).mean(axis=(1 - axis, 2))
 
         ends = {start - tiles.margin + side for start in tiles.starts for side in (0, tiles.tile)}

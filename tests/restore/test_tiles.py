@@ -1,4 +1,4 @@
-"""Tiles cover every pixel, their weights sum to one, and what is cut and blended unchanged comes back, a band at a time."""
+"""Tiles cover every pixel, their weights add up to 1, and blending unchanged tiles returns the image."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def blended(pieces: list[Pixels], tiles: TilePlan) -> Pixels:
 
 
 def blended_whole(pieces: list[Pixels], tiles: TilePlan) -> Pixels:
-    """What `blend` does, with the whole extended picture in memory."""
+    """The same as `blend`, with the whole padded image in memory."""
     out = np.zeros((pieces[0].shape[0], tiles.rows.padded, tiles.columns.padded), np.float32)
     for index, (top, row_weights) in enumerate(zip(tiles.rows.starts, tiles.rows.weights(), strict=True)):
         for number, (left, column_weights) in enumerate(

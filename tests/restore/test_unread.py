@@ -19,7 +19,7 @@ MISSING = 'pip install "uformer[heic]"'
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `uformer restore ...` in an empty folder, with the stand-in."""
+    """Run `uformer restore ...` in an empty folder, with a stand-in for the restorer."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Restorer, "from_options", lambda _: StandIn())
 
@@ -37,7 +37,7 @@ def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fill(folder: Path) -> None:
-    """One PNG, and images that are not read."""
+    """Write one PNG, and images that are not read."""
     save_picture(folder / "a.png")
     for name, data in (
         ("b.HEIC", b"?"),
@@ -58,8 +58,8 @@ def test_a_folder_names_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
     code, _, err = run("in")
     assert code == 0
     assert err.splitlines()[-2:] == [
-        "uformer: 1 of 1 picture restored into in.restored",
-        f"uformer: left out: 2 .heic ({MISSING}), 1 without an ending, 1 .dat, 1 .gif",
+        "uformer: 1 of 1 image restored into in.restored",
+        f"uformer: left out: 2 .heic ({MISSING}), 1 without a suffix, 1 .dat, 1 .gif",
     ]
     assert tree(tmp_path / "in.restored") == ["a.png"]
     assert run("in", "--quiet", "--overwrite")[2] == ""
@@ -74,7 +74,7 @@ def test_json_has_a_record_for_each(run: Run, tmp_path: Path) -> None:
     assert left_out == {f"in/{name}" for name in ("b.HEIC", "c.heic", "d.gif", "unnamed", "e.dat")}
     assert records["in/b.HEIC"]["error"] == f"in/b.HEIC: HEIC needs an extra; run: {MISSING}"
     assert records["in/b.HEIC"]["output"] is None
-    assert "convert it" in records["in/d.gif"]["error"]
+    assert "convert the image" in records["in/d.gif"]["error"]
 
 
 @pytest.mark.usefixtures("without_heic")
@@ -115,7 +115,7 @@ def test_one_file_and_outputs_beside_it(run: Run, tmp_path: Path) -> None:
     code, _, err = run("a.heic", "-o", "b.heic")
     assert code == 2
     assert err == "uformer: error: b.heic: HEIC cannot be written; use .png, .jpg, .webp, .tif or .avif\n"
-    assert "1 picture left out as outputs of earlier runs" in run("*.[hj]*")[2]
+    assert "1 output of earlier runs left out" in run("*.[hj]*")[2]
 
 
 @pytest.mark.usefixtures("without_heic")
@@ -124,7 +124,7 @@ def test_what_is_taken_and_why_not(tmp_path: Path) -> None:
     assert not is_taken(".Heic")
     assert not is_taken(".gif")
     assert reason(Path("a.heic")).endswith(MISSING)
-    assert "name" in reason(tmp_path / "a")
+    assert "suffix" in reason(tmp_path / "a")
     assert not is_unread_image(tmp_path / "not there")
     assert not is_unread_image(tmp_path)
     assert summary([]) == ""

@@ -1,4 +1,4 @@
-"""Walking folders and patterns: everything once, nothing hidden, no way round in circles."""
+"""Walking folders and patterns: every image once, no hidden files, no circles."""
 
 import os
 from pathlib import Path

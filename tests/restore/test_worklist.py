@@ -1,4 +1,4 @@
-"""Which output each input gets: no two the same, none in the place of an input, all inside the folder of outputs."""
+"""The output of each input: no two share one, none replaces an input, all are inside the output folder."""
 
 import os
 import unicodedata
@@ -66,7 +66,7 @@ def test_the_present_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(here / "in" / "sub")
     for name, home in ((".", here / "in" / "sub.restored"), ("..", here / "in.restored")):
         assert make(name).home == home
-    with pytest.raises(OptionError, match="give one with -o"):
+    with pytest.raises(OptionError, match="name a folder with -o"):
         make("/")
 
 
@@ -81,8 +81,10 @@ def test_patterns_and_several() -> None:
         "in/a.png": "out/a.png", "in/sub/a.png": "out/sub/a.png", "in/sub/b.tif": "out/sub/b.tif",
     }  # fmt: skip
     assert pairs(make("in/a.png", "in/sub")) == {
-        "in/a.png": "in/a.restored.png", "in/sub/a.png": "in/sub.restored/a.png", "in/sub/b.tif": "in/sub.restored/b.tif",
-    }  # fmt: skip
+        "in/a.png": "in/a.restored.png",
+        "in/sub/a.png": "in/sub.restored/a.png",
+        "in/sub/b.tif": "in/sub.restored/b.tif",
+    }
 
 
 def test_a_pattern_of_folders_names_what_is_in_them(here: Path) -> None:
@@ -107,7 +109,9 @@ def test_an_input_given_twice_is_done_once() -> None:
 def test_a_second_picture_of_the_same_name_is_a_failure_and_the_others_go_on() -> None:
     result = make("in/a.png", "in/sub/a.png", "in/a.jpg", output="out")
     assert pairs(result) == {"in/a.png": "out/a.png", "in/a.jpg": "out/a.jpg"}
-    assert result.failures == [(Path("in/sub/a.png"), "its output, out/a.png, is that of in/a.png already")]
+    assert result.failures == [
+        (Path("in/sub/a.png"), "its output out/a.png is already the output of in/a.png")
+    ]
 
 
 @pytest.mark.parametrize(("ignores", "failures"), [(True, 2), (False, 0)])
@@ -142,7 +146,7 @@ def test_outputs_of_earlier_runs_are_not_restored(here: Path) -> None:
         here / "in/sub.restored/a.png",
         here / "in/out/a.png",
     )
-    assert set(pairs(make("in", output="in/out"))) == set(MIRRORED) - {"in/a.png"}  # which is done
+    assert set(pairs(make("in", output="in/out"))) == set(MIRRORED) - {"in/a.png"}  # its output exists
     result = make("in", "in.restored", "in/a.png", "in/a.restored.png", output="out")
     assert set(pairs(result)) == set(MIRRORED) | {"in/out/a.png"}
     assert {path.as_posix() for path in result.left_out} == {
@@ -155,7 +159,7 @@ def test_outputs_of_earlier_runs_are_not_restored(here: Path) -> None:
 
 def test_only_outputs_of_earlier_runs(here: Path) -> None:
     touch(here / "only/a.restored.png", here / "only/a.png")
-    with pytest.raises(PictureError, match="no picture in it but outputs of earlier runs"):
+    with pytest.raises(PictureError, match="no images found except outputs of earlier runs"):
         make("only/*.restored.png")
 
 
@@ -168,7 +172,7 @@ def test_no_output_takes_the_place_of_an_input(here: Path) -> None:
         assert result.failures == [
             (
                 Path("out/in/in/a.png"),
-                "its output, out/in/a.png, would replace a picture that is to be restored",
+                "its output out/in/a.png would replace an input",
             )
         ]
 
@@ -193,12 +197,12 @@ def test_two_outputs_that_are_one_by_links(here: Path) -> None:
 
 
 BAD_FOLDERS = [
-    (["in"], "in", "the outputs would replace the pictures"),
-    (["in"], "./in/", "the outputs would replace the pictures"),
-    (["in/*", "in"], "in", "the outputs would replace the pictures"),
+    (["in"], "in", "the outputs would replace the inputs"),
+    (["in"], "./in/", "the outputs would replace the inputs"),
+    (["in/*", "in"], "in", "the outputs would replace the inputs"),
     (["in"], "in/a.png", "is a file"),
     (["in"], "in/notes.txt", "is a file"),
-    (["in/a.png", "in/a.jpg"], "new.png", "is the name of a picture"),
+    (["in/a.png", "in/a.jpg"], "new.png", "is the name of an image file"),
 ]
 
 
@@ -211,7 +215,7 @@ def test_folders_that_outputs_cannot_go_to(arguments: list[str], output: str, me
 
 def test_a_file_in_the_place_of_the_default_folder(here: Path) -> None:
     touch(here / "in.restored")
-    with pytest.raises(OptionError, match="in.restored is a file"):
+    with pytest.raises(OptionError, match="in.restored: is a file"):
         make("in")
 
 
@@ -230,7 +234,7 @@ def test_what_is_there_but_no_file_is_a_failure(here: Path) -> None:
 def test_nothing_found(here: Path) -> None:
     (here / "empty").mkdir()
     for argument in ("empty", "empty/*.png"):
-        with pytest.raises(PictureError, match="no picture"):
+        with pytest.raises(PictureError, match="no images found"):
             make(argument)
     result = make("missing.png", "in/notes.txt", "x*.png", "in/a.png")
     assert list(pairs(result)) == ["in/a.png"]
@@ -268,7 +272,7 @@ def test_one_picture_that_is_none() -> None:
     with pytest.raises(PictureError, match="^in/nothing: No such file or directory$"):
         one_job("in/nothing", None, overwrite=False)
     with pytest.raises(
-        OptionError, match=r"in/notes.txt: its name does not end in one of .png, .*; give an output with -o"
+        OptionError, match=r"in/notes.txt: the suffix '.txt' is not one of .png, .*; name the output with -o"
     ):
         one_job("in/notes.txt", None, overwrite=False)
 
@@ -303,8 +307,14 @@ FILES = st.lists(
 
 
 @settings(max_examples=60)
-@given(files=FILES, arguments=st.lists(st.sampled_from(["in", "in/*", "in/**", "in/a", "in/a.png", "in/in"]), min_size=1, max_size=3),
-       output=st.sampled_from([None, "out", "in/out", "in/a", "in/in", "."]), overwrite=st.booleans())  # fmt: skip
+@given(
+    files=FILES,
+    arguments=st.lists(
+        st.sampled_from(["in", "in/*", "in/**", "in/a", "in/a.png", "in/in"]), min_size=1, max_size=3
+    ),
+    output=st.sampled_from([None, "out", "in/out", "in/a", "in/in", "."]),
+    overwrite=st.booleans(),
+)
 def test_no_two_inputs_share_an_output_and_no_input_is_lost(
     tmp_path_factory: pytest.TempPathFactory,
     files: list[tuple[tuple[str, ...], str, str]],

@@ -1,4 +1,4 @@
-"""A server whose restorer only darkens, tile by tile, at a pace that a test sets."""
+"""A server with a stand-in restorer that darkens images tile by tile, at a pace that the test controls."""
 
 import copy
 import dataclasses
@@ -30,7 +30,7 @@ HEADERS = {"Content-Type": "image/png"}
 
 
 class Pace:
-    """What the stand-in does, and what it has done."""
+    """Controls the stand-in and records what it has done."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -45,7 +45,7 @@ class Pace:
 
 
 class StandIn:
-    """A restorer that takes 0.2 off every sample, and waits before each tile until the pace says go."""
+    """A restorer that subtracts 0.2 from every sample and waits for `pace.go` before each tile."""
 
     def __init__(self, options: RestoreOptions, pace: Pace) -> None:
         self.options, self._pace = options, pace
@@ -64,9 +64,9 @@ class StandIn:
         pace.images.append(weakref.ref(image))
         pace.at_work.set()
         if pace.error is not None:
-            raise copy.copy(pace.error)  # which leaves no frames in the test's own
+            raise copy.copy(pace.error)  # so that the test's own error gets no traceback
         for tile in range(pace.tiles):
-            assert pace.go.wait(20), "the test forgot to let it go on"
+            assert pace.go.wait(20), "the test never set pace.go"
             pace.tiles_done += 1
             progress(tile + 1, pace.tiles)
         return image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
@@ -84,7 +84,7 @@ def pace() -> Iterator[Pace]:
 
 @pytest.fixture
 def build(pace: Pace) -> Build:
-    """Make a service of some settings (and `options`) with the stand-in."""
+    """Return a function that builds a service with the stand-in from settings and `options`."""
 
     def build(options: RestoreOptions = RestoreOptions(), **settings: Any) -> Service:
         chosen = dataclasses.replace(Settings(grace=0.5), **settings)
@@ -95,7 +95,7 @@ def build(pace: Pace) -> Build:
 
 @pytest.fixture
 def no_garbage_collector() -> Iterator[None]:
-    """Only what nothing refers to is freed, not what refers to itself."""
+    """Disable the garbage collector, so that reference cycles stay in memory."""
     gc.collect()
     gc.disable()
     yield
@@ -104,7 +104,7 @@ def no_garbage_collector() -> Iterator[None]:
 
 @contextmanager
 def client_of(service: Service, host: str = "localhost") -> Iterator[TestClient]:
-    """A client that speaks to the application directly."""
+    """Yield a client that calls the application directly."""
     with TestClient(create_app(service), base_url=f"http://{host}", raise_server_exceptions=False) as client:
         wait_until(lambda: service.engine.not_ready is None)
         yield client
@@ -118,7 +118,7 @@ def client(build: Build) -> Iterator[TestClient]:
 
 @contextmanager
 def served(service: Service) -> Iterator[tuple[Server, int]]:
-    """A running server, and its port."""
+    """Yield a running server and its port."""
     listener = listen("127.0.0.1", 0)
     server = Server(service)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -136,16 +136,16 @@ def served(service: Service) -> Iterator[tuple[Server, int]]:
 def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < until, "it did not come to hold"
+        assert time.monotonic() < until, "timed out"
         time.sleep(0.005)
 
 
 def png(width: int = 12, height: int = 8, mode: str = "RGB", suffix: str = "PNG") -> bytes:
-    """A random picture's file."""
+    """Return the file of a random image; `suffix` is Pillow's name of its format."""
     rng = np.random.default_rng(width + height)
-    picture = PIL.Image.fromarray(rng.integers(60, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
+    image = PIL.Image.fromarray(rng.integers(60, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
     file = io.BytesIO()
-    picture.save(file, suffix, **({"exif": exif()} if suffix in ("PNG", "JPEG") else {}))
+    image.save(file, suffix, **({"exif": exif()} if suffix in ("PNG", "JPEG") else {}))
     return file.getvalue()
 
 
@@ -176,7 +176,7 @@ def levels(data: bytes) -> np.ndarray:
 def send(
     port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
-    """One request on a connection of its own."""
+    """Send one request on a new connection; return the status and the body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path, body, {**(HEADERS if body else {}), **(headers or {})})

@@ -1,4 +1,4 @@
-"""The format of an answer."""
+"""The format of a response."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pictures over HTTP: restored, refused in words, cancelled, and no more of them than agreed."""
+"""Images over HTTP: restoring, errors, jobs, cancelling and limits."""
 
 import contextlib
 import http.client
@@ -34,7 +34,7 @@ from uformer.serve.settings import Settings
 from uformer.weights import checkpoint
 
 
-def test_a_picture_comes_back_restored(client: TestClient) -> None:
+def test_an_image_comes_back_restored(client: TestClient) -> None:
     data = png()
     answer = client.post("/v1/restore", content=data, headers=HEADERS)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
@@ -60,7 +60,7 @@ def test_a_form_will_do(client: TestClient) -> None:
     ("query", "accept", "kind"),
     [("", "*/*", "jpeg"), ("?format=png", "*/*", "png"), ("", "image/webp", "webp")],
 )
-def test_the_format_is_the_pictures_own_or_the_one_asked_for(
+def test_the_format_is_that_of_the_upload_or_the_requested_one(
     client: TestClient, query: str, accept: str, kind: str
 ) -> None:
     answer = client.post(
@@ -72,13 +72,13 @@ def test_the_format_is_the_pictures_own_or_the_one_asked_for(
 
 
 def fetched(client: TestClient, result: str) -> httpx2.Response:
-    """A job's result, once it is there."""
+    """Wait for a job's result and return it."""
     wait_until(lambda: client.get(result).status_code == 200)
     return client.get(result)
 
 
 @pytest.mark.parametrize("path", ["/v1/restore", "/v1/jobs"])
-def test_metadata_are_stripped_unless_asked_for(client: TestClient, path: str) -> None:
+def test_metadata_is_stripped_by_default(client: TestClient, path: str) -> None:
     found = []
     for query in ("", "?metadata=keep"):
         answer = client.post(path + query, content=png(suffix="JPEG"), headers={"Content-Type": "image/jpeg"})
@@ -100,7 +100,7 @@ def test_options_reach_the_restorer(client: TestClient, pace: Pace) -> None:
         None,
     )
     assert (second.weights, second.strength, second.tile) == ("uformer_t.deblur", 1, None)
-    assert len(pace.loaded) == 4  # the three that ship when it starts, and one by its name
+    assert len(pace.loaded) == 4  # one per task at the start, and one by name
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_options_reach_the_restorer(client: TestClient, pace: Pace) -> None:
         (
             400,
             "form",
-            "one field 'picture', found 0 of them",
+            "one field 'picture'; it has 0 of them",
             {"headers": {}, "files": {"file": ("a.png", png())}},
         ),
         (406, "not-acceptable", "text/html", {"headers": {**HEADERS, "Accept": "text/html"}}),
@@ -120,7 +120,7 @@ def test_options_reach_the_restorer(client: TestClient, pace: Pace) -> None:
         (
             413,
             "too-many-pixels",
-            "100 x 101 are 10,100 pixels; the limit is 10,000",
+            "100 x 101 (10,100 pixels); the limit is 10,000",
             {"content": png(100, 101, "1")},
         ),
         (415, "media-type", "image/png", {"headers": {}}),
@@ -144,7 +144,7 @@ def test_every_refusal_says_why(build: Build, status: int, kind: str, words: str
     with client_of(service) as client:
         for path in ("/v1/restore", "/v1/jobs"):
             if path == "/v1/jobs" and (status == 406 or "cannot be read" in words):
-                continue  # its Accept is for the job; its picture is read when its turn comes
+                continue  # Accept applies to the job's JSON, and a job's image is decoded later
             body = {} if "files" in request_ else {"content": png()}
             answer = client.post(path, **{**body, "headers": HEADERS, **request_})
             assert answer.status_code == status
@@ -170,7 +170,7 @@ def test_nothing_is_decoded_before_it_can_be_afforded(build: Build, monkeypatch:
         (RuntimeError("a secret"), 500),
     ],
 )
-def test_what_goes_wrong_while_restoring_is_said(
+def test_an_error_while_restoring_is_reported(
     client: TestClient, pace: Pace, error: Exception, status: int
 ) -> None:
     pace.error = error
@@ -186,7 +186,7 @@ def test_what_goes_wrong_while_restoring_is_said(
     assert client.post("/v1/restore", content=png(), headers=HEADERS).status_code == 200
 
 
-def test_too_slow_is_504_and_the_work_is_dropped(build: Build, pace: Pace) -> None:
+def test_too_slow_is_504_and_stops_the_work(build: Build, pace: Pace) -> None:
     pace.go.clear()
     service = build(timeout=0.3)
     with client_of(service) as client:
@@ -198,7 +198,7 @@ def test_too_slow_is_504_and_the_work_is_dropped(build: Build, pace: Pace) -> No
     assert pace.tiles_done == 1
 
 
-def test_a_full_queue_says_when_to_come_again(build: Build, pace: Pace) -> None:
+def test_a_full_queue_says_when_to_retry(build: Build, pace: Pace) -> None:
     pace.go.clear()
     with client_of(build(queue=1)) as client, ThreadPoolExecutor() as threads:
         first = client.post("/v1/jobs", content=png(), headers=HEADERS)
@@ -213,7 +213,7 @@ def test_a_full_queue_says_when_to_come_again(build: Build, pace: Pace) -> None:
         assert client.post("/v1/restore", content=png(), headers=HEADERS).status_code == 200
 
 
-def test_a_job_tells_how_far_it_is(client: TestClient, pace: Pace) -> None:
+def test_a_job_reports_its_progress(client: TestClient, pace: Pace) -> None:
     pace.go.clear()
     begun = client.post("/v1/jobs", content=png(30, 20), headers=HEADERS)
     where = begun.headers["location"]
@@ -283,7 +283,7 @@ def test_a_client_that_leaves_cancels_its_work(build: Build, pace: Pace) -> None
     assert len(pace.seen) == 1
 
 
-def test_an_upload_that_is_refused_hears_why(build: Build) -> None:
+def test_a_refused_upload_receives_the_reason(build: Build) -> None:
     with served(build(max_bytes=1000)) as (_, port):
         status, body = send(port, "POST", "/v1/restore", bytes(10 * 2**20))
     assert status == 413
@@ -319,7 +319,7 @@ def test_the_same_bytes_as_the_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
 def test_no_request_makes_it_fail(build: Build, mode: schemathesis.GenerationMode) -> None:
-    """Requests drawn from the API's own description, and ones that break it: none gets a 500, and all answers are as described."""
+    """Valid and invalid requests, drawn from the OpenAPI document, get documented responses and no 500."""
     checks = [
         not_a_server_error,
         status_code_conformance,
@@ -341,7 +341,7 @@ def test_no_request_makes_it_fail(build: Build, mode: schemathesis.GenerationMod
                 answer = case.call_and_validate(checks=checks)
                 tried.add((case.method, case.path, answer.status_code))
 
-            with contextlib.suppress(Unsatisfiable):  # what takes no parameters cannot be asked wrongly
+            with contextlib.suppress(Unsatisfiable):  # a route without parameters has no invalid requests
                 call()
     taken = {("POST", "/v1/restore", 200), ("POST", "/v1/jobs", 202), ("GET", "/healthz", 200)}
     assert tried >= (

@@ -1,4 +1,4 @@
-"""The page, and answers where no route is."""
+"""The page, and responses for unknown paths."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What threads leave in the allocator."""
+"""Memory that threads leave in the allocator's arenas."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ turn = threading.Barrier(9)
 
 def work(number):
     for at in range(8):
-        if at == number:  # one thread after the other holds 16 MiB, and frees them but for the last few bytes
+        if at == number:  # in turn, each thread allocates 16 MiB and frees all but a few bytes at the end
             blocks = [allocate(100_000) for _ in range(160)]
             for block in blocks:
                 ctypes.memset(block, 1, 100_000)
@@ -26,7 +26,7 @@ def work(number):
             for block in blocks:
                 free(block)
         turn.wait()
-    turn.wait()  # a thread that ends leaves its arena to the next
+    turn.wait()  # a thread that ends would hand its arena to the next
 
 threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
 before = psutil.Process().memory_info().rss
@@ -39,7 +39,7 @@ turn.wait()
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
 def test_what_one_thread_frees_serves_the_next() -> None:
     grown = {}
     for shared in ("yes", "no"):

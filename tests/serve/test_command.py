@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """`uformer serve` with its port, and the line that it printed."""
+    """Start `uformer serve`; yield the process, its port and the line that it printed."""
     line = [sys.executable, "-m", "uformer", "serve", "--port", "0", *arguments]
     process = subprocess.Popen(
         line,
@@ -41,12 +41,12 @@ def started(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
     )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.search(r"http://[^/]+:(\d+)/", said)
+        printed = process.stdout.readline()
+        found = re.search(r"http://[^/]+:(\d+)/", printed)
         assert found, process.communicate(timeout=10)
         with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=20) as answer:
             assert answer.status == 200
-        yield process, int(found[1]), said
+        yield process, int(found[1]), printed
     finally:
         process.kill()
         process.wait(20)
@@ -61,11 +61,11 @@ def weights(tmp_path: Path) -> str:
     return str(tmp_path / "tiny.safetensors")
 
 
-def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: Path) -> None:
+def test_sigterm_in_the_middle_of_an_image(weights: str, tmp_path: Path) -> None:
     with started(
         "--weights", weights, "--tile", "16", "--overlap", "8", TMPDIR=str(tmp_path), HOME=str(tmp_path)
-    ) as (process, port, said):
-        assert said.startswith(f"http://127.0.0.1:{port}/ ")
+    ) as (process, port, printed):
+        assert printed.startswith(f"http://127.0.0.1:{port}/ ")
         answers: list[tuple[int, bytes]] = []
         asking = threading.Thread(
             target=lambda: answers.append(send(port, "POST", "/v1/restore", png(300, 300)))
@@ -85,8 +85,8 @@ def test_it_is_told_to_stop_in_the_middle_of_a_picture(weights: str, tmp_path: P
 
 
 def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
-    with started("--weights", weights, UFORMER_TOKEN="s3cret") as (process, port, said):
-        assert "s3cret" not in said, "it would stand in a log"
+    with started("--weights", weights, UFORMER_TOKEN="s3cret") as (process, port, printed):
+        assert "s3cret" not in printed, "a log would contain the token"
         assert send(port, "GET", "/v1/models")[0] == 401
         assert send(port, "GET", "/v1/models", headers={"Authorization": "Bearer s3cret"})[0] == 200
         process.send_signal(signal.SIGINT)
@@ -100,7 +100,7 @@ def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
         (["--port", "70000"], 2, "port: 70000"),
         (["--weights", "nothing.safetensors"], 2, "nothing.safetensors"),
         (["--task", "dehaze"], 2, "known: denoise"),
-        (["--host", "256.0.0.1", "--insecure"], 1, "cannot listen there"),
+        (["--host", "256.0.0.1", "--insecure"], 1, "cannot listen"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -118,12 +118,14 @@ def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 1
     assert (
-        f"127.0.0.1:{port}: cannot listen there: Address already in use; choose another --port\n"
+        f"127.0.0.1:{port}: cannot listen: Address already in use; choose another --port\n"
         in capsys.readouterr().err
     )
 
 
-def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_extra_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
     assert main(["serve"]) == 2
     assert 'pip install "uformer[serve]"' in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Connections that only hold the server end; others are served meanwhile."""
+"""Idle and slow connections are closed, and other clients are served meanwhile."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ def connect(port: int) -> socket.socket:
 
 
 def closed(client: socket.socket) -> bool:
-    """Whether the server has closed a connection that it has sent nothing on."""
+    """Return whether the server has closed a connection without sending anything."""
     client.setblocking(False)
     try:
         return client.recv(1) == b""
@@ -73,12 +73,12 @@ def test_slow_uploads_take_no_place_and_end(build: Build, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("min_rate", [10**9, 0])
-def test_who_does_not_read_the_answer_is_dropped(
+def test_a_client_that_does_not_read_is_dropped(
     build: Build, monkeypatch: pytest.MonkeyPatch, min_rate: int
 ) -> None:
     monkeypatch.setattr(connection, "_READER_SECONDS", 0.2)
     service = build(min_rate=min_rate)
-    job = finished(bytes(10 * 2**20))  # more than the system takes on the way
+    job = finished(bytes(10 * 2**20))  # more than the socket buffers hold
     service.store.add(job)
     with served(service) as (server, port), socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -110,11 +110,11 @@ def test_a_header_that_never_ends_closes_the_connection(
         begun = time.monotonic()
         client.sendall(sent)
         with contextlib.suppress(BrokenPipeError):
-            for _ in range(3):  # each byte is in time, the whole is not
+            for _ in range(3):  # each byte is in time, but the header as a whole is not
                 client.sendall(b"a")
                 time.sleep(0.1)
         while client.recv(4096):
-            pass  # the rest of the first answer, then the end
+            pass  # read the rest of the first response, up to the end
         assert 0.3 < time.monotonic() - begun < 5
 
 

@@ -1,4 +1,4 @@
-"""What docs/http-api.md and the Dockerfile say holds."""
+"""docs/http-api.md and the Dockerfile agree with the code."""
 
 import os
 import re
@@ -114,5 +114,5 @@ def test_the_images_command_is_one(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 2, "it starts without a token"
+    assert done.returncode == 2, "the server starts without a token"
     assert "--insecure" in done.stderr

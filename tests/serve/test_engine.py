@@ -1,4 +1,4 @@
-"""Workers, the queue before them, and stopping."""
+"""The workers, their queue, and stopping."""
 
 import dataclasses
 import http.client
@@ -38,12 +38,12 @@ def engine(build: Build) -> Engine:
     return engine
 
 
-def test_nothing_is_taken_before_the_weights_are_there(build: Build) -> None:
+def test_no_image_is_accepted_before_the_weights_are_loaded(build: Build) -> None:
     with pytest.raises(Problem, match="being loaded"):
         build().engine.admit()
 
 
-def test_weights_that_cannot_be_loaded_are_said(
+def test_weights_that_cannot_be_loaded_are_reported(
     build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = build().engine
@@ -57,7 +57,7 @@ def test_slots_are_bounded_and_come_back(engine: Engine, pace: Pace) -> None:
     jobs = [submit(engine) for _ in range(3)]
     assert engine.capacity == engine.admitted == 3
     assert [engine.ahead(job) for job in jobs] == [0, 1, 2]
-    with pytest.raises(Problem, match="3 pictures are in the queue"):
+    with pytest.raises(Problem, match="full with 3 images"):
         engine.admit()
     pace.go.set()
     wait_until(lambda: engine.admitted == 0)
@@ -119,12 +119,10 @@ def test_closing_stops_at_the_next_tile(engine: Engine, pace: Pace) -> None:
 
 @pytest.mark.parametrize("error", [None, PictureError("no"), RuntimeError("a bug")])
 @pytest.mark.usefixtures("no_garbage_collector")
-def test_an_image_is_let_go_when_it_is_done(
+def test_an_image_is_released_when_it_is_done(
     engine: Engine, pace: Pace, error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        engine_module.log, "disabled", True
-    )  # pytest keeps what is logged, and with it the frames
+    monkeypatch.setattr(engine_module.log, "disabled", True)  # pytest keeps log records and their frames
     pace.error = error
     jobs = [weakref.ref(submit(engine)) for _ in range(3)]
     wait_until(lambda: engine.admitted == 0)
@@ -133,7 +131,7 @@ def test_an_image_is_let_go_when_it_is_done(
 
 
 @pytest.mark.usefixtures("no_garbage_collector")
-def test_an_image_is_let_go_when_its_client_leaves(build: Build, pace: Pace) -> None:
+def test_an_image_is_released_when_its_client_disconnects(build: Build, pace: Pace) -> None:
     service = build()
     pace.go.clear()
     with served(service) as (_, port):
@@ -148,7 +146,7 @@ def test_an_image_is_let_go_when_its_client_leaves(build: Build, pace: Pace) -> 
 
 
 @pytest.mark.usefixtures("no_garbage_collector")
-def test_an_image_is_let_go_when_its_job_is_deleted(build: Build, pace: Pace) -> None:
+def test_an_image_is_released_when_its_job_is_deleted(build: Build, pace: Pace) -> None:
     service = build()
     pace.go.clear()
     with client_of(service) as client:
@@ -168,7 +166,7 @@ def test_an_upload_takes_bytes_but_no_place(engine: Engine) -> None:
     for slot in slots:
         slot.add_bytes(100)
     assert engine.uploaded == 2000
-    with pytest.raises(Problem, match="uploads take 2,000 bytes already") as caught:
+    with pytest.raises(Problem, match="uploads already take 2,000 bytes") as caught:
         slots[0].add_bytes(3000 + 2**20)
     assert (caught.value.status, caught.value.kind) == (429, "uploads-full")
     for slot in slots:
@@ -182,7 +180,7 @@ def test_an_upload_that_arrives_after_others_filled_the_queue_is_refused(engine:
     late = engine.admit()
     late.add_bytes(10)
     jobs = [submit(engine) for _ in range(engine.capacity)]
-    with pytest.raises(Problem, match="3 pictures are in the queue"):
+    with pytest.raises(Problem, match="full with 3 images"):
         engine.submit(make(engine), late)
     assert (engine.admitted, engine.uploaded) == (3, 0)
     pace.go.set()
@@ -200,7 +198,7 @@ def test_an_upload_is_stopped_by_draining(engine: Engine) -> None:
 
 def restore_many(client: TestClient, data: bytes, number: int) -> None:
     for at in range(number):
-        if at % 10 == 9:  # now and then by way of a job that is left behind, and by one that is refused
+        if at % 10 == 9:  # sometimes a job that nobody fetches, and a damaged upload
             assert client.post("/v1/jobs", content=data, headers=HEADERS).status_code == 202
             assert client.post("/v1/restore", content=data[:1000], headers=HEADERS).status_code == 400
         else:

@@ -1,4 +1,4 @@
-"""A job's states, and how long it is kept."""
+"""The states of a job, and how long it is kept."""
 
 import time
 from concurrent.futures import Future
@@ -16,7 +16,7 @@ def make(seconds: float = 60) -> Job:
     return Job(b"data", header_of(), RestoreOptions(), suffix=".png", metadata="strip", seconds=seconds)
 
 
-def finished(ending: Ending = b"picture") -> Job:
+def finished(ending: Ending = b"image") -> Job:
     job = make()
     job.begin()
     job.future = Future()
@@ -31,9 +31,9 @@ def test_states() -> None:
     assert job.begin() == b"data"
     assert job.state == "running"
     job.progress(1, 4)
-    said = job.to_json(ahead=0)
-    assert (said["tiles_done"], said["tiles"]) == (1, 4)
-    assert said["eta_seconds"] == pytest.approx(3 * said["seconds"], abs=0.01)
+    shown = job.to_json(ahead=0)
+    assert (shown["tiles_done"], shown["tiles"]) == (1, 4)
+    assert shown["eta_seconds"] == pytest.approx(3 * shown["seconds"], abs=0.01)
     assert finished().state == "done"
     assert finished(Problem(400, "x", "y")).to_json(ahead=0)["problem"]["detail"] == "y"
     assert (finished(b"x").restored, make().restored) == (b"x", b"")
@@ -80,7 +80,7 @@ def test_refused_only_while_it_waits() -> None:
     assert (waiting.problem.status, running.problem) == (503, None)
 
 
-def test_what_else_is_done_is_noted() -> None:
+def test_other_changes_are_noted() -> None:
     job = Job(
         b"",
         header_of(frames=3, converted=True, depth=16),
@@ -89,8 +89,8 @@ def test_what_else_is_done_is_noted() -> None:
         metadata="strip",
         seconds=1,
     )
-    said = job.to_json(ahead=0)
-    assert (said["format"], said["depth"], len(said["notes"])) == ("PNG", 16, 2)
+    shown = job.to_json(ahead=0)
+    assert (shown["format"], shown["depth"], len(shown["notes"])) == ("PNG", 16, 2)
     assert make().notes == []
 
 
@@ -113,7 +113,7 @@ def test_results_expire() -> None:
 def test_what_was_fetched_makes_room() -> None:
     first, second = finished(bytes(600)), finished(bytes(600))
     store = stored(first, second)
-    with pytest.raises(Problem, match="too many results"):
+    with pytest.raises(Problem, match="unfetched results take 1,200 bytes"):
         store.check_room()
     assert (store.kept_bytes, store.kept, store.unfetched) == (1200, 2, 2)
     first.fetched = True

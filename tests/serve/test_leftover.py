@@ -1,4 +1,4 @@
-"""A client that is answered before it has sent everything."""
+"""Responses that are sent before the request is complete."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ async def read_all(_scope: Scope, receive: Receive, send_: Send) -> None:
 
 
 def answered(app: Any, chunks: Iterator[bytes], **headers: str) -> tuple[list[Message], int]:
-    """What is sent, and how many chunks are taken."""
+    """Run a request through `Leftover`; return the messages sent and the number of chunks read."""
     sent: list[Message] = []
     taken = 0
 
@@ -60,7 +60,7 @@ def closes(sent: list[Message]) -> bool:
     return (b"connection", b"close") in sent[0]["headers"]
 
 
-def test_the_answer_comes_first_and_the_rest_is_thrown_away() -> None:
+def test_the_response_comes_first_and_the_rest_is_discarded() -> None:
     sent, taken = answered(refuse, iter([bytes(1000)] * 3), content_length="3000")
     assert [message.get("body") for message in sent] == [None, b"no", b""]
     assert [message.get("more_body") for message in sent] == [None, True, False]
@@ -110,7 +110,9 @@ def test_nothing_is_left_to_take(app: Any, headers: dict[str, str], taken: int) 
 @pytest.mark.parametrize(
     ("path", "status"), [(b"/v1/restore", b"413"), (b"/nothing", b"404"), (b"/healthz", b"405")]
 )
-def test_an_endless_upload_hears_why_and_is_cut_off(build: Build, path: bytes, status: bytes) -> None:
+def test_an_endless_upload_receives_the_reason_and_is_cut_off(
+    build: Build, path: bytes, status: bytes
+) -> None:
     with (
         served(build(max_bytes=100_000)) as (_, port),
         socket.create_connection(("127.0.0.1", port), timeout=20) as client,
@@ -122,7 +124,7 @@ def test_an_endless_upload_hears_why_and_is_cut_off(build: Build, path: bytes, s
 
 
 @pytest.mark.parametrize("path", ["/v1/restore", "/nothing"])
-def test_a_client_that_sends_everything_first_hears_why(build: Build, path: str) -> None:
+def test_a_client_that_sends_everything_first_receives_the_reason(build: Build, path: str) -> None:
     with served(build(max_bytes=1000)) as (_, port):
         assert send(port, "POST", path, bytes(10 * 2**20))[0] in (404, 413)
         request = urllib.request.Request(

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person does, and what they see when it goes wrong."""
+"""The page in a real browser: using it, and what it shows when something goes wrong."""
 
 import base64
 import os
@@ -28,22 +28,22 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
 
 browser_test = pytest.mark.browser
 needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: apt-get install chromium, or say where it is in $CHROMIUM"
+    CHROMIUM is None, reason="no Chromium: apt-get install chromium, or set $CHROMIUM to its path"
 )
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
+        browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
             executable_path=CHROMIUM, args=["--no-sandbox"]
-        )  # CI runs as root
+        )
         yield browser
         browser.close()
 
 
 class Visit:
-    """A page that fails its test where it asks another host for something, or says an error that is not a refusal."""
+    """A page that fails its test if it contacts another host or logs an error other than an HTTP status."""
 
     def __init__(
         self,
@@ -92,9 +92,14 @@ class Visit:
 def drop(page: Page, *files: tuple[str, bytes], kind: str = "image/png") -> None:
     """Drop files onto the page, as from a file manager."""
     given = [{"name": name, "data": base64.b64encode(data).decode()} for name, data in files]
-    make = """([files, type]) => { const transfer = new DataTransfer();
-        for (const {name, data} of files) transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name, {type}));
-        return transfer; }"""
+    make = """([files, type]) => {
+        const transfer = new DataTransfer();
+        for (const {name, data} of files) {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            transfer.items.add(new File([bytes], name, {type}));
+        }
+        return transfer;
+    }"""
     transfer = page.evaluate_handle(make, [given, kind])
     page.dispatch_event("main", "dragenter", {"dataTransfer": transfer})
     expect(page.locator("body")).to_have_class("dropping")
@@ -102,7 +107,7 @@ def drop(page: Page, *files: tuple[str, bytes], kind: str = "image/png") -> None
 
 
 def download(page: Page) -> tuple[str, bytes]:
-    """The name and the bytes of what the button gives."""
+    """Click the download button; return the file's name and bytes."""
     with page.expect_download() as waiting:
         page.click("#download")
     return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
@@ -135,12 +140,12 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
         name, data = download(page)
         assert name == "ma photo.restored.png"
         assert data == (tmp_path / name).read_bytes()
-        assert service.store.kept == 0, "the page told the server to forget it"
+        assert service.store.kept == 0, "the page did not delete the job"
 
 
 @browser_test
 @needs_chromium
-def test_the_picture_is_seen_to_the_pixel(browser: Browser, build: Build) -> None:
+def test_the_photo_is_shown_pixel_by_pixel(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port, width=1000, height=700) as page:
         drop(page, ("a.png", png(240, 160)))
         page.click("#go")
@@ -155,7 +160,7 @@ def test_the_picture_is_seen_to_the_pixel(browser: Browser, build: Build) -> Non
         piece, before = seen[top : top + 160, left : left + 240, :3], levels(png(240, 160))
         assert np.array_equal(piece[:, :80], before[:, :80]), "left of the divider: before"
         assert np.array_equal(piece[:100, 160:], before[:100, 160:] - 51), (
-            "right of it, above the buttons for the zoom: after"
+            "right of the divider, above the zoom buttons: after"
         )
         for _ in range(20):
             page.keyboard.press("+")
@@ -176,9 +181,7 @@ def test_the_picture_is_seen_to_the_pixel(browser: Browser, build: Build) -> Non
 
 @browser_test
 @needs_chromium
-def test_what_a_browser_cannot_show_is_shown_and_comes_back_as_it_was(
-    browser: Browser, build: Build, tmp_path: Path
-) -> None:
+def test_formats_that_a_browser_cannot_show(browser: Browser, build: Build, tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(20_000, 65_536, (30, 40), dtype=np.uint16)
     PIL.Image.fromarray(samples).save(tmp_path / "deep.TIFF")
     with served(build()) as (_, port), Visit(browser, port) as page:
@@ -186,7 +189,7 @@ def test_what_a_browser_cannot_show_is_shown_and_comes_back_as_it_was(
         expect(page.locator("#file-facts")).to_contain_text(f"40 {TIMES} 30")
         page.click("#go")
         page.wait_for_selector("#download:not([hidden])")
-        expect(page.locator("#file-facts")).to_contain_text("TIFF, 16 bit")
+        expect(page.locator("#file-facts")).to_contain_text("TIFF, 16-bit")
         expect(page.locator("#after")).to_have_js_property("naturalWidth", 40)
         name, data = download(page)
     assert name == "deep.restored.TIFF"
@@ -202,13 +205,13 @@ def test_several_wait_their_turn_and_can_be_cancelled(browser: Browser, build: B
     with served(service) as (_, port), Visit(browser, port) as page:
         drop(page, ("a.png", png()), ("b.png", png(20, 10)), ("c.png", png(30, 20)))
         expect(page.locator(".thumb")).to_have_count(3)
-        expect(page.locator("#go")).to_have_text("Restore 3 pictures")
+        expect(page.locator("#go")).to_have_text("Restore 3 photos")
         page.click("#go")
         assert pace.at_work.wait(20)
         expect(page.locator("#progress-eta")).to_have_text("2 more")
         page.click("#cancel")
         pace.go.set()
-        expect(page.locator("#go")).to_have_text("Restore 3 pictures")
+        expect(page.locator("#go")).to_have_text("Restore 3 photos")
         expect(page.locator("#status")).to_have_text("Cancelled.")
         page.wait_for_timeout(100)
         assert len(pace.seen) == 1
@@ -225,7 +228,7 @@ def test_several_wait_their_turn_and_can_be_cancelled(browser: Browser, build: B
 
 @browser_test
 @needs_chromium
-def test_who_closes_the_page_cancels_the_work(browser: Browser, build: Build, pace: Pace) -> None:
+def test_closing_the_page_cancels_the_work(browser: Browser, build: Build, pace: Pace) -> None:
     pace.go.clear()
     service = build()
     with served(service) as (_, port):
@@ -243,22 +246,21 @@ def test_who_closes_the_page_cancels_the_work(browser: Browser, build: Build, pa
 
 @browser_test
 @needs_chromium
-def test_every_refusal_is_said_in_words(browser: Browser, build: Build, pace: Pace) -> None:
+def test_every_error_has_a_title_and_help(browser: Browser, build: Build, pace: Pace) -> None:
     service = build(max_bytes=20_000, max_pixels=5000, queue=0)
     with served(service) as (_, port), Visit(browser, port) as page:
         title, text = page.locator("#notice-title"), page.locator("#notice-text")
-        assert (
-            send(port, "POST", "/v1/restore", png())[0] == 200
-        )  # so that the server knows how soon to come again
+        # The first image tells the server how long one takes, and so what Retry-After to send.
+        assert send(port, "POST", "/v1/restore", png())[0] == 200
         drop(page, ("notes.txt", b"hello"), kind="text/plain")
-        expect(title).to_have_text("This is not a picture that can be read")
+        expect(title).to_have_text("This file cannot be read as a photo")
         expect(text).to_contain_text("HEIC")
         page.click("#drop-it")
         expect(page.locator("#welcome")).to_be_visible()
         drop(page, ("big.png", png(100, 51, "1")))
         page.click("#go")
-        expect(title).to_have_text("This picture is too large")
-        expect(text).to_contain_text("100 x 51 are 5,100 pixels; the limit is 5,000")
+        expect(title).to_have_text("This photo is too large")
+        expect(text).to_contain_text("100 x 51 (5,100 pixels); the limit is 5,000")
         drop(page, ("heavy.png", png(100, 100)))
         page.click("#go")
         expect(title).to_have_text("This file is too large")
@@ -274,7 +276,7 @@ def test_every_refusal_is_said_in_words(browser: Browser, build: Build, pace: Pa
         pace.error = RuntimeError("a bug")
         page.locator("#strength").fill("40")
         page.click("#go")
-        expect(title).to_have_text("Something broke on the server")
+        expect(title).to_have_text("Something went wrong on the server")
         pace.error = None
         page.click("#again")
         page.wait_for_selector("#download:not([hidden])")
@@ -286,9 +288,12 @@ def test_paste_choose_samples_and_theme(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port) as page:
         given = base64.b64encode(png()).decode()
         page.evaluate(
-            """(data) => { const transfer = new DataTransfer();
-            transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], "pasted.png", {type: "image/png"}));
-            window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})); }""",
+            """(data) => {
+                const transfer = new DataTransfer();
+                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                transfer.items.add(new File([bytes], "pasted.png", {type: "image/png"}));
+                window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true}));
+            }""",
             given,
         )
         expect(page.locator("#file-name")).to_have_text("pasted.png")
@@ -334,7 +339,8 @@ def test_a_phone(browser: Browser, build: Build) -> None:
         assert page.evaluate(fits)
         small = """[...document.querySelectorAll("button, a, input, select")]
             .filter((each) => each.offsetWidth && !each.closest(".tasks, .check, .skip"))
-            .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 22).map((each) => each.outerHTML)"""
+            .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 22)
+            .map((each) => each.outerHTML)"""
         assert page.evaluate(small) == []
 
 
@@ -346,8 +352,9 @@ def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser
         page.click("#go")
         page.wait_for_selector("#download:not([hidden])")
         page.click("summary")
-        nameless = """[...document.querySelectorAll("button, a, input, select, [role]")].filter((each) => each.offsetWidth)
-            .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length))
+        nameless = """[...document.querySelectorAll("button, a, input, select, [role]")]
+            .filter((each) => each.offsetWidth && !each.getAttribute("aria-label"))
+            .filter((each) => !(each.textContent.trim() || each.labels?.length))
             .map((each) => each.outerHTML)"""
         assert page.evaluate(nameless) == []
         page.evaluate("document.activeElement.blur()")
@@ -355,9 +362,7 @@ def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser
         for _ in range(40):
             page.keyboard.press("Tab")
             reached.add(
-                page.evaluate(
-                    "document.activeElement.id || document.activeElement.name || document.activeElement.className"
-                )
+                page.evaluate("(({id, name, className}) => id || name || className)(document.activeElement)")
             )
         assert reached >= {
             "theme",
@@ -377,7 +382,7 @@ def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser
 
 @browser_test
 @needs_chromium
-def test_the_page_of_the_api(browser: Browser, build: Build) -> None:
+def test_the_api_reference(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port) as page:
         page.goto(f"http://127.0.0.1:{port}/docs")
         expect(page.locator("article")).to_have_count(9)
@@ -385,13 +390,13 @@ def test_the_page_of_the_api(browser: Browser, build: Build) -> None:
 
 
 def _luminance(colour: str) -> float:
-    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    """Return the relative luminance of #rrggbb (WCAG 2.2)."""
     values = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_words_stand_out_from_what_is_behind_them() -> None:
+def test_text_contrasts_with_its_background() -> None:
     css = static.files()["style.css"].data.decode()
     themes = [
         dict(re.findall(r"--([\w-]+): (#\w{6});", block)) for block in re.findall(r":root[^{]*{([^}]*)}", css)

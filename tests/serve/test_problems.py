@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 describes them."""
+"""Error responses in the format of RFC 9457."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_members_and_headers() -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(PictureError("p"), 400), (OptionError("o"), 422), (MemoryError(), 503)]
 )
-def test_errors_of_pictures_and_options(error: Exception, status: int) -> None:
+def test_errors_of_images_and_options(error: Exception, status: int) -> None:
     with pytest.raises(Problem) as caught, refused_as(400, "not-a-picture"):
         raise error
     assert caught.value.status == status

@@ -1,4 +1,4 @@
-"""The text that Prometheus reads, read by its own parser."""
+"""The text of the metrics, read with Prometheus's own parser."""
 
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,7 +9,7 @@ Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def samples(text: str) -> dict[Sample, float]:
-    """Every sample of a text by its name and labels."""
+    """Return every sample of a text by its name and labels."""
     families = text_string_to_metric_families(text)
     return {
         (each.name, tuple(sorted(each.labels.items()))): each.value

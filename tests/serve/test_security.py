@@ -1,4 +1,4 @@
-"""Who is let in."""
+"""Access control."""
 
 import pytest
 
@@ -51,9 +51,7 @@ def test_this_machines_names_are(build: Build, host: str) -> None:
 def test_pages_of_other_sites_cannot_use_it(build: Build, origin: str) -> None:
     for settings in ({}, {"host": "0.0.0.0", "insecure": True}):
         with client_of(build(**settings)) as client:
-            files = {
-                "picture": ("a.png", png())
-            }  # a form is what a browser sends across sites without asking
+            files = {"picture": ("a.png", png())}  # browsers send forms to other sites without a preflight
             assert client.post("/v1/restore", files=files, headers={"Origin": origin}).status_code == 403
             assert (
                 client.post("/v1/restore", files=files, headers={"Origin": "http://localhost"}).status_code

@@ -1,4 +1,4 @@
-"""A server told to stop loses no picture."""
+"""A stopping server loses no image."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""The parts together."""
+"""The parts of a server together."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ def test_no_connection_goes_anywhere_else(build: Build) -> None:
     assert {each[0] if isinstance(each, tuple) else each for each in reached} == {"127.0.0.1"}
 
 
-def test_results_go_without_anybody_asking(build: Build) -> None:
+def test_results_expire_without_requests(build: Build) -> None:
     service = build(keep=0.001)
     with client_of(service) as client:
         client.post("/v1/jobs", content=png(), headers=HEADERS)

@@ -1,4 +1,4 @@
-"""What an operator may choose."""
+"""The settings of a server, and their ranges."""
 
 from typing import Any
 
@@ -25,8 +25,10 @@ def test_others_do(host: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"port": 65536}, {"port": -1}, {"queue": -1}, {"min_rate": -1}, {"max_bytes": 0}, {"max_pixels": 0}, {"max_kept": 0},
-        {"timeout": 0.0}, {"job_timeout": -1.0}, {"keep": float("nan")}, {"grace": -1.0}, {"token": ""}, {"token": "ü"}, {"token": "a\nb"},
+        {"port": 65536}, {"port": -1}, {"queue": -1}, {"min_rate": -1},
+        {"max_bytes": 0}, {"max_pixels": 0}, {"max_kept": 0},
+        {"timeout": 0.0}, {"job_timeout": -1.0}, {"keep": float("nan")}, {"grace": -1.0},
+        {"token": ""}, {"token": "ü"}, {"token": "a\nb"},
         {"queue": 1.5}, {"port": "8000"}, {"keep": float("inf")}, {"insecure": 1}, {"host": None},
     ],
 )  # fmt: skip

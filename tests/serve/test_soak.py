@@ -1,4 +1,4 @@
-"""The benchmark that watches the server's memory, for a few seconds and with a small network."""
+"""The benchmark of the server's memory, for a few seconds with a small network."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_memory_stays_flat(
         str(tmp_path / "tiny.safetensors"),
     ]
     status = soak.main(arguments)
-    said = capsys.readouterr().out
-    assert status == 0, said
-    assert "200 " in said
-    assert "left " in said
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "200 " in printed
+    assert "left " in printed

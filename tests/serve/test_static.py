@@ -1,4 +1,4 @@
-"""The page's files."""
+"""The files of the page."""
 
 from pathlib import Path
 

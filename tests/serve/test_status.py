@@ -1,4 +1,4 @@
-"""What the server says of itself."""
+"""Models, limits, health and metrics."""
 
 from fastapi.testclient import TestClient
 
@@ -9,11 +9,11 @@ from uformer.weights import registry
 
 
 def test_models_and_limits(client: TestClient) -> None:
-    said = client.get("/v1/models").json()
-    assert {model["name"] for model in said["models"]} == set(registry.WEIGHTS)
-    assert [model["name"] for model in said["models"] if model["default"]] == ["uformer_t.denoise"]
-    assert said["limits"]["max_pixels"] == 50_000_000
-    assert "image/avif" in said["media_types"]
+    answer = client.get("/v1/models").json()
+    assert {model["name"] for model in answer["models"]} == set(registry.WEIGHTS)
+    assert [model["name"] for model in answer["models"] if model["default"]] == ["uformer_t.denoise"]
+    assert answer["limits"]["max_pixels"] == 50_000_000
+    assert "image/avif" in answer["media_types"]
 
 
 def test_healthy_and_ready(client: TestClient) -> None:

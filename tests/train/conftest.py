@@ -9,7 +9,7 @@ import pytest
 
 @contextlib.contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """Lets no file grow beyond a size in bytes, as a full disk would; no longer than needed, as pytest writes to a file too."""
+    """Let no file grow beyond `size` bytes, as on a full disk. Use it briefly: pytest writes files too."""
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))

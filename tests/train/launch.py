@@ -1,4 +1,4 @@
-"""Runs of two processes, as `torchrun` starts them, for tests."""
+"""Start runs of two processes, as `torchrun` does, for tests."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TORCHELASTIC_ERROR_FILE": "", "PYTHONWAR
 
 
 def torchrun(*words: str, nodes: int = 1, endpoint: str = "localhost:0") -> subprocess.Popen[str]:
-    """`torchrun -m uformer WORDS`: two processes, or one on each of several nodes."""
+    """Start `torchrun -m uformer WORDS`: two processes, or one on each of two nodes."""
     launcher = [
         "--nnodes",
         str(nodes),
@@ -27,7 +27,7 @@ def torchrun(*words: str, nodes: int = 1, endpoint: str = "localhost:0") -> subp
 
 
 def by_hand(*words: str) -> list[subprocess.Popen[str]]:
-    """Two processes that no launcher looks after."""
+    """Start two processes without a launcher."""
     together = {
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "localhost",
@@ -67,7 +67,7 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str], *, secon
 
 
 def finish(process: subprocess.Popen[str], *, seconds: float = 120) -> tuple[int, str]:
-    """(exit code, what it said on stderr)."""
+    """Return (exit code, standard error)."""
     try:
         _, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -31,7 +31,7 @@ def tiny(*settings: str) -> Recipe:
 
 
 def arguments(data: Path, out: Path, *settings: str) -> list[str]:
-    """Of a `uformer train` that takes a second."""
+    """Return the arguments of a `uformer train` that takes a second."""
     return [
         "train",
         "pairs",

@@ -1,4 +1,4 @@
-"""What each of two processes does for test_processes: a list of calls of `uformer` in a row, read from a file."""
+"""What each of two processes runs for test_processes: a list of `uformer` calls, read from a file."""
 
 import errno
 import json
@@ -12,9 +12,9 @@ from uformer.errors import TrainingError
 
 
 def without_what_is_shown(replace: Callable[[object, str, object], object]) -> None:
-    """Leave out, by `setattr` or one that takes it back, what takes longer than the steps of such runs: curves, the speed of the loader.
+    """Leave out what takes longer than the steps of such runs: the curves and the loader's throughput.
 
-    And compute in bf16 where asked to, on any CPU.
+    Also allow bf16 on any CPU. `replace` is `setattr`, or a version of it that is undone after the test.
     """
     from uformer.train import devices, loop, report
 
@@ -38,7 +38,7 @@ def run(calls: list[list[str]]) -> list[int]:
 
 
 def _refuse_lines() -> None:
-    """The next line of a log cannot be written."""
+    """Make the next log line fail."""
     from uformer.train.folder import RunFolder
 
     before = RunFolder.append_log
@@ -51,7 +51,7 @@ def _refuse_lines() -> None:
 
 
 def _fill_disks() -> None:
-    """From now on no state can be written."""
+    """Make every later save of a state fail."""
     import torch
 
     def full(*_: object) -> None:

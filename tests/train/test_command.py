@@ -1,4 +1,4 @@
-"""`uformer train` as it is called: killed, interrupted, out of space, out of memory."""
+"""`uformer train` from the command line: killed, interrupted, out of disk space, out of memory."""
 
 import os
 import signal
@@ -51,23 +51,27 @@ def test_list_shows_every_recipe_without_torch(
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["train", "--list"]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()] == ["recipe", *RECIPES]  # whole lines, in a pipe
-    code = "import sys; from uformer.cli import main; main(['train', '--list']); assert 'torch' not in sys.modules"
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "recipe",
+        *RECIPES,
+    ]  # lines are not wrapped in a pipe
+    code = "import sys; from uformer.cli import main; main(['train', '--list'])"
+    code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "which recipe? pairs, denoise"),
+        ([], "no recipe given; choose one of pairs, denoise"),
         (["sharpen"], "unknown recipe 'sharpen'"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
-        (["denoise"], "denoise needs pictures: --data DIR"),
+        (["denoise"], "denoise needs images: give --data DIR"),
         (["pairs", "--data", "nowhere"], "nowhere: no such folder"),
         (["pairs", "--clean", "x"], "--degraded and --clean go together"),
         (["debug", "--set", "bacth=3"], "did you mean 'batch'?"),
-        (["--resume"], "which run? give its folder with --out"),
-        (["config.yaml", "--resume"], "give a folder for the run with --out"),
+        (["--resume"], "--resume needs the run folder; give it with --out"),
+        (["config.yaml", "--resume"], "config.yaml has no default run folder; give one with --out"),
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +110,7 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
     assert code == 130
     assert (
         err.splitlines()[-1]
-        == f"uformer: interrupted, and saved; go on with: uformer train --resume --out {out}"
+        == f"uformer: interrupted; the run is saved; resume with: uformer train --resume --out {out}"
     )
     assert "Traceback" not in err
     assert killed < folder.load_state()["step"] < 120
@@ -121,7 +125,7 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
 
 
 def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -> None:
-    """As at a terminal, it reaches the workers as well, and they say nothing."""
+    """As on a terminal, Ctrl-C also reaches the workers, which print nothing."""
     out = tmp_path / "run"
     process = start(arguments(pairs, out, "steps=100000", "workers=2"))
     wait_for(RunFolder(out).state.exists, process)
@@ -130,7 +134,7 @@ def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -
     code, err = finish(process)
     assert code == 130
     assert "Traceback" not in err
-    assert err.splitlines()[-1].startswith("uformer: interrupted, and saved")
+    assert err.splitlines()[-1].startswith("uformer: interrupted; the run is saved")
 
 
 def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
@@ -139,7 +143,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
     small_files: Callable[[int], AbstractContextManager[None]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The log is the first to reach the size."""
+    """The log is the first file to reach the limit."""
     out = tmp_path / "run"
     assert main([*arguments(pairs, out), "--quiet"]) == 0
     with open(out / "log.jsonl", "a") as log:
@@ -149,7 +153,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
         code = main(["train", "--resume", "--out", str(out), "--device", "cpu", "--quiet", *settings])
     assert code == 1
     err = capsys.readouterr().err
-    assert f"uformer: error: {out}/log.jsonl: File too large; the saved state is whole: make room" in err
+    assert f"uformer: error: {out}/log.jsonl: File too large; the last saved state is kept" in err
     assert err.count("\n") == 1
     assert RunFolder(out).load_state()["step"] % 10 == 0
 
@@ -166,7 +170,7 @@ def test_debug_takes_no_pictures(
 def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So that a job that is put into the queue again has one line, even where it was killed before it first saved."""
+    """A job that returns to the queue can use the same line, even if it was killed before its first save."""
     RunFolder(tmp_path / "run").create({"recipe": debug().to_values()})
     words = [
         "train",
@@ -183,11 +187,11 @@ def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
     assert main([*words, "steps=4"]) == 0
     assert RunFolder(tmp_path / "run").load_state()["step"] == 4
     assert main([*words, "steps=4"]) == 2
-    assert "this run is over" in capsys.readouterr().err
+    assert "this run has finished (4 steps)" in capsys.readouterr().err
 
 
 def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> None:
-    """As where memory is short."""
+    """The kernel kills a worker like this if memory is short."""
     out = tmp_path / "run"
     process = start(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1"))
     wait_for(lambda: len(RunFolder(out).read_log()) > 0, process)
@@ -199,5 +203,5 @@ def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> Non
     assert code == 1
     assert "Traceback" not in err
     (line,) = (line for line in err.splitlines() if line.startswith("uformer: error: "))
-    assert "a process that cuts patches was killed" in line
-    assert f"the state saved last is kept: uformer train --resume --out {out}" in line
+    assert "a loader process was killed" in line
+    assert f"the last saved state is kept; resume with: uformer train --resume --out {out}" in line

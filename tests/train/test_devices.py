@@ -17,14 +17,14 @@ def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, expected in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has: has)
         assert choose_precision(tiny(), GPU) == expected
-    with pytest.raises(OptionError, match="fp16 needs a GPU"):
+    with pytest.raises(OptionError, match="fp16 needs a CUDA GPU"):
         choose_precision(tiny("precision=fp16"), CPU)
 
 
 def test_it_compiles_on_a_gpu() -> None:
-    assert [compiles(tiny(f"compile={when}"), device) for when in ("auto", "always", "never") for device in (CPU, GPU)] == [
-        False, True, True, True, False, False,
-    ]  # fmt: skip
+    choices = ("auto", "always", "never")
+    assert [compiles(tiny(f"compile={choice}"), CPU) for choice in choices] == [False, True, False]
+    assert [compiles(tiny(f"compile={choice}"), GPU) for choice in choices] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_cpu_takes_a_batch_in_parts_that_fit_its_caches(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(OptionError, match="device: 'cuda' is not here; here are: cpu"):
+    with pytest.raises(OptionError, match="--device cuda: .*; available: cpu"):
         choose_device("cuda", Processes())
 
 
@@ -59,7 +59,7 @@ def test_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert [choose_device(name, alone).type for name in ("auto", "cpu", "mps")] == ["mps", "cpu", "mps"]
     assert choose_device("auto", second) == CPU
-    with pytest.raises(OptionError, match="mps takes one process"):
+    with pytest.raises(OptionError, match="--device mps: supports one process only"):
         choose_device("mps", second)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -68,7 +68,7 @@ def test_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto", second) == torch.device("cuda", 1)
     assert chosen == [torch.device("cuda", 1)], "the GPU that this process computes on"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(OptionError, match="process 2 of this machine has no GPU of its own; start at most 1"):
+    with pytest.raises(OptionError, match="no GPU is left for process 2 .*; start at most 1"):
         choose_device("cuda", second)
 
 
@@ -98,5 +98,5 @@ def test_where_the_system_does_not_tell_bf16_is_what_was_asked_for(tmp_path: Pat
 
 
 def test_fp16_is_not_sharded() -> None:
-    with pytest.raises(OptionError, match="sharding: full needs precision bf16 or fp32"):
+    with pytest.raises(OptionError, match="sharding: full does not work with precision fp16"):
         choose_precision(tiny("precision=fp16", "sharding=full"), GPU)

@@ -29,23 +29,23 @@ def test_a_run_that_ended_before_its_first_save_is_in_nobodys_way(folder: RunFol
     (folder.state.parent / ".state.pt.1234").write_bytes(b"half of a state")
     folder.create({"recipe": tiny().to_values()})
     (folder.path / "mine.txt").write_text("mine")
-    with pytest.raises(OptionError, match="a exists; give another with --out"):
+    with pytest.raises(OptionError, match="a exists; give another folder with --out"):
         folder.check_free()
 
 
 def test_nothing_is_overwritten(folder: RunFolder, tmp_path: Path) -> None:
     folder.save_state(STATE)
-    with pytest.raises(OptionError, match="exists; go on with it by --resume, or give another with --out"):
+    with pytest.raises(OptionError, match="exists; .* --resume, or give another folder with --out"):
         folder.create({})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("mine")
-    with pytest.raises(OptionError, match="other exists; give another with --out"):
+    with pytest.raises(OptionError, match="other exists; give another folder with --out"):
         RunFolder(tmp_path / "other").create({})
     with pytest.raises(OptionError, match="mine.txt: is a file; give a folder"):
         RunFolder(tmp_path / "other" / "mine.txt").create({})
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "config.yaml").write_text("model: theirs")
-    with pytest.raises(OptionError, match="theirs exists; give another with --out"):
+    with pytest.raises(OptionError, match="theirs exists; give another folder with --out"):
         RunFolder(tmp_path / "theirs").create({})
     RunFolder(tmp_path / "empty").check_free()
 
@@ -66,8 +66,8 @@ def test_the_configuration_comes_back(folder: RunFolder) -> None:
     ("text", "said"),
     [
         ("{", "cannot be read"),
-        ("a: 1", "not the configuration of a run"),
-        ("recipe: {batch: 3}", "needs a network"),
+        ("a: 1", "not the config.yaml of a run"),
+        ("recipe: {batch: 3}", "no field network"),
     ],
 )
 def test_a_damaged_configuration_is_refused(folder: RunFolder, text: str, said: str) -> None:
@@ -81,7 +81,7 @@ def test_the_log_is_rewound_to_a_step(folder: RunFolder) -> None:
     for step in (1, 2, 3):
         folder.append_log({"step": step})
     with open(folder.log, "ab") as file:
-        file.write(b'3\n["step"]\n{"loss": 1}\n\xff\xfe\n{"step": 4, "lo')  # damaged, and cut off by a kill
+        file.write(b'3\n["step"]\n{"loss": 1}\n\xff\xfe\n{"step": 4, "lo')  # damaged, and truncated by a kill
     folder.rewind_log(2)
     folder.append_log({"step": 3})
     assert folder.read_log() == [{"step": 1}, {"step": 2}, {"step": 3}]
@@ -95,16 +95,16 @@ def test_the_state_comes_back(folder: RunFolder) -> None:
 
 
 def test_no_state_and_a_damaged_one(folder: RunFolder) -> None:
-    with pytest.raises(OptionError, match="no state to go on from"):
+    with pytest.raises(OptionError, match="cannot resume"):
         folder.load_state()
     folder.state.write_bytes(b"nothing")
     with pytest.raises(
         CheckpointError,
-        match="state.pt: damaged .*; --start .*last.safetensors begins another run from its weights",
+        match="state.pt: damaged .*; .* --start .*last.safetensors",
     ):
         folder.load_state()
     torch.save({"step": 3}, folder.state)
-    with pytest.raises(CheckpointError, match="not the state of a run"):
+    with pytest.raises(CheckpointError, match="not a saved state"):
         folder.load_state()
 
 
@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_state(
     folder: RunFolder, small_files: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     folder.save_state(STATE)
-    said = "File too large; the saved state is whole: make room, then uformer train --resume --out"
+    said = "File too large; the last saved state is kept: .* uformer train --resume --out"
     with pytest.raises(TrainingError, match=said) as caught, small_files(10_000):
         folder.save_state({"step": 4, "model": {"x": torch.zeros(10_000)}})
     assert "\n" not in str(caught.value)
@@ -154,17 +154,17 @@ def test_the_command_that_goes_on_can_be_pasted(tmp_path: Path) -> None:
 
 def test_a_recipe_that_changed_is_refused_by_its_fields() -> None:
     check_same(tiny(), tiny("steps=100"), ("steps",))
-    with pytest.raises(OptionError, match="began otherwise: lr: 0.003, now 0.1; only steps may change"):
+    with pytest.raises(OptionError, match="lr: 0.003, now 0.1; a resumed run may change only steps"):
         check_same(tiny(), override(tiny(), ["steps=100", "lr=0.1"]), ("steps",))
 
 
 def test_one_trains_in_a_folder_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "a")
     with folder.alone():
-        folder.check_free()  # who is there has written nothing yet
+        folder.check_free()  # the other process has written nothing yet
         with (
             pytest.raises(
-                OptionError, match="a: another process trains here; wait for it, or give another with --out"
+                OptionError, match="a: another process trains in this folder; wait for it, or .* --out"
             ),
             folder.alone(),
         ):

@@ -1,4 +1,4 @@
-"""What learns, and its state; that it continues exactly is shown in test_loop."""
+"""The learner and its state. test_loop shows that training continues exactly."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def test_a_state_of_something_else_is_refused(change: dict[str, Any]) -> None:
     state = {**learner.state(), **change}
     if "scaler" in change:
         del state["scaler"]
-    with pytest.raises(CheckpointError, match=r"state\.pt: does not fit the run"):
+    with pytest.raises(CheckpointError, match=r"state\.pt: does not fit this run"):
         learner.load_state(state, Path("state.pt"))
 
 

@@ -37,7 +37,7 @@ def pairs(tmp_path: Path) -> Path:
 
 @dataclass
 class Run:
-    """What `train` works on."""
+    """The arguments of `train`."""
 
     prepared: Prepared
     learner: Learner
@@ -75,7 +75,7 @@ def state(run: Run) -> dict[str, object]:
 def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(
     pairs: Path, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
-    """Weights, moving average, optimizers and schedule, with drop path; the pause lies between two saves."""
+    """Weights, average, optimizers and schedule are equal, with drop path. The pause is between saves."""
     whole = make(tiny(*FULL, *settings, "save_every=4"), pairs, tmp_path / "whole")
     assert whole.train()
 
@@ -92,7 +92,7 @@ def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(
 
 
 class Substitute:
-    """Patches of which some are replaced; with all else that patches have."""
+    """Wraps patches and replaces some of them."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.patches, self.batch = prepared.patches, prepared.recipe.batch
@@ -102,7 +102,7 @@ class Substitute:
 
 
 class Stop(Substitute):
-    """Patches that end the run, as a kill would, once a step was taken."""
+    """Patches that end the run after a step, as a kill would."""
 
     def __init__(self, prepared: Prepared, *, after: int) -> None:
         super().__init__(prepared)
@@ -115,7 +115,7 @@ class Stop(Substitute):
 
 
 def test_a_step_is_the_optimizer_s_on_the_mean_loss_of_its_batch(pairs: Path, tmp_path: Path) -> None:
-    """Against the same computed plainly: one step of AdamW, in one part and in two."""
+    """One step equals a plain computation with AdamW, in one part and in two."""
     settings = ("network.drop_path_rate=0", "optimizer=adamw", "steps=1", "lr=0.01", "lr_min=0.01")
     plain = make(tiny(*settings), pairs, tmp_path / "plain")
     model, patches = plain.learner.model, plain.prepared.patches
@@ -190,7 +190,7 @@ def test_without_pictures_to_score_with_best_is_the_last(pairs: Path, tmp_path: 
 
 
 class Poison(Substitute):
-    """Patches of which one has a value that is not finite."""
+    """Patches, one of which has a value that is not finite."""
 
     def __init__(self, prepared: Prepared, index: int) -> None:
         super().__init__(prepared)
@@ -209,8 +209,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_pictures_and_keeps_the_state(
     with pytest.raises(TrainingError, match="step 5: the loss or its gradient is not finite") as caught:
         run.train()
     for index in (8, 9):
-        assert run.prepared.patches.name(index) in str(caught.value).partition("pictures: ")[2]
-    assert "the state of step 4 is kept" in str(caught.value)
+        assert run.prepared.patches.name(index) in str(caught.value).partition("images in the batch: ")[2]
+    assert "the state saved at step 4 is kept" in str(caught.value)
     kept = run.folder.load_state()
     assert kept["step"] == 4
     assert all(value.isfinite().all() for value in kept["model"].values())
@@ -225,7 +225,7 @@ def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
 
 
 class Slowest(Processes):
-    """As if another process took a minute for each step."""
+    """Processes that behave as if another one took a minute for each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class Slowest(Processes):
 def test_all_processes_go_by_the_same_clock(
     pairs: Path, tmp_path: Path, settings: tuple[str, ...], steps: int
 ) -> None:
-    """If each counted for itself, one could end, or save because `save_minutes` are over, while the others wait for it in a step."""
+    """With clocks of their own, one could end, or save after `save_minutes`, while the others wait for it."""
     run, slowest = (
         make(tiny("validate_every=1000", "save_minutes=1.5", *settings), pairs, tmp_path / "run"),
         Slowest(),
@@ -266,7 +266,7 @@ def test_a_save_is_due_by_the_clock_too(pairs: Path, tmp_path: Path) -> None:
 
 
 def test_compiled_it_is_the_same(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With dynamo's graphs, run as they are: to compile them takes minutes. With all else that a GPU would be asked for."""
+    """Dynamo's graphs run uncompiled, because compiling takes minutes. The settings are those of a GPU."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     settings = ("steps=2", "network.drop_path_rate=0", "network.gradient_checkpointing=yes", "precision=bf16")
     one, two = (

@@ -20,7 +20,7 @@ def test_an_update_is_nearly_orthogonal_in_float32(shape: tuple[int, int]) -> No
 
 
 def test_it_takes_the_steps_of_torch_s_muon() -> None:
-    """Up to the rounding of torch's bfloat16."""
+    """Updates are equal up to the rounding of torch's bfloat16."""
     generator = torch.Generator().manual_seed(1)
     start = torch.randn(12, 20, generator=generator)
     mine, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
@@ -48,5 +48,5 @@ def test_a_matrix_without_gradient_stays() -> None:
 
 
 def test_a_closure_is_refused() -> None:
-    with pytest.raises(ValueError, match="no closure"):
+    with pytest.raises(ValueError, match="does not support a closure"):
         Muon([torch.nn.Parameter(torch.ones(2, 2))], lr=1.0).step(lambda: 0.0)

@@ -1,4 +1,4 @@
-"""Two processes (gloo, CPUs) against one: the same figures, the same weights, and how they end."""
+"""Two processes (gloo, CPUs) against one: the same figures and weights, and how runs end."""
 
 import json
 import os
@@ -32,7 +32,8 @@ SETTINGS = (
     "patch=16",
 )
 FULL = "sharding=full", "network.gradient_checkpointing=true"
-ABOUT = 5e-5  # of weights: Adam divides by the root of a small number, which enlarges the rounding of a sum in another order
+# Tolerance of weights: Adam divides by the root of a small number, which amplifies rounding.
+ABOUT = 5e-5
 
 
 def words(out: Path, *settings: str) -> list[str]:
@@ -57,7 +58,7 @@ def losses(out: Path) -> list[float]:
 
 
 def distance(one: Path, two: Path, part: str = "average") -> float:
-    """The largest difference of a weight."""
+    """Return the largest difference between weights."""
     a, b = (RunFolder(out).load_state()[part] for out in (one, two))
     assert a.keys() == b.keys()
     return max(float((a[name] - b[name]).abs().max()) for name in a)
@@ -74,7 +75,7 @@ def equal_optimizers(one: Path, two: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of one and of two processes, plain and sharded, whole and resumed."""
+    """Runs of one and two processes, plain and sharded, uninterrupted and resumed."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         several.without_what_is_shown(patch.setattr)
@@ -131,7 +132,7 @@ def _run_all(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["two", "sharded"])
 def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
-    """Losses, weights, moving average and optimizers, in parts, clipped; sharded with gradient checkpointing."""
+    """Same losses, weights, average and optimizers, in parts and clipped; sharded with checkpointing too."""
     assert len(losses(runs / "one")) == 6
     assert losses(runs / name) == pytest.approx(losses(runs / "one"), rel=1e-5)
     assert distance(runs / name, runs / "one") < ABOUT
@@ -168,17 +169,17 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     assert codes == [[0] * 10 + [2, 1, 0, 2, 1, 1]] * 2
     errors = [line for line in lines if line.startswith("uformer: error")]
     assert len(errors) == 5, lines
-    assert "two exists; go on with it by --resume" in errors[0]
+    assert "two exists; resume the run with --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
-    assert "batch: 3 patches cannot be shared out" in errors[2]
+    assert "batch: 3 must be a multiple of 1 (accumulate) x 2 (processes)" in errors[2]
     assert "full_log/log.jsonl: the disk is full" in errors[3]
     assert "full/state/state.pt: No space left on device" in errors[4]
-    assert sum("6 steps of 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
+    assert sum("6 steps, batch 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
     assert "Traceback" not in "".join(lines)
 
 
 def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
-    """Nothing looks after them: the one that is left notices by itself."""
+    """Without a launcher, the remaining process notices by itself."""
     out = tmp_path / "run"
     settings = "steps=150", "validate_every=1000", "save_every=5"
     assert main(words(tmp_path / "whole", *settings)) == 0
@@ -188,10 +189,9 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
     code, err = finish(first, seconds=30)
     finish(second)
     assert code == 1
-    said = [line for line in err.splitlines() if line.startswith("uformer")]
-    assert said == [
-        f"uformer: error: another process of this run ended; the state saved last is kept: uformer train --resume --out {out}"
-    ]
+    (line,) = [line for line in err.splitlines() if line.startswith("uformer")]
+    assert line.startswith("uformer: error: another process of this run ended; the last saved state is kept;")
+    assert line.endswith(f"resume with: uformer train --resume --out {out}")
     assert "Traceback" not in err
     assert RunFolder(out).load_state()["step"] < 150
     assert main(resume(out)) == 0
@@ -199,7 +199,7 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
 
 
 def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) -> None:
-    """As a SLURM job before its time is over. Two launchers, as of two machines."""
+    """Two launchers stand for two machines, and get SIGTERM as a SLURM job does before its time limit."""
     out = tmp_path / "run"
     endpoint = f"localhost:{free_port()}"
     same = [*words(out, "steps=100000", "validate_every=100000", "save_every=100000"), "--resume"]
@@ -208,7 +208,7 @@ def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) 
     for launcher in launchers:
         launcher.send_signal(signal.SIGTERM)
     said = "".join(finish(launcher)[1] for launcher in launchers)
-    assert said.count("uformer: interrupted, and saved") == 1
+    assert said.count("uformer: interrupted; the run is saved") == 1
     saved = RunFolder(out).load_state()["step"]
     assert saved >= 3
     same[same.index("steps=100000")] = f"steps={saved + 2}"
@@ -237,7 +237,7 @@ def test_one_alone_agrees_with_itself() -> None:
 
 
 class Second(Processes):
-    """The second of two, whose first answers with an exit code."""
+    """The second of two processes. The first one returns an exit code."""
 
     def __init__(self, code: int) -> None:
         super().__init__()
@@ -274,7 +274,8 @@ def test_without_a_meeting_point_they_cannot_reach_each_other(monkeypatch: pytes
 def test_what_a_lost_process_looks_like() -> None:
     assert peer_is_gone(
         RuntimeError(
-            "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"
+            "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] "
+            "Connection closed by peer [127.0.0.1]:1"
         )
     )
     assert peer_is_gone(torch.distributed.DistNetworkError("x"))

@@ -53,5 +53,5 @@ def test_each_is_called_by_its_name_and_says_what_it_is_in_a_line(name: str) -> 
 
 
 def test_an_unknown_one_lists_the_known() -> None:
-    with pytest.raises(OptionError, match="unknown recipe 'sharpen'; known: pairs, denoise"):
+    with pytest.raises(OptionError, match="unknown recipe 'sharpen'; choose one of pairs, denoise"):
         find("sharpen")

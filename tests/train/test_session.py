@@ -1,4 +1,4 @@
-"""Runs from their first to their last line, resumed, changed and refused."""
+"""Whole calls of `uformer train`: new, resumed, changed and refused."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that is over; not to be changed."""
+    """A finished run. Do not change it."""
     folder = tmp_path_factory.mktemp("finished")
     assert main([*arguments(make_pairs(folder / "set", 4), folder / "run"), "--quiet"]) == 0
     return folder / "run"
@@ -52,9 +52,11 @@ def test_a_run_says_what_it_does_and_what_to_do_next(
     assert main(arguments(pairs, out)) == 0
     said, told = capsys.readouterr()
     assert said == f"next: uformer restore PHOTO --weights {out}/best.safetensors\n"
-    assert "pictures: 3 pairs, 0.0 Mpixels, held out 1 (as they are: PSNR 28." in told
-    assert "6 steps of 2, 1 x cpu, fp32" in told
-    assert "loader alone: about" in told
+    assert (
+        "images: 3 pairs to learn from (0.0 megapixels), 1 held out (PSNR of the degraded images: 28." in told
+    )
+    assert "6 steps, batch 2, 1 x cpu, fp32" in told
+    assert "loader: up to about" in told
     assert "step 6/6  loss 0." in told
     config = read_config(out / "config.yaml")
     assert config["data"] == {"data": str(pairs)}
@@ -63,7 +65,7 @@ def test_a_run_says_what_it_does_and_what_to_do_next(
 
 
 def test_more_steps_than_at_first(pairs: Path, out: Path) -> None:
-    """The log goes on, and the state is that of the larger number."""
+    """The log continues, and the state is that of the larger number."""
     assert main(arguments(pairs, out)) == 0
     assert resume(out, "--set", "steps=9") == 0
     folder = RunFolder(out)
@@ -98,20 +100,20 @@ def test_other_pictures_are_refused(pairs: Path, out: Path, capsys: pytest.Captu
     before = RunFolder(out).state.read_bytes()
     assert resume(out, "--set", "steps=8") == 2
     said = error(capsys)
-    assert "the pictures are not those that the run began with" in said
-    assert f"--start {out}/last.safetensors begins another run from its weights" in said
+    assert "the images differ from those the run started with" in said
+    assert f"--start {out}/last.safetensors" in said
     assert RunFolder(out).state.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--set", "lr=0.1"], "this run began otherwise: lr: 0.003, now 0.1; only steps, minutes"),
+        (["--set", "lr=0.1"], "lr: 0.003, now 0.1; a resumed run may change only steps, minutes"),
         (["--set", "network.window_size=8"], "network.window_size: 4, now 8"),
-        (["--start", "x.safetensors"], "--start is for a new run"),
-        ([], "this run is over (6 steps); --set steps=MORE goes on"),
-        (["denoise"], "a run of pairs, not of denoise"),
-        (["--validation", "x"], "this run holds out 1 of its own pictures"),
+        (["--start", "x.safetensors"], "--start x.safetensors: a resumed run continues with its own weights"),
+        ([], "this run has finished (6 steps); to train longer, use --set steps=MORE"),
+        (["denoise"], "this run uses the recipe pairs, not denoise"),
+        (["--validation", "x"], "--validation x: this run scores with its own held-out images (1)"),
     ],
 )
 def test_a_run_that_would_go_on_otherwise_is_refused(
@@ -139,14 +141,14 @@ def test_a_state_that_does_not_fit_is_refused(
     for part in damaged:
         folder.save_state({**whole, **part})
         assert resume(out, "--set", "steps=8") == 2
-        assert "state.pt: does not fit the run (" in error(capsys)
+        assert "state.pt: does not fit this run (" in error(capsys)
 
 
 def test_memory_that_runs_out_is_one_line(
     pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(pairs, out, f"network.embed_dim={2**26}")) == 1
-    assert "out of memory; less is needed with --set accumulate=2" in error(capsys)
+    assert "out of memory; to use less, try --set accumulate=2" in error(capsys)
     assert not out.exists()
 
     def ill(*_args: object) -> None:
@@ -178,10 +180,8 @@ def test_what_to_do_next_with_other_channels(
         save(tmp_path / "set" / "clean" / f"{index}.tif", photo(20, 24))
     assert main(arguments(tmp_path / "set", out)) == 0
     said = capsys.readouterr().out
-    assert (
-        said
-        == f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors'), a network (torch) of 5 channels to 3\n"
-    )
+    assert said.startswith(f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors')")
+    assert "from 5 to 3 channels" in said
 
 
 def test_a_folder_that_holds_something_is_left_alone(
@@ -189,7 +189,7 @@ def test_a_folder_that_holds_something_is_left_alone(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     assert main(arguments(pairs, finished)) == 2
-    assert "exists; go on with it by --resume" in error(capsys)
+    assert "exists; resume the run with --resume" in error(capsys)
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
 
@@ -199,11 +199,11 @@ def test_a_folder_where_another_process_trains_is_refused(
 ) -> None:
     with RunFolder(out).alone():
         assert main(arguments(pairs, out)) == 2
-        assert "another process trains here" in error(capsys)
+        assert "another process trains in this folder" in error(capsys)
     assert main(arguments(pairs, out, "steps=2")) == 0
     with RunFolder(out).alone():
         assert resume(out, "--set", "steps=3") == 2
-        assert "another process trains here" in error(capsys)
+        assert "another process trains in this folder" in error(capsys)
     assert resume(out, "--set", "steps=3") == 0
     assert not (out / ".lock").exists()
 
@@ -212,13 +212,13 @@ def test_a_run_that_cannot_begin_leaves_nothing(
     pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(pairs, out, "patch=64")) == 1
-    assert "no picture is left" in error(capsys)
+    assert "no images are left" in error(capsys)
     assert not out.exists()
 
 
 def test_no_run_to_go_on_with(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert resume(out) == 2
-    assert "no run to go on with" in error(capsys)
+    assert "no run to resume" in error(capsys)
 
 
 def test_a_config_is_a_recipe(pairs: Path, out: Path, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_decoded_pictures_do_not_outlast_the_run(
     assert not (out / "cache").exists()
     assert main([*arguments(pairs, out.with_name("other")), "--measure-loader"]) == 0
     assert not out.with_name("other").exists()
-    assert "patches of 16 x 16 a second, by the training process itself" in capsys.readouterr().out
+    assert "patches/s of 16 x 16 pixels, cut by the training process itself" in capsys.readouterr().out
 
 
 def test_the_seed_is_the_run(pairs: Path, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_bf16_that_the_cpu_lacks_is_said_in_a_line(
     assert main(arguments(pairs, out, "precision=bf16", "steps=1")) == 0
     told = capsys.readouterr().err
     assert sum("this CPU has no bf16 instructions" in line for line in told.splitlines()) == 1
-    assert "1 steps of 2, 1 x cpu, fp32" in told
+    assert "1 steps, batch 2, 1 x cpu, fp32" in told
     assert main(arguments(pairs, out.with_name("other"), "steps=1")) == 0
     assert "instructions" not in capsys.readouterr().err
 

@@ -58,7 +58,7 @@ def test_clean_pictures_get_the_recipe_s_degradation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ((), "pairs needs pairs; for clean pictures alone there are the recipes denoise"),
+        ((), "pairs needs pairs; for clean images alone, use the recipe denoise"),
         (("drawn=1",), "pairs needs pairs"),
     ],
 )
@@ -70,8 +70,8 @@ def test_clean_pictures_need_a_degradation(tmp_path: Path, settings: tuple[str, 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ((), "pairs needs pictures: --degraded DIR --clean DIR, or --data"),
-        (("degradation=noise",), "pairs needs pictures: --data DIR"),
+        ((), "pairs needs pairs: give --data DIR .*, or --degraded DIR --clean DIR"),
+        (("degradation=noise",), "pairs needs images: give --data DIR"),
     ],
 )
 def test_no_pictures_are_asked_for(settings: tuple[str, ...], said: str) -> None:
@@ -88,10 +88,10 @@ def test_a_recipe_that_draws_needs_no_pictures() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"degraded": Path("a")}, "--degraded and --clean go together"),
+        ({"degraded": Path("a")}, "--degraded and --clean go together; --clean is missing"),
         (
             {"data": Path("a"), "degraded": Path("b"), "clean": Path("c")},
-            "give --data, or --degraded and --clean",
+            "give either --data, or --degraded and --clean",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_folders_survive_a_file() -> None:
     folders = Folders(degraded=Path("a").absolute(), clean=Path("b").absolute())
     assert Folders.from_values(folders.to_values()) == folders
     for other in ({"x": "y"}, {"data": ["a", "b"]}, {"data": None}, 3):
-        with pytest.raises(OptionError, match="expected paths of data, degraded"):
+        with pytest.raises(OptionError, match="expected paths by the names data, degraded"):
             Folders.from_values(other)
 
 
@@ -131,7 +131,7 @@ def test_gray_pictures_get_a_gray_network_unless_said_otherwise(tmp_path: Path) 
 def test_channels_that_do_not_fit_say_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(
         OptionError,
-        match="network.in_channels is 3, and the pictures have 5 channels; --set network.in_channels=5",
+        match="network.in_channels 3: the images have 5 channels; try --set network.in_channels=5",
     ):
         get_ready(tiny(), Folders(data=make_channels(tmp_path, 5, 3)), "network.in_channels=3")
 
@@ -140,9 +140,9 @@ def test_weights_to_start_from_bring_their_network(tmp_path: Path) -> None:
     folders = Folders(data=make_pairs(tmp_path))
     found = get_ready(tiny(), folders, started=TINY)
     assert found.recipe.network == dataclasses.replace(TINY, drop_path_rate=0.2)
-    with pytest.raises(OptionError, match="of another network: window_size: file 4, model 8"):
+    with pytest.raises(OptionError, match="do not fit the weights .*: window_size: file 4, model 8"):
         get_ready(tiny(), folders, "network.window_size=8", started=TINY)
-    with pytest.raises(OptionError, match="of another network: .*embed_dim"):
+    with pytest.raises(OptionError, match="do not fit the weights .*: .*embed_dim"):
         get_ready(tiny(), folders, "network=uformer_b", started=TINY)
 
 
@@ -152,7 +152,7 @@ def test_a_folder_to_validate_with(tmp_path: Path) -> None:
     assert (len(found.patches.pictures), len(found.held_out)) == (3, 2)
     clean = make_clean(tmp_path / "c")
     with pytest.raises(
-        OptionError, match="c: clean pictures alone, and the pictures to learn from are pairs"
+        OptionError, match="c: has only clean images; the images to learn from are pairs, so give pairs"
     ):
         get_ready(tiny(), dataclasses.replace(folders, validation=clean))
 
@@ -170,8 +170,10 @@ def test_what_is_left_out_is_said_and_nothing_left_is_an_error(tmp_path: Path) -
     make_pairs(tmp_path)
     for side in ("degraded", "clean"):
         save(tmp_path / side / "tiny.png", photo(8, 8))
-    assert get_ready(tiny(), Folders(data=tmp_path)).notes == ("left out, smaller than 16 x 16: 1 (tiny)",)
-    with pytest.raises(PictureError, match="no picture is left"):
+    assert get_ready(tiny(), Folders(data=tmp_path)).notes == (
+        "skipped images smaller than 16 x 16: 1 (tiny)",
+    )
+    with pytest.raises(PictureError, match="no images are left"):
         get_ready(tiny("patch=64"), Folders(data=tmp_path))
 
 

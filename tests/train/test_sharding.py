@@ -1,4 +1,4 @@
-"""Shared out to one process, as FSDP does to several; two processes are in test_processes."""
+"""FSDP with one process. test_processes covers two."""
 
 from collections.abc import Iterator
 
@@ -67,7 +67,7 @@ def test_so_does_an_optimizer_s(group: None) -> None:
 
 
 def test_gradients_are_exchanged_with_the_last_part_only(group: None) -> None:
-    """Replicated or sharded, parts add up to the gradient of the whole; before the last, nothing is exchanged."""
+    """Replicated or sharded, the parts add up to the whole gradient, and only the last part is exchanged."""
     plain, replicated, shared = build(TINY), build(TINY), build(TINY)
     shard((shared,), "cpu", 1)
     load(shared, plain.state_dict())

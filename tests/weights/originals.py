@@ -1,4 +1,4 @@
-"""State dicts of the original authors' networks, tiny, under their keys; written from their names alone, not from our layout."""
+"""Tiny state dicts under the original authors' keys, written independently of this package's layout."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ ONES = (1,) * 9
 
 
 def original_state(*, seed: int = 0, index: bool = True, prefix: str = "", **options: Any) -> State:
-    """Random float32 tensors; `index`: with their index buffers (int64); the other options are those of `_shapes`."""
+    """Random float32 tensors, with `index` also the index buffers (int64); other options as in `_shapes`."""
     rng = np.random.default_rng(seed)
     state: State = {}
     for key, shape in _shapes(**options):

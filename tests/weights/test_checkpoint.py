@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, the same bytes each time, and no file can do more than be refused in one line."""
+"""Checkpoints: round trips, the same bytes each time, and refusal of bad files in one line."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ def random_state(
 
 
 def raw(header: object, data: bytes = b"") -> bytes:
-    """A safetensors file of any header."""
+    """A safetensors file with any header."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
 
@@ -48,7 +48,7 @@ def altered(
     drop: str = "",
     extra: str = "",
 ) -> bytes:
-    """A good checkpoint with its configuration or its list of tensors changed."""
+    """A good checkpoint with a changed configuration or list of tensors."""
     content = path.read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + size])
@@ -165,7 +165,7 @@ def test_a_mismatch_names_the_field(good: Path) -> None:
         CheckpointError, match=r"modulator: file True, model False; shift: file True, model False$"
     ):
         checkpoint.load(good, config=dataclasses.replace(TINY, modulator=False, shift=False))
-    checkpoint.load(good, config=dataclasses.replace(TINY, drop_path_rate=0.3))  # computes the same
+    checkpoint.load(good, config=dataclasses.replace(TINY, drop_path_rate=0.3))  # the results are the same
 
 
 def test_is_checkpoint(good: Path, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_symbolic_link_is_read_and_written_through(good: Path, tmp_path: Path)
 
 
 def refused(path: Path, text: str) -> None:
-    """Refused by every reader, in one short line that names the file, in no time."""
+    """Assert that every reader refuses the file quickly, in one short line that names it."""
     start = time.perf_counter()
     for reader in (checkpoint.read, checkpoint.describe, checkpoint.load):
         with pytest.raises(CheckpointError, match=text) as caught:
@@ -227,11 +227,11 @@ def refused(path: Path, text: str) -> None:
         (raw({"__metadata__": {"format": "pt"}}), "no Uformer configuration"),
         (
             raw({"__metadata__": {"format": "uformer-9\nx", "config": "{}"}}),
-            "format 'uformer-9 x', this version reads 'uformer-1'",
+            "format is 'uformer-9 x', but this version reads 'uformer-1'",
         ),
         (
             raw({"__metadata__": {"format": "uformer-1", "config": "{}"}}),
-            "0 tensors for a configuration of 18 blocks",
+            "0 tensors, too few for a configuration of 18 blocks",
         ),
     ],
 )
@@ -245,11 +245,14 @@ def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes, text: str
     [
         (
             "a.onnx",
-            "an exported file, not a checkpoint; give the .safetensors file that it was made from .restore, serve and batch take .onnx",
+            (
+                "an exported file, not a checkpoint; give the .safetensors file that it was made from "
+                ".restore, serve and batch accept .onnx"
+            ),
         ),
         ("a.PT2", "an exported file, not a checkpoint"),
         ("a.xml", "an exported file, not a checkpoint"),
-        ("a.pth", "need `uformer convert` first"),
+        ("a.pth", "with `uformer convert` first"),
     ],
 )
 def test_files_of_another_kind(tmp_path: Path, name: str, text: str) -> None:
@@ -263,7 +266,7 @@ def test_files_of_another_kind(tmp_path: Path, name: str, text: str) -> None:
         ("not JSON\n", "not JSON"),
         ("[1]", "not a JSON object"),
         ("[" * 2000, "not JSON"),
-        ("{" + '"a' * 5000, "characters, more than 4096"),
+        ("{" + '"a' * 5000, "characters; the limit is 4096"),
         ({"depths": [10**9] * 9}, "blocks"),
         ({"depths": [1] * 1501, "num_heads": [1] * 1501}, "characters|blocks"),
         ({"depths": [-(10**9)] * 9}, "depths: .* must"),
@@ -271,7 +274,7 @@ def test_files_of_another_kind(tmp_path: Path, name: str, text: str) -> None:
         ({"embed_dim": 10**9, "num_heads": [1] * 9}, "tensor"),
         ({"embed_dim": 10**3000}, "configuration|tensor"),
         ({"num_heads": [10**400] * 9}, "num_heads"),
-        ({"window_size": 10**6}, "window_size 1000000 is more than 32"),
+        ({"window_size": 10**6}, "window_size 1000000: must be at most 32"),
         ({"window_size": "8"}, "window_size"),
         ({"window_size": True}, "window_size"),
         ({"mlp_ratio": 1e300}, "tensor|configuration"),
@@ -296,15 +299,15 @@ def test_tensors_missing_extra_and_misshapen(good: Path, tmp_path: Path) -> None
     path.write_bytes(altered(good, extra="an\nextra" + "x" * 5000))
     refused(path, "tensor 'an extrax+.* is not part of its configuration")
     path.write_bytes(altered(good, config={"window_size": 4}))
-    refused(path, r"is F32 \[9, 1\], not F16 or F32 \[49, 1\]")
+    refused(path, r"is F32 \[9, 1\], expected F16 or F32 \[49, 1\]")
     path.write_bytes(good.read_bytes()[:-100])
-    refused(path, "not a safetensors file, or a damaged one")
+    refused(path, "damaged or not a safetensors file")
 
 
 def test_a_wrong_type_of_number(good: Path) -> None:
     content = good.read_bytes().replace(b'"dtype":"F32"', b'"dtype":"I32"', 1)
     good.write_bytes(content)
-    refused(good, r"is I32 .*, not F16 or F32")
+    refused(good, r"is I32 .*, expected F16 or F32")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -354,9 +357,9 @@ def test_only_the_configuration_s_tensors_are_written(tmp_path: Path, change: st
 
 def test_no_file_a_folder_and_a_pipe(tmp_path: Path) -> None:
     refused(tmp_path / "missing.safetensors", "there is no such file")
-    refused(tmp_path, "not a file, but a folder")
+    refused(tmp_path, "not a file but a folder")
     os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / "pipe", "not a file, but a device or pipe")
+    refused(tmp_path / "pipe", "not a file but a device or pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     refused(tmp_path / "loop", "there is no such file")
 

@@ -59,7 +59,7 @@ def test_weights_that_ship_are_verified(tiny_file: Path, monkeypatch: pytest.Mon
 
 
 def test_the_folder_of_a_run_is_its_best_weights(tiny_file: Path, tmp_path: Path) -> None:
-    for name in ("last", "best"):  # a run has its last first
+    for name in ("last", "best"):  # a run writes `last` first
         (tmp_path / f"{name}.safetensors").write_bytes(tiny_file.read_bytes())
         assert weights_file(tmp_path) == tmp_path / f"{name}.safetensors"
     assert same(create_model(tmp_path), build(TINY))
@@ -70,7 +70,7 @@ def test_unknown_lists_what_is_known(name: str) -> None:
     with pytest.raises(OptionError) as caught:
         create_model(name)
     said = str(caught.value)
-    assert said.startswith(f"unknown network or weights {name!r}; weights: uformer_t.denoise, ")
+    assert said.startswith(f"unknown network or weights {name!r}; give weights (uformer_t.denoise, ")
     assert all(known in said for known in [*VARIANTS, *registry.WEIGHTS])
     assert "\n" not in said
 

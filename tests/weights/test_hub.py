@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, without network: huggingface_hub's own cache, and a stand-in for its API."""
+"""The Hugging Face Hub without a network: huggingface_hub's own cache, and a fake of its API."""
 
 import json
 import shutil
@@ -73,7 +73,7 @@ def test_what_is_here_comes_first(tmp_path: Path, mine: Path, monkeypatch: pytes
 
 
 class Api:
-    """Keeps repositories in a folder."""
+    """A fake API that keeps repositories in a folder."""
 
     root: Path
 
@@ -85,7 +85,7 @@ class Api:
         if self.token == "wrong":
             raise OSError("401\nnot you")
         if self.token == "offline":
-            raise HfHubHTTPError.__bases__[0]("refused")  # of the HTTP library
+            raise HfHubHTTPError.__bases__[0]("refused")  # an error of the HTTP library
         (self.root / repository).mkdir(parents=True, exist_ok=exist_ok)
         (self.root / repository / ".private").write_text(str(private))
 
@@ -109,11 +109,11 @@ def test_push_and_load_again(mine: Path, tmp_path: Path, monkeypatch: pytest.Mon
     (there / "README.md").write_text("mine")
     hub.push_to_hub(mine, "org/name", licence="MIT")
     assert (there / "README.md").read_text() == "mine"
-    with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refuses \(401 not you\)$"):
+    with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refused \(401 not you\)$"):
         hub.push_to_hub(mine, "org/name", token="wrong")
-    with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refuses \(.*refused.*\)$"):
+    with pytest.raises(CheckpointError, match=r"^org/name: the Hugging Face Hub refused \(.*refused.*\)$"):
         hub.push_to_hub(mine, "org/name", token="offline")
-    with pytest.raises(OptionError, match="'name' is not a name such as org/name"):
+    with pytest.raises(OptionError, match="'name' is not a repository name such as org/name"):
         hub.push_to_hub(mine, "name")
     with pytest.raises(OptionError, match="unknown network or weights 'none'"):
         hub.push_to_hub("none", "org/name")
@@ -124,7 +124,7 @@ def test_without_the_extra_the_line_that_installs_it(mine: Path, monkeypatch: py
     line = r'huggingface_hub is not installed; run: pip install "uformer\[hub\]"'
     with pytest.raises(
         OptionError,
-        match=f"^org/name: there is no such file or folder; if it is on the Hugging Face Hub: {line}$",
+        match=f"^org/name: no such file or folder; to look on the Hugging Face Hub: {line}$",
     ):
         weights_file("org/name")
     with pytest.raises(OptionError, match=f"^{line}$"):

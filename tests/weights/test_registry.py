@@ -1,4 +1,4 @@
-"""What the registry says of its weights is recomputed from their files."""
+"""Recompute the registry's facts about its weights from their files."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub, without network: huggingface_hub's own cache."""
+"""Repositories of the Hugging Face Hub without a network: huggingface_hub's own cache."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from uformer.weights.create import create_model, weights_file
 
 
 def cached(home: Path, mine: Path, revision: str = "main") -> Path:
-    """Put a file where huggingface_hub keeps that of org/name."""
+    """Put a file where huggingface_hub caches that of org/name."""
     commit = "0123456789" * 4
     place = home / "models--org--name"
     (place / "refs").mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def test_a_repository_of_the_cache(mine: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(
         CheckpointError,
-        match=r"^org/name: no such file or folder here, and not from the Hugging Face Hub \(.+\)$",
+        match=r"^org/name: no such file or folder, and not available from the Hugging Face Hub \(.+\)$",
     ):
         weights_file("org/name")
     file = cached(tmp_path / "cache", mine)
@@ -45,5 +45,5 @@ def test_a_repository_of_the_cache(mine: Path, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("name", ["", "name", "a/b/c", "/a", "a/", "../a", "a/..", "a b/c", "a/b@", "./a"])
 def test_what_is_no_name_of_a_repository(name: str) -> None:
     assert not repository.is_repository(name)
-    with pytest.raises(OptionError, match="is not a name such as org/name"):
+    with pytest.raises(OptionError, match="is not a repository name such as org/name"):
         repository.download(name)

@@ -1,1 +1,1 @@
-"""Millions of pictures: a job that resumes, in this process or on a Ray cluster."""
+"""Restores millions of images as a job that can be resumed, in this process or on a Ray cluster."""

@@ -29,43 +29,48 @@ def batch(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Restore millions of pictures: a job that resumes, here or on a Ray cluster.
+    """Restore millions of images, here or on a Ray cluster; an interrupted job resumes.
 
     Parameters
     ----------
     source
-        IN: a folder, a pattern, a Parquet file with a column "input" (and maybe "output"), or a .txt list; on disks, s3://, gs://, hf://.
+        IN: a folder, a pattern, a Parquet file with a column "input" (and optionally "output"), or a .txt
+        file with one input per line; a path or a URL (s3://, gs://, hf://).
     out
-        OUT: the folder of the outputs; those that are there are done.
+        OUT: the folder of the outputs. Images whose outputs exist are skipped.
     metadata
-        Keep EXIF and XMP, strip them, or keep what is safe to show: no place, thumbnail or serial number. The colour profile stays.
+        Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
+        colour profile always stays.
     engine
-        Where the work is done: local, in this process; ray, by workers of a Ray cluster.
+        local: work in this process. ray: use the workers of a Ray cluster, each with the network loaded.
     address
-        Of a Ray cluster's head, HOST:PORT, or auto; by default a cluster is started on this machine, for this job.
+        Head of a running Ray cluster: HOST:PORT, or auto. Default: start a cluster on this machine, for this
+        job only.
     workers
-        Workers of the cluster, each with the network loaded; by default as many as it has room for.
+        Number of workers. Default: as many as the cluster has room for.
     num_cpus
-        Cores of a worker; by default 4, or as many as a machine has.
+        CPU cores per worker, which is also its number of inference threads. Default: 4, or fewer if the
+        machine or --workers leaves fewer.
     num_gpus
-        GPUs of a worker, such as 1 or 0.5; by default none.
+        GPUs per worker; 0.5 is half a GPU. Default: none.
     manifest
-        The Parquet file that says what became of each picture; by default OUT/manifest.parquet.
+        Location of the manifest, a Parquet file with the outcome of each image. Default:
+        OUT/manifest.parquet.
     failures
-        The file of those that failed, a line of JSON each; by default OUT/failures.jsonl.
+        Location of the list of failed images, one line of JSON each. Default: OUT/failures.jsonl.
     overwrite
-        Restore all again; otherwise what is done stays.
+        Restore every image again; other weights or options are then allowed.
     quiet
-        Print nothing but errors.
+        Print errors only.
     """
     ray_only = {"address": address, "workers": workers, "num-cpus": num_cpus, "num-gpus": num_gpus}
     if engine == "local" and (
         given := [f"--{name}" for name, value in ray_only.items() if value is not None]
     ):
-        raise OptionError(f"{', '.join(given)}: only with --engine ray")
+        raise OptionError(f"{', '.join(given)}: needs --engine ray")
     for module in ("fsspec", "pyarrow"):
         require(module, "batch")
-    from uformer.batch import run  # noqa: PLC0415 - needs what may be missing
+    from uformer.batch import run  # noqa: PLC0415 - needs the packages checked above
 
     job = run.BatchJob(
         source=source,

@@ -1,4 +1,4 @@
-"""With what a job restores, so that it is never gone on with by something else."""
+"""Identifies the weights and options of a job, so that no job resumes with others."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ Identity = dict[str, Any]
 
 _NOT_COMPARED = ("uformer", "weights", "redo")
 _OPTIONS = ("backend", "device", "precision", "tile", "overlap", "ensemble", "strength")
-"""Those that change an output's bytes; memory does by the tile that it leaves room for, but a job may go on on a smaller machine."""
+"""The options that change the bytes of an output. Memory can, by the tile, but jobs may change machines."""
 
 
 def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -> Identity:
-    """What makes outputs what they are. Raises OptionError and CheckpointError for weights that are not there."""
+    """Return all that determines the outputs. Raises OptionError or CheckpointError for missing weights."""
     path = (
         registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
     )
@@ -41,7 +41,7 @@ def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """In words, where two identities would make other outputs; None where they would not."""
+    """Describe the differences that lead to other outputs; None if there are none."""
     found = []
     for name in now:
         if name in _NOT_COMPARED or before.get(name) == now[name]:

@@ -1,19 +1,20 @@
-"""The manifest of a job: a Parquet file with a row for each picture, written in parts as the job goes.
+"""The manifest of a job: a Parquet file with one row per image, written in parts while the job runs.
 
-| column | type | what |
+| column | type | content |
 |---|---|---|
-| input | string | path from the root on, or URL; each once |
-| output | string | likewise; null where there is none |
-| seconds | double | for reading, restoring and writing, without waiting; null for an output that was there before |
-| size | int64 | bytes of the output |
+| input | string | absolute path or URL; each input once |
+| output | string | absolute path or URL; null if there is none |
+| seconds | double | time to read, restore and write, without waiting; null if the output already existed |
+| size | int64 | size of the output in bytes |
 | width, height | int32 | pixels |
-| sha256 | string | of the output |
-| warnings | string | joined by "; " |
-| error | string | why it failed; null where it did not |
+| sha256 | string | SHA-256 of the output |
+| warnings | string | warnings, joined by "; " |
+| error | string | why the image failed; null if it did not |
 
-While a job goes, MANIFEST.parts holds job.json (with what the job restores) and the rows so far, in files that appear whole or not at
-all. When it ends they become one file, sorted by input, which says under the key "uformer" of its metadata what job.json said. Of two
-rows of one input the later holds.
+While a job runs, MANIFEST.parts holds job.json (the weights and options of the job) and the rows so far, in
+files that appear whole or not at all. When the job ends, the parts become one file, sorted by input, whose
+metadata holds the contents of job.json under the key "uformer". If an input has two rows, the later one
+counts.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ _KEY = b"uformer"
 _JOB, _LOCK = "job.json", "lock"
 _ROWS = 10_000
 _SECONDS = 30.0
-"""A part is written when it holds so many rows, or its first is so old: what a killed job does not know of its last pictures."""
+"""A part is written when it has _ROWS rows or its first is _SECONDS old. A kill loses at most one part."""
 
 SCHEMA = pa.schema(
     [
@@ -57,7 +58,7 @@ SCHEMA = pa.schema(
 
 
 def table(records: list[Record]) -> Any:
-    """A Parquet table of records; see above."""
+    """Return records as a table with the columns above."""
     rows = (
         {name: as_text(value) if isinstance(value, str) else value for name, value in vars(record).items()}
         for record in records
@@ -66,7 +67,11 @@ def table(records: list[Record]) -> Any:
 
 
 class Manifest:
-    """The manifest at a place. Raises OptionError where it is something else than a manifest of ours, OSError where it cannot be read."""
+    """The manifest at a place.
+
+    Its methods raise OptionError if the file there is not a manifest of this command, OSError if it cannot be
+    read.
+    """
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -77,28 +82,32 @@ class Manifest:
         self._started = self._fresh = False
 
     def held(self) -> contextlib.AbstractContextManager[None]:
-        """Inside the block no other job of this manifest runs, where it lies on a disk. Raises OptionError while one does."""
-        what = f"{self.place}: another job is at work on it; wait until it has ended"
+        """Lock the manifest: inside the block, no other job uses it. Only a manifest on a disk can be locked.
+
+        Raises OptionError if another job holds the lock.
+        """
+        what = f"{self.place}: another job is using this manifest; wait until it ends"
         return (
             alone(Path(self._parts, _LOCK), what) if places.is_local(self.place) else contextlib.nullcontext()
         )
 
     def begin(self, identity: Identity, *, overwrite: bool) -> bool:
-        """Go on with the job that is there, or begin one; whether an output that has no row is to be made again.
+        """Resume the recorded job, or start a new one. Returns whether to restore outputs that have no row.
 
-        Raises OptionError where the job that is there restores with something else, unless `overwrite`, and where a file is there that is
-        no manifest.
+        Raises OptionError if the recorded job has other weights or options and `overwrite` is not set, or if
+        a file exists that is not a manifest.
         """
         there = self._read_identity()
         before = None if overwrite else there
-        if before is not None and (said := difference(before, identity)) is not None:
+        if before is not None and (changes := difference(before, identity)) is not None:
             raise OptionError(
-                f"{self.place}: was begun with {said}; go on as before, give another OUT, or restore all again with --overwrite"
+                f"{self.place}: this job was started with {changes};"
+                " use the same again, choose another OUT, or restore every image again with --overwrite"
             )
         self._identity = before or identity
         self._fresh = there is None
         if overwrite:
-            self._write_job(clearing=True)  # so that whoever goes on after a kill right here clears the rest
+            self._write_job(clearing=True)  # if the job is killed here, the resumed job clears the rest
         if overwrite or self._identity.pop("clearing", False):
             places.remove(self.place)
             self._clear(keep={_JOB, _LOCK})
@@ -106,23 +115,23 @@ class Manifest:
         return bool(self._identity["redo"])
 
     def start(self) -> None:
-        """Say what the job restores with, before there is any output of it."""
+        """Record the weights and options of the job, before it writes any output."""
         self._started = True
         self._write_job()
 
     def withdraw(self) -> None:
-        """Forget a job that ends before it has anything to show, so that the next may be another."""
+        """Forget a new job that ends without any record, so that the next job may have other options."""
         if self._fresh and not self._waiting:
             self._clear(keep={_LOCK})
 
     def done(self) -> dict[str, str]:
-        """Input -> output of what is done, `as_text`."""
+        """Return input -> output of the finished rows, both `as_text`."""
         rows = self._read()
         columns = (rows[name].to_pylist() for name in ("input", "output", "error"))
         return {source: output for source, output, error in zip(*columns, strict=True) if error is None}
 
     def add(self, record: Record) -> None:
-        """Note what became of a picture."""
+        """Add the record of an image."""
         self._fresh = False
         if not self._waiting:
             self._since = time.monotonic()
@@ -131,14 +140,14 @@ class Manifest:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is noted and not yet written."""
+        """Write the records that are not yet written."""
         if self._waiting:
             name = f"{time.time_ns():020}-{secrets.token_hex(4)}.parquet"
             places.write_bytes(places.join(self._parts, name), _encoded(table(self._waiting)))
             self._waiting = []
 
     def finish(self) -> list[tuple[str, str]]:
-        """Make the parts one file; the inputs that failed, and why."""
+        """Merge the parts into one file. Returns the inputs that failed, and the reasons."""
         self.flush()
         rows = self._read().sort_by("input")
         about = {_KEY: json.dumps({**self._identity, "redo": False}).encode()}
@@ -167,16 +176,17 @@ class Manifest:
                 found = json.loads(metadata[_KEY])
             else:
                 return None
-        except OptionError:  # which is a ValueError
+        except OptionError:  # also a ValueError
             raise
         except (pa.ArrowException, KeyError, ValueError):
             raise OptionError(
-                f"{self.place}: is there and is no manifest of this command; remove it, or give another with --manifest"
+                f"{self.place}: exists but is not a manifest of this command;"
+                " remove it, or choose another place with --manifest"
             ) from None
         return dict(found)
 
     def _read(self) -> Any:
-        """All rows so far, the last of each input."""
+        """Return all rows so far; of each input, only the last."""
         names = sorted(
             name
             for name in places.files_below(self._parts)
@@ -200,7 +210,7 @@ def _encoded(rows: Any) -> bytes:
 def _decoded(place: str) -> Any:
     data = pa.BufferReader(places.read_bytes(place))
     try:
-        # In Arrow's threads, a read may outlast its call, and then aborts the process that ends.
+        # A read in Arrow's threads may outlast its call, and then aborts a process that is ending.
         return pq.ParquetFile(data).read(use_threads=False).replace_schema_metadata(None).cast(SCHEMA)
     except pa.ArrowException as error:
         raise OptionError(f"{place}: cannot be read as a manifest: {one_line(error)}") from None

@@ -1,6 +1,7 @@
-"""Folders and files by path or URL: on this machine, and wherever fsspec reaches (s3://, gs://, hf://).
+"""Folders and files on this machine, and on the remote systems of fsspec (s3://, gs://, hf://).
 
-A place is a string: a path, or scheme://.... Those of this machine come out as paths from the root on, file:// among them.
+A place is a string: a path, or a URL (scheme://...). Local places, including file://, are returned as
+absolute paths.
 """
 
 import contextlib
@@ -19,18 +20,17 @@ from uformer.errors import OptionError, UformerError
 from uformer.files import atomic_file, one_line
 
 for _package in ("aiobotocore", "botocore", "fsspec", "gcsfs", "s3fs"):
-    logging.getLogger(_package).addHandler(
-        logging.NullHandler()
-    )  # or gcsfs, for one, prints tracebacks of what it raises too
+    # Without a handler, some packages (gcsfs) print tracebacks of errors that they also raise.
+    logging.getLogger(_package).addHandler(logging.NullHandler())
 
 
 def is_local(place: str) -> bool:
-    """Whether a place is on this machine (or on a disk that it has mounted)."""
+    """Return whether a place is on this machine, which includes mounted disks."""
     return "://" not in place or place.startswith(("file://", "local://"))
 
 
 def normal(place: str) -> str:
-    """A place in the one form that is stored and compared: no file://, no "..", no slash at the end."""
+    """Return a place in the form that is stored and compared: no file://, no "..", no slash at the end."""
     if not is_local(place):
         return place.rstrip("/")
     bare = place.removeprefix("file://").removeprefix("local://")
@@ -38,7 +38,7 @@ def normal(place: str) -> str:
 
 
 def join(folder: str, below: str) -> str:
-    """A place inside a folder; `below` has slashes."""
+    """Return a place inside a folder; `below` is a relative path with slashes."""
     return os.path.join(folder, *below.split("/")) if is_local(folder) else f"{folder.rstrip('/')}/{below}"  # noqa: PTH118
 
 
@@ -49,9 +49,8 @@ def _file_system(scheme: str, host: str) -> Any:
             return fsspec.core.url_to_fs(f"{scheme}://{host}")[0]
         except ImportError as error:
             package = str(known_implementations.get(scheme, {}).get("class", "")).partition(".")[0]
-            missing = (
-                getattr(error.__cause__, "name", None) or error.name or package
-            )  # s3fs itself, or what s3fs needs
+            # Either the package itself (s3fs) or one of its dependencies is missing.
+            missing = getattr(error.__cause__, "name", None) or error.name or package
             raise OptionError(f"{scheme}:// needs {missing}; run: pip install {missing}") from None
         except ValueError as error:
             raise OptionError(f"{scheme}://{host}: {one_line(error)}") from None
@@ -59,7 +58,7 @@ def _file_system(scheme: str, host: str) -> Any:
 
 @contextlib.contextmanager
 def _os_errors() -> Iterator[None]:
-    """Inside the block, what a package behind fsspec raises is an OSError: those of botocore, gcsfs and httpx are none."""
+    """Inside the block, turn the errors of packages behind fsspec (botocore, gcsfs, httpx) into OSErrors."""
     try:
         yield
     except (OSError, UformerError):
@@ -69,16 +68,19 @@ def _os_errors() -> Iterator[None]:
 
 
 def open_remote(place: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path inside. Raises OptionError for a scheme that is unknown, or not installed."""
+    """Return the fsspec file system of a URL, and the path in it.
+
+    Raises OptionError for a scheme that is unknown or whose package is not installed.
+    """
     scheme, _, rest = place.partition("://")
     if "::" in place:
-        raise OptionError(f"{place}: chained URLs (::) cannot be listed and named; give a plain one")
+        raise OptionError(f"{place}: chained URLs (::) are not supported; use a plain URL")
     system = _file_system(scheme, rest.partition("/")[0])
-    return system, system._strip_protocol(place)  # noqa: SLF001 - fsspec's own way to a path, which has no public name
+    return system, system._strip_protocol(place)  # noqa: SLF001 - fsspec has no public name for this
 
 
 def read_bytes(place: str) -> bytes:
-    """All of a file. Raises OSError."""
+    """Return the contents of a file. Raises OSError."""
     if is_local(place):
         return Path(place).read_bytes()
     system, path = open_remote(place)
@@ -87,7 +89,7 @@ def read_bytes(place: str) -> bytes:
 
 
 def write_bytes(place: str, data: bytes) -> None:
-    """A file, whole or not at all: a rename on a disk, one put on an object store. Raises OSError."""
+    """Write a file whole or not at all: by a rename on a disk, one put on an object store. Raises OSError."""
     if is_local(place):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(Path(place)) as file:
@@ -98,20 +100,20 @@ def write_bytes(place: str, data: bytes) -> None:
 
 
 def fetch(place: str, path: Path) -> None:
-    """Copy a remote file to this disk. Raises OSError."""
+    """Download a remote file. Raises OSError."""
     system, inside = open_remote(place)
     with _os_errors():
         system.get_file(inside, str(path))
 
 
 def put(path: Path, place: str) -> None:
-    """Copy a file of this disk to a remote place. Raises OSError."""
+    """Upload a local file to a remote place. Raises OSError."""
     system, inside = open_remote(place)
     _with_parent(system, inside, lambda: system.put_file(str(path), inside))
 
 
 def remove(place: str) -> None:
-    """Remove a file, if it is there. Raises OSError for a folder."""
+    """Remove a file if it exists. Raises OSError for a folder."""
     if is_local(place):
         Path(place).unlink(missing_ok=True)
         return
@@ -121,7 +123,7 @@ def remove(place: str) -> None:
 
 
 def remove_empty(folder: str) -> None:
-    """Remove a folder, if it is there and empty."""
+    """Remove a folder if it exists and is empty."""
     with contextlib.suppress(OSError, NotImplementedError):  # an object store has no folders
         if is_local(folder):
             Path(folder).rmdir()
@@ -132,7 +134,7 @@ def remove_empty(folder: str) -> None:
 
 
 def exists(place: str) -> bool:
-    """Whether a file or a folder is there."""
+    """Return whether a file or folder exists."""
     if is_local(place):
         return Path(place).exists()
     system, inside = open_remote(place)
@@ -141,7 +143,10 @@ def exists(place: str) -> bool:
 
 
 def files_below(folder: str) -> set[str]:
-    """The files below a folder, by their paths from there on, with slashes; one listing, and nothing where there is no folder."""
+    """Return the paths of all files below a folder, relative to it and with slashes, from a single listing.
+
+    Returns nothing if the folder does not exist.
+    """
     if is_local(folder):
         root = Path(folder)
         found = set()
@@ -157,7 +162,10 @@ def files_below(folder: str) -> set[str]:
 
 
 def find(system: Any, inside: str, *, pattern: bool = False) -> list[str]:
-    """The files of a remote system below a folder, or those that a pattern names; none where there is no folder. Raises OSError."""
+    """Return the files of a remote system below a folder, or those that a pattern matches.
+
+    Returns nothing if the folder does not exist. Raises OSError.
+    """
     with _os_errors():
         try:
             return list(system.glob(inside) if pattern else system.find(inside))
@@ -166,7 +174,10 @@ def find(system: Any, inside: str, *, pattern: bool = False) -> list[str]:
 
 
 def _with_parent(system: Any, path: str, write: Callable[[], None]) -> None:
-    """Write a file; its folder is made only where the store misses it, since an object store has none and asking costs a request."""
+    """Write a file, and create its folder only if the first try fails.
+
+    An object store has no folders, and looking for one costs a request.
+    """
     with _os_errors():
         try:
             write()
@@ -176,5 +187,5 @@ def _with_parent(system: Any, path: str, write: Callable[[], None]) -> None:
 
 
 def as_text(place: str) -> str:
-    r"""A place as UTF-8 can hold it: a byte of a file's name that is no UTF-8 becomes \udcXX, in letters."""
+    r"""Return a place as valid UTF-8: any other byte of a file name becomes the text \udcXX."""
     return place.encode(errors="backslashreplace").decode()

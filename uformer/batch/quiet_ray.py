@@ -1,6 +1,6 @@
-"""Ray, imported so that it sends nothing anywhere, and what keeps its messages off the terminal.
+"""Imports Ray with its usage statistics switched off, and keeps its messages off the terminal.
 
-Raises OptionError, when it is imported, where Ray is not installed.
+Importing this module raises OptionError if Ray is not installed.
 """
 
 import contextlib
@@ -22,14 +22,17 @@ __all__ = ["only_ours", "ray"]
 
 @contextlib.contextmanager
 def only_ours() -> Iterator[None]:
-    """Inside the block standard error has what Python writes there, and nothing of Ray's C++ parts and of its processes."""
+    """Inside the block, standard error shows only what this process writes from Python.
+
+    Messages of Ray's C++ code and of its processes are dropped.
+    """
     before = sys.stderr
     before.flush()
     ours, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     if _descriptor(before) == 2:
-        sys.stderr = open(
+        sys.stderr = open(  # noqa: SIM115
             ours, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False
-        )  # noqa: SIM115
+        )
     os.dup2(sink, 2)
     try:
         yield
@@ -45,4 +48,4 @@ def _descriptor(stream: object) -> int | None:
     try:
         return int(stream.fileno())  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):
-        return None  # a stand-in of a test, or of a notebook
+        return None  # replaced by a test or a notebook

@@ -1,7 +1,9 @@
-"""The job on a Ray cluster, by Ray Data: workers hold the network, shards of the pictures' names come to them, records come back.
+"""Runs a job on a Ray cluster with Ray Data.
 
-Only names travel, so Ray's object store stays empty. Ray starts a worker that died again and gives it its shard again; the ledger knows
-what of it is done.
+Workers hold the network, receive shards of image names, and return records.
+
+Only names and records travel, so Ray's object store stays empty. Ray restarts a worker that died and gives it
+its shard again; the ledger knows which images of the shard are finished.
 """
 
 import contextlib
@@ -36,22 +38,22 @@ __all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "ro
 
 _SECONDS_TO_REACH = 5.0
 _CORES = 4
-"""Of a worker, where nobody says: with fewer, as many networks as there are cores take the memory that large tiles need."""
-_LONGEST_FOLDER = 24  # letters: Ray's sockets lie below, and a socket's path has at most 103
+"""Default cores per worker. Fewer would mean more workers, whose networks take the memory of large tiles."""
+_LONGEST_FOLDER = 24  # characters: Ray's sockets are below it, and the path of a socket has at most 103
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Which cluster, and what a worker takes of it. Raises OptionError for a value out of range."""
+    """The cluster and the resources of each worker. Raises OptionError for a value out of range."""
 
     address: str | None = None
-    """HOST:PORT of a running one, or "auto" for the one of this machine; None: one is started here, for this job."""
+    """HOST:PORT of a running cluster, or "auto" for one on this machine; None: start one for this job."""
     workers: int | None = None
-    """None: as many as there is room for."""
+    """Number of workers; None: as many as the cluster has room for."""
     num_cpus: int | None = None
-    """Cores of a worker, which are the threads that it computes with; None: four, or as many as there are."""
+    """CPU cores and inference threads per worker; None: 4, or fewer if machine or `workers` leave fewer."""
     num_gpus: float = 0.0
-    """GPUs of a worker; 0.5 is half of one."""
+    """GPUs per worker; 0.5 is half a GPU."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -64,7 +66,7 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What every worker does."""
+    """The work of every worker."""
 
     options: RestoreOptions
     metadata: MetadataPolicy
@@ -73,27 +75,30 @@ class Task:
 
 @contextlib.contextmanager
 def connected(cluster: Cluster) -> Iterator[tuple[int, int]]:
-    """A cluster to work on: its workers, and the cores of each; one that was started here ends with the block.
+    """Connect to a cluster, and return the number of workers and the cores of each.
 
-    Raises OptionError where it cannot be reached, or has no room for a single worker.
+    A cluster that is started here ends with the block. Raises OptionError if the cluster cannot be reached or
+    has too little room for the workers.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-        stack.enter_context(contextlib.redirect_stdout(sink))  # where Ray tells of each worker that died
+        stack.enter_context(
+            contextlib.redirect_stdout(sink)
+        )  # Ray prints a message for each worker that dies
         if cluster.address is None:
             cores = max(os.cpu_count() or 1, (cluster.workers or 1) * (cluster.num_cpus or 1))
             where: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
             where["_temp_dir"] = stack.enter_context(_scratch())
-            failed, hint = "address: no Ray cluster can be started here", ""
+            failed, hint = "address: cannot start a Ray cluster on this machine", ""
         else:
             _check_address(cluster.address)
             where = {"address": cluster.address}
             failed, hint = (
                 f"address: no Ray cluster at {cluster.address!r}",
-                "; one that asks for a token needs RAY_AUTH_MODE=token",
+                "; if it requires a token, set RAY_AUTH_MODE=token",
             )
-        stack.callback(ray.shutdown)  # before the scratch folder goes
+        stack.callback(ray.shutdown)  # runs before the scratch folder is removed
         try:
             ray.init(**where, **quiet)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -102,20 +107,20 @@ def connected(cluster: Cluster) -> Iterator[tuple[int, int]]:
 
 
 def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for Ray's sockets and logs, whose name is short enough for a socket in it."""
+    """Return a temporary folder for Ray's sockets and logs, with a path that is short enough for sockets."""
     place = tempfile.gettempdir()
-    if len(place) > _LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108 - what is made there has a name of its own
+    if len(place) > _LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108 - the folder in it gets a unique name
         place = "/tmp"  # noqa: S108
     return tempfile.TemporaryDirectory(prefix="uformer-", dir=place, ignore_cleanup_errors=True)
 
 
 def _check_address(address: str) -> None:
-    """Raise OptionError now for an address where nobody listens; Ray tries for minutes."""
+    """Raise OptionError at once for an address where nothing listens; Ray would try for minutes."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
-        raise OptionError(f"address: {address!r} is not HOST:PORT of a Ray head, or auto")
+        raise OptionError(f"address: {address!r} is neither HOST:PORT of a Ray head nor auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_REACH).close()
     except (OSError, OverflowError) as error:
@@ -123,7 +128,10 @@ def _check_address(address: str) -> None:
 
 
 def room(nodes: Sequence[Mapping[str, float]], cluster: Cluster) -> tuple[int, int]:
-    """Workers, and the cores of each, for machines that have so many "CPU" and "GPU". Raises OptionError where there is too little."""
+    """Return the number of workers and the cores of each, for machines with the resources "CPU" and "GPU".
+
+    Raises OptionError if there is too little room.
+    """
     most = int(max((node.get("CPU", 0) for node in nodes), default=0))
     each = (
         most if cluster.workers is None else int(sum(node.get("CPU", 0) for node in nodes)) // cluster.workers
@@ -135,25 +143,21 @@ def room(nodes: Sequence[Mapping[str, float]], cluster: Cluster) -> tuple[int, i
         for node in nodes
     )
     if count < (cluster.workers or 1):
-        has = (
-            "; ".join(
-                sorted({f"{node.get('CPU', 0):g} cores, {node.get('GPU', 0):g} GPUs" for node in nodes})
-            )
-            or "nothing"
-        )
-        wanted = f"{cluster.workers or 1} of {cores} cores and {gpus:g} GPUs"
-        raise OptionError(f"workers: the cluster's machines ({has}) have no room for {wanted}")
+        kinds = sorted({f"{node.get('CPU', 0):g} cores, {node.get('GPU', 0):g} GPUs" for node in nodes})
+        has = "; ".join(kinds) or "nothing"
+        wanted = f"{cluster.workers or 1} workers with {cores} cores and {gpus:g} GPUs each"
+        raise OptionError(f"workers: the machines of the cluster ({has}) have no room for {wanted}")
     return cluster.workers or count, cores
 
 
 def engine(
     options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster
 ) -> Callable[[Sequence[Item]], Iterator[Record]]:
-    """The engine that works on a cluster, which it joins or starts when there is work."""
+    """Return the engine for a cluster, which it joins or starts once there is work."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
         weights = read_weights(options)
-        Restorer(Network(weights, options.network), options)  # raises now what every worker would
+        Restorer(Network(weights, options.network), options)  # raises errors of the options now
         with connected(cluster) as (workers, threads):
             yield from restore(
                 items,
@@ -169,9 +173,10 @@ def engine(
 def restore(
     items: Sequence[Item], task: Task, weights: Weights, workers: int, num_gpus: float
 ) -> Iterator[Record]:
-    """Restore on the cluster that is `connected`; the records come as they are made, those of a job that is stopped included.
+    """Restore on the `connected` cluster, and yield the records as they are made.
 
-    Raises OptionError where the options restore no picture whatever, and where a worker cannot start.
+    If the job is interrupted, the records of unfinished shards follow. Raises OptionError if the options
+    cannot restore any image, or if a worker cannot start.
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -205,7 +210,7 @@ def restore(
 
 
 def _reason(error: BaseException, refusal: UformerError | None) -> UformerError:
-    """Why the job stops: what a worker said of all pictures, or else what Ray says, without the traceback that it puts before."""
+    """Return why the job stops: the error that affects every image, or Ray's error without its traceback."""
     if refusal is not None:
         return refusal
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -214,9 +219,8 @@ def _reason(error: BaseException, refusal: UformerError | None) -> UformerError:
 
 def _table_of(number: int, items: Sequence[Item]) -> Any:
     columns = {"shard": [number] * len(items), "there": [item.there for item in items]}
-    names = {
-        name: [os.fsencode(getattr(item, name)) for item in items] for name in ("input", "output")
-    }  # bytes: not all are UTF-8
+    # Names are bytes, because not all are valid UTF-8.
+    names = {name: [os.fsencode(getattr(item, name)) for item in items] for name in ("input", "output")}
     return pa.table({**columns, **names})
 
 
@@ -229,7 +233,7 @@ def _items_of(rows: Any) -> list[Item]:
 
 
 class _RayWorker:
-    """A Ray Data actor: one network, for shard after shard."""
+    """A Ray Data actor: loads the network once and processes one shard after another."""
 
     def __init__(self, task: Task, weights: Any, ledger: Any) -> None:
         self._ledger = ledger
@@ -237,7 +241,7 @@ class _RayWorker:
             self._worker = Worker(_make_restorer(task, ray.get(weights)), task.metadata)
 
     def __call__(self, rows: Any) -> Any:
-        """A shard's pictures to their records."""
+        """Restore the images of a shard and return their records."""
         shard = rows["shard"][0].as_py()
         items = _items_of(rows)
         before, records = ray.get(self._ledger.begin.remote(shard))
@@ -259,19 +263,22 @@ class _RayWorker:
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
-        """Tell the job what is wrong with every picture; the error itself reaches it only inside several of Ray's."""
+        """Report an error that affects every image to the ledger; Ray would wrap it in its own errors."""
         try:
             yield
         except UformerError as error:
             ray.get(self._ledger.refuse.remote(error))
             raise
 
-    def _note(self, picture: str) -> int:
-        return int(ray.get(self._ledger.note.remote(picture)))
+    def _note(self, image: str) -> int:
+        return int(ray.get(self._ledger.note.remote(image)))
 
 
 def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note: Any) -> None:
-    """Do a shard: all at once, or where a worker has died over it `before`, each picture alone, noted first, and not for ever."""
+    """Process a shard: all images at once or, if a worker died on it `before`, one at a time.
+
+    In the second case each image is noted first, and given up after it has killed MOST_DEATHS workers.
+    """
     if not before:
         worker.work(items, take)
         return
@@ -283,6 +290,6 @@ def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note
 
 
 def _make_restorer(task: Task, weights: Weights) -> Restorer:
-    """The network with its share of the machine's cores, and of the memory, since as many workers as there are cores may be here."""
+    """Return a restorer with the worker's share of the machine's cores and memory."""
     network = Network(weights, task.options.network, threads=task.threads)
     return Restorer(network, task.options, share=min(1.0, task.threads / (os.cpu_count() or 1)))

@@ -1,37 +1,38 @@
-"""What goes into a job and what comes out of it: one picture each."""
+"""The inputs and outcomes of a job, one image each."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One picture to do."""
+    """One image to restore."""
 
     input: str
-    """A path from the root on, or a URL."""
+    """Absolute path or URL."""
     output: str
-    """Likewise."""
+    """Absolute path or URL."""
     there: bool = False
-    """Whether the output is there already, so that only the manifest lacks it."""
+    """Whether the output exists and only its row in the manifest is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What became of one picture: a row of the manifest. What is not known is None."""
+    """The outcome of one image: a row of the manifest. Unknown values are None."""
 
     input: str
     output: str | None
-    """None where there is none."""
+    """None if there is no output."""
     seconds: float | None = None
-    """For reading, restoring and writing it, without waiting; None for an output that was there before."""
+    """Time to read, restore and write the image, without waiting; None for an output that already existed."""
     size: int | None = None
-    """Bytes of the output."""
+    """Size of the output in bytes."""
     width: int | None = None
     """Pixels."""
     height: int | None = None
+    """Pixels."""
     sha256: str | None = None
-    """Of the output's bytes, in hexadecimal digits."""
+    """SHA-256 of the output, in hexadecimal."""
     warnings: str | None = None
-    """Joined by "; "."""
+    """Warnings, joined by "; "."""
     error: str | None = None
-    """Why it failed, in one line; None where it did not."""
+    """Why the image failed, in one line; None if it did not."""

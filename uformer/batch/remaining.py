@@ -1,4 +1,4 @@
-"""What is to be done, minus what is done: from one listing of the inputs, one of the outputs, and the manifest so far."""
+"""Finds the images that remain to be restored, from listings of inputs and outputs and the manifest."""
 
 import os
 import unicodedata
@@ -11,17 +11,17 @@ from uformer.batch.records import Item, Record
 from uformer.restore.walk import identity
 
 MOST_IN_A_SHARD = 32
-"""Pictures that a worker takes at a time: what is restored twice when it dies is less than that, and a million are 31,250 shards."""
+"""Images that a worker takes at a time, and the most that are restored twice if it dies."""
 
 
 @dataclass
 class Remaining:
-    """All that a job has to do, and what is known beforehand."""
+    """The remaining work of a job, and the outcomes that are known beforehand."""
 
     items: list[Item] = field(default_factory=list)
-    """To restore, or where the output is there, to look at, in the order of the inputs."""
+    """Images to restore, or to record if the output exists, in the order of the inputs."""
     done: int = 0
-    """Pictures of which the manifest says so, and whose outputs are there."""
+    """Number of images that the manifest records as finished and whose outputs exist."""
     failures: list[Record] = field(default_factory=list)
 
     @property
@@ -38,12 +38,15 @@ def find_remaining(
     redo: bool = False,
     fold: bool = False,
 ) -> Remaining:
-    """What a job has to do.
+    """Return the remaining work of a job.
 
-    `pairs`: inputs, and the names of their outputs below `out`. `there`: the names below `out` that are there. `recorded`: input ->
-    output of what the manifest says is done, `places.as_text`. `redo`: an output that is not recorded is made again, else it is taken as
-    it is; only then is a file replaced, so only then files are looked at, to replace no input by whatever name. `fold`: whether the file
-    system takes names that differ in case for one.
+    `pairs`: inputs, and the names of their outputs below `out`. `there`: the existing names below `out`.
+    `recorded`: input -> output of the finished rows of the manifest, both `places.as_text`. `redo`: make an
+    output again if it is not recorded, rather than keep it. `fold`: whether the file system ignores case in
+    names.
+
+    An item fails if its output is already the output of another input, or would replace an input. Only with
+    `redo` can a file be replaced, so only then are the files compared, whatever links lead to them.
     """
     result = Remaining()
     taken: dict[str, str] = {}
@@ -59,13 +62,10 @@ def find_remaining(
         output = places.join(out, name)
         key = unicodedata.normalize("NFC", name).casefold() if fold else name
         if key in taken:
-            result.failures.append(
-                Record(
-                    input=source, output=None, error=f"its output, {output}, is that of {taken[key]} already"
-                )
-            )
+            why = f"its output {output} is already the output of {taken[key]}"
+            result.failures.append(Record(input=source, output=None, error=why))
         elif _real(output) in originals or (files and name in there and identity(Path(output)) in files):
-            why = f"its output, {output}, would replace a picture that is to be restored"
+            why = f"its output {output} would replace an input"
             result.failures.append(Record(input=source, output=None, error=why))
         else:
             taken[key] = source
@@ -77,7 +77,10 @@ def find_remaining(
 
 
 def shards(items: Sequence[Item], workers: int) -> list[list[Item]]:
-    """The items in parts of at most MOST_IN_A_SHARD, and several for each worker, so that none waits long for the last."""
+    """Split the items into shards of at most MOST_IN_A_SHARD.
+
+    Each worker gets several, so that no worker waits long for the last one.
+    """
     size = max(1, min(MOST_IN_A_SHARD, len(items) // (4 * workers)))
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
@@ -86,7 +89,7 @@ _folders: dict[str, str] = {}
 
 
 def _real(place: str) -> str:
-    """A place as links lead there; folders are looked up once."""
+    """Return a place with the links of its folder resolved. Each folder is looked up once."""
     if not places.is_local(place):
         return place
     path = Path(place)

@@ -1,4 +1,4 @@
-"""A job from its inputs to its manifest."""
+"""Runs a job, from its inputs to its manifest."""
 
 import contextlib
 import json
@@ -32,12 +32,12 @@ from uformer.words import counted
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
 
 Engine = Callable[[Sequence[Item]], Iterator[Record]]
-"""Restores pictures; gives their records as they are made, and after a KeyboardInterrupt those that it still has."""
+"""Restores items and yields records as they are made; on KeyboardInterrupt, also those it still holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchJob:
-    """What is to be restored, where to, and how."""
+    """The arguments of a job."""
 
     source: str
     out: str
@@ -50,19 +50,19 @@ class BatchJob:
 
 
 def run(job: BatchJob, engine: Engine) -> int:
-    """Do a job; the exit code: 0 all done, 1 some failed, 130 interrupted.
+    """Run a job and return the exit code: 0 all restored, 1 some failed, 130 interrupted.
 
-    Raises OptionError where the job cannot be, or is another than the one that is there; PictureError without a picture, or where a
-    place cannot be read or written.
+    Raises OptionError if the job is not possible, or differs from the job that its manifest records;
+    PictureError if there is no image, or a place cannot be read or written.
     """
     out, manifest, failures_place = _checked_places(job)
     if places.is_local(out) and (Path(out).is_file() or supports(Path(out).suffix)):
-        raise OptionError(f"{job.out}: is a file, or called as one; expected a folder for the outputs")
+        raise OptionError(f"{job.out}: is a file or has the name of one; OUT must be a folder")
     written = (places.join(out, MANIFEST), manifest.place, failures_place)
     for folder in dict.fromkeys(Path(place).parent for place in written if places.is_local(place)):
         check_output_folder(folder)
     if places.is_local(job.source) and os.path.realpath(places.normal(job.source)) == os.path.realpath(out):
-        raise OptionError(f"{job.out}: the outputs would replace the pictures; give another folder")
+        raise OptionError(f"{job.out}: the outputs would replace the inputs; choose another folder")
     now = identity(job.options, job.metadata, redo=job.overwrite)
     with _said_in_one_line(job), contextlib.ExitStack() as stack:
         _check_failures(failures_place)
@@ -86,9 +86,10 @@ def run(job: BatchJob, engine: Engine) -> int:
         except KeyboardInterrupt:
             manifest.flush()
             done = todo.done + tally.restored + tally.found
-            how = "the same command without --overwrite" if job.overwrite else "the same command"
+            how = "without --overwrite " if job.overwrite else ""
             print(
-                f"uformer: interrupted; {done} of {todo.count} pictures are done, each whole; {how} does the rest",
+                f"uformer: interrupted; {done} of {counted(todo.count, 'image')} finished, all outputs"
+                f" complete; run the same command {how}to resume",
                 file=sys.stderr,
             )
             return 130
@@ -101,16 +102,19 @@ def run(job: BatchJob, engine: Engine) -> int:
             raise
         failures = manifest.finish()
         _write_failures(failures_place, failures)
-    failures = [
-        (source, error) for source, error in failures if source in named
-    ]  # not those of pictures that are gone
+    # The manifest may also hold failures of images that no longer exist.
+    failures = [(source, error) for source, error in failures if source in named]
     tally.say(_summary(todo, tally, time.monotonic() - began) + f" into {job.out}")
     list_failures(failures, failures_place)
     return 1 if failures else 0
 
 
 def _checked_places(job: BatchJob) -> tuple[str, Manifest, str]:
-    """OUT, the manifest and the place of the failures. Raises OptionError where two of them, or IN, are the same, or one is no name."""
+    """Return OUT, the manifest and the place of the failures.
+
+    Raises OptionError if one of them is empty, if the manifest and the failures are the same place, or if IN
+    is one of the two.
+    """
     for name, value in (
         ("IN", job.source),
         ("OUT", job.out),
@@ -118,22 +122,23 @@ def _checked_places(job: BatchJob) -> tuple[str, Manifest, str]:
         ("--failures", job.failures),
     ):
         if value is not None and not value.strip():
-            raise OptionError(f"{name}: is empty (a variable that is not set?)")
+            raise OptionError(f"{name}: is empty (an unset variable?)")
     out = places.normal(job.out)
     manifest = places.normal(job.manifest) if job.manifest else places.join(out, MANIFEST)
     failures = places.normal(job.failures) if job.failures else places.join(out, FAILURES)
     if manifest == failures:
-        raise OptionError(f"{manifest}: cannot be both the manifest and the file of the failures")
+        raise OptionError(f"{manifest}: cannot be both the manifest and the list of failures")
     if places.normal(job.source) in (manifest, failures):
         raise OptionError(
-            f"{job.source}: is what this job writes; give what it was made from, or other places with --manifest and --failures"
+            f"{job.source}: is a file that this job writes;"
+            " choose another IN, or other places with --manifest and --failures"
         )
     return out, Manifest(manifest), failures
 
 
 @contextlib.contextmanager
 def _said_in_one_line(job: BatchJob) -> Iterator[None]:
-    """Inside the block a place that cannot be read or written is a PictureError that names it."""
+    """Inside the block, turn an OSError into a PictureError that names the place."""
     try:
         yield
     except OSError as error:
@@ -144,7 +149,7 @@ def _said_in_one_line(job: BatchJob) -> Iterator[None]:
 
 
 def _check_failures(place: str) -> None:
-    """Raise OptionError where another file than one of ours would be replaced."""
+    """Raise OptionError if the job would replace a file that is not a list of failures."""
     try:
         first = places.read_bytes(place).partition(b"\n")[0]
         ours = not first or set(json.loads(first)) == {"input", "error"}
@@ -154,7 +159,8 @@ def _check_failures(place: str) -> None:
         ours = False
     if not ours:
         raise OptionError(
-            f"{place}: is there and is no list of failures of this command; remove it, or give another with --failures"
+            f"{place}: exists but is not a list of failures of this command;"
+            " remove it, or choose another place with --failures"
         )
 
 
@@ -171,16 +177,16 @@ def _remaining(
 
 
 def _summary(todo: Remaining, tally: Tally, seconds: float) -> str:
-    parts = [f"{tally.restored} of {counted(todo.count, 'picture')} restored in {seconds:.1f} s"]
+    parts = [f"{tally.restored} of {counted(todo.count, 'image')} restored in {seconds:.1f} s"]
     if todo.done + tally.found:
-        parts.append(f"{todo.done + tally.found} done before (--overwrite restores again)")
+        parts.append(f"{todo.done + tally.found} skipped as finished (--overwrite restores them again)")
     if tally.failed + len(todo.failures):
         parts.append(f"{tally.failed + len(todo.failures)} failed")
     return ", ".join(parts)
 
 
 def _write_failures(place: str, failures: Sequence[tuple[str, str]]) -> None:
-    """A line of JSON for each failure; no file where there is none."""
+    """Write one line of JSON per failure; without failures, remove the file."""
     if not failures:
         places.remove(place)
         return
@@ -189,7 +195,7 @@ def _write_failures(place: str, failures: Sequence[tuple[str, str]]) -> None:
 
 
 def here(options: RestoreOptions, metadata: MetadataPolicy) -> Engine:
-    """The engine that works in this process."""
+    """Return the engine that works in this process."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
         worker = Worker(Restorer.from_options(options), metadata)

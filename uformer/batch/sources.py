@@ -1,13 +1,13 @@
-"""Which pictures IN names: a folder, a pattern, a Parquet manifest, a list, or one picture; and what each output is called below OUT.
+"""Lists the images that IN names, and the path of each output below OUT.
 
 | IN | output below OUT |
 |---|---|
 | a folder | the path below the folder, as `uformer restore` names it |
 | a pattern | the path below the folder where the pattern begins |
-| .parquet with a column `input`, or .txt with one in each line | column `output` if there is one; else the input's whole path |
-| a picture | its name |
+| .parquet with a column `input`, .txt with one input per line | column `output`, or the input's whole path |
+| an image | its name |
 
-Inputs of a manifest that are not from the root on are meant from the manifest's folder on.
+Relative inputs of a .parquet or .txt file are relative to the folder of that file.
 """
 
 from dataclasses import dataclass, field
@@ -28,34 +28,35 @@ _MAGIC = frozenset("*?[")
 
 @dataclass
 class Inputs:
-    """The pictures of a job, in a stable order."""
+    """The images of a job, in a stable order."""
 
     pairs: list[tuple[str, str]] = field(default_factory=list)
-    """Input, and the name of its output below OUT, with slashes."""
+    """Input, and the path of its output below OUT, with slashes."""
     failures: list[tuple[str, str]] = field(default_factory=list)
-    """What cannot be read or named, and why."""
+    """Inputs that cannot be read or whose outputs cannot be named, and the reasons."""
     left_out: int = 0
-    """Outputs of earlier runs among the inputs."""
+    """Number of outputs of earlier runs among the inputs."""
 
 
 def list_inputs(source: str, *, without: str) -> Inputs:
-    """The pictures that `source` names; what lies below the place `without` is no input.
+    """List the images that `source` names, except those below the place `without`.
 
-    Raises OptionError for what is no source, PictureError where no picture is found, OSError where a place cannot be listed.
+    Raises OptionError if `source` is not a valid IN, PictureError if no image is found, OSError if a place
+    cannot be listed.
     """
     if source.lower().endswith((".parquet", ".txt")) and not (
         places.is_local(source) and Path(places.normal(source)).is_dir()
     ):
         if places.is_local(source) and is_pattern(source):
-            raise OptionError(f"{source}: a manifest or a list is one file, not a pattern")
+            raise OptionError(f"{source}: a pattern cannot name .parquet or .txt files; give one such file")
         result = _from_list(source)
     elif places.is_local(source):
         result = _local(source, without)
     else:
         result = _remote(source.rstrip("/"), without)
     if not result.pairs and not result.failures:
-        there = " but outputs of earlier runs" if result.left_out else ""
-        raise PictureError(f"{source}: no picture in it{there} ({', '.join(SUFFIXES)})")
+        there = " except outputs of earlier runs" if result.left_out else ""
+        raise PictureError(f"{source}: no images found{there} ({', '.join(SUFFIXES)})")
     return result
 
 
@@ -74,9 +75,7 @@ def _local(source: str, without: str) -> Inputs:
     elif not Path(pattern).exists():
         raise PictureError(f"{source}: no such file or folder")
     elif not supports(Path(pattern).suffix):
-        raise OptionError(
-            f"{source}: expected a folder, a pattern, a .parquet manifest, a .txt list, or a picture"
-        )
+        raise OptionError(f"{source}: expected a folder, a pattern, a .parquet or .txt file, or an image")
     else:
         result.pairs.append((places.normal(pattern), Path(pattern).name))
     return result
@@ -122,7 +121,7 @@ def _remote(source: str, without: str) -> Inputs:
 
 
 def _is_output(name: PurePosixPath, there: set[PurePosixPath]) -> bool:
-    """Whether a picture, or a folder it is in, is an output of an earlier run: its original is there too."""
+    """Return whether an image, or a folder above it, is an output of an earlier run whose input is there."""
     for each in (name, *name.parents[:-1]):
         made_from = PurePosixPath(original(Path(each), folder=each != name).as_posix())
         if made_from != each and made_from in there:
@@ -140,7 +139,7 @@ def _from_list(source: str) -> Inputs:
     result, names = Inputs(), dict[str, str]()
     for number, (written, name) in enumerate(_rows(source, data)):
         if not written:
-            result.failures.append((f"{source}: row {number + 1}", "names no input"))
+            result.failures.append((f"{source}: row {number + 1}", "has no input"))
             continue
         full = places.normal(
             written if "://" in written or Path(written).is_absolute() else places.join(folder, written)
@@ -148,30 +147,29 @@ def _from_list(source: str) -> Inputs:
         below = name or written.partition("://")[2] or written
         parts = PurePosixPath(below.lstrip("/") if not name else below).parts
         if not parts or ".." in parts or parts[0] == "/" or "://" in below:
-            result.failures.append(
-                (full, f"its output, {one_line(below)}, is not a path below the folder of the outputs")
-            )
+            result.failures.append((full, f"its output {one_line(below)} is not a relative path below OUT"))
         elif not supports(PurePosixPath(below).suffix):
             result.failures.append(
-                (full, f"its output, {one_line(below)}, does not end in one of {', '.join(SUFFIXES)}")
+                (full, f"the suffix of its output {one_line(below)} is not one of {', '.join(SUFFIXES)}")
             )
         else:
             output = str(PurePosixPath(*parts))
             if names.setdefault(full, output) != output:
                 raise OptionError(
-                    f"{source}: row {number + 1}: {full} is named before, with the output {names[full]}; it can have one"
+                    f"{source}: row {number + 1}: {full} already has the output {names[full]};"
+                    " an input can have only one output"
                 )
             result.pairs.append((full, output))
     return result
 
 
 def _rows(source: str, data: bytes) -> list[tuple[str | None, str | None]]:
-    """Input and output, as they are written, of each row."""
+    """Return input and output of each row, as written in the file."""
     if source.lower().endswith(".txt"):
         try:
             return [(line.strip(), None) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
         except UnicodeDecodeError:
-            raise OptionError(f"{source}: is not a text in UTF-8") from None
+            raise OptionError(f"{source}: is not UTF-8 text") from None
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         columns = [name for name in ("input", "output") if name in file.schema_arrow.names]
@@ -180,12 +178,12 @@ def _rows(source: str, data: bytes) -> list[tuple[str | None, str | None]]:
         raise OptionError(f"{source}: cannot be read as Parquet: {one_line(error)}") from None
     if "input" not in columns:
         raise OptionError(
-            f"{source}: has no column 'input'; it has {one_line(', '.join(file.schema_arrow.names))}"
+            f"{source}: has no column 'input'; its columns are {one_line(', '.join(file.schema_arrow.names))}"
         )
     for name in columns:
         if not _holds_strings(table.schema.field(name).type):
             raise OptionError(
-                f"{source}: column {name!r} holds {table.schema.field(name).type}, expected strings"
+                f"{source}: column {name!r} has type {table.schema.field(name).type}; expected strings"
             )
     inputs = table["input"].to_pylist()
     return list(
@@ -194,7 +192,7 @@ def _rows(source: str, data: bytes) -> list[tuple[str | None, str | None]]:
 
 
 def _holds_strings(kind: Any) -> bool:
-    """Whether a column of this type holds strings, or nothing at all, as a column of empty cells does."""
+    """Return whether a column of this type holds strings, or only nulls."""
     of = kind.value_type if pa.types.is_dictionary(kind) else kind
     return any(
         check(of)

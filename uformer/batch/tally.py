@@ -1,4 +1,4 @@
-"""What a job says while it goes and at its end: numbers, since its pictures may be millions."""
+"""Reports the progress and the end of a job, as counts: a job may have millions of images."""
 
 import sys
 import time
@@ -10,12 +10,12 @@ from uformer.bars import LONGEST_LINE, Bars
 from uformer.batch.records import Record
 from uformer.files import one_line
 
-_SECONDS = 10.0  # between two lines where there is no terminal
-_MOST_LISTED = 20  # failures; the rest are in their file
+_SECONDS = 10.0  # between two lines, if there is no terminal
+_MOST_LISTED = 20  # failures; the file of the failures has all of them
 
 
 class Tally:
-    """Counts records on a bar, or in a line every ten seconds."""
+    """Counts records and shows the counts on a progress bar, or in a line every ten seconds."""
 
     def __init__(self, count: int, *, quiet: bool) -> None:
         self._count, self._quiet = count, quiet
@@ -44,7 +44,8 @@ class Tally:
             done, seconds = self.restored + self.found + self.failed, time.monotonic() - self._began
             rate = done / seconds if seconds else 0.0
             self._bars.remark(
-                f"uformer: {done} of {self._count}, {rate:.2f} a second, {self.failed} failed", every=_SECONDS
+                f"uformer: {done} of {self._count}, {rate:.2f} per second, {self.failed} failed",
+                every=_SECONDS,
             )
 
     def say(self, line: str) -> None:
@@ -53,9 +54,9 @@ class Tally:
 
 
 def list_failures(failures: Sequence[tuple[str, str]], place: str) -> None:
-    """The first failures, a line each, and where all of them are."""
+    """Print the first failures, one per line, and the place of the full list."""
     for source, error in failures[:_MOST_LISTED]:
         line = error if source in error else f"{source}: {error}"
         print(f"uformer: error: {one_line(line, LONGEST_LINE)}", file=sys.stderr)
     if len(failures) > _MOST_LISTED:
-        print(f"uformer: error: and {len(failures) - _MOST_LISTED} more, in {place}", file=sys.stderr)
+        print(f"uformer: error: {len(failures) - _MOST_LISTED} more failures; see {place}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a worker does: takes pictures from wherever they are, restores them as `uformer restore` does, and brings the outputs home."""
+"""A worker: downloads images, restores them as `uformer restore` does, and uploads the outputs."""
 
 import tempfile
 import time
@@ -20,24 +20,25 @@ from uformer.restore.worklist import FileJob
 from uformer.staging import staging
 
 Take = Callable[[Record], None]
-"""Called with the record of each picture, in the thread that asked for the work."""
+"""Called with the record of each image, in the thread that called `Worker.work`."""
 
-_CARRIERS = 8  # threads that fetch and bring remote files; each waits for the network nearly all of its time
+_CARRIERS = 8  # threads for downloads and uploads; they mostly wait
 _TRIES = 3
-_PAUSE = 1.0  # seconds before a transfer is tried again, doubled each time
+_PAUSE = 1.0  # seconds before the first retry of a transfer; doubled for each further one
 
 
 @dataclass
 class Worker:
-    """One network, loaded, and what it is used for."""
+    """A loaded network and the metadata policy of its outputs."""
 
     restorer: Restorer
     metadata: MetadataPolicy = "keep"
 
     def work(self, items: Sequence[Item], take: Take) -> None:
-        """Do pictures: restore those whose outputs are not there, look at the others. What fails becomes a record and stops no other.
+        """Restore the images whose outputs do not exist, and record the outputs that do.
 
-        Raises OptionError where the options restore no picture whatever, KeyboardInterrupt after `take` has had all that is done.
+        A failure becomes a record and does not stop the others. Raises OptionError if the options cannot
+        restore any image, and KeyboardInterrupt after all finished images have been passed to `take`.
         """
         for item in items:
             if item.there:
@@ -55,18 +56,18 @@ class Worker:
 
 @dataclass
 class _Trip:
-    """One picture on its way; `source` and `output` lie on this machine."""
+    """One image in transit; `source` and `output` are paths on this machine."""
 
     item: Item
     source: Path
     output: Path
     fetched: "Future[str | None] | None" = None
-    """The error of fetching it, once that is known; None for a file of this machine."""
+    """The error of the download, or None, once it ends; None for a local file."""
 
 
 @dataclass
 class _Carrier:
-    """Fetches what is elsewhere before the pipeline needs it, and brings the outputs; the pipeline's watcher."""
+    """Downloads inputs before the pipeline needs them, and uploads outputs; the pipeline's watcher."""
 
     items: Sequence[Item]
     scratch: Path
@@ -140,7 +141,7 @@ class _Carrier:
 
 
 def _look(item: Item) -> Record:
-    """The record of an output that is there."""
+    """Return the record of an output that exists."""
     try:
         with staging(Path(tempfile.gettempdir())) as scratch:
             path = Path(item.output)
@@ -149,8 +150,8 @@ def _look(item: Item) -> Record:
                 places.fetch(item.output, path)
             head, size, sha256 = header(path), path.stat().st_size, sha256_of(path)
     except (OSError, PictureError) as error:
-        said = one_line(error).replace(str(path), item.output)
-        why = f"{item.output}: is there and cannot be read ({said}); --overwrite makes it again"
+        reason = one_line(error).replace(str(path), item.output)
+        why = f"{item.output}: exists but cannot be read ({reason}); restore it again with --overwrite"
         return Record(input=item.input, output=None, error=why)
     return Record(
         input=item.input, output=item.output, size=size, width=head.width, height=head.height, sha256=sha256
@@ -158,15 +159,16 @@ def _look(item: Item) -> Record:
 
 
 def _carry(place: str, move: Callable[[], None]) -> str | None:
-    """Move a file, trying again where that may help; the error in one line, or None."""
+    """Transfer a file, with retries if they may help. Returns the error in one line, or None."""
     for number in range(_TRIES):
         try:
             move()
         except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-            return f"{place}: {error.strerror or 'no such file' if isinstance(error, FileNotFoundError) else error.strerror or error}"
+            reason = "no such file" if isinstance(error, FileNotFoundError) else error
+            return f"{place}: {error.strerror or reason}"
         except (OSError, RuntimeError) as error:
             if number == _TRIES - 1:
-                return f"{place}: {one_line(error) or type(error).__name__} ({_TRIES} tries)"
+                return f"{place}: {one_line(error) or type(error).__name__} (tried {_TRIES} times)"
             time.sleep(_PAUSE * 2**number)
         else:
             return None

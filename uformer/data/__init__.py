@@ -1,1 +1,1 @@
-"""What a network learns from: file pairs or clean pictures, decoded once, cut into patches."""
+"""Training data: pairs of files or clean images, decoded once and cut into patches."""

@@ -1,4 +1,4 @@
-"""Contact sheets: many small pictures in one, to look at before (or while) a network learns from them."""
+"""Contact sheets: many small images in one, to look at before or during training."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ _PAPER = 0.5
 
 
 def lay_out(rows: Sequence[Sequence[Pixels]]) -> Pixels:
-    """Rows of pictures (h, w, C) in [0, 1] in one (H, W, 3): each row's side by side, rows below each other, gray between."""
-    strips = [_beside([to_rgb(picture) for picture in row]) for row in rows]
+    """Return one image (H, W, 3) with rows of images (h, w, C) in [0, 1], separated by gray gaps."""
+    strips = [_beside([to_rgb(image) for image in row]) for row in rows]
     width = max(strip.shape[1] for strip in strips)
     total = sum(strip.shape[0] for strip in strips) + _GAP * (len(strips) - 1)
     page = np.full((total, width, 3), _PAPER, np.float32)
@@ -25,7 +25,7 @@ def lay_out(rows: Sequence[Sequence[Pixels]]) -> Pixels:
 
 
 def thumbnail(picture: Pixels, side: int) -> Pixels:
-    """A picture (H, W, C) reduced to fit side x side; smaller ones stay."""
+    """Return an image (H, W, C) reduced to fit into side x side. A smaller image is returned unchanged."""
     height, width = picture.shape[:2]
     if max(height, width) <= side:
         return picture
@@ -36,7 +36,10 @@ def thumbnail(picture: Pixels, side: int) -> Pixels:
 
 
 def to_rgb(picture: Pixels) -> Pixels:
-    """(H, W, 3) of a picture of any number of channels: gray repeated, of many the first three, of two the first."""
+    """Return an image with any number of channels as (H, W, 3).
+
+    With three or more channels, the first three are kept; with one or two, the first is repeated.
+    """
     channels = picture.shape[2]
     return picture[..., :3] if channels >= 3 else np.repeat(picture[..., :1], 3, axis=2)
 

@@ -1,4 +1,4 @@
-"""Patches to learn from, each a pure function of the seed and its number."""
+"""Training patches, each a pure function of the seed and its number."""
 
 import functools
 from collections.abc import Callable
@@ -16,37 +16,37 @@ from uformer.image.image import Pixels
 
 @dataclass(frozen=True, kw_only=True)
 class Patches:
-    """Pairs of patches cut at random places of random pictures, those of larger ones more often (by the square root of their area).
+    """Pairs of patches, cut at random places of random images.
 
-    Patch i depends on `seed` and i alone: whoever draws it, in whatever order, gets the same, so a run that is resumed goes on
-    as if it had never stopped.
+    The chance of an image is proportional to the square root of its area. Patch i depends only on `seed` and
+    i, whichever process cuts it and in whatever order. A resumed run continues as if it had never stopped.
     """
 
     pictures: PictureSet
     side: int
-    """Pixels; no picture may be smaller."""
+    """Side of a patch, in pixels. No image may be smaller."""
     seed: int
     degradation: Degrader | None = None
-    """Makes the degraded patch, where the pictures are not pairs."""
+    """Degrades patches of clean images. Not used for pairs."""
     augment: bool = True
-    """Flip half of the time, and turn by 0 to 3 quarters."""
+    """Whether patches are flipped half of the time and turned by 0 to 3 quarter turns."""
     drawn: float = 0.0
-    """Share of patches that are smooth drawings, half of them not degraded; with a degradation only."""
+    """Share of patches that are smooth drawings, half of them not degraded. Needs a degradation."""
     structured: float = 0.0
-    """Share of the photographs over which a structure is drawn (`draw_structure`), half of them not degraded.
+    """Share of the photo patches with a structure drawn over them (`draw_structure`), half not degraded.
 
-    With a degradation only.
+    Needs a degradation.
     """
     dry: float = 0.0
-    """Share of the photographs without a structure that are not degraded; with a degradation only."""
+    """Share of the photo patches without a structure that are not degraded. Needs a degradation."""
     gray: float = 0.0
-    """Share of patches that are gray, and degraded in all channels alike; with a degradation only."""
+    """Share of patches that are gray, with all channels degraded alike. Needs a degradation."""
     mirrored: float = 0.0
-    """Share of patches that end at a picture's border and go on mirrored (`augment.border`), down and across alike."""
+    """Share of patches that end at an image border and continue mirrored (`augment.border` for each axis)."""
 
     _sizes: tuple[tuple[int, int], ...] = field(init=False, repr=False)
     _upto: NDArray[np.float64] = field(init=False, repr=False)
-    """For each picture, the chance of it or one before it."""
+    """Cumulative probabilities of the images."""
 
     def __post_init__(self) -> None:
         sizes = self.pictures.sizes
@@ -55,7 +55,7 @@ class Patches:
         object.__setattr__(self, "_upto", np.cumsum(roots) / roots.sum())
 
     def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
-        """(degraded, clean) number `index`, each (C, side, side) float32 in [0, 1]."""
+        """Return pair `index`, (degraded, clean), each (C, side, side) float32 in [0, 1]."""
         rng = np.random.default_rng([self.seed, index])
         picture = self._picture(rng)
         top, left = (int(rng.integers(0, length - self.side + 1)) for length in self._sizes[picture])
@@ -69,7 +69,7 @@ class Patches:
         elif self.degradation is not None:
             pair = self._degrade(self.degradation, picture, top, left, turned, rng)
         else:
-            raise OptionError("clean pictures alone need a degradation, or their degraded partners")
+            raise OptionError("clean images alone need a degradation, or their degraded partners")
         if rng.random() < self.mirrored:
             rows, columns = border(rng, self.side), border(rng, self.side)
             pair = pair[0][rows[:, None], columns], pair[1][rows[:, None], columns]
@@ -77,7 +77,7 @@ class Patches:
         return degraded, clean
 
     def name(self, index: int) -> str:
-        """The picture that patch `index` is cut from."""
+        """Return the name of the image that patch `index` is cut from."""
         return self.pictures.names[self._picture(np.random.default_rng([self.seed, index]))]
 
     def _picture(self, rng: np.random.Generator) -> int:
@@ -100,7 +100,10 @@ class Patches:
         turned: Callable[[Pixels], Pixels],
         rng: np.random.Generator,
     ) -> tuple[Pixels, Pixels]:
-        """Turned before it is degraded: rain falls, and sensors and JPEG files have rows."""
+        """Return a degraded pair.
+
+        The patch is turned before it is degraded, because rain falls, and sensors and JPEG files have rows.
+        """
         margin = degradation.margin
         kind = rng.random()
         if kind < self.drawn:
@@ -110,7 +113,8 @@ class Patches:
             seen = turned(cut(source, top, left, self.side, self.side, channels=3, margin=margin))
             seen, dry = self._structure(seen, rng)
         gray = self.drawn <= kind < self.drawn + self.gray
-        of_one_channel = gray and kind < self.drawn + self.gray / 2  # a gray image; else an image turned gray
+        # Half of the gray patches are gray before they are degraded, the others turn gray afterwards.
+        of_one_channel = gray and kind < self.drawn + self.gray / 2
         seen = to_gray(seen) if of_one_channel else seen
         degraded, clean = inside((seen, seen) if dry else degradation.apply(seen, rng), margin)
         if of_one_channel:
@@ -118,9 +122,9 @@ class Patches:
         return (to_gray(degraded), to_gray(clean)) if gray else (degraded, clean)
 
     def _structure(self, seen: Pixels, rng: np.random.Generator) -> tuple[Pixels, bool]:
-        """A patch of a photograph, at times with a structure drawn over it, and whether it stays as it is.
+        """Return a photo patch, with a structure drawn over it in some draws, and whether it is left clean.
 
-        Draws nothing from `rng` where both shares are 0, so that recipes without them keep their patches.
+        With both shares 0, this draws nothing from `rng`, so recipes without them keep their patches.
         """
         if self.structured > 0 and rng.random() < self.structured:
             return draw_structure(seen, rng), rng.random() < 0.5

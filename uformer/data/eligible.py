@@ -1,4 +1,4 @@
-"""Which pictures below a folder may be learned from: not what training or `uformer data check` made there."""
+"""Find the images below a folder that a network may learn from, without those that `uformer` made."""
 
 import os
 from collections.abc import Callable
@@ -9,27 +9,27 @@ from uformer.image.formats import SUFFIXES
 from uformer.restore.walk import Found, walk
 
 PAIRED = (("degraded", "clean"), ("input", "target"))
-"""Names that the two folders of a data set of pairs may have, degraded and clean."""
+"""Names that the two folders of a dataset of pairs may have, as (degraded, clean)."""
 
 SHEET = ".check.png"
-"""What the name of a contact sheet ends with."""
+"""Suffix of the file names of contact sheets."""
 
 
 def paired(folder: Path) -> tuple[Path, Path] | None:
-    """The folders of the degraded and the clean pictures, where a folder has both of them by names of `PAIRED`."""
+    """Return the (degraded, clean) folders in a folder, or None unless both exist under names of `PAIRED`."""
     candidates = [(folder / degraded, folder / clean) for degraded, clean in PAIRED]
     return next((both for both in candidates if all(os.path.isdir(path) for path in both)), None)
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a training run, whose samples and curves are no pictures to learn from."""
+    """Whether a folder is a run folder, whose samples and curves must not be learned from."""
     return os.path.isfile(folder / "config.yaml") and os.path.isdir(folder / "state")
 
 
 def pictures_below(folder: Path, *, enter: Callable[[Path], bool] = lambda _: True) -> Found:
-    """As `walk`, with training runs and contact sheets of `uformer data check` among what is left out.
+    """Walk a folder like `walk`, and also leave out run folders and contact sheets.
 
-    Raises OptionError where there is no such folder.
+    Raises OptionError if the folder does not exist.
     """
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder")
@@ -49,5 +49,5 @@ def pictures_below(folder: Path, *, enter: Callable[[Path], bool] = lambda _: Tr
 
 
 def none_in(folder: Path) -> OptionError:
-    """What to say of a folder without pictures."""
-    return OptionError(f"{folder}: no pictures in it ({', '.join(SUFFIXES)})")
+    """Return the error for a folder without images."""
+    return OptionError(f"{folder}: no images in it ({', '.join(SUFFIXES)})")

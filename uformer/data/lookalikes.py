@@ -1,7 +1,8 @@
-"""Drawn structures that look like rain and are not: bars, fences, nets, cables, blinds, hatching.
+"""Draw structures that look like rain but are not: bars, fences, nets, cables, blinds, hatching.
 
-Photographs show them too seldom for a network to learn that they stay. Each is a mask, how much of a pixel the structure
-covers, and the structure has a brightness, a colour and a shading of its own. Images are float32 (H, W, 3) in [0, 1].
+Photographs show them too seldom for a network to learn to preserve them. Each structure is a mask that says
+how much of each pixel it covers, with its own brightness, colour and shading. Images are float32 (H, W, 3) in
+[0, 1].
 """
 
 import math
@@ -16,7 +17,10 @@ Mask = NDArray[np.float32]
 
 
 def draw_structure(clean: Pixels, rng: Generator) -> Pixels:
-    """An image with one or two structures drawn over it, or in one draw of three over a smooth or textured ground instead."""
+    """Return an image with one or two structures drawn over it.
+
+    In one draw of three, a smooth or faintly textured background replaces the image.
+    """
     shape = clean.shape[0], clean.shape[1]
     image = _ground(clean, rng) if rng.random() < 1 / 3 else clean
     for _ in range(1 if rng.random() < 0.75 else 2):
@@ -26,9 +30,10 @@ def draw_structure(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def _mask(shape: tuple[int, int], rng: Generator) -> tuple[Mask, bool]:
-    """(a random structure, whether it must be opaque), mostly near upright, where rain is, or at any angle.
+    """Return (a random structure, whether it must be opaque).
 
-    Strokes that end are opaque: translucent ones would be rain.
+    In six draws of ten it is nearly upright, as rain is; otherwise it has any angle. Strokes that end are
+    opaque, because translucent ones would be rain.
     """
     angle = math.radians(rng.normal(0, 15) if rng.random() < 0.6 else rng.uniform(-90, 90))
     kind = rng.random()
@@ -47,9 +52,10 @@ def _mask(shape: tuple[int, int], rng: Generator) -> tuple[Mask, bool]:
 
 
 def bars(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
-    """Parallel bars from a wire to a fence post, 1 to 12 pixels wide, 3 to 64 apart, evenly spaced or not.
+    """Return parallel bars, from wires to fence posts, 1 to 12 pixels wide and 3 to 64 pixels apart.
 
-    `angle` is in radians from upright. Perspective makes them run together a little in some draws.
+    `angle` is in radians from upright. In some draws the spacing is uneven, or perspective makes the bars
+    converge slightly.
     """
     across, along = _axes(shape, angle)
     if rng.random() < 0.3:
@@ -68,7 +74,7 @@ def bars(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
 
 
 def cables(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
-    """One to five cables, branches or posts: each at its own place, width and angle, straight or sagging."""
+    """Return one to five cables, branches or posts of different widths and angles, straight or sagging."""
     mask = np.zeros(shape, np.float32)
     for _ in range(int(rng.integers(1, 6))):
         across, along = _axes(shape, angle + math.radians(rng.normal(0, 8)))
@@ -80,7 +86,7 @@ def cables(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
 
 
 def dashes(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
-    """Hatching, blades, needles, boards: rows of strokes that end, all of one width, length and spacing."""
+    """Return hatching, blades, needles or boards: rows of strokes of one width, length and spacing."""
     across, along = _axes(shape, angle)
     width = math.exp(rng.uniform(0, math.log(7)))
     pitch = width + math.exp(rng.uniform(math.log(2), math.log(24)))
@@ -88,15 +94,17 @@ def dashes(shape: tuple[int, int], rng: Generator, *, angle: float) -> Mask:
     column = np.floor(across / np.float32(pitch))
     shift = rng.random(1024).astype(np.float32) if rng.random() < 0.6 else np.full(1024, 0.5, np.float32)
     place = along / np.float32(length) + shift[column.astype(np.int64) % 1024] * np.float32(0.8)
-    part = np.abs(place - np.floor(place) - np.float32(0.5)) * np.float32(
-        length
-    )  # from the middle of a stroke
+    # Distance from the middle of a stroke.
+    part = np.abs(place - np.floor(place) - np.float32(0.5)) * np.float32(length)
     distance = np.abs(across - (column + np.float32(0.5)) * np.float32(pitch))
     return np.minimum(_soft(distance, width / 2, rng), _soft(part, length * rng.uniform(0.25, 0.48), rng))
 
 
 def _axes(shape: tuple[int, int], angle: float) -> tuple[Mask, Mask]:
-    """Pixels (across, along) a line that leans to the right by `angle` radians, from the middle of the image."""
+    """Return the coordinates of all pixels (across, along) a line through the middle of the image.
+
+    The line leans to the right by `angle` radians from upright.
+    """
     rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(shape[0] / 2)
     columns = np.arange(shape[1], dtype=np.float32) - np.float32(shape[1] / 2)
     down, right = np.float32(math.cos(angle)), np.float32(math.sin(angle))
@@ -104,13 +112,13 @@ def _axes(shape: tuple[int, int], angle: float) -> tuple[Mask, Mask]:
 
 
 def _soft(distance: Mask, half: float, rng: Generator) -> Mask:
-    """1 within `half` of the middle, falling to 0 over one pixel, or over more where the structure is out of focus."""
+    """Return 1 within `half` of the middle, falling to 0 over one pixel, or over more if out of focus."""
     edge = 1.0 if rng.random() < 0.7 else rng.uniform(1, 1 + 1.5 * half)
     return np.clip((np.float32(half) - distance) / np.float32(edge) + np.float32(0.5), 0, 1)
 
 
 def _region(shape: tuple[int, int], rng: Generator) -> Mask:
-    """One side of a random line through the image, or a band: where a structure ends."""
+    """Return a mask of one side of a random line through the image, or of a band, where a structure ends."""
     across, _ = _axes(shape, rng.uniform(-math.pi, math.pi))
     start = rng.uniform(-0.3, 0.3) * max(shape)
     end = start + max(shape) * (10 if rng.random() < 0.5 else rng.uniform(0.2, 0.6))
@@ -118,7 +126,7 @@ def _region(shape: tuple[int, int], rng: Generator) -> Mask:
 
 
 def _paint(image: Pixels, mask: Mask, rng: Generator, *, opaque: bool) -> Pixels:
-    """Cover an image with a structure, or brighten or darken it there: flat, shaded, or rounded as a pipe is."""
+    """Cover an image with a structure, or brighten or darken the image there. Colour is flat or shaded."""
     kind = rng.random()
     if kind < 0.35 and not opaque:  # a translucent structure, a reflection, a shadow
         step = rng.uniform(0.05, 0.5) * (1 if rng.random() < 0.6 else -1)
@@ -130,7 +138,7 @@ def _paint(image: Pixels, mask: Mask, rng: Generator, *, opaque: bool) -> Pixels
     )
     tint = rng.normal(0, 0.08, 3) if rng.random() < 0.4 else np.zeros(3)
     colour = np.clip(level + tint, 0, 1).astype(np.float32)
-    if kind < 0.6:  # lit from one side: brighter along a slope
+    if kind < 0.6:  # lit from one side
         across, _ = _axes(mask.shape, rng.uniform(-math.pi, math.pi))
         shade = 1 + np.float32(rng.uniform(-0.6, 0.6) / max(mask.shape)) * across
         return image + mask[..., None] * (shade[..., None] * colour - image)
@@ -139,7 +147,7 @@ def _paint(image: Pixels, mask: Mask, rng: Generator, *, opaque: bool) -> Pixels
 
 
 def _ground(clean: Pixels, rng: Generator) -> Pixels:
-    """What lies behind in place of the image: a smooth gradient, with a little of the image's texture in half of the draws."""
+    """Return a background: a smooth gradient, with some of the image's texture in half of the draws."""
     across, _ = _axes((clean.shape[0], clean.shape[1]), rng.uniform(-math.pi, math.pi))
     level = rng.uniform(0, 1) + rng.normal(0, 0.06, 3) * (rng.random() < 0.5)
     smooth = (level + (rng.uniform(-0.5, 0.5) / max(clean.shape) * across)[..., None]).astype(np.float32)

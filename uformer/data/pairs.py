@@ -1,4 +1,4 @@
-"""Find the pictures to learn from: pairs of files with matching names, or clean pictures alone."""
+"""Find the images to learn from: pairs of files with matching names, or clean images alone."""
 
 import re
 import unicodedata
@@ -11,41 +11,44 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.formats import supports
 
 DEGRADED, CLEAN = PAIRED[0]
-"""Names of the two folders of a data set of pairs; others are in `PAIRED`."""
+"""Default names of the two folders of a dataset of pairs. `PAIRED` lists all names."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The files of one sample; `degraded` is None where a degradation will make it from the clean picture."""
+    """The files of one sample. `degraded` is None if a degradation will make it from the clean image."""
 
     name: str
-    """Of a pair, the path below its folder without the suffix; of a clean picture alone, with it. Slashes lean forward."""
+    """Path below the folder, with forward slashes; only clean images alone keep the suffix."""
     clean: Path
     degraded: Path | None = None
 
 
 @dataclass(frozen=True)
 class SearchProblem:
-    """What keeps a data set from being learned from."""
+    """A problem that prevents training on a dataset."""
 
     where: str
-    """A path, or two."""
+    """The path concerned, or two paths."""
     why: str
     unreadable: bool = False
-    """Whether something is there that cannot be read."""
+    """Whether the problem is a folder that cannot be read."""
 
 
 @dataclass
 class Search:
-    """What was found, and all that is wrong with it."""
+    """The result of a search: the sources, and every problem with them."""
 
     sources: tuple[Source, ...] = ()
     problems: list[SearchProblem] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
-    """Pictures that `uformer` made, and folders of them."""
+    """Images that `uformer` made, and folders of such images."""
 
     def strict(self) -> tuple[Source, ...]:
-        """The sources. Raises PictureError where a folder cannot be read, else OptionError, where anything is wrong."""
+        """Return the sources.
+
+        Raises PictureError if a folder cannot be read, and OptionError if there is any other problem.
+        """
         if self.problems:
             first = min(self.problems, key=lambda problem: not problem.unreadable)
             alike = sum(problem.why == first.why for problem in self.problems)
@@ -55,38 +58,43 @@ class Search:
 
 
 def find_pairs(degraded: Path, clean: Path) -> tuple[Source, ...]:
-    """The pictures of two folders (any depth), matched by their path without the suffix, in the order of their names.
+    """Return the pairs in two folders (at any depth), matched by path without the suffix, sorted by name.
 
-    In place of a folder, a pattern with `*`, of folders or of files ("SIDD/*/*_GT_SRGB_*.PNG"): what each `*` stands for (part of a
-    name, never a slash) makes the name to match by, together with the path below.
+    Instead of a folder, each may be a pattern with `*` that matches folders or files
+    ("SIDD/*/*_GT_SRGB_*.PNG"). Each `*` stands for a part of a name, never for a slash. Pairs are matched by
+    what each `*` stands for, together with the path below the matched folder.
 
-    Raises OptionError for a folder that is missing or empty, a picture without partner, and two pictures of one name; PictureError
-    for a folder that cannot be read.
+    Raises OptionError for a folder that is missing or empty, an image without a partner, and two images with
+    the same name. Raises PictureError for a folder that cannot be read.
     """
     return search_pairs(degraded, clean).strict()
 
 
 def find_clean(folder: Path) -> tuple[Source, ...]:
-    """All pictures below a folder, in the order of their names, but those in folders named `degraded`, or `input` beside `target`.
+    """Return all images below a folder, sorted by name, as clean images.
 
-    Errors as of `find_pairs`.
+    Folders named `degraded`, and folders named `input` beside a folder `target`, are left out. Errors are
+    those of `find_pairs`.
     """
     return search_clean(folder).strict()
 
 
 def find(folder: Path) -> tuple[Source, ...]:
-    """Pairs where the folder has them, else its clean pictures. Errors as of `find_pairs`."""
+    """Return a folder's pairs if it has any, otherwise its clean images. Errors are those of `find_pairs`."""
     return search(folder).strict()
 
 
 def search(folder: Path) -> Search:
-    """As `find`, but what is wrong is in the answer, beside all that is not; OptionError is for a folder that is missing or empty."""
+    """Like `find`, but return problems together with the sources.
+
+    Raises OptionError only for a missing or empty folder.
+    """
     both = paired(folder)
     return search_pairs(*both) if both else search_clean(folder)
 
 
 def search_pairs(degraded: Path, clean: Path) -> Search:
-    """As `find_pairs`, likewise."""
+    """Like `find_pairs`, but return problems together with the sources. Errors are those of `search`."""
     result = Search()
     found_degraded, found_clean = _by_name(degraded, result), _by_name(clean, result)
     for found, other, folder in (
@@ -94,7 +102,7 @@ def search_pairs(degraded: Path, clean: Path) -> Search:
         (found_clean, found_degraded, degraded),
     ):
         result.problems += [
-            SearchProblem(str(path), f"no picture of the same name in {folder}")
+            SearchProblem(str(path), f"no image with the same name in {folder}")
             for name, path in found.items()
             if name not in other
         ]
@@ -105,7 +113,7 @@ def search_pairs(degraded: Path, clean: Path) -> Search:
 
 
 def search_clean(folder: Path) -> Search:
-    """As `find_clean`, likewise."""
+    """Like `find_clean`, but return problems together with the sources. Errors are those of `search`."""
 
     def is_clean(below: Path) -> bool:
         named = [clean for degraded, clean in PAIRED if degraded == below.name]
@@ -122,7 +130,10 @@ def search_clean(folder: Path) -> Search:
 
 
 def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:
-    """The pictures of a folder or a pattern, by the name to match by; what is wrong, or left out, goes into `result`."""
+    """Return the images of a folder or a pattern by the name that pairs are matched by.
+
+    Problems and left-out files are added to `result`.
+    """
     root, rest = _split(folder)
     parts = (
         [re.compile("[^/]*".join(map(re.escape, part.split("*")))) for part in rest.split("/")]
@@ -140,23 +151,27 @@ def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:
         if name in by_name:
             result.problems.append(
                 SearchProblem(
-                    f"{by_name[name]} and {root / below}", "two pictures of one name; which one is meant?"
+                    f"{by_name[name]} and {root / below}",
+                    "two images with the same name; move or rename one of them",
                 )
             )
         by_name.setdefault(name, root / below)
     if not by_name and not found.unreadable:
-        raise OptionError(f"{folder}: no pictures that match") if rest else none_in(folder)
+        raise OptionError(f"{folder}: no images match this pattern") if rest else none_in(folder)
     return by_name
 
 
 def _split(pattern: Path) -> tuple[Path, str]:
-    """The folder where a pattern begins to be one, and the rest: nothing where it is none."""
+    """Split a pattern into its fixed parent folder and the part with `*` (empty for a plain folder)."""
     fixed = next((index for index, part in enumerate(pattern.parts) if "*" in part), len(pattern.parts))
     return Path(*pattern.parts[:fixed]), "/".join(pattern.parts[fixed:])
 
 
 def _matching(pictures: list[Path], pattern: str) -> Iterator[tuple[str, Path]]:
-    """Those of some pictures that a pattern names, or that lie in folders that it names; of no pattern, all. Each with its name."""
+    """Yield (name, path) of the images that a pattern matches, or whose folder it matches.
+
+    An empty pattern matches all images.
+    """
     form = re.compile(
         "([^/]*)".join(map(re.escape, pattern.split("*"))) + "(?:/(.+))?" if pattern else "(.+)"
     )
@@ -166,7 +181,7 @@ def _matching(pictures: list[Path], pattern: str) -> Iterator[tuple[str, Path]]:
 
 
 def _name(path: str) -> str:
-    """A path without the suffix of a picture, its accents written in one way only."""
+    """Return a path without its image suffix, Unicode-normalized (NFC) so that accents match."""
     stem, dot, suffix = path.rpartition(".")
     return unicodedata.normalize("NFC", stem if supports(dot + suffix) else path)
 
@@ -174,7 +189,7 @@ def _name(path: str) -> str:
 def _unreadable(root: Path, folders: list[tuple[Path, str]]) -> list[SearchProblem]:
     return [
         SearchProblem(
-            str(root / below), f"{why}; make it readable, or give a folder without it", unreadable=True
+            str(root / below), f"{why}; make it readable, or use a folder without it", unreadable=True
         )
         for below, why in folders
     ]

@@ -1,4 +1,4 @@
-"""A set of pictures, checked and decoded: what patches are cut from, and what is held out to score with."""
+"""A set of decoded, checked images. Patches are cut from it, or it is held out to score with."""
 
 import dataclasses
 import hashlib
@@ -20,39 +20,39 @@ _GRAY, _COLOUR = 1, 3
 
 
 class Degrader(Protocol):
-    """What makes the degraded picture of a clean one (H, W, 3), and the clean one to go with it."""
+    """Makes a degraded image from a clean one (H, W, 3), and the clean image that goes with it."""
 
     @property
     def margin(self) -> int:
-        """Pixels around a patch that it wants to see."""
+        """Pixels that it needs around a patch."""
         ...
 
     def apply(self, clean: Pixels, rng: Generator, /) -> tuple[Pixels, Pixels]:
-        """(degraded, clean), of the shape given."""
+        """Return (degraded, clean), each of the shape of the input."""
         ...
 
 
 @dataclass(frozen=True)
 class PictureSet:
-    """Pictures in a store, by their positions there; `degraded` is None where a degradation makes them."""
+    """Images in a store, by their positions there. `degraded` is None if a degradation makes those images."""
 
     store: Store
     names: tuple[str, ...]
     clean: tuple[int, ...]
     degraded: tuple[int, ...] | None
     channels: tuple[int, int]
-    """Of the degraded and the clean pictures; gray ones among pictures in colour count as colour."""
+    """Channel counts of (degraded, clean) images. Gray images among colour images count as colour."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
-        """(height, width) of each."""
+        """(height, width) of each image."""
         return tuple((self.store[index].shape[0], self.store[index].shape[1]) for index in self.clean)
 
     def take(self, indices: Sequence[int]) -> "PictureSet":
-        """Some of the pictures."""
+        """Return the images at these indices."""
         degraded = None if self.degraded is None else tuple(self.degraded[index] for index in indices)
         names = tuple(self.names[index] for index in indices)
         return dataclasses.replace(
@@ -60,22 +60,25 @@ class PictureSet:
         )
 
     def split(self, count: int, *, seed: int) -> tuple["PictureSet", "PictureSet"]:
-        """(the others, `count` drawn by the seed): at most a quarter are held out."""
+        """Return (the remaining images, `count` held-out images). At most a quarter of all are held out."""
         count = min(count, len(self) // 4)
         held = set(np.random.default_rng(seed).permutation(len(self))[:count].tolist())
         return self.take([index for index in range(len(self)) if index not in held]), self.take(sorted(held))
 
     def fingerprint(self) -> str:
-        """Changes with the pictures' names and sizes, not with where they lie."""
-        said = repr(
+        """Return a hash of the images' names and shapes. It does not depend on the folder they are in."""
+        text = repr(
             [(name, self.store[index].shape) for name, index in zip(self.names, self.clean, strict=True)]
         )
-        return hashlib.sha256(said.encode()).hexdigest()
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def centre(
         self, index: int, side: int, *, degradation: Degrader | None, seed: int
     ) -> tuple[Pixels, Pixels]:
-        """(degraded, clean), (h, w, C) float32 in [0, 1]: the middle of a picture, at most side x side; the same on each call."""
+        """Return the centre crop of an image, at most side x side, as (degraded, clean).
+
+        Each is (h, w, C) float32 in [0, 1]. Every call returns the same values.
+        """
         height, width = (min(length, side) for length in self.sizes[index])
         top, left = (
             (length - part) // 2 for length, part in zip(self.sizes[index], (height, width), strict=True)
@@ -85,11 +88,11 @@ class PictureSet:
             degraded = self.store[self.degraded[index]]
             pair = ((degraded, self.channels[0]), (clean, self.channels[1]))
             first, second = (
-                cut(picture, top, left, height, width, channels=channels) for picture, channels in pair
+                cut(image, top, left, height, width, channels=channels) for image, channels in pair
             )
             return first, second
         if degradation is None:
-            raise OptionError("clean pictures alone need a degradation, or their degraded partners")
+            raise OptionError("clean images alone need a degradation, or their degraded partners")
         margin = degradation.margin
         seen = cut(clean, top, left, height, width, channels=_COLOUR, margin=margin)
         return inside(degradation.apply(seen, np.random.default_rng([seed, index])), margin)
@@ -98,11 +101,12 @@ class PictureSet:
 def load(
     sources: Sequence[Source], *, smallest: int, memory: int, cache: Path | None = None, decoded: bool = False
 ) -> tuple[PictureSet, list[str]]:
-    """Decode sources and check them: the set, and what has to be said about those left out, a line for each reason.
+    """Decode and check images. Returns the set, and notes about skipped images, one line for each reason.
 
-    Left out are pictures that cannot be read, and those with a side below `smallest` pixels. `memory` and `cache` as of
-    `store.decode`; `decoded`: another process wrote the cache (`store.wait_for`). Raises OptionError where the
-    pictures of a pair differ in size, channels do not agree, or nothing is left.
+    Images that cannot be read, or that have a side below `smallest` pixels, are skipped. `memory` and `cache`
+    are those of `store.decode`. With `decoded`, another process has written the cache (`store.wait_for`).
+    Raises OptionError if the images of a pair differ in size or if channels differ, and PictureError if no
+    image is left.
     """
     pairs = sources[0].degraded is not None
     files = [source.clean for source in sources] + [
@@ -122,20 +126,20 @@ def load(
     kept = [index for index in readable if index not in set(small)]
     notes = []
     if unreadable:
-        notes.append(f"left out, cannot be read: {_first(list(store.failures.values()))}")
+        notes.append(f"skipped unreadable images: {_first(list(store.failures.values()))}")
     if small:
-        notes.append(
-            f"left out, smaller than {smallest} x {smallest}: {_first([sources[index].name for index in small])}"
-        )
+        names = [sources[index].name for index in small]
+        notes.append(f"skipped images smaller than {smallest} x {smallest}: {_first(names)}")
     if not kept:
-        raise PictureError(f"no picture is left to learn from; {'; '.join(notes)}")
+        raise PictureError(f"no images are left to learn from; {'; '.join(notes)}")
     channels = (
         _channels(store, sources, [count + index for index in kept]) if pairs else _COLOUR,
         _channels(store, sources, kept),
     )
     if not pairs and channels[1] not in (_GRAY, _COLOUR):
         raise OptionError(
-            f"pictures of {channels[1]} channels: degradations work on gray and RGB; give pairs (--degraded, --clean)"
+            f"the images have {channels[1]} channels, but degradations need gray or RGB; "
+            "give pairs instead (--degraded, --clean)"
         )
     found = PictureSet(
         store,
@@ -148,24 +152,25 @@ def load(
 
 
 def cut(
-    picture: Samples, top: int, left: int, height: int, width: int, *, channels: int, margin: int = 0
+    image: Samples, top: int, left: int, height: int, width: int, *, channels: int, margin: int = 0
 ) -> Pixels:
-    """A piece of a picture with a margin all around, reflected beyond the picture's borders, as float32 in [0, 1].
+    """Return a crop of an image with a margin on all sides, as float32 in [0, 1].
 
-    (height + 2 margin, width + 2 margin, channels); a gray picture is repeated where more channels are asked for.
+    The shape is (height + 2 margin, width + 2 margin, channels). Beyond the borders the image is reflected. A
+    gray image is repeated in all channels.
     """
     first, last = (top - margin, left - margin), (top + height + margin, left + width + margin)
     rows, columns = (slice(max(start, 0), end) for start, end in zip(first, last, strict=True))
-    piece = picture[rows, columns].astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
+    piece = image[rows, columns].astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
     before = tuple(max(-start, 0) for start in first)
-    after = tuple(max(end - length, 0) for end, length in zip(last, picture.shape[:2], strict=True))
+    after = tuple(max(end - length, 0) for end, length in zip(last, image.shape[:2], strict=True))
     if any(before + after):
         piece = np.pad(piece, ((before[0], after[0]), (before[1], after[1]), (0, 0)), mode="symmetric")
     return np.repeat(piece, channels, axis=2) if piece.shape[2] == 1 < channels else piece
 
 
 def inside(pair: tuple[Pixels, Pixels], margin: int) -> tuple[Pixels, Pixels]:
-    """A pair without its margin."""
+    """Return a pair without its margin."""
     part = slice(margin, -margin or None)
     return pair[0][part, part], pair[1][part, part]
 
@@ -176,19 +181,22 @@ def _check_sizes(store: Store, sources: Sequence[Source], readable: Sequence[int
         if clean[:2] != degraded[:2]:
             sizes = f"{degraded[1]} x {degraded[0]} degraded, {clean[1]} x {clean[0]} clean"
             raise OptionError(
-                f"{sources[index].name}: {sizes}; a pair must be of one size (`uformer data check` lists all that are not)"
+                f"{sources[index].name}: {sizes}; both must have the same size "
+                "(`uformer data check` lists all such pairs)"
             )
 
 
 def _channels(store: Store, sources: Sequence[Source], positions: Sequence[int]) -> int:
-    """The number of channels of some pictures: all of one number, or gray and RGB."""
+    """Return the channel count of some images. Raises OptionError unless it is the same, or 1 and 3."""
     found = {store[position].shape[2]: sources[position % len(sources)].name for position in positions}
     if len(found) > 1 and set(found) != {_GRAY, _COLOUR}:
-        said = ", ".join(f"{channels} in {name}" for channels, name in sorted(found.items()))
-        raise OptionError(f"channels differ: {said}; expected one number, or gray and RGB")
+        counts = ", ".join(f"{channels} in {name}" for channels, name in sorted(found.items()))
+        raise OptionError(
+            f"the images differ in channels: {counts}; all must have the same number, or be gray and RGB"
+        )
     return max(found)
 
 
 def _first(lines: Sequence[str]) -> str:
-    """The number of lines, and the first few."""
+    """Return the number of lines and the first three."""
     return f"{len(lines)} ({', '.join(lines[:3])}{', ...' if len(lines) > 3 else ''})"

@@ -1,4 +1,4 @@
-"""Decoded pictures, kept as compactly as their files have them: in memory, or in one memory-mapped file that processes share."""
+"""Decoded images in their original bit depth, in memory or in a memory-mapped file that processes share."""
 
 import itertools
 import json
@@ -23,9 +23,9 @@ _ALIGNMENT = 64  # bytes
 
 
 class Store:
-    """Pictures (H, W, C), uint8 or uint16, by their position; None for a file that could not be read.
+    """Images (H, W, C), uint8 or uint16, by position. Raises PictureError for a file that could not be read.
 
-    Backed by a file, it is pickled by name: the worker processes of a loader share its pages.
+    A store that is backed by a file is pickled by path, so the loader's worker processes share its pages.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Store:
         picture = self._pictures[index]
         if picture is None:
             raise PictureError(
-                f"picture {index} could not be read: {self.failures.get(index, 'it is damaged')}"
+                f"image {index} could not be read: {self.failures.get(index, 'it is damaged')}"
             )
         return picture
 
@@ -60,10 +60,12 @@ class Store:
 
 
 def decode(files: Sequence[Path], *, memory: int, cache: Path | None = None) -> Store:
-    """Decode picture files, once: into memory where they take at most `memory` bytes, else into a file in the folder `cache`.
+    """Decode image files, once.
 
-    Without `cache`, always into memory. A cache that was made of the same files (by path, size and time) is used again. Files
-    that cannot be read are in the answer's `failures`, with the reason. Raises OSError where the cache cannot be written.
+    They go into memory if they take at most `memory` bytes or if there is no `cache`; otherwise they go into
+    a file in the folder `cache`. A cache of the same files (by path, size and time) is used again. Files that
+    cannot be read are in the result's `failures`, with the reason. Raises OSError if the cache cannot be
+    written.
     """
     stamps = [[str(path), *_stamp(path)] for path in files]
     if cache is not None and (found := _reopen(cache, stamps)):
@@ -82,9 +84,9 @@ def decode(files: Sequence[Path], *, memory: int, cache: Path | None = None) -> 
 
 
 def wait_for(cache: Path, count: int, *, seconds: float = 120.0) -> Store:
-    """The store of `count` pictures that a process, maybe on another machine, has just written.
+    """Return the store of `count` images that a process, maybe on another machine, has just written.
 
-    A network's file system may show it a little later. Raises PictureError where it does not.
+    A network file system may show it with a delay. Raises PictureError if it does not appear in `seconds`.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -92,12 +94,13 @@ def wait_for(cache: Path, count: int, *, seconds: float = 120.0) -> Store:
             return found
         time.sleep(0.5)
     raise PictureError(
-        f"{cache}: the pictures that the first process decoded are not seen here; the run's folder must be on a shared disk"
+        f"{cache}: the images decoded by the first process do not appear here; "
+        "put the run folder on a disk that all machines share"
     )
 
 
 def remove_cache(cache: Path) -> None:
-    """Remove the files of a cache, and its folder where nothing else is in it."""
+    """Remove the files of a cache, and its folder if it is then empty."""
     sweep(cache)
     for name in (INDEX, PIXELS):
         (cache / name).unlink(missing_ok=True)
@@ -106,7 +109,7 @@ def remove_cache(cache: Path) -> None:
 
 
 def _decoded(files: Sequence[Path], failures: dict[int, str]) -> Iterator[Samples | None]:
-    """The files' pictures in their order; libvips decodes several at a time."""
+    """Yield the files' images in order, or None for a failure. Several files are decoded at the same time."""
 
     def attempt(index: int) -> Samples | None:
         try:
@@ -117,7 +120,7 @@ def _decoded(files: Sequence[Path], failures: dict[int, str]) -> Iterator[Sample
 
     threads = min(os.cpu_count() or 1, 16)
     with ThreadPoolExecutor(threads) as workers:
-        for start in range(0, len(files), 2 * threads):  # a few at a time, or all would wait in memory
+        for start in range(0, len(files), 2 * threads):  # in small groups, to bound the memory
             yield from workers.map(attempt, range(start, min(start + 2 * threads, len(files))))
 
 
@@ -127,7 +130,7 @@ def _drain(pictures: list[Samples | None]) -> Iterator[Samples | None]:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file; zeros where there is none, which the reader will say."""
+    """Return the size and modification time of a file, or zeros if it is missing. The reader reports that."""
     try:
         return path.stat().st_size, path.stat().st_mtime_ns
     except OSError:
@@ -151,7 +154,7 @@ def _write(
 
 
 def _append(file: BinaryIO, picture: Samples | None) -> list[Any] | None:
-    """Offset, shape and type of a picture written at the end of a file."""
+    """Append an image to a file and return its offset, shape and type."""
     if picture is None:
         return None
     file.write(bytes(-file.tell() % _ALIGNMENT))
@@ -175,7 +178,7 @@ def _open(cache: Path) -> list[Samples | None]:
 
 
 def _reopen(cache: Path, stamps: list[list[Any]] | None) -> Store | None:
-    """The store of a cache, None where there is none of these files (None: of any)."""
+    """Return the store of a cache, or None if it was not made of files with these stamps (None fits any)."""
     try:
         index = json.loads((cache / INDEX).read_text(encoding="utf-8"))
         if stamps is None or index["files"] == stamps:

@@ -1,1 +1,4 @@
-"""Degradations: pure functions (clean, rng, parameters) -> degraded, on float32 (H, W, 3) in [0, 1]."""
+"""Degradations: pure functions of (clean, rng, parameters) that return the degraded image.
+
+Images are float32 (H, W, 3) in [0, 1].
+"""

@@ -1,7 +1,7 @@
-"""Blur: a shaken camera, measured kernels, defocus; in linear light, where sensors add light up.
+"""Blur: camera shake, measured kernels and defocus, in linear light, where a sensor adds light up.
 
-Pictures are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`. A kernel is float32
-(k, k), k odd, not negative, and sums to one; beyond its border a picture is mirrored.
+Images are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`. A
+kernel is float32 (k, k) with odd k, is not negative, and sums to one. An image is mirrored beyond its border.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from uformer.image.image import Pixels
 
 Kernel = NDArray[np.float32]
 Path = NDArray[np.complex128]
-"""Where a point of the picture lies at equally spaced moments of the exposure: x + iy in pixels, y down, (T,)."""
+"""Positions of an image point at equally spaced moments of the exposure, (T,): x + iy in pixels, y down."""
 
 
 def shake(
@@ -30,17 +30,18 @@ def shake(
     near: float = 1.0,
     nodes: int = 3,
 ) -> Pixels:
-    """What a camera held by hand makes of a picture: every point is drawn along a random path of its own.
+    """Return an image as a hand-held camera blurs it: each point is smeared along a random path.
 
-    - `length`: of the path in pixels, 0 to 1000.
+    - `length`: length of the path in pixels, 0 to 1000.
     - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
-    - `roll`: how far the camera turns about its axis during the exposure, in degrees, 0 to 45.
-    - `near`: how many times as far the nearest corner of the picture moves as the farthest, 1 to 10, as a ground that comes nearer
-      does; `length` is the nearest's.
-    - `nodes`: blur that is not the same all over is computed at nodes x nodes places, 2 to 32, and interpolated between (Nagy &
-      O'Leary 1998).
+    - `roll`: rotation of the camera about its axis during the exposure, in degrees, 0 to 45.
+    - `near`: ratio of the longest to the shortest path in the image, 1 to 10, as on a ground that recedes;
+      `length` is the longest.
+    - `nodes`: if the blur varies over the image, it is computed at nodes x nodes points, 2 to 32, and
+      interpolated between them (Nagy & O'Leary 1998).
 
-    Sources: Boracchi & Foi, IEEE TIP 2012; Kupyn et al., CVPR 2018, algorithm 1. Raises ValueError for a value out of its range.
+    Sources: Boracchi & Foi, IEEE TIP 2012; Kupyn et al., CVPR 2018, algorithm 1. Raises ValueError for a
+    value out of range.
     """
     check_ranges(
         "shake",
@@ -72,13 +73,16 @@ def shake(
 
 
 def _hat(nodes: int, node: int, side: int) -> NDArray[np.float32]:
-    """The share of a node in each of `side` pixels: 1 at the node, falling to 0 at its neighbours."""
+    """Return the weight of a node in each of `side` pixels: 1 at the node, 0 at its neighbours."""
     at = np.linspace(0, nodes - 1, side)
     return np.maximum(1 - np.abs(at - node), 0).astype(np.float32)
 
 
 def trajectory(rng: Generator, *, length: float, anxiety: float, moments: int = 96) -> Path:
-    """A random path of the given length in pixels, its mean at 0: inertia, a pull back, tremor, and now and then a jerk that turns it."""
+    """Return a random path of a given length in pixels, with its mean at 0.
+
+    The path has inertia, a pull back to the start, tremor, and occasional jerks that reverse it.
+    """
     speed = np.exp(2j * np.pi * rng.random())
     tremor = anxiety * 0.7 * (rng.standard_normal(moments) + 1j * rng.standard_normal(moments)) * np.sqrt(0.5)
     jerks = rng.random(moments) < 0.05 * anxiety
@@ -97,15 +101,15 @@ def trajectory(rng: Generator, *, length: float, anxiety: float, moments: int = 
 
 
 def kernel_of(path: Path) -> Kernel:
-    """The kernel that draws a point along a path: each moment gives its share to the four pixels about it."""
-    # As dense as half a pixel, so that a long path has no gaps.
+    """Return the kernel that smears a point along a path; four pixels share each moment."""
+    # Samples lie at most half a pixel apart, so that a long path has no gaps.
     steps = max(1, int(np.ceil(np.abs(np.diff(path)).max() * 2))) if len(path) > 1 else 1
     fine = np.interp(np.arange((len(path) - 1) * steps + 1) / steps, np.arange(len(path)), path)
     return splat(fine)
 
 
 def splat(points: Path, weights: NDArray[np.float32] | float = 1.0) -> Kernel:
-    """The kernel that has these weights at these points, each shared among the four pixels about it."""
+    """Return the kernel with these weights at these points, each shared by the four nearest pixels."""
     radius = int(np.ceil(max(np.abs(points.real).max(), np.abs(points.imag).max()))) + 1
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1))
     left, top = np.floor(points.real), np.floor(points.imag)
@@ -120,7 +124,11 @@ def splat(points: Path, weights: NDArray[np.float32] | float = 1.0) -> Kernel:
 
 
 def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
-    """One of Levin's eight measured kernels, 13 to 27 pixels wide, turned and mirrored at random; `scale` resizes it, 0.1 to 10."""
+    """Return an image blurred by one of Levin's eight measured kernels, rotated and mirrored at random.
+
+    The kernels are 13 to 27 pixels wide; `scale` resizes them, 0.1 to 10. Raises ValueError for a value out
+    of range.
+    """
     check_ranges("levin", scale=(scale, 0.1, 10))
     kernels = levin_kernels()
     kernel = kernels[rng.integers(len(kernels))]
@@ -128,22 +136,25 @@ def levin(clean: Pixels, rng: Generator, *, scale: float = 1.0) -> Pixels:
     if scale != 1:
         middle, parts = kernel.shape[0] // 2, int(np.ceil(scale))
         ys, xs = np.nonzero(kernel)
-        within = (
-            np.arange(parts) + 0.5
-        ) / parts - 0.5  # of a tap that is drawn larger than a pixel, so that no gaps remain
+        # An enlarged tap covers more than one pixel, so it is split into parts that leave no gaps.
+        within = (np.arange(parts) + 0.5) / parts - 0.5
         points = ((xs - middle) + 1j * (ys - middle))[:, None, None] + within + 1j * within[:, None]
         kernel = splat((points * scale).ravel(), np.repeat(kernel[ys, xs], parts**2))
     return blur(clean, kernel)
 
 
 def defocus(clean: Pixels, rng: Generator, *, radius: float, blades: int = 0) -> Pixels:
-    """A lens out of focus: a disc of `radius` pixels, 0 to 500, or the polygon of an aperture with `blades` (3 to 20), turned at random."""
+    """Return an image as a lens out of focus blurs it.
+
+    The kernel is a disc of `radius` pixels, 0 to 500, or a randomly rotated polygon: the aperture of a lens
+    with `blades` blades (3 to 20). Raises ValueError for a value out of range.
+    """
     check_ranges("defocus", radius=(radius, 0, 500), blades=(blades or 3, 3, 20))
     return blur(clean, defocus_kernel(radius, blades=blades, turn=rng.uniform(0, 2 * np.pi)))
 
 
 def defocus_kernel(radius: float, *, blades: int = 0, turn: float = 0.0) -> Kernel:
-    """A disc of `radius` pixels with a border one pixel soft; with `blades`, the regular polygon inside it."""
+    """Return a disc of `radius` pixels with a soft border of one pixel, or the regular polygon inside it."""
     reach = int(np.ceil(radius)) + 1
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
     distance = np.hypot(rows, columns)
@@ -156,19 +167,20 @@ def defocus_kernel(radius: float, *, blades: int = 0, turn: float = 0.0) -> Kern
 
 
 def blur(clean: Pixels, kernel: Kernel) -> Pixels:
-    """Convolve a picture with a kernel in linear light; clipped to [0, 1]."""
+    """Convolve an image with a kernel in linear light. The result is clipped to [0, 1]."""
     return linear_to_srgb(np.clip(convolve(srgb_to_linear(np.clip(clean, 0, 1)), kernel), 0, 1))
 
 
 def convolve(linear: Pixels, kernel: Kernel) -> Pixels:
-    """Convolve (H, W, C) with a kernel, mirrored beyond the border."""
+    """Convolve (H, W, C) with a kernel. The image is mirrored beyond its border."""
     return convolve_unevenly(linear, [[kernel]])
 
 
 def convolve_unevenly(linear: Pixels, kernels: Sequence[Sequence[Kernel]]) -> Pixels:
-    """Convolve (H, W, C) with n x n kernels, rows of them, that hold at points spread evenly from border to border.
+    """Convolve (H, W, C) with n x n kernels, given by rows, at points spread evenly from border to border.
 
-    Between these points the results are interpolated (Nagy & O'Leary 1998). Mirrored beyond the border; by Fourier transform.
+    The results are interpolated between these points (Nagy & O'Leary 1998) and computed by Fourier transform.
+    The image is mirrored beyond its border.
     """
     (height, width), nodes = linear.shape[:2], len(kernels)
     radius = max(kernel.shape[0] // 2 for row in kernels for kernel in row)
@@ -186,7 +198,7 @@ def convolve_unevenly(linear: Pixels, kernels: Sequence[Sequence[Kernel]]) -> Pi
 
 
 def fast_length(side: int) -> int:
-    """The next length without a prime factor above 5, which Fourier transforms are fast for."""
+    """Return the next length without a prime factor above 5; Fourier transforms of such lengths are fast."""
     while True:
         rest = side
         for factor in (2, 3, 5):

@@ -1,4 +1,4 @@
-"""What training draws from: for each task, one random degradation of a clean picture."""
+"""Random degradations for training: one function per task."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,21 +18,22 @@ from uformer.image.image import Pixels
 
 @dataclass(frozen=True)
 class Degradation:
-    """A random degradation of clean pictures, as training draws it."""
+    """A random degradation of clean images, as training draws it."""
 
     apply: Callable[[Pixels, Generator], tuple[Pixels, Pixels]]
-    """(clean, rng) -> (degraded, clean): float32 (H, W, 3). The clean image, in [0, 1], is what a network is to return.
+    """(clean, rng) -> (degraded, clean), both float32 (H, W, 3). The clean image is the network's target.
 
-    The degraded one lies in [0, 1] too, but for noise that is left unclipped.
+    Both are in [0, 1], except that noise may be left unclipped.
     """
     margin: int
-    """Pixels beyond a patch that the degraded patch depends on, to be cut off both afterwards."""
+    """Pixels around a patch that the degraded patch depends on; they are cut off both images afterwards."""
 
 
 def random_noise(clean: Pixels, rng: Generator) -> Pixels:
-    """Half of the time Gaussian noise, else a camera's; one image in twenty-five stays clean.
+    """Return an image with Gaussian or camera noise, half of the time each; one image in 25 stays clean.
 
-    (H, W, 3) float32 in [0, 1] in. Gaussian noise is left unclipped in two draws of five, so the output may exceed that range.
+    The input is (H, W, 3) float32 in [0, 1]. Two draws of Gaussian noise in five are left unclipped, so the
+    output may exceed that range.
     """
     kind = rng.random()
     if kind < 0.04:
@@ -43,7 +44,7 @@ def random_noise(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def _random_gaussian_noise(clean: Pixels, rng: Generator) -> Pixels:
-    """Sigma 0-55; in one draw of five all channels have the same noise, in one of ten they share some of it."""
+    """Sigma 0 to 55. All channels have the same noise in one draw of five, and share some in one of ten."""
     kind = rng.random()
     shared = 1.0 if kind < 0.2 else rng.random() if kind < 0.3 else 0.0
     noisy = gaussian_noise(clean, rng, sigma=rng.uniform(0, 55), shared=shared)
@@ -51,10 +52,11 @@ def _random_gaussian_noise(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def _random_camera_noise(clean: Pixels, rng: Generator) -> Pixels:
-    """Noise by a camera's ISO or, half of the time, of random strength; then hot pixels in one draw of twelve, and JPEG half of the time.
+    """Return an image with camera noise: by ISO half of the time, otherwise of random strength.
 
-    One camera in six has a measured response curve, one in six a sensor with more pixels than the image. One in five removes all
-    colour from its noise, three in ten remove a part of it.
+    One draw in twelve has hot pixels, and half of the draws go through JPEG. One camera in six has a measured
+    response curve, and one in six has a sensor with more pixels than the image. One camera in five removes
+    all colour from its noise, and three in ten remove part of it.
     """
     kind, source, reduction = rng.random(), rng.random(), rng.random()
     scale = rng.uniform(1.1, 2) if source < 1 / 6 else 1.0
@@ -85,7 +87,7 @@ def _random_camera_noise(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def _noise_of_iso(rng: Generator) -> tuple[float, float]:
-    """(shot, read) of a random camera: ISO 100 to 63,000, then an exposure pushed 1 to 32 times.
+    """Return (shot, read) of a random camera at ISO 100 to 63,000, with an exposure pushed 1 to 32 times.
 
     The variance of normalised raw values is a x + b. A fit to 8,048 measured camera-ISO profiles gives
     log10 a = -7.19 + 0.84 log10 ISO (standard deviation 0.37) and log10 b = -1.49 + 1.23 log10 a (0.45).
@@ -98,7 +100,7 @@ def _noise_of_iso(rng: Generator) -> tuple[float, float]:
 
 
 def fit(pixels: Pixels, height: int, width: int) -> Pixels:
-    """The picture at another size, (height, width, 3), by Lanczos filtering; clipped to [0, 1]."""
+    """Resize an image to (height, width, 3) by Lanczos filtering. The result is clipped to [0, 1]."""
     if pixels.shape[:2] == (height, width):
         return pixels
     picture = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation="srgb")
@@ -113,4 +115,4 @@ DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
         "rain": Degradation(random_rain, margin=0),
     }
 )
-"""By the name that recipes and `uformer degrade` say: task -> degradation."""
+"""Degradations by the names that recipes use."""

@@ -1,4 +1,4 @@
-"""What saving an image to a file does to it: JPEG compression."""
+"""JPEG compression."""
 
 import numpy as np
 import pyvips
@@ -8,8 +8,8 @@ from uformer.image.image import Pixels
 
 
 def jpeg(pixels: Pixels, *, quality: int, subsample: bool) -> Pixels:
-    """Through a JPEG file and back: quality 1-100, chroma at half resolution where `subsample`."""
+    """Return an image after JPEG compression at `quality` 1 to 100; `subsample` halves chroma resolution."""
     levels: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    picture = pyvips.Image.new_from_array(np.ascontiguousarray(levels), interpretation="srgb")
-    data = picture.jpegsave_buffer(Q=quality, subsample_mode="on" if subsample else "off", keep="none")
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(levels), interpretation="srgb")
+    data = image.jpegsave_buffer(Q=quality, subsample_mode="on" if subsample else "off", keep="none")
     return pyvips.Image.new_from_buffer(data, "").numpy().astype(np.float32) / 255

@@ -1,8 +1,8 @@
-"""The blur that training draws: shaken cameras, moving things, measured kernels, defocus; much is sharp.
+"""Random blur for training: camera shake, moving objects, measured kernels, defocus, and sharp images.
 
-The draws cover what GoPro's averaged frames and blurred photographs show: most strokes are short, some are as
-long as 60 pixels; a hand drifts, trembles or rests at both ends; people move before a background; lamps
-leave trails.
+The draws cover what GoPro's averaged frames and blurred photographs show. Most paths are short, and some are
+60 pixels long. A hand drifts, trembles, or rests at both ends. People move before a background. Lamps leave
+trails.
 """
 
 import numpy as np
@@ -15,22 +15,22 @@ from uformer.image.color import linear_to_srgb, srgb_to_linear
 from uformer.image.image import Pixels
 
 SHARP = 0.12
-"""Share of draws that stay exactly as they are."""
+"""Share of draws that stay unchanged."""
 SLIGHT = 0.06
-"""Share of draws whose blur is hardly seen, without noise."""
+"""Share of draws with barely visible blur and no noise."""
 LONGEST = 60.0
-"""Pixels of path."""
+"""Length of the longest path in pixels."""
 REACH = 38.0
-"""Pixels: no point is drawn out farther than this from its place."""
+"""Largest distance in pixels that a point moves from its place."""
 BLUR_MARGIN = 40
-"""Pixels that `random_blur` reaches."""
+"""Largest distance in pixels over which `random_blur` mixes light."""
 
 
 def random_blur(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
-    """(degraded, clean): 12% sharp, 6% slight, 37% shaken, 25% moving things, 8% measured, 12% defocus.
+    """Return (degraded, clean): 12% sharp, 6% slight, 37% shake, 25% moving object, 8% measured, 12% defocus.
 
-    (H, W, 3) float32 in [0, 1], in and out. Half of the moving things bring pixels of their own, so that the
-    clean image shows them too. The blur reaches BLUR_MARGIN pixels at the most.
+    Images are (H, W, 3) float32 in [0, 1], in and out. Half of the moving objects show pixels from elsewhere,
+    so they appear in the clean image too. The blur reaches at most BLUR_MARGIN pixels.
     """
     kind = rng.random()
     if kind < SHARP:
@@ -53,7 +53,7 @@ def random_blur(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
 
 
 def _slightly(clean: Pixels, rng: Generator) -> Pixels:
-    """Blur that is hardly seen: a path of 0.3 to 2 pixels, or a disc of up to 0.8."""
+    """Return a barely blurred image: by a path of 0.3 to 2 pixels, or a disc of up to 0.8 pixels."""
     light = srgb_to_linear(clean)
     if rng.random() < 0.5:
         return linear_to_srgb(np.clip(convolve(light, defocus_kernel(rng.uniform(0.2, 0.8))), 0, 1))
@@ -63,10 +63,10 @@ def _slightly(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def moving_thing(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
-    """(clean, blurred light): a thing that moves before a background.
+    """Return (clean, blurred light) with an object that moves before a background.
 
-    Half of the time the thing is a part of the image, else it shows what the image shows elsewhere, and lies
-    over the clean image too. The camera rests in four draws of ten, the thing in two of ten.
+    Half of the time the object is part of the image. Otherwise it shows pixels from elsewhere in the image
+    and covers the clean image too. The camera rests in four draws of ten, the object in two of ten.
     """
     mask = silhouette((clean.shape[0], clean.shape[1]), rng)
     background = foreground = _light(clean, rng)
@@ -80,7 +80,7 @@ def moving_thing(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
 
 
 def _camera(rng: Generator, *, uneven: float = 0.4) -> Motion:
-    """A motion of 3 to 60 pixels, short ones more often; most are steady, the share `uneven` swings."""
+    """Return a motion of 3 to 60 pixels, more often a short one. The share `uneven` also swings."""
     length = LONGEST ** rng.uniform(0.25, 1)
     return random_motion(
         rng,
@@ -94,9 +94,10 @@ def _camera(rng: Generator, *, uneven: float = 0.4) -> Motion:
 
 
 def _light(clean: Pixels, rng: Generator) -> Pixels:
-    """The light of an image; in one draw of five, white was up to six times as bright before it was clipped.
+    """Return the light of an image. In one draw of five, white becomes up to six times as bright.
 
-    Only what is white in all channels: what still has colour or shading would lose it for good.
+    This undoes clipping. It applies only to pixels that are white in all channels, because others would lose
+    their colour or shading.
     """
     light = srgb_to_linear(clean)
     if rng.random() < 0.8:
@@ -106,7 +107,7 @@ def _light(clean: Pixels, rng: Generator) -> Pixels:
 
 
 def _develop(light: Pixels, rng: Generator) -> Pixels:
-    """Clipped light as pixel values; half of the time with a little noise of photons and of the sensor."""
+    """Return pixel values of clipped light, half of the time with a little photon and sensor noise."""
     if rng.random() < 0.5:
         shot, read = 10 ** rng.uniform(-5.5, -3.5), 10 ** rng.uniform(-4.5, -3)
         noise = rng.standard_normal(light.shape, dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Motion during an exposure: a camera that shifts, turns and nears; a thing that moves another way before it.
+"""Motion during an exposure: a camera that shifts, rolls and approaches, and an object that moves on its own.
 
-Light is float32 (H, W, C), linear, not negative. A moment of a motion is a small homography, taken to the
-first order; what a motion does to light is the mean over its moments. In the middle of the exposure
+Light is float32 (H, W, C), linear and not negative. Each moment of a motion is a small homography,
+approximated to first order. The blurred light is the mean over all moments. In the middle of the exposure,
 everything is where it is in the sharp image.
 """
 
@@ -15,48 +15,48 @@ from uformer.degradations.blur import Path, convolve, convolve_unevenly, splat, 
 from uformer.image.image import Pixels
 
 Mask = NDArray[np.float32]
-"""How much of each pixel a thing covers, 0 to 1, (H, W)."""
+"""The share of each pixel that an object covers, 0 to 1, (H, W)."""
 
 _DENSEST = 255
-"""Moments of a motion without gaps: two for each pixel of its path, but no more than this."""
+"""Most moments of a motion without gaps, which otherwise has two per pixel of its path."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Where things are at the moments of an exposure, relative to the sharp image.
+    """Displacements at the moments of an exposure, relative to the sharp image.
 
-    Paths are in pixels, 0 in the middle of the exposure. A point of the image is a complex number q, 0 in the
-    image's middle and at most 1 away from it. It lies off by shift + q turn + q Re(conj(tilt) q): a
-    homography to the first order.
+    Paths are in pixels and 0 in the middle of the exposure. A point of the image is a complex number q with
+    |q| <= 1; the centre of the image is 0. Its displacement is shift + q turn + q Re(conj(tilt) q), a
+    homography to first order.
     """
 
     shift: Path
     turn: Path
-    """Of the farthest points against the middle: the real part nears or recedes, the imaginary part rolls."""
+    """Displacement of the farthest points: the real part zooms, the imaginary part rotates."""
     tilt: Path
-    """Of the farthest points: perspective."""
+    """Displacement of the farthest points by perspective."""
 
     @property
     def even(self) -> bool:
-        """Whether all points move alike."""
+        """Whether all points move in the same way."""
         return not (self.turn.any() or self.tilt.any())
 
     @property
     def reach(self) -> float:
-        """Pixels: no point ever lies farther off."""
+        """An upper bound of all displacements, in pixels."""
         return float((np.abs(self.shift) + np.abs(self.turn) + np.abs(self.tilt)).max())
 
     def at(self, point: complex) -> Path:
-        """How far a point lies off at each moment."""
+        """Return the displacement of a point at each moment."""
         return self.shift + point * (self.turn + (np.conj(self.tilt) * point).real)
 
     def scaled(self, factor: float) -> "Motion":
-        """The same motion, larger or smaller."""
+        """Return the same motion, scaled."""
         return Motion(self.shift * factor, self.turn * factor, self.tilt * factor)
 
 
 def still() -> Motion:
-    """No motion."""
+    """Return a motion without displacement."""
     return Motion(*(np.zeros(1, complex) for _ in range(3)))
 
 
@@ -70,12 +70,13 @@ def random_motion(
     frames: int | None,
     reach: float,
 ) -> Motion:
-    """A random motion, its path `length` pixels long; smaller where a point would lie beyond `reach`.
+    """Return a random motion with a path of `length` pixels, scaled down if a displacement exceeds `reach`.
 
-    - `swing`: pixels that the farthest points move against the middle, half by turning, half by perspective.
+    - `swing`: pixels that the farthest points move relative to the centre, half by rotation or zoom and half
+      by perspective.
     - `anxiety`: 0 for a steady drift, 1 for a trembling hand.
-    - `linger`: 0 for an even speed, 1 for a hand that rests at the start and at the end, which doubles edges.
-    - `frames`: an odd number of moments, as of a video whose frames are averaged; None leaves no gaps.
+    - `linger`: 0 for constant speed, 1 for a hand that rests at the start and the end, which doubles edges.
+    - `frames`: an odd number of moments, as in a video whose frames are averaged; None leaves no gaps.
     """
     count = frames or min(2 * int(np.ceil(length + swing)) + 3, _DENSEST)
     times = np.linspace(0, 1, count)
@@ -93,7 +94,7 @@ def random_motion(
 
 
 def moved(light: Pixels, motion: Motion) -> Pixels:
-    """Light averaged over a motion; of one that is not even, at 3 x 3 points, interpolated between."""
+    """Return light averaged over a motion. Uneven motion is computed at 3 x 3 points and interpolated."""
     if motion.even:
         return convolve(light, splat(motion.shift))
     height, width = light.shape[:2]
@@ -104,11 +105,11 @@ def moved(light: Pixels, motion: Motion) -> Pixels:
 
 
 def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: Mask, thing: Motion) -> Pixels:
-    """A thing that moves one way before a background that moves another.
+    """Return the light of an object that moves one way before a background that moves another.
 
-    `foreground` is the thing's light; `mask` says which pixels it covers in the sharp image, and moves with
-    it. What the thing hides is counted by its share of the exposure, not moment by moment: exact where the
-    camera or the thing is at rest.
+    `foreground` is the light of the object. `mask` holds the pixels that it covers in the sharp image, and
+    moves with it. The hidden part of the background is computed from mean coverage, not moment by
+    moment, which is exact only if the camera or the object rests.
     """
     layer = moved(np.concatenate([foreground * mask[..., None], mask[..., None]], axis=2), thing)
     colours = background.shape[2]
@@ -116,7 +117,7 @@ def moved_before(background: Pixels, camera: Motion, foreground: Pixels, mask: M
 
 
 def silhouette(shape: tuple[int, int], rng: Generator) -> Mask:
-    """The outline of a thing: one to three ellipses, blobs, polygons or limbs; soft over 1 to 3 pixels."""
+    """Return a random mask of one to three ellipses, blobs, polygons or limbs with edges of 1 to 3 pixels."""
     side = min(shape)
     size = side * rng.uniform(0.1, 0.4)
     middle = complex(rng.uniform(0.15, 0.85) * shape[1], rng.uniform(0.15, 0.85) * shape[0])
@@ -129,18 +130,18 @@ def silhouette(shape: tuple[int, int], rng: Generator) -> Mask:
 
 
 def _outside(shape: tuple[int, int], middle: complex, size: float, rng: Generator) -> NDArray[np.float32]:
-    """Pixels from the border of a random part of a thing, about; negative inside."""
+    """Return approximate distances in pixels from the border of a random shape; negative inside."""
     turn = rng.uniform(0, 2 * np.pi)
     rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(middle.imag)
     columns = np.arange(shape[1], dtype=np.float32) - np.float32(middle.real)
     cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     along, across = columns * cosine + rows * sine, rows * cosine - columns * sine
     kind = rng.random()
-    if kind < 0.3:  # a limb: all that is near a line
+    if kind < 0.3:  # a limb: all points near a line
         half = np.float32(size * rng.uniform(0.15, 0.4))
         beyond = np.maximum(np.abs(along) - np.float32(size), 0)
         return np.sqrt(np.square(beyond) + np.square(across)) - half
-    if kind < 0.55:  # a convex polygon: the farthest of its sides
+    if kind < 0.55:  # a convex polygon: the maximum of its sides
         corners = int(rng.integers(3, 8))
         angles = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * (2 * np.pi / corners)
         normals = [(np.float32(np.cos(angle)), np.float32(np.sin(angle))) for angle in angles]
@@ -151,7 +152,7 @@ def _outside(shape: tuple[int, int], middle: complex, size: float, rng: Generato
     radius = np.sqrt(np.square(along) + np.square(across))
     if kind < 0.75:
         return radius - np.float32(size)
-    angle = np.arctan2(across, along)  # a blob: an ellipse whose radius swells and shrinks around it
+    angle = np.arctan2(across, along)  # a blob: an ellipse with a wavy radius
     swell = np.ones_like(angle)
     for waves in (2, 3, 4, 5):
         height, phase = np.float32(rng.normal(0, 0.25) / waves), np.float32(rng.uniform(0, 2 * np.pi))

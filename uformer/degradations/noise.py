@@ -1,6 +1,6 @@
-"""Noise: Gaussian, and what a camera makes of a little light.
+"""Noise: Gaussian noise, and the noise of cameras in low light.
 
-Pictures are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`.
+Images are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`.
 """
 
 import numpy as np
@@ -11,21 +11,24 @@ from uformer.degradations.tables import camera_matrices, expose, responses, unex
 from uformer.image.color import linear_to_srgb, srgb_to_linear
 from uformer.image.image import Pixels
 
-_LEAST = 1e-12  # of a photon's share of white: what counting less adds, no picture can show
+_LEAST = 1e-12  # light per photon, where white is 1; the noise of smaller photons is invisible
 
 
 def check_ranges(function: str, **ranges: tuple[float, float, float]) -> None:
-    """Raise ValueError, which names the parameter, unless each (value, least, largest) lies in its range."""
+    """Raise ValueError, naming the parameter, unless each (value, least, largest) lies in its range."""
     for name, (value, least, largest) in ranges.items():
         if not least <= value <= largest:
             raise ValueError(f"{function}: {name} {value:g} must be between {least:g} and {largest:g}")
 
 
 def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float, shared: float = 0.0) -> Pixels:
-    """Add white Gaussian noise of standard deviation `sigma`, 0 to 1000 on the 0-255 scale; not clipped.
+    """Add white Gaussian noise, without clipping.
 
-    `shared` is the share of the variance that all channels have in common, 0 to 1: at 0 the channels are
-    independent, at 1 the noise is gray. Raises ValueError for a value out of its range.
+    - `sigma`: standard deviation on the 0-255 scale, 0 to 1000.
+    - `shared`: share of the variance that all channels have in common, 0 to 1. At 0 the channels are
+      independent, and at 1 the noise is gray.
+
+    Raises ValueError for a value out of range.
     """
     check_ranges("gaussian_noise", sigma=(sigma, 0, 1000), shared=(shared, 0, 1))
     noise = rng.standard_normal(clean.shape, dtype=np.float32)
@@ -36,9 +39,13 @@ def gaussian_noise(clean: Pixels, rng: Generator, *, sigma: float, shared: float
 
 
 def hot_pixels(noisy: Pixels, rng: Generator, *, share: float) -> Pixels:
-    """Replace single pixels by random values, as defective sensor pixels do; half of them in one channel only, half in all channels alike.
+    """Replace single pixels with random values, as defective sensor pixels do.
 
-    `share` is the share of the pixels that change, 0 to 1. Raises ValueError for a share out of range.
+    Half of them change in one channel, half in all channels alike.
+
+    - `share`: share of the pixels that change, 0 to 1.
+
+    Raises ValueError for a share out of range.
     """
     check_ranges("hot_pixels", share=(share, 0, 1))
     count = int(rng.binomial(noisy.shape[0] * noisy.shape[1], share))
@@ -53,10 +60,13 @@ def hot_pixels(noisy: Pixels, rng: Generator, *, share: float) -> Pixels:
 
 
 def poisson_gaussian_noise(clean: Pixels, rng: Generator, *, shot: float, read: float) -> Pixels:
-    """Noise of counted light, in linear light and every colour for itself: Poisson with `shot` a photon, then Gaussian; clipped to [0, 1].
+    """Add Poisson noise and Gaussian noise in linear light, to each channel by itself, clipped to [0, 1].
 
-    The variance in linear light is shot * signal + read^2, signal 1 being white (Foi et al., IEEE TIP 2008, equation 3); `shot`
-    about 1e-5 to 3e-2, `read` 0 to 1e-1. Raises ValueError for a value that is not in 0 to 1.
+    - `shot`, `read`: light per photon, and standard deviation of the Gaussian noise, 0 to 1; typically 1e-5
+      to 3e-2, and 0 to 1e-1. The variance in linear light is shot * signal + read^2, where a signal of 1 is
+      white (Foi et al., IEEE TIP 2008, equation 3).
+
+    Raises ValueError for a value out of range.
     """
     check_ranges("poisson_gaussian_noise", shot=(shot, 0, 1), read=(read, 0, 1))
     linear = srgb_to_linear(np.clip(clean, 0, 1))
@@ -82,28 +92,33 @@ def camera_noise(
     black: float = 0.0,
     chroma: float = 1.0,
 ) -> Pixels:
-    """Shot and read noise on the sensor, through all that developing a raw file does to it; clipped to [0, 1].
+    """Add sensor noise and process it as a raw converter does, clipped to [0, 1].
 
-    The picture is taken back to the sensor: linear light, the camera's colours, white balance undone. There the variance is
-    shot * signal + read^2, signal 1 being saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1). The noise then goes
-    the way of the raw file: white balance, demosaicing, the matrix from the camera's colours to sRGB's, the response curve.
+    The image is first converted back to sensor values: linear light, the camera's colours, white balance
+    undone. There, shot and read noise have the variance shot * signal + read^2, where a signal of 1 is
+    saturation (Foi et al. 2008; Brooks et al., CVPR 2019, section 3.1). The noise then passes through white
+    balance, demosaicing, the matrix from the camera's colours to sRGB, and the response curve.
 
-    - `shot`, `read`: about 1e-4 to 3e-2 and 1e-5 to 1e-2; at most 1.
-    - `red_gain`, `blue_gain`: white balance against green, 1 to 10; cameras have 1 to 2.5.
-    - `bayer`: each sensor pixel sees one colour, and demosaicing spreads its noise over neighbours and colours; else each colour has
-      noise of its own at every pixel.
-    - `detail`: how far demosaicing corrects a colour by the detail of the one seen, which makes the colours' noise alike: 0 is
-      bilinear, 1 is Malvar, He & Cutler (ICASSP 2004), which is about what the noise of phones' pictures looks like.
-    - `smooth`: standard deviation in pixels, 0 to 20, of a Gaussian that the noise is smoothed by; white noise keeps its strength.
-    - `camera`: number of the camera whose colours the sensor sees, 1 to 4, or 0 for sRGB's own colours; 0.5 is halfway between two
-      (`tables.camera_matrices`). A camera's matrix strengthens the noise by half or more, and draws the colours' noise apart.
-    - `response`: number of a measured response curve, 0 to 200, that turns light into pixel values (CBDNet, Guo et al., CVPR 2019,
-      section 3.1); None for sRGB's.
-    - `black`: error of the black level that the camera subtracts, -0.1 to 0.1 on the sensor's scale: below 0 the shadows come out too dark
-      (Wei et al., CVPR 2020, section 3, color-biased read noise).
-    - `chroma`: how much of the noise's colour the camera's noise reduction leaves, 0 to 1; its luma (Rec. 601) stays.
+    - `shot`, `read`: noise levels, 0 to 1; typically 1e-4 to 3e-2 and 1e-5 to 1e-2.
+    - `red_gain`, `blue_gain`: white balance gains relative to green, 1 to 10; cameras use 1 to 2.5.
+    - `bayer`: whether each sensor pixel sees one colour, so that demosaicing spreads its noise over
+      neighbours and colours. Otherwise each colour has independent noise at every pixel.
+    - `detail`: how far demosaicing corrects a colour by the detail of the measured one, which correlates the
+      noise of the colours. 0 is bilinear; 1 is Malvar, He & Cutler (ICASSP 2004), which resembles the noise
+      in images from phones.
+    - `smooth`: standard deviation in pixels, 0 to 20, of a Gaussian that smooths the noise without weakening
+      white noise.
+    - `camera`: number of the camera whose colours the sensor sees, 1 to 4, or 0 for sRGB
+      (`tables.camera_matrices`). Fractions interpolate: 0.5 is halfway between 0 and 1. A camera's matrix
+      strengthens the noise by half or more and makes the colours' noise less alike.
+    - `response`: number of the measured response curve that turns light into pixel values, 0 to 200 (CBDNet,
+      Guo et al., CVPR 2019, section 3.1), or None for that of sRGB.
+    - `black`: error of the black level that the camera subtracts, -0.1 to 0.1 on the sensor's scale. Below 0,
+      shadows become too dark (Wei et al., CVPR 2020, section 3, color-biased read noise).
+    - `chroma`: share of the noise's colour that the camera's noise reduction leaves, 0 to 1. The noise's luma
+      (Rec. 601) is unchanged.
 
-    Raises ValueError for a value out of its range.
+    Raises ValueError for a value out of range.
     """
     check_ranges(
         "camera_noise", shot=(shot, 0, 1), read=(read, 0, 1), detail=(detail, 0, 1), smooth=(smooth, 0, 20)
@@ -142,18 +157,19 @@ def camera_noise(
 
 
 def _between(matrices: NDArray[np.float64], place: float) -> NDArray[np.float64]:
-    """The mixture of the two matrices about a place in their row."""
+    """Interpolate between the two matrices on either side of a fractional index."""
     lower = min(int(place), len(matrices) - 2)
     mixed: NDArray[np.float64] = matrices[lower] + (place - lower) * (matrices[lower + 1] - matrices[lower])
     return mixed
 
 
-# Malvar, He & Cutler (ICASSP 2004), figure 2, in eighths: bilinear interpolation, and its correction by the colour that was seen.
+# Malvar, He & Cutler (ICASSP 2004), figure 2, in eighths: (bilinear interpolation, correction by the measured
+# colour).
 _GREEN = (  # at red or blue
     ((0, 0, 0, 0, 0), (0, 0, 2, 0, 0), (0, 2, 0, 2, 0), (0, 0, 2, 0, 0), (0, 0, 0, 0, 0)),
     ((0, 0, -1, 0, 0), (0, 0, 0, 0, 0), (-1, 0, 4, 0, -1), (0, 0, 0, 0, 0), (0, 0, -1, 0, 0)),
 )
-_BESIDE = (  # at green, the colour of its row
+_BESIDE = (  # at green, for the colour of the same row
     ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 4, 0, 4, 0), (0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
     ((0, 0, 0.5, 0, 0), (0, -1, 0, -1, 0), (-1, 0, 5, 0, -1), (0, -1, 0, -1, 0), (0, 0, 0.5, 0, 0)),
 )
@@ -164,7 +180,7 @@ _ACROSS = (  # red at blue, blue at red
 
 
 def _demosaic(noise: Pixels, detail: float) -> Pixels:
-    """Keep of each RGGB sensor pixel its own colour, and fill the other two in."""
+    """Keep the one colour that each pixel of an RGGB sensor sees, and interpolate the other two."""
     rows, columns = np.ogrid[: noise.shape[0], : noise.shape[1]]
     seen: NDArray[np.intp] = (rows % 2) + (columns % 2)  # the channel that a sensor pixel sees
     mosaic = np.take_along_axis(noise, seen[..., None], axis=2)[..., 0]
@@ -181,7 +197,10 @@ def _demosaic(noise: Pixels, detail: float) -> Pixels:
 
 
 def _filter(plane: Pixels, kernel: NDArray[np.float64]) -> Pixels:
-    """Correlate (H, W) with a 5 x 5 kernel in eighths; beyond the border the plane repeats with the mosaic's period of two."""
+    """Correlate a plane (H, W) with a 5 x 5 kernel in eighths.
+
+    Beyond the border, the plane repeats with the mosaic's period of two.
+    """
     height, width = plane.shape
     at_rows, at_columns = (np.arange(-2, side + 2) for side in (height, width))
     for at, side in ((at_rows, height), (at_columns, width)):
@@ -197,9 +216,8 @@ def _filter(plane: Pixels, kernel: NDArray[np.float64]) -> Pixels:
 def _smooth_keeping_strength(noise: Pixels, sigma: float) -> Pixels:
     radius = max(1, int(np.ceil(3 * sigma)))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = (kernel / np.linalg.norm(kernel)).astype(
-        np.float32
-    )  # unit energy keeps the variance of white noise
+    # A kernel of unit energy keeps the variance of white noise.
+    kernel = (kernel / np.linalg.norm(kernel)).astype(np.float32)
     for axis in (0, 1):
         pad = [(0, 0)] * noise.ndim
         pad[axis] = (radius, radius)

@@ -1,8 +1,8 @@
-"""Rain: streaks of light, each with a direction, length, width and depth of its own, and the veil of haze between them.
+"""Rain: streaks of light, each with its own direction, length, width and depth, and a veil of haze.
 
-Pictures are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`. A streak is what a
-falling drop draws while the shutter is open (Garg & Nayar, IJCV 2007, section 4); a rainy picture is the clean one with layers
-of streaks and a veil (Yang et al., CVPR 2017, equations 1 and 2).
+Images are float32 (H, W, 3), sRGB in [0, 1], in and out. Every function is pure and seeded by its `rng`. A
+streak is the trace of a falling drop while the shutter is open (Garg & Nayar, IJCV 2007, section 4). A rainy
+image is the clean one with layers of streaks and a veil (Yang et al., CVPR 2017, equations 1 and 2).
 """
 
 import dataclasses
@@ -37,24 +37,28 @@ def rain(
     haze: float = 0.0,
     streaks: Literal["drops", "noise"] = "drops",
 ) -> Pixels:
-    """Let it rain on a picture; clipped to [0, 1].
+    """Add rain to an image, clipped to [0, 1].
 
-    - `density`: streaks that begin in an area of 1000 pixels, 0 to 50: 1 is light, 20 a downpour.
-    - `length`, `width`: of the nearest streaks, in pixels: 1 to 1000, 0.1 to 100.
-    - `angle`, `spread`: mean and standard deviation of the direction in degrees, -90 to 90 and 0 to 45; 0 falls straight down,
-      positive to the right.
-    - `depth`: how many times farther the farthest streak is than the nearest; far ones are shorter, thinner and fainter. 1 to 100.
-    - `strength`: light of the nearest streaks, 0 to 1; with blend=cover, their opacity.
-    - `clump`: share of the drops that crowd beside others, 0 to 1. Drops only.
-    - `flatness`: shape across a streak: 1 is a bell, up to 8 an even disc, as of drops out of focus. Drops only.
-    - `blend`: "add" adds the light (Rain100L), "screen" lets it hide what lies behind, "cover" lays drops of the brightness
-      `glow` over the picture, which darken what is brighter (Garg & Nayar 2007).
-    - `glow`: brightness of the drops with blend=cover, 0 to 1.
+    - `density`: streaks that begin in an area of 1000 pixels, 0 to 50. 1 is light rain, 20 a downpour.
+    - `length`, `width`: size of the nearest streaks in pixels, 1 to 1000 and 0.1 to 100.
+    - `angle`, `spread`: mean and standard deviation of the direction in degrees, -90 to 90 and 0 to 45. 0 is
+      straight down, and positive angles lean to the right.
+    - `depth`: distance of the farthest streaks relative to the nearest, 1 to 100. Far streaks are shorter,
+      thinner and fainter.
+    - `strength`: light of the nearest streaks, 0 to 1; with blend="cover", their opacity.
+    - `clump`: share of the drops that gather beside others, 0 to 1. For "drops" only.
+    - `flatness`: profile across a streak, 1 to 8: 1 is a bell, 8 an even disc like that of a drop out of
+      focus. For "drops" only.
+    - `blend`: "add" adds the light (Rain100L). "screen" lets the light hide the background. "cover" lays
+      drops of the brightness `glow` over the image, which darken anything brighter (Garg & Nayar 2007).
+    - `glow`: brightness of the drops with blend="cover", 0 to 1.
     - `warmth`: colour of the light, -0.5 (blue) to 0.5 (red).
-    - `haze`: how much of the light, that of the streaks too, the veil takes at the most: 0 to 0.9. Its own light is a bright gray.
-    - `streaks`: "drops" draws each by itself (`rain_streaks`); "noise" draws out sparse noise (`noise_streaks`).
+    - `haze`: largest share of the light, including that of the streaks, that the veil absorbs, 0 to 0.9. The
+      veil itself is bright gray.
+    - `streaks`: "drops" draws streaks one by one (`rain_streaks`); "noise" stretches sparse noise
+      (`noise_streaks`).
 
-    Raises ValueError for a value out of its range.
+    Raises ValueError for a value out of range.
     """
     if blend not in ("add", "screen", "cover"):
         raise ValueError(f"rain: blend={blend!r} must be 'add', 'screen' or 'cover'")
@@ -95,7 +99,7 @@ def rain(
 def lay(
     clean: Pixels, light: NDArray[np.float32], *, blend: str, glow: float = 0.85, warmth: float = 0.0
 ) -> Pixels:
-    """A picture under the light of streaks, (H, W); not clipped. Parameters are those of `rain`."""
+    """Return an image under the light of streaks, (H, W), not clipped. Parameters are those of `rain`."""
     tint = np.array([1 + warmth, 1, 1 - warmth], np.float32)
     if blend == "add":
         return clean + light[..., None] * tint
@@ -119,7 +123,10 @@ def rain_streaks(
     clump: float = 0.0,
     flatness: int = 1,
 ) -> NDArray[np.float32]:
-    """The light of the streaks alone, (H, W), at least 0; where streaks cross it adds up. Parameters and errors are those of `rain`."""
+    """Return the light of the streaks alone, (H, W), at least 0. It adds up where streaks cross.
+
+    Parameters and errors are those of `rain`.
+    """
     check_ranges(
         "rain",
         density=(density, 0, 50),
@@ -131,9 +138,7 @@ def rain_streaks(
     check_ranges("rain", clump=(clump, 0, 1), flatness=(flatness, 1, 8))
     height, columns = shape
     count = rng.poisson(density / 1000 * (height + length) * (columns + length))
-    near = depth ** -rng.random(
-        count
-    )  # 1 / distance, evenly spread on a logarithmic scale: most streaks are far
+    near = depth ** -rng.random(count)  # 1 / distance, log-uniform: most streaks are far
     y = rng.uniform(-length / 2, height + length / 2, count)
     x = rng.uniform(-length / 2, columns + length / 2, count)
     direction = np.clip(np.deg2rad(angle + spread * rng.standard_normal(count)), -np.pi / 2, np.pi / 2)
@@ -152,7 +157,7 @@ def rain_streaks(
 
 
 def _clumped(streaks: Streaks, rng: Generator, *, share: float) -> Streaks:
-    """The same streaks, a share of them moved beside others: drops crowd into bands, as the gusts of a shower bring them."""
+    """Return the streaks with a share of them moved beside others, into bands, as gusts do in a shower."""
     count = len(streaks.x)
     leader = np.where(rng.random(count) < share, rng.integers(count, size=count), np.arange(count))
     along = streaks.length[leader] * rng.uniform(-0.5, 0.5, count) * (leader != np.arange(count))
@@ -177,11 +182,12 @@ def noise_streaks(
     depth: float,
     strength: float,
 ) -> NDArray[np.float32]:
-    """Sparse noise drawn out by motion, (H, W), at least 0: streaks that crowd and overlap into bands, most of them faint.
+    """Return the light of sparse noise stretched by motion blur, (H, W), at least 0.
 
-    Parameters and errors are those of `rain`. Three layers stand for three distances, each with one direction. In a layer the dots of
-    light have an exponential distribution, one in twenty brighter than `strength`, and come in gusts: their density varies smoothly
-    by a factor of up to e either way.
+    Its streaks overlap into bands, and most are faint. Parameters and errors are those of `rain`. Three
+    layers stand for three distances, each with one direction. In a layer, the brightness of the dots has an
+    exponential distribution; one dot in twenty is brighter than `strength`. The dots come in gusts: their
+    density varies smoothly by a factor of up to e in either direction.
     """
     check_ranges(
         "rain",
@@ -211,9 +217,8 @@ def noise_streaks(
         along = down * np.float32(np.cos(direction)) + right * np.float32(np.sin(direction))
         across = right * np.float32(np.cos(direction)) - down * np.float32(np.sin(direction))
         sigma = np.float32(wide / np.sqrt(8 * np.log(2)))
-        line = np.sinc(along * np.float32(long)) * np.exp(
-            -np.float32(2 * (np.pi * 0.1 * long) ** 2) * along**2
-        )  # even light with soft ends
+        soft_ends = np.exp(-np.float32(2 * (np.pi * 0.1 * long) ** 2) * along**2)
+        line = np.sinc(along * np.float32(long)) * soft_ends  # even light in between
         wide_line = line * np.exp(-np.float32(2 * (np.pi * sigma) ** 2) * across**2)
         spectrum += np.fft.rfft2(dots) * (wide_line * np.float32(long * sigma * np.sqrt(2 * np.pi)))
     drawn = np.fft.irfft2(spectrum, (height, columns))[margin : margin + shape[0], margin : margin + shape[1]]
@@ -221,7 +226,10 @@ def noise_streaks(
 
 
 def veil(clean: Pixels, rng: Generator, *, haze: float) -> Pixels:
-    """What distant rain makes of a picture: clean * t + light * (1 - t), t between 1 - haze and 1, smooth (Yang 2017, equation 2)."""
+    """Return an image under the veil of distant rain: clean * t + light * (1 - t) (Yang 2017, equation 2).
+
+    The transmission t varies smoothly between 1 - haze and 1.
+    """
     height, width = clean.shape[:2]
     slope_y, slope_x = rng.uniform(-0.5, 0.5, 2)
     ramp = 0.5 + slope_y * np.linspace(-1, 1, height)[:, None] + slope_x * np.linspace(-1, 1, width)

@@ -1,8 +1,9 @@
-"""The rain that training draws: showers of many kinds, from a benchmark's streaks to a downpour in mist.
+"""Random rain for training: many kinds of showers, from a benchmark's streaks to a downpour in mist.
 
-Half of the draws follow the statistics of Rain100L (Yang et al., CVPR 2017), measured on pairs of its images: gray light
-that is added and then clipped, one wind, many short thin streaks and a few long ones. The other half covers what
-photographs show beyond that: drops out of focus, gusts from differing directions, downpours in mist, single faint streaks.
+A third of the draws follows the statistics of Rain100L (Yang et al., CVPR 2017), measured on pairs of its
+images: gray light that is added and then clipped, one wind direction, many short thin streaks and a few long
+ones. The others cover other synthetic rain and what photographs show beyond that: drops out of focus, gusts
+from different directions, downpours in mist, single faint streaks.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from uformer.degradations.compression import jpeg
-from uformer.degradations.rain import lay, rain_streaks, veil
+from uformer.degradations.rain import lay, rain, rain_streaks, veil
 from uformer.image.image import Pixels
 
 DRY = 0.04
@@ -19,17 +20,21 @@ DRY = 0.04
 
 
 def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
-    """(degraded, clean): 48% like Rain100L, 18% near drops, 20% downpours, 10% drizzle, 4% dry.
+    """Return (degraded, clean) in random weather.
 
-    A veil of mist belongs to the weather, not to the streaks: where there is one it lies over both images, so that a network
-    learns to take streaks away and to leave contrast alone. One degraded image in five goes through JPEG.
+    30% fine streaks, 18% stretched noise, 18% near drops, 20% downpours, 10% drizzle, 4% dry.
+
+    Mist belongs to the weather, not to the streaks, so it covers both images. A network thus learns to remove
+    streaks and to preserve contrast. One degraded image in five is compressed as JPEG.
     """
     kind = rng.random()
     if kind < DRY:
         return clean, clean
     wind = float(np.clip(rng.normal(0, 16), -55, 55))
-    if kind < DRY + 0.48:
+    if kind < DRY + 0.30:
         wet = fine_streaks(clean, rng, wind=wind)
+    elif kind < DRY + 0.48:
+        wet = stretched_noise(clean, rng, wind=wind)
     elif kind < DRY + 0.66:
         wet = near_drops(clean, rng, wind=wind)
     elif kind < DRY + 0.86:
@@ -44,10 +49,11 @@ def random_rain(clean: Pixels, rng: Generator) -> tuple[Pixels, Pixels]:
 
 
 def fine_streaks(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
-    """Rain100L: gray light added, one direction within 1 to 2 degrees, a tenth to a third of the image covered.
+    """Return an image with rain like Rain100L's, not clipped.
 
-    Half of the streaks of an image are shorter than 14 to 35 pixels and thinner than 1.0 to 2.1 (full width at half of
-    the light); one in ten is longer than 41 to 104 pixels. Not clipped.
+    Gray light is added, the streaks agree in direction within 1 to 2 degrees, and they cover a tenth to a
+    third of the image. The median length of the streaks in an image lies between 14 and 35 pixels, the median
+    width (full width at half maximum) between 1.0 and 2.1. One streak in ten is longer than 41 to 104 pixels.
     """
     light = rain_streaks(
         (clean.shape[0], clean.shape[1]),
@@ -64,8 +70,31 @@ def fine_streaks(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
     return lay(clean, light, blend="add")
 
 
+def stretched_noise(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
+    """Return an image with one layer of sparse noise, stretched into streaks as photo editors do.
+
+    Much published synthetic rain is made in this way (Fu et al., CVPR 2017).
+    """
+    return rain(
+        clean,
+        rng,
+        density=10 ** rng.uniform(0, 1.3),
+        length=rng.uniform(15, 90),
+        width=rng.uniform(1.0, 4.0),
+        angle=wind,
+        spread=rng.uniform(0, 4),
+        depth=rng.uniform(1, 5),
+        strength=10 ** rng.uniform(-0.9, 0),
+        blend="add" if rng.random() < 0.8 else "screen",
+        streaks="noise",
+    )
+
+
 def near_drops(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
-    """Drops close to the camera: wide, often out of focus, short where the shutter was fast, over a few distant ones."""
+    """Return an image with drops close to the camera, over a few distant ones.
+
+    Near drops are wide and often out of focus. With a fast shutter, their streaks are short.
+    """
     shape = clean.shape[0], clean.shape[1]
     fast = rng.random() < 0.5
     width = rng.uniform(2, 10)
@@ -78,9 +107,7 @@ def near_drops(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
         angle=wind,
         spread=rng.uniform(1, 10),
         depth=rng.uniform(1, 4),
-        strength=rng.uniform(
-            0.1, 0.85 if fast else 0.55
-        ),  # the faster a drop crosses a pixel, the less it hides
+        strength=rng.uniform(0.1, 0.85 if fast else 0.55),  # a long exposure makes a moving drop fainter
         flatness=int(rng.integers(1, 4)),
     )
     far = rain_streaks(
@@ -98,7 +125,10 @@ def near_drops(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
 
 
 def downpour(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
-    """Heavy rain: a texture of short faint streaks far away, then bright ones nearer, each layer with a wind of its own."""
+    """Return an image in heavy rain: short faint streaks far away, then bright ones nearer.
+
+    Each layer has its own wind.
+    """
     shape = clean.shape[0], clean.shape[1]
     sky = _light_of_the_sky(rng)
     length, strength = rng.uniform(6, 40), 10 ** rng.uniform(-0.8, -0.1)
@@ -131,7 +161,7 @@ def downpour(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
 
 
 def drizzle(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
-    """Few or faint streaks, as most photographs taken in the rain show them."""
+    """Return an image with few or faint streaks, as in most photographs taken in the rain."""
     light = rain_streaks(
         (clean.shape[0], clean.shape[1]),
         rng,
@@ -147,12 +177,12 @@ def drizzle(clean: Pixels, rng: Generator, *, wind: float) -> Pixels:
 
 
 def mist(clean: Pixels, rng: Generator) -> Pixels:
-    """The veil of distant rain, which brightens an image and takes contrast away; clipped to [0, 1]."""
+    """Return an image under the veil of distant rain, brighter and with less contrast, clipped to [0, 1]."""
     return np.clip(veil(clean, rng, haze=rng.uniform(0.1, 0.7)), 0, 1)
 
 
 def _light_of_the_sky(rng: Generator) -> dict[str, Any]:
-    """How streaks mix with what lies behind them, their brightness, and a slight tint in one draw of three."""
+    """Return random blend parameters: blend mode, brightness, and in one draw of three a slight tint."""
     return {
         "blend": str(rng.choice(["add", "screen", "cover"], p=[0.35, 0.15, 0.5])),
         "glow": rng.uniform(0.65, 1.0),

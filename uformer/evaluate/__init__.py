@@ -1,1 +1,1 @@
-"""Evaluating: how well weights restore, by the protocols in which numbers are published."""
+"""Evaluation: measuring how well weights restore, with the protocols of published results."""

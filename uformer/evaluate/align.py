@@ -1,8 +1,9 @@
-"""Comparing pictures that were not taken from quite the same place, as RealBlur's evaluation does.
+"""Scores of image pairs whose viewpoints differ slightly, computed as in RealBlur's evaluation.
 
-Rim et al., ECCV 2020, section 5, after Koehler et al., ECCV 2012: the restored picture's brightness is scaled to the clean one's, a
-homography is fitted by the enhanced correlation coefficient (Evangelidis & Psarakis, PAMI 2008), and only pixels that both have count.
-Needs the extra `eval` (OpenCV).
+Rim et al., ECCV 2020, section 5, after Koehler et al., ECCV 2012: the brightness of the restored image is
+scaled to that of the clean one, a homography is fitted with the enhanced correlation coefficient
+(Evangelidis & Psarakis, PAMI 2008), and only pixels that both images cover are scored. Needs the extra
+`eval` (OpenCV).
 """
 
 import math
@@ -20,16 +21,16 @@ _SMOOTHING = 5  # pixels, side of the filter before the fit
 
 
 def align(restored: Pixels, clean: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
-    """The restored picture moved onto the clean one, both (H, W, 3) in [0, 1], and where (H, W) it has pixels.
+    """Return the restored image warped onto the clean one, and the mask (H, W) of the pixels that it covers.
 
-    Raises PictureError where no homography is found.
+    Both images are (H, W, 3) in [0, 1]. Raises PictureError if no homography is found.
     """
     cv2 = require("cv2", "eval")
     energy = float(np.sum(restored**2, dtype=np.float64))
     if not energy:
-        raise PictureError("cannot be aligned: the picture is black")
+        raise PictureError("cannot be aligned: the restored image is black")
     scaled = restored * np.float32(np.sum(clean * restored, dtype=np.float64) / energy)
-    gray = [cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY) for picture in (clean, scaled)]
+    gray = [cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) for image in (clean, scaled)]
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, 0)
     try:
         _, warp = cv2.findTransformECC(
@@ -53,9 +54,12 @@ def align(restored: Pixels, clean: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
 
 
 def aligned_scores(restored: Pixels, clean: Pixels) -> tuple[float, float]:
-    """PSNR in dB and SSIM over the pixels that both pictures have once they are aligned; errors as of `align`."""
+    """Return PSNR in dB and SSIM over the pixels that both images cover after alignment.
+
+    Raises the errors of `align`.
+    """
     moved, seen = align(restored, clean)
-    a, b = (np.where(seen[..., None], picture, 0).astype(np.float64) for picture in (moved, clean))
+    a, b = (np.where(seen[..., None], image, 0).astype(np.float64) for image in (moved, clean))
     error = float(np.sum((a - b) ** 2)) / (3 * max(int(seen.sum()), 1))
     inner = seen[GAUSSIAN_RADIUS:-GAUSSIAN_RADIUS, GAUSSIAN_RADIUS:-GAUSSIAN_RADIUS]
     similarity = ssim_map(a, b, window="gaussian", data_range=1.0)[inner]

@@ -1,4 +1,4 @@
-"""The pictures of a protocol: found in their owners' folders first, read one by one later."""
+"""The images of a protocol: found in the folders as published, and read one by one later."""
 
 import functools
 from collections.abc import Iterable
@@ -19,10 +19,11 @@ from uformer.notices import Notify, warn
 
 
 class Load(Interface):
-    """Reads a degraded picture and its ground truth: (degraded, clean), each (H, W, C) in [0, 1] and of one size.
+    """Reads a degraded image and its ground truth.
 
-    `channels`: the network's. C is 3 where they are 1 or 3, and wherever the protocol is of RGB alone. `notify` is told
-    what reading leaves out. Raises PictureError.
+    Returns (degraded, clean), both (H, W, C) in [0, 1] and of the same size. `channels` is the number of
+    channels of the network; C is 3 if it is 1 or 3, or if the protocol is for RGB only. `notify` receives
+    notices about what reading leaves out. Raises PictureError.
     """
 
     def __call__(self, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]: ...
@@ -30,22 +31,22 @@ class Load(Interface):
 
 @dataclass(frozen=True)
 class Case:
-    """A degraded picture with its ground truth, not yet read."""
+    """A degraded image and its ground truth, not yet read."""
 
     subset: str
-    """The row of the table that it counts for; "" where there is but one."""
+    """The row of the table that it belongs to; "" if there is only one."""
     name: str
     folders: tuple[Path, ...]
-    """Where its files lie."""
+    """The folders of its files."""
     load: Load
 
 
 def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Case]:
-    """Every picture of a protocol that is scored here, in order; at least one.
+    """Return every image of a scored protocol in order, at least one.
 
-    `clean`: the second of two folders, where the first holds the degraded pictures themselves. Raises OptionError, which says where the
-    data is offered and what to put where, for a folder that does not hold what the protocol needs, and PictureError for a .mat file that
-    cannot be read, or a folder.
+    `clean`: the folder of clean images, if `folder` holds only the degraded ones. Raises OptionError if the
+    folder does not hold what the protocol needs; the message names the expected files and the source of the
+    data. Raises PictureError if a folder or a .mat file cannot be read.
     """
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
@@ -60,33 +61,40 @@ def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> l
     else:
         found = list(_of_pairs(pairing.pairs_in(folder, protocol.layouts)))
     if not found:
-        raise OptionError(f"{folder}: no pictures as {protocol.name} needs them; {protocol.how_to_get()}")
+        raise OptionError(f"{folder}: no images in a layout of {protocol.name}; {protocol.how_to_get()}")
     return found
 
 
 def check_files(folder: Path, names: Iterable[str], protocol: Protocol) -> None:
-    """Raise OptionError, which names what is missing and where it is offered, unless all of the files are in the folder."""
+    """Raise OptionError if a file is missing; the message names the missing files and where to get them."""
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise OptionError(f"{folder}: {', '.join(missing[:3])}{more} missing; {protocol.how_to_get()}")
+        raise OptionError(f"{folder}: missing {', '.join(missing[:3])}{more}; {protocol.how_to_get()}")
 
 
 def read_rgb(path: Path, notify: Notify = warn) -> Pixels:
-    """A picture file as (H, W, 3) in [0, 1], gray three times, alpha left out. Raises PictureError."""
+    """Read an image as (H, W, 3) in [0, 1]; gray is repeated three times, alpha is dropped.
+
+    Raises PictureError.
+    """
     pixels = read(path, notify=notify).pixels
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def read_gray(path: Path, notify: Notify = warn) -> Pixels:
-    """An image file as (H, W, 1) in [0, 1], 8-bit levels of its luma (Rec. 601) as MATLAB's rgb2gray gives them. Raises PictureError."""
+    """Read the luma (Rec. 601) of an image as (H, W, 1) in [0, 1], in 8-bit levels like MATLAB's rgb2gray.
+
+    Raises PictureError.
+    """
     luma = read_rgb(path, notify) @ np.array([[0.299], [0.587], [0.114]], np.float32)
     return np.rint(luma * 255).astype(np.float32) / np.float32(255)
 
 
 def read_channels(path: Path, channels: int, notify: Notify = warn) -> Pixels:
-    """A picture file for a network of so many channels, (H, W, C) in [0, 1]: as `read_rgb` for 1 and 3, else all that a TIFF file holds.
+    """Read an image for a network with this many channels, as (H, W, C) in [0, 1].
 
+    For 1 and 3 channels this is `read_rgb`; otherwise C is the number of channels of the TIFF file.
     Raises PictureError.
     """
     if channels in (1, 3):
@@ -135,19 +143,20 @@ def _of_pairs(pairs: list[Pair]) -> Iterable[Case]:
 
 def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
     if pair.clean.is_dir():
-        raise PictureError(f"{pair.degraded}: no clean picture of that name in {pair.clean}")
+        raise PictureError(f"{pair.degraded}: no clean image of that name in {pair.clean}")
     degraded, clean = (
         read_channels(pair.degraded, channels, notify),
         read_channels(pair.clean, channels, notify),
     )
     if degraded.shape[2] != clean.shape[2]:
         raise PictureError(
-            f"{pair.degraded}: has {degraded.shape[2]} channels, and its clean picture {pair.clean} {clean.shape[2]}"
+            f"{pair.degraded}: has {degraded.shape[2]} channels, but its clean image {pair.clean} "
+            f"has {clean.shape[2]}"
         )
     if degraded.shape != clean.shape:
-        sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (degraded, clean)]
+        sizes = [f"{image.shape[1]} x {image.shape[0]}" for image in (degraded, clean)]
         raise PictureError(
-            f"{pair.degraded}: is {sizes[0]} pixels, and its clean picture {pair.clean} {sizes[1]}"
+            f"{pair.degraded}: is {sizes[0]} pixels, but its clean image {pair.clean} is {sizes[1]}"
         )
     return degraded, clean
 
@@ -158,7 +167,7 @@ def _of_blocks(folder: Path, protocol: Protocol) -> list[Case]:
     noisy, clean = (matlab.read_blocks(folder / f"{variable}.mat", variable) for variable in variables)
     if noisy.shape != clean.shape:
         raise PictureError(
-            f"{folder}: noisy blocks {noisy.shape} and clean ones {clean.shape} differ in number or size"
+            f"{folder}: noisy blocks {noisy.shape} and clean blocks {clean.shape} differ in number or size"
         )
     return [
         Case(

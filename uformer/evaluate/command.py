@@ -44,43 +44,46 @@ def eval_command(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Measure how well weights restore, as published numbers are computed; --list shows the protocols.
+    """Measure PSNR and SSIM on a dataset, computed as in published results. --list shows the protocols.
 
     Parameters
     ----------
     protocol
-        How the numbers are computed, and of which data: pairs, gaussian, sidd, gopro, rain100l, ...
+        The dataset and how its scores are computed: pairs, gaussian, sidd, gopro, rain100l, ...
     folder
-        The data set's folder, as its owners lay it out; the message of an empty one says what is expected.
+        Folder of the dataset, as published. If files are missing, the error says what is expected.
     clean
-        For pairs and rain: the clean pictures' folder, where the first holds the degraded ones.
+        For paired protocols: folder of the clean images, if FOLDER holds only the degraded ones.
     json
-        Also write every picture's numbers and all that they depend on to this file.
+        Also write the scores of every image and their settings to this file.
     save
-        Keep the restored pictures in this folder, as PNG; for sidd-benchmark and dnd the files to submit.
+        Save the restored images in this folder as PNG; for sidd-benchmark and dnd, the files to submit.
     limit
-        Only the first so many pictures, for a quick look.
+        Use only the first N images, for a quick look.
     list_protocols
         Show the protocols.
     overwrite
         Replace files that exist.
     quiet
-        Print nothing but the numbers and errors.
+        Print only scores and errors.
     """
     if list_protocols:
         results.show_protocols(console_for())
         return 0
     if protocol is None or folder is None:
-        raise OptionError("expected PROTOCOL FOLDER; uformer eval --list shows the protocols")
+        raise OptionError("expected PROTOCOL FOLDER; `uformer eval --list` shows the protocols")
     chosen = find(protocol)
     if limit is not None and (limit < 1 or not chosen.scored):
         raise OptionError(
-            "--limit: a submission must be whole" if limit > 0 else f"--limit {limit} must be at least 1"
+            f"--limit {limit}: a submission must be complete; leave --limit out"
+            if limit > 0
+            else f"--limit {limit}: must be at least 1"
         )
     if json is not None:
         if not chosen.scored:
             raise OptionError(
-                "--json: there are no numbers where only the benchmark's server knows the truth"
+                f"--json: {chosen.name} has no scores to write, because only the benchmark's server knows "
+                "the ground truth"
             )
         check_output(json, overwrite=overwrite)
     if save is not None:
@@ -131,7 +134,8 @@ def _submit(
 ) -> int:
     if save is None or clean is not None:
         raise OptionError(
-            f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; {protocol.how_to_get()}"
+            f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; "
+            f"{protocol.how_to_get()}"
         )
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
@@ -147,7 +151,7 @@ def _submit(
     changed = ", ".join(results.given(options))
     for warning in (
         submission.lacks,
-        changed and f"the submission is made with {changed}: say so where you publish it",
+        changed and f"the submission is made with {changed}; mention this when you publish the result",
     ):
         if warning:
             _warn(warning, quiet=quiet)
@@ -171,17 +175,18 @@ def _submit(
 
 
 def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions:
-    """The options with weights named: those that ship for the protocol's task, where none were given."""
+    """Return the options with weights; by default, those that ship for the protocol's task."""
     if options.weights is not None:
         return options
     task = protocol.task or options.task
     if options.task not in (task, RestoreOptions.task):
         raise OptionError(
-            f"--task {options.task}: {protocol.name} is of weights for {task}; name others with --weights"
+            f"--task {options.task}: {protocol.name} uses weights for {task}; select others with --weights"
         )
     if task not in registry.TASKS:
         raise OptionError(
-            f"no weights for the task {task!r} ship ({', '.join(registry.TASKS)} do); name some with --weights"
+            f"no weights ship for the task {task!r} (known: {', '.join(registry.TASKS)}); "
+            "select some with --weights"
         )
     return dataclasses.replace(options, weights=registry.for_task(task).name)
 
@@ -202,30 +207,33 @@ def _setting(restorer: Restorer, options: RestoreOptions, found: int, limit: int
 
 
 def _check_channels(restorer: Restorer, protocol: Protocol, save: Path | None) -> None:
-    """Refuse what is not there for networks of other channels than gray and RGB, before a picture is restored."""
+    """Raise OptionError if the run is impossible because the network is neither gray nor RGB."""
     channels = restorer.config.in_channels
     if channels in (1, 3):
         return
     if not protocol.any_channels:
         raise OptionError(
-            f"weights of {channels} channels: {protocol.name} is of RGB pictures; measure them with pairs"
+            f"weights with {channels} channels: {protocol.name} uses RGB images; use the protocol pairs"
         )
     if save is not None:
-        raise OptionError(f"--save: pictures of {channels} channels cannot be written as PNG")
+        raise OptionError(f"--save: images with {channels} channels cannot be written as PNG; omit --save")
 
 
 def _warn(text: str, *, quiet: bool) -> None:
-    """On standard error, before anything is computed; the numbers say it again."""
+    """Print a warning on standard error before anything is computed; the results repeat it."""
     if not quiet:
         print(f"uformer: warning: {text}", file=sys.stderr)
 
 
 def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite: bool) -> None:
-    """Make the folder for what is kept. Raises OptionError where a file is there already, or would be an input."""
+    """Create the folders of saved files.
+
+    Raises OptionError if a file exists and `overwrite` is false, or if a folder holds inputs.
+    """
     inputs = {Path(os.path.realpath(source)) for source in sources}
     if any(Path(os.path.realpath(path.parent)) in inputs for path in files):
         raise OptionError(
-            f"{save}: the pictures that are measured lie there; give another folder with --save"
+            f"--save {save}: the folder holds the images that are measured; choose another folder"
         )
     folders = [save, *dict.fromkeys(path.parent for path in files)]
     for folder in folders:
@@ -233,18 +241,18 @@ def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite
     there = [path for path in files if path.exists()]
     if there and not overwrite:
         raise OptionError(
-            f"{there[0]} exists; add --overwrite to replace it, or give another folder with --save"
+            f"{there[0]} exists; add --overwrite to replace it, or choose another folder with --save"
         )
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
 
 
 def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
-    """Writes each restored picture to SAVE/SUBSET/NAME.png."""
+    """Return a function that writes a restored image to SAVE/SUBSET/NAME.png."""
     paths = {sample: save / sample.subset / f"{sample.name}.png" for sample in samples}
     if len(set(paths.values())) < len(paths):
         raise OptionError(
-            "--save: two pictures have the same name but for their suffix, and would be kept in one file"
+            "--save: two images have the same name except for the suffix, and would be saved to the same file"
         )
     _check_save(
         save,
@@ -260,14 +268,14 @@ def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
 
 
 def _notify(message: str, *, quiet: bool) -> None:
-    """On standard error, what a picture's reading leaves out and the like."""
+    """Print a notice about an image on standard error."""
     if not quiet:
         print(f"uformer: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def _progress(name: str, total: int, *, quiet: bool) -> Iterator[Advance]:
-    """A bar on a terminal; elsewhere a line now and then."""
+    """Show progress: a bar on a terminal, elsewhere a line every 30 seconds."""
     done = 0
     with Bars(total, shown=not quiet and sys.stderr.isatty(), title=name, tiles=False) as bars:
 

@@ -1,4 +1,4 @@
-"""Running a protocol: every picture restored and scored; a bad one is named, and the others go on."""
+"""Running a protocol: restore and score every image. One bad image does not stop the rest."""
 
 import math
 import statistics
@@ -14,25 +14,25 @@ from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
 Keep = Callable[[Case, Pixels], None]
-"""Called with each restored picture, (H, W, C) in [0, 1]."""
+"""Called with each restored image, (H, W, C) in [0, 1]."""
 Advance = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One picture's numbers: of the degraded picture as it came, and of the restored one."""
+    """The scores of one image, before and after restoring."""
 
     subset: str
     name: str
     degraded: Score
     restored: Score
     tiles: int
-    """In how many tiles it was restored."""
+    """Number of tiles that the image was restored in."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture without numbers, and why."""
+    """An image without scores, and the reason."""
 
     subset: str
     name: str
@@ -41,7 +41,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run found, in the order of the samples."""
+    """The scores and failures of a run, in the order of the cases."""
 
     measured: tuple[Measured, ...]
     failures: tuple[Failure, ...]
@@ -52,7 +52,7 @@ class Evaluation:
 
     @property
     def tiles(self) -> int:
-        """The most tiles that a picture was restored in; 0 where none was restored."""
+        """Largest number of tiles that an image was restored in; 0 if none was restored."""
         return max((each.tiles for each in self.measured), default=0)
 
     def of(self, subset: str) -> list[Measured]:
@@ -68,7 +68,7 @@ def evaluate(
     advance: Advance | None = None,
     notify: Notify = warn,
 ) -> Evaluation:
-    """Restore and score each sample. Pictures that cannot be read, restored, scored or kept become failures."""
+    """Restore and score each sample. An image that cannot be read, restored, scored or kept is a failure."""
     measured: list[Measured] = []
     failures: list[Failure] = []
     for sample in samples:
@@ -82,7 +82,7 @@ def evaluate(
 
 
 def mean(scores: Sequence[Score]) -> Score:
-    """The mean of the pictures' PSNR and of their SSIM; infinite where one is."""
+    """Return the mean PSNR and the mean SSIM. The mean PSNR is infinite if one image's is."""
     return Score(
         math.fsum(each.psnr for each in scores) / len(scores), statistics.fmean(each.ssim for each in scores)
     )

@@ -1,6 +1,7 @@
-"""The file that SIDD's benchmark takes today, at Kaggle: a table of blocks as text.
+"""The submission file of SIDD's benchmark on Kaggle: a CSV table of blocks.
 
-The format is that of the owners' example, https://github.com/AbdoKamel/sidd_kaggle_submit, prepare_submission_srgb.py.
+The format follows the example of the dataset's owners, prepare_submission_srgb.py in
+https://github.com/AbdoKamel/sidd_kaggle_submit.
 """
 
 import base64
@@ -15,15 +16,18 @@ from uformer.image.image import Pixels
 
 
 def write_sidd(path: Path, blocks: Sequence[Sequence[Pixels]]) -> None:
-    """SubmitSrgb.csv, whole or not at all: columns ID, from 0 on, and BLOCK, the base64 of a block's bytes, rounded to 8 bits.
+    """Write SubmitSrgb.csv, completely or not at all.
 
-    `blocks`: of each picture, in [0, 1]; a block's bytes are its rows, their pixels, and their R, G and B, as (H, W, 3) lies in memory.
-    Raises PictureError where it cannot be written.
+    The columns are ID, counted from 0, and BLOCK, the base64 of a block's bytes, rounded to 8 bits. The
+    bytes have the order of a contiguous (H, W, 3) array.
+
+    `blocks`: the blocks of each image, (H, W, 3) in [0, 1]. Raises PictureError if the file cannot be
+    written.
     """
     try:
         with atomic_file(path) as file:
             file.write(b"ID,BLOCK\n")
-            for number, block in enumerate(block for picture in blocks for block in picture):
+            for number, block in enumerate(block for image in blocks for block in image):
                 levels = np.rint(np.clip(block, 0, 1) * 255).astype(np.uint8)
                 file.write(b"%d,%b\n" % (number, base64.b64encode(levels.tobytes())))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The .mat files of SIDD and DND: blocks in, submissions out. Needs the extra `eval` (scipy, h5py)."""
+"""Reading the .mat files of SIDD and DND, and writing submissions. Needs the extra `eval` (SciPy, h5py)."""
 
 import zlib
 from collections.abc import Sequence
@@ -14,47 +14,51 @@ from uformer.image.image import Pixels
 
 Blocks = NDArray[np.uint8]
 
-_BLOCKS = "uint8 (pictures, blocks, height, width, 3)"
+_BLOCKS = "uint8 (images, blocks, height, width, 3)"
 _ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, EOFError, zlib.error)
 
 
 def read_blocks(path: Path, variable: str) -> Blocks:
-    """SIDD's blocks, (pictures, blocks, H, W, 3) uint8, of the MATLAB 5 file that holds them.
+    """Read SIDD's blocks, (images, blocks, H, W, 3) uint8, from a MATLAB 5 file.
 
-    Raises PictureError for a file that is missing, damaged, or holds something else.
+    Raises PictureError if the file is missing, damaged, or holds something else.
     """
     io = require("scipy.io", "eval")
     try:
         values = io.loadmat(path, variable_names=[variable]).get(variable)
     except (*_ERRORS, io.matlab.MatReadError) as error:
-        raise PictureError(f"{path}: cannot be read as MATLAB's: {_reason(error)}") from None
+        raise PictureError(f"{path}: cannot be read as a MATLAB file: {_reason(error)}") from None
     if not isinstance(values, np.ndarray):
         raise PictureError(
-            f"{path}: {variable} is {'nothing' if values is None else 'no array'}, expected {_BLOCKS}"
+            f"{path}: {variable} is {'missing' if values is None else 'not an array'}, expected {_BLOCKS}"
         )
     _check_blocks(path, variable, str(values.dtype), values.shape)
     return values
 
 
 def shape_of_blocks(path: Path, variable: str) -> tuple[int, int, int, int]:
-    """(pictures, blocks, H, W) of what `read_blocks` would read, from the file's header; errors as there."""
+    """Read the shape (images, blocks, H, W) of the blocks from the file's header.
+
+    Raises the errors of `read_blocks`.
+    """
     io = require("scipy.io", "eval")
     try:
         found = {name: (kind, shape) for name, shape, kind in io.whosmat(path)}
     except (*_ERRORS, io.matlab.MatReadError) as error:
-        raise PictureError(f"{path}: cannot be read as MATLAB's: {_reason(error)}") from None
+        raise PictureError(f"{path}: cannot be read as a MATLAB file: {_reason(error)}") from None
     if variable not in found:
-        raise PictureError(f"{path}: {variable} is nothing, expected {_BLOCKS}")
+        raise PictureError(f"{path}: {variable} is missing, expected {_BLOCKS}")
     kind, shape = found[variable]
     _check_blocks(path, variable, kind, shape)
-    pictures, blocks, height, width, _ = shape
-    return pictures, blocks, height, width
+    images, blocks, height, width, _ = shape
+    return images, blocks, height, width
 
 
 def read_boxes(path: Path) -> list[NDArray[np.int64]]:
-    """For each picture of DND, (crops, 4) of first row, first column, last row, last column, from 1 on, of its info.mat.
+    """Read the crops of each image of DND from info.mat.
 
-    Raises PictureError for a file that is missing, damaged, or holds something else.
+    Each array is (crops, 4): first row, first column, last row, last column, counted from 1. Raises
+    PictureError if the file is missing, damaged, or holds something else.
     """
     h5py = require("h5py", "eval")
     try:
@@ -67,18 +71,21 @@ def read_boxes(path: Path) -> list[NDArray[np.int64]]:
     except (*_ERRORS, AttributeError) as error:
         raise PictureError(f"{path}: cannot be read as DND's info.mat: {_reason(error)}") from None
     if any(box.ndim != 2 or box.shape[1] != 4 for box in boxes):
-        raise PictureError(f"{path}: its boundingboxes are not of four numbers each")
+        raise PictureError(f"{path}: each of its boundingboxes must have four numbers")
     return boxes
 
 
 def read_dnd(path: Path) -> Pixels:
-    """A noisy picture of DND, (H, W, 3) in [0, 1]. Raises PictureError for a file that is missing, damaged, or holds something else."""
+    """Read a noisy image of DND as (H, W, 3) in [0, 1].
+
+    Raises PictureError if the file is missing, damaged, or holds something else.
+    """
     h5py = require("h5py", "eval")
     try:
         with h5py.File(path, "r") as file:
             values = np.array(file["InoisySRGB"], np.float32).T
     except (*_ERRORS, AttributeError) as error:
-        raise PictureError(f"{path}: cannot be read as DND's: {_reason(error)}") from None
+        raise PictureError(f"{path}: cannot be read as an image of DND: {_reason(error)}") from None
     if values.ndim != 3 or values.shape[2] != 3 or not np.isfinite(values).all():
         raise PictureError(f"{path}: InoisySRGB is {values.shape}, expected finite (height, width, 3)")
     return np.ascontiguousarray(values)
@@ -87,17 +94,23 @@ def read_dnd(path: Path) -> Pixels:
 def write_sidd(
     path: Path, blocks: Sequence[Sequence[Pixels]], *, seconds_per_megapixel: float, method: str
 ) -> None:
-    """SIDD's SubmitSrgb.mat, whole or not at all: a cell of each picture's restored blocks, (H, W, 3) single in [0, 1], and the time."""
+    """Write SIDD's SubmitSrgb.mat, completely or not at all.
+
+    It holds a cell array of the restored blocks, (H, W, 3) single in [0, 1], a row per image, and the time.
+    """
     cell = np.empty((len(blocks), len(blocks[0])), object)
-    for row, picture in enumerate(blocks):
-        for column, block in enumerate(picture):
+    for row, image in enumerate(blocks):
+        for column, block in enumerate(image):
             cell[row, column] = block
     about = {"MethodName": method, "Authors": "", "PaperTitle": "", "Venue": ""}
     _save(path, {"DenoisedBlocksSrgb": cell, "TimeMPSrgb": seconds_per_megapixel, "OptionalData": about})
 
 
 def write_dnd(path: Path, crops: Sequence[Pixels]) -> None:
-    """One of DND's files to submit, whole or not at all: a cell of the picture's restored crops, (H, W, 3) single in [0, 1]."""
+    """Write one of DND's submission files, completely or not at all.
+
+    It holds a cell array of an image's restored crops, (H, W, 3) single in [0, 1].
+    """
     cell = np.empty(len(crops), object)
     for index, crop in enumerate(crops):
         cell[index] = crop

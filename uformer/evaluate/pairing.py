@@ -1,4 +1,4 @@
-"""Finding the pairs of a data set in its owners' folders."""
+"""Finding the image pairs of a dataset in the folders as published."""
 
 import itertools
 import re
@@ -13,7 +13,7 @@ from uformer.evaluate.protocols import Layout
 
 @dataclass(frozen=True)
 class Pair:
-    """Two picture files that belong together; `clean` is the folder that was searched where there is none."""
+    """A degraded image file and its clean one; if there is none, `clean` is the folder that was searched."""
 
     name: str
     degraded: Path
@@ -21,9 +21,9 @@ class Pair:
 
 
 def pictures_in(folder: Path, *, deep: bool = False) -> list[Path]:
-    """The pictures of a folder, and if `deep` of those inside, but what `uformer` made there: their paths below it, by name.
+    """Return the relative paths of a folder's images, sorted by name, without those that `uformer` made.
 
-    Raises PictureError where a folder cannot be read.
+    `deep` includes subfolders. Raises PictureError if a folder cannot be read.
     """
     found = pictures_below(folder, enter=lambda _: deep)
     for below, why in found.unreadable:
@@ -32,9 +32,9 @@ def pictures_in(folder: Path, *, deep: bool = False) -> list[Path]:
 
 
 def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
-    """The pairs of the first layout that the folder has any of; none where it has none.
+    """Return the pairs of the first layout that yields any, or an empty list.
 
-    Raises OptionError as `_by_order`, `_listed` do, and PictureError where a folder cannot be read.
+    Raises OptionError if the pairs of a layout are inconsistent, and PictureError if a folder cannot be read.
     """
     for layout in layouts:
         if layout.listing:
@@ -49,9 +49,9 @@ def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
 
 
 def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
-    """The pairs of two folders, at any depth, by name; a name with another suffix will do.
+    """Return the pairs of two folders and their subfolders, matched by name; suffixes may differ.
 
-    Raises OptionError where one is no folder, or empty, and PictureError where one cannot be read.
+    Raises OptionError if one is not a folder or holds no images, and PictureError if one cannot be read.
     """
     for path in (degraded, clean):
         if not pictures_in(path, deep=True):
@@ -60,7 +60,7 @@ def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
 
 
 def _matches(folder: Path, layout: Layout) -> list[tuple[str, Path, Path]]:
-    """(what the `*` stands for, degraded folder, clean folder) of each that is there."""
+    """Return (text that the `*` matches, degraded folder, clean folder) for all folders that exist."""
     before, star, after = layout.degraded.partition("*")
     names = sorted(path.name for path in (folder / before).glob("*") if path.is_dir()) if star else [""]
     folders = [
@@ -85,7 +85,10 @@ def _in_folders(prefix: str, degraded: Path, clean: Path, layout: Layout) -> lis
 
 
 def _key(path: Path, layout: Layout) -> str:
-    """What the paths of a pair have in common; file systems differ in how they write an accent."""
+    """Return the key that the paths of a pair share.
+
+    The key is in Unicode NFC, because file systems encode accents differently.
+    """
     stem = re.sub(layout.differ, "", unicodedata.normalize("NFC", path.stem))
     return unicodedata.normalize("NFC", (path.parent / stem).as_posix())
 
@@ -93,7 +96,8 @@ def _key(path: Path, layout: Layout) -> str:
 def _by_order(degraded: Path, clean: Path, inputs: list[Path], targets: list[Path]) -> list[Pair]:
     if len(inputs) != len(targets):
         raise OptionError(
-            f"{degraded} holds {len(inputs)} pictures and {clean} {len(targets)}; they belong together by their order"
+            f"{degraded} holds {len(inputs)} images, but {clean} holds {len(targets)}; "
+            "they are paired by position, so the numbers must be equal"
         )
     return [
         Pair(_name("", left), degraded / left, clean / right)
@@ -102,7 +106,10 @@ def _by_order(degraded: Path, clean: Path, inputs: list[Path], targets: list[Pat
 
 
 def _listed(folder: Path, layout: Layout) -> list[Pair]:
-    """The pairs that a list names, whichever of its two paths is the degraded one. Raises OptionError for a line that is none."""
+    """Return the pairs that a listing file names; the two paths of a line may be in either order.
+
+    Raises OptionError for an invalid line.
+    """
     listing = folder / layout.listing
     found = []
     for number, line in enumerate(
@@ -115,7 +122,8 @@ def _listed(folder: Path, layout: Layout) -> list[Pair]:
             path.is_absolute() or ".." in path.parts for path in paths.values()
         ):
             raise OptionError(
-                f"{listing}, line {number}: expected two paths, .../{layout.clean}/NAME and .../{layout.degraded}/NAME"
+                f"{listing}, line {number}: expected two paths, .../{layout.clean}/NAME and "
+                f".../{layout.degraded}/NAME"
             )
         degraded = paths[layout.degraded]
         name = "/".join((*degraded.parts[-3:-2], degraded.stem))
@@ -124,5 +132,5 @@ def _listed(folder: Path, layout: Layout) -> list[Pair]:
 
 
 def _name(prefix: str, path: Path) -> str:
-    """A pair's name: the path of its degraded picture below its folder, without the suffix."""
+    """Return the name of a pair: the relative path of its degraded image without the suffix."""
     return (Path(prefix) / path.with_suffix("")).as_posix()

@@ -1,6 +1,7 @@
-"""How published numbers are computed: each protocol one small value.
+"""The evaluation protocols: how published numbers are computed, one value per protocol.
 
-Where the authors of the Uformer published their own evaluation code, it decides; else that of the papers they compare with.
+A protocol follows the evaluation code that the authors of Uformer published, or else that of the papers that
+they compare with.
 """
 
 import types
@@ -16,10 +17,10 @@ Kind = Literal["noise", "pairs", "sidd", "sidd-benchmark", "dnd"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """What a restored and a clean picture are compared by; fields but `gray` and `aligned` as the arguments of `uformer.metrics`."""
+    """How images are compared. All fields except `gray` and `aligned` are arguments of `uformer.metrics`."""
 
     gray: bool = False
-    """Whether the clean picture is turned gray before it is degraded."""
+    """Whether the clean image is converted to gray before it is degraded."""
     luma: bool = False
     luma_rounded: bool = False
     rounded: bool = True
@@ -27,44 +28,49 @@ class Scoring:
     ssim_window: Window = "gaussian"
     ssim_range: float = 1.0
     aligned: bool = False
-    """Whether the restored picture is first moved onto the clean one (see align.py)."""
+    """Whether the restored image is first warped onto the clean one (see align.py)."""
 
     def describe(self, channels: int = 3) -> str:
-        """In few words, for the line that a number stands in. `channels`: of the network; 1 and 3 stand for RGB, as pictures are read."""
+        """Return a short description for a row of the table.
+
+        `channels`: number of channels of the network; images are read as RGB for 1 and 3.
+        """
         full = "gray" if self.gray else "RGB" if channels in (1, 3) else f"{channels} channels"
         colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else full
         rounding = "restored rounded to 8 bits" if self.rounded else "restored not rounded"
-        border = f"border {self.border} left out" if self.border else "no border"
+        border = f"border of {self.border} left out" if self.border else "no border"
         return ", ".join([colour, rounding, border, *(["aligned"] if self.aligned else [])])
 
     def describe_ssim(self) -> str:
+        """Return a description of the SSIM."""
         windows = {
-            "gaussian": "Gaussian window 11 x 11 inside the picture, mean of the channels",
-            "uniform": "uniform window 7 x 7 inside the picture, unbiased, mean of the channels",
-            "matlab": "Gaussian window 11 x 11 x 11 over height, width and channels (MATLAB's ssim of an RGB array)",
+            "gaussian": "Gaussian window 11 x 11 inside the image, mean over the channels",
+            "uniform": "uniform window 7 x 7 inside the image, unbiased, mean over the channels",
+            "matlab": "Gaussian window 11 x 11 x 11 over height, width and channels "
+            "(MATLAB's ssim of an RGB array)",
         }
         return f"{windows[self.ssim_window]}, L = {self.ssim_range:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where a data set keeps its pairs; folders are relative to the one that is given, and a `*` stands for one folder's name."""
+    """Where a dataset keeps its pairs. Folders are relative to the dataset's; `*` matches one folder name."""
 
     degraded: str
     clean: str
     differ: str = ""
-    """Regular expression of what is left out of both names before they are compared."""
+    """Regular expression of the parts of both names that are ignored when they are compared."""
     by_order: bool = False
-    """Whether the pictures belong together by their order, not by their names."""
+    """Whether images are paired by position in the sorted lists and not by name."""
     deep: bool = False
-    """Whether folders inside count, as they do for `uformer train`."""
+    """Whether subfolders count, as they do for `uformer train`."""
     listing: str = ""
-    """A file that names the pairs to take, two paths a line; then the folders are what the paths' last folders are called."""
+    """A file that names the pairs, two paths per line; the fields then name the folders of the two files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A published number, PSNR in dB; SSIM only where it was computed as the protocol computes it."""
+    """A published result: PSNR in dB, and SSIM if it was computed as in the protocol."""
 
     method: str
     psnr: float
@@ -75,46 +81,46 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Everything that decides a number, but the network and the pictures."""
+    """Everything that determines a score except the network and the images."""
 
     name: str
     summary: str
     kind: Kind = "pairs"
     task: str | None = None
-    """The task whose weights are taken when none are named."""
+    """The task that selects the default weights."""
     scoring: Scoring = Scoring()
     layouts: tuple[Layout, ...] = ()
     sigmas: tuple[float, ...] = ()
-    """Gaussian noise, on the 0-255 scale: one row of the table each."""
+    """Gaussian noise levels on the 0-255 scale, one row of the table each."""
     noise_rounded: bool = True
-    """Whether the noisy picture is clipped and rounded to 8 bits, as a picture file is."""
+    """Whether the noisy image is clipped and rounded to 8 bits, as in an image file."""
     dataset: str = ""
-    """The data that the published numbers are of."""
+    """The dataset of the published numbers."""
     count: int = 0
-    """How many pictures that data set has; 0 where any number will do."""
+    """Number of images in the dataset; 0 if any number is allowed."""
     url: str = ""
-    """Where the data set's owners offer it."""
+    """Where the owners of the dataset offer it."""
     place: str = ""
-    """What the folder must hold."""
+    """The files and folders that the dataset's folder must hold."""
     any_channels: bool = False
-    """Whether pictures of other channels than gray and RGB can be measured."""
+    """Whether images that are neither gray nor RGB can be measured."""
     shape: tuple[int, int, int] | None = None
-    """Of a benchmark to submit to: pictures, crops of each, and a crop's side in pixels."""
+    """Size of a complete submission: images, crops per image, and the side of a crop in pixels."""
     submit_at: str = ""
-    """Where a submission goes, where that is not `url`."""
+    """Where to submit, if that is not `url`."""
     published: tuple[Published, ...] = ()
     differs: str = ""
-    """What is done otherwise than by those who published the numbers."""
+    """How this implementation differs from that of the published numbers."""
 
     @property
     def scored(self) -> bool:
-        """Whether there is a ground truth here; else a file for the benchmark's server is written."""
+        """Whether the ground truth is public. If not, files for the benchmark's server are written."""
         return self.kind in ("noise", "pairs", "sidd")
 
     def how_to_get(self) -> str:
-        """Where the data is, and what to put where."""
-        origin = f" {self.dataset} cannot be shipped; its owners offer it at {self.url}." if self.url else ""
-        return f"expected {self.place}.{origin}"
+        """Return which files are expected and where to get them, as the end of an error message."""
+        origin = f". {self.dataset} cannot ship with this package; get it from {self.url}" if self.url else ""
+        return f"expected {self.place}{origin}"
 
 
 _PLAIN = (
@@ -123,8 +129,10 @@ _PLAIN = (
 )
 _PLAIN_PLACE = "or input/ and target/, or degraded/ and clean/, with matching names"
 _UFORMER = "Wang et al., CVPR 2022"
-_PADDING = "the authors pad with zeros to a square multiple of 128 and restore whole pictures; here see `padding` and `tiles`"
-_UNPADDED = "the authors restore each crop as it is, without padding, which whole windows tile; here it is padded by reflection"
+_PADDING = "the authors pad with zeros to a square multiple of 128, and restore whole images without tiles"
+_UNPADDED = (
+    "the authors restore crops without padding, as whole windows fit; here they are padded by reflection"
+)
 _RAIN = "Zamir et al., CVPR 2022"
 _Y = Scoring(luma=True, luma_rounded=True)
 _RAIN_LAYOUTS = (
@@ -162,15 +170,18 @@ _BSD68 = (
     *_by_sigma("DRUNet", "Zhang et al., TPAMI 2021", 31.91, 29.48, 26.59),
     *_by_sigma("SwinIR", "Liang et al., ICCVW 2021", 31.97, 29.50, 26.58),
 )
-_TOLD = "CBM3D, FFDNet and DRUNet are told sigma, SwinIR and Restormer have a network for each; published tables draw other noise"
-_GAUSSIAN_PLACE = "clean pictures, as those of CBSD68"
+_KNOWN_SIGMA = (
+    "CBM3D, FFDNet and DRUNet are given sigma, and SwinIR and Restormer have one network per sigma; "
+    "published tables use other noise samples"
+)
+_GAUSSIAN_PLACE = "clean images, such as those of CBSD68"
 _BSDS = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
 
 
 def _realblur(letter: str, folder: str, psnr: float) -> Protocol:
     return Protocol(
         name=f"realblur-{letter.lower()}",
-        summary=f"RealBlur-{letter}: real camera shake, the restored picture aligned to the sharp one (Rim et al., ECCV 2020)",
+        summary=f"RealBlur-{letter}: real camera shake, scored after alignment (Rim et al., ECCV 2020)",
         task="deblur",
         scoring=Scoring(aligned=True),
         layouts=(
@@ -181,7 +192,8 @@ def _realblur(letter: str, folder: str, psnr: float) -> Protocol:
         dataset=f"RealBlur-{letter}",
         count=980,
         url="https://github.com/rimchang/RealBlur",
-        place=f"RealBlur_{letter}_test_list.txt beside {folder}/, or scenes SCENE/blur/ and SCENE/gt/, {_PLAIN_PLACE}",
+        place=f"RealBlur_{letter}_test_list.txt beside {folder}/, or scenes SCENE/blur/ and SCENE/gt/, "
+        f"{_PLAIN_PLACE}",
         published=(Published(method="Uformer-B, trained on GoPro", psnr=psnr, source=_UFORMER),),
         differs=_PADDING,
     )
@@ -190,7 +202,7 @@ def _realblur(letter: str, folder: str, psnr: float) -> Protocol:
 _ALL = (
     Protocol(
         name="gaussian",
-        summary="Gaussian noise in colour, of sigma 15, 25 and 50, on clean pictures; the noisy picture is clipped and rounded to 8 bits",
+        summary="colour Gaussian noise of sigma 15, 25 and 50 on clean images, clipped and rounded to 8 bits",
         kind="noise",
         task="denoise",
         sigmas=(15, 25, 50),
@@ -199,11 +211,11 @@ _ALL = (
         url=_BSDS,
         place=_GAUSSIAN_PLACE,
         published=_CBSD68,
-        differs=f"{_TOLD}, and neither clip nor round it, so that the input holds more: see gaussian-float",
+        differs=f"{_KNOWN_SIGMA} and neither clip nor round them (see gaussian-float)",
     ),
     Protocol(
         name="gaussian-float",
-        summary="the same noise, neither clipped nor rounded, as published tables are computed",
+        summary="the same noise, neither clipped nor rounded, as in published tables",
         kind="noise",
         task="denoise",
         sigmas=(15, 25, 50),
@@ -213,11 +225,12 @@ _ALL = (
         url=_BSDS,
         place=_GAUSSIAN_PLACE,
         published=_CBSD68,
-        differs=_TOLD,
+        differs=_KNOWN_SIGMA,
     ),
     Protocol(
         name="gaussian-gray",
-        summary="Gaussian noise of sigma 15, 25 and 50 on gray pictures (colour ones are turned gray), neither clipped nor rounded",
+        summary="Gaussian noise of sigma 15, 25 and 50 on gray images, neither clipped nor rounded; "
+        "colour images are converted to gray",
         kind="noise",
         task="denoise",
         sigmas=(15, 25, 50),
@@ -228,18 +241,20 @@ _ALL = (
         url=_BSDS,
         place=_GAUSSIAN_PLACE,
         published=_BSD68,
-        differs="BM3D, DnCNN, FFDNet and DRUNet are told sigma, SwinIR has a network for each; published tables draw other noise",
+        differs="BM3D, DnCNN, FFDNet and DRUNet are given sigma, and SwinIR has one network per sigma; "
+        "published tables use other noise samples",
     ),
     Protocol(
         name="pairs",
-        summary="any two folders with matching names, in RGB, or in the channels of the network",
+        summary="any two folders with matching names, in RGB or in the channels of the network",
         layouts=_PLAIN,
         any_channels=True,
         place="degraded/ and clean/, or input/ and target/, with matching names (or give the two folders)",
     ),
     Protocol(
         name="sidd",
-        summary="SIDD's validation blocks: 1,280 crops of phones' noise, 256 x 256 (Abdelhamed et al., CVPR 2018)",
+        summary="SIDD's validation blocks: 1,280 crops of 256 x 256 with phone noise "
+        "(Abdelhamed et al., CVPR 2018)",
         kind="sidd",
         task="denoise",
         scoring=Scoring(rounded=False, ssim_window="matlab"),
@@ -252,7 +267,7 @@ _ALL = (
     ),
     Protocol(
         name="sidd-benchmark",
-        summary="SIDD's benchmark blocks, whose truth its server keeps: writes SubmitSrgb.csv, and .mat",
+        summary="SIDD's benchmark blocks, no public ground truth: writes SubmitSrgb.csv and .mat to submit",
         kind="sidd-benchmark",
         task="denoise",
         dataset="SIDD's benchmark",
@@ -265,7 +280,8 @@ _ALL = (
     ),
     Protocol(
         name="dnd",
-        summary="DND: 1,000 crops of real noise, whose truth its server keeps: writes the 50 files to submit (Ploetz & Roth, CVPR 2017)",
+        summary="DND: 1,000 crops with real noise, no public ground truth: writes the 50 files to submit "
+        "(Ploetz & Roth, CVPR 2017)",
         kind="dnd",
         task="denoise",
         dataset="DND",
@@ -278,7 +294,7 @@ _ALL = (
     ),
     Protocol(
         name="gopro",
-        summary="GoPro's test set: motion blur by averaged frames (Nah et al., CVPR 2017)",
+        summary="GoPro's test set: motion blur from averaged frames (Nah et al., CVPR 2017)",
         task="deblur",
         scoring=Scoring(rounded=False, ssim_window="uniform", ssim_range=2.0),
         layouts=(
@@ -289,7 +305,7 @@ _ALL = (
         dataset="GoPro's test set",
         count=1111,
         url="https://seungjunnah.github.io/Datasets/gopro",
-        place=f"GOPRO_Large's test/SCENE/blur/ and test/SCENE/sharp/, {_PLAIN_PLACE}",
+        place=f"test/SCENE/blur/ and test/SCENE/sharp/ of GOPRO_Large, {_PLAIN_PLACE}",
         published=(Published(method="Uformer-B", psnr=33.06, ssim=0.967, source=_UFORMER),),
         differs=_PADDING,
     ),
@@ -302,7 +318,7 @@ _ALL = (
         dataset="HIDE's test set",
         count=2025,
         url="https://github.com/joanshen0508/HA_deblur",
-        place=f"HIDE_dataset's test/test-close-ups/, test/test-long-shot/ and GT/, {_PLAIN_PLACE}",
+        place=f"test/test-close-ups/, test/test-long-shot/ and GT/ of HIDE_dataset, {_PLAIN_PLACE}",
         published=(Published(method="Uformer-B, trained on GoPro", psnr=30.90, ssim=0.953, source=_UFORMER),),
         differs=_PADDING,
     ),
@@ -310,20 +326,20 @@ _ALL = (
     _realblur("J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref", 29.09),
     Protocol(
         name="dpdd",
-        summary="DPDD's test set: defocus, from the combined picture alone (Abuolaim & Brown, ECCV 2020)",
+        summary="DPDD's test set: defocus blur, from the combined image only (Abuolaim & Brown, ECCV 2020)",
         task="deblur",
         scoring=Scoring(rounded=False, ssim_window="uniform"),
         layouts=(Layout(degraded="test_c/source", clean="test_c/target", by_order=True), *_PLAIN),
         dataset="DPDD's test set",
         count=76,
         url="https://github.com/Abdullah-Abuolaim/defocus-deblurring-dual-pixel",
-        place=f"dd_dp_dataset_canon's test_c/source/ and test_c/target/, {_PLAIN_PLACE}",
+        place=f"test_c/source/ and test_c/target/ of dd_dp_dataset_canon, {_PLAIN_PLACE}",
         published=(Published(method="Uformer-B, from both dual-pixel views", psnr=26.28, source=_UFORMER),),
-        differs="the published network sees the two dual-pixel views, six channels; weights here restore one picture",
+        differs="the published network uses both dual-pixel views (six channels); here one image is restored",
     ),
     Protocol(
         name="rain",
-        summary="any rainy and clean folders, on Y: Test100, Test1200, Test2800, Rain12 and your own",
+        summary="any folders of rainy and clean images, on Y: Test100, Test1200, Test2800, Rain12, your own",
         task="derain",
         scoring=_Y,
         layouts=_RAIN_LAYOUTS,
@@ -365,7 +381,7 @@ _ALL = (
         dataset="SPA-Data's test set",
         count=1000,
         url="https://stevewongv.github.io/derain-project.html",
-        place=f"real_test_1000's rain/ and gt/, {_PLAIN_PLACE}",
+        place=f"rain/ and gt/ of real_test_1000, {_PLAIN_PLACE}",
         published=(Published(method="Uformer-B", psnr=47.84, ssim=0.9925, source=_UFORMER),),
         differs=_PADDING,
     ),
@@ -375,7 +391,7 @@ PROTOCOLS: Mapping[str, Protocol] = types.MappingProxyType({protocol.name: proto
 
 
 def find(name: str) -> Protocol:
-    """A protocol by name. Raises OptionError, which lists the names, for an unknown one."""
+    """Return a protocol by name. Raises OptionError, which lists the known names, if it is unknown."""
     if name not in PROTOCOLS:
         raise OptionError(f"unknown protocol {name!r}; known: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]

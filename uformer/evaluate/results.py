@@ -1,4 +1,7 @@
-"""What a run is reported as: a table for people, JSON for programs. Measured and published numbers stand together, and never mixed up."""
+"""The report of a run: a table for people and JSON for programs.
+
+The table shows measured and published numbers together and labels each.
+"""
 
 import dataclasses
 import datetime
@@ -23,12 +26,12 @@ from uformer.restore.options import RestoreOptions
 from uformer.version import __version__
 from uformer.words import counted
 
-_LONGEST_LINE = 1000  # characters of a failure's line; the names of files are in it
+_LONGEST_LINE = 1000  # characters of a failure's line, which contains file names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What restored the pictures, and how many there were."""
+    """The settings of a run, and its number of images."""
 
     weights: str
     """Name or file."""
@@ -36,24 +39,27 @@ class Setting:
     backend: str
     precision: str
     margin: int
-    """Pixels by which a picture is padded on each side."""
+    """Pixels of padding on each side of an image."""
     multiple: int
-    """Of how many pixels the sides are, once they are padded."""
+    """The padded sides are multiples of this many pixels."""
     options: RestoreOptions
     channels: int
-    """Of the network."""
+    """Number of channels of the network."""
     found: int
-    """Pictures of each subset that the folder holds."""
+    """Number of images in the folder, per subset."""
     limit: int | None
-    """How many of them were taken; None for all."""
+    """Number of them that are used; None for all."""
 
     @property
     def padding(self) -> str:
-        return f"by reflection, {self.margin} pixels on each side, and below and to the right on to multiples of {self.multiple}"
+        return (
+            f"by reflection, {self.margin} pixels on each side, then at the bottom and right "
+            f"up to multiples of {self.multiple}"
+        )
 
 
 def given(options: RestoreOptions) -> list[str]:
-    """The options that make the numbers, or a submission, other ones than usual, as they are given."""
+    """Return the given options that change the scores or a submission, as on the command line."""
     valued = {
         "strength": None if options.strength == 1 else options.strength,
         "tile": options.tile,
@@ -66,11 +72,12 @@ def given(options: RestoreOptions) -> list[str]:
 
 
 def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
-    """Print the numbers, each with how it was computed, the published ones below, and what must be known of them."""
+    """Print the scores and how they were computed, the published numbers below, and warnings."""
     console.print(f"{protocol.name}: {protocol.summary}")
     console.print(_table(protocol, evaluation, setting, terminal=console.is_terminal))
     facts = {
-        "weights": f"{setting.weights} (sha256 {setting.sha256[:12]}...), {setting.backend}, {setting.precision}",
+        "weights": f"{setting.weights} (sha256 {setting.sha256[:12]}...), "
+        f"{setting.backend}, {setting.precision}",
         "ssim": protocol.scoring.describe_ssim(),
         "padding": setting.padding,
         "tiles": _tiles(evaluation),
@@ -83,8 +90,8 @@ def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: 
 
 
 def show_protocols(console: Console) -> None:
-    """Print what there is to choose from."""
-    table = _plain_table(("protocol", "what, and what it is scored on"), terminal=console.is_terminal)
+    """Print the list of protocols."""
+    table = _plain_table(("protocol", "data and scoring"), terminal=console.is_terminal)
     for protocol in PROTOCOLS.values():
         table.add_row(
             protocol.name,
@@ -94,7 +101,7 @@ def show_protocols(console: Console) -> None:
 
 
 def show_published(console: Console, protocol: Protocol) -> None:
-    """Print the published numbers of a benchmark that only its server can add to, and what is done otherwise here."""
+    """Print a benchmark's published numbers, and how this program differs from the authors'."""
     for each in protocol.published:
         console.print(f"published: {each.method} {_numbers(each.psnr, each.ssim)} ({each.source})")
     if protocol.differs:
@@ -102,32 +109,35 @@ def show_published(console: Console, protocol: Protocol) -> None:
 
 
 def count_warning(protocol: Protocol, found: int) -> str | None:
-    """What is to be said of a folder of so many pictures that is not the whole data set; known before anything is computed."""
+    """Return a warning if the number of images is not that of the dataset; None if it is."""
     if not protocol.count or found == protocol.count:
         return None
-    return f"{counted(found, 'picture')}; {protocol.dataset} has {protocol.count}: do not compare with the published numbers"
+    return (
+        f"found {counted(found, 'image')}; {protocol.dataset} has {protocol.count}: "
+        "do not compare with the published numbers"
+    )
 
 
 def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> list[str]:
-    """Why the numbers are not what the protocol's name promises."""
+    """Return the reasons why the scores are not comparable with others of the protocol."""
     found = []
     if other_count := count_warning(protocol, setting.found):
         found.append(other_count)
     if setting.limit is not None and setting.limit < setting.found:
-        found.append(f"--limit {setting.limit}: only the first {setting.limit} of {setting.found} pictures")
+        found.append(f"--limit {setting.limit}: only the first {setting.limit} of {setting.found} images")
     if setting.options.strength != 1:
-        found.append(f"--strength {setting.options.strength:g}: only a part of the change was applied")
+        found.append(f"--strength {setting.options.strength:g}: only part of the change was applied")
     if evaluation.failures:
-        failed = _failed_pictures(evaluation.failures)
+        failed = _failed_images(evaluation.failures)
         found.append(
-            f"{counted(failed, 'picture')} {'has' if failed == 1 else 'have'} no numbers "
+            f"{counted(failed, 'image')} {'has' if failed == 1 else 'have'} no scores "
             f"and {'is' if failed == 1 else 'are'} left out of the means"
         )
     return found
 
 
 def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str:
-    """The whole run; an infinite PSNR (equal pictures) is null."""
+    """Return the whole run as JSON; an infinite PSNR (identical images) is null."""
     values = {
         "uformer": __version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -151,7 +161,7 @@ def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str
 
 
 def write_json(text: str, path: Path) -> None:
-    """Write the report, whole or not at all. Raises PictureError where it cannot be written."""
+    """Write the report, completely or not at all. Raises PictureError if it cannot be written."""
     try:
         with atomic_file(path) as file:
             file.write(text.encode())
@@ -160,7 +170,7 @@ def write_json(text: str, path: Path) -> None:
 
 
 def failure_line(failure: Failure) -> str:
-    """A picture without numbers, for standard error: 'uformer: error: sigma 15, 005: reason'."""
+    """Return the error line of an image without scores: 'uformer: error: sigma 15, 005: reason'."""
     return one_line(
         f"uformer: error: {failure.subset + ', ' if failure.subset else ''}{failure.name}: {failure.reason}",
         _LONGEST_LINE,
@@ -220,18 +230,18 @@ def _numbers(psnr: float, ssim: float | None) -> str:
     return f"{psnr:.2f} dB" + ("" if ssim is None else f", SSIM {ssim:g}")
 
 
-def _failed_pictures(failures: Sequence[Failure]) -> int:
-    """How many pictures they are of: one that fails at three levels of noise is one."""
+def _failed_images(failures: Sequence[Failure]) -> int:
+    """Return the number of images that failed; an image that fails at three noise levels counts once."""
     times = Counter((failure.subset, failure.name) for failure in failures)
-    pictures: Counter[str] = Counter()
+    images: Counter[str] = Counter()
     for (_, name), count in times.items():
-        pictures[name] = max(pictures[name], count)
-    return pictures.total()
+        images[name] = max(images[name], count)
+    return images.total()
 
 
 def _tiles(evaluation: Evaluation) -> str:
     most = evaluation.tiles
-    return "whole pictures" if most <= 1 else f"in tiles, up to {most} a picture"
+    return "whole images" if most <= 1 else f"up to {most} tiles per image"
 
 
 def _result(evaluation: Evaluation, subset: str) -> dict[str, Any]:

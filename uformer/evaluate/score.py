@@ -1,4 +1,4 @@
-"""The numbers of one restored picture."""
+"""The scores of one image."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,17 @@ from uformer.metrics import psnr, ssim
 
 @dataclass(frozen=True)
 class Score:
-    """How close two pictures are; PSNR in dB, infinite where they are equal."""
+    """PSNR in dB (infinite for identical images) and SSIM of two images."""
 
     psnr: float
     ssim: float
 
 
 def score(restored: Pixels, clean: Pixels, scoring: Scoring) -> Score:
-    """Compare (H, W, 3) in [0, 1] with the ground truth as the protocol does. Raises PictureError where that cannot be done."""
+    """Score an image (H, W, 3) in [0, 1] against its ground truth.
+
+    Raises PictureError if the images cannot be compared.
+    """
     how: dict[str, Any] = {
         "luma": scoring.luma,
         "luma_rounded": scoring.luma_rounded,

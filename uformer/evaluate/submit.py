@@ -1,4 +1,4 @@
-"""Benchmarks whose truth a server keeps: restore their pictures, and write the files that the server takes."""
+"""Submissions to benchmarks whose ground truth is not public: restore their images and write the files."""
 
 import functools
 import time
@@ -27,25 +27,28 @@ _INFO = "info.mat"
 
 @dataclass(frozen=True)
 class Submission:
-    """What will be written, known before anything is restored."""
+    """The contents of a submission, known before anything is restored."""
 
     files: tuple[str, ...]
-    """All that are written."""
+    """Names of all files that are written."""
     upload: str
-    """Which of them the server takes, in words."""
+    """The files to upload, as text for the user."""
     crops: int
-    """How many blocks or crops are restored."""
+    """Number of blocks or crops to restore."""
     lacks: str
-    """What keeps it from being a whole submission; "" where nothing does."""
+    """Why the submission is incomplete; "" if it is complete."""
 
 
 def plan_submission(protocol: Protocol, folder: Path) -> Submission:
-    """What a folder gives. Raises OptionError where the benchmark's own files are missing, PictureError where they cannot be read."""
+    """Return the submission that a folder's data allows.
+
+    Raises OptionError if files of the benchmark are missing, and PictureError if they cannot be read.
+    """
     if protocol.kind == "sidd-benchmark":
         check_files(folder, [f"{_NOISY}.mat"], protocol)
-        pictures, blocks, height, width = matlab.shape_of_blocks(folder / f"{_NOISY}.mat", _NOISY)
-        lacks = _lacks(protocol, [[(height, width)] * blocks] * pictures)
-        return Submission((SIDD_FILE, SIDD_OLD_FILE), SIDD_FILE, pictures * blocks, lacks)
+        images, blocks, height, width = matlab.shape_of_blocks(folder / f"{_NOISY}.mat", _NOISY)
+        lacks = _lacks(protocol, [[(height, width)] * blocks] * images)
+        return Submission((SIDD_FILE, SIDD_OLD_FILE), SIDD_FILE, images * blocks, lacks)
     check_files(folder, [_INFO], protocol)
     boxes = [each.tolist() for each in matlab.read_boxes(folder / _INFO)]
     names = tuple(f"{index + 1:04}.mat" for index in range(len(boxes)))
@@ -64,10 +67,10 @@ def submit(
     advance: Advance | None = None,
     notify: Notify = warn,
 ) -> list[Failure]:
-    """Write the submission into a folder that exists, each file whole or not at all; gives back the files that could not be written.
+    """Write the submission to an existing folder; return the files that could not be written.
 
-    `method`: what the network is called. `advance` is called after each block or crop.
-    Raises PictureError where the benchmark's list of crops cannot be read.
+    Each file is written completely or not at all. `method`: name of the network. `advance` is called after
+    each block or crop. Raises PictureError if the benchmark's list of crops cannot be read.
     """
     step = advance or (lambda: None)
     restore = functools.partial(restorer.restore_pixels, notify=notify)
@@ -81,15 +84,17 @@ def submit(
 
 
 def _lacks(protocol: Protocol, sizes: list[list[tuple[int, int]]]) -> str:
-    """What is wrong with crops of these heights and widths, of each picture."""
+    """Return why crops of these (height, width), listed per image, are incomplete; "" if they are not."""
     if protocol.shape is None:
         return ""
-    pictures, crops, side = protocol.shape
-    if len(sizes) == pictures and all(each == [(side, side)] * crops for each in sizes):
+    images, crops, side = protocol.shape
+    if len(sizes) == images and all(each == [(side, side)] * crops for each in sizes):
         return ""
-    each = {f"{width} x {height}" for picture in sizes for height, width in picture}
-    found = f"{len(sizes)} pictures with {sum(map(len, sizes))} crops of {each.pop() if len(each) == 1 else 'several sizes'}"
-    return f"{found}; {protocol.dataset} has {pictures} with {pictures * crops} of {side} x {side}: not a whole submission"
+    distinct = {f"{width} x {height}" for each in sizes for height, width in each}
+    size = distinct.pop() if len(distinct) == 1 else "several sizes"
+    found = f"found {len(sizes)} images with {sum(map(len, sizes))} crops of {size}"
+    needed = f"{protocol.dataset} has {images} images with {images * crops} crops of {side} x {side}"
+    return f"{found}; {needed}: incomplete submission"
 
 
 def _attempt(name: str, job: Callable[[], None]) -> list[Failure]:
@@ -121,12 +126,12 @@ def _sidd(restore: _Restore, folder: Path, out: Path, method: str, step: Advance
 def _restore_blocks(
     restore: _Restore, noisy: matlab.Blocks, step: Advance
 ) -> tuple[list[list[Pixels]], float]:
-    """The blocks restored, (H, W, 3) in [0, 1], and the seconds that a megapixel took."""
+    """Return the restored blocks of each image, (H, W, 3) in [0, 1], and the seconds per megapixel."""
     restored: list[list[Pixels]] = []
     started = time.perf_counter()
-    for picture in noisy:
+    for image in noisy:
         restored.append([])
-        for block in picture:
+        for block in image:
             restored[-1].append(restore(block.astype(np.float32) / np.float32(255)))
             step()
     return restored, (time.perf_counter() - started) / (noisy.size / 3 / 2**20)
@@ -140,7 +145,7 @@ def _dnd(
     for number, (top, left, bottom, right) in enumerate(boxes.tolist(), start=1):
         if not (1 <= top <= bottom <= noisy.shape[0] and 1 <= left <= right <= noisy.shape[1]):
             raise PictureError(
-                f"{name}: crop {number} lies outside of the picture of {noisy.shape[1]} x {noisy.shape[0]}"
+                f"{name}: crop {number} lies outside the image of {noisy.shape[1]} x {noisy.shape[0]} pixels"
             )
         crops.append(restore(noisy[top - 1 : bottom, left - 1 : right]))
         step()

@@ -1,1 +1,1 @@
-"""Export: weights as a file for other programs (ONNX, OpenVINO, torch.export), run and compared before it is kept."""
+"""Export of weights as ONNX, OpenVINO or torch.export files, each compared with the network."""

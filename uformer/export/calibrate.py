@@ -1,4 +1,4 @@
-"""INT8: calibrated on pictures, and measured on them."""
+"""INT8 quantization: calibration on images, and measuring the loss on them."""
 
 import logging
 import math
@@ -21,12 +21,12 @@ from uformer.metrics import psnr
 from uformer.notices import ignore
 
 MOST_PICTURES = 64
-LARGEST_SIDE = 256  # pixels; the middle of a larger picture is taken
+LARGEST_SIDE = 256  # pixels; larger images are cropped to their centre
 
 
 @dataclass(frozen=True)
 class CalibrationPair:
-    """A degraded picture (1, C, h, w), and the clean one where there is one."""
+    """A degraded image (1, C, h, w), and the clean one if there is one."""
 
     degraded: Pictures
     clean: Pictures | None
@@ -34,33 +34,41 @@ class CalibrationPair:
 
 @dataclass(frozen=True)
 class Loss:
-    """What INT8 costs on the pictures: PSNR in dB of its output against the network's, and of both against the clean pictures."""
+    """The loss of INT8 on images, as PSNR in dB."""
 
     agreement: float
+    """PSNR of the INT8 output against the network's."""
     network: float | None = None
+    """PSNR of the network's output against the clean images."""
     quantized: float | None = None
+    """PSNR of the INT8 output against the clean images."""
 
     def __str__(self) -> str:
         text = f"{self.agreement:.2f} dB from the network"
         if self.network is None or self.quantized is None:
-            return f"{text}; with {DEGRADED}/ and {CLEAN}/ in the folder, the loss against the clean pictures is measured too"
-        return f"{text}; a loss of {self.network - self.quantized:.2f} dB ({self.network:.2f} to {self.quantized:.2f} dB)"
+            return (
+                f"{text}; to also measure against clean images, give a folder with {DEGRADED}/ and {CLEAN}/"
+            )
+        loss = self.network - self.quantized
+        return f"{text}; a loss of {loss:.2f} dB ({self.network:.2f} to {self.quantized:.2f} dB)"
 
 
 def calibration_pairs(folder: Path, config: UformerConfig) -> list[CalibrationPair]:
-    """The first pictures of a folder, by name: pairs where it has degraded/ and clean/, else all below it, taken as degraded.
+    """Return the first images of a folder, sorted by name.
 
-    Raises OptionError for a folder without pictures, PictureError for one that cannot be read or has channels the network does not take.
+    They are pairs if the folder holds degraded/ and clean/; otherwise all images below it count as
+    degraded. Raises OptionError if there are no images or one has other channels than the network, and
+    PictureError if an image cannot be read.
     """
     found: list[tuple[Path | None, Path | None]]
     if both := paired(folder):
         found = [(pair.degraded, pair.clean) for pair in find_pairs(*both)]
     else:
         if not folder.is_dir():
-            raise OptionError(f"--calibrate {folder}: there is no such folder")
+            raise OptionError(f"--calibrate {folder}: no such folder")
         found = [(folder / path, None) for path in pictures_below(folder).pictures]
     if not found:
-        raise OptionError(f"--calibrate {folder}: no pictures in it")
+        raise OptionError(f"--calibrate {folder}: the folder contains no images")
     return [
         CalibrationPair(
             _load(degraded, config.in_channels), None if clean is None else _load(clean, config.out_channels)
@@ -71,24 +79,27 @@ def calibration_pairs(folder: Path, config: UformerConfig) -> list[CalibrationPa
 
 
 def load_nncf() -> ModuleType:
-    """nncf, without its telemetry. Raises OptionError where it is not installed."""
+    """Return the module nncf with its telemetry off. Raises OptionError if it is not installed."""
     from uformer.restore.backends.quiet import silence  # noqa: PLC0415 - openvino takes long to import
 
-    silence()  # nncf sends by the package that openvino sends by
+    silence()  # nncf and openvino use the same telemetry package
     nncf = require("nncf", "int8")
     nncf.set_log_level(logging.ERROR)
     return nncf
 
 
-def quantize(model: Any, pictures: Sequence[CalibrationPair]) -> Any:
-    """An ONNX or OpenVINO model with its products in INT8, ranges taken from the pictures. Raises OptionError without nncf."""
+def quantize(model: Any, pairs: Sequence[CalibrationPair]) -> Any:
+    """Return an ONNX or OpenVINO model with INT8 matrix products, whose ranges come from the images.
+
+    Raises OptionError if nncf is not installed.
+    """
     nncf = load_nncf()
-    data = nncf.Dataset([sample.degraded for sample in pictures], lambda picture: {"image": picture})
-    # One range for all channels: nncf moves a range for each, of a depth-wise convolution, to where channels lie on another axis.
+    data = nncf.Dataset([sample.degraded for sample in pairs], lambda image: {"image": image})
+    # Activations get one range for all channels. With a range per channel, nncf moves those of depth-wise
+    # convolutions to places where the channels are on another axis.
     one_range = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
-    half_range = (
-        nncf.quantization.advanced_parameters.OverflowFix.ENABLE
-    )  # or sums saturate on CPUs without VNNI
+    # Without the overflow fix, sums saturate on CPUs without VNNI.
+    half_range = nncf.quantization.advanced_parameters.OverflowFix.ENABLE
     advanced = nncf.AdvancedQuantizationParameters(
         activations_quantization_params=one_range, overflow_fix=half_range
     )
@@ -96,15 +107,15 @@ def quantize(model: Any, pictures: Sequence[CalibrationPair]) -> Any:
         model,
         data,
         model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(pictures),
+        subset_size=len(pairs),
         advanced_parameters=advanced,
     )
 
 
-def measure(run: Run, network: Run, pictures: Sequence[CalibrationPair]) -> Loss:
-    """What a quantized file loses on pictures: means over them."""
+def measure(run: Run, network: Run, pairs: Sequence[CalibrationPair]) -> Loss:
+    """Return the mean loss of a quantized file on images."""
     agreement, before, after = [], [], []
-    for sample in pictures:
+    for sample in pairs:
         wanted, got = (np.clip(each(sample.degraded), 0, 1)[0].transpose(1, 2, 0) for each in (network, run))
         agreement.append(psnr(got, wanted, rounded=False))
         if sample.clean is not None:
@@ -117,11 +128,11 @@ def measure(run: Run, network: Run, pictures: Sequence[CalibrationPair]) -> Loss
 
 
 def _load(path: Path, channels: int) -> Pictures:
-    pixels = read(path, notify=ignore).pixels  # (H, W, C); what else the file holds does not matter here
+    pixels = read(path, notify=ignore).pixels  # (H, W, C)
     if pixels.shape[2] == 1 and channels == 3:
         pixels = np.repeat(pixels, 3, axis=2)
     if pixels.shape[2] != channels:
-        raise OptionError(f"{path}: a picture of {pixels.shape[2]} channels; the network has {channels}")
+        raise OptionError(f"{path}: the image has {pixels.shape[2]} channels; the network has {channels}")
     top, left = (max(side - LARGEST_SIDE, 0) // 2 for side in pixels.shape[:2])
     middle = pixels[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE]
     return np.ascontiguousarray(middle.transpose(2, 0, 1)[None], np.float32)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ExportFormat = Literal["onnx", "openvino", "torch"]
 
 SUFFIXES: dict[ExportFormat, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-LEAST_INT8 = 30.0  # dB of PSNR against the network, on the calibration's pictures; below, something is broken
+LEAST_INT8 = 30.0  # dB of PSNR against the network on the calibration images; less means that something broke
 
 
 def export(
@@ -41,26 +41,27 @@ def export(
     licence: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write weights as a file for other programs, which takes pictures of any height and width.
+    """Export weights to a file for other programs. The file accepts images of any height and width.
 
-    Before the file is kept it is run at three sizes and compared with the network.
+    Before the file is kept, it is run at three sizes and compared with the network.
 
     Parameters
     ----------
     weights
-        Weights by name (uformer_t.denoise), or a .safetensors checkpoint.
+        A name (uformer_t.denoise) or a .safetensors checkpoint.
     format_
-        ONNX (.onnx), OpenVINO (.xml with a .bin beside it), or a program of torch.export (.pt2).
+        onnx (.onnx), openvino (.xml with a .bin beside it), or torch (a torch.export program, .pt2).
     precision
-        fp32; fp16 (half the size); or int8 (a quarter of the size; not for torch), which needs --calibrate.
+        fp32, fp16 (half the size), or int8 (a quarter of the size; not for torch), which needs --calibrate.
     out
-        The file to write; by default NAME.onnx, NAME.xml or NAME.pt2 here, with .fp16 or .int8 after NAME.
+        File to write. The default is NAME.onnx, NAME.xml or NAME.pt2, with .fp16 or .int8 after NAME.
     calibrate
-        For int8, a folder of pictures such as will be restored; with degraded/ and clean/ in it, the loss is measured against the clean.
+        For int8: a folder of images like those to restore. If it holds degraded/ and clean/, the loss against
+        the clean images is measured too.
     licence
-        The licence of weights of your own, to be written into the file.
+        Licence to write into the file, for your own weights.
     overwrite
-        Replace OUT where it exists.
+        Replace OUT if it exists.
     """
     path = weights_file(weights)
     about = Provenance.of(path, licence=licence)
@@ -70,21 +71,22 @@ def export(
         require(module, "export")
     if precision == "int8":
         load_nncf()
-    pictures = [] if calibrate is None else calibration_pairs(calibrate, about.config)
+    pairs = [] if calibrate is None else calibration_pairs(calibrate, about.config)
     model = checkpoint.load(path)
     with stops_like_ctrl_c(), _writing(target) as temporary:
-        run = _write(format_, temporary, model, about, precision, pictures)
-        _report(run, _network(model), precision, examples(about.config), pictures)
+        run = _write(format_, temporary, model, about, precision, pairs)
+        _report(run, _network(model), precision, examples(about.config), pairs)
         if format_ == "openvino":
             _beside(temporary).replace(_beside(target))
     size = sum(
         file.stat().st_size for file in ([target, _beside(target)] if format_ == "openvino" else [target])
     )
     print(
-        f"{target}: {about.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, licence of the weights: {about.licence}"
+        f"{target}: {about.name}, {_about(format_)}, {precision}, {size / 1e6:.1f} MB, "
+        f"licence of the weights: {about.licence}"
     )
     if about.licence == NOT_STATED:
-        print("note: the file does not say under what licence it may be used; --licence writes it down")
+        print("note: the file does not state a licence; add one with --licence")
     print(f"next: {_next(format_, target, about.config)}")
 
 
@@ -97,13 +99,13 @@ def _check(
     overwrite: bool,
 ) -> None:
     if target.suffix.lower() != SUFFIXES[format_]:
-        raise OptionError(f"--out {target}: {format_} files end in {SUFFIXES[format_]}")
+        raise OptionError(f"--out {target}: the name of a {format_} file must end in {SUFFIXES[format_]}")
     if precision == "int8" and format_ == "torch":
-        raise OptionError("--precision int8: for onnx and openvino, not for torch")
-    if (precision == "int8") != (calibrate is not None):
-        raise OptionError(
-            "--precision int8 needs --calibrate FOLDER, pictures such as will be restored; other precisions take none"
-        )
+        raise OptionError("--precision int8: not available for torch; use --format onnx or openvino")
+    if precision == "int8" and calibrate is None:
+        raise OptionError("--precision int8: needs --calibrate FOLDER, with images like those to restore")
+    if precision != "int8" and calibrate is not None:
+        raise OptionError(f"--calibrate {calibrate}: only for --precision int8, not for {precision}")
     for file in [target, _beside(target)] if format_ == "openvino" else [target]:
         check_output(file, overwrite=overwrite)
 
@@ -114,13 +116,13 @@ def _write(
     model: "Uformer",
     about: Provenance,
     precision: ExportPrecision,
-    pictures: Sequence[CalibrationPair],
+    pairs: Sequence[CalibrationPair],
 ) -> Run:
-    """Write the file, and load it back."""
+    """Write the file and load it again."""
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
 
     half, facts = precision == "fp16", metadata(about, precision)
-    # OpenVINO keeps weights in float16 and computes in what its user asks for, so its graph is that of float32.
+    # An OpenVINO file stores float16 weights, but its user chooses the precision, so its graph is float32.
     program = torch_program.trace(model, half=half and format_ != "openvino")
     if format_ == "torch":
         torch_program.write(path, program, facts)
@@ -130,26 +132,26 @@ def _write(
 
     graph = onnx_model.from_program(program)
     if format_ == "onnx":
-        onnx_model.write(path, quantize(graph, pictures) if precision == "int8" else graph, facts)
+        onnx_model.write(path, quantize(graph, pairs) if precision == "int8" else graph, facts)
         return onnx_model.load(path)
 
     from uformer.export import openvino_model  # noqa: PLC0415 - takes long to import
 
     compiled = openvino_model.from_onnx(graph.SerializeToString())
     openvino_model.write(
-        path, quantize(compiled, pictures) if precision == "int8" else compiled, facts, half=half
+        path, quantize(compiled, pairs) if precision == "int8" else compiled, facts, half=half
     )
     return openvino_model.load(path)
 
 
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[Path]:
-    """As `atomic_path`, with a CheckpointError where the file cannot be written."""
+    """Like `atomic_path`, but raise CheckpointError if the file cannot be written."""
     try:
         with atomic_path(target) as temporary:
             yield temporary
     except OSError as error:
-        raise CheckpointError(f"{target}: cannot be written ({error.strerror or error})") from None
+        raise CheckpointError(f"{target}: cannot be written: {error.strerror or error}") from None
 
 
 def _report(
@@ -157,20 +159,21 @@ def _report(
     network: Run,
     precision: ExportPrecision,
     drawn: Sequence[Pictures],
-    pictures: Sequence[CalibrationPair],
+    pairs: Sequence[CalibrationPair],
 ) -> None:
-    """Print how far the file is from the network. Raises ExportError where that is too far."""
+    """Print how much the file differs from the network. Raises ExportError if it differs too much."""
     found = compare(run, network, drawn)
     for each in found:
         print(each)
     if precision != "int8":
         check(found, tolerance=TOLERANCES[precision])
         return
-    loss = measure(run, network, pictures)
-    print(f"int8 on {len(pictures)} pictures: {loss}")
+    loss = measure(run, network, pairs)
+    print(f"int8 on {len(pairs)} images: {loss}")
     if loss.agreement < LEAST_INT8:
         raise ExportError(
-            f"int8 is {loss.agreement:.1f} dB from the network, less than {LEAST_INT8:.0f}; calibrate with other pictures, or use fp16"
+            f"int8: the PSNR against the network is {loss.agreement:.1f} dB, below {LEAST_INT8:.0f} dB; "
+            "calibrate with other images or use fp16"
         )
 
 
@@ -186,7 +189,7 @@ def _network(model: "Uformer") -> Run:
 
 
 def _beside(path: Path) -> Path:
-    """The file that holds the weights of an OpenVINO .xml."""
+    """Return the file that holds the weights of an OpenVINO .xml."""
     return path.with_suffix(".bin")
 
 
@@ -205,5 +208,6 @@ def _next(format_: ExportFormat, path: Path, config: UformerConfig) -> str:
     if format_ == "openvino":
         return f"python -c 'import sys, openvino; print(openvino.Core().compile_model(sys.argv[1]))' {name}"
     if config.in_channels != config.out_channels:
-        return f"python -c 'import sys, onnxruntime; print(onnxruntime.InferenceSession(sys.argv[1]).get_inputs())' {name}"
+        code = "import sys, onnxruntime; print(onnxruntime.InferenceSession(sys.argv[1]).get_inputs())"
+        return f"python -c '{code}' {name}"
     return f"uformer restore photo.jpg --weights {name}"

@@ -1,4 +1,4 @@
-"""What an exported file says of itself."""
+"""The metadata of an exported file."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ ExportPrecision = Literal["fp32", "fp16", "int8"]
 
 
 def metadata(about: Provenance, precision: ExportPrecision) -> dict[str, str]:
-    """What goes into the file, by key."""
+    """Return the metadata of a file, by key."""
     return {
         "format": FORMAT,
         "name": about.name,
@@ -25,13 +25,14 @@ def metadata(about: Provenance, precision: ExportPrecision) -> dict[str, str]:
 
 
 def contract(config: UformerConfig) -> str:
-    """What goes in and what comes out, in words."""
+    """Return a description of the network's input and output."""
     colours = (
-        "sRGB as picture files hold it (not linear light)"
+        "sRGB as in image files (not linear light)"
         if config.in_channels == 3
-        else "samples as picture files hold them"
+        else "sample values as in image files"
     )
     return (
-        f"'image': float32 (batch, {config.in_channels}, height, width) in [0, 1], {colours}, any height and width from 1; "
+        f"'image': float32 (batch, {config.in_channels}, height, width) in [0, 1], {colours}, "
+        "any height and width from 1; "
         f"'restored': float32 (batch, {config.out_channels}, height, width), to be clipped to [0, 1]"
     )

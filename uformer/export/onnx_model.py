@@ -1,4 +1,4 @@
-"""The network as an ONNX file."""
+"""Export of the network to ONNX."""
 
 import contextlib
 import logging
@@ -19,13 +19,16 @@ from uformer.restore.backends.onnx import FATAL, errors
 
 ERRORS = errors(onnxruntime)
 OPSET = 18
-"""Version of the operators; onnxruntime has them from 1.14 on, OpenVINO from 2023.0 on."""
+"""ONNX operator set; needs onnxruntime 1.14 or OpenVINO 2023.0."""
 DIMENSIONS = {0: "batch", 2: "height", 3: "width"}
 
 
 def from_program(program: Any) -> ModelProto:
-    """The ONNX model of a torch.export program (`torch_program.trace`): input `image`, output `restored`, no weight outside."""
-    import torch  # noqa: PLC0415 - onnx files are read without torch
+    """Convert a torch.export program (`torch_program.trace`) to an ONNX model.
+
+    Its input is `image`, its output `restored`, and it contains all weights.
+    """
+    import torch  # noqa: PLC0415 - reading ONNX files does not need torch
 
     with _quiet():
         made = torch.onnx.export(
@@ -37,8 +40,8 @@ def from_program(program: Any) -> ModelProto:
             output_names=["restored"],
             verbose=False,
         )
-    if made is None:  # as with a file to write to; for the type checker
-        raise ExportError("torch.onnx.export gave no model")
+    if made is None:  # for the type checker: torch returns None only when it writes a file itself
+        raise ExportError("torch.onnx.export returned no model")
     model: ModelProto = made.model_proto
     _strip(model)
     _name_dimensions(model)
@@ -46,7 +49,7 @@ def from_program(program: Any) -> ModelProto:
 
 
 def write(path: Path, model: ModelProto, facts: Mapping[str, str]) -> None:
-    """Write a .onnx file with the facts in its metadata; the model is checked against ONNX's rules."""
+    """Check a model with ONNX's checker, and write it to a .onnx file with the facts as metadata."""
     onnx.helper.set_model_props(model, dict(facts))
     model.doc_string = facts["input"]
     check_model(model)
@@ -54,7 +57,7 @@ def write(path: Path, model: ModelProto, facts: Mapping[str, str]) -> None:
 
 
 def load(path: Path) -> Any:
-    """A file of `write` as a function of arrays."""
+    """Return a file written by `write` as a function of arrays."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -71,7 +74,7 @@ def load(path: Path) -> Any:
 
 
 def _strip(model: ModelProto) -> None:
-    """Without what the exporter notes at each node: its Python stack, with the paths of the machine that made it."""
+    """Remove the exporter's notes at each node, which contain Python stacks with paths of this machine."""
     graph = model.graph
     for item in (
         model,
@@ -87,7 +90,7 @@ def _strip(model: ModelProto) -> None:
 
 
 def _name_dimensions(model: ModelProto) -> None:
-    """Free dimensions are called what they are, not s77."""
+    """Give free dimensions meaningful names instead of s77 and the like."""
     graph = model.graph
     shape = graph.input[0].type.tensor_type.shape.dim
     names = {shape[axis].dim_param: name for axis, name in DIMENSIONS.items()}
@@ -95,12 +98,12 @@ def _name_dimensions(model: ModelProto) -> None:
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.HasField("dim_param"):
                 dimension.dim_param = names.get(dimension.dim_param, dimension.dim_param)
-    del graph.value_info[:]  # whose names are the old ones; whoever wants shapes infers them
+    del graph.value_info[:]  # it uses the old names, and shapes can be inferred again
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on torchvision, and the deprecations inside torch."""
+    """Silence the exporter's messages about torchvision and torch's internal deprecation warnings."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The network as an OpenVINO file: .xml, with its weights in a .bin beside it."""
+"""Export of the network to OpenVINO: an .xml file, and a .bin file with the weights beside it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,18 +11,18 @@ from uformer.files import one_line
 from uformer.restore.backends.quiet import ov
 
 SECTION = "uformer"
-"""Part of the model's rt_info that says what it is."""
+"""Section of the model's rt_info that holds the metadata."""
 
 
 def from_onnx(model: bytes) -> Any:
-    """The openvino.Model of a serialized ONNX model."""
+    """Convert a serialized ONNX model to an openvino.Model."""
     return ov.Core().read_model(model, b"")
 
 
 def write(path: Path, model: Any, facts: Mapping[str, str], *, half: bool) -> None:
-    """Write `path`, which ends in .xml, and a .bin beside it; weights in float16 where `half`.
+    """Write `path`, which ends in .xml, and a .bin beside it; `half` stores the weights in float16.
 
-    In what numbers it computes, the program chooses that runs it. Raises OSError where it cannot be written.
+    The runtime chooses the precision of the computation. Raises OSError if the files cannot be written.
     """
     for key, value in facts.items():
         model.set_rt_info(value, [SECTION, key])
@@ -33,7 +33,7 @@ def write(path: Path, model: Any, facts: Mapping[str, str], *, half: bool) -> No
 
 
 def load(path: Path) -> Any:
-    """A file of `write` as a function of arrays, in float32."""
+    """Return a file written by `write` as a function of arrays, computed in float32."""
     compiled = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:

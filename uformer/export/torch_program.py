@@ -1,4 +1,4 @@
-"""The network as a program of torch.export, with free batch, height and width."""
+"""Export of the network to a torch.export program with free batch, height and width."""
 
 import copy
 import io
@@ -17,11 +17,11 @@ from torch.export import Dim, ExportedProgram
 from uformer.model.uformer import Uformer
 
 EXTRA_FILE = "uformer.json"
-"""Of the program's extra files, the one that says what it is."""
+"""The program's extra file that holds the metadata."""
 
 
 class _Half(nn.Module):
-    """The network in float16, float32 in and out."""
+    """The network in float16, with float32 input and output."""
 
     def __init__(self, model: Uformer) -> None:
         super().__init__()
@@ -33,9 +33,12 @@ class _Half(nn.Module):
 
 
 def trace(model: Uformer, *, half: bool = False) -> ExportedProgram:
-    """From `image` (B, in_channels, H, W) float32, any B, H and W from 1, to `restored`; it computes in float16 where `half`."""
+    """Trace the network; `half` makes it compute in float16.
+
+    The input is `image`, (B, in_channels, H, W) float32 with any B, H and W from 1; the output is `restored`.
+    """
     network = _Half(model).eval() if half else model
-    # Of two pictures, and of sides that need padding, so that the example's own sizes are not taken for rules.
+    # A batch of two with sides that need padding, so that torch.export does not specialize on special sizes.
     example = torch.rand(2, model.config.in_channels, 19, 30)
     free = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
     with torch.no_grad():
@@ -43,18 +46,18 @@ def trace(model: Uformer, *, half: bool = False) -> ExportedProgram:
 
 
 def write(path: Path, program: ExportedProgram, facts: Mapping[str, str]) -> None:
-    """Write a .pt2 file, the facts as JSON in an extra file. Raises OSError where it cannot be written."""
+    """Write a .pt2 file with the facts as JSON in an extra file. Raises OSError if it cannot be written."""
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # with the paths of the machine that made it
-    made = io.BytesIO()  # torch's writer of files ends the process where the disk is full
+        node.meta.pop("stack_trace", None)  # it contains paths of this machine
+    made = io.BytesIO()  # torch's file writer ends the process if the disk is full
     torch.export.save(program, made, extra_files={EXTRA_FILE: json.dumps(facts)})
     path.write_bytes(made.getbuffer())
 
 
 def load(path: Path) -> Any:
-    """A file of `write` as a function of arrays."""
+    """Return a file written by `write` as a function of arrays."""
     with warnings.catch_warnings(), open(path, "rb") as file:
-        warnings.simplefilter("ignore", FutureWarning)  # torch's own, of its pytree
+        warnings.simplefilter("ignore", FutureWarning)  # raised inside torch, by its pytree
         module = torch.export.load(file).module()
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:

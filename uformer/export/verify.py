@@ -1,4 +1,4 @@
-"""The exported file against the network: run at three sizes before it is kept."""
+"""Comparing an exported file with the network at three sizes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ from uformer.files import one_line
 
 Pictures = NDArray[np.float32]
 Run = Callable[[Pictures], Pictures]
-"""(B, C, H, W) float32 in [0, 1] to the restored pictures, not clipped."""
+"""A function from (B, C, H, W) float32 in [0, 1] to the restored images, not clipped."""
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 1 / 255}
-"""Largest error at any sample that is put down to rounding, for outputs of size 1."""
+"""Largest error of a sample that rounding can explain, for outputs of magnitude 1."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a file is from the network on pictures of one size: the largest error at any sample, and the mean square as PSNR in dB."""
+    """The difference between a file and the network on images of one size."""
 
     height: int
     width: int
     largest: float
+    """Largest error of a sample."""
     decibel: float
+    """Mean squared error as PSNR in dB."""
 
     def __str__(self) -> str:
         error = f"largest error {self.largest:.2g}, PSNR {self.decibel:.1f} dB" if self.largest else "equal"
@@ -33,32 +35,38 @@ class Agreement:
 
 
 def examples(config: UformerConfig) -> list[Pictures]:
-    """Pictures (1 or 2, C, h, w) of three sizes: a square that needs no padding, one that does and is not square, one of a few pixels."""
+    """Return images (1 or 2, C, h, w) of three sizes.
+
+    One is a square that needs no padding, one is not square and needs padding, one has a few pixels only.
+    """
     side, rng = config.multiple, np.random.default_rng(0)
     sizes = [(1, side, side), (1, side + 1, side // 2 + 1), (2, 3, 7)]
-    pictures = []
+    images = []
     for count, height, width in sizes:
         y, x = np.mgrid[:height, :width] / side
         smooth = [0.5 + 0.4 * np.sin(3 * x * (channel + 1) + 5 * y) for channel in range(config.in_channels)]
         noisy = np.stack([smooth] * count) + rng.normal(0, 0.1, (count, config.in_channels, height, width))
-        pictures.append(np.clip(noisy, 0, 1).astype(np.float32))
-    return pictures
+        images.append(np.clip(noisy, 0, 1).astype(np.float32))
+    return images
 
 
-def compare(run: Run, network: Run, pictures: Iterable[Pictures]) -> list[Agreement]:
-    """Run both on each picture. Raises ExportError where the file fails, gives another shape, or what is not finite."""
+def compare(run: Run, network: Run, inputs: Iterable[Pictures]) -> list[Agreement]:
+    """Run the file and the network on each image.
+
+    Raises ExportError if the file cannot be run, or if its output has another shape or is not finite.
+    """
     found = []
-    for picture in pictures:
-        height, width = picture.shape[2:]
-        wanted = network(picture)
+    for images in inputs:
+        height, width = images.shape[2:]
+        wanted = network(images)
         try:
-            got = run(picture)
-        except RuntimeError as failure:  # torch's and OpenVINO's
-            raise ExportError(f"at {height} x {width} it cannot be run ({one_line(failure)})") from None
+            got = run(images)
+        except RuntimeError as failure:  # torch and OpenVINO raise it
+            raise ExportError(f"at {height} x {width} the file cannot be run: {one_line(failure)}") from None
         if got.shape != wanted.shape:
-            raise ExportError(f"at {height} x {width} it gives {got.shape}, not {wanted.shape}")
+            raise ExportError(f"at {height} x {width} the file returns {got.shape}, not {wanted.shape}")
         if not np.isfinite(got).all():
-            raise ExportError(f"at {height} x {width} it gives values that are not finite")
+            raise ExportError(f"at {height} x {width} the file returns values that are not finite")
         error = np.abs(got - wanted) / max(1.0, float(np.abs(wanted).max()))
         square = float(np.square(error).mean())
         found.append(Agreement(height, width, float(error.max()), -10 * float(np.log10(max(square, 1e-20)))))
@@ -66,9 +74,10 @@ def compare(run: Run, network: Run, pictures: Iterable[Pictures]) -> list[Agreem
 
 
 def check(agreements: Sequence[Agreement], *, tolerance: float) -> None:
-    """Raises ExportError where an error is larger than `tolerance`."""
+    """Raise ExportError if an error is larger than `tolerance`."""
     for found in agreements:
         if found.largest > tolerance:
             raise ExportError(
-                f"at {found.height} x {found.width} it differs from the network by {found.largest:.2g}, more than {tolerance:.2g}"
+                f"at {found.height} x {found.width} the file differs from the network by "
+                f"{found.largest:.2g}, more than {tolerance:.2g}"
             )

@@ -1,1 +1,1 @@
-"""Pictures: pixels with all that comes with them, read from files and written to files."""
+"""Image files: pixels with their metadata, read from files and written to files."""

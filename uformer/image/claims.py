@@ -1,7 +1,8 @@
-"""How many pixels a file may claim: no more than its bytes can hold when its format compresses as well as it possibly can.
+"""Decompression bombs: refuse a file that claims more pixels than its bytes can hold at the best compression.
 
-All bytes of a file count as compressed pixels, so an honest file passes, however simple its image. Lossless WebP and AVIF can hold an image
-of one colour in next to nothing, and have no such bound; their decoders stop where the data do not give what the header claims.
+All bytes of a file count as compressed pixels, so an honest file passes, however simple its image. Lossless
+WebP and AVIF can store an image of a single colour in a few bytes, so they have no such bound; their decoders
+stop when the data end before the claimed size.
 """
 
 import itertools
@@ -25,30 +26,34 @@ from uformer.image.ifd import (
     Directory,
 )
 
-_HEADERS = 64  # bytes that are granted to every file, so that a small one cut off is called damaged
+_HEADERS = 64  # bytes granted to every file, so that a small truncated file is reported as damaged
 
-_MACROBLOCK = 3.4  # bits; VP8 codes the two prediction modes of 16 x 16 pixels with fixed probabilities (RFC 6386, 11.2)
-_BLANK_CANVAS = 2**22  # pixels of an animation that need not be covered by its first frame
-_MOST_BLANK = 16  # times the pixels of its first frame that a larger one may claim
+# Bits; VP8 codes the two prediction modes of 16 x 16 pixels with fixed probabilities (RFC 6386, 11.2).
+_MACROBLOCK = 3.4
+_BLANK_CANVAS = 2**22  # pixels that an animation may claim whatever the size of its first frame
+_MOST_BLANK = 16  # a larger animation may claim this multiple of the pixels of its first frame
 
-_AVIF_PIXELS = 2**28  # of an image or tile; libheif refuses more, without words that are the file's own
+_AVIF_PIXELS = 2**28  # of an image or tile; libheif refuses more, without a usable message
 _MOST_BOXES = 4096
 
 _YCBCR = 6
 _FAX, _JPEG, _WEBP = {2, 3, 4}, 7, 50001
 _TIFF_EXPANSION = {
     1: 1,  # none
-    5: 2731,  # LZW: a code of 12 bits stands for at most 4,096 bytes, a shorter one for fewer
+    5: 2731,  # LZW: a 12-bit code stands for at most 4,096 bytes, a shorter code for fewer
     8: 1032,  # deflate
     32946: 1032,
     32773: 64,  # PackBits: two bytes stand for at most 128
 }
-"""How many bytes of samples a byte can stand for, by compression."""
+"""The number of sample bytes that one byte can stand for, by compression."""
 _SMALLEST_WEBP = 20  # bytes
 
 
 def too_many(data: Encoded, picture_format: Format, max_pixels: int) -> str | None:
-    """Why a file cannot hold the pixels that it claims; None where it can. Claims above `max_pixels` are left to that limit."""
+    """The reason why a file cannot hold the pixels that it claims; None if it can.
+
+    Claims above `max_pixels` are left to that limit.
+    """
     if picture_format in (formats.AVIF, formats.HEIC):
         return _avif(data)
     check = _CHECKS.get(picture_format.name)
@@ -91,7 +96,7 @@ def _webp(data: Encoded) -> tuple[int, int] | None:
 
 
 def _lossy(data: Encoded, first: int, width: int, height: int) -> tuple[int, int] | None:
-    """The sides of a frame of an animation, whose chunks begin at `first`, if they are more than a lossy one can hold."""
+    """The sides of an animation frame with chunks from `first` on, if too large for a lossy frame."""
     return _too_many_macroblocks(data, width, height) if data[first : first + 4] == b"VP8 " else None
 
 
@@ -101,7 +106,7 @@ def _too_many_macroblocks(data: Encoded, width: int, height: int) -> tuple[int, 
 
 
 def _sides(data: Encoded, at: int) -> tuple[int, int]:
-    """Width and height, each one less in three bytes."""
+    """Width and height, each stored as three bytes of its value minus one."""
     width, height = (int.from_bytes(data[each : each + 3], "little") + 1 for each in (at, at + 3))
     return width, height
 
@@ -110,21 +115,21 @@ def _tiff(data: Encoded) -> tuple[int, int] | None:
     try:
         return _too_large(Directory(data), len(data) + _HEADERS)
     except ValueError:
-        return None  # `tiff.objection` says what is wrong
+        return None  # `tiff.objection` reports what is wrong
 
 
 def _too_large(first: Directory, size: int) -> tuple[int, int] | None:
-    """The sides of a TIFF, if `size` bytes cannot hold them."""
+    """The sides of a TIFF if `size` bytes cannot hold its pixels; None if they can."""
 
     def one(tag: int, default: int) -> int:
         return (first.integers(tag) or (default,))[0]
 
     width, height, compression = one(WIDTH, 0), one(LENGTH, 0), one(COMPRESSION, 1)
-    if compression in _FAX:  # a row that equals the one above takes a bit
+    if compression in _FAX:  # a row equal to the one above takes one bit
         fits = height <= 8 * size
-    elif compression == _JPEG:  # see `jpeg`: a bit for a block of one component
+    elif compression == _JPEG:  # see `jpeg`: one bit for a block of one component
         fits = width * height <= 8 * 64 * size
-    elif compression == _WEBP:  # nothing of its own, but each strip or tile is a file
+    elif compression == _WEBP:  # has no bound itself, but each strip or tile is a file
         rows = -(-height // max(one(TILE_LENGTH, one(ROWS_PER_STRIP, height)), 1))
         parts = rows * -(-width // max(one(TILE_WIDTH, width), 1))
         sizes = first.integers(TILE_BYTES) or first.integers(STRIP_BYTES)
@@ -132,9 +137,8 @@ def _too_large(first: Directory, size: int) -> tuple[int, int] | None:
             len(sizes) >= parts and min(sizes, default=0) >= _SMALLEST_WEBP and parts * _SMALLEST_WEBP <= size
         )
     else:
-        samples = (
-            1 if one(PHOTOMETRIC, 0) == _YCBCR else one(SAMPLES, 1)
-        )  # YCbCr: the colours may take next to nothing
+        # Subsampled chroma may take next to nothing.
+        samples = 1 if one(PHOTOMETRIC, 0) == _YCBCR else one(SAMPLES, 1)
         fits = height * (width * samples * one(BITS, 1) // 8) <= _TIFF_EXPANSION.get(compression, 1) * size
     return None if fits else (width, height)
 
@@ -142,7 +146,7 @@ def _too_large(first: Directory, size: int) -> tuple[int, int] | None:
 def _avif(data: Encoded) -> str | None:
     for width, height in _avif_sides(data):
         if width * height > _AVIF_PIXELS:
-            return f"claims {width} x {height} pixels; {_AVIF_PIXELS} is the most that an AVIF can have here"
+            return f"claims {width} x {height} pixels; an AVIF can have at most {_AVIF_PIXELS}"
     return None
 
 

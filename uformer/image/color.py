@@ -25,5 +25,8 @@ def linear_to_srgb(linear: Pixels) -> Pixels:
 
 
 def rgb_to_y(rgb: NDArray[Real]) -> NDArray[Real]:
-    """Luma (H, W) in [16/255, 235/255] of RGB (H, W, 3) in [0, 1], as MATLAB's rgb2ycbcr (ITU-R BT.601); of the same float type."""
+    """Luma (H, W) in [16/255, 235/255] of RGB (H, W, 3) in [0, 1], with the same dtype.
+
+    Computed like MATLAB's rgb2ycbcr (ITU-R BT.601).
+    """
     return ((rgb @ np.array([65.481, 128.553, 24.966], rgb.dtype) + 16) / 255).astype(rgb.dtype)

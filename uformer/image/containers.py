@@ -1,6 +1,6 @@
-"""The files around encoded pictures: what libvips does not tell of them, and EXIF put in byte for byte.
+"""Containers of encoded images: facts that libvips does not report, and EXIF embedded byte for byte.
 
-libvips would write EXIF anew, and lose what it does not know.
+libvips would rewrite EXIF and lose the tags that it does not know.
 """
 
 import itertools
@@ -13,17 +13,17 @@ from uformer.image import exif_block, formats, png
 from uformer.image.formats import Encoded, Format
 
 PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
-"""An empty EXIF block, whose item in an AVIF file `embed_exif` then points at the real one."""
+"""An empty EXIF block for AVIF; `embed_exif` then points its item at the real block."""
 
 
 _FIRST_BYTES = 2**16
-_MOST_CHUNKS = 1000  # looked at; a file can hold millions of empty ones, only to cost time
+_MOST_CHUNKS = 1000  # checked; a hostile file can hold millions of empty chunks to waste time
 
 
 def embed_exif(
     data: bytes, picture_format: Format, exif: bytes, *, width: int, height: int, alpha: bool
 ) -> bytes:
-    """The encoded picture with the EXIF block in it; an AVIF file must have been written with PLACEHOLDER."""
+    """The encoded image with the EXIF block in it; an AVIF must have been written with PLACEHOLDER."""
     if picture_format is formats.JPEG:
         return _into_jpeg(data, exif)
     if picture_format is formats.PNG:
@@ -37,7 +37,10 @@ def embed_exif(
 
 
 def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
-    """The JPEG with a JFIF header that tells its resolution (pixels per millimetre), which libvips writes as EXIF only."""
+    """The JPEG with a JFIF header that states its resolution (pixels per millimetre).
+
+    libvips writes the resolution only as EXIF.
+    """
     across, down = (min(max(round(each * 25.4), 1), 65_535) for each in resolution)
     return (
         jpeg[:2]
@@ -48,14 +51,17 @@ def embed_density(jpeg: bytes, resolution: tuple[float, float]) -> bytes:
 
 
 def frames(data: Encoded, picture_format: Format) -> int:
-    """How many frames a PNG or AVIF file holds, of which libvips sees only one; 2 for any AVIF sequence. 1 for other formats."""
+    """The number of frames in a PNG or AVIF file, of which libvips sees only one; 1 for other formats.
+
+    Any AVIF sequence counts as 2 frames.
+    """
     if picture_format is formats.AVIF:
         return 2 if data[8:12] == b"avis" else 1
     return png.frames(data) if picture_format is formats.PNG else 1
 
 
 def _png_chunks(data: Encoded) -> Iterator[tuple[bytes, bytes]]:
-    """Name and the first bytes of each chunk before the pixels."""
+    """The name and first 16 bytes of each chunk before the pixels."""
     position = 8
     for _ in range(_MOST_CHUNKS):
         if position + 8 > len(data):
@@ -68,7 +74,7 @@ def _png_chunks(data: Encoded) -> Iterator[tuple[bytes, bytes]]:
 
 
 def has_other_colours(data: Encoded, picture_format: Format) -> bool:
-    """Whether a PNG or AVIF file says by numbers, which libvips does not read, that its colours are not those of sRGB."""
+    """Whether cICP, gAMA or nclx data, which libvips ignores, declare colours other than sRGB."""
     if picture_format is formats.AVIF:
         at = data.find(b"nclx", 0, _FIRST_BYTES)
         return at > 0 and not is_srgb(*data[at + 4 : at + 8][1::2])
@@ -85,18 +91,18 @@ def has_other_colours(data: Encoded, picture_format: Format) -> bool:
 
 
 def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
-    """Whether code points of ITU-T H.273 are those of sRGB, or of older television that is shown like it."""
+    """Whether ITU-T H.273 code points mean sRGB or an older television standard displayed like it."""
     return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
 
 
 def is_lossless_webp(data: Encoded) -> bool:
-    """Whether a WebP file holds a lossless picture."""
+    """Whether a WebP file holds a lossless image."""
     return any(name == b"VP8L" for name, _, _ in itertools.islice(riff_chunks(data), _MOST_CHUNKS))
 
 
 def _into_jpeg(data: bytes, exif: bytes) -> bytes:
     position = 2
-    if data[2:4] == b"\xff\xe0":  # JFIF's segment must stay the first
+    if data[2:4] == b"\xff\xe0":  # the JFIF segment must stay first
         position += 2 + int.from_bytes(data[4:6], "big")
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif
     return data[:position] + segment + data[position:]
@@ -107,7 +113,7 @@ def _png_chunk(name: bytes, payload: bytes) -> bytes:
 
 
 def riff_chunks(data: Encoded) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end (padding included) of each chunk."""
+    """Name, start and end (including padding) of each chunk."""
     position = 12
     while position + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, position)
@@ -141,13 +147,13 @@ def boxes(data: Encoded, start: int, end: int) -> Iterator[tuple[bytes, int, int
     """Name, start and end of the contents of each box of an ISO base media file (sizes of 32 bits)."""
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
-        size = end - start if size == 0 else size  # up to the end of the file
+        size = end - start if size == 0 else size  # extends to the end of the file
         yield name, start + 8, min(start + size, end)
         start += max(size, 8)
 
 
 def _into_avif(data: bytes, exif: bytes) -> bytes:
-    """Append the EXIF block, and let the item of PLACEHOLDER point at it (ISO/IEC 14496-12, 8.11.3)."""
+    """Append the EXIF block, and point the item of PLACEHOLDER at it (ISO/IEC 14496-12, 8.11.3)."""
     (meta,) = ((start + 4, end) for name, start, end in boxes(data, 0, len(data)) if name == b"meta")
     parts = {name: (start, end) for name, start, end in boxes(data, *meta)}
     entries_start = parts[b"iinf"][0] + (6 if data[parts[b"iinf"][0]] == 0 else 8)
@@ -167,12 +173,12 @@ def _into_avif(data: bytes, exif: bytes) -> bytes:
                 + box
             )
     raise PictureError(
-        "the AVIF encoder left no place for EXIF; strip the metadata, or write PNG, JPEG, WebP or TIFF"
+        "the AVIF encoder left no room for EXIF; strip the metadata, or write PNG, JPEG, WebP or TIFF"
     )
 
 
 def _avif_extents(data: bytes, start: int) -> Iterator[tuple[int, int, int]]:
-    """Where each item's only extent (offset and length, 32 bits each) is written, the item's number, and what its offset counts from."""
+    """The position of each item's only extent (32-bit offset and length), its number, and its base offset."""
     version, sizes, base_size = data[start], data[start + 4], data[start + 5] >> 4
     if sizes != 0x44:
         return

@@ -1,7 +1,7 @@
 """The cause of a damaged TIFF, found in the file itself.
 
-libtiff's own text mixes the error with warnings about harmless things, and libvips collects the text of all threads
-in one place.
+libtiff's own text mixes the error with harmless warnings, and libvips collects the texts of all threads in
+one place.
 """
 
 from uformer.image.formats import Encoded
@@ -35,7 +35,7 @@ _COMPRESSIONS = {
     50001: "WebP",
 }
 _MOST_PAGES = 10_000
-_MOST_PIECES = 2**20  # strips or tiles that are looked at one by one
+_MOST_PIECES = 2**20  # strips or tiles that are checked one by one
 
 
 def cause(data: Encoded) -> str:
@@ -49,9 +49,9 @@ def cause(data: Encoded) -> str:
 
 
 def objection(first: Directory) -> str | None:
-    """The reason to refuse a TIFF without a size, or with too few strips or tiles; None if there is no reason.
+    """The reason to refuse a TIFF without a size, or with too few strips or tiles; None if there is none.
 
-    In place of a strip that is not listed, libtiff decodes other bytes of the file.
+    For a strip that is not listed, libtiff decodes other bytes of the file.
     """
     for tag in (WIDTH, LENGTH):
         if tag not in first:
@@ -70,7 +70,7 @@ def objection(first: Directory) -> str | None:
 
 
 def _of_pieces(first: Directory, size: int) -> str | None:
-    """What is wrong with the strips or tiles, in a file of `size` bytes."""
+    """The error in the strips or tiles of a file of `size` bytes; None if there is none."""
     tiled, tag, lengths_tag = _tables(first)
     count = first.count(tag)
     if lengths_tag in first and first.count(lengths_tag) != count:
@@ -106,13 +106,13 @@ def _expected_pieces(first: Directory, *, tiled: bool) -> int | str:
     else:
         sides = width, first.integer(ROWS_PER_STRIP, height)
     if min(sides) <= 0:
-        return f"its {'tiles' if tiled else 'strips'} are of {sides[0]} x {sides[1]} pixels"
+        return f"its {'tiles' if tiled else 'strips'} have {sides[0]} x {sides[1]} pixels"
     planes = first.integer(SAMPLES, 1) if first.integer(PLANAR, 1) == 2 else 1
     return -(-width // sides[0]) * -(-height // sides[1]) * planes
 
 
 def _of_pages(data: Encoded, first: Directory) -> str | None:
-    """What is wrong with the directories of the other pages; libvips reads them to count the pages."""
+    """The error in the directories of the other pages, which libvips reads to count them; None if none."""
     page, offsets = first, {0}
     for number in range(2, _MOST_PAGES):
         if page.next in offsets:
@@ -126,12 +126,13 @@ def _of_pages(data: Encoded, first: Directory) -> str | None:
 
 
 def _of_types(first: Directory) -> str | None:
-    """The tag of an unknown type, for which libtiff reports an error and libvips fails."""
+    """The first tag of an unknown type, on which libtiff reports an error and libvips fails; None if none."""
     for tag in first.of_unknown_type():
-        return f"its {name_of(tag)} is of an unknown type ({first.type_of(tag)})"
+        return f"its {name_of(tag)} has an unknown type ({first.type_of(tag)})"
     return None
 
 
 def _of_pixels(first: Directory) -> str:
-    """What to say of a file whose directories are sound."""
-    return f"its pixel data ({_COMPRESSIONS.get(first.integer(COMPRESSION, 1), 'compressed')}) is damaged or too short"
+    """The message for a file whose directories are sound."""
+    compression = _COMPRESSIONS.get(first.integer(COMPRESSION, 1), "compressed")
+    return f"its pixel data ({compression}) is damaged or too short"

@@ -1,4 +1,4 @@
-"""A decode that must end in time."""
+"""A time limit for decoding."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 GRACE = 1.0
-"""Seconds that libvips gets to stop by itself, between two rows."""
+"""Seconds that libvips gets to stop between two rows."""
 
 
 def within(seconds: float, image: Any, work: Callable[[], T]) -> T:
-    """The result of `work`, which evaluates a pyvips image; its exceptions come through. Raises TimeoutError when time is up.
+    """The result of `work`, which evaluates a pyvips image; its exceptions are raised here.
 
-    libvips stops between rows. A codec that decodes its whole picture in one call (AVIF, WebP, progressive JPEG) cannot be stopped: it is
-    left behind in its thread, and what it holds is freed when it ends.
+    Raises TimeoutError after `seconds`. libvips stops between rows. A codec that decodes the whole image in
+    one call (AVIF, WebP, progressive JPEG) cannot be stopped: it continues in its thread and frees its memory
+    when it ends.
     """
     results: list[T] = []
     failures: list[BaseException] = []
@@ -22,7 +23,7 @@ def within(seconds: float, image: Any, work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the waiting thread
             failures.append(error)
 
     thread = threading.Thread(target=run, name="uformer-decode", daemon=True)

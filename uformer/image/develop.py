@@ -1,7 +1,7 @@
-"""Camera raw files, developed by LibRaw through rawpy.
+"""Develops camera raw files with LibRaw, through rawpy.
 
-Runs in a process of its own: see `external_process`. The result is what the network was trained on: display
-values, with the camera's white balance, without automatic brightness, sharpening or noise reduction.
+This module runs in a separate process: see `external_process`. The result is like the training images:
+display values with the camera's white balance, without automatic brightness, sharpening or noise reduction.
 """
 
 import io
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 _CUT_OFF = "the sensor data is damaged or cut off"
 _COMPLAINTS = (b"Unexpected end of file", b"data corrupted")
-"""What LibRaw prints where it fills missing sensor data with zeros; it reports that in no other way."""
+"""What LibRaw prints when it replaces missing sensor data with zeros. It does not report this otherwise."""
 _SRGB_CURVE = (2.4, 12.92)
-"""Exponent of the curve, and its slope near black."""
+"""Exponent of the sRGB curve, and its slope near black."""
 
 
 class Raw:
@@ -23,7 +23,7 @@ class Raw:
 
     def __init__(self, data: bytes) -> None:
         """Read the header. Raises ValueError if LibRaw cannot read the file."""
-        import rawpy  # noqa: PLC0415 - in this process only
+        import rawpy  # noqa: PLC0415 - only in this process
 
         self._failures: tuple[type[Exception], ...] = (rawpy.LibRawError, MemoryError)
         self._raw = rawpy.RawPy()
@@ -32,12 +32,12 @@ class Raw:
         except rawpy.LibRawIOError:
             raise ValueError(_CUT_OFF) from None
         except rawpy.LibRawFileUnsupportedError:
-            raise ValueError("LibRaw does not know this kind of file, or it is damaged") from None
+            raise ValueError("LibRaw does not know this kind of file, or the file is damaged") from None
         except self._failures as error:
             raise ValueError(_words(error)) from None
 
     def header(self) -> dict[str, Any]:
-        """What `external.External` holds; the colours are those of Display P3 with sRGB's curve."""
+        """The header for `external.External`. The colours are those of Display P3 with the sRGB curve."""
         sizes = self._raw.sizes
         width, height = sizes.iwidth, sizes.iheight
         if sizes.flip & 4:
@@ -53,7 +53,7 @@ class Raw:
         }
 
     def pixels(self) -> NDArray[Any]:
-        """The samples (H, W, C), uint16, upright."""
+        """The samples (H, W, C) of the upright image, uint16. Raises ValueError for damaged data."""
         import rawpy  # noqa: PLC0415
 
         before = os.fstat(2).st_size
@@ -75,7 +75,7 @@ class Raw:
 
 
 def _printed(start: int) -> bytes:
-    """What came to standard error from a position on, if that is a file."""
+    """The text on standard error after a position; empty if standard error is not a file."""
     try:
         os.lseek(2, start, os.SEEK_SET)
         printed = os.read(2, 2**16)
@@ -86,6 +86,6 @@ def _printed(start: int) -> bytes:
 
 
 def _words(error: BaseException) -> str:
-    """The text of a LibRaw error, which is bytes."""
+    """The text of an error; LibRaw's errors hold bytes."""
     value = error.args[0] if error.args else "the data is damaged"
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)

@@ -1,7 +1,7 @@
-"""EXIF blocks: resetting the orientation, and carrying the tags into and out of TIFF files.
+"""EXIF blocks: reset the orientation, and copy the tags into and out of TIFF files.
 
-An EXIF block is a small TIFF file: both are read by the functions of `ifd`. Here a malformed one counts as one without tags.
-Field names are those of the EXIF 2.32 and TIFF 6.0 standards.
+An EXIF block is a small TIFF file, so the functions of `ifd` read both. Here, a malformed block counts as one
+without tags. Tag names follow the EXIF 2.32 and TIFF 6.0 standards.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ IPTC = 0x83BB
 _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SHORT = 3
 _POINTERS = {_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}
-# Tags of the first IFD that describe the picture; the others say how a TIFF file stores it.
+# Tags of the first IFD that describe the image; the others say how a TIFF file stores it.
 _DESCRIPTIVE = {
     0x010E,
     0x010F,
@@ -37,14 +37,11 @@ _DESCRIPTIVE = {
 }
 _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
 
-_LAYOUT = {
-    ORIENTATION,
-    0x011A,
-    0x011B,
-    0x0128,
-}  # orientation and resolution: an EXIF block has them, a TIFF file its own
+# Orientation and resolution: an EXIF block has them, and a TIFF file has its own.
+_LAYOUT = {ORIENTATION, 0x011A, 0x011B, 0x0128}
 
-_MOST_BYTES = 2**24  # of tags; more is an attack: entries may all point at the same large value
+# Of tags; more is an attack, as all entries may point at the same large value.
+_MOST_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -58,21 +55,21 @@ _Ifd = dict[int, "_Value | _Ifd"]
 
 @dataclass
 class _Budget:
-    """What may still be read of one file."""
+    """The bytes and tags that may still be read from one file."""
 
     data: int = _MOST_BYTES
     tags: int = MOST_TAGS
-    """In all: entries may all point at the same directory."""
+    """Total over all directories, as many entries may point at the same directory."""
 
     def spend(self, *, data: int = 0, tags: int = 0) -> None:
         self.data -= data
         self.tags -= tags
         if self.data < 0 or self.tags < 0:
-            raise ValueError("too many tags, or too large")
+            raise ValueError("too many or too large tags")
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation of an EXIF block, 1 to 8; 1 where it has none that can be reset."""
+    """The orientation of an EXIF block, 1 to 8; 1 if it has none that can be reset."""
     found = _find_orientation(exif)
     return found[1] if found else 1
 
@@ -92,7 +89,7 @@ def upright(exif: bytes) -> bytes:
 
 
 def from_tiff(data: Encoded) -> bytes | None:
-    """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if it has none, or they are malformed."""
+    """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if absent or malformed."""
     try:
         form, offset = header(data)
         fields = _parse(data, form, offset, _Budget(), wanted=_DESCRIPTIVE)
@@ -102,7 +99,10 @@ def from_tiff(data: Encoded) -> bytes | None:
 
 
 def iptc_of_tiff(data: Encoded) -> bytes | None:
-    """The IPTC records of a TIFF file; None if it has none. Some programs call them 32-bit numbers, but their bytes lie in order."""
+    """The IPTC records of a TIFF file; None if it has none.
+
+    Some programs declare them as 32-bit numbers, but do not swap their bytes.
+    """
     try:
         form, offset = header(data)
         value = _parse(data, form, offset, _Budget(), wanted=(IPTC,)).get(IPTC)
@@ -112,7 +112,10 @@ def iptc_of_tiff(data: Encoded) -> bytes | None:
 
 
 def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> bytes:
-    """A TIFF file of one page with the tags of an EXIF block and IPTC records added. An EXIF block that cannot be read adds nothing."""
+    """A one-page TIFF file with the tags of an EXIF block and IPTC records added.
+
+    An unreadable EXIF block adds nothing.
+    """
     if (change := tiff_change(data, exif, iptc)) is None:
         return data
     position, pointer, tail = change
@@ -122,7 +125,7 @@ def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> byt
 def tiff_change(
     data: Encoded, exif: bytes | None, iptc: bytes | None = None
 ) -> tuple[int, bytes, bytes] | None:
-    """What `into_tiff` changes: the position of the pointer to the first IFD, the new pointer, and what comes at the end of the file."""
+    """The changes of `into_tiff`: position and new value of the first IFD's pointer, and bytes to append."""
     added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
     try:
         exif_form, exif_offset = header(exif or b"")
@@ -139,7 +142,7 @@ def tiff_change(
 
 
 def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:
-    """An EXIF block with some tags of its first IFD and of its EXIF IFD, and nothing else; None if none are left, or it is malformed."""
+    """An EXIF block with only these tags of its first and EXIF IFD; None if empty or malformed."""
     try:
         form, offset = header(exif)
         found = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE | _LAYOUT)
@@ -157,7 +160,7 @@ def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes
 
 
 def without(exif: bytes, tags: Container[int]) -> bytes | None:
-    """An EXIF block without some tags, thumbnail and orientation; None if it is malformed."""
+    """An EXIF block without the given tags, the thumbnail and the orientation; None if it is malformed."""
     try:
         form, offset = header(exif)
         fields = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE)
@@ -167,6 +170,7 @@ def without(exif: bytes, tags: Container[int]) -> bytes | None:
 
 
 def _dropped(fields: _Ifd, tags: Container[int]) -> _Ifd:
+    """The fields without the given tags, at every level."""
     return {
         tag: _dropped(value, tags) if isinstance(value, dict) else value
         for tag, value in fields.items()
@@ -175,7 +179,7 @@ def _dropped(fields: _Ifd, tags: Container[int]) -> _Ifd:
 
 
 def joined(first: bytes | None, exposure: bytes | None, gps: bytes | None) -> bytes | None:
-    """One EXIF block from TIFF files with its first, EXIF and GPS IFD; malformed ones are left out."""
+    """One EXIF block from three TIFF files with its first, EXIF and GPS IFD; malformed files are ignored."""
     fields: _Ifd = {}
     for pointer, data in ((None, first), (_EXIF_IFD, exposure), (_GPS_IFD, gps)):
         with contextlib.suppress(ValueError):
@@ -195,7 +199,7 @@ def _block(fields: _Ifd, order: str) -> bytes | None:
 
 
 def _find_orientation(exif: bytes) -> tuple[Form, int, int] | None:
-    """Form of the block, orientation, and where its two bytes lie."""
+    """The form of the block, its orientation, and the position of the orientation's two bytes."""
     with contextlib.suppress(ValueError):
         form, offset = header(exif)
         for entry in entries(exif, form, offset):
@@ -215,7 +219,10 @@ def _parse(
     wanted: Container[int] | None = None,
     depth: int = 0,
 ) -> _Ifd:
-    """The wanted (None: all) fields of an IFD, and all of those it points to. Raises ValueError if malformed."""
+    """The wanted (None: all) fields of an IFD, and all fields of the IFDs that it points to.
+
+    Raises ValueError if malformed.
+    """
     fields: _Ifd = {}
     for entry in entries(data, form, offset):
         budget.spend(tags=1)
@@ -223,7 +230,7 @@ def _parse(
             continue
         budget.spend(data=entry.size)
         if entry.start + entry.size > len(data):
-            raise ValueError(f"tag {entry.tag:#x} lies outside of the data")
+            raise ValueError(f"tag {entry.tag:#x} lies outside the data")
         if entry.tag in _POINTERS and depth < 2:
             fields[entry.tag] = _parse(data, form, _pointer(data, form, entry), budget, depth=depth + 1)
         else:
@@ -238,7 +245,7 @@ def _pointer(data: Encoded, form: Form, entry: Entry) -> int:
 
 
 def _pack(fields: _Ifd, form: Form, base: int) -> bytes:
-    """The bytes of an IFD that will lie at `base`, with its values and the IFDs it points to behind it."""
+    """The bytes of an IFD to be placed at `base`, followed by its values and the IFDs that it points to."""
     head = struct.pack(form.count, len(fields))
     tail = bytearray()
     behind = base + len(head) + len(fields) * (4 + 2 * form.inline) + form.inline
@@ -262,6 +269,6 @@ def _pack(fields: _Ifd, form: Form, base: int) -> bytes:
 
 
 def _swapped(data: bytes, kind: int, order: str) -> bytes:
-    """Values of a type between little-endian and `order` (the same both ways)."""
+    """Values of a type converted between little-endian and `order`, in either direction."""
     unit = 4 if kind in (5, 10) else BYTES[kind]
     return data if order == "<" or unit == 1 else np.frombuffer(data, f"<u{unit}").byteswap().tobytes()

@@ -1,7 +1,7 @@
-"""Images that a library decodes in a process of its own: HEIC by libheif, camera raw by LibRaw.
+"""Decodes images in a separate process: HEIC with libheif, camera raw with LibRaw.
 
-These decoders are large, written in C++, and cannot be stopped. In their own process they can crash, print,
-take too long or lose memory, and this process still reports one error for one file.
+These decoders are large C++ libraries that cannot be stopped. In a separate process they may crash, print,
+hang or leak memory: the caller still gets one error for one file.
 """
 
 import base64
@@ -27,28 +27,28 @@ from uformer.image.formats import Encoded, Format
 _LONGEST_ANSWER = 2**28  # bytes of JSON
 _LONGEST_ERROR = 200  # characters
 _MOST_SIDE = 10_000_000  # pixels, libvips' limit
-_PIXELS_PER_BYTE = 256  # of a camera raw file: lossy DNG takes two bits or more for a block of 8 x 8
-_DISPLAY_P3 = [12, 13]  # primaries and curve in ITU-T H.273
+_PIXELS_PER_BYTE = 256  # in camera raw: lossy DNG needs at least two bits for a block of 8 x 8 pixels
+_DISPLAY_P3 = [12, 13]  # code points of primaries and curve in ITU-T H.273
 
 _KINDS = {formats.HEIC.name: "heic", formats.RAW.name: "raw"}
 
 
 class ExternalError(Exception):
-    """Why an image cannot be decoded, in one line."""
+    """An image cannot be decoded. The message is the reason, in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class External:
-    """An image whose header was read by another process, which waits to be asked for its pixels."""
+    """An image whose header a separate process has read. The process decodes the pixels on request."""
 
     width: int
-    """Upright, in pixels."""
+    """Width and height of the upright image, in pixels."""
     height: int
     bands: int
     bits: int
-    """Of a sample: 8, or more in the upper bits of 16."""
+    """Bits per sample: 8, or more in the upper bits of 16."""
     frames: int
-    """Images in the file, of which one is the primary."""
+    """Number of images in the file; only the primary one is read."""
     notes: tuple[str, ...]
     icc: bytes | None
     exif: bytes | None
@@ -56,7 +56,7 @@ class External:
     process: "_Process"
 
     def placeholder(self) -> Any:
-        """A black pyvips image of this size with these metadata, for code that looks at a header."""
+        """A black pyvips image with this size and these metadata, for code that reads headers."""
         image = vips.blank(self.width, self.height, self.bands, wide=self.bits > 8)
         image.set_type(vips.INTEGER, "bits-per-sample", self.bits)
         image.set_type(vips.INTEGER, "n-pages", self.frames)
@@ -70,12 +70,12 @@ class External:
         return image
 
     def pixels(self) -> NDArray[Any]:
-        """The samples (H, W, C), uint8 or uint16, upright. Raises ExternalError, TimeoutError."""
+        """The samples (H, W, C) of the upright image, uint8 or uint16. Raises ExternalError, TimeoutError."""
         self.process.send(b"\1")
         answer = self.process.answer()
         shape, kind = tuple(answer["shape"]), np.dtype(answer["type"])
         if shape[2] != self.bands or shape[0] * shape[1] > 2 * self.width * self.height:
-            raise ExternalError(f"its pixels are {shape}, its header says {self.width} x {self.height}")
+            raise ExternalError(f"its pixels are {shape}, but its header claims {self.width} x {self.height}")
         samples = np.empty(shape, kind)
         self.process.fill(samples.data.cast("B"))
         return samples
@@ -83,12 +83,12 @@ class External:
 
 @contextlib.contextmanager
 def external(data: Encoded, picture_format: Format, seconds: float) -> Iterator[External]:
-    """The image of a HEIC or camera raw file; the other process ends with the block.
+    """Yield the image of a HEIC or camera raw file. The separate process ends with the block.
 
-    Raises ExternalError, and TimeoutError if the process takes longer than `seconds` in all.
+    Raises ExternalError, and TimeoutError if the process takes longer than `seconds` in total.
     """
-    with tempfile.TemporaryFile() as said:
-        process = _Process(_KINDS[picture_format.name], said.fileno(), seconds)
+    with tempfile.TemporaryFile() as printed:
+        process = _Process(_KINDS[picture_format.name], printed.fileno(), seconds)
         try:
             process.send(len(data).to_bytes(8, "little"), data)
             found = _described(process.answer(), process)
@@ -101,6 +101,7 @@ def external(data: Encoded, picture_format: Format, seconds: float) -> Iterator[
 
 
 def _described(answer: dict[str, Any], process: "_Process") -> External:
+    """The image that a header describes. Raises ExternalError for an impossible size."""
     width, height = int(answer["width"]), int(answer["height"])
     if not (0 < width <= _MOST_SIDE and 0 < height <= _MOST_SIDE):
         raise ExternalError(f"it claims {width} x {height} pixels")
@@ -111,9 +112,7 @@ def _described(answer: dict[str, Any], process: "_Process") -> External:
     if icc is None and answer["colours"] == _DISPLAY_P3:
         icc = vips.profile("p3")
     elif icc is None and not is_srgb(*answer["colours"]):
-        notes.append(
-            "says that its colours are not sRGB's, but has no colour profile; they come out as if they were"
-        )
+        notes.append("declares colours other than sRGB without a colour profile; they are read as sRGB")
     return External(
         width=width,
         height=height,
@@ -129,16 +128,16 @@ def _described(answer: dict[str, Any], process: "_Process") -> External:
 
 
 class _Process:
-    """The other process, and the time that it may take."""
+    """The separate process, with a time limit."""
 
-    def __init__(self, kind: str, said: int, seconds: float) -> None:
-        """Start it. `said`: the descriptor of a file for what it prints."""
+    def __init__(self, kind: str, printed: int, seconds: float) -> None:
+        """Start the process. `printed`: descriptor of a file for its standard error."""
         self._process = subprocess.Popen(  # noqa: S603 - this Python and this package, no shell
             [sys.executable, "-P", "-m", "uformer.image.external_process", kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
-            process_group=0,  # so that Ctrl-C, which stops this process in good order, is not a crash there
+            stderr=printed,
+            process_group=0,  # Ctrl-C must not reach it: a killed decoder would look like a damaged file
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         self._late = threading.Event()
@@ -147,7 +146,7 @@ class _Process:
         self._timer.start()
 
     def send(self, *parts: Encoded) -> None:
-        """Send bytes to its standard input; one that is gone is noticed by its missing answer."""
+        """Write bytes to its standard input. If the process has died, `answer` reports it."""
         stdin = self._process.stdin
         with contextlib.suppress(OSError):
             for part in parts:
@@ -155,7 +154,7 @@ class _Process:
             stdin.flush()  # type: ignore[union-attr]
 
     def answer(self) -> dict[str, Any]:
-        """Its next JSON text. Raises ExternalError for what it reports, and if it crashed."""
+        """Return its next JSON answer. Raises ExternalError if it reports an error or has crashed."""
         length = bytearray(8)
         self.fill(memoryview(length))
         size = int.from_bytes(length, "little")
@@ -169,18 +168,21 @@ class _Process:
         return answer
 
     def fill(self, buffer: memoryview) -> None:
-        """Read as many bytes as the buffer holds."""
+        """Fill the buffer from its standard output.
+
+        Raises ExternalError if the process crashed, TimeoutError if it was killed at the time limit.
+        """
         done = 0
         while done < len(buffer):
             count = self._process.stdout.readinto(buffer[done:])  # type: ignore[union-attr]
             if not count:
                 if self._late.is_set():
                     raise TimeoutError
-                raise ExternalError("its decoder crashed; the data is damaged")
+                raise ExternalError("the decoder crashed; the data is damaged")
             done += count
 
     def end(self) -> None:
-        """Stop it, if it has not ended yet."""
+        """Stop the process if it is still running, and release its pipes."""
         self._timer.cancel()
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):

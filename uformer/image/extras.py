@@ -1,4 +1,4 @@
-"""The extras that some formats need: which module reads a format, and how to install it."""
+"""Finds out whether the extra that a format needs is installed, and how to install it."""
 
 import importlib.util
 
@@ -6,11 +6,11 @@ from uformer.image import formats
 from uformer.image.formats import Format
 
 _EXTRAS = {formats.HEIC.name: ("pillow_heif", "heic"), formats.RAW.name: ("rawpy", "raw")}
-"""By format: the module that reads it, and the extra of this package that installs the module."""
+"""For each format: the module that reads it, and the extra of this package that installs the module."""
 
 
 def missing(picture_format: Format) -> str | None:
-    """The command that installs what a format needs; None if the format can be read already."""
+    """The command that installs the extra for a format; None if the format can be read already."""
     if picture_format.name not in _EXTRAS:
         return None
     module, extra = _EXTRAS[picture_format.name]

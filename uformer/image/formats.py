@@ -1,4 +1,4 @@
-"""The picture formats: how each is recognised, what it can hold, and how it is written."""
+"""The image formats: how each is recognised, what it can hold, and how it is written."""
 
 import mmap
 from dataclasses import dataclass
@@ -12,45 +12,47 @@ Encoded = bytes | mmap.mmap
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One picture format and the libvips operations that may open and write it."""
+    """One image format and the libvips operations that open and write it."""
 
     name: str
     suffixes: tuple[str, ...]
-    """The first is the one given to pictures read from this format."""
+    """Images read from this format get the first one."""
     operation: str
-    """libvips' name: `<operation>load_buffer`, `<operation>save_buffer`."""
+    """The name in libvips: `<operation>load_buffer`, `<operation>save_buffer`."""
     bits: int
-    """Most bits of a sample that can be written."""
+    """Maximum bits per sample that can be written."""
     lossless: bool = False
-    """Whether `options` lose nothing."""
+    """Whether writing with `options` is lossless."""
     floats: bool = False
     """Whether samples can be written as 32-bit floating-point numbers."""
     gray: bool
-    """Whether one channel can be stored as one; elsewhere it is repeated for R, G and B."""
+    """Whether one channel can be stored as such; otherwise it is repeated for R, G and B."""
     alpha: bool
     max_side: int
     """Longest side that the format (or its encoder) can hold, in pixels."""
     options: dict[str, Any]
-    """How it is written: see the table."""
+    """Options of the saver."""
     lossless_options: dict[str, Any] | None = None
-    """Instead of `options` where nothing may be lost."""
+    """Options to use instead of `options` for lossless output."""
     becomes: str = ""
-    """The suffix of an output by default, for a format that is only read."""
+    """For a read-only format: the default suffix of an output."""
 
     @property
     def output_suffix(self) -> str:
-        """The suffix of an output by default."""
+        """The default suffix of an output."""
         return self.becomes or self.suffixes[0]
 
 
-# JPEG, WebP and AVIF of these qualities are equally far from a photograph (41 dB PSNR).
-# More effort made AVIF ten times slower, hardly smaller.
+# At these qualities, JPEG, WebP and AVIF are equally close to a photograph (41 dB PSNR).
+# More effort makes AVIF ten times slower and hardly smaller.
 PNG = Format(
-    name="PNG", suffixes=(".png",), operation="png", bits=16, lossless=True, gray=True, alpha=True, max_side=2**31 - 1,
+    name="PNG", suffixes=(".png",), operation="png", bits=16, lossless=True, gray=True, alpha=True,
+    max_side=2**31 - 1,
     options={"compression": 6, "filter": "all"},
 )  # fmt: skip
 JPEG = Format(
-    name="JPEG", suffixes=(".jpg", ".jpeg"), operation="jpeg", bits=8, gray=True, alpha=False, max_side=65_500,
+    name="JPEG", suffixes=(".jpg", ".jpeg"), operation="jpeg", bits=8, gray=True, alpha=False,
+    max_side=65_500,
     options={"Q": 95, "subsample_mode": "off", "optimize_coding": True},
 )  # fmt: skip
 WEBP = Format(
@@ -59,8 +61,8 @@ WEBP = Format(
     lossless_options={"lossless": True, "Q": 75, "exact": True},  # Q is effort here
 )  # fmt: skip
 TIFF = Format(
-    name="TIFF", suffixes=(".tif", ".tiff"), operation="tiff", bits=16, floats=True, lossless=True, gray=True, alpha=True,
-    max_side=2**31 - 1,
+    name="TIFF", suffixes=(".tif", ".tiff"), operation="tiff", bits=16, floats=True, lossless=True, gray=True,
+    alpha=True, max_side=2**31 - 1,
     options={"compression": "deflate", "predictor": "horizontal"},
 )  # fmt: skip
 AVIF = Format(
@@ -69,7 +71,7 @@ AVIF = Format(
     lossless_options={"compression": "av1", "lossless": True, "effort": 2},
 )  # fmt: skip
 
-# Read by other libraries than libvips, and never written: see `external`.
+# Read-only formats. libvips does not decode them: see `external`.
 HEIC = Format(
     name="HEIC", suffixes=(".heic", ".heif", ".hif"), operation="", bits=16, gray=False, alpha=True,
     max_side=0, options={}, becomes=".jpg",
@@ -85,16 +87,17 @@ RAW = Format(
 )  # fmt: skip
 
 LOWEST_QUALITY = 90
-"""Of a JPEG: a file of lower quality comes back with this one, or the blocks that were just removed would be made again."""
+"""Lowest quality of a written JPEG, even if the input was lower: else compression would restore the removed
+blocks."""
 
 FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """Every suffix that can be read and written, in lower case."""
 
 READ_ONLY = (HEIC, RAW)
-"""Formats that need an extra, and whose images are written in another format."""
+"""Formats that need an extra to be read and are never written."""
 
-NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF picture"
+NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF image"
 
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"hei", b"hev", b"mif1", b"msf1")
@@ -129,9 +132,9 @@ _OTHERS = (
     (0, b"\x93NUMPY", "a NumPy array"),
     (0, b"\x89HDF", "an HDF5 file"),
 )
-"""Where the first bytes of what people try lie, what they are, and what to call it."""
+"""Position and value of the bytes that mark other files that people try, and their names."""
 
-_PICTURES = {
+_IMAGES = {
     "GIF",
     "BMP",
     "JPEG XL",
@@ -155,23 +158,23 @@ _PICTURES = {
 
 
 def supports(suffix: str) -> bool:
-    """Whether pictures with this suffix (".png", any case) can be written."""
+    """Whether images with this suffix (".png", any case) can be written."""
     return suffix.lower() in SUFFIXES
 
 
 def read_only(suffix: str) -> Format | None:
-    """The format of a suffix (".heic", any case) that is read and never written; None for any other."""
+    """The read-only format of a suffix (".heic", any case); None for any other suffix."""
     return next((each for each in READ_ONLY if suffix.lower() in each.suffixes), None)
 
 
 def output_suffix(suffix: str) -> str:
-    """The suffix of an output for an input with this suffix: the same, or another if it cannot be written."""
+    """The default suffix of an output: that of the input, or another if the format cannot be written."""
     found = read_only(suffix)
     return found.becomes if found else suffix
 
 
 def by_suffix(suffix: str) -> Format:
-    """The format of a suffix (".png", any case). Raises PictureError if there is none."""
+    """The format of a suffix (".png", any case). Raises PictureError for an unknown suffix."""
     for each in FORMATS:
         if suffix.lower() in each.suffixes:
             return each
@@ -179,7 +182,7 @@ def by_suffix(suffix: str) -> Format:
 
 
 def sniff(data: bytes) -> Format | None:
-    """The format of encoded bytes by their first ones, whatever the file is called; None if it is none of ours."""
+    """The format of a file by its first bytes, whatever its name; None if it is not supported."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return PNG
     if data.startswith(b"\xff\xd8\xff"):
@@ -198,17 +201,17 @@ def sniff(data: bytes) -> Format | None:
 
 
 def describe(data: bytes) -> str:
-    """What to say of bytes that are none of our formats, by their first 512: what they seem to be, and what to do."""
+    """The error for an unsupported file, by its first 512 bytes: what it seems to be, and what to do."""
     kind = _kind(data)
-    if kind in _PICTURES:
+    if kind in _IMAGES:
         article = "an" if kind in ("ICNS", "ICO", "OpenEXR", "SVG") else "a"
-        return f"is {article} {kind} picture, {NONE_OF_OURS}; convert it to one of these first"
+        return f"is {article} {kind} image, {NONE_OF_OURS}; convert it to one of these first"
     return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS
 
 
 def is_image(data: bytes) -> bool:
-    """Whether the first 512 bytes of a file are those of an image in any format but SVG, which is text."""
-    return sniff(data[:256]) is not None or _kind(data) in _PICTURES - {"SVG"}
+    """Whether a file is an image, from its first 512 bytes. SVG, which is text, does not count."""
+    return sniff(data[:256]) is not None or _kind(data) in _IMAGES - {"SVG"}
 
 
 def _kind(data: bytes) -> str:

@@ -1,7 +1,7 @@
-"""HEIC and HEIF images, decoded by libheif through pillow-heif.
+"""Decodes HEIC and HEIF images with libheif, through pillow-heif.
 
-Runs in a process of its own: see `external_process`. libheif applies the rotation and mirroring of the file
-itself, so the pixels are upright, whatever the EXIF block says.
+This module runs in a separate process: see `external_process`. libheif applies the file's rotation and
+mirroring, so the pixels are upright, and the orientation in EXIF is ignored.
 """
 
 import io
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BANDS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
-"""Channels by pillow-heif's name of a mode, without its ";16"."""
+"""Number of channels for each mode of pillow-heif, without the suffix ";16"."""
 
 
 class Heic:
@@ -19,7 +19,7 @@ class Heic:
 
     def __init__(self, data: bytes) -> None:
         """Read the header. Raises ValueError if the file is damaged."""
-        import pillow_heif  # noqa: PLC0415 - in this process only
+        import pillow_heif  # noqa: PLC0415 - only in this process
 
         try:
             file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
@@ -28,21 +28,21 @@ class Heic:
         except (EOFError, IndexError, KeyError, RuntimeError, SyntaxError, TypeError) as error:
             raise ValueError(_words(error)) from None
         if self._mode.removesuffix(";16") not in _BANDS:
-            raise ValueError(f"its mode is {self._mode}")
+            raise ValueError(f"the mode {self._mode} is not supported")
 
     def header(self) -> dict[str, Any]:
-        """What `external.External` holds, and the numbers of its colour space (ITU-T H.273)."""
+        """The header for `external.External`, with the code points of the colour space (ITU-T H.273)."""
         info: dict[str, Any] = dict(self._image.info)
         width, height = self._image.size
         nclx: dict[str, int] = info.get("nclx_profile") or {}
         notes = []
         if info.get("depth_images"):
-            notes.append("holds a depth map; it is left out")
+            notes.append("holds a depth map; it is dropped")
         auxiliary = " ".join(str(name) for name in info.get("aux") or ())
         if "gainmap" in auxiliary.lower():
-            notes.append("holds an HDR gain map; it is left out")
+            notes.append("holds an HDR gain map; it is dropped")
         elif auxiliary:
-            notes.append("holds auxiliary images; they are left out")
+            notes.append("holds auxiliary images; they are dropped")
         return {
             "width": width,
             "height": height,
@@ -57,7 +57,7 @@ class Heic:
         }
 
     def pixels(self) -> NDArray[Any]:
-        """The samples (H, W, C), uint8 or uint16; 10 and 12 bits lie in the upper bits of 16."""
+        """The samples (H, W, C), uint8 or uint16; 10 and 12 bits use the upper bits of 16."""
         try:
             samples = np.asarray(self._image)
         except (EOFError, RuntimeError, SyntaxError, TypeError) as error:
@@ -67,7 +67,7 @@ class Heic:
 
 
 def _unassociated(samples: NDArray[Any]) -> NDArray[Any]:
-    """Samples whose last channel is alpha, with the colours divided by it."""
+    """Undo premultiplied alpha: divide the colours by the last channel."""
     alpha = samples[..., -1:].astype(np.float32)
     most = np.iinfo(samples.dtype).max
     colours = np.minimum(samples[..., :-1] * (most / np.maximum(alpha, 1)), most)
@@ -75,4 +75,5 @@ def _unassociated(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _words(error: BaseException) -> str:
+    """The text of an error, never empty."""
     return str(error) or "the data is damaged"

@@ -1,7 +1,7 @@
 """The directories (IFDs) of a TIFF file: a header, and a chain of directories of tags.
 
-An EXIF block is a small TIFF file, so `exif_block` reads it with the same functions. All functions raise ValueError for a
-damaged file; its text tells the user what is wrong.
+An EXIF block is a small TIFF file, so `exif_block` reads it with the same functions. All functions raise
+ValueError for a damaged file; its text tells the user what is wrong.
 """
 
 import contextlib
@@ -53,54 +53,54 @@ _FRACTIONS = {5: "u4", 10: "i4"}
 BYTES = {2: 1, 7: 1, 13: 4, 18: 8} | {kind: int(name[1]) for kind, name in _NUMBERS.items()} | {5: 8, 10: 8}
 """The size of one value, by the number of its type."""
 MOST_TAGS = 4096
-"""Of a directory; libtiff treats more as damage, too."""
+"""Maximum number of tags in a directory; libtiff treats more as damage too."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a TIFF file writes its numbers."""
+    """How a TIFF file stores numbers."""
 
     order: str
-    """Of bytes: "<" or ">"."""
+    """Byte order: "<" or ">"."""
     big: bool
     """BigTIFF: 64-bit offsets."""
 
     @property
     def word(self) -> str:
-        """An offset, or a number of values, as `struct` calls it."""
+        """The `struct` format of an offset or of a number of values."""
         return self.order + ("Q" if self.big else "I")
 
     @property
     def count(self) -> str:
-        """A number of tags."""
+        """The `struct` format of a number of tags."""
         return self.order + ("Q" if self.big else "H")
 
     @property
     def inline(self) -> int:
-        """Bytes of values that fit into an entry."""
+        """Bytes of values that fit inside an entry."""
         return 8 if self.big else 4
 
     @property
     def entry(self) -> int:
-        """Bytes of an entry."""
+        """Size of an entry, in bytes."""
         return 4 + 2 * self.inline
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag of a directory."""
+    """One tag of a directory."""
 
     tag: int
     kind: int
     """The number of its type."""
     count: int
-    """Of its values."""
+    """Number of its values."""
     start: int
     """Position of its values in the file."""
 
     @property
     def size(self) -> int:
-        """Bytes of its values; a type that is in no standard counts as bytes."""
+        """Size of its values in bytes; a value of a type outside the standards counts as one byte."""
         return self.count * BYTES.get(self.kind, 1)
 
 
@@ -133,13 +133,13 @@ def entries(data: Encoded, form: Form, offset: int) -> Iterator[Entry]:
 
 
 def next_directory(data: Encoded, form: Form, offset: int) -> int:
-    """Where the directory after the one at `offset` lies; 0 for none."""
+    """The offset of the directory after the one at `offset`; 0 if it is the last."""
     (count,) = unpack(form.count, data, offset)
     return unpack(form.word, data, offset + struct.calcsize(form.count) + count * form.entry)[0]
 
 
 def pages(data: Encoded) -> Iterator[int]:
-    """The offset of the directory of each page of a TIFF file in turn; ends where they loop or are malformed."""
+    """The offset of each page's directory in turn; ends at a loop or a malformed directory."""
     seen: set[int] = set()
     with contextlib.suppress(ValueError):
         form, offset = header(data)
@@ -150,7 +150,7 @@ def pages(data: Encoded) -> Iterator[int]:
 
 
 def unpack(form: str, data: Encoded, offset: int) -> tuple[int, ...]:
-    """As struct.unpack_from, with an error that says where the file ends."""
+    """Like struct.unpack_from, with an error that states where the file ends."""
     if offset + struct.calcsize(form) > len(data):
         raise ValueError(f"its directory should lie at byte {offset}, but the file ends at byte {len(data)}")
     return struct.unpack_from(form, data, offset)
@@ -165,7 +165,7 @@ class Directory:
     """The tags of one image."""
 
     next: int
-    """Where the directory of the next page lies; 0 for none."""
+    """The offset of the next page's directory; 0 for the last page."""
 
     def __init__(self, data: Encoded, offset: int | None = None) -> None:
         """Read the directory at `offset`, by default the first."""
@@ -175,24 +175,23 @@ class Directory:
         found = list(entries(data, form, offset))
         if not found:
             raise ValueError(f"its directory at byte {offset} claims 0 tags")
-        self._fields = {
-            entry.tag: entry for entry in reversed(found)
-        }  # the first of a repeated tag wins, as in libtiff
+        # The first entry of a repeated tag wins, as in libtiff.
+        self._fields = {entry.tag: entry for entry in reversed(found)}
         self.next = next_directory(data, form, offset)
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._fields
 
     def count(self, tag: int) -> int:
-        """The number of values of a tag; 0 if it is absent."""
+        """The number of values of a tag; 0 if the tag is absent."""
         return self._fields[tag].count if tag in self._fields else 0
 
     def size(self, tag: int) -> int:
-        """How many bytes the values of a tag claim to take; 0 if it is absent."""
+        """The claimed size in bytes of a tag's values; 0 if the tag is absent."""
         return self._fields[tag].size if tag in self._fields else 0
 
     def of_unknown_type(self) -> list[int]:
-        """The tags whose type is in no standard, in ascending order."""
+        """The tags with a type outside the standards, in ascending order."""
         return sorted(tag for tag, field in self._fields.items() if field.kind not in BYTES)
 
     def type_of(self, tag: int) -> int:
@@ -207,7 +206,7 @@ class Directory:
         if field.kind in _NUMBERS:
             return tuple(np.frombuffer(self._bytes(tag), self._order + _NUMBERS[field.kind]).tolist())
         if field.kind not in _FRACTIONS:
-            raise ValueError(f"its {name_of(tag)} tag is of a wrong type ({field.kind})")
+            raise ValueError(f"its {name_of(tag)} tag has a wrong type ({field.kind})")
         pairs = np.frombuffer(self._bytes(tag), self._order + _FRACTIONS[field.kind]).reshape(-1, 2).tolist()
         return tuple(above / below if below else 0.0 for above, below in pairs)
 
@@ -215,7 +214,7 @@ class Directory:
         """The values of an integer tag; `default` if the tag is absent."""
         values = self.numbers(tag, *default)
         if not all(isinstance(value, int) for value in values):
-            raise ValueError(f"its {name_of(tag)} tag is of a wrong type")
+            raise ValueError(f"its {name_of(tag)} tag has a wrong type")
         return tuple(int(value) for value in values)
 
     def integer(self, tag: int, default: int) -> int:

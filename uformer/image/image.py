@@ -1,4 +1,4 @@
-"""A picture in memory: its pixels, and everything else that came with them."""
+"""An image in memory: its pixels and everything else that its file holds."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -14,25 +14,25 @@ Alpha = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a file says about its picture, byte for byte; only the orientation is reset to 1, as the pixels are upright."""
+    """The metadata of a file, byte for byte, but with orientation 1, because the pixels are upright."""
 
     icc: bytes | None = None
     """Colour profile; None means sRGB (or its gray)."""
     exif: bytes | None = None
-    """EXIF block, from its byte order mark on (without the "Exif" that JPEG puts in front)."""
+    """EXIF block, from its byte order mark on (without the "Exif" that precedes it in JPEG)."""
     xmp: bytes | None = None
     iptc: bytes | None = None
-    """What a JPEG's APP13 segment holds, from its "Photoshop 3.0" on."""
+    """The payload of a JPEG's APP13 segment, from "Photoshop 3.0" on."""
     resolution: tuple[float, float] | None = None
-    """Pixels per millimetre across and down; None if unknown."""
+    """Horizontal and vertical pixels per millimetre; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JpegCoding:
-    """How a JPEG file was written."""
+    """How a JPEG file was encoded."""
 
     quality: int
-    """1 to 100, libjpeg's scale."""
+    """1 to 100, on libjpeg's scale."""
     subsampled: bool
     """Whether the colours have half the resolution in both directions (4:2:0)."""
     progressive: bool
@@ -40,28 +40,28 @@ class JpegCoding:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a picture file says of itself before its pixels are decoded."""
+    """The facts about an image file that are known before its pixels are decoded."""
 
     width: int
-    """Upright, in pixels."""
+    """Width and height of the upright image, in pixels."""
     height: int
     channels: int
-    """Colours that `read` would give: 1 (gray) or 3; gray pictures in formats without gray (WebP, AVIF) count as 3."""
+    """Colour channels: 1 (gray) or 3. Gray images in formats without gray (WebP, AVIF) count as 3."""
     alpha: bool
     depth: int
-    """Bits of a sample, as of Image.depth."""
+    """Bits per sample, as in Image.depth."""
     suffix: str
-    """Of its format, as of Image.suffix."""
+    """Suffix of its format, as in Image.suffix."""
     whole: bool = False
-    """Whether its decoder can only read it whole, whatever `suffix` says: HEIC and camera raw."""
+    """Whether the decoder can only read the whole image, regardless of `suffix`: HEIC and camera raw."""
     orientation: int = 1
-    """How its stored pixels lie, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
+    """Orientation of the stored pixels, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
     frames: int = 1
     """Pages or frames; only the first is read. 2 for any AVIF sequence."""
     converted: bool = False
     """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
     notes: tuple[str, ...] = ()
-    """What reading leaves out or changes, one line each; `read` gives them as warnings."""
+    """One line for each thing that reading leaves out or changes; `read` issues them as notices."""
 
     @property
     def pixels(self) -> int:
@@ -71,26 +71,28 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Image:
-    """A picture, upright. Raises PictureError where shapes or types do not fit together."""
+    """An upright image. Raises PictureError if shapes or types do not match."""
 
     pixels: Pixels
-    """(H, W, C), C = 1 (gray) or 3 (RGB), the file's encoded values scaled to [0, 1]; their colours are what metadata.icc says."""
+    """(H, W, C), C = 1 (gray) or 3 (RGB): the file's encoded values scaled to [0, 1], in the colour space of
+    metadata.icc."""
     alpha: Alpha | None = None
-    """(H, W), the file's own values; carried along, never restored."""
+    """(H, W), the file's own values; passed through, never restored."""
     beyond: Pixels | None = None
-    """(H, W, C) what the file's values have beyond [0, 1], of a float picture only; carried along, added again when written as float."""
+    """(H, W, C), float images only: the part of the values outside [0, 1]; passed through, and added again in
+    float output."""
     depth: int = 8
-    """Bits of a sample: 8, 16, or 32 for float."""
+    """Bits per sample: 8, 16, or 32 for float."""
     suffix: str = ".png"
-    """Of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif".
+    """Suffix of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif".
 
-    HEIC and camera raw have the suffix of the format to write.
+    For HEIC and camera raw, it is the suffix of the format to write.
     """
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = True
-    """Whether the file held its pixels without loss."""
+    """Whether the file stored its pixels losslessly."""
     jpeg: JpegCoding | None = None
-    """How the file was written, if it was a JPEG."""
+    """How the file was encoded, if it was a JPEG."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -120,5 +122,5 @@ class Image:
         return int(self.pixels.shape[2])
 
     def with_pixels(self, pixels: Pixels) -> "Image":
-        """The same picture with other pixels; alpha, depth and metadata stay."""
+        """The same image with other pixels; alpha, depth and metadata stay."""
         return dataclasses.replace(self, pixels=pixels)

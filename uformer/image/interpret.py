@@ -1,4 +1,4 @@
-"""What an opened file holds: its header, its metadata, its colours, and the `Image` that its pixels make."""
+"""Interpret an opened file: its header, metadata and colours, and the `Image` of its pixels."""
 
 import dataclasses
 from typing import Any
@@ -21,11 +21,11 @@ _COLOUR_SPACES = {
     "yxy": "xyY",
     "lch": "LCh",
 }
-"""libvips' names of those that are converted to sRGB, and what people call them."""
+"""Colour spaces that are converted to sRGB: libvips' names and the usual names."""
 
 
 def header_of(file: Opened) -> Header:
-    """What a file whose header has been read says of itself."""
+    """The header of an opened file."""
     image, orientation = file.image, metadata_of(file)[1]
     space = _COLOUR_SPACES.get(image.interpretation)
     colours = 4 if space == "CMYK" else 1 if image.bands < 3 else 3
@@ -39,11 +39,9 @@ def header_of(file: Opened) -> Header:
     if space:
         notes.append(f"is {space}; converted to sRGB")
     if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
-        notes.append("has 1 bit a pixel; comes out as 8-bit gray")
+        notes.append("has 1 bit per pixel; read as 8-bit gray")
     if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
-        notes.append(
-            "says that its colours are not sRGB's, but has no colour profile; they come out as if they were"
-        )
+        notes.append("declares colours other than sRGB without a colour profile; they are read as sRGB")
     if file.format is formats.TIFF:
         notes += tiff.notes(file.data)
     if file.external is not None:
@@ -67,7 +65,7 @@ def header_of(file: Opened) -> Header:
 
 
 def is_lossless(file: Opened) -> bool:
-    """Whether the file holds its pixels exactly as they were encoded."""
+    """Whether the file stores its pixels losslessly."""
     return is_lossless_webp(file.data) if file.format is formats.WEBP else file.format.lossless
 
 
@@ -79,7 +77,7 @@ def as_image(
     alpha: Alpha | None = None,
     beyond: Pixels | None = None,
 ) -> Image:
-    """What was read of a file, all or a part, as an Image; `kind`: numpy's type of the file's samples."""
+    """The pixels of a file, all or some rows, as an Image; `kind`: the dtype of the file's samples."""
     return Image(
         pixels=pixels,
         alpha=alpha,
@@ -93,19 +91,19 @@ def as_image(
 
 
 def _output_suffix(file: Opened) -> str:
-    """The suffix of an output by default; that of HEIC is JPEG's, which cannot hold alpha."""
+    """The default suffix of an output: for HEIC .jpg, or .png if the image has alpha."""
     return ".png" if file.format is formats.HEIC and file.image.bands in (2, 4) else file.format.output_suffix
 
 
 def bits_of(file: Opened) -> int:
-    """How many of a 16-bit sample's upper bits the file holds."""
+    """The number of upper bits of a 16-bit sample that the file uses."""
     return (
         vips.integer(file.image, "bits-per-sample", 16) if file.format in (formats.AVIF, formats.HEIC) else 16
     )
 
 
 def metadata_of(file: Opened) -> tuple[Metadata, int]:
-    """Metadata that say upright, and the orientation that the pixels still have."""
+    """The metadata with orientation 1, and the orientation that the pixels still have."""
     image, picture_format = file.image, file.format
     xmp = vips.blob(image, "xmp-data")
     if picture_format is formats.TIFF:
@@ -127,9 +125,10 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
         orientation = orientation if told else xmp_packet.orientation(xmp)
         xmp = xmp_packet.upright(xmp)
     if picture_format is formats.AVIF or file.external is not None:
-        orientation = 1  # the decoder has applied the file's own transformations; EXIF does not count there
+        # The decoder has already applied the file's own transformations; the orientation in EXIF is ignored.
+        orientation = 1
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
-    known = (across, down) != (1.0, 1.0)  # libvips' word for unknown
+    known = (across, down) != (1.0, 1.0)  # libvips' value for unknown
     icc = vips.blob(image, "icc-profile-data")
     return Metadata(
         icc=icc, exif=exif, xmp=xmp, iptc=photoshop, resolution=(across, down) if known else None
@@ -137,7 +136,7 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
 
 
 def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:
-    """Gray or RGB, with or without alpha, and the metadata with a profile that fits."""
+    """The image as gray or RGB, with or without alpha; a profile that does not fit is dropped."""
     if image.interpretation == "cmyk":
         depth = 16 if image.format == "ushort" else 8
         colour = image.extract_band(0, n=4).icc_transform(
@@ -145,25 +144,22 @@ def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Meta
         )
         image = colour.bandjoin(image.extract_band(4)) if image.bands > 4 else colour
         metadata = dataclasses.replace(metadata, icc=None)
-    elif image.interpretation in (
-        "lab",
-        "labs",
-        "labq",
-    ):  # in TIFF of the white of D50; libvips' own conversion takes it for D65
+    elif image.interpretation in ("lab", "labs", "labq"):
+        # Lab in TIFF has a D50 white point; libvips' own conversion assumes D65.
         image = image.colourspace("lab").icc_export(output_profile="srgb", pcs="lab", depth=16)
         metadata = dataclasses.replace(metadata, icc=None)
     elif image.interpretation in _COLOUR_SPACES:
         image = image.colourspace("rgb16")
         metadata = dataclasses.replace(metadata, icc=None)
     if image.bands > 4:
-        raise PictureError(f"{name}: {image.bands} channels, expected gray or RGB, with or without alpha")
+        raise PictureError(f"{name}: has {image.bands} channels, expected gray or RGB, with or without alpha")
     if metadata.icc is not None and not _fits(metadata.icc, gray=image.bands < 3):
         metadata = dataclasses.replace(metadata, icc=None)
     return image, metadata
 
 
 def _fits(icc: bytes, *, gray: bool) -> bool:
-    """Whether a colour profile says something about these channels: one that is damaged or of other channels does not."""
+    """Whether a colour profile is intact and describes these channels."""
     return (
         icc[36:40] == b"acsp"
         and icc[:4] == len(icc).to_bytes(4, "big")

@@ -1,7 +1,7 @@
 """IPTC records (IIM 4.2), and the Photoshop image resources that carry them in JPEG files.
 
-`Metadata.iptc` is what a JPEG's APP13 segment holds: "Photoshop 3.0", then resources; one of them is the records. A TIFF file holds the
-bare records.
+`Metadata.iptc` is the payload of a JPEG's APP13 segment: "Photoshop 3.0", then resources, one of which holds
+the records. A TIFF file holds the bare records.
 """
 
 import struct
@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator
 
 _MARK = b"Photoshop 3.0\0"
 _RECORDS = 0x0404
-_APPLICATION = 2  # the record that describes the picture
+_APPLICATION = 2  # the record that describes the image
 
 
 def wrapped(records: bytes) -> bytes:
@@ -38,7 +38,7 @@ def records(payload: bytes) -> bytes | None:
 
 
 def selected(payload: bytes, keep: Container[int]) -> bytes | None:
-    """The APP13 payload with these data sets of the application record and nothing else; None if it has none of them."""
+    """An APP13 payload with only these data sets of the application record; None if none of them exists."""
     kept = b"".join(
         whole
         for record, number, whole in _data_sets(records(payload) or b"")
@@ -48,7 +48,7 @@ def selected(payload: bytes, keep: Container[int]) -> bytes | None:
 
 
 def _data_sets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Record, number and all bytes of each data set, up to the first that is malformed or longer than 32 kB."""
+    """Record, number and all bytes of each data set, up to the first that is malformed or exceeds 32 kB."""
     position = 0
     while position + 5 <= len(data) and data[position] == 0x1C:
         record, number, size = struct.unpack_from(">BBH", data, position + 1)

@@ -1,4 +1,4 @@
-"""What the segments of a JPEG file say: how it was written, how many pixels it claims, and where its scans end (ITU-T T.81, annex B)."""
+"""The segments of a JPEG file (ITU-T T.81, annex B): its coding, its claimed size, and its scans' ends."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uformer.image.formats import Encoded
 from uformer.image.image import JpegCoding
 
-_MOST_SEGMENTS = 4096  # before the pixels; a file may hold millions of empty ones, only to cost time
+_MOST_SEGMENTS = 4096  # before the pixels; a hostile file may hold millions of empty ones to waste time
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
 _SOF = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
 _PROGRESSIVE = {0xC2, 0xCA}
@@ -19,20 +19,23 @@ _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length: TEM, RST0 to RST
 _MARKER = re.compile(rb"\xff[^\x00\xff]")  # a decoder skips everything else between two segments
 _TAIL = hashlib.sha512(b"any other bits").digest().replace(b"\xff", b"")
 
-# ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance): the sums of their values tell qualities apart.
+# ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance): the sum of a table's values identifies its
+# quality.
 _LUMA = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
     72, 92, 95, 98, 112, 100, 103, 99,
 )  # fmt: skip
 _CHROMA = (
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
     *([99] * 32),
 )  # fmt: skip
 
 
 def coding(data: Encoded) -> JpegCoding:
-    """Quality, subsampling and order of scans of a JPEG file; where they cannot be told, those of a good one."""
+    """Quality, subsampling and scan order of a JPEG file; defaults of high quality for what is unknown."""
     tables: dict[int, tuple[int, ...]] = {}
     subsampled, progressive = False, False
     for marker, payload in _segments(data):
@@ -54,7 +57,7 @@ def coding(data: Encoded) -> JpegCoding:
 
 
 def is_crowded(data: Encoded) -> bool:
-    """Whether more segments lie before the first scan than any sound file has."""
+    """Whether a file has more segments before its first scan than any sound file."""
     return sum(1 for _ in _segments(data)) == _MOST_SEGMENTS
 
 
@@ -66,11 +69,11 @@ class Frame:
     height: int
     arithmetic: bool
     least_bytes: int
-    """Fewest bytes that the scans of such an image can take."""
+    """Minimum size in bytes of the scans of such an image."""
 
 
 def frame(data: Encoded) -> Frame | None:
-    """The frame header of a JPEG file; None where there is none before its first scan, or too much lies before it."""
+    """The frame header of a JPEG file; None if it is not among the segments before the first scan."""
     for marker, payload in _segments(data):
         if marker in _SOF and len(payload) >= 6:
             height, width, count = struct.unpack_from(">HHB", payload, 1)
@@ -82,11 +85,12 @@ def frame(data: Encoded) -> Frame | None:
 
 
 def _least_bits(marker: int, width: int, height: int, factors: list[tuple[int, int]]) -> int:
-    """Fewest bits of the scans of an image with these sampling factors (across, down) of its components.
+    """Minimum bits of the scans of an image whose components have these sampling factors (across, down).
 
-    A Huffman code has at least 1 bit. A sequential block of 8 x 8 samples takes a code for its mean and one that ends it; a progressive
-    block one for its mean, since one code may end 32,767 blocks of the other scans. A lossless sample takes a code. An arithmetic coder
-    takes a bit for 32,768 decisions at best, of which a block needs as many as codes.
+    A Huffman code has at least 1 bit. A sequential block of 8 x 8 samples needs two codes, for its mean and
+    for its end. A progressive block needs one, for its mean, because one code may end 32,767 blocks of the
+    other scans. A lossless sample needs one code. An arithmetic coder needs at best one bit for 32,768
+    decisions, and a block has as many decisions as codes.
     """
     if not factors:
         return 0
@@ -98,18 +102,18 @@ def _least_bits(marker: int, width: int, height: int, factors: list[tuple[int, i
 
 
 def with_other_ends(data: Encoded) -> bytes:
-    """The JPEG file with further bytes behind the coded data of each scan, and of each restart interval.
+    """The JPEG file with extra bytes after the coded data of each scan and of each restart interval.
 
-    A decoder does not look at them unless it lacks data there, so the file shows the same pixels if it holds all of them.
+    A decoder reads them only if it lacks data there, so a file that holds all of its pixels still shows the
+    same ones.
     """
     positions = [start - 2 for start in _scan_ends(data)]
-    tail = _TAIL[
-        : max(len(data) // max(len(positions), 1), 2)
-    ]  # a file of nothing but restarts must not grow out of memory
+    # The bound keeps a file of nothing but restarts from growing out of memory.
+    tail = _TAIL[: max(len(data) // max(len(positions), 1), 2)]
     parts, last = [], 0
     for position in positions:
         end = position
-        while data[end - 1] == 0xFF:  # fill bytes belong to the marker
+        while data[end - 1] == 0xFF:  # fill bytes, which belong to the marker
             end -= 1
         parts += [data[last:end], tail]
         last = end
@@ -117,7 +121,7 @@ def with_other_ends(data: Encoded) -> bytes:
 
 
 def _scan_ends(data: Encoded) -> Iterator[int]:
-    """Where the segment of each marker begins that ends coded data; two bytes before lies the marker."""
+    """The start of the segment after each marker that ends coded data; the marker is the two bytes before."""
     in_scan = False
     for marker, start in _markers(data, most=len(data)):
         if in_scan:
@@ -128,18 +132,18 @@ def _scan_ends(data: Encoded) -> Iterator[int]:
 
 
 def _quality(total: int, standard: tuple[int, ...]) -> int:
-    """The quality (1 to 100, libjpeg's scale) at which the standard table is as coarse as one whose values sum to `total`."""
+    """The quality (1 to 100, libjpeg's scale) at which the standard table's sum is closest to `total`."""
     return min(range(100, 0, -1), key=lambda quality: abs(sum(_scaled(standard, quality)) - total))
 
 
 def _scaled(standard: tuple[int, ...], quality: int) -> Iterator[int]:
-    """libjpeg's jpeg_quality_scaling, which every program's "quality" follows or imitates."""
+    """The table at a quality by libjpeg's jpeg_quality_scaling, which other programs follow or imitate."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return (min(max((value * scale + 50) // 100, 1), 255) for value in standard)
 
 
 def _segments(data: Encoded) -> Iterator[tuple[int, bytes]]:
-    """Marker and payload of each segment before the first scan."""
+    """The marker and payload of each segment before the first scan."""
     for marker, start in _markers(data, most=_MOST_SEGMENTS):
         if marker in (_SOS, _EOI):
             return
@@ -147,7 +151,7 @@ def _segments(data: Encoded) -> Iterator[tuple[int, bytes]]:
 
 
 def _markers(data: Encoded, *, most: int) -> Iterator[tuple[int, int]]:
-    """Each marker, and where its segment begins, as a decoder finds them; those inside of scans too."""
+    """Each marker and the start of its segment, as a decoder finds them, including markers inside scans."""
     position = 2
     for _ in range(most):
         found = _MARKER.search(data, position)
@@ -160,7 +164,7 @@ def _markers(data: Encoded, *, most: int) -> Iterator[tuple[int, int]]:
 
 
 def _length(data: Encoded, start: int) -> int:
-    """Bytes of the segment that begins with its length."""
+    """The length in bytes of the segment at `start`, which begins with its length."""
     return max(int.from_bytes(data[start : start + 2], "big"), 2)
 
 

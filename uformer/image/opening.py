@@ -1,4 +1,4 @@
-"""Opening a picture file: its bytes, its format, and whether it can be afforded, before any pixel is decoded."""
+"""Open an image file: read its bytes, detect its format and check its limits before any pixel is decoded."""
 
 import contextlib
 import mmap
@@ -27,30 +27,33 @@ T = TypeVar("T")
 
 DEFAULT_LIMITS = Limits()
 
-_LARGE = 2**26  # bytes from which on a file is mapped, not loaded
-_MAY_SURPRISE = 2**26  # bytes of pixels from which on it is asked whether they fit into memory
+_LARGE = 2**26  # bytes; larger files are mapped, not loaded
+_MAY_SURPRISE = 2**26  # bytes; before decoding more, check whether it fits into memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A picture file whose header has been read and found good."""
+    """An image file whose header has been read and accepted."""
 
     name: str
-    """For messages."""
+    """The name in messages."""
     image: Any
-    """pyvips; its pixels are decoded when they are asked for."""
+    """The pyvips image; its pixels are decoded on demand."""
     data: Encoded
     path: Path | None
-    """Of the file that the data are of."""
+    """Path of the file; None for bytes."""
     format: Format
     frames: int
     """Pages or frames; 2 for any AVIF sequence."""
     limits: Limits
     external: External | None = None
-    """Where the pixels come from, if not from libvips: `image` then tells all but the pixels."""
+    """The decoder of HEIC and camera raw; `image` then holds the header and metadata, but no pixels."""
 
     def samples(self, image: Any) -> Any:
-        """The samples (H, W, C) of a pyvips image made from this one. Raises PictureError for want of memory or time."""
+        """The samples (H, W, C) of a pyvips image derived from this one.
+
+        Raises PictureError if they need too much memory or time.
+        """
         size = image.width * image.height
         copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 4 if self.external else 1
         per_pixel = image.bands * _BYTES.get(image.format, 8) * copies + 4 * min(image.bands, 3)
@@ -58,7 +61,8 @@ class Opened:
         if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
             need, have = (f"{each / 2**30:.1f} GiB" for each in (size * per_pixel, available))
             raise PictureError(
-                f"{self.name}: {image.width} x {image.height} pixels take {need} of memory to read; {have} are free"
+                f"{self.name}: reading {image.width} x {image.height} pixels takes {need} of memory; "
+                f"{have} are free"
             )
         if self.external is not None:
             return self.external.pixels()[..., : image.bands]
@@ -66,22 +70,27 @@ class Opened:
         return np.reshape(flat, (image.height, image.width, image.bands))
 
     def in_time(self, image: Any, work: Callable[[], T]) -> T:
-        """What work that decodes a pyvips image made from this one gives. Raises PictureError where it takes too long."""
+        """The result of `work`, which decodes a pyvips image derived from this one.
+
+        Raises PictureError if it takes too long.
+        """
         try:
             return within(self.limits.max_seconds, image, work)
         except TimeoutError:
             raise PictureError(
-                f"{self.name}: takes longer to decode than the limit of {self.limits.max_seconds:g} s"
+                f"{self.name}: decoding takes longer than the limit of {self.limits.max_seconds:g} s"
             ) from None
 
     def again(self) -> Any:
-        """The picture anew, to be decoded from its first row on."""
+        """A new lazy image of the same file, to be decoded from its first row on."""
         return _loaded(self.format, self.data, self.path)
 
     def is_complete(self) -> bool:
-        """Whether a JPEG holds all the pixels that it claims: whether they stay the same with other bytes behind its scans.
+        """Whether a JPEG holds all the pixels that it claims.
 
-        An arithmetic decoder may always read on, so such a file counts as complete. Raises vips.Error for damaged data.
+        If it does, its pixels stay the same with extra bytes after its scans.
+        An arithmetic decoder may always read ahead, so a file with arithmetic coding counts as complete.
+        Raises vips.Error for damaged data.
         """
         frame = jpeg.frame(self.data)
         if frame is None or frame.arithmetic:
@@ -96,14 +105,16 @@ _BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "
 
 
 class SuspectError(PictureError):
-    """A JPEG that its decoder warns of, for a reason that need not matter."""
+    """A JPEG about which its decoder warns, possibly for a harmless reason."""
 
 
 def examine(source: Source, limits: Limits, work: Callable[[Opened], T]) -> T:
-    """What `work` makes of a picture file; errors as of `opened`, and for a JPEG whose pixels end too early, of which libjpeg only warns.
+    """The result of `work` on an opened image file.
 
-    libjpeg also warns of what does not matter, such as a few bytes too many between two segments, which cameras write. That there was a
-    warning is known of this file; its text is not. So a JPEG with warnings is looked at again, and read if it holds all its pixels.
+    Raises PictureError as `opened` does, and for a truncated JPEG. libjpeg only warns if the pixels of a JPEG
+    end too early. But it also warns about harmless things, such as extra bytes between two segments, which
+    cameras write. Whether this file caused a warning is known, but not the warning's text (see `vips`). So a
+    JPEG with warnings is opened a second time, and read if it holds all its pixels.
     """
     try:
         with opened(source, limits, strict=True) as file:
@@ -117,10 +128,12 @@ def examine(source: Source, limits: Limits, work: Callable[[Opened], T]) -> T:
 
 @contextlib.contextmanager
 def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool = False) -> Iterator[Opened]:
-    """A picture file from its path or bytes; inside, errors of libvips and a lack of memory become PictureErrors that name it.
+    """Open an image file from its path or bytes.
 
-    `mapped`: even a small file is not loaded, its bytes are read where they are looked at. Raises PictureError: not there, not one of
-    our formats, a damaged header, or over a limit. `strict` raises SuspectError for a JPEG that its decoder warns of.
+    Inside the block, errors of libvips and a lack of memory become PictureErrors that name the file.
+    `mapped`: map even a small file instead of loading it. Raises PictureError if the file is missing, is not
+    in a supported format, has a damaged header or exceeds a limit. `strict`: raise SuspectError for a JPEG
+    about which its decoder warns.
     """
     with contextlib.ExitStack() as stack:
         name, data = _load(source, limits, mapped=mapped)
@@ -160,7 +173,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
             raise PictureError(f"{name}: cannot be read as {title}: {error}") from None
         except TimeoutError:
             raise PictureError(
-                f"{name}: takes longer to decode than the limit of {limits.max_seconds:g} s"
+                f"{name}: decoding takes longer than the limit of {limits.max_seconds:g} s"
             ) from None
         except vips.Error:
             kind = SuspectError if strict and picture_format is formats.JPEG else PictureError
@@ -172,28 +185,28 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
 
 
 def _loaded(picture_format: Format, data: Encoded, path: Path | None, *, strict: bool = False) -> Any:
-    """The lazy pyvips image of a file, in the colours that the file means. Errors as of `vips.load`."""
+    """The lazy pyvips image of a file, with TIFF colours corrected. Raises the errors of `vips.load`."""
     image = vips.load(picture_format.operation, data, path=path, strict=strict)
     return tiff.to_rgb(image, data) if picture_format is formats.TIFF else image
 
 
 def _close(data: mmap.mmap) -> None:
-    with contextlib.suppress(BufferError):  # libvips still looks at it; it closes with the last who does
+    with contextlib.suppress(BufferError):  # libvips still uses it; it closes with its last user
         data.close()
 
 
 def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded]:
     """A name for messages, and the encoded bytes."""
     if isinstance(source, bytes):
-        _check_size("picture", len(source), limits)
-        return "picture", source
+        _check_size("image", len(source), limits)
+        return "image", source
     path = Path(source)
     name = one_line(path, 4096)
     try:
         return name, _contents(name, path, limits, mapped=mapped)
     except OSError as error:
         raise PictureError(f"{name}: {error.strerror or error}") from None
-    except PictureError:  # which is a ValueError
+    except PictureError:  # a subclass of ValueError
         raise
     except ValueError:
         raise PictureError(f"{name!r}: is not a file name") from None
@@ -202,7 +215,7 @@ def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded
 def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded:
     if not stat.S_ISREG(path.stat().st_mode):
         raise PictureError(f"{name}: is not a file")
-    with open(path, "rb") as file:  # libvips would take "[...]" at the end of a name for options
+    with open(path, "rb") as file:  # libvips would read "[...]" at the end of a name as options
         size = os.fstat(file.fileno()).st_size
         _check_size(name, size, limits)
         if mapped or size > _LARGE:
@@ -216,18 +229,18 @@ def _check_size(name: str, size: int, limits: Limits) -> None:
     if size == 0:
         raise PictureError(f"{name}: is empty")
     if size > limits.max_bytes:
-        raise PictureError(f"{name}: larger than the limit of {limits.max_bytes} bytes")
+        raise PictureError(f"{name}: is larger than the limit of {limits.max_bytes} bytes")
 
 
 def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:
-    """Refuse what is too large or cannot be given back whole; the number of frames."""
+    """Refuse an image over a limit, and return its number of frames."""
     width, height = image.width, image.height
     if max(width, height) > limits.max_side:
         raise PictureError(
-            f"{name}: {width} x {height} pixels, a side is over the limit of {limits.max_side}"
+            f"{name}: has {width} x {height} pixels; a side is over the limit of {limits.max_side}"
         )
     if width * height > limits.max_pixels:
-        raise PictureError(f"{name}: {width} x {height} pixels, over the limit of {limits.max_pixels}")
+        raise PictureError(f"{name}: has {width} x {height} pixels, over the limit of {limits.max_pixels}")
     count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
     if count > limits.max_frames:
         raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
@@ -238,5 +251,7 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
         blocks = png.metadata(data)
         metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)
     if metadata > limits.max_metadata:
-        raise PictureError(f"{name}: {metadata} bytes of metadata, over the limit of {limits.max_metadata}")
+        raise PictureError(
+            f"{name}: has {metadata} bytes of metadata, over the limit of {limits.max_metadata}"
+        )
     return count

@@ -1,7 +1,7 @@
-"""EXIF and XMP of a PNG, wherever they are in the file.
+"""EXIF and XMP of a PNG, at any place in the file.
 
 libvips finds them only before the pixels. It does not find EXIF in the text chunks that ImageMagick and
-ExifTool wrote before PNG had a chunk for it ("Raw profile type exif": a name, a length, hexadecimal digits).
+ExifTool wrote before PNG had an EXIF chunk ("Raw profile type exif": a name, a length, hexadecimal digits).
 """
 
 import struct
@@ -18,7 +18,7 @@ _EXIF_MARK, _XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def chunks(data: Encoded) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the contents of each whole chunk."""
+    """Name, start and end of the contents of each complete chunk."""
     position = 8
     for _ in range(_MOST_CHUNKS):
         if position + 12 > len(data):
@@ -38,7 +38,10 @@ def frames(data: Encoded) -> int:
 
 
 def metadata(data: Encoded) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block and the XMP packet, None if absent. Their own chunks win over raw profiles."""
+    """The EXIF block and the XMP packet; None if absent.
+
+    Their own chunks take precedence over raw profiles.
+    """
     exif: list[bytes] = []
     xmp: list[bytes] = []
     raw_exif: list[bytes] = []
@@ -58,7 +61,7 @@ def metadata(data: Encoded) -> tuple[bytes | None, bytes | None]:
 
 
 def _text(name: bytes, data: Encoded, start: int, end: int) -> tuple[bytes, bytes] | None:
-    """Keyword and text of a text chunk; None if it is not one of the wanted ones, or damaged."""
+    """Keyword and text of a text chunk; None if the keyword is not wanted or the chunk is damaged."""
     keyword, found, rest = data[start : min(end, start + 80)].partition(b"\0")
     wanted = keyword == _XMP_KEYWORD or keyword.lower() in _RAW_KEYWORDS
     if not found or not wanted or end - start > _MOST_BYTES:

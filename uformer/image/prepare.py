@@ -1,4 +1,4 @@
-"""What is decided before an image is encoded: which metadata it keeps, its bits and channels, and the encoder's options."""
+"""Decisions before an image is encoded: metadata to keep, bits and channels, and encoder options."""
 
 import dataclasses
 from typing import Any, Literal
@@ -16,11 +16,17 @@ MetadataPolicy = Literal["keep", "strip", "safe"]
 _UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
 _CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
 _CODED_AT_ONCE = 2**24
-"""Pixels; a larger JPEG is written without what makes it a little smaller, but needs all coefficients in memory: 12 bytes a pixel."""
+"""Pixels; a larger JPEG is written without optimised Huffman tables and progressive scans.
+
+These make a file slightly smaller but need all coefficients in memory, at 12 bytes per pixel.
+"""
 
 
 def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> bytes:
-    """The encoded picture with what libvips does not write: resolution and EXIF. Of a PNG or JPEG the beginning suffices."""
+    """The encoded image with the resolution and EXIF, which libvips does not write.
+
+    For PNG and JPEG, `data` may be only the beginning of the file.
+    """
     if target is formats.JPEG and image.metadata.resolution is not None:
         data = embed_density(data, image.metadata.resolution)
     if shown.exif is None:
@@ -31,20 +37,24 @@ def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> byte
 
 
 def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notify = warn) -> Metadata:
-    """The metadata to write, once it is clear that the target can hold the picture. Errors as of `encode`; looks at no pixels."""
+    """Check, without looking at pixels, that the target can hold the image, and return the metadata to write.
+
+    Raises the errors of `encode`.
+    """
     if policy not in ("keep", "strip", "safe"):
-        raise OptionError(f"metadata: {policy!r} is not keep, strip or safe")
+        raise OptionError(f"metadata: {policy!r} must be keep, strip or safe")
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
         raise PictureError(
-            f"{target.name} cannot hold {image.width} x {image.height} pixels; {target.max_side} is its longest side"
+            f"{target.name} cannot hold {image.width} x {image.height} pixels; "
+            f"the limit is {target.max_side} per side"
         )
     return _shown(image.metadata, policy, target, notify)
 
 
 def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format, notify: Notify) -> Metadata:
-    """The metadata that the policy lets through and the target can hold."""
+    """The metadata that the policy permits and the target can hold."""
     if policy == "strip":
         return Metadata(icc=metadata.icc, resolution=metadata.resolution)
     shown = metadata if policy == "keep" else safe(metadata)
@@ -57,7 +67,10 @@ def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format, notify: N
 
 
 def _check_segments(metadata: Metadata) -> None:
-    """A JPEG holds each of these in one segment of 65,533 bytes, header included; libvips would leave out what is larger."""
+    """Raise PictureError if a block does not fit into one JPEG segment of 65,533 bytes, including its header.
+
+    libvips would silently leave it out.
+    """
     for name, value, most in (
         ("EXIF", metadata.exif, 65_527),
         ("XMP", metadata.xmp, 65_504),
@@ -65,7 +78,8 @@ def _check_segments(metadata: Metadata) -> None:
     ):
         if value is not None and len(value) > most:
             raise PictureError(
-                f"{len(value)} bytes of {name} do not fit into JPEG ({most}); strip the metadata or write another format"
+                f"{len(value)} bytes of {name} do not fit into JPEG (at most {most}); "
+                "strip the metadata or write another format"
             )
 
 
@@ -75,7 +89,7 @@ def _names_with_alpha() -> str:
 
 
 def layout(image: Image, target: Format) -> tuple[int, int]:
-    """Bits of a sample (32: float), and colours, as the picture is written."""
+    """Bits per sample (32: float) and colour channels with which the image is written."""
     icc = image.metadata.icc
     expand = image.channels == 1 and not _is_gray(icc) and (icc is not None or not target.gray)
     return 32 if image.depth == 32 and target.floats else min(
@@ -88,7 +102,7 @@ def _is_gray(icc: bytes | None) -> bool:
 
 
 def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
-    """The pyvips image of the samples, as of `layout`, with the metadata that libvips writes."""
+    """The pyvips image of the samples (see `layout`) with the metadata that libvips writes."""
     icc = image.metadata.icc
     if icc is not None:
         vips.set_blob(picture, "icc-profile-data", icc)
@@ -112,8 +126,8 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
 
 
 def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
-    """The saver's options for this picture."""
-    thin = min(image.height, image.width) <= 8  # where the AV1 encoder's white is two levels off
+    """The saver's options for this image."""
+    thin = min(image.height, image.width) <= 8  # in such an image, the AV1 encoder's white is two levels off
     lossless = thin or image.alpha is not None if target is formats.AVIF else image.lossless
     options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
     options["keep"] = vips.KEEP_ICC | vips.KEEP_XMP

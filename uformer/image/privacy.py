@@ -1,6 +1,7 @@
-"""What of a picture's metadata may be shown to anyone: when, with what camera, how exposed, whose copyright.
+"""Metadata that are safe to publish: date, camera model, exposure and copyright.
 
-Only what is on these lists stays. Place, thumbnail, serial numbers, maker notes, names of people, titles and comments are on none.
+Only what is on these lists stays. Location, thumbnail, serial numbers, maker notes, names of people, titles
+and comments are not on them.
 """
 
 import dataclasses
@@ -33,10 +34,12 @@ _NAMESPACES = {
     "aux": "http://ns.adobe.com/exif/1.0/aux/",
 }
 _SIMPLE = (
-    "xmp:CreateDate", "xmp:ModifyDate", "xmp:CreatorTool", "photoshop:DateCreated", "xmpRights:Marked", "xmpRights:WebStatement",
+    "xmp:CreateDate", "xmp:ModifyDate", "xmp:CreatorTool", "photoshop:DateCreated",
+    "xmpRights:Marked", "xmpRights:WebStatement",
     "tiff:Make", "tiff:Model", "tiff:Orientation", "aux:Lens", "aux:LensInfo",
-    "exif:DateTimeOriginal", "exif:ExposureTime", "exif:FNumber", "exif:ExposureProgram", "exif:ExposureBiasValue", "exif:FocalLength",
-    "exif:FocalLengthIn35mmFilm", "exif:MeteringMode", "exif:WhiteBalance", "exif:ColorSpace", "exif:PhotographicSensitivity",
+    "exif:DateTimeOriginal", "exif:ExposureTime", "exif:FNumber", "exif:ExposureProgram",
+    "exif:ExposureBiasValue", "exif:FocalLength", "exif:FocalLengthIn35mmFilm", "exif:MeteringMode",
+    "exif:WhiteBalance", "exif:ColorSpace", "exif:PhotographicSensitivity",
 )  # fmt: skip
 _LANGUAGES = ("dc:rights", "xmpRights:UsageTerms")
 _LONGEST = 2**20  # bytes of XMP that are searched
@@ -44,7 +47,7 @@ _TEXT = rb"((?:[^\"<>&]|&(?:amp|lt|gt|quot|apos|#[0-9]{1,7});){1,4096})"
 
 
 def safe(metadata: Metadata) -> Metadata:
-    """The metadata with nothing in them that tells of place, person or device; what cannot be read is left out whole."""
+    """The metadata without location, people and serial numbers; unreadable blocks are dropped entirely."""
     return dataclasses.replace(
         metadata,
         exif=metadata.exif and exif_block.selected(metadata.exif, _FIRST, _EXPOSURE),
@@ -54,7 +57,10 @@ def safe(metadata: Metadata) -> Metadata:
 
 
 def _safe_xmp(xmp: bytes) -> bytes | None:
-    """A new packet with the properties of the list; they are looked for by their usual prefixes, as text, so that no XML is parsed."""
+    """A new packet with only the listed properties; None if it has none of them.
+
+    They are found as text, by their usual prefixes, so that no XML is parsed.
+    """
     found: list[bytes] = []
     if len(xmp) > _LONGEST:
         return None
@@ -88,7 +94,8 @@ def _safe_xmp(xmp: bytes) -> bytes | None:
     if not found:
         return None
     spaces = " ".join(f'xmlns:{prefix}="{address}"' for prefix, address in _NAMESPACES.items())
-    head = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    head = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{rdf}">'
     return (
         f'{head}<rdf:Description rdf:about="" {spaces}>'.encode()
         + b"".join(found)

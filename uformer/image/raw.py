@@ -1,6 +1,6 @@
 """Recognise camera raw files by their contents.
 
-Many of them are TIFF files inside: a TIFF decoder would return their thumbnail, or sensor data as if it were an
+Many of them are TIFF files inside: a TIFF decoder would return their thumbnail, or their sensor data as an
 image.
 """
 
@@ -68,7 +68,7 @@ def kind(data: Encoded) -> str | None:
 
 
 def _inside_tiff(data: Encoded) -> str | None:
-    """The kind of raw file that a TIFF is; None for an ordinary image, or if the file is too damaged to tell."""
+    """The kind of raw file that a TIFF is; None for an ordinary image or a badly damaged file."""
     try:
         first = Directory(data)
         make = " ".join(first.text(_MAKE).split())

@@ -1,4 +1,4 @@
-"""The EXIF block of a camera raw file, without the tags of the sensor data."""
+"""Reads the EXIF block of a camera raw file, without the tags that describe the sensor data."""
 
 import contextlib
 
@@ -7,24 +7,25 @@ from uformer.image.containers import boxes
 from uformer.image.formats import Encoded
 
 _ABOUT_THE_FILE = {0x927C, 0x9102, 0xA001, 0xA002, 0xA003, 0xA005}
-"""Wrong for the developed image: maker note, compression, colour space, width, height, interoperability."""
+"""Tags that are wrong for the developed image: maker note, compression, colour space, width, height,
+interoperability."""
 
 _CR3 = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
-"""Canon's box with the metadata of a CR3 file."""
+"""UUID of Canon's box that holds the metadata of a CR3 file."""
 
 _RAF_PREVIEW = 84
-"""Where a RAF file tells the offset and the length of the JPEG file inside it, which has the EXIF block."""
+"""Position in a RAF file of the offset and length of its embedded JPEG, which holds the EXIF block."""
 _LONGEST_SEGMENT = 2**16
 
 
 def exif(data: Encoded) -> bytes | None:
-    """The EXIF block; None if there is none, or it cannot be read."""
+    """The EXIF block; None if there is none or it cannot be read."""
     if data[:15] == b"FUJIFILMCCD-RAW":
         found = _of_raf(data)
     elif data[4:8] == b"ftyp":
         found = _of_cr3(data)
     elif data[:2] in (b"II", b"MM"):
-        # Olympus and Panasonic have numbers of their own where a TIFF file has 42.
+        # Where a TIFF file has the number 42, Olympus and Panasonic use other numbers.
         mark = b"II*\0" if data[:2] == b"II" else b"MM\0*"
         found = exif_block.from_tiff(data if data[:4] == mark else mark + data[4:])
     else:

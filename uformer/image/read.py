@@ -1,4 +1,4 @@
-"""Reading a picture file, once its header has shown that it can be afforded."""
+"""Read an image file, once its header has passed the limits."""
 
 import os
 
@@ -18,15 +18,23 @@ __all__ = ["DEFAULT_LIMITS", "Header", "Limits", "header", "read", "read_samples
 def read(
     source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn
 ) -> Image:
-    """Read a PNG, JPEG, WebP, TIFF or AVIF picture from a path or from its bytes; what it is decides its contents, not its name.
+    """Read a PNG, JPEG, WebP, TIFF or AVIF image from a path or from its bytes.
 
-    A palette and YCbCr come out as RGB. CMYK and Lab come out as sRGB, CMYK through the embedded profile; the profile is then
-    dropped. Channels that are all equal (in a lossy file: within one level) come out as gray where the format has no gray (WebP,
-    AVIF). Float TIFF counts as 32 bits; what few of its samples have beyond [0, 1] comes in `beyond`. AVIF of 10 or 12 bits counts as
-    16. Of several pages or frames the first is read. `notify` is told, one line each, what the file holds beyond the answer; by default
-    that is a Python warning.
+    The contents decide the format, not the name.
 
-    Raises PictureError: not there, not one of these formats, damaged, cut off, or over a limit.
+    - Palette and YCbCr become RGB. CMYK and Lab become sRGB, CMYK through the embedded profile; the profile
+      is then dropped.
+    - In formats without gray (WebP, AVIF), channels that are all equal (in a lossy file: within one level)
+      become gray.
+    - Float TIFF has a depth of 32. If a few of its samples lie outside [0, 1], the excess is in `beyond`.
+      AVIF of 10 or 12 bits has a depth of 16.
+    - Of several pages or frames, the first is read.
+
+    `notify` receives one line for each thing that the file holds and the result does not; by default, each
+    becomes a Python warning.
+
+    Raises PictureError if the file is missing, is in another format, is damaged or truncated, or exceeds a
+    limit.
     """
     image, notes = examine(source, limits, _decode)
     for note in notes:
@@ -35,11 +43,15 @@ def read(
 
 
 def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
-    """The samples of a picture file, upright: (H, W, C) uint8 or uint16, alpha left out, no metadata.
+    """The upright samples of an image file: (H, W, C) uint8 or uint16, without alpha and metadata.
 
-    As `read`, errors too, with these differences: TIFF files of any number of channels come out whole (of more than four, or of three
-    and more that are not said to be RGB), gray pictures in formats that have no gray stay RGB, and nothing is warned of. Float TIFF in
-    [0, 1] becomes uint16.
+    Like `read`, with the same errors and these differences:
+
+    - TIFF files keep all channels if they have more than four, or at least three that are not declared as
+      RGB.
+    - Gray images in formats without gray stay RGB.
+    - There are no notices.
+    - Float TIFF in [0, 1] becomes uint16.
     """
     return examine(source, limits, _samples)
 
@@ -58,19 +70,19 @@ def _samples(file: Opened) -> Samples:
     pixels, _, beyond = scaled(file.name, samples, samples.shape[2], bits)
     if beyond is not None:
         raise PictureError(
-            f"{file.name}: float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1"
+            f"{file.name}: has float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1"
         )
     return np.rint(pixels * 65535).astype(np.uint16)
 
 
 def header(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Header:
-    """What a picture file says of itself; its pixels are not decoded, and a file is not loaded. Errors as of `read`."""
+    """The header of an image file, without decoding its pixels or loading it. Raises the errors of `read`."""
     with opened(source, limits, mapped=True) as file:
         return header_of(file)
 
 
 def _decode(file: Opened) -> tuple[Image, list[str]]:
-    """The picture, and what it leaves out or changes, a line each."""
+    """The image, and a line for each thing that reading leaves out or changes."""
     image, picture_format = file.image, file.format
     metadata, orientation = metadata_of(file)
     image, metadata = to_gray_or_rgb(file.name, image, metadata)
@@ -94,7 +106,10 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
 
 
 def _is_gray(pixels: Pixels, *, tolerance: float) -> bool:
-    """Whether the channels differ by no more than the tolerance: a lossy WebP of a gray picture rounds them apart by one level."""
+    """Whether the channels differ by at most the tolerance.
+
+    In a lossy WebP of a gray image, rounding makes them differ by one level.
+    """
     green = pixels[..., 1]
     return all(
         float(np.abs(pixels[..., channel] - green).max()) <= tolerance * 1.01

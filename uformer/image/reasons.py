@@ -1,4 +1,4 @@
-"""Why a file cannot be decoded, in words found in its own bytes: libvips' texts may be another file's (see `vips`)."""
+"""Why a file cannot be decoded, found in its bytes: libvips' texts may be about another file (see `vips`)."""
 
 import struct
 import zlib
@@ -15,7 +15,7 @@ _BLOCK = 2**20  # bytes
 
 
 def why(data: Encoded, picture_format: Format) -> str:
-    """What is wrong with a file that its decoder refused."""
+    """The reason why a decoder refused a file."""
     check = _CHECKS.get(picture_format.name)  # HEIC and camera raw have none: see `external`
     return (check and check(data)) or DAMAGED
 
@@ -30,7 +30,7 @@ def _png(data: Encoded) -> str | None:
         if end + 4 > len(data):
             return CUT_OFF
         if _crc(data, position + 4, end) != int.from_bytes(data[end : end + 4], "big"):
-            return f"wrong check sum of the {_shown(name)} chunk at byte {position}"
+            return f"wrong checksum of the {_shown(name)} chunk at byte {position}"
         if name == b"IEND":
             return None
         position = end + 4
@@ -38,7 +38,7 @@ def _png(data: Encoded) -> str | None:
 
 
 def _crc(data: Encoded, start: int, end: int) -> int:
-    """The check sum of a part of a file, which may be larger than memory."""
+    """The CRC of a part of a file, which may be larger than memory."""
     found = 0
     for at in range(start, end, _BLOCK):
         found = zlib.crc32(data[at : min(at + _BLOCK, end)], found)

@@ -1,8 +1,9 @@
-"""Pictures too large for memory: rows read from a file as they are asked for, and written as they come.
+"""Images larger than memory: read rows from a file on demand, and write rows as they arrive.
 
-A part of a picture is an `Image` of some rows; what the whole picture is like is told by a frame, an `Image` of its full size whose
-pixels and alpha are zeros that take no memory. Both sides use temporary files: reading one of the size of the decoded samples if the
-picture is to be turned, writing one of the size of the written samples.
+A part of an image is an `Image` of some of its rows. A frame describes the whole image: it is an `Image` of
+the full size whose pixels and alpha are zeros that take no memory. Both sides use temporary files: reading
+needs one of the size of the decoded samples if the image must be rotated or flipped vertically, and writing
+needs one of the size of the written samples.
 """
 
 import contextlib
@@ -31,15 +32,18 @@ from uformer.notices import Notify, warn
 from uformer.staging import staging
 
 BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.suffixes[0])
-"""Suffixes of the formats that are read by regions; the decoders of the others hold the whole picture in memory."""
+"""Suffixes of the formats that are read by regions; other decoders hold the whole image in memory."""
 
-_ROWS = 64  # decoded at a time
-_FULL = 2**20  # bytes; where less is free, an encoder that fails did so for want of room
-_HEAD = 2**16  # bytes at the beginning of a PNG or JPEG where metadata is put in
+_ROWS = 64  # rows decoded at a time
+_FULL = 2**20  # bytes; with less free space, a failed encoder has filled the disk
+_HEAD = 2**16  # bytes at the beginning of a PNG or JPEG in which metadata is inserted
 
 
 class Regions:
-    """The rows of a picture file, upright; made by `regions`. Asked for from top to bottom, it decodes each once; of one thread alone."""
+    """The upright rows of an image file; created by `regions`, for use by one thread.
+
+    Each row is decoded once if they are requested from top to bottom.
+    """
 
     frame: Image
 
@@ -47,12 +51,11 @@ class Regions:
         self._file, self._scratch = file, scratch
         metadata, self._orientation = metadata_of(file)
         self._image, metadata = to_gray_or_rgb(file.name, file.image, metadata)
-        self._region = vips.region(
-            self._image
-        )  # one for all rows, as a decoder that goes from top to bottom serves only one
+        # One region for all rows, because a decoder that goes from top to bottom serves only one.
+        self._region = vips.region(self._image)
         self._kind = np.dtype(vips.kind(self._image))
         self._held: Samples = np.empty((0, self._image.width, self._image.bands), self._kind)
-        self._first = 0  # row of the first that is held
+        self._first = 0  # number of the first row in `_held`
         self._stored_rows = 0
         bands, turn = self._image.bands, self._orientation >= 5
         shape = (self._image.width, self._image.height) if turn else (self._image.height, self._image.width)
@@ -65,7 +68,7 @@ class Regions:
         self.frame = as_image(file, metadata, self._kind, pixels, alpha)
 
     def part(self, first: int, last: int) -> Image:
-        """Rows from `first` to before `last`, as `read` would give them. Raises PictureError for damaged data."""
+        """Rows `first` to `last` - 1, as `read` returns them. Raises PictureError for damaged data."""
         samples = self._samples(first, last)
         return as_image(
             self._file,
@@ -75,10 +78,10 @@ class Regions:
         )
 
     def _samples(self, first: int, last: int) -> Samples:
-        """Upright rows."""
+        """The upright samples of these rows."""
         if self._orientation > 2:
             return self._stored(first, last)
-        if first < self._first:  # decoding cannot go back
+        if first < self._first:  # decoding cannot go back, so start again
             image, _ = to_gray_or_rgb(self._file.name, self._file.again(), Metadata())
             self._region, self._held, self._first = vips.region(image), self._held[:0], 0
         kept = self._held[first - self._first :]
@@ -94,7 +97,10 @@ class Regions:
         )
 
     def _stored(self, first: int, last: int) -> Samples:
-        """Upright rows, whose stored pixels are a rectangle; from the scratch file, since decoding goes only from top to bottom."""
+        """The upright samples of rows that are stored as another rectangle of the file.
+
+        They are read from the scratch file, because decoding goes only from top to bottom.
+        """
         height, width, bands = self._image.height, self._image.width, self._image.bands
         for row in range(self._stored_rows, height, _ROWS):
             self._scratch.write(np.ascontiguousarray(self._decoded(row, min(row + _ROWS, height))).data)
@@ -111,7 +117,7 @@ class Regions:
         return turned(samples, self._orientation)
 
     def scan(self) -> list[str]:
-        """Decode all rows, to know that they are sound; what is to be warned of. Raises PictureError where they are not."""
+        """Decode all rows to check them, and return the notices. Raises PictureError for damaged data."""
         outside, low, high = 0, np.inf, -np.inf
         for first in range(0, self._image.height, _ROWS):
             samples = self._decoded(first, min(first + _ROWS, self._image.height))
@@ -128,10 +134,10 @@ class Regions:
 def regions(
     source: str | os.PathLike[str], *, folder: Path, limits: Limits = DEFAULT_LIMITS, notify: Notify = warn
 ) -> Iterator[Regions]:
-    """The rows of a picture file in one of the formats BY_REGIONS; notices and errors as of `read`.
+    """The rows of an image file in one of the formats BY_REGIONS; notices and errors are those of `read`.
 
-    All is decoded once before, so that a damaged file is found at once and not when half of it is restored. `folder`: for
-    temporary files. A progressive JPEG or interlaced PNG is decoded as a whole all the same.
+    The whole file is decoded once before, so that damage is found at once and not when half of it is
+    restored. `folder`: for temporary files. A progressive JPEG or interlaced PNG is still decoded as a whole.
     """
     with _nameless(folder) as unused:
         notes = examine(
@@ -147,7 +153,7 @@ def regions(
 
 @contextlib.contextmanager
 def _nameless(folder: Path) -> Iterator[IO[bytes]]:
-    """A temporary file in a folder that leaves nothing there."""
+    """A temporary file in a folder, which leaves nothing behind."""
     with staging(folder) as inside, tempfile.TemporaryFile(dir=inside) as file:
         yield file
 
@@ -160,16 +166,19 @@ def write_parts(
     metadata: MetadataPolicy = "keep",
     notify: Notify = warn,
 ) -> None:
-    """Write a picture of which the rows come in parts, each with the number of its first row; a part may come again.
+    """Write an image whose rows arrive in parts, each with the number of its first row; parts may repeat.
 
-    The file is the one that `write` would make of the whole picture, and appears whole or not at all. Errors as of `write`.
+    The file is the same as `write` makes of the whole image, and it appears whole or not at all. Raises the
+    errors of `write`.
     """
     name = one_line(path, 4096)
     target = formats.by_suffix(path.suffix)
     try:
         shown = check(frame, target, metadata, notify=notify)
         with atomic_path(path) as temporary:
-            folder = temporary.parent / "parts"  # unlike `temporary`, it has no suffix
+            folder = (
+                temporary.parent / "parts"
+            )  # its name differs from that of `temporary`, as it has no suffix
             folder.mkdir()
             encoded = folder / f"encoded{path.suffix}"
             picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
@@ -190,14 +199,15 @@ def write_parts(
 
 
 def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Format, folder: Path) -> Any:
-    """A pyvips image of the samples to be written, which lie in a file."""
+    """A pyvips image of the samples to write, which are stored in a file."""
     bits, colours = layout(frame, target)
     channels = colours + (frame.alpha is not None)
     kind = np.dtype("u1" if bits == 8 else "f4" if bits == 32 else "u2")
     row = frame.width * channels * kind.itemsize
     if row * frame.height > (free := shutil.disk_usage(folder).free):
         raise PictureError(
-            f"{row * frame.height / 1e9:.1f} GB are needed there while it is restored; {free / 1e9:.1f} GB are free"
+            f"restoring it needs {row * frame.height / 1e9:.1f} GB of disk space there; "
+            f"{free / 1e9:.1f} GB are free"
         )
     with scratch(folder, (frame.height, frame.width, channels), kind) as file:
         for first, part in parts:
@@ -208,7 +218,7 @@ def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Form
 
 
 def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Metadata) -> None:
-    """The encoded file with what libvips does not write, at `path`."""
+    """Move the encoded file to `path`, and add the metadata that libvips does not write."""
     if target is formats.TIFF:
         encoded.replace(path)
         with open(path, "rb+") as file:

@@ -1,4 +1,4 @@
-"""The numbers of an image: turned upright, scaled from a file's samples to [0, 1], and quantised back to samples."""
+"""Sample values: turn them upright, scale a file's samples to [0, 1], and quantise pixels back to samples."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from uformer.image.image import Alpha, Image, Pixels
 Samples = NDArray[Any]
 """(H, W, C), as a file stores them."""
 
-HAS_BEYOND = "has samples outside of 0 to 1; what they have beyond it stays as it is"
+HAS_BEYOND = "has samples outside 0 to 1; the excess is kept unchanged"
 
 MOST_BEYOND = 0.05
-"""Share of a float picture's samples that may lie outside of [0, 1]; more, and its white is not 1."""
+"""Share of a float image's samples that may lie outside [0, 1]; if there are more, its white is not 1."""
 
-_STRIP_ROWS = 256  # rows that are rounded at a time: bounds the memory
+_STRIP_ROWS = 256  # rows that are rounded at a time, to bound the memory
 
 
 def turned(samples: Samples, orientation: int) -> Samples:
@@ -33,11 +33,14 @@ def turned(samples: Samples, orientation: int) -> Samples:
 def scaled(
     name: str, samples: Samples, channels: int, bits: int
 ) -> tuple[Pixels, Alpha | None, Pixels | None]:
-    """Pixels in [0, 1], alpha, and what float samples have beyond [0, 1]. `bits`: how many of a 16-bit sample's upper bits count."""
+    """Pixels in [0, 1], alpha, and the part of float samples outside [0, 1].
+
+    `bits`: the number of a 16-bit sample's upper bits that count.
+    """
     if samples.dtype in (np.float32, np.float64):
         return _from_float(name, samples, channels)
     if samples.dtype not in (np.uint8, np.uint16):
-        raise PictureError(f"{name}: samples of type {samples.dtype}, expected uint8, uint16 or float")
+        raise PictureError(f"{name}: has samples of type {samples.dtype}, expected uint8, uint16 or float")
     pixels = np.empty((*samples.shape[:2], channels), np.float32)
     plane = np.ascontiguousarray(samples[..., channels]) if samples.shape[2] > channels else None
     if samples.dtype == np.uint8 or bits == 16:
@@ -57,11 +60,11 @@ def scaled(
 
 
 def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
-    """The same for float samples, with alpha as it is."""
-    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinity, which is refused
+    """Like `scaled`, for float samples; alpha stays unchanged."""
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinity, which is refused
         values = samples.astype(np.float32)
     if not np.isfinite(values).all():
-        raise PictureError(f"{name}: float samples that are not finite (NaN or infinity)")
+        raise PictureError(f"{name}: has float samples that are not finite (NaN or infinity)")
     pixels = np.clip(values[..., :channels], 0, 1)
     alpha = np.ascontiguousarray(values[..., channels]) if values.shape[2] > channels else None
     beyond = values[..., :channels] - pixels
@@ -69,15 +72,19 @@ def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alp
 
 
 def check_range(name: str, share: float, low: float, high: float) -> None:
-    """Refuse a float picture of which too large a share of the samples, from low to high, lies outside of [0, 1]."""
+    """Refuse a float image if too large a share of its samples, from low to high, lies outside [0, 1]."""
     if share > MOST_BEYOND:
         raise PictureError(
-            f"{name}: float samples from {low:g} to {high:g}, {share:.0%} of them outside of 0 to 1; scale them so that white is 1"
+            f"{name}: has float samples from {low:g} to {high:g}, {share:.0%} of them outside 0 to 1; "
+            "scale them so that white is 1"
         )
 
 
 def quantised(image: Image, bits: int, *, channels: int) -> Samples:
-    """Samples (H, W, channels, and one for alpha if there is one): float32 for 32 bits, else in the upper `bits` of uint8 or uint16."""
+    """Samples (H, W, channels, plus 1 with alpha) to write.
+
+    They are float32 for 32 bits, and otherwise the upper `bits` of uint8 or uint16.
+    """
     peak = (1 << bits) - 1
     kind = np.dtype(np.uint8 if bits == 8 else np.float32 if bits == 32 else np.uint16)
     samples: Samples = np.empty((image.height, image.width, channels + (image.alpha is not None)), kind)
@@ -96,7 +103,7 @@ def quantised(image: Image, bits: int, *, channels: int) -> Samples:
 
 
 def _alpha(alpha: Samples, bits: int) -> Samples:
-    """Alpha as float for 32 bits, else rounded into the upper `bits` of its type; its own values where it has these bits already."""
+    """Alpha as float for 32 bits, else rounded to its type's upper `bits`; exact if it has these bits."""
     if bits == 32:
         return (
             alpha

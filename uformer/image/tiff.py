@@ -1,7 +1,8 @@
 """Which kinds of TIFF samples are read, judged by the file's own tags, and why the others are refused.
 
 libvips decodes kinds that it does not know as if they were RGB, so it only gets files of the kinds in the
-table below. Two need a correction after libvips has loaded them: extra channels that are not alpha, and YCbCr.
+table below. Two need a correction after libvips has loaded them: extra channels that are not alpha, and
+YCbCr.
 """
 
 import itertools
@@ -33,18 +34,8 @@ _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
 _UNSPECIFIED, _ASSOCIATED = 0, 1
 _JPEG = 7
 
-_COMPRESSIONS = {
-    1,
-    2,
-    3,
-    4,
-    5,
-    _JPEG,
-    8,
-    32773,
-    32946,
-    50001,
-}  # none, fax, LZW, JPEG, deflate, PackBits, WebP
+# None, fax (2 to 4), LZW, JPEG, deflate (8 and 32946), PackBits, WebP.
+_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 50001}
 _ANY_SAMPLES = {(bits, _UNSIGNED) for bits in (1, 2, 4, 8, 16)} | {(32, _FLOAT)}
 _REFUSED = {
     4: "a transparency mask",
@@ -135,14 +126,14 @@ def notes(data: Encoded) -> list[str]:
     if layout.unspecified:
         found.append("has an extra channel that is not alpha; it is left out")
     if layout.photometric == _BLACK_IS_ZERO and layout.samples in (3, 4):
-        found.append(f"has {layout.samples} channels that it does not call RGB; they are read as RGB")
+        found.append(f"has {layout.samples} channels that it does not declare as RGB; they are read as RGB")
     return found
 
 
 def _layout(first: Directory) -> _Layout:
     """The layout of the samples. Raises ValueError for a kind that is not read."""
     compression = first.integer(COMPRESSION, 1)
-    if compression not in _COMPRESSIONS:  # some of them are decoded whole, in memory
+    if compression not in _COMPRESSIONS:  # some other decoders need the whole image in memory
         what = f"its compression (number {compression})"
         raise ValueError(f"{what} is not supported; save it with LZW or deflate")
     if PHOTOMETRIC not in first:
@@ -150,7 +141,7 @@ def _layout(first: Directory) -> _Layout:
     photometric = first.integer(PHOTOMETRIC, 0)
     samples = first.integer(SAMPLES, 1)
     bits, sample_format = _same(first, BITS, 1), _same(first, SAMPLE_FORMAT, _UNSIGNED)
-    if sample_format == _VOID:  # "undefined": readers take it for whole numbers
+    if sample_format == _VOID:  # "undefined", which readers treat as integers
         sample_format = _UNSIGNED
     if photometric not in _KINDS:
         name = _REFUSED.get(photometric, "of an unknown kind")
@@ -180,26 +171,27 @@ def _same(first: Directory, tag: int, default: int) -> int:
     """The value of a tag that has one for each sample. Raises ValueError if they differ."""
     values = first.integers(tag, default)
     if len(set(values)) != 1:
-        said = ", ".join(map(str, itertools.islice(values, 8))) or "empty"
-        raise ValueError(f"its {name_of(tag)} tag is {said}; all samples of a pixel must have the same")
+        listed = ", ".join(map(str, itertools.islice(values, 8))) or "empty"
+        raise ValueError(f"its {name_of(tag)} tag is {listed}; all samples of a pixel must have the same")
     return values[0]
 
 
 def _of_samples(photometric: int, bits: int, sample_format: int) -> str:
     """The reason to refuse samples of this size or format."""
     if (photometric, bits) == (_LAB, 8):
-        return "Lab of 8 bits is not supported; convert it to RGB, or to Lab of 16 bits"
+        return "8-bit Lab is not supported; convert it to RGB or to 16-bit Lab"
     name = {_UNSIGNED: "", _FLOAT: " float"}.get(sample_format, " signed or complex")
     if (bits, sample_format) in _ANY_SAMPLES:
         what = f"{bits}-bit{name} {_KINDS[photometric].name}"
-        return f"{what} is not supported; save it as RGB or gray of 8 or 16 bits"
-    return f"samples of {bits} bits{name}; whole numbers of 1, 2, 4, 8 or 16 bits and float of 32 can be read"
+        return f"{what} is not supported; save it as 8-bit or 16-bit RGB or gray"
+    return f"{bits}-bit{name} samples are not supported; save them as 8-bit, 16-bit or 32-bit float"
 
 
 def _divides_alpha(photometric: int, sample_format: int, extras: int) -> bool:
     """Whether libvips divides these colours by associated alpha correctly.
 
-    It assumes that alpha of float gray goes up to 255, inverts before it divides, and divides palette indices.
+    It assumes that alpha of float gray goes up to 255, inverts before it divides, and divides palette
+    indices.
     """
     if photometric in (_RGB, _SEPARATED):
         return extras == 1
@@ -207,7 +199,7 @@ def _divides_alpha(photometric: int, sample_format: int, extras: int) -> bool:
 
 
 def _of_colours(first: Directory) -> str | None:
-    """The reason to refuse the colours of a kind that is read as a rule."""
+    """The reason to refuse the colours of a kind that is normally read; None if there is no reason."""
     photometric = first.integer(PHOTOMETRIC, 0)
     bits = _same(first, BITS, 1)
     if photometric == _PALETTE and first.count(COLOUR_MAP) != 3 * 2**bits:

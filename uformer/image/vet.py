@@ -1,6 +1,7 @@
-"""What a hostile file can be told by before any library sees it: lengths that lie, loops, bombs.
+"""Checks for hostile files before any library reads them: false lengths, loops, decompression bombs.
 
-Each check looks at a bounded number of bytes; a file that passes may still be damaged, which its decoder then says.
+Each check reads a bounded number of bytes. A file that passes may still be damaged, which its decoder then
+reports.
 """
 
 import itertools
@@ -15,31 +16,31 @@ from uformer.image.ifd import Directory, pages
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a picture may cost; a larger one is refused, most of them before a pixel is decoded."""
+    """Limits of an image file; most are checked before any pixel is decoded."""
 
     max_pixels: int = 500_000_000
     """Width times height."""
     max_side: int = 1_000_000
-    """Pixels."""
+    """Longest side, in pixels."""
     max_bytes: int = 2**32
     """Size of the file."""
     max_frames: int = 10_000
-    """Pages or frames that a file holds, of which the first is read."""
+    """Pages or frames in a file; only the first is read."""
     max_metadata: int = 2**26
-    """Bytes of colour profile, EXIF, XMP and IPTC together."""
+    """Total bytes of colour profile, EXIF, XMP and IPTC."""
     max_seconds: float = 120
-    """Time to decode the pixels."""
+    """Seconds to decode the pixels."""
 
 
-_MOST_CHUNKS = 4096  # of one file, but for those of pixels
+_MOST_CHUNKS = 4096  # of one file, not counting those of pixels
 _MOST_PIXEL_CHUNKS = 1_000_000
-_DEFLATE = 1032  # its output is at most so many times as long as its input
+_DEFLATE = 1032  # maximum ratio of output to input
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _TIFF_BLOBS = (0x02BC, 0x83BB, 0x8649, 0x8769, 0x8773)  # XMP, IPTC, Photoshop, EXIF, ICC
 
 
 def objection(data: Encoded, picture_format: Format, limits: Limits) -> str | None:
-    """Why a file should not be opened at all; None where nothing speaks against it."""
+    """The reason not to open a file at all; None if there is none."""
     check = {
         "PNG": _png,
         "JPEG": _jpeg,
@@ -54,7 +55,7 @@ def objection(data: Encoded, picture_format: Format, limits: Limits) -> str | No
 
 def _png(data: Encoded, limits: Limits) -> str | None:
     if data[12:16] != b"IHDR" or len(data) < 33:
-        return "no header where it should be"
+        return "it has no header"
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     position, others, pixel_chunks, pixel_bytes, other_bytes = 8, 0, 0, 0, 0
     while position + 8 <= len(data):
@@ -75,7 +76,7 @@ def _png(data: Encoded, limits: Limits) -> str | None:
     if width * height <= limits.max_pixels and height * (
         width * bits * _PNG_SAMPLES.get(colour, 1) // 8 + 1
     ) > _DEFLATE * (min(pixel_bytes, len(data)) + 64):
-        return f"claims {width} x {height} pixels, more than its {pixel_bytes} bytes of them can hold"
+        return f"claims {width} x {height} pixels, more than its {pixel_bytes} bytes of pixel data can hold"
     return None
 
 
@@ -112,7 +113,7 @@ def _tiff(data: Encoded, limits: Limits) -> str | None:
     )
 
 
-def _raw(data: Encoded, limits: Limits) -> str | None:  # noqa: ARG001 - LibRaw's process is the guard
+def _raw(data: Encoded, limits: Limits) -> str | None:  # noqa: ARG001 - a separate process runs LibRaw
     return None
 
 
@@ -126,5 +127,5 @@ def _avif(data: Encoded, limits: Limits) -> str | None:
         if end - start > limits.max_metadata:
             return f"{end - start} bytes of metadata, over the limit of {limits.max_metadata}"
         if b"iovl" in data[start:end]:
-            return "is laid together from overlapping pictures, which is not supported"
+            return "it is composed of overlapping images, which is not supported"
     return None

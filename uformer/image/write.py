@@ -1,4 +1,4 @@
-"""Writing a picture with all that came with it, whole or not at all."""
+"""Write an image with its metadata, whole or not at all."""
 
 import os
 from pathlib import Path
@@ -20,9 +20,10 @@ __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 def write(
     image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn
 ) -> None:
-    """Write a picture in the format of the path's suffix; the file appears whole or not at all. See `encode`.
+    """Write an image in the format of the path's suffix (see `encode`); the file appears whole or not at all.
 
-    Raises PictureError: unknown suffix, nothing that the format can hold, or a place that cannot be written to.
+    Raises PictureError for an unknown suffix, an image that the format cannot hold, or a path that cannot be
+    written.
     """
     path = Path(path)
     name = one_line(path, 4096)
@@ -40,23 +41,25 @@ def write(
 
 
 def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> bytes:
-    """The bytes of a picture file in the format of `suffix` (".png", any case).
+    """Encode an image in the format of `suffix` (".png", any case), and return the bytes.
 
     | format | written as | bits | gray | alpha |
     |---|---|---|---|---|
     | PNG | lossless | 8, 16 | yes | exact |
     | TIFF | lossless, deflate | 8, 16, 32 float | yes | exact |
-    | JPEG | as the JPEG that was read, but of quality 90 at least; else quality 95, 4:4:4 | 8 | yes | refused |
-    | WebP | lossless if the picture was read from a lossless file, else quality 98 | 8 | as RGB | exact |
-    | AVIF | quality 90, 4:4:4; lossless with alpha, as its encoder has no other way to keep that exact | 8, 12 | as RGB | exact |
+    | JPEG | like a JPEG input, with quality 90 at least; otherwise quality 95, 4:4:4 | 8 | yes | refused |
+    | WebP | lossless if the input file was, otherwise quality 98 | 8 | as RGB | exact |
+    | AVIF | quality 90, 4:4:4; lossless with alpha, to keep it exact | 8, 12 | as RGB | exact |
 
-    Values outside of [0, 1] are clipped, and rounded to the nearest of the most bits that picture and format both have (of an alpha
-    too); as float, what the picture has beyond [0, 1] is added again. `strip` leaves out EXIF (with GPS), XMP and IPTC, `safe` all of
-    them that tells of place, person or device (see `privacy`); the colour profile always stays, or the colours would change. IPTC goes
-    into JPEG and TIFF only; elsewhere `notify` is told that it is left out.
+    Values outside [0, 1] are clipped, and values (including alpha) are rounded to the highest number of bits
+    that image and format have in common. In float output, the image's excess beyond [0, 1] is added again.
 
-    Raises PictureError: unknown suffix, non-finite pixels, alpha into JPEG, a side or metadata that the format cannot hold. OptionError:
-    none of keep, strip and safe.
+    `metadata`: `strip` leaves out EXIF (with GPS), XMP and IPTC; `safe` leaves out what reveals location,
+    people or serial numbers (see `privacy`). The colour profile always stays, as the colours would change
+    without it. Only JPEG and TIFF hold IPTC; in other formats it is left out, and `notify` says so.
+
+    Raises PictureError for an unknown suffix, pixels that are not finite, alpha in JPEG, or a side or
+    metadata that the format cannot hold, and OptionError for an unknown `metadata`.
     """
     target = formats.by_suffix(suffix)
     shown = check(image, target, metadata, notify=notify)

@@ -1,4 +1,4 @@
-"""The orientation in an XMP packet, found by a search in its text, so that no XML is parsed."""
+"""The orientation in an XMP packet, found by a text search, so that no XML is parsed."""
 
 import re
 

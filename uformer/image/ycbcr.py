@@ -1,4 +1,4 @@
-"""YCbCr in TIFF files, converted to RGB by the tags that say how it was coded (TIFF 6.0, section 21).
+"""YCbCr in TIFF files, converted to RGB by the tags that describe its coding (TIFF 6.0, section 21).
 
 Under JPEG compression, libjpeg converts it. Otherwise libvips returns YCbCr as it is stored if its chroma has
 full resolution; if its chroma is subsampled, libvips lets libtiff convert it, and the result is RGBA.
@@ -19,14 +19,17 @@ from uformer.image.ifd import (
 
 _REC_601 = (0.299, 0.587, 0.114)
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
-# The default of TIFF, which makes no sense for YCbCr; JPEG writers store it nevertheless.
+# TIFF's default, which makes no sense for YCbCr but which JPEG writers store.
 _RGB_RANGE = (0.0, 255.0, 0.0, 255.0, 0.0, 255.0)
-# Of the others, libtiff decodes 4 x 4 wrongly, and the rest not at all.
+# libtiff decodes 4 x 4 wrongly, and the others not at all.
 _SUBSAMPLINGS = {(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2)}
 
 
 def objection(first: Directory, *, jpeg: bool, planar: bool) -> str | None:
-    """The reason to refuse YCbCr; None if there is no reason. `planar`: each component is a plane of its own."""
+    """The reason to refuse YCbCr; None if there is no reason.
+
+    `planar`: each component is a plane of its own.
+    """
     coefficients, reference = _coefficients(first), _reference(first)
     if planar:
         return "YCbCr in separate planes is not supported; convert it to RGB"
@@ -37,7 +40,7 @@ def objection(first: Directory, *, jpeg: bool, planar: bool) -> str | None:
             return f"its {tags} tag contradicts the conversion that JPEG prescribes; convert it to RGB"
         return None
     if not (len(coefficients) == 3 and _near((sum(coefficients),), (1.0,), 0.01) and min(coefficients) > 0):
-        return f"its YCbCrCoefficients are {_listed(coefficients)}, which cannot be; convert it to RGB"
+        return f"its YCbCrCoefficients are {_listed(coefficients)}, which is impossible; convert it to RGB"
     if not (len(reference) == 6 and _near(reference[2::2], (128.0, 128.0), 1) and _rises(reference)):
         return f"its ReferenceBlackWhite is {_listed(reference)}, which does not fit YCbCr; convert it to RGB"
     across, down = _subsampling(first)
@@ -87,7 +90,7 @@ def _subsampling(first: Directory) -> tuple[int, ...]:
 
 
 def _rises(reference: tuple[float, ...]) -> bool:
-    """Whether each component's white is above its black and not above what a byte holds."""
+    """Whether each component's white is above its black and fits into a byte."""
     return all(black < white < 256 for black, white in zip(reference[::2], reference[1::2], strict=True))
 
 

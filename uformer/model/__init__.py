@@ -1,1 +1,1 @@
-"""The network, in torch: attention, LeWin blocks, and the U that they form."""
+"""The network in torch: attention, LeWin blocks, and the U that they form."""

@@ -14,9 +14,9 @@ from uformer.structure import BlockPlan, relative_position_index
 class WindowAttention(nn.Module):
     """W-MSA (CVPR 2022, equations 2 and 3): multi-head attention inside windows with relative position bias.
 
-    Keys and values come from the tokens themselves; from `memory`, where it is given (skip `cross`); or, with
-    `joint`, from [tokens; memory] (skip `concat_cross`). Both halves of joint keys get the same bias and
-    mask, unless the plan says `interleaved_keys`.
+    Keys and values come from the tokens themselves; from `memory`, if given (skip `cross`); or, with `joint`,
+    from [tokens; memory] (skip `concat_cross`). Both halves of joint keys get the same bias and mask, unless
+    the plan says `interleaved_keys`.
     """
 
     relative_position_index: Tensor
@@ -37,7 +37,7 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, windows: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """(B, n, N, C) to the same; `memory`, of the same shape, is the encoder's; `mask` is (n, N, N)."""
+        """(B, n, N, C) to the same shape; `memory` (B, n, N, C) is the encoder's; `mask` is (n, N, N)."""
         b, n, tokens, c = windows.shape
 
         q = self.to_q(windows) * self.scale  # (B, n, N, C)
@@ -50,7 +50,7 @@ class WindowAttention(nn.Module):
         k, v = kv.chunk(2, dim=-1)  # (B, n, K, C) each
         q, k, v = (self.heads(x) for x in (q, k, v))  # (B n, h, N or K, d)
 
-        # Not scaled_dot_product_attention: on a CPU, its fast kernel takes no bias that learns, and its
+        # Not scaled_dot_product_attention: on a CPU, its fast kernel does not support a learned bias, and its
         # fallback is slower than this.
         scores = q @ k.transpose(-2, -1)  # (B n, h, N, K)
         bias = self.bias(mask).to(scores.dtype)  # (h, N, K) or (n, h, N, K)

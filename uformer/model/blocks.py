@@ -1,4 +1,4 @@
-"""The LeWin block: window attention, then a feed-forward with a depth-wise convolution in it.
+"""The LeWin block: window attention, then a feed-forward with a depth-wise convolution.
 
 Legend: B batch, H W height and width of a map, C channels, N tokens of a window, n windows of a map,
 D channels inside the feed-forward.
@@ -60,7 +60,7 @@ class Mlp(nn.Module):
 class LeWinBlock(nn.Module):
     """Locally-enhanced window block (CVPR 2022, equation 1), for all three skip schemes.
 
-    With memory "joint" in its plan, the attention sees [tokens; skip] in place of the tokens alone. With
+    With memory "joint" in its plan, the attention sees [tokens; skip] instead of the tokens alone. With
     "cross", a second attention follows the first and sees the skip.
     """
 
@@ -71,7 +71,7 @@ class LeWinBlock(nn.Module):
 
         self.cross_modulator = nn.Parameter(torch.randn(window_tokens, dim)) if plan.cross_modulator else None
         if plan.cross_modulator:
-            self.norm_cross_modulator = nn.LayerNorm(dim)  # never used by the authors; kept for their files
+            self.norm_cross_modulator = nn.LayerNorm(dim)  # the authors never use it; kept for their files
             self.cross_modulator_attn = GlobalAttention(plan)
         self.norm_attn = nn.LayerNorm(dim)
         self.modulator = nn.Parameter(torch.randn(window_tokens, dim)) if plan.modulator else None
@@ -84,7 +84,7 @@ class LeWinBlock(nn.Module):
         self.drop_path = DropPath(plan.drop_path)
 
     def forward(self, tokens: Tensor, windows: Windows, skip: Tensor | None = None) -> Tensor:
-        """(B, H, W, C) to the same; `skip` is the encoder's feature, same shape; `windows` divide the map."""
+        """(B, H, W, C) to the same shape; `skip` (B, H, W, C) is the encoder's; `windows` divide the map."""
         if self.cross_modulator is not None:
             tokens = tokens + self.cross_modulator_attn(tokens, self.cross_modulator)
 

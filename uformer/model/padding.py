@@ -1,4 +1,4 @@
-"""Padding an image by reflection, for any height and width, fixed or left free by torch.export."""
+"""Padding an image by reflection to any height and width, fixed or dynamic in torch.export."""
 
 import typing
 
@@ -8,7 +8,9 @@ from torch import Tensor
 
 def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Extend (B, C, H, W) at the bottom and right to multiples, by reflection, as often as it takes."""
-    eager = not torch.compiler.is_compiling()  # a graph for free sizes must not depend on the example's
+    eager = (
+        not torch.compiler.is_compiling()
+    )  # a graph for dynamic sizes must not depend on the example's size
     if eager and image.shape[2] % multiple == 0 and image.shape[3] % multiple == 0:
         return image
     rows = _reflected(image.shape[2], multiple, image.device)
@@ -17,11 +19,11 @@ def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
 
 
 def _reflected(length: int, multiple: int, device: torch.device) -> Tensor:
-    """Where each place of the padded axis takes its value from: of 3 padded to 8, 0 1 2 1 0 1 2 1."""
+    """The source index of each position on the padded axis: for 3 padded to 8, 0 1 2 1 0 1 2 1."""
     padded = _count(length, multiple) * multiple
     torch._check(length <= padded)
     period = torch.sym_max(2 * length - 2, 1)
-    period = torch.scalar_tensor(period, dtype=torch.int64, device=device)  # as ONNX wants it
+    period = torch.scalar_tensor(period, dtype=torch.int64, device=device)  # ONNX needs a tensor
     at = torch.arange(padded, device=device) % period
     return torch.where(at < length, at, period - at)
 
@@ -29,9 +31,9 @@ def _reflected(length: int, multiple: int, device: torch.device) -> Tensor:
 def _count(length: int, multiple: int) -> int:
     """Return how many multiples cover the length.
 
-    Where torch.export leaves the length free, the count becomes a size of its own that is known to be
-    positive and nothing else. As a formula of the length it would tie the graph to the example's ("more than
-    one window"), and the graph would refuse every smaller image.
+    If the length is dynamic in torch.export, the count becomes an independent (unbacked) size, of which only
+    positivity is known. A formula of the length would tie the graph to the example ("more than one window"),
+    and the graph would refuse every smaller image.
     """
     count = (length + multiple - 1) // multiple
     if torch.compiler.is_exporting():

@@ -39,10 +39,11 @@ class Uformer(nn.Module):
         self.apply(_init_linear)
 
     def forward(self, image: Tensor, *, multiple: int | None = None) -> Tensor:
-        """Restore images of any size, extended by reflection to a multiple of `multiple` and cropped again.
+        """Restore images of any size, padded by reflection to a multiple of `multiple` and cropped again.
 
-        `multiple`: `config.multiple` unless given, so that whole windows fit into the map of every level. The
-        least is `config.stride`: then windows may reach over the border of a map, and hidden tokens pad them.
+        `multiple`: by default `config.multiple`, so that whole windows fit into the map of every level. The
+        minimum is `config.stride`: windows may then reach beyond the border of a map, and masked tokens pad
+        them.
         """
         height, width = image.shape[2:]
         image = reflect_to_multiple(image, multiple or self.config.multiple)
@@ -77,7 +78,7 @@ class Stage(nn.Module):
         self.shifts = [block.shift for block in plan.blocks]
 
     def forward(self, tokens: Tensor, skip: Tensor | None = None) -> Tensor:
-        """(B, H, W, C) to the same; `skip` is the encoder's feature of this level, in the decoder."""
+        """(B, H, W, C) to the same shape; in the decoder, `skip` is the encoder's feature of this level."""
         if self.concat and skip is not None:
             tokens = torch.cat([tokens, skip], dim=-1)  # (B, H, W, 2 C)
         windows = {shift: Windows(tokens, side=self.window_size, shift=shift) for shift in set(self.shifts)}

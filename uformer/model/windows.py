@@ -1,4 +1,4 @@
-"""The windows of a map of tokens: cut the map into them, merge them, and hide what does not belong together.
+"""The windows of a map of tokens: cut them out, merge them, and mask pairs that must not interact.
 
 Legend: B batch, H W height and width of the map, C channels, M window side, N = M^2 tokens of a window,
 n windows of the map.
@@ -18,13 +18,13 @@ class Windows:
     """
 
     mask: Tensor | None
-    """(n, N, N) to add to the attention scores; None where every token may see its whole window.
+    """(n, N, N), added to the attention scores; None if every token may see its whole window.
 
-    It hides padding, and it hides tokens from each other that only the cyclic shift brought together.
+    It hides padding, and token pairs that share a window only because of the cyclic shift.
     """
 
     def __init__(self, tokens: Tensor, *, side: int, shift: int = 0) -> None:
-        """For a map like `tokens` (B, H, W, C); the mask gets their dtype and device."""
+        """Windows for a map shaped like `tokens` (B, H, W, C); the mask gets their dtype and device."""
         self.height, self.width = tokens.shape[1:3]
         self.side, self.shift = side, shift
         bottom, right = -self.height % side, -self.width % side  # padding, in tokens
@@ -56,7 +56,8 @@ class Windows:
         return tokens[:, : self.height, : self.width] if self.padded else tokens
 
     def _mask(self, tokens: Tensor) -> Tensor:
-        # Number the regions that the shift moves apart, from 1 on; `cut` pads with 0, a region of its own.
+        # Number the regions that the shift separates, from 1 on; `cut` pads with 0, which is a region of its
+        # own.
         rows = torch.arange(self.height, device=tokens.device) < self.shift
         columns = torch.arange(self.width, device=tokens.device) < self.shift
         regions = 1 + 2 * rows.long()[:, None] + columns.long()  # (H, W)

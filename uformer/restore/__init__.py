@@ -1,1 +1,1 @@
-"""Restoring: from an image in any form to the restored image in the same form."""
+"""Restoration: takes an image in any form and returns the restored image in the same form."""

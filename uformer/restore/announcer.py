@@ -1,4 +1,4 @@
-"""What a run over pictures says: bars or lines on standard error, JSON records on standard output, failures at the end."""
+"""Reports a run: progress on standard error, JSON records on standard output, failures at the end."""
 
 import json
 import sys
@@ -17,9 +17,10 @@ from uformer.words import counted
 
 
 class Announcer:
-    """Tells what becomes of the pictures of a work list; a Watcher of the pipeline.
+    """Reports the outcomes of the images of a work list. It is a Watcher of the pipeline.
 
-    Of one picture (not `many`) the name of its output is all that is said, on standard output, and a failure is raised.
+    For one image (not `many`), it prints only the name of the output, on standard output, and raises a
+    failure.
     """
 
     def __init__(self, work: WorkList, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
@@ -87,7 +88,7 @@ class Announcer:
             self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source} {end}")
 
     def end(self) -> int:
-        """The last words; the exit code. Raises PictureError where the only picture failed."""
+        """Print the summary and return the exit code. Raises PictureError if the only image failed."""
         if not self._many:
             if self._failures:
                 raise PictureError(self._failures[0])
@@ -96,13 +97,13 @@ class Announcer:
             return 0
         work = self._work
         parts = [
-            f"{self._restored} of {counted(work.count, 'picture')} restored"
+            f"{self._restored} of {counted(work.count, 'image')} restored"
             + (f" into {work.home}" if work.home else "")
         ]
         if work.done:
-            parts.append(f"{len(work.done)} done before (--overwrite restores again)")
+            parts.append(f"{len(work.done)} skipped as finished (--overwrite restores them again)")
         if work.left_out:
-            parts.append(f"{counted(len(work.left_out), 'picture')} left out as outputs of earlier runs")
+            parts.append(f"{counted(len(work.left_out), 'output')} of earlier runs left out")
         if self._failures:
             parts.append(f"{len(self._failures)} failed")
         if not self._quiet:
@@ -113,13 +114,14 @@ class Announcer:
         return 1 if self._failures else 0
 
     def interrupted(self) -> None:
-        """The last words of a run that was stopped: how it goes on."""
-        said = "uformer: interrupted"
+        """Print the summary of an interrupted run, and how to resume it."""
+        message = "uformer: interrupted"
         if self._many:
             done = self._restored + len(self._work.done)
-            how = "the same command without --overwrite" if self._overwrite else "the same command"
-            said += f"; {done} of {counted(self._work.count, 'picture')} are done, each whole; {how} restores the rest"
-        print(said, file=sys.stderr)
+            how = "without --overwrite " if self._overwrite else ""
+            message += f"; {done} of {counted(self._work.count, 'image')} finished, all outputs complete;"
+            message += f" run the same command {how}to resume"
+        print(message, file=sys.stderr)
         self._list_failures()
 
     def _list_failures(self) -> None:
@@ -136,7 +138,11 @@ class Announcer:
         warnings: Sequence[str] = (),
         **figures: Any,
     ) -> None:
-        """One line of JSON; a path that is no Unicode keeps its bytes, as escapes that Python's `os.fsencode` turns back."""
+        """Print one JSON record.
+
+        Bytes of a path that are not valid Unicode become escapes, which `os.fsencode` turns back into the
+        bytes.
+        """
         if self._records:
             known = (
                 dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision"))
@@ -150,6 +156,6 @@ class Announcer:
 
 
 def _with_name(source: Path, message: str) -> str:
-    """A message that names its picture."""
+    """Return the message with the name of its image in front, unless it contains the name."""
     name = one_line(source, LONGEST_LINE)
     return one_line(message if name in message else f"{name}: {message}", LONGEST_LINE)

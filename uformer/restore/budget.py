@@ -1,13 +1,15 @@
-"""Memory that pictures take while they wait, granted in order."""
+"""The memory budget of images that wait between reading and writing, granted in order."""
 
 import threading
 from concurrent.futures import CancelledError
 
 
 class Budget:
-    """So many bytes for all pictures between reading and writing; one that takes more than all of them is there alone.
+    """A budget of `size` bytes for all images in flight.
 
-    Whoever asks is numbered from 0, and served in that order, or a later picture could take what an earlier one waits for.
+    An image that is larger than the budget gets it alone.
+    Requests are numbered from 0 and served in that order; otherwise a later image could take the memory that
+    an earlier one waits for.
     """
 
     def __init__(self, size: int = 0) -> None:
@@ -18,13 +20,13 @@ class Budget:
         self._changed = threading.Condition()
 
     def resize(self, size: int) -> None:
-        """Grant `size` bytes from now on, where their number was not known before."""
+        """Set the budget to `size` bytes, once it is known."""
         with self._changed:
             self._size = size
             self._changed.notify_all()
 
     def take(self, number: int, cost: int) -> None:
-        """Wait until `cost` bytes are granted. Raises CancelledError once the budget is closed."""
+        """Wait until `cost` bytes are granted to request `number`. Raises CancelledError after `close`."""
         with self._changed:
             self._changed.wait_for(
                 lambda: (
@@ -44,7 +46,7 @@ class Budget:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nobody waits any more, and nothing is granted."""
+        """Wake all that wait, and grant nothing more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A line for an image that deblurring left almost as it was."""
+"""A warning for an image that deblurring left almost unchanged."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ from uformer.restore.options import RestoreOptions
 Pixels = NDArray[np.float32]
 
 LITTLE = 0.5
-"""Mean absolute change, in 8-bit levels, below which nobody sees a difference."""
+"""Mean absolute change in 8-bit levels below which no difference is visible."""
 
 
 def note_little_change(before: Pixels, after: Pixels, options: RestoreOptions, notify: Notify) -> None:
-    """Tell `notify` where the weights that ship for deblurring changed next to nothing: they sharpen slight blur only.
+    """Call `notify` if the deblurring weights that ship left an image almost unchanged.
 
     `before` and `after`: (H, W, C) in [0, 1].
     """
@@ -22,5 +22,6 @@ def note_little_change(before: Pixels, after: Pixels, options: RestoreOptions, n
     levels = 255 * float(np.mean(np.abs(after[::2, ::2] - before[::2, ::2])))
     if levels < LITTLE:
         notify(
-            f"changed {levels:.1f} levels of 255 on average; deblurring is experimental and sharpens slight blur only"
+            f"changed by only {levels:.1f} of 255 levels on average;"
+            " deblurring is experimental and sharpens slight blur only"
         )

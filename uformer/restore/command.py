@@ -22,7 +22,7 @@ from uformer.signals import stops_like_ctrl_c
 
 
 def restore(
-    *pictures: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *images: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
     metadata: MetadataPolicy = "keep",
@@ -30,44 +30,46 @@ def restore(
     records: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: bool = False,
 ) -> int:
-    """Restore pictures: noisy, rainy or blurred in, clean out.
+    """Restore noisy, rainy or blurred images.
 
     Parameters
     ----------
-    pictures
-        Files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders,
-        patterns such as "photos/**/*.jpg"; or - for standard input.
+    images
+        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
+        such as "photos/**/*.jpg"; or - for standard input.
     output
-        For one picture the file to write, its format by its suffix (- for standard output); by default NAME.restored.EXT beside it.
-        For more a folder; by default NAME.restored beside a folder NAME, with the same folders and names inside.
+        For one image: the file to write, whose suffix selects the format, or - for standard output. Default:
+        NAME.restored.EXT beside the image. For several images: a folder. Default: NAME.restored beside a
+        folder NAME.
     metadata
-        Keep EXIF and XMP, strip them, or keep what is safe to show: no place, thumbnail or serial number. The colour profile stays.
+        Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
+        colour profile always stays.
     overwrite
-        Replace outputs that exist; otherwise those pictures are done.
+        Replace outputs that exist. Without it, images whose outputs exist are skipped.
     records
-        Print one JSON record a picture on standard output.
+        Print one JSON record per image on standard output.
     quiet
-        Print nothing but errors.
+        Print errors only.
     """
-    for argument in pictures:
+    for argument in images:
         if argument.startswith("-") and argument != "-" and not Path(argument).exists():
             raise UnknownOption(argument)
-    if not pictures:
-        raise OptionError("which picture? give a file, a folder, a pattern, or - for standard input")
+    if not images:
+        raise OptionError("no image given; name a file, a folder, a pattern, or - for standard input")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
         )
     with stops_like_ctrl_c():
-        if "-" in (*pictures, output):
+        if "-" in (*images, output):
             return _through_streams(
-                pictures, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
+                images, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
-        one = is_one_picture(pictures)
+        one = is_one_picture(images)
         todo = (
-            WorkList(jobs=[one_job(pictures[0], output, overwrite=overwrite)])
+            WorkList(jobs=[one_job(images[0], output, overwrite=overwrite)])
             if one
-            else list_work(pictures, output, overwrite=overwrite)
+            else list_work(images, output, overwrite=overwrite)
         )
         announcer = Announcer(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
         try:
@@ -86,7 +88,7 @@ def restore(
 
 
 def _through_streams(
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     output: str | None,
     options: RestoreOptions,
     metadata: MetadataPolicy,
@@ -95,10 +97,10 @@ def _through_streams(
     records: bool,
     quiet: bool,
 ) -> int:
-    """One picture from standard input, to standard output, or both."""
-    if not is_one_picture(pictures) or records:
-        raise OptionError("- stands for one picture alone, without --json")
-    (picture,) = pictures
+    """Restore one image from standard input, to standard output, or both."""
+    if not is_one_picture(images) or records:
+        raise OptionError("-: standard input and output take exactly one image, without --json")
+    (source,) = images
     path = None if output in (None, "-") else Path(output or "")
     if path is not None:
         check_picture_output(path, None, overwrite=overwrite)
@@ -109,11 +111,11 @@ def _through_streams(
             bars.say(f"uformer: {message}")
 
     image = read(
-        sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if picture == "-" else picture, notify=notify
+        sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source, notify=notify
     )
     restorer = Restorer.from_options(options)
     with bars:
-        bars.started("standard input" if picture == "-" else Path(picture).name)
+        bars.started("standard input" if source == "-" else Path(source).name)
         restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
         note_little_change(image.pixels, restored.pixels, options, notify)
     if path is None:

@@ -1,4 +1,4 @@
-"""What this process keeps compiled: a runner serves tiles of one size, and compiling one takes seconds."""
+"""A cache of compiled runners: each serves tiles of one size, and compiling one takes seconds."""
 
 import itertools
 import threading
@@ -16,13 +16,13 @@ class _Kept:
     runner: Runner
     cost: int
     used: int
-    """A number that grows with each use of any runner."""
+    """Time of the last use: a counter that grows with each use of any runner."""
 
 
 class Compiled:
-    """What was compiled of one network, by the size of tiles; it goes when the network goes.
+    """The compiled runners of one network, by tile size. They are freed with the network.
 
-    `make_room` drops what was not used for the longest time, whichever network of the process it belongs to.
+    `make_room` drops the least recently used runners, whichever network of the process they belong to.
     """
 
     _lock: ClassVar = threading.Lock()
@@ -35,7 +35,7 @@ class Compiled:
             self._all.add(self)
 
     def get(self, size: Size, cost: int, make: Callable[[], Runner]) -> Runner:
-        """The runner for tiles of a size, made if it is not kept; `cost`: bytes it takes while it is kept."""
+        """Return the runner for a tile size; `make` it if it is not cached. `cost`: its size in bytes."""
         with self._lock:
             kept = self._kept.get(size)
         runner = make() if kept is None else kept.runner
@@ -44,15 +44,15 @@ class Compiled:
         return runner
 
     def make_room(self, limit: int, needed: set[Size]) -> None:
-        """Drop runners until those of the whole process take no more than `limit` bytes.
+        """Drop runners until those of the whole process take at most `limit` bytes.
 
-        Those of this network for the sizes in `needed` stay and do not count.
+        The runners of this network for the sizes in `needed` stay and do not count.
         """
         with self._lock:
             others = [
                 (kept.used, kept.cost, compiled, size)
                 for compiled in self._all
-                for size, kept in compiled._kept.items()  # noqa: SLF001 - another of this class
+                for size, kept in compiled._kept.items()  # noqa: SLF001 - an object of this class
                 if compiled is not self or size not in needed
             ]
             total = sum(cost for _, cost, _, _ in others)
@@ -68,12 +68,12 @@ class Compiled:
 
     @property
     def sizes(self) -> set[Size]:
-        """The sizes of tiles that runners are kept for."""
+        """The tile sizes of the cached runners."""
         with self._lock:
             return set(self._kept)
 
     @property
     def cost(self) -> int:
-        """Bytes of all that are kept."""
+        """The size of all cached runners in bytes."""
         with self._lock:
             return sum(kept.cost for kept in self._kept.values())

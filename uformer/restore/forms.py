@@ -1,4 +1,4 @@
-"""Pictures in whatever form a caller has them: into (H, W, C) float32 in [0, 1] and back into the same form."""
+"""Converts arrays, tensors and Pillow images to (H, W, C) float32 in [0, 1], and back to the same form."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from uformer.errors import PictureError
-from uformer.image.formats import output_suffix
+from uformer.errors import OptionError, PictureError
+from uformer.image.formats import output_suffix, read_only, supports
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -54,15 +54,16 @@ def is_pil(value: object) -> TypeGuard[PIL.Image.Image]:
 
 
 def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -> NDArray[Any]:
-    """Restore (H, W) or (H, W, C), uint8, uint16 or float in [0, 1]; a second or fourth channel is alpha and stays as it is.
+    """Restore (H, W) or (H, W, C) of type uint8, uint16 or float in [0, 1].
 
-    `channels`: what the network takes; an array of just so many is taken whole. Raises PictureError for other shapes and types.
+    A second or fourth channel is alpha and stays unchanged. `channels`: the network's number of channels; an
+    array with that number has no alpha. Raises PictureError for other shapes and types.
     """
     if array.ndim not in (2, 3) or 0 in array.shape:
-        raise PictureError(f"an array of shape {array.shape} is no picture; expected (H, W) or (H, W, C)")
+        raise PictureError(f"an array of shape {array.shape} is not an image; expected (H, W) or (H, W, C)")
     colours = array if array.ndim == 3 else array[..., None]
     if colours.shape[2] != channels and colours.shape[2] not in (1, 2, 3, 4):
-        raise PictureError(f"a picture of {colours.shape[2]} channels; expected 1 to 4, or {channels}")
+        raise PictureError(f"the image has {colours.shape[2]} channels; expected 1 to 4, or {channels}")
     seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
     restored = from_unit(restore(to_unit(colours[..., :seen])), array.dtype)
     return np.concatenate([restored, colours[..., seen:]], axis=2).reshape(
@@ -71,15 +72,15 @@ def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -
 
 
 def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3) -> torch.Tensor:
-    """Restore (C, H, W) or (B, C, H, W), types and channels as of `through_array`; device and dtype stay."""
-    import torch  # noqa: PLC0415 - the caller has it, or there would be no tensor
+    """Restore (C, H, W) or (B, C, H, W); device and dtype stay. Types and channels: see `through_array`."""
+    import torch  # noqa: PLC0415 - already imported: the caller passed a tensor
 
     if tensor.ndim not in (3, 4) or 0 in tensor.shape:
         raise PictureError(
-            f"a tensor of shape {tuple(tensor.shape)} is no picture; expected (C, H, W) or (B, C, H, W)"
+            f"a tensor of shape {tuple(tensor.shape)} is not an image; expected (C, H, W) or (B, C, H, W)"
         )
     values = tensor.detach().cpu()
-    half = values.dtype == torch.bfloat16  # numpy has none
+    half = values.dtype == torch.bfloat16  # numpy has no bfloat16
     arrays = (values.float() if half else values).numpy().reshape(-1, *tensor.shape[-3:])
     restored = [
         through_array(array.transpose(1, 2, 0), restore, channels=channels).transpose(2, 0, 1)
@@ -89,44 +90,48 @@ def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3)
     return stacked.to(device=tensor.device, dtype=tensor.dtype)
 
 
-def through_pil(picture: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
-    """Restore a Pillow image; modes L, LA, RGB, RGBA and I;16 stay, others become one of these without loss of depth or alpha.
+def through_pil(image: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
+    """Restore a Pillow image.
 
-    Raises PictureError for a mode (I, F) whose range is unknown.
+    Modes L, LA, RGB, RGBA and I;16 stay; other modes become one of these without loss of bit depth or alpha.
+    Raises PictureError for a mode whose range is unknown (I, F).
     """
-    import PIL.Image  # noqa: PLC0415 - the caller has it
+    import PIL.Image  # noqa: PLC0415 - already imported: the caller passed a Pillow image
 
-    if picture.mode not in _PIL_MODES:
+    if image.mode not in _PIL_MODES:
         known = ", ".join(_PIL_MODES)
-        raise PictureError(f"a Pillow image of mode {picture.mode}; convert it to one of {known}")
-    mode = _PIL_MODES[picture.mode]
-    if "transparency" in picture.info and mode in ("L", "RGB"):  # one colour that is see-through
+        raise PictureError(f"Pillow mode {image.mode} is not supported; convert to one of {known}")
+    mode = _PIL_MODES[image.mode]
+    if "transparency" in image.info and mode in ("L", "RGB"):  # one colour is transparent
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
-    array = np.asarray(picture if mode in (picture.mode, "I;16") else picture.convert(mode))
+    array = np.asarray(image if mode in (image.mode, "I;16") else image.convert(mode))
     restored = PIL.Image.fromarray(
         np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore))
     )
-    restored.info = {key: value for key, value in picture.info.items() if key != "transparency"}
+    restored.info = {key: value for key, value in image.info.items() if key != "transparency"}
     return restored
 
 
 def to_unit(values: NDArray[Any]) -> Pixels:
-    """float32 in [0, 1] for uint8, uint16 or float values. Raises PictureError for another type, or values that are not finite."""
+    """Convert uint8, uint16 or float values to float32 in [0, 1].
+
+    Raises PictureError for another type, for non-finite values, and for floats far outside [0, 1].
+    """
     if values.dtype in (np.uint8, np.uint16):
         return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
     if not np.issubdtype(values.dtype, np.floating):
         raise PictureError(f"pixels of type {values.dtype}; expected uint8, uint16 or float in [0, 1]")
     if not np.isfinite(values).all():
-        raise PictureError("the picture has pixels that are not finite numbers")
+        raise PictureError("the image has non-finite pixels (NaN or infinity)")
     if max(values.max(), -values.min()) > 2:
         raise PictureError(
-            f"float pixels from {values.min():g} to {values.max():g}; expected the range 0 to 1 (divide by 255?)"
+            f"float pixels range from {values.min():g} to {values.max():g}; expected 0 to 1 (divide by 255?)"
         )
     return values.astype(np.float32)
 
 
 def from_unit(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values of a type for float32 in [0, 1]: clipped, and rounded to the nearest where whole."""
+    """Convert float32 in [0, 1] to another type: clipped, and rounded to the nearest for integer types."""
     clipped = np.clip(pixels, 0, 1)
     if np.issubdtype(dtype, np.floating):
         return clipped.astype(dtype)
@@ -134,7 +139,18 @@ def from_unit(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def default_output(path: Path) -> Path:
-    """NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder, or a path with no name."""
+    """Return NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder or a path without a name.
+
+    For HEIC and camera raw, EXT is the suffix of the format to write.
+    """
     if not path.name or path.is_dir():
-        raise PictureError(f"{str(path)!r} is a folder, not a picture")
+        raise PictureError(f"{str(path)!r} is a folder, not an image")
     return path.with_name(f"{path.stem}.restored{output_suffix(path.suffix)}")
+
+
+def check_suffix(output: Path) -> None:
+    """Raise OptionError for an output whose suffix is unknown or belongs to a read-only format."""
+    if found := read_only(output.suffix):
+        raise OptionError(f"{output}: {found.name} cannot be written; use .png, .jpg, .webp, .tif or .avif")
+    if not supports(output.suffix):
+        raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")

@@ -1,4 +1,4 @@
-"""Restoring a picture from file to file by regions, so that it need not fit into memory."""
+"""Restores images from file to file in bands of rows, so that they need not fit in memory."""
 
 import os
 from collections.abc import Iterator
@@ -18,9 +18,10 @@ _ROWS = 64  # rounded and written at a time
 
 
 def should_stream(head: Header, budget: int | None = None) -> bool:
-    """Whether a picture is better restored by `restore_file` than in memory; the result is the same.
+    """Return whether an image should be restored by `restore_file` rather than in memory.
 
-    `budget`: most bytes that the whole process may take, as of `Restorer.memory_budget`; None: half of what is free.
+    Both give the same result. `budget`: memory limit of the process in bytes (`Restorer.memory_budget`);
+    None: half of free memory.
     """
     most = memory.process_budget(None, free=available_memory()) if budget is None else budget
     return head.suffix in BY_REGIONS and not head.whole and not memory.fits_in_memory(head.pixels, most)
@@ -35,10 +36,11 @@ def restore_file(
     progress: Progress | None = None,
     notify: Notify = warn,
 ) -> None:
-    """Restore a picture file into another, in the format of its suffix, holding one row of tiles at a time.
+    """Restore an image file and write the result to `output`, in the format of its suffix.
 
-    The output is byte for byte what `read`, `Restorer.restore_image` and `write` would make, and appears whole or not at all; while it
-    is made, its samples lie in a temporary file beside it. WebP and AVIF are read and encoded in memory. Raises PictureError.
+    Only one row of tiles is in memory at a time; WebP and AVIF are decoded and encoded in memory. The output
+    has the same bytes that `read`, `Restorer.restore_image` and `write` produce, and appears whole or not at
+    all. Until it is complete, its samples are in a temporary file beside it. Raises PictureError.
     """
     source, output = Path(source), Path(output)
     head = header(source)
@@ -49,22 +51,23 @@ def restore_file(
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
         raise PictureError(f"{output}: there is no folder {folder}; create it first")
-    with regions(source, folder=folder, notify=notify) as picture:
-        parts = _restored(restorer, picture, progress, notify)
-        write_parts(picture.frame, parts, output, metadata=metadata, notify=notify)
+    with regions(source, folder=folder, notify=notify) as image_rows:
+        parts = _restored(restorer, image_rows, progress, notify)
+        write_parts(image_rows.frame, parts, output, metadata=metadata, notify=notify)
 
 
 def _restored(
-    restorer: Restorer, picture: Regions, progress: Progress | None, notify: Notify
+    restorer: Restorer, image_rows: Regions, progress: Progress | None, notify: Notify
 ) -> Iterator[tuple[int, Image]]:
-    """The restored picture in parts of a few rows, each with the number of its first row."""
+    """Yield the restored image in parts of a few rows, each with the number of its first row."""
 
     def read_rows(first: int, last: int) -> Pixels:
-        return picture.part(first, last).pixels.transpose(2, 0, 1)
+        return image_rows.part(first, last).pixels.transpose(2, 0, 1)
 
     for first, rows in restorer.restore_rows(
-        read_rows, picture.frame.pixels.shape, progress=progress, notify=notify
+        read_rows, image_rows.frame.pixels.shape, progress=progress, notify=notify
     ):
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
-            yield first + start, picture.part(first + start, first + start + len(chunk)).with_pixels(chunk)
+            part = image_rows.part(first + start, first + start + len(chunk))
+            yield first + start, part.with_pixels(chunk)

@@ -1,4 +1,4 @@
-"""Network: weights on a device, in a precision, compiled for the sizes of tiles that it has restored."""
+"""Network: weights on a device, in a precision, compiled for the tile sizes in use."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Pixels = NDArray[np.float32]
 
 
 class Network:
-    """What is loaded once and restores many images, whatever the options of each call.
+    """A network that is loaded once and restores many images, whatever the options of each call.
 
-    The backend's library is imported, and the device looked for, when they are first needed. A pickled copy
-    chooses its backend in the process that unpickles it, and has compiled nothing.
+    The backend's library is imported and the device is checked on first use. A pickled copy chooses its
+    backend in the process that unpickles it, and starts with an empty cache of compiled graphs.
 
-    `threads`: for OpenVINO and onnxruntime, where several networks share a machine; by default the physical
-    cores. Raises OptionError for options that contradict each other or the weights.
+    `threads`: threads of OpenVINO or onnxruntime, for several networks that share a machine; default: the
+    physical cores. Raises OptionError for options that contradict each other or the weights.
     """
 
     def __init__(
@@ -49,64 +49,64 @@ class Network:
 
     @classmethod
     def load(cls, options: NetworkOptions = NetworkOptions(), *, threads: int | None = None) -> Network:
-        """The network of the weights that the options name, or of those that ship for their task.
+        """Load the weights that the options name, or those that ship for their task.
 
-        Raises OptionError for an unknown name or task, CheckpointError for a file that is no checkpoint.
+        Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
         """
         return cls(read_weights(options), options, threads=threads)
 
     @property
     def backend_name(self) -> str:
-        """What computes: openvino, torch, or onnx for the weights of an .onnx file."""
+        """The inference backend: openvino, torch, or onnx for an .onnx file."""
         return self._choice.name
 
     @functools.cached_property
     def backend(self) -> Backend:
-        """Raises OptionError where the device or the precision that was asked for is not there."""
+        """The backend, made on first use. Raises OptionError if the device or precision is not available."""
         return self._choice.make()
 
     @functools.cached_property
     def free_memory(self) -> int:
-        """Bytes that were free when this was first asked; all restorers of this network plan with them."""
+        """Free memory in bytes when this property was first read; all restorers of this network use it."""
         return available_memory()
 
     def for_size(self, height: int, width: int) -> Runner:
-        """The network for tiles of a size: the one that is kept, or a new one, which is then kept."""
+        """Return the runner for a tile size, from the cache or new."""
         memory = self.backend.memory
         cost = memory.kept((height, width)) if memory else 0
         return self._compiled.get((height, width), cost, lambda: self.backend.for_size(height, width))
 
     def make_room(self, limit: int, used: set[Size]) -> None:
-        """Drop what this process compiled until it takes `limit` bytes, without the sizes in `used`.
+        """Drop compiled graphs of this process until they take at most `limit` bytes.
 
-        What was not used for the longest time goes first, whichever network it belongs to. A backend that
-        serves all sizes at once drops nothing.
+        The sizes in `used` stay and do not count. The least recently used graphs go first, whichever network
+        they belong to. A backend with one graph for all sizes drops nothing.
         """
         memory = self.backend.memory
         if memory is not None and memory.another:
             self._compiled.make_room(limit, used)
 
     def clear(self) -> None:
-        """Drop all that was compiled."""
+        """Drop all compiled graphs of this network."""
         self._compiled.clear()
 
     @property
     def kept(self) -> set[Size]:
-        """The sizes of tiles that it is compiled for."""
+        """The tile sizes for which this network is compiled."""
         return self._compiled.sizes
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
-        """Restore a tile (C, h, w) float32 in [0, 1] to the same, not clipped; C is the network's.
+        """Restore a tile (C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.
 
-        A result that is not finite is computed again in fp32. Raises PictureError where that does not help,
-        MemoryError where the device has too little memory.
+        A tile with a non-finite result is run again in fp32. Raises PictureError if the result is still not
+        finite, MemoryError if the device has too little memory.
         """
         runner = self.for_size(*tile.shape[1:])
         batch = np.ascontiguousarray(tile[None])
         restored = runner(batch)
         if not np.isfinite(restored).all() and runner.precision != "fp32":
-            notify(f"a tile came out not finite in {runner.precision}; running it again in fp32")
+            notify(f"a tile has non-finite values in {runner.precision}; running it again in fp32")
             restored = runner.in_fp32()(batch)
         if not np.isfinite(restored).all():
-            raise PictureError("the network gives values that are not finite; are its weights sound?")
+            raise PictureError("the network returns non-finite values; its weights may be damaged")
         return restored[0]

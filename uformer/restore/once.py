@@ -1,7 +1,8 @@
-"""`uformer.restore(image)`: one call, which loads its weights only the first time."""
+"""`uformer.restore(image)`: restores in one call and loads its weights only once."""
 
 import dataclasses
 import functools
+import os
 from typing import Any
 
 from uformer.restore.network import Network
@@ -11,11 +12,28 @@ from uformer.weights import registry
 from uformer.weights.create import weights_file
 
 
-def restore(picture: Any, task: str = "denoise", **options: Any) -> Any:
-    """Restore one image, in any form (see `Restorer.__call__`), and return it in the same form.
+def restore(
+    picture: Any,
+    task: str = "denoise",
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> Any:
+    """Restore one image and return it in the form in which it was passed.
 
-    `options`: as of RestoreOptions. The last few networks are kept, so that a loop over images loads its
-    weights once; a weights file that has changed is loaded again.
+    - `picture`: the path or the bytes of an image file, a numpy array (H, W) or (H, W, C), a torch tensor
+      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16, or float in [0, 1].
+    - `task`: denoise, derain or deblur.
+    - `output`: for a path, the file to write. The default is NAME.restored.EXT beside the input.
+    - `overwrite`: replace an existing output. Otherwise it is an error.
+    - `options`: the other fields of RestoreOptions.
+
+    The last four networks are cached, so a loop over images loads its weights once. A weights file that has
+    changed is loaded again.
+
+    Raises PictureError for an image that cannot be restored, OptionError for a wrong option or an output that
+    exists or cannot be written, and CheckpointError for a file that holds no weights.
     """
     chosen, file = make_options({"task": task, **options}), None
     if chosen.weights is not None and chosen.weights not in registry.WEIGHTS:
@@ -23,7 +41,7 @@ def restore(picture: Any, task: str = "denoise", **options: Any) -> Any:
         if path.exists():
             chosen = dataclasses.replace(chosen, weights=str(path))
             file = path.stat().st_mtime_ns, path.stat().st_size
-    return Restorer(_network(chosen.network, file), chosen)(picture)
+    return Restorer(_network(chosen.network, file), chosen)(picture, output=output, overwrite=overwrite)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""What a caller can choose: one declaration for the library, the command line and the HTTP API."""
+"""The options of a restoration, declared once for the library, the command line and the HTTP API."""
 
 import re
 from dataclasses import dataclass, fields
@@ -13,18 +13,22 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which network restores, and what it runs on. Raises OptionError for a value out of range."""
+    """The options that select the network and where it runs. Raises OptionError for a value out of range."""
 
     task: str = "denoise"
-    """denoise, derain or deblur (experimental: sharpens slight blur only); picks the weights that ship for it."""
+    """What is wrong with the photo: denoise, derain or deblur (experimental: slight blur only).
+    Selects the weights that ship for it."""
     weights: str | None = None
-    """Weights by name, a .safetensors or .onnx file, the folder of a run, or org/name on the Hub, instead of the task's own."""
+    """Weights to use instead of the task's own: a name, a .safetensors or .onnx file, the folder of a
+    training run, or org/name on the Hugging Face Hub."""
     backend: BackendName = "auto"
-    """Who computes: OpenVINO on a CPU, torch on a GPU; auto takes torch where it is installed and sees a GPU."""
+    """Inference backend: openvino (CPU, without PyTorch) or torch. auto selects torch if it is installed
+    and sees a GPU, otherwise openvino."""
     device: str = "auto"
-    """Where: auto, cpu, cuda, cuda:1, mps; all but cpu need torch."""
+    """Device: cpu, cuda, cuda:1 or mps; all but cpu need PyTorch. auto selects the best that the backend
+    offers."""
     precision: Precision = "auto"
-    """In what numbers; auto takes the fastest that stays within one 8-bit level of fp32."""
+    """Numeric precision. auto selects the fastest within one 8-bit level of fp32."""
 
     def __post_init__(self) -> None:
         set_types(self)
@@ -32,18 +36,21 @@ class NetworkOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions(NetworkOptions):
-    """How an image is restored: by which network, and how with it. Raises OptionError for a value out of range."""
+    """All options of a restoration. Raises OptionError for a value out of range."""
 
     tile: int | None = None
-    """Side of a tile in pixels; by default chosen from the memory at hand. Rounded up to what the network needs."""
+    """Tile side in pixels, rounded up to what the network needs. Default: chosen to fit the memory limit,
+    at most 832."""
     overlap: int | None = None
-    """Pixels that neighbouring tiles share at least; by default 32."""
+    """Minimum overlap of neighbouring tiles, in pixels. Default: 32."""
     memory: str | None = None
-    """Most memory that the whole process may take, such as 2GB, 500MB, 1.5GiB or 50% of what is free; by default half of that."""
+    """Memory limit for the whole process: 2GB, 500MB, 1.5GiB, or 50% of free memory. Default: 50% of free
+    memory."""
     ensemble: bool = False
-    """Restore each tile in all eight flips and rotations and average them: slightly better, eight times slower."""
+    """Restore each tile in all eight flips and rotations and average the results: slightly better, eight
+    times slower."""
     strength: float = 1.0
-    """How much of the change is applied: 0 gives the picture back, 1 restores in full."""
+    """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,16 +61,19 @@ class RestoreOptions(NetworkOptions):
         if self.memory is not None:
             memory_in_bytes(self.memory, free=0)
         if not 0 <= self.strength <= 1:
-            raise OptionError(f"strength: {self.strength} is not between 0 and 1")
+            raise OptionError(f"strength: {self.strength} must be between 0 and 1")
 
     @property
     def network(self) -> NetworkOptions:
-        """The part that a network is loaded for; the rest can differ from call to call."""
+        """The options that select the network. The other options can change from call to call."""
         return NetworkOptions(**{field.name: getattr(self, field.name) for field in fields(NetworkOptions)})
 
 
 def make_options(values: dict[str, Any]) -> RestoreOptions:
-    """Options from keyword arguments. Raises OptionError for an unknown name, or a value out of range."""
+    """Return the options for keyword arguments.
+
+    Raises OptionError for an unknown name or a value out of range.
+    """
     known = [field.name for field in fields(RestoreOptions)]
     for name in values:
         if name not in known:
@@ -76,7 +86,10 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?P<percent>%)|(?P<unit>[kmgt]?)(?P<
 
 
 def memory_in_bytes(amount: str, *, free: int) -> int:
-    """Bytes of an amount of memory: 500MB (10^6), 1.5GiB (2^30), 2g, 100000, or 50%, which is of `free`. Raises OptionError for another."""
+    """Return an amount of memory in bytes: 500MB (10^6), 1.5GiB (2^30), 2g, 100000, or 50% of `free` bytes.
+
+    Raises OptionError for anything else.
+    """
     found = _AMOUNT.fullmatch(amount.strip())
     if found is None or not float(found[1]) or (found["percent"] and float(found[1]) > 100):
         raise OptionError(f"memory: {amount!r} is not an amount such as 500MB, 2GB, 1.5GiB or 50%")

@@ -1,8 +1,8 @@
-"""Many pictures: while the network restores one, the next are read and the last are written, in threads.
+"""Restores many images: while the network restores one, threads read the next and write the last ones.
 
-Reading, the network and writing are three pools of threads, the network's of one; the caller's thread only waits, so that
-Ctrl-C is noticed at once, and no file is written in the thread that it interrupts. What one picture raises stays in its future and
-becomes that picture's failure.
+There are three thread pools: readers, one network thread, and writers. The caller's thread only waits. It
+therefore notices Ctrl-C at once, and Ctrl-C never interrupts a thread that writes a file. An exception stays
+in the future of its image and becomes that image's failure.
 """
 
 import functools
@@ -32,33 +32,34 @@ from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
 
 READERS, WRITERS = (min(most, os.cpu_count() or 1) for most in (4, 8))
-"""Threads, each with one picture at a time; encoding a picture takes longer than decoding it."""
-_POLL = 0.5  # seconds; where waiting cannot be interrupted (Windows), Ctrl-C is noticed after so long
+"""Threads, each with one image at a time: more writers, because encoding takes longer than decoding."""
+_POLL = 0.5  # seconds until Ctrl-C is noticed where waiting cannot be interrupted (Windows)
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of one picture."""
+    """The outcome of one image. Unknown values are None."""
 
     job: FileJob
     seconds: float = 0.0
-    """For reading, restoring and writing it, without waiting."""
+    """Time to read, restore and write the image, without waiting."""
     width: int | None = None
     """Pixels."""
     height: int | None = None
+    """Pixels."""
     bytes: int | None = None
-    """Size of the output."""
+    """Size of the output file."""
     tile: tuple[int, int] | None = None
-    """Height and width, pixels."""
+    """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
-    """Why it failed, in one line; None where it was restored."""
+    """Why the image failed, in one line; None if it was restored."""
 
 
 class Watcher(Protocol):
-    """Who wants to know how it goes; all but `finished` are called from other threads."""
+    """Receives the progress of a run. All methods but `finished` are called from other threads."""
 
     def started(self, job: FileJob) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
@@ -73,10 +74,11 @@ def run(
     *,
     metadata: MetadataPolicy = "keep",
 ) -> None:
-    """Restore pictures, each into its output; what became of each, in order, goes to the watcher.
+    """Restore images, write their outputs, and report each outcome to the watcher, in order.
 
-    The first pictures are read while the network is loaded. When interrupted, pictures that are restored already are still written.
-    Raises what `make_restorer` raises, and OptionError where the options restore no picture whatever.
+    The first images are read while the network loads. If the run is interrupted, images that are already
+    restored are still written. Raises what `make_restorer` raises, and OptionError if the options cannot
+    restore any image.
     """
     line = _Line(watcher, metadata, make_restorer)
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
@@ -85,7 +87,7 @@ def run(
         outcome, restoring = going[0]
         error = _error_of(line.checked) or _error_of(restoring)
         if error is not None and (error is line.checked.exception() or not isinstance(error, Exception)):
-            raise error  # of all pictures, not of this one
+            raise error  # it concerns all images, not only this one
         outcome.error = describe(_error_of(restoring.result()) if error is None else error)
         watcher.finished(outcome)
         going.popleft()
@@ -99,13 +101,13 @@ def run(
             finish_first()
     finally:
         line.stop()
-        for outcome, restoring in going:  # those that were on their way when something stopped the run
+        for outcome, restoring in going:  # images in flight when something stopped the run
             if not restoring.cancelled() and not restoring.exception() and not restoring.result().exception():
                 watcher.finished(outcome)
 
 
 def describe(error: BaseException | None) -> str | None:
-    """In one line what went wrong with a picture; None where nothing did."""
+    """Describe in one line why an image failed; None for no error."""
     if error is None:
         return None
     if isinstance(error, UformerError):
@@ -120,16 +122,16 @@ def describe(error: BaseException | None) -> str | None:
 
 
 @dataclass
-class _Picture:
-    """A picture that was read, or one that is too large to be read whole (None)."""
+class _Read:
+    """An image that was read, or None for one that is too large to be in memory as a whole."""
 
     image: Image | None
     cost: int
-    """What it takes of the budget."""
+    """Bytes of the budget that the image takes."""
 
 
 class _Line:
-    """The three pools, and what each does with a picture."""
+    """The three thread pools, and the work of each on an image."""
 
     def __init__(
         self, watcher: Watcher, metadata: MetadataPolicy, make_restorer: Callable[[], Restorer]
@@ -144,13 +146,13 @@ class _Line:
         self.checked = self._network.submit(self._check)
 
     def put(self, number: int, job: FileJob) -> tuple[Outcome, Future[Future[None]]]:
-        """Send a picture on its way; its future is that of restoring, whose result is that of writing."""
+        """Submit an image. Its future is the restoration, whose result is the future of the writing."""
         outcome = Outcome(job=job)
         reading = self._readers.submit(self._read, number, outcome)
         return outcome, self._network.submit(self._restore, outcome, reading)
 
     def stop(self) -> None:
-        """Begin nothing new, write what is restored, and wait for that."""
+        """Start nothing new, write the images that are restored, and wait for that."""
         self._stopped.set()
         self._budget.close()
         self._readers.shutdown(cancel_futures=True)
@@ -158,7 +160,7 @@ class _Line:
         self._writers.shutdown()
 
     def _warn(self, outcome: Outcome, message: str) -> None:
-        """Note a warning about a picture, and tell the watcher."""
+        """Record a warning about an image, and pass it to the watcher."""
         outcome.warnings.append(message)
         self._watcher.warned(outcome.job, message)
 
@@ -168,12 +170,12 @@ class _Line:
         return restorer
 
     def _check(self) -> None:
-        """Raise OptionError now for what would be wrong with every picture; reading goes on meanwhile."""
+        """Raise OptionError now for an error that would affect every image. Reading continues meanwhile."""
         restorer = self._made.result()
-        _ = restorer.precision  # raises where the one asked for is not there
+        _ = restorer.precision  # raises if the requested precision is not available
         restorer.tile_for(1, 1)
 
-    def _read(self, number: int, outcome: Outcome) -> _Picture:
+    def _read(self, number: int, outcome: Outcome) -> _Read:
         restorer = self._made.result()
         source, cost, whole = outcome.job.source, 0, True
         try:
@@ -183,26 +185,25 @@ class _Line:
                 whole = not should_stream(head, restorer.memory_budget)
                 cost = decoded_size(head) if whole else 0
         finally:
-            self._budget.take(number, cost)  # even for nothing: the next picture waits for this one's turn
+            self._budget.take(number, cost)  # even if cost is 0: the next image waits for this one's turn
         with self._giving_back(cost), self._working(outcome):
             image = read(source, notify=functools.partial(self._warn, outcome)) if whole else None
-            if (
-                image is not None
-            ):  # refuse it before the network runs for nothing; what is left out `write` tells later
+            if image is not None:
+                # Fail before the network runs for nothing. `write` gives the warnings later.
                 check(image, by_suffix(outcome.job.output.suffix), self._metadata, notify=ignore)
-            return _Picture(image, cost)
+            return _Read(image, cost)
 
-    def _restore(self, outcome: Outcome, reading: Future[_Picture]) -> Future[None]:
-        restorer, picture, job = self._made.result(), reading.result(), outcome.job
-        with self._giving_back(picture.cost), self._working(outcome):
+    def _restore(self, outcome: Outcome, reading: Future[_Read]) -> Future[None]:
+        restorer, source, job = self._made.result(), reading.result(), outcome.job
+        with self._giving_back(source.cost), self._working(outcome):
             self._watcher.started(job)
             outcome.backend, outcome.precision = restorer.backend, restorer.precision
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
             restored, warn = None, functools.partial(self._warn, outcome)
-            if picture.image is not None:
-                restored = restorer.restore_image(picture.image, progress=self._tile, notify=warn)
-                note_little_change(picture.image.pixels, restored.pixels, restorer.options, warn)
+            if source.image is not None:
+                restored = restorer.restore_image(source.image, progress=self._tile, notify=warn)
+                note_little_change(source.image.pixels, restored.pixels, restorer.options, warn)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
                 restore_file(
@@ -213,7 +214,7 @@ class _Line:
                     progress=self._tile,
                     notify=warn,
                 )
-            return self._writers.submit(self._write, outcome, restored, picture.cost)
+            return self._writers.submit(self._write, outcome, restored, source.cost)
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
         output = outcome.job.output
@@ -238,7 +239,7 @@ class _Line:
 
     @contextmanager
     def _working(self, outcome: Outcome) -> Iterator[None]:
-        """Count the time as the picture's."""
+        """Add the time spent in the block to the image's."""
         began = time.perf_counter()
         try:
             yield
@@ -247,7 +248,7 @@ class _Line:
 
     @contextmanager
     def _giving_back(self, cost: int) -> Iterator[None]:
-        """Give the picture's memory back where it goes no further."""
+        """Give the image's memory back if the block fails."""
         try:
             yield
         except BaseException:
@@ -256,7 +257,7 @@ class _Line:
 
 
 def _error_of(future: Future[Any]) -> BaseException | None:
-    """What a future raised, once it is done."""
+    """Wait for a future, and return what it raised."""
     while not future.done():
         wait([future], timeout=_POLL)
     return future.exception()

@@ -1,4 +1,4 @@
-"""Restorer: a degraded image in any form in, the restored image in the same form out."""
+"""Restorer: takes a degraded image in any form and returns the restored image in the same form."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.notices import Notify, warn
+from uformer.output import check_output
 from uformer.restore import forms, memory
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, make_options
@@ -25,16 +26,16 @@ from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_
 
 Pixels = NDArray[np.float32]
 Progress = Callable[[int, int], None]
-"""Called after each tile with the tiles done and their number."""
+"""Called after each tile with the number of finished tiles and the number of all tiles."""
 
-OVERLAP = 32  # pixels; see tiles.py for what it costs in exactness
-MARGIN = 8  # pixels around an image; a flat one then comes back within one 8-bit level (docs/memory.md)
+OVERLAP = 32  # pixels
+MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
 
 
 class Restorer:
-    """Restores images with one network; made once, it is used for many.
+    """Restores any number of images with one network.
 
-    `options`: those that choose a network (NetworkOptions) are not read here. `share`: as of
+    `options`: how to restore; the fields of NetworkOptions are ignored here. `share`: see
     `memory.process_budget`. Raises OptionError for weights that cannot restore an image.
     """
 
@@ -47,17 +48,20 @@ class Restorer:
     ) -> None:
         channels, out = network.config.in_channels, network.config.out_channels
         if channels != out:
-            raise OptionError(f"weights of {channels} channels in, {out} out cannot restore a picture file")
+            raise OptionError(
+                f"weights with {channels} input and {out} output channels cannot restore images;"
+                " both numbers must be the same"
+            )
         self.network = network
         self.options = options
         self._share = share
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
-        """A restorer from weights by name or file, by default those that ship for `task`.
+        """Load weights by name or file, by default those that ship for `task`, and return a restorer.
 
-        `options`: as of RestoreOptions.
-        Raises OptionError for an unknown name or task, CheckpointError for a file that is no checkpoint.
+        `options`: the fields of RestoreOptions.
+        Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
         """
         if name_or_path is not None:
             options["weights"] = os.fspath(name_or_path)
@@ -65,13 +69,13 @@ class Restorer:
 
     @classmethod
     def from_options(cls, options: RestoreOptions) -> Restorer:
-        """A restorer with the network that the options name; errors as of `from_pretrained`."""
+        """Return a restorer with the network that the options select. Errors: see `from_pretrained`."""
         return cls(Network.load(options.network), options)
 
     def with_options(self, options: RestoreOptions) -> Restorer:
-        """A restorer with other options and the same network, which is not loaded again.
+        """Return a restorer with other options and the same network, which is not loaded again.
 
-        Raises ValueError for options that ask for another network.
+        Raises ValueError for options that select another network.
         """
         if options.network != self.options.network:
             raise ValueError(f"{options.network} is not the network of this restorer, {self.options.network}")
@@ -83,39 +87,57 @@ class Restorer:
 
     @property
     def backend(self) -> str:
-        """Who computes: openvino, torch, or onnx for the weights of an .onnx file."""
+        """The inference backend: openvino, torch, or onnx for an .onnx file."""
         return self.network.backend_name
 
     @property
     def precision(self) -> str:
-        """The numbers it computes in: fp32, bf16, fp16 (or int8, for an .onnx file).
+        """The numeric precision: fp32, bf16 or fp16 (or int8, for an .onnx file).
 
-        Raises OptionError where the one asked for is not there.
+        Raises OptionError if the requested precision is not available.
         """
         return self.network.backend.precision
 
     @property
     def grain(self) -> int:
-        """Pixels; sides and starts of tiles are multiples of it."""
+        """The number of pixels of which the sides and starts of tiles are multiples."""
         return self.network.backend.grain
 
     @property
     def memory_budget(self) -> int:
-        """Bytes that the whole process may take: what `options.memory` says, by default half of what was free.
+        """The memory limit of the whole process in bytes: `options.memory`, by default half of free memory.
 
-        The free memory is that of `Network.free_memory`.
+        Free memory is `Network.free_memory`.
         """
         free = self.network.free_memory
         return memory.process_budget(self.options.memory, free=free, share=self._share)
 
-    def __call__(self, picture: Any, *, progress: Progress | None = None) -> Any:
-        """Restore a picture and give it back in the form that it came in.
+    def __call__(
+        self,
+        picture: Any,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Restore an image and return it in the form in which it was passed.
 
-        A numpy array (H, W) or (H, W, C) or a torch tensor (C, H, W) or (B, C, H, W), uint8, uint16 or float in [0, 1]; a
-        Pillow image; bytes of a picture file, which become bytes of the same format; or a path, whose restored
-        picture is written beside it as NAME.restored.EXT, replacing a file of that name, and whose path is given back.
-        Raises PictureError, and OptionError where the precision or the device that was asked for is not there.
+        `picture` is one of these:
+
+        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of type uint8,
+          uint16 or float in [0, 1];
+        - a Pillow image;
+        - the bytes of an image file, which become bytes of the same format;
+        - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
+          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif, because they
+          cannot be written. An existing file is replaced only with `overwrite`.
+
+        Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
+        device is not available, or if the output exists or cannot be written.
         """
+        is_path = isinstance(picture, str | os.PathLike)
+        if output is not None and not is_path:
+            raise OptionError("output: needs the path of an image file; other results are returned")
         run = functools.partial(self.restore_pixels, progress=progress)
         if isinstance(picture, np.ndarray):
             return forms.through_array(picture, run, channels=self.config.in_channels)
@@ -128,24 +150,33 @@ class Restorer:
         if isinstance(picture, bytes | bytearray | memoryview):
             image = read(bytes(picture))
             return encode(self.restore_image(image, progress=progress), image.suffix)
-        if isinstance(picture, str | os.PathLike):
-            path = forms.default_output(Path(picture))
+        if is_path:
+            path = forms.default_output(Path(picture)) if output is None else Path(output)
+            if output is not None:
+                forms.check_suffix(path)
+            if path.exists() and not overwrite:
+                raise OptionError(f"{path} exists; pass overwrite=True to replace it, or another output")
+            check_output(path, overwrite=True, source=Path(picture))
             write(self.restore_image(read(picture), progress=progress), path)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(
-            f"cannot restore a {type(picture).__name__}; expected a path, bytes, an array, a tensor or a Pillow image"
+            f"cannot restore a {type(picture).__name__};"
+            " expected a path, bytes, an array, a tensor or a Pillow image"
         )
 
     def restore_image(
         self, image: Image, *, progress: Progress | None = None, notify: Notify = warn
     ) -> Image:
-        """Restore an Image: its pixels change; alpha, depth and metadata stay."""
+        """Restore the pixels of an Image; alpha, bit depth and metadata stay unchanged."""
         return image.with_pixels(self.restore_pixels(image.pixels, progress=progress, notify=notify))
 
     def restore_pixels(
         self, pixels: Pixels, *, progress: Progress | None = None, notify: Notify = warn
     ) -> Pixels:
-        """Restore (H, W, C) float32 in [0, 1] to the same; gray pixels pass through a colour network and come back gray."""
+        """Restore (H, W, C) float32 in [0, 1] to the same shape and range.
+
+        A gray image goes through a colour network and stays gray.
+        """
         if self.options.strength == 0:
             return pixels
         planar = pixels.transpose(2, 0, 1)
@@ -160,16 +191,17 @@ class Restorer:
     def restore_rows(
         self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None, notify: Notify = warn
     ) -> Iterator[tuple[int, Pixels]]:
-        """Restore a picture of `shape` (H, W, C) a band at a time, so that it need not be in memory.
+        """Restore an image of `shape` (H, W, C) in bands of rows, so that it need not fit in memory.
 
-        `read` gives the rows from one to before another as (C, n, W) float32 in [0, 1], and is asked from top to bottom, for rows of a
-        row of tiles at a time. Yields the number of the first row and the rows (n, W, C), good until the next are asked for. When the
-        device runs out of memory, a tile that nobody asked for is halved, and all begins again at the top.
+        `read(first, last)` returns the rows from `first` up to but not including `last`, as (C, n, W) float32
+        in [0, 1]. It is called from top to bottom, once for each row of tiles. Yields the number of the first
+        row and the restored rows (n, W, C); their buffer is reused by the next iteration. If the device runs
+        out of memory and no tile size was requested, the tile is halved and the image starts again at row 0.
         """
         height, width, channels = shape
         if channels not in (1, self.config.in_channels) and self.config.in_channels != 1:
             raise PictureError(
-                f"a picture of {channels} channels; these weights restore {self.config.in_channels}"
+                f"the image has {channels} channels; these weights restore {self.config.in_channels}"
             )
         largest = self.options.tile or self._largest_tile(height, width)
         while True:
@@ -184,22 +216,22 @@ class Restorer:
                 side = max(tiles.tile)
                 if self.options.tile is not None or side <= self.config.multiple:
                     raise PictureError(
-                        f"out of memory with tiles of {side}; try a smaller --tile, or another device"
+                        f"out of memory with tiles of {side} pixels; try a smaller --tile or another --device"
                     ) from None
                 largest = side // 2
                 self.network.clear()
-                notify(f"out of memory with tiles of {side}; going on with {largest}")
+                notify(f"out of memory with tiles of {side} pixels; retrying with {largest}")
             else:
                 return
 
     def tile_for(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the tiles that a picture of these sides is restored in, if memory does not run out."""
+        """Return height and width of the tiles for an image of this size, unless memory runs out."""
         return self._plan(height, width, self.options.tile or self._largest_tile(height, width)).tile
 
     def _largest_tile(self, height: int, width: int) -> int:
-        """Side of the largest tile with which an image stays within the budget.
+        """Return the side of the largest tile with which an image stays within the memory limit.
 
-        Raises OptionError where the memory that was asked for does not suffice for the smallest.
+        Raises OptionError if the requested limit is too low for the smallest tile.
         """
         budget, smallest = self.memory_budget, self.config.multiple
         network = self.network.backend.memory
@@ -208,8 +240,10 @@ class Restorer:
         side = memory.largest_tile(network, height, width, budget, smallest=smallest, step=self.grain)
         if side is None and self.options.memory is not None:
             enough = memory.needed(network, height, width, (smallest, smallest), budget)
-            said, megabytes = self.options.memory, math.ceil(enough / 1e6)
-            raise OptionError(f"memory: {said} is too little here; this picture needs {megabytes}MB")
+            raise OptionError(
+                f"memory: {self.options.memory} is too little;"
+                f" this image needs at least {math.ceil(enough / 1e6)}MB"
+            )
         return side or smallest
 
     def _plan(self, height: int, width: int, largest: int) -> TilePlan:
@@ -224,7 +258,7 @@ class Restorer:
         return plan_tiles(height, width, tile=largest, **shared)
 
     def _make_room(self, height: int, width: int, tile: memory.Size) -> None:
-        """Drop what was compiled for earlier images until the rest fits in the budget beside this image."""
+        """Drop graphs that were compiled for earlier images until this image fits in the memory limit."""
         network = self.network.backend.memory
         if network is not None:
             used = {tile, tile[::-1]} if self.options.ensemble else {tile}
@@ -241,7 +275,10 @@ class Restorer:
             yield restored
 
     def _restore_tile(self, tile: Pixels, notify: Notify) -> Pixels:
-        """(C, h, w) to the same, whatever the channels of picture and network; a tile without colour gets none."""
+        """Restore (C, h, w) to the same shape, whatever the channels of image and network.
+
+        A tile without colour stays without colour.
+        """
         if len(tile) == self.config.in_channels:
             restored = self._restore_colours(tile, notify)
             neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
@@ -253,9 +290,10 @@ class Restorer:
         )
 
     def _restore_colours(self, tile: Pixels, notify: Notify) -> Pixels:
-        """(C, h, w) to the same, C being the network's.
+        """Restore (C, h, w) to the same shape, where C is the network's number of channels.
 
-        With `ensemble`, the mean over the eight symmetries g of the square of g^-1(f(g(tile))), f being the network.
+        With `ensemble`, return the mean of g^-1(f(g(tile))) over the eight symmetries g of the square, where
+        f is the network.
         """
         if not self.options.ensemble:
             return self.network.run(tile, notify)
@@ -269,7 +307,7 @@ class Restorer:
 
 
 def _mix(restored: Pixels, original: Pixels, strength: float) -> None:
-    """original + strength (restored - original), in place of the restored."""
+    """Set `restored` to original + strength * (restored - original), in place."""
     restored -= original
     restored *= np.float32(strength)
     restored += original

@@ -1,13 +1,14 @@
-"""Tiles: cut a picture into overlapping pieces of one size, and blend the restored pieces into one. Pure geometry.
+"""Cuts an image into overlapping tiles of one size, and blends the restored tiles. Pure geometry.
 
-Pictures and tiles are (C, H, W) float32. A tile's sides are multiples of the network's own (`UformerConfig.multiple`), and
-the picture is extended by reflection to fit: by `margin` pixels at the top and left and at least so many at the bottom and right,
-since the network pads its features with zeros, and so a flat picture would not come back flat near its border.
+Images and tiles are (C, H, W) float32. The sides of a tile are multiples of the network's own
+(`UformerConfig.multiple`). The image is padded by reflection: by `margin` pixels at the top and left, and by
+at least as many at the bottom and right. Without the margin, a flat image would not stay flat near its
+border, because the network pads its features with zeros.
 
-Tiles start where the attention windows of all but the two lowest levels lie as they would in the whole picture, or tiles and whole
-would differ by more than rounding.
+Tiles start where the attention windows of all but the two lowest levels lie as they would in the whole image.
+Otherwise the tiled result and the untiled one would differ by more than rounding.
 
-Both `cut` and `blend` go from top to bottom and hold one row of tiles, so that a picture need not be in memory.
+Both `cut` and `blend` work from top to bottom and hold one row of tiles, so an image need not be in memory.
 """
 
 import math
@@ -21,18 +22,17 @@ from uformer.errors import OptionError
 
 Pixels = NDArray[np.float32]
 Rows = Callable[[int, int], Pixels]
-"""Gives the rows of a picture from the first to before the last: (C, last - first, W)."""
+"""`rows(first, last)` returns the rows of an image from `first` up to but not including `last`, (C, n, W)."""
 
-_FEW = (
-    128  # pixels between the sides that a free plan picks from, as each pair of sides is a graph to compile
-)
+_SIDE_STEP = 128
+"""Pixels between the tile sides that `plan_freely` tries: each pair of sides is another graph to compile."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """How one side of a picture, `length` pixels, is covered by tiles of `tile` pixels.
+    """How tiles of `tile` pixels cover one axis of an image, `length` pixels long.
 
-    `starts` count from where the extended picture begins, `margin` pixels before the picture.
+    `starts` count from the start of the padded image, `margin` pixels before the image.
     """
 
     length: int
@@ -42,17 +42,16 @@ class Axis:
 
     @property
     def padded(self) -> int:
-        """Length that the tiles cover, at least margin + length + margin."""
+        """The length that the tiles cover: at least margin + length + margin."""
         return self.starts[-1] + self.tile
 
     def weights(self) -> list[NDArray[np.float32]]:
-        """For each tile, (tile,) weights that add up to one at every pixel: cosine slopes where neighbours overlap."""
+        """Return (tile,) weights for each tile: cosine slopes in overlaps, adding up to 1 at every pixel."""
         slopes = np.ones((len(self.starts), self.tile))
         for left, (start, following) in enumerate(zip(self.starts, self.starts[1:], strict=False)):
             overlap = start + self.tile - following
-            rise = (
-                np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / overlap) ** 2
-            )  # rise + reversed rise is one
+            # rise + reversed rise is 1
+            rise = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / overlap) ** 2
             slopes[left + 1, :overlap] *= rise
             slopes[left, self.tile - overlap :] *= rise[::-1]
         total = np.zeros(self.padded)
@@ -64,13 +63,16 @@ class Axis:
         ]
 
     def source(self, start: int) -> NDArray[np.intp]:
-        """(tile,) which pixel of the picture each of a tile's is: extended by reflection, repeated where the picture is smaller."""
+        """Return (tile,) indices: the pixel of the image behind each pixel of a tile.
+
+        Outside the image, indices are reflected, as often as needed if the image is smaller than the padding.
+        """
         period = max(2 * self.length - 2, 1)
         at = np.arange(start - self.margin, start - self.margin + self.tile) % period
         return np.where(at < self.length, at, period - at)
 
     def inside(self, start: int) -> tuple[slice, slice]:
-        """The part of the picture that a tile holds without extension, and the part of the tile where it lies."""
+        """Return the part of the image that a tile holds, without padding, and its place within the tile."""
         first = min(max(start - self.margin, 0), self.length)
         last = max(min(start - self.margin + self.tile, self.length), first)
         return slice(first, last), slice(first + self.margin - start, last + self.margin - start)
@@ -78,7 +80,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """The tiles of a picture: every pair of a row and a column of tiles."""
+    """The tiles of an image: every combination of a row and a column."""
 
     rows: Axis
     columns: Axis
@@ -89,27 +91,31 @@ class TilePlan:
 
     @property
     def tile(self) -> tuple[int, int]:
-        """Height and width of the tiles."""
+        """Height and width of a tile."""
         return self.rows.tile, self.columns.tile
 
 
 def plan_axis(
     length: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
 ) -> Axis:
-    """Cover `length` pixels and their margins with tiles of at most `tile`, each sharing at least `overlap` with the next.
+    """Cover `length` pixels and their margins with overlapping tiles of at most `tile` pixels.
 
-    A side that fits in one tile gets one, no longer than needed. Tiles are rounded up to a multiple of `multiple`, and start
-    at multiples of `align`, which divides it. Raises OptionError for a length or tile below 1, or an overlap that leaves nothing
-    new in a tile.
+    Neighbouring tiles overlap by `overlap` pixels or more. An axis that fits in one tile gets one tile, no
+    longer than needed. Tiles are rounded up to a multiple of `multiple`, and start at multiples of `align`,
+    which divides `multiple`. Raises OptionError for a length or tile below 1, or for an overlap that leaves
+    no new pixels in a tile.
     """
     if length < 1 or tile < 1 or overlap < 0:
         raise OptionError(
-            f"tile {tile}, overlap {overlap}, length {length}: tile and length must be at least 1, overlap at least 0"
+            f"tile {tile}, overlap {overlap}, length {length}:"
+            " tile and length must be at least 1, overlap at least 0"
         )
     tile = _up(tile, multiple)
     step = (tile - overlap) // align * align
     if step < 1:
-        raise OptionError(f"overlap: {overlap} is too much for a tile of {tile}; at most {tile - align} here")
+        raise OptionError(
+            f"overlap: {overlap} is too large for a tile of {tile} pixels; use at most {tile - align}"
+        )
     extended = length + 2 * margin
     if extended <= tile:
         return Axis(length, _up(extended, multiple), (0,), margin)
@@ -122,7 +128,7 @@ def plan_axis(
 def plan_tiles(
     height: int, width: int, *, tile: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
 ) -> TilePlan:
-    """Tiles for a picture of height x width pixels; arguments and errors as of `plan_axis`."""
+    """Return the tiles for an image of height x width pixels. Arguments and errors: see `plan_axis`."""
     return TilePlan(
         *(
             plan_axis(side, tile=tile, overlap=overlap, multiple=multiple, align=align, margin=margin)
@@ -134,14 +140,18 @@ def plan_tiles(
 def plan_freely(
     height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
 ) -> TilePlan:
-    """As `plan_tiles`, with the sides of tiles, from half of `largest` to `largest`, that leave the fewest pixels to compute.
+    """Return the tiles with the fewest pixels to compute.
 
-    Of equals the larger, on each axis for itself: 1080 pixels take two tiles of 640 (1280) rather than three of 512 (1536).
+    Their sides are between half of `largest` and `largest`. Each axis is chosen on its own, and the larger
+    tile wins a tie. For example, 1080 pixels are covered by two tiles of 640 (1280 pixels) rather than three
+    of 512 (1536). Arguments and errors: see `plan_axis`.
     """
 
     def axis(length: int) -> Axis:
         sides = range(
-            _up(largest, multiple), max(largest // 2, min(overlap + align, largest) - 1), -_up(_FEW, multiple)
+            _up(largest, multiple),
+            max(largest // 2, min(overlap + align, largest) - 1),
+            -_up(_SIDE_STEP, multiple),
         )
         axes = [
             plan_axis(length, tile=side, overlap=overlap, multiple=multiple, align=align, margin=margin)
@@ -153,7 +163,7 @@ def plan_freely(
 
 
 def cut(read: Rows, plan: TilePlan) -> Iterator[Pixels]:
-    """The tiles (C, h, w) of a picture, row by row; `read` is asked for the rows of a row of tiles at a time."""
+    """Yield the tiles (C, h, w) of an image, row by row. `read` is called once for each row of tiles."""
     columns = [plan.columns.source(left) for left in plan.columns.starts]
     for top in plan.rows.starts:
         rows = plan.rows.source(top)
@@ -164,15 +174,15 @@ def cut(read: Rows, plan: TilePlan) -> Iterator[Pixels]:
 
 
 def blend(tiles: Iterator[Pixels], plan: TilePlan) -> Iterator[tuple[int, Pixels]]:
-    """The picture that restored tiles (C, h, w), in the order of `cut`, make together, as soon as its rows are finished.
+    """Blend restored tiles (C, h, w), which come in the order of `cut`, to the image.
 
-    Yields the number of the first row and the rows (C, n, W), from top to bottom without a gap; they are good until the next are
-    asked for.
+    Yields the number of the first row and the rows (C, n, W), from top to bottom without a gap. Their buffer
+    is reused by the next iteration.
     """
     rows, columns = plan.rows, plan.columns
     ends = [*rows.starts[1:], rows.padded]
     slopes = columns.weights()
-    band: Pixels = np.empty((0, 0, 0), np.float32)  # of the height of a tile, once the first has come
+    band: Pixels = np.empty((0, 0, 0), np.float32)  # one row of tiles; allocated with the first tile
     for top, end, row_weights in zip(rows.starts, ends, rows.weights(), strict=True):
         for left, column_weights in zip(columns.starts, slopes, strict=True):
             tile = next(tiles)

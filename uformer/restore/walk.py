@@ -1,4 +1,7 @@
-"""Which pictures a folder or a pattern names: every real folder is entered once, so that links cannot lead round in circles."""
+"""Finds the images in a folder or behind a pattern.
+
+Each real folder is entered once, so circular links do no harm.
+"""
 
 import os
 import re
@@ -10,23 +13,23 @@ from pathlib import Path
 from uformer.image.formats import output_suffix, read_only, supports
 
 RESTORED = ".restored"
-"""What the default name of an output has before its suffix, and that of a folder of outputs at its end."""
+"""Marks default output names: before the suffix of a file, at the end of a folder's name."""
 
 _MAGIC = re.compile(r"[*?\[]")
 
 
 @dataclass
 class Found:
-    """What lies below a folder, all paths relative to it, in the order of their names."""
+    """The contents of a folder: paths relative to it, sorted."""
 
     pictures: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
-    """Folders that cannot be listed, and why."""
+    """Folders that cannot be listed, and the reasons."""
     left_out: list[Path] = field(default_factory=list)
     """Outputs of earlier runs: NAME.restored.EXT beside NAME.EXT, and folders NAME.restored beside NAME."""
     others: list[Path] = field(default_factory=list)
-    """Files whose suffix is not taken."""
+    """Files with other suffixes."""
 
 
 def walk(
@@ -36,11 +39,11 @@ def walk(
     without: Path | None = None,
     takes: Callable[[str], bool] = supports,
 ) -> Found:
-    """The pictures below a folder, by their suffixes; hidden names are left out.
+    """Find the images below a folder by their suffixes. Hidden files and folders are ignored.
 
-    Links to folders are followed after the folders themselves, and none into a folder that has been entered already.
-    `enter`: whether a folder, by its path below the root, is entered. `without`: a folder that is not, whatever leads there.
-    `takes`: whether files with a suffix are pictures.
+    Links to folders are followed after all real folders, unless the target was already entered. `enter`:
+    returns whether to enter a folder, from its path relative to `root`. `without`: a folder that is never
+    entered, by whatever path. `takes`: returns whether files with a suffix are images to restore.
     """
     found = Found()
     seen = {identity(root)} | ({identity(without)} if without is not None else set())
@@ -82,17 +85,17 @@ def walk(
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a name that is not there is meant as a pattern."""
+    """Return whether a name is a pattern: it has *, ? or [, and no file or folder of that name exists."""
     return bool(_MAGIC.search(text)) and not os.path.lexists(text)
 
 
 def match(
     pattern: str, *, without: Path | None = None, takes: Callable[[str], bool] = supports
 ) -> tuple[Path, Found]:
-    """The folder where a pattern begins to be one, and what below it the pattern names.
+    """Return the folder where the pattern begins, and everything below it that matches.
 
-    As in a shell, *, ? and [...] stand for parts of a name, never for a leading dot, and ** for any folders between. A part that
-    names what is there ("trip [2024]/*.png") stands for itself.
+    As in a shell, *, ? and [...] match parts of a name but never a leading dot, and ** matches any number of
+    folders. A part that names an existing file or folder ("trip [2024]/*.png") matches only itself.
     """
     parts = Path(pattern).expanduser().parts
     fixed = 0
@@ -108,7 +111,7 @@ def match(
 
 
 def output_name(path: Path, *, folder: bool = False) -> str:
-    """NAME.restored.EXT for a picture NAME.EXT, NAME.restored for a folder NAME.
+    """Return NAME.restored.EXT for an image NAME.EXT, NAME.restored for a folder NAME.
 
     For HEIC and camera raw, EXT is the suffix of the format to write.
     """
@@ -116,7 +119,7 @@ def output_name(path: Path, *, folder: bool = False) -> str:
 
 
 def original(path: Path, *, folder: bool = False) -> Path:
-    """What an output by its name was made from; a path by another name as it is."""
+    """Return the input of an output, judging by its name. Any other path is returned unchanged."""
     stem, suffix = (path.name, "") if folder else (path.stem, path.suffix)
     return (
         path.with_name(stem.removesuffix(RESTORED) + suffix)
@@ -126,7 +129,7 @@ def original(path: Path, *, folder: bool = False) -> Path:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """What a path leads to, the same by whatever name; None where there is nothing, or nothing can be known of it."""
+    """Return device and inode of a file or folder, the same for every path to it; None if unknown."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -138,7 +141,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # a link in a circle, say: reading it tells
+        return False  # for example a circular link; reading it reports the error
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -150,7 +153,7 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _leads_on(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether below the folder something can match."""
+    """Return whether anything below a folder can match the pattern."""
     if not parts or not pattern:
         return bool(pattern)
     return pattern[0] == "**" or (fnmatch(parts[0], pattern[0]) and _leads_on(parts[1:], pattern[1:]))

@@ -1,14 +1,14 @@
-"""What is to be restored, and where each output goes: decided before any work is done.
+"""Decides which images to restore and where each output goes, before any work starts.
 
-| input | output by default | with -o OUT |
+| input | default output | with -o OUT |
 |---|---|---|
-| one picture NAME.EXT | NAME.restored.EXT beside it | OUT, or OUT/NAME.EXT where OUT is a folder |
-| a folder IN | IN.restored/, with the folders and names of IN | OUT/, likewise |
-| a pattern | NAME.restored.EXT beside each | OUT/, with the folders below where the pattern begins |
-| several of these | each as above | OUT/NAME.EXT, OUT/IN/, a pattern as above |
+| one image NAME.EXT | NAME.restored.EXT beside it | OUT, or OUT/NAME.EXT if OUT is a folder |
+| a folder IN | IN.restored/, with the same folders and names | OUT/, with the same folders and names |
+| a pattern | NAME.restored.EXT beside each image | OUT/, with the folders below where the pattern begins |
+| several of these | each as above | OUT/NAME.EXT, OUT/IN/..., a pattern as above |
 
-Outputs of earlier runs are left out where the original is there too. No two inputs share an output and none takes the place of
-an input: the one that would is a failure.
+Outputs of earlier runs are left out if their input is there too. An input fails if its output is already the
+output of another input, or would replace an input.
 """
 
 import errno
@@ -22,6 +22,7 @@ from pathlib import Path
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, output_suffix, read_only, supports
 from uformer.output import check_output, nearest, what_lies_at, why_closed
+from uformer.restore.forms import check_suffix
 from uformer.restore.unread import is_taken, is_unread_image, summary
 from uformer.restore.walk import Found, identity, is_pattern, match, original, output_name, walk
 from uformer.staging import staging
@@ -29,7 +30,7 @@ from uformer.staging import staging
 
 @dataclass(frozen=True)
 class FileJob:
-    """One picture to restore."""
+    """One image to restore."""
 
     source: Path
     output: Path
@@ -37,19 +38,19 @@ class FileJob:
 
 @dataclass
 class WorkList:
-    """All that a run has to do, and what is known beforehand."""
+    """The jobs of a run, and the outcomes that are known beforehand."""
 
     jobs: list[FileJob] = field(default_factory=list)
     done: list[FileJob] = field(default_factory=list)
-    """Their outputs exist."""
+    """Jobs whose outputs exist."""
     failures: list[tuple[Path, str]] = field(default_factory=list)
-    """Inputs that cannot be restored, and why."""
+    """Inputs that cannot be restored, and the reasons."""
     left_out: list[Path] = field(default_factory=list)
-    """Outputs of earlier runs that lay among the inputs."""
+    """Outputs of earlier runs among the inputs."""
     unread: list[Path] = field(default_factory=list)
     """Images in folders whose format is not read."""
     home: Path | None = None
-    """The folder that all outputs go to, where it is one."""
+    """The folder of all outputs, if there is one."""
 
     @property
     def count(self) -> int:
@@ -57,20 +58,24 @@ class WorkList:
 
 
 def is_one_picture(arguments: Sequence[str]) -> bool:
-    """Whether the arguments name one picture file, and neither a folder nor a pattern."""
+    """Return whether the arguments name one image file, and neither a folder nor a pattern."""
     return len(arguments) == 1 and not is_pattern(arguments[0]) and not os.path.isdir(arguments[0])
 
 
-def one_job(picture: str, output: str | None, *, overwrite: bool) -> FileJob:
-    """The job of one picture file. Raises PictureError where there is none, OptionError as `check_picture_output`."""
-    source = Path(picture)
+def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
+    """Return the job for one image file.
+
+    Raises PictureError if there is no such file, OptionError if the output cannot be named or written.
+    """
+    source = Path(argument)
     if not source.name:
-        raise PictureError(f"{picture!r} is not a file name")
+        raise PictureError(f"{argument!r} is not a file name")
     if not os.path.lexists(source):
         raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
     if output is None and not _is_readable(source.suffix):
         raise OptionError(
-            f"{source}: its name does not end in one of {', '.join(SUFFIXES)}; give an output with -o"
+            f"{source}: the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)};"
+            " name the output with -o"
         )
     if output is None:
         path = source.with_name(output_name(source))
@@ -85,18 +90,18 @@ def one_job(picture: str, output: str | None, *, overwrite: bool) -> FileJob:
 
 
 def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
-    """As `check_output`, of a picture file, whose format must be known as well."""
-    if found := read_only(path.suffix):
-        raise OptionError(f"{path}: {found.name} cannot be written; use .png, .jpg, .webp, .tif or .avif")
-    if not supports(path.suffix):
-        raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
+    """Check the output of an image.
+
+    Raises OptionError as `check_output` does, and for a suffix that is unknown or cannot be written.
+    """
+    check_suffix(path)
     check_output(path, overwrite=overwrite, source=source)
 
 
 def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> WorkList:
-    """What to do for folders, patterns and several pictures; see the table above.
+    """Return the work for folders, patterns and several images; see the table above.
 
-    Raises OptionError where `output` cannot be the folder of all outputs, PictureError where no picture is found.
+    Raises OptionError if `output` cannot be the folder of all outputs, PictureError if no image is found.
     """
     result = WorkList()
     absolute = {_absolute(argument) for argument in arguments}
@@ -115,16 +120,16 @@ def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) 
         for job in _jobs(argument, out, result, alone=len(arguments) == 1):
             jobs.setdefault(_absolute(job.source), job)
     if not jobs and not result.failures:
-        there = " but outputs of earlier runs" if result.left_out else ""
+        there = " except outputs of earlier runs" if result.left_out else ""
         left_out = f"; {summary(result.unread)}" if result.unread else ""
         more = f" and {len(arguments) - 1} more" if len(arguments) > 1 else ""
-        raise PictureError(f"{arguments[0]}{more}: no picture in it{there} ({', '.join(SUFFIXES)}){left_out}")
+        raise PictureError(f"{arguments[0]}{more}: no images found{there} ({', '.join(SUFFIXES)}){left_out}")
     _sort_out(list(jobs.values()), result, overwrite=overwrite)
     return result
 
 
 def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> Iterator[FileJob]:
-    """The jobs of one argument; what cannot be read, and what is left out, goes into `result`."""
+    """Yield the jobs of one argument. Inputs that fail or are left out are added to `result`."""
     source = Path(argument)
     if is_pattern(argument):
         root, found = match(argument, without=out, takes=is_taken)
@@ -133,7 +138,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
                 yield from _jobs(str(root / folder), out and out / folder.parent, result, alone=False)
             return
         if not (alone or found.pictures or found.left_out or found.unreadable):
-            result.failures.append((source, "nothing matches"))
+            result.failures.append((source, "no file matches this pattern"))
         _note(root, found, result)
         for below in found.pictures:
             inside = below.with_name(_written_name(below) if out else output_name(below))
@@ -141,7 +146,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
     elif os.path.isdir(source):
         named = source if source.name not in ("", "..") else _absolute(source)
         if out is None and not named.name:
-            raise OptionError(f"{source}: has no folder beside it for the outputs; give one with -o")
+            raise OptionError(f"{source}: there is no place beside it for the outputs; name a folder with -o")
         if out is None:
             home = _checked_folder(named.with_name(output_name(named, folder=True)), [source])
             result.home = home if alone else None
@@ -154,7 +159,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
     elif not os.path.lexists(source):
         result.failures.append((source, os.strerror(errno.ENOENT)))
     elif not _is_readable(source.suffix):
-        result.failures.append((source, f"its name does not end in one of {', '.join(SUFFIXES)}"))
+        result.failures.append((source, f"the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)}"))
     else:
         yield FileJob(source, out / _written_name(source) if out else source.with_name(output_name(source)))
 
@@ -166,30 +171,29 @@ def _note(root: Path, found: Found, result: WorkList) -> None:
 
 
 def _is_readable(suffix: str) -> bool:
+    """Return whether files with this suffix (any case) can be read, possibly with an extra."""
     return supports(suffix) or read_only(suffix) is not None
 
 
 def _written_name(path: Path) -> str:
-    """The name of an output in a folder of outputs: that of the input, with a suffix that can be written."""
+    """Return the name in the output folder: that of the input, with a suffix that can be written."""
     return path.stem + output_suffix(path.suffix)
 
 
 def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:
-    """The folder that outputs go to, where it can be one."""
+    """Return `out` if it can be the folder of the outputs. Raises OptionError otherwise."""
     if os.path.exists(out) and not os.path.isdir(out):
-        raise OptionError(f"{out} is a file; several pictures need a folder for their outputs")
+        raise OptionError(f"{out}: is a file; several images need an output folder")
     if not os.path.exists(out) and supports(out.suffix):
-        raise OptionError(
-            f"{out}: is the name of a picture; several pictures need a folder for their outputs"
-        )
+        raise OptionError(f"{out}: is the name of an image file; several images need an output folder")
     for source in inputs:
         if os.path.isdir(source) and identity(out) == identity(source):
-            raise OptionError(f"{out}: the outputs would replace the pictures; give another folder")
+            raise OptionError(f"{out}: the outputs would replace the inputs; choose another folder")
     return out
 
 
 def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> None:
-    """Each job is to do, done, or a failure."""
+    """Add each job to the jobs, the done or the failures of `result`."""
     originals = {identity(job.source) for job in jobs} - {None}
     taken: dict[Path, Path] = {}
     folded: dict[str, tuple[Path, Path]] = {}
@@ -201,16 +205,18 @@ def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> 
             result.failures.append((job.source, f"{job.output}: {why}"))
             continue
         place = Path(real_folder(job.output.parent), job.output.name)
-        place = (
-            Path(os.path.realpath(place)) if place.is_symlink() else place
-        )  # an output is written where a link leads
+        if place.is_symlink():  # an output is written where the link leads
+            place = Path(os.path.realpath(place))
         same, other = folded.setdefault(_fold(str(place)), (place, job.source))
         if place in taken:
-            why = f"its output, {job.output}, is that of {taken[place]} already"
+            why = f"its output {job.output} is already the output of {taken[place]}"
         elif same != place and ignores_case(job.output.parent):
-            why = f"its output, {job.output}, is that of {other} already: the file system takes the names for one"
+            why = (
+                f"its output {job.output} is already the output of {other}:"
+                " the file system treats both names as the same"
+            )
         elif exists and identity(job.output) in originals:
-            why = f"its output, {job.output}, would replace a picture that is to be restored"
+            why = f"its output {job.output} would replace an input"
         if why:
             result.failures.append((job.source, why))
             continue
@@ -219,7 +225,7 @@ def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> 
 
 
 def _absolute(path: str | Path) -> Path:
-    """A path from the root on, without "..", links not followed."""
+    """Return the absolute path without "..", not following links."""
     return Path(os.path.normpath(Path.cwd() / path))
 
 
@@ -228,9 +234,9 @@ def _fold(name: str) -> str:
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether a folder, or the nearest one above it that exists, takes names that differ in case for one."""
+    """Return whether a folder, or its nearest existing parent, ignores case in names."""
     try:
         with staging(nearest(folder)) as probe:
             return os.path.exists(probe.with_name(probe.name.upper()))
     except OSError:
-        return False  # what cannot be written there is said when it is tried
+        return False  # writing the outputs reports the error

@@ -1,1 +1,1 @@
-"""`uformer serve`: the restorer over HTTP, and a page that uses it."""
+"""`uformer serve`: an HTTP API for restoring images, and a web page that uses it."""

@@ -1,4 +1,7 @@
-"""Which format to answer in: the picture's own, the one that is asked for, or by the Accept header (RFC 9110, section 12.5.1)."""
+"""Choosing the format of a response: the upload's own, a requested one, or one that the Accept header allows.
+
+RFC 9110, section 12.5.1, describes the Accept header.
+"""
 
 import re
 from typing import Literal
@@ -12,20 +15,23 @@ Answer = Literal["same", "png", "jpg", "webp", "tif", "avif"]
 
 
 def choose_suffix(answer: Answer, accept: str | None, header: Header) -> str:
-    """The suffix (".png") to answer a picture in. Raises Problem where the client accepts nothing that can hold it."""
+    """Return the suffix (".png") of the response's format.
+
+    Raises Problem if the client accepts no format that can hold the image.
+    """
     suffix = _preferred(answer, accept, header.suffix)
     if header.alpha and not by_suffix(suffix).alpha:
         raise Problem(
-            422, "options", "the picture has alpha, which JPEG cannot hold; ask for png, webp, tif or avif"
+            422, "options", "the image has alpha, which JPEG cannot hold; use format=png, webp, tif or avif"
         )
     return suffix
 
 
 def check_accepted(suffix: str, accept: str | None) -> None:
-    """Raise Problem where a client does not accept the format of a suffix."""
+    """Raise Problem if the client does not accept the format with this suffix."""
     if accept and _quality(accept, MEDIA_TYPES[suffix]) == 0:
         raise Problem(
-            406, "not-acceptable", f"Accept is {accept[:80]!r}; the answer can be {MEDIA_TYPES[suffix]}"
+            406, "not-acceptable", f"Accept is {accept[:80]!r}, but the response is {MEDIA_TYPES[suffix]}"
         )
 
 
@@ -40,13 +46,13 @@ def _preferred(answer: Answer, accept: str | None, own: str) -> str:
         raise Problem(
             406,
             "not-acceptable",
-            f"Accept is {accept[:80]!r}; the answer can be {', '.join(MEDIA_TYPES.values())}",
+            f"Accept is {accept[:80]!r}; supported types: {', '.join(MEDIA_TYPES.values())}",
         )
     return best
 
 
 def _quality(accept: str, media_type: str) -> float:
-    """How welcome a type is, in [0, 1]; the most specific range that matches it decides."""
+    """Return the quality value of a media type, in [0, 1]; the most specific matching range decides."""
     found: dict[int, float] = {}
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))

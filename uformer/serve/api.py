@@ -1,4 +1,4 @@
-"""The routes for pictures: at once, or as jobs."""
+"""The routes that restore images, in one request or as jobs."""
 
 import asyncio
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ _BODY = {
     }
 }
 _PICTURE: dict[str, Any] = {
-    "description": "The restored picture.",
+    "description": "The restored image.",
     "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
 }
 _JOB_SCHEMA: dict[str, Any] = {
@@ -38,38 +38,44 @@ _JOB_SCHEMA: dict[str, Any] = {
     "properties": {
         "id": {"type": "string"},
         "state": {"enum": ["queued", "running", *FINISHED]},
-        "ahead": {"type": "integer", "description": "Pictures that come before it."},
+        "ahead": {"type": "integer", "description": "Number of images ahead of this one in the queue."},
         "width": {"type": "integer"},
         "height": {"type": "integer"},
-        "format": {"type": "string", "description": "Of the picture that was sent."},
-        "depth": {"type": "integer", "description": "Its bits of a sample."},
+        "format": {"type": "string", "description": "Format of the upload."},
+        "depth": {"type": "integer", "description": "Bits per sample of the upload."},
         "notes": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "What is done to it besides restoring.",
+            "description": "What happens to the image besides restoring.",
         },
         "tiles_done": {"type": "integer"},
-        "tiles": {"type": ["integer", "null"], "description": "Tiles in all; null before the first is done."},
-        "seconds": {"type": "number", "description": "Seconds of work so far."},
+        "tiles": {
+            "type": ["integer", "null"],
+            "description": "Total number of tiles; null until the first one is done.",
+        },
+        "seconds": {"type": "number", "description": "Processing time so far, in seconds."},
         "eta_seconds": {"type": ["number", "null"]},
-        "problem": {"type": ["object", "null"], "description": "Why it failed."},
-        "result": {"type": "string", "description": "Where the picture is, once it is done."},
+        "problem": {"type": ["object", "null"], "description": "Why the job failed."},
+        "result": {"type": "string", "description": "Path of the restored image, once the job is done."},
     },
 }
 _JOB: dict[str, Any] = {"description": "The job.", "content": {"application/json": {"schema": _JOB_SCHEMA}}}
-_TAKES = (400, 406, 408, 413, 415, 422, 429, 503)  # refusals of an upload
+_UPLOAD_ERRORS = (400, 406, 408, 413, 415, 422, 429, 503)
 
 Metadata = Annotated[
     MetadataPolicy,
     Query(
-        description="What becomes of EXIF, XMP and IPTC; stripped by default, as they say where and by whom. The colour profile stays."
+        description="What happens to EXIF, XMP and IPTC. The default removes them, because they can reveal "
+        "where and by whom the photo was taken. The colour profile always stays."
     ),
 ]
-Format = Annotated[Answer, Query(alias="format", description="Format to answer in.")]
+Format = Annotated[
+    Answer, Query(alias="format", description="Format of the response; `same` is that of the upload.")
+]
 
 
 def posts(service: Service) -> APIRouter:
-    """The routes that take pictures."""
+    """Return the routes that accept images."""
     routes = APIRouter(dependencies=[Depends(only(*option_names(), "metadata", "format"))])
     chosen = Depends(asked_options(service.catalogue.names))
     settings, engine = service.settings, service.engine
@@ -82,7 +88,7 @@ def posts(service: Service) -> APIRouter:
         accept: str | None,
         seconds: float,
     ) -> Job:
-        """Admit, read, check and queue a picture. Raises Problem and Cancelled."""
+        """Admit, read, check and queue an image. Raises Problem or Cancelled."""
         with refused_as(422, "options"):
             options = service.catalogue.options(asked)
         slot = engine.admit()
@@ -106,18 +112,18 @@ def posts(service: Service) -> APIRouter:
 
     @routes.post(
         "/v1/restore",
-        summary="Restore a picture",
+        summary="Restore an image",
         tags=["restore"],
         response_class=Response,
-        responses={200: _PICTURE, **responses(*_TAKES, *GUARDED, 500, 504)},
+        responses={200: _PICTURE, **responses(*_UPLOAD_ERRORS, *GUARDED, 500, 504)},
         openapi_extra=_BODY,
     )
     async def restore(
         request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same"
     ) -> Response:
-        """The restored picture, in the format that it came in, or the one of `format` or of the Accept header.
+        """Returns the restored image, in the format of the upload unless `format` or Accept selects another.
 
-        The work is dropped when the client leaves.
+        If the client disconnects, the work stops at the next tile.
         """
         job = await take(request, asked, metadata, answer, request.headers.get("accept"), settings.timeout)
         data = await _finished(request, job, settings.timeout)
@@ -125,17 +131,17 @@ def posts(service: Service) -> APIRouter:
 
     @routes.post(
         "/v1/jobs",
-        summary="Begin to restore a picture",
+        summary="Start a job",
         tags=["jobs"],
         status_code=202,
         response_class=JSONResponse,
-        responses={202: _JOB, **responses(*_TAKES, *GUARDED, 500)},
+        responses={202: _JOB, **responses(*_UPLOAD_ERRORS, *GUARDED, 500)},
         openapi_extra=_BODY,
     )
     async def begin(
         request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same"
     ) -> Response:
-        """A job, to be asked about until it is done; for large pictures, and to show progress."""
+        """Starts a job and returns it; poll it until it is done. Use jobs for large images or progress."""
         service.store.check_room()
         job = await take(request, asked, metadata, answer, None, settings.job_timeout)
         service.store.add(job)
@@ -145,13 +151,13 @@ def posts(service: Service) -> APIRouter:
 
 
 def jobs(service: Service) -> APIRouter:
-    """The routes of what was taken: how far it is, its result, and its end."""
+    """Return the routes of existing jobs: progress, result and deletion."""
     routes = APIRouter()
     engine, store = service.engine, service.store
 
     @routes.get(
         "/v1/jobs/{job_id}",
-        summary="How far a job is",
+        summary="Get a job's progress",
         tags=["jobs"],
         response_class=JSONResponse,
         responses={200: _JOB, **responses(404, 422, *GUARDED, 500)},
@@ -162,13 +168,13 @@ def jobs(service: Service) -> APIRouter:
 
     @routes.get(
         "/v1/jobs/{job_id}/result",
-        summary="The restored picture of a job",
+        summary="Get a job's restored image",
         tags=["jobs"],
         response_class=Response,
         responses={200: _PICTURE, **responses(400, 404, 406, 409, 410, 422, *GUARDED, 500, 503, 504)},
     )
     async def result(request: Request, job_id: str) -> Response:
-        """The picture, until it is deleted or its time is over; a failed job answers what went wrong, with that status."""
+        """Returns the image until the job is deleted or expires. A failed job returns its error."""
         job = store.get(job_id)
         if job.problem is not None:
             raise job.problem
@@ -184,7 +190,7 @@ def jobs(service: Service) -> APIRouter:
 
     @routes.delete(
         "/v1/jobs/{job_id}",
-        summary="Cancel a job, forget its result",
+        summary="Cancel a job or delete its result",
         tags=["jobs"],
         status_code=204,
         responses=responses(404, 422, *GUARDED, 500),
@@ -196,7 +202,11 @@ def jobs(service: Service) -> APIRouter:
 
 
 async def _finished(request: Request, job: Job, seconds: float) -> bytes:
-    """The job's result. Raises Problem where it fails or is late, Cancelled where the client leaves; then the work is dropped."""
+    """Wait for a job and return its result.
+
+    Raises Problem if the job fails or takes too long, and Cancelled if the client disconnects. Both stop the
+    job.
+    """
     done: asyncio.Future[Ending] = asyncio.wrap_future(job.future)
     gone = asyncio.create_task(_left(request))
     try:
@@ -216,11 +226,12 @@ async def _finished(request: Request, job: Job, seconds: float) -> bytes:
 
 
 async def _left(request: Request) -> None:
-    """Wait until the client is gone."""
+    """Wait until the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def _timing(job: Job) -> str:
-    """Milliseconds in the queue and at work, as browsers and tools show them."""
-    return f"queue;dur={1000 * (job.started - job.created):.0f}, restore;dur={1000 * (job.finished - job.started):.0f}"
+    """Return the Server-Timing header: milliseconds in the queue and of processing."""
+    queued, restoring = job.started - job.created, job.finished - job.started
+    return f"queue;dur={1000 * queued:.0f}, restore;dur={1000 * restoring:.0f}"

@@ -1,4 +1,4 @@
-"""The application: the routes, the page, and how errors are answered."""
+"""The ASGI application: the routes, the web page and the error responses."""
 
 import asyncio
 import contextlib
@@ -11,19 +11,20 @@ from fastapi.responses import Response
 from uformer.serve import static
 from uformer.serve.api import jobs, posts
 from uformer.serve.leftover import Leftover
-from uformer.serve.problems import Cancelled, Problem
+from uformer.serve.problems import BUG, Cancelled, Problem
 from uformer.serve.security import Guard
 from uformer.serve.service import Service
 from uformer.serve.status import status
 from uformer.version import __version__
 
-_WORDS = """Restores pictures: noisy, rainy or blurred in, clean out. The bytes are those of `uformer restore --metadata strip`.
+_DESCRIPTION = """Restores noisy, rainy and slightly blurred images.
+By default, a response has the same bytes as the output of `uformer restore --metadata strip`.
 
-Refusals are `application/problem+json` (RFC 9457); `detail` says in words what was wrong."""
+Errors are `application/problem+json` (RFC 9457); `detail` explains what is wrong."""
 
 
 def create_app(service: Service) -> Leftover:
-    """The ASGI application of a service, whose workers run from its startup to its shutdown."""
+    """Return the ASGI application of a service. The workers run from its startup to its shutdown."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -37,7 +38,7 @@ def create_app(service: Service) -> Leftover:
     api = FastAPI(
         title="Uformer",
         version=__version__,
-        description=_WORDS,
+        description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -77,17 +78,16 @@ async def _on_problem(_request: Request, error: Problem) -> Response:
 
 
 async def _on_cancelled(_request: Request, _error: Exception) -> Response:
-    return Response(
-        status_code=499
-    )  # nobody reads it; what proxies write into their logs for a client that left
+    # Nobody reads this response. Proxies log status 499 when a client disconnects.
+    return Response(status_code=499)
 
 
 async def _on_invalid(_request: Request, error: RequestValidationError) -> Response:
-    """Parameters of wrong types or out of range."""
-    said = "; ".join(
+    """Respond to parameters that have a wrong type or are out of range."""
+    detail = "; ".join(
         f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors()
     )
-    return Problem(422, "options", said).response()
+    return Problem(422, "options", detail).response()
 
 
 async def _on_not_found(request: Request, _error: Exception) -> Response:
@@ -95,10 +95,11 @@ async def _on_not_found(request: Request, _error: Exception) -> Response:
 
 
 async def _on_wrong_method(request: Request, error: Exception) -> Response:
-    answer = Problem(405, "method", f"{request.url.path[:200]} does not take {request.method}").response()
-    answer.headers.update(getattr(error, "headers", None) or {})
-    return answer
+    path = request.url.path[:200]
+    response = Problem(405, "method", f"{path} does not support the method {request.method}").response()
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
 
 
 async def _on_bug(_request: Request, _error: Exception) -> Response:
-    return Problem(500, "internal", "the server failed, which is a bug; its log says where").response()
+    return Problem(500, "internal", BUG).response()

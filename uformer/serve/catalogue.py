@@ -1,4 +1,4 @@
-"""What the server can restore with: the weights that ship, and one file that its operator may add."""
+"""The weights that the server offers: those that ship with the package, and one file of the operator's."""
 
 import dataclasses
 from collections import OrderedDict
@@ -16,13 +16,14 @@ from uformer.weights.create import weights_file
 
 Load = Callable[[RestoreOptions], Restorer]
 
-_MOST = 6  # networks kept at a time
+_MOST = 6  # networks that stay loaded
 
 
 class Catalogue:
-    """Names that a client may use, and what they mean here.
+    """The names of weights that a client may use.
 
-    `defaults`: what a client gets who asks for nothing. Raises OptionError or CheckpointError where it names weights that cannot be used.
+    `defaults` are the options of requests that set none. Raises OptionError or CheckpointError if its weights
+    cannot be used.
     """
 
     def __init__(self, defaults: RestoreOptions) -> None:
@@ -30,18 +31,21 @@ class Catalogue:
         self.own: Path | None = None
         if defaults.weights is not None and defaults.weights not in registry.WEIGHTS:
             self.own = weights_file(defaults.weights).absolute()
-            self.defaults = dataclasses.replace(defaults, weights=str(self.own))  # by which it is known again
+            self.defaults = dataclasses.replace(defaults, weights=str(self.own))
             self._own_parameters = parameter_count(read_config(self.own))
         self.names: tuple[str, ...] = (*([self.own.stem] if self.own else []), *registry.WEIGHTS)
         registry.for_task(defaults.task)
 
     def options(self, asked: Mapping[str, Any]) -> RestoreOptions:
-        """The defaults with what a client asks for. Raises OptionError for what is not there or out of range."""
+        """Return the defaults with a request's options.
+
+        Raises OptionError if an option is unknown or out of range.
+        """
         values = dict(asked)
         name = values.get("weights")
         if name is not None:
             if name not in self.names:
-                raise OptionError(f"weights: {name!r} is not one of {', '.join(self.names)}")
+                raise OptionError(f"weights: unknown name {name!r}; known: {', '.join(self.names)}")
             if self.own is not None and name == self.own.stem:
                 values["weights"] = str(self.own)
         elif "task" in values:
@@ -50,13 +54,13 @@ class Catalogue:
         return dataclasses.replace(self.defaults, **values)
 
     def name(self, options: RestoreOptions) -> str:
-        """The weights that options lead to, by the name that clients know."""
+        """Return the client's name for the weights that the options select."""
         if options.weights is None:
             return registry.for_task(options.task).name
         return Path(options.weights).stem if options.weights == str(self.own) else options.weights
 
     def describe(self) -> list[dict[str, Any]]:
-        """What `GET /v1/models` says of each."""
+        """Return the entries of `GET /v1/models`."""
         default = self.name(self.options({}))
         own: list[dict[str, Any]] = []
         if self.own is not None:
@@ -84,14 +88,14 @@ class Catalogue:
 
 
 class Restorers:
-    """The restorers of one device, whose networks are loaded once; for one thread."""
+    """The restorers of one device. Each network is loaded once. Not thread-safe."""
 
     def __init__(self, load: Load = Restorer.from_options) -> None:
         self._load = load
         self._kept: OrderedDict[NetworkOptions, Restorer] = OrderedDict()
 
     def get(self, options: RestoreOptions) -> Restorer:
-        """A restorer with these options; errors as of `Restorer.from_options`."""
+        """Return a restorer with these options. Raises the errors of `Restorer.from_options`."""
         key = options.network
         if key not in self._kept:
             self._kept[key] = self._load(options)

@@ -23,17 +23,18 @@ def serve(
     browser: bool | None = None,
     verbose: bool = False,
 ) -> int:
-    """Restore pictures in the browser and over HTTP: a page, and the API behind it.
+    """Start a local server with a web page and an HTTP API for restoring images.
 
-    It listens to this machine only, keeps nothing on disk and opens no connection outward. The options of `uformer restore` are what
-    clients get who ask for nothing else; several devices (--device cuda:0,cuda:1) work side by side.
+    By default, the server listens on this machine only. It writes no image to disk and opens no outgoing
+    connection. The options of `uformer restore` apply to requests that do not set them. With several devices
+    (--device cuda:0,cuda:1), one worker runs on each.
 
     Parameters
     ----------
     browser
-        Open the page; by default where there is a screen and a person at the terminal.
+        Open the page in a browser. The default is to open it if there is a screen and a terminal.
     verbose
-        Write a line for each request to standard error.
+        Log one line per request to standard error.
     """
     for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         require(module, "serve")
@@ -46,9 +47,8 @@ def serve(
     url = page_url(settings, listener.getsockname()[1])
     plain = url.partition("#")[0]
     server = Server(service, access_log=verbose)
-    print(
-        f"{url if sys.stdout.isatty() else plain}  (the API: {plain}docs; Ctrl-C stops it)", flush=True
-    )  # a log is no place for a token
+    shown = url if sys.stdout.isatty() else plain  # keep the token out of logs
+    print(f"{shown}  (API: {plain}docs; press Ctrl-C to stop)", flush=True)
     if browser or (browser is None and settings.local and has_screen()):
         webbrowser.open(url)
     with warnings.catch_warnings():
@@ -60,25 +60,28 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError where the address cannot be had."""
+    """Return a listening socket. Raises OSError if the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=256)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
         hint = "; choose another --port" if error.errno == errno.EADDRINUSE else ""
-        raise OSError(error.errno, f"cannot listen there: {reason}{hint}", f"{host}:{port}") from None
+        raise OSError(error.errno, f"cannot listen: {reason}{hint}", f"{host}:{port}") from None
 
 
 def page_url(settings: Settings, port: int) -> str:
-    """The page's address, with the token where there is one: behind the #, so that browsers never send it in a request's line."""
+    """Return the address of the page, with the token if there is one.
+
+    The token follows the #, so browsers never send it in a request line.
+    """
     host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(settings.host, settings.host)  # noqa: S104 - a name, not a bind
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return f"http://{host}:{port}/" + (f"#token={settings.token}" if settings.token else "")
 
 
 def has_screen() -> bool:
-    """Whether a person is there to see a page open."""
+    """Return whether there is a terminal and a graphical screen."""
     graphical = sys.platform in ("darwin", "win32") or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )

@@ -1,4 +1,4 @@
-"""One connection of a client, closed where the client only holds it: uvicorn itself waits without end."""
+"""A client's connection, with the time limits that uvicorn lacks for headers and for reading a response."""
 
 import asyncio
 from typing import Any, cast
@@ -7,15 +7,15 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST = 512
-"""Connections at a time; one more closes the one that has been without a request for the longest."""
+"""Maximum number of connections. One more closes the connection that has been idle longest."""
 _HEADER_SECONDS = 15.0
-_READER_SECONDS = 10.0  # between looks at how much of an answer was read
+_READER_SECONDS = 10.0  # between checks of how much of a response was read
 
 
 class Connection(H11Protocol):
-    """Closed where the header of a request is not whole in time, or where nobody reads the answer.
+    """A connection that is closed if a request's header is late or the client reads a response too slowly.
 
-    `min_rate`: bytes a second that the reader of an answer must take; 0 for no limit.
+    `min_rate`: bytes a second that the client must read; 0 for no limit.
     """
 
     def __init__(self, *args: Any, min_rate: int = 0, **kwargs: Any) -> None:
@@ -24,11 +24,11 @@ class Connection(H11Protocol):
         self._idle_since = 0.0
         self._header_due: asyncio.TimerHandle | None = None
         self._reader_due: asyncio.TimerHandle | None = None
-        self._unread = 0  # bytes, at the last look
+        self._unread = 0  # bytes, at the last check
 
     @property
     def idle(self) -> bool:
-        """Whether no request is at work: none has come, or its header is not whole."""
+        """Whether no request is in progress: none has arrived, or its header is incomplete."""
         return self.conn.our_state is h11.IDLE and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -59,7 +59,7 @@ class Connection(H11Protocol):
         self._stop_watching()
 
     def _make_room(self) -> None:
-        """Close the connection that has been idle for the longest, where there are too many."""
+        """Close the connection that has been idle longest if there are too many."""
         others = [cast("Connection", each) for each in self.connections if each is not self]
         if len(others) < MOST:
             return
@@ -77,18 +77,18 @@ class Connection(H11Protocol):
             self._header_due = None
 
     def _watch_reader(self) -> None:
-        """Look later how much of the answer was read, if not all of it is on its way already."""
+        """Schedule a check of how much was read, if part of the response still waits in the buffer."""
         self._stop_watching()
         self._unread = self.transport.get_write_buffer_size()
         if self._unread and self._min_rate:
-            self._reader_due = self.loop.call_later(_READER_SECONDS, self._look_at_reader)
+            self._reader_due = self.loop.call_later(_READER_SECONDS, self._check_reader)
 
     def _stop_watching(self) -> None:
         if self._reader_due is not None:
             self._reader_due.cancel()
             self._reader_due = None
 
-    def _look_at_reader(self) -> None:
+    def _check_reader(self) -> None:
         read = self._unread - self.transport.get_write_buffer_size()
         if read < min(self._min_rate * _READER_SECONDS, self._unread):
             self.transport.abort()

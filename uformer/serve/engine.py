@@ -1,4 +1,4 @@
-"""The workers, one thread a device, and the bounded queue before them."""
+"""The workers, one thread per device, and the bounded queue in front of them."""
 
 import contextlib
 import copy
@@ -17,21 +17,20 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.jobs import Ending, Job
-from uformer.serve.problems import Cancelled, Problem, refused_as
+from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
 from uformer.weights import registry
 
 log = logging.getLogger("uformer.serve")
 
-
 _ROOM_FOR_FORMS = 2**20  # bytes
 
 
 class Slot:
-    """What one image takes of the server: the bytes of its file as they come, and then a place in the queue.
+    """One image's share of the server: the bytes uploaded so far, and later a place in the queue.
 
-    An upload takes no place before it is whole, so that a slow one keeps nobody out.
+    An upload takes a place only when it is complete, so slow uploads do not block others.
     """
 
     def __init__(self, engine: "Engine") -> None:
@@ -39,25 +38,25 @@ class Slot:
         self._bytes, self._places = 0, 0
 
     def add_bytes(self, count: int) -> None:
-        """Raises Problem where all uploads together take too much, or the server is stopping."""
+        """Count uploaded bytes. Raises Problem if all uploads are too large or the server is stopping."""
         self._engine.change(count, 0)
         self._bytes += count
 
     def enter_queue(self) -> None:
-        """Raises Problem where the queue is full, or the server is stopping."""
+        """Take a place in the queue. Raises Problem if the queue is full or the server is stopping."""
         self._engine.change(0, 1)
         self._places += 1
 
     def release(self) -> None:
-        """Give all back; the second time there is nothing left to give."""
+        """Give back the bytes and the place. A second call has no effect."""
         count, places, self._bytes, self._places = self._bytes, self._places, 0, 0
         self._engine.give_back(count, places)
 
 
 class Engine:
-    """Restores pictures, one at a time on each device of `catalogue.defaults.device` ("cuda:0,cuda:1").
+    """Restores images, one at a time on each device of `catalogue.defaults.device` ("cuda:0,cuda:1").
 
-    `load` makes a restorer from options. Raises OptionError and CheckpointError as `Catalogue` does.
+    `load` creates a restorer from options.
     """
 
     def __init__(
@@ -78,48 +77,56 @@ class Engine:
 
     @property
     def capacity(self) -> int:
-        """Images that may wait or run at a time."""
+        """Maximum number of images that wait or run."""
         return self.settings.queue + len(self._workers)
 
     @property
     def admitted(self) -> int:
-        """Images that wait or run."""
+        """Number of images that wait or run."""
         return self._admitted
 
     @property
     def uploaded(self) -> int:
-        """Bytes of the files of images that wait, run or are still being uploaded."""
+        """Bytes of all files that wait, run or are still being uploaded."""
         return self._uploaded
 
     @property
     def running(self) -> int:
+        """Number of images in progress."""
         return sum(job.started > 0 for worker in self._workers for job in list(worker.jobs.values()))
 
     @property
     def not_ready(self) -> str | None:
-        """Why no picture is taken now; None where it is."""
+        """Why the server accepts no images now; None if it does."""
         return "the server is stopping" if self._draining else self._not_ready
 
     def start(self) -> None:
-        """Load the weights that ship, each worker in its own thread."""
+        """Load the default weights and, unless they are the operator's own, those of every task.
+
+        Each worker loads in its own thread.
+        """
         ready = [worker.warm() for worker in self._workers]
         for future in ready:
             future.add_done_callback(lambda _: self._become_ready(ready))
 
     def admit(self) -> Slot:
-        """A slot for an upload, before its bytes are read. Raises Problem where it would be refused in the end."""
+        """Return a slot for an upload whose body has not been read yet.
+
+        Raises Problem if the image could not enter the queue now.
+        """
         with self._lock:
             self._check_room(0, 1)
         return Slot(self)
 
     def change(self, count: int, places: int) -> None:
-        """Take so many bytes and places more. Raises Problem where there are none."""
+        """Add bytes and places to those in use. Raises Problem if there is no room."""
         with self._lock:
             self._check_room(count, places)
             self._uploaded += count
             self._admitted += places
 
     def give_back(self, count: int, places: int) -> None:
+        """Free bytes and places."""
         with self._lock:
             self._uploaded -= count
             self._admitted -= places
@@ -129,21 +136,21 @@ class Engine:
         if reason is not None:
             raise Problem(503, "not-ready", reason, retry_after=5)
         if places and self._admitted + places > self.capacity:
-            words = f"{self._admitted} pictures are in the queue already; try again later"
-            raise Problem(429, "queue-full", words, retry_after=self._seconds_to_wait())
+            detail = f"the queue is full with {self._admitted} images; try again later"
+            raise Problem(429, "queue-full", detail, retry_after=self._seconds_to_wait())
         if self._uploaded + count > self.capacity * self.settings.max_bytes + _ROOM_FOR_FORMS:
-            words = f"uploads take {self._uploaded:,} bytes already; try again later"
-            raise Problem(429, "uploads-full", words, retry_after=self._seconds_to_wait())
+            detail = f"uploads already take {self._uploaded:,} bytes; try again later"
+            raise Problem(429, "uploads-full", detail, retry_after=self._seconds_to_wait())
 
     def _seconds_to_wait(self) -> float:
-        """About how long the images that wait now take."""
+        """Estimate the seconds until the waiting images are done."""
         waiting = max(self._admitted - self.running, 1)
         return min(waiting * (self.metrics.mean_restore_seconds() or 5) / len(self._workers), 120)
 
     def submit(self, job: Job, slot: Slot) -> None:
-        """Put a job into the queue of the device with the fewest; its slot is given back when it ends.
+        """Queue a job on the device with the shortest queue. The slot is released when the job ends.
 
-        Raises Problem, and gives the slot back, where the queue is full or the server is stopping.
+        Raises Problem and releases the slot if the queue is full or the server is stopping.
         """
         try:
             slot.enter_queue()
@@ -155,7 +162,7 @@ class Engine:
         job.future.add_done_callback(lambda _: slot.release())
 
     def ahead(self, job: Job) -> int:
-        """Pictures that its device does before a job."""
+        """Return the number of images ahead of a job on its device."""
         for worker in self._workers:
             ids = list(worker.jobs)
             if job.id in ids:
@@ -163,7 +170,7 @@ class Engine:
         return 0
 
     def drain(self) -> None:
-        """Let what runs finish; refuse all that waits, and all that comes."""
+        """Finish the jobs that run; refuse those that wait and all new ones."""
         self._draining = True
         for worker in self._workers:
             for job in list(worker.jobs.values()):
@@ -171,7 +178,7 @@ class Engine:
                     job.refuse(Problem(503, "not-ready", "the server is stopping", retry_after=5))
 
     def close(self) -> None:
-        """Stop at the next tile, and wait for that."""
+        """Stop all work at the next tile, and wait until it has stopped."""
         self._draining = True
         for worker in self._workers:
             worker.close()
@@ -185,16 +192,16 @@ class Engine:
 
 
 def _note(message: str) -> None:
-    """A notice about an image; a client has no place for it, so it goes to the log."""
+    """Log a notice about an image; responses have no field for it."""
     log.info("%s", message)
 
 
 class _Worker:
-    """One thread with the restorers of one device."""
+    """A thread with the restorers of one device."""
 
     def __init__(self, engine: Engine, device: str, load: Load) -> None:
         self.engine, self.device = engine, device
-        self.jobs: dict[str, Job] = {}  # by id, in the order of their turns, the running one first
+        self.jobs: dict[str, Job] = {}  # by id, in queue order, the running one first
         self._restorers = Restorers(load)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"uformer-{device}")
 
@@ -211,9 +218,8 @@ class _Worker:
     def submit(self, job: Job) -> None:
         self.jobs[job.id] = job
         job.future = self._thread.submit(self._restore, job)
-        job.future.add_done_callback(
-            partial(self._finish, job.id)
-        )  # a future keeps its callbacks: not the job itself
+        # A future keeps its callbacks, so the callback must not hold the job.
+        job.future.add_done_callback(partial(self._finish, job.id))
 
     def close(self) -> None:
         for job in list(self.jobs.values()):
@@ -226,10 +232,10 @@ class _Worker:
         except Cancelled:
             return None
         except Problem as problem:
-            return copy.copy(problem)  # without the frames that hold the decoded image
+            return copy.copy(problem)  # the copy has no traceback, whose frames hold the decoded image
         except Exception:
-            log.exception("an image of %d x %d pixels failed", job.header.width, job.header.height)
-            return Problem(500, "internal", "the server failed, which is a bug; its log says where")
+            log.exception("restoring an image of %d x %d pixels failed", job.header.width, job.header.height)
+            return Problem(500, "internal", BUG)
 
     def _restored(self, job: Job) -> bytes:
         data = job.begin()

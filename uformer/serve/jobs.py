@@ -1,4 +1,4 @@
-"""A picture on its way through the server, and the jobs whose results are kept for a while."""
+"""Jobs (one image each), and the store that keeps their results for a while."""
 
 import copy
 import secrets
@@ -14,19 +14,21 @@ from uformer.restore.options import RestoreOptions
 from uformer.serve.problems import Cancelled, Problem
 
 Ending = bytes | Problem | None
-"""What became of an image: the restored file, why it failed, or None where nobody wants it any more.
+"""The outcome of a job: the restored file, the reason it failed, or None if it was cancelled.
 
-It is a value even where the work failed: an exception that a future keeps would keep the frames it came through, and
-with them the decoded image.
+A failure is a value and not an exception, because an exception stored in a future keeps the frames of its
+traceback alive, and with them the decoded image.
 """
 
 FINISHED = ("done", "failed", "cancelled")
 
 
 class Job:
-    """One picture to restore. The server's loop reads what a worker's thread writes; each field is written by one of them.
+    """One image to restore.
 
-    `header`: what the file says of itself. `suffix`: of the format to answer in. `seconds`: after which it is given up.
+    `suffix`: suffix of the response's format. `seconds`: time after which the job is given up.
+
+    The event loop reads fields that a worker thread writes; only one of the two writes each field.
     """
 
     def __init__(
@@ -52,45 +54,46 @@ class Job:
         self._refusal: Problem | None = None
 
     def begin(self) -> bytes:
-        """The picture's bytes, handed over once. Raises as `check`."""
+        """Start the job and return its file, which it then drops. Raises the errors of `check`."""
         self.check()
         self.started = time.monotonic()
         data, self._data = self._data, None
         if data is None:
-            raise RuntimeError("a job begins once")
+            raise RuntimeError("the job has already begun")
         return data
 
     def end(self) -> None:
+        """Record the end of the work."""
         self.finished = time.monotonic()
         self._data = None
 
     def cancel(self) -> None:
-        """Stop the work at the next tile, or before it begins; nothing where it is done."""
+        """Stop the work at the next tile, or before it begins. No effect on a finished job."""
         if not self.future.done():
             self._cancelled.set()
             self.future.cancel()
 
     def refuse(self, problem: Problem) -> None:
-        """Give it up for a reason, if it has not begun."""
+        """Fail the job with a problem, unless it has begun."""
         self._refusal = problem
         if not self.future.cancel():
             self._refusal = None
 
     def check(self) -> None:
-        """Raise Cancelled where nobody wants the work any more, and Problem where it took too long."""
+        """Raise Cancelled if the job was cancelled, and Problem if it took too long."""
         if self._cancelled.is_set():
             raise Cancelled
         if time.monotonic() > self._deadline:
             raise too_slow(self._seconds)
 
     def progress(self, done: int, total: int) -> None:
-        """What a restorer calls after each tile; raises as `check`."""
+        """Record the number of finished tiles; the restorer's callback. Raises the errors of `check`."""
         self.tiles_done, self.tiles = done, total
         self.check()
 
     @property
     def state(self) -> str:
-        """queued, running, done, failed or cancelled."""
+        """One of queued, running, done, failed and cancelled."""
         if self._refusal is not None:
             return "failed"
         if self.future.cancelled() or self._cancelled.is_set():
@@ -101,13 +104,11 @@ class Job:
 
     @property
     def problem(self) -> Problem | None:
-        """Why it failed, if it did."""
+        """Why the job failed; None if it did not."""
         if self.state != "failed":
             return None
         ending = self._refusal or self.future.result()
-        return (
-            copy.copy(ending) if isinstance(ending, Problem) else None
-        )  # whoever raises it leaves frames in it
+        return copy.copy(ending) if isinstance(ending, Problem) else None  # raising it adds a traceback
 
     @property
     def restored(self) -> bytes:
@@ -117,13 +118,13 @@ class Job:
 
     @property
     def notes(self) -> list[str]:
-        """What is done to the picture besides restoring it."""
-        several = "of several pages or frames, the first is restored"
-        converted = "its colours are converted to sRGB"
+        """What happens to the image besides restoring it."""
+        several = "only the first of several pages or frames is restored"
+        converted = "the colours are converted to sRGB"
         return [several] * (self.header.frames > 1) + [converted] * self.header.converted
 
     def to_json(self, *, ahead: int) -> dict[str, Any]:
-        """What clients see of it. `ahead`: pictures that come before it."""
+        """Return the JSON that clients see. `ahead`: number of images ahead in the queue."""
         until = self.finished or time.monotonic()
         seconds = until - self.started if self.started else 0.0
         share = self.tiles_done / self.tiles if self.tiles else 0.0
@@ -148,18 +149,18 @@ class Job:
 
 
 def too_slow(seconds: float) -> Problem:
-    """The refusal of a picture that took longer than `seconds`."""
+    """Return the problem of an image that took longer than `seconds`."""
     return Problem(
         504,
         "too-slow",
-        f"the picture was not finished within {seconds:g} seconds; try a smaller one, or /v1/jobs",
+        f"the image was not finished within {seconds:g} seconds; try a smaller one or /v1/jobs",
     )
 
 
 class JobStore:
-    """Jobs by id; results are kept for a time and up to a number of bytes. For one thread.
+    """Jobs by id, with limits on how long and how many results are kept. Not thread-safe.
 
-    `keep`: seconds after the end of a job. `max_bytes`: of all results together.
+    `keep`: seconds that a finished job is kept. `max_bytes`: total size of the results.
     """
 
     def __init__(self, *, keep: float, max_bytes: int) -> None:
@@ -170,22 +171,23 @@ class JobStore:
         self._jobs[job.id] = job
 
     def get(self, job_id: str) -> Job:
-        """Raises Problem where there is no such job (any more)."""
+        """Return a job. Raises Problem if it is unknown or has expired."""
         self.sweep()
         if job_id not in self._jobs:
             raise Problem(
                 404,
                 "no-such-job",
-                f"there is no job {job_id[:64]!r}, or its time is over: results are kept for {self._keep:g} s",
+                f"no job {job_id[:64]!r}; it may have expired: results are kept for {self._keep:g} s",
             )
         return self._jobs[job_id]
 
     def remove(self, job: Job) -> None:
+        """Cancel a job and delete its result."""
         job.cancel()
         self._jobs.pop(job.id, None)
 
     def sweep(self) -> None:
-        """Forget jobs whose time is over, and fetched ones where results take too much."""
+        """Delete expired jobs, and fetched ones while the results exceed `max_bytes`."""
         now = time.monotonic()
         for job in list(self._jobs.values()):
             if job.state in FINISHED and now > (job.finished or job.created) + self._keep:
@@ -195,29 +197,32 @@ class JobStore:
                 del self._jobs[job.id]
 
     def check_room(self) -> None:
-        """Raise Problem where results that nobody fetched take all the room there is."""
+        """Raise Problem if unfetched results leave no room."""
         self.sweep()
         if self.kept_bytes > self._max_bytes:
             raise Problem(
                 429,
                 "results-full",
-                "too many results wait to be fetched; fetch or delete some",
+                f"unfetched results take {self.kept_bytes:,} bytes; fetch or delete some",
                 retry_after=30,
             )
 
     @property
     def kept_bytes(self) -> int:
+        """Total size of the results."""
         return sum(len(job.restored) for job in self._jobs.values())
 
     @property
     def kept(self) -> int:
+        """Number of results."""
         return sum(job.state == "done" for job in self._jobs.values())
 
     @property
     def unfetched(self) -> int:
-        """Finished jobs whose result nobody has fetched yet."""
+        """Number of results that nobody has fetched yet."""
         return sum(job.state == "done" and not job.fetched for job in self._jobs.values())
 
     def clear(self) -> None:
+        """Cancel and delete all jobs."""
         for job in list(self._jobs.values()):
             self.remove(job)

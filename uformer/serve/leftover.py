@@ -1,8 +1,9 @@
-"""What a client still sends when its answer is there. Plain ASGI, around all of the application.
+"""ASGI middleware that discards the rest of a request body after an early response.
 
-Many clients read no answer before they have sent the whole request, and get "connection reset" instead of the answer if
-the server closes too soon. So the answer goes out at once, then the rest of the request is thrown away for a while, and
-then the connection is closed: a client that never stops sending cannot keep the server busy.
+Many clients read the response only after they have sent the whole request. If the server closes the
+connection too soon, they get "connection reset" instead of the response. So the server sends the response at
+once, discards the rest of the body for a limited time, and then closes the connection. A client that never
+stops sending cannot keep the server busy.
 """
 
 import asyncio
@@ -11,15 +12,15 @@ import contextlib
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST = 64 * 2**20
-"""Bytes that are thrown away where Content-Length promises no more than these."""
+"""Maximum number of bytes to discard if Content-Length promises no more."""
 MOST_SECONDS = 5.0
 LITTLE = 2**18
-"""Bytes that are thrown away of a request that does not say how long it is (chunked), or is longer than `MOST`."""
+"""Maximum number of bytes to discard of a chunked request, or of one longer than `MOST`."""
 LITTLE_SECONDS = 1.0
 
 
 class Leftover:
-    """Answers before the request is whole, throws away what is left of it within reason, and closes the connection."""
+    """Middleware that responds at once, discards the rest of the request, and closes the connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,7 +34,7 @@ class Leftover:
 
 
 class _Body:
-    """The body of one request: how much of it came, and whether it is whole."""
+    """Tracks how much of a request's body has arrived, and whether it is complete."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -59,15 +60,13 @@ class _Body:
         elif message.get("more_body", False):
             await self._send(message)
         else:
-            await self._send(
-                {**message, "more_body": True}
-            )  # all of the answer, but the server does not close yet
-            await self._throw_away()
+            await self._send({**message, "more_body": True})  # so that the server does not close yet
+            await self._discard()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _throw_away(self) -> None:
+    async def _discard(self) -> None:
         if self._expects and not self._asked:
-            return  # a client that sends Expect: 100-continue, and was not told to continue, sends nothing
+            return  # a client that sends Expect: 100-continue sends no body until it is told to
         left = None if self._length is None else self._length - self._received
         most, seconds = (LITTLE, LITTLE_SECONDS) if left is None or left > MOST else (left, MOST_SECONDS)
         end = self._received + most

@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 asks for: JSON with a type for programs, and a reason that a person understands."""
+"""Error responses in the format of RFC 9457: JSON with a type for programs and a detail for people."""
 
 import http
 import json
@@ -13,43 +13,48 @@ from uformer.errors import OptionError, PictureError
 MEDIA_TYPE = "application/problem+json"
 
 REASONS: Mapping[int, str] = {
-    400: "Not a picture that can be read, or not a request that can be understood.",
-    401: "A token is needed.",
+    400: "The upload is not a readable image, or the form is malformed.",
+    401: "The token is missing or wrong.",
     403: "The request comes from a page of another site.",
-    404: "There is no such thing, or no more.",
-    405: "Not this method.",
-    406: "The picture cannot be given in a format that the client accepts.",
-    408: "The upload was too slow.",
+    404: "No such path or job, or the job has expired.",
+    405: "The path does not support this method.",
+    406: "The client accepts no format that the server can send.",
+    408: "The upload is too slow or has stopped.",
     409: "The job has not finished yet.",
     410: "The job was cancelled.",
-    413: "Too large, in bytes or in pixels.",
-    415: "Not a kind of content that is taken here.",
-    421: "The server is not known by this name.",
-    422: "An option that cannot be met.",
+    413: "The upload has too many bytes or pixels.",
+    415: "The content type or content encoding is not supported.",
+    421: "The server does not answer to this host name.",
+    422: "An option is unknown, out of range or cannot be met.",
     429: "The queue is full; Retry-After says when to try again.",
-    500: "The server failed; its log says why.",
-    503: "Not ready yet, or stopping.",
-    504: "The picture was not finished in time.",
+    500: "A bug in the server; its log has the details.",
+    503: "The server is not ready, is stopping, or is short of memory.",
+    504: "The image was not finished in time.",
 }
-"""Every status of a refusal, for people who read the API's description."""
+"""The description of every error status, for the OpenAPI document."""
 
 GUARDED = (401, 403, 421)
-"""Statuses of requests that are not let in."""
+"""Statuses of requests that are denied access."""
+
+BUG = "internal error, which is a bug; the server's log has the details"
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "description": "What went wrong, for programs: urn:uformer:..."},
+        "type": {"type": "string", "description": "The kind of error, for programs: urn:uformer:..."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What went wrong with this request, for people."},
+        "detail": {"type": "string", "description": "What is wrong with this request, for people."},
     },
 }
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
-    """A refusal: `kind` is for programs ("too-large"), `detail` for people."""
+    """An error response.
+
+    `kind` is for programs ("too-many-bytes"), `detail` for people. `retry_after` is in seconds.
+    """
 
     def __init__(self, status: int, kind: str, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(status, kind, detail)
@@ -82,7 +87,7 @@ class Cancelled(Exception):  # noqa: N818 - no error
 
 @contextmanager
 def refused_as(status: int, kind: str) -> Iterator[None]:
-    """Turn what a picture or an option can cause into problems: PictureErrors into the one given."""
+    """Turn errors of images and options into Problems. PictureError gets the given status and kind."""
     try:
         yield
     except PictureError as error:
@@ -93,13 +98,13 @@ def refused_as(status: int, kind: str) -> Iterator[None]:
         raise Problem(
             503,
             "out-of-memory",
-            "the server has too little memory for this picture right now",
+            "the server has too little free memory for this image; try again later",
             retry_after=30,
         ) from None
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The refusals of an operation, for OpenAPI."""
+    """Return the error responses of an operation, for OpenAPI."""
     return {
         status: {"description": REASONS[status], "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
         for status in sorted(statuses)

@@ -1,4 +1,4 @@
-"""What the server counts, as Prometheus reads it."""
+"""The server's metrics, in the text format of Prometheus."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,38 +9,38 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds
 GAUGES = {
-    "uformer_waiting": "Images that wait for their turn.",
-    "uformer_running": "Images at work.",
+    "uformer_waiting": "Images in the queue.",
+    "uformer_running": "Images in progress.",
     "uformer_upload_bytes": "Bytes of files that wait, run or are still being uploaded.",
-    "uformer_kept_results": "Finished jobs whose result is kept.",
-    "uformer_kept_bytes": "Bytes of kept results.",
-    "uformer_ready": "Whether the server takes images.",
-    "process_resident_memory_bytes": "Resident memory.",
+    "uformer_kept_results": "Results of finished jobs that are kept.",
+    "uformer_kept_bytes": "Bytes of results that are kept.",
+    "uformer_ready": "Whether the server accepts images.",
+    "process_resident_memory_bytes": "Resident memory in bytes.",
 }
 
 
 class Metrics(Collector):
-    """The metrics of one server, apart from those of any other in the process; any thread may use them."""
+    """The metrics of one server, separate from those of other servers in the process. Thread-safe."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.requests = self._counter(
-            "uformer_http_requests_total", "Answers by route and status.", "route", "status"
+            "uformer_http_requests_total", "Responses by route and status.", "route", "status"
         )
         self.images = self._counter(
             "uformer_pictures_total", "Images by weights and outcome.", "weights", "outcome"
         )
         self.pixels = self._counter("uformer_pixels_total", "Pixels restored.")
         self.request_seconds = self._histogram(
-            "uformer_http_request_seconds", "From a request to the end of its answer."
+            "uformer_http_request_seconds", "Seconds from a request to the end of its response."
         )
         self.restore_seconds = self._histogram(
-            "uformer_restore_seconds", "Work on an image: decode, restore, encode."
+            "uformer_restore_seconds", "Seconds to decode, restore and encode an image."
         )
         self._gauges = {name: Gauge(name, words, registry=self._registry) for name, words in GAUGES.items()}
 
     def mean_restore_seconds(self) -> float | None:
-        """Mean seconds of work on an image; None before the first."""
+        """Return the mean processing time of an image in seconds; None before the first."""
         found = {
             sample.name: sample.value
             for metric in self.restore_seconds.collect()
@@ -50,7 +50,7 @@ class Metrics(Collector):
         return found["uformer_restore_seconds_sum"] / count if count else None
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
-        """The text of all metrics; `gauges` holds their values of this moment."""
+        """Return the text of all metrics. `gauges` holds the current values of the gauges."""
         for name, value in {
             **gauges,
             "process_resident_memory_bytes": psutil.Process().memory_info().rss,
@@ -59,7 +59,7 @@ class Metrics(Collector):
         return generate_latest(self)
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics, without the time of creation that the library adds to each counter and histogram."""
+        """Yield all metrics without the creation times that the library adds to counters and histograms."""
         for metric in self._registry.collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric

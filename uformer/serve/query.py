@@ -1,4 +1,4 @@
-"""The fields of RestoreOptions as query parameters, with their own words."""
+"""The fields of RestoreOptions as query parameters, described by their docstrings."""
 
 import ast
 import inspect
@@ -15,36 +15,39 @@ from uformer.serve.problems import Problem
 from uformer.weights.registry import TASKS
 
 OPERATORS = ("backend", "device", "memory")
-"""Options that are said when the server is started; a client cannot change on what it runs."""
+"""Options that only the operator sets, when the server starts."""
 
 BOUNDS: dict[str, dict[str, Any]] = {
     "tile": {"ge": 1, "le": 2048},
     "overlap": {"ge": 0, "le": 1024},
     "strength": {"ge": 0, "le": 1},
 }
-"""What a number must lie in; RestoreOptions leaves tiles open upwards, which here would let a client take any memory."""
+"""Ranges of numbers. RestoreOptions has no upper limit for tiles, which would let a client use any memory."""
 
 Asked = dict[str, Any]
 
 
 def option_names() -> list[str]:
-    """The options that a client may set."""
+    """Return the names of the options that a client may set."""
     return [name for name in typing.get_type_hints(RestoreOptions) if name not in OPERATORS]
 
 
 def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
-    """A dependency that gives what a request's query says of options; None is left out. `weights`: the names that there are."""
+    """Return a dependency that reads the options of a request's query, without those that are None.
+
+    `weights`: the names that a client may use.
+    """
 
     def dependency(**values: Any) -> Asked:
         return {name: value for name, value in values.items() if value is not None}
 
     hints, words = typing.get_type_hints(RestoreOptions), field_words(RestoreOptions)
     words["task"] += f" One of {', '.join(TASKS)}."
-    words["weights"] = f"Weights by name instead of the task's own: {', '.join(weights)}."
+    words["weights"] = f"Weights to use instead of the task's own: {', '.join(weights)}."
     parameters = []
     for name in option_names():
         about = Query(description=words.get(name), **BOUNDS.get(name, {}))
-        kind = Annotated[hints[name] | None, about]  # type: ignore[valid-type] # made while running
+        kind = Annotated[hints[name] | None, about]  # type: ignore[valid-type] # built at run time
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
         )
@@ -53,20 +56,20 @@ def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
 
 
 def only(*names: str) -> Callable[[Request], None]:
-    """A dependency that refuses parameters of other names, and those said twice: a slip of the pen must not pass unnoticed."""
+    """Return a dependency that rejects unknown and repeated parameters, so that typos are errors."""
 
     def dependency(request: Request) -> None:
         for name, _ in request.query_params.multi_items():
             if name not in names:
                 raise Problem(422, "options", f"unknown parameter {name[:64]!r}; known: {', '.join(names)}")
             if len(request.query_params.getlist(name)) > 1:
-                raise Problem(422, "options", f"{name}: said more than once")
+                raise Problem(422, "options", f"{name}: given more than once; give it once")
 
     return dependency
 
 
 def field_words(kind: type) -> dict[str, str]:
-    """The docstring under each field of a class and of the classes that it builds on."""
+    """Return the docstrings below the fields of a class and its base classes, by field name."""
     words = {} if kind.__base__ in (None, object) else field_words(kind.__base__)
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))

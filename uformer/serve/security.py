@@ -1,7 +1,8 @@
-"""Who may use the server, and what browsers may do with its answers. Plain ASGI, around all of the application.
+"""ASGI middleware for access control and security headers.
 
-Without a token, the server trusts whoever can reach it, so a page of another site must not reach it through its visitor's
-browser: neither by a request across sites (Origin), nor by a name of its own that it points at this machine (Host).
+Without a token, the server trusts everyone who can reach it. Pages of other sites must therefore not reach it
+through a visitor's browser: neither with a cross-site request (checked by Origin) nor with DNS rebinding, a
+name of their own that points at this machine (checked by Host).
 """
 
 import asyncio
@@ -15,7 +16,8 @@ from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings, is_local
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' blob:; manifest-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self' blob:; manifest-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -28,13 +30,13 @@ HEADERS = {
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     b"cache-control": b"no-store",
 }
-"""Sent with every answer, unless it says otherwise itself."""
+"""Headers of every response that does not set them itself."""
 
-_GUARDED = ("/v1/", "/metrics")  # what a token opens; the page itself holds no secret
+_GUARDED = ("/v1/", "/metrics")  # paths that need the token; the page itself holds no secret
 
 
 class Guard:
-    """Lets in who may come in, counts all, and puts the headers on every answer."""
+    """Middleware that checks access, counts requests and adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -49,8 +51,8 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                said = {name.lower() for name, _ in message.get("headers", ())}
-                extra = [(name, value) for name, value in HEADERS.items() if name not in said]
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                extra = [(name, value) for name, value in HEADERS.items() if name not in present]
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
             await send(message)
 
@@ -69,7 +71,7 @@ class Guard:
             self._metrics.request_seconds.observe(time.monotonic() - start)
 
     def refusal(self, scope: Scope) -> Problem | None:
-        """Why a request may not come in; None where it may."""
+        """Return why a request is denied; None if it is allowed."""
         headers = {name.lower(): value for name, value in scope["headers"]}
         if self._settings.token is not None:
             given = headers.get(b"authorization", b"")
@@ -83,32 +85,33 @@ class Guard:
             return Problem(
                 401,
                 "token",
-                "send the token that this server was started with, as Authorization: Bearer TOKEN",
+                "the token is missing or wrong; send the server's token as Authorization: Bearer TOKEN",
             )
         host = headers.get(b"host", b"").decode("latin-1")
         if self._settings.local and not is_local(_name(host)):
             return Problem(
                 421,
                 "host",
-                f"this server answers to localhost only, not to {host[:64]!r}; start it with --host and a token",
+                f"this server answers to localhost only, not to {host[:64]!r}; "
+                "to allow other names, start it with --host and a token",
             )
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host:
             return Problem(
                 403,
                 "origin",
-                f"requests from pages of other sites are refused; this one is from {origin[:64]!r}",
+                f"requests from pages of other sites are refused; this one comes from {origin[:64]!r}",
             )
         return None
 
 
 def _name(host: str) -> str:
-    """The Host header without its port."""
+    """Return the Host header without its port."""
     return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
 async def answer(problem: Problem, send: Send) -> None:
-    """Send a problem where no framework is at hand."""
+    """Send a problem without the framework."""
     body = problem.body()
     headers = {
         "content-type": "application/problem+json",

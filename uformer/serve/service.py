@@ -1,4 +1,4 @@
-"""All that the routes share."""
+"""The parts of a server that its routes share."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from uformer.serve.jobs import JobStore
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
 
-_SWEEP = 5  # seconds
+_SWEEP = 5  # seconds between two sweeps
 
 
 @dataclass(frozen=True)
 class Service:
-    """A server's parts."""
+    """The parts of one server."""
 
     settings: Settings
     catalogue: Catalogue
@@ -29,7 +29,10 @@ class Service:
     def build(
         cls, settings: Settings, options: RestoreOptions, *, load: Load = Restorer.from_options
     ) -> Self:
-        """The parts for what an operator chose; `options` are what a client gets who asks for nothing. Errors as of `Catalogue`."""
+        """Return the parts for the operator's settings. Raises the errors of `Catalogue`.
+
+        `options`: the defaults of requests.
+        """
         catalogue, metrics = Catalogue(options), Metrics()
         engine = Engine(catalogue, settings, metrics, load=load)
         return cls(
@@ -37,7 +40,7 @@ class Service:
         )
 
     def gauges(self) -> dict[str, float]:
-        """What is counted by looking."""
+        """Return the current values of the gauges."""
         running = self.engine.running
         return {
             "uformer_waiting": max(self.engine.admitted - running, 0),
@@ -50,11 +53,11 @@ class Service:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits or runs."""
+        """Whether no image waits or runs."""
         return self.engine.admitted == 0
 
     async def sweep(self) -> None:
-        """Forget what is over, for as long as the server runs, whether requests come or not."""
+        """Delete expired jobs every few seconds until cancelled, even if no request arrives."""
         while True:
             self.store.sweep()
             await asyncio.sleep(_SWEEP)

@@ -1,4 +1,4 @@
-"""What the operator of a server chooses."""
+"""The settings of a server."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -12,39 +12,42 @@ from uformer.values import set_types
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where the server listens, who may use it, and what a picture may cost. Raises OptionError for a value out of range."""
+    """Where the server listens, who may use it, and its limits.
+
+    Raises OptionError for a value out of range.
+    """
 
     host: str = "127.0.0.1"
-    """Address to listen at; any but this machine's own needs a token."""
+    """Address to listen on. An address that other machines can reach needs a token."""
     port: int = 8000
     """TCP port; 0 takes a free one."""
     token: Annotated[str | None, Parameter(env_var="UFORMER_TOKEN")] = field(default=None, repr=False)
-    """What clients must send as `Authorization: Bearer TOKEN`; better given as UFORMER_TOKEN, which other users cannot see."""
+    """Token that clients must send as `Authorization: Bearer TOKEN`. UFORMER_TOKEN is safer than --token."""
     insecure: bool = False
-    """Listen beyond this machine without a token, for a network where everyone may use the server."""
+    """Listen beyond this machine without a token: everyone on the network may use the server."""
     max_bytes: int = 128_000_000
     """Largest upload in bytes."""
     max_pixels: int = 50_000_000
-    """Largest picture, width times height."""
+    """Largest image in pixels, width times height."""
     queue: int = 8
-    """Pictures that may wait, beyond the one at work on each device."""
+    """Images that may wait, beyond the one in progress on each device."""
     min_rate: int = 4096
-    """Bytes a second, on average, that an upload must bring and the reader of an answer must take; 0 for no limit."""
+    """Average bytes a second that uploads must bring and readers of responses must take; 0 for no limit."""
     timeout: float = 300
-    """Seconds that a request may wait for its picture."""
+    """Seconds that a request may wait for its image."""
     job_timeout: float = 3600
     """Seconds after which a job is given up."""
     keep: float = 600
-    """Seconds that a finished job's result is kept, in memory."""
+    """Seconds that the result of a finished job is kept in memory."""
     max_kept: int = 512 * 2**20
-    """Bytes of results kept at the most; beyond it, jobs are refused until results are deleted or expire."""
+    """Bytes of results that are kept. Beyond it, new jobs are refused until results are deleted or expire."""
     grace: float = 30
-    """Seconds that a server told to stop still hands out finished results, once nothing runs any more."""
+    """Seconds that a stopping server still hands out results, after the last image is finished."""
 
     def __post_init__(self) -> None:
         set_types(self)
         if not 0 <= self.port < 65536:
-            raise OptionError(f"port: {self.port} is not between 0 and 65535")
+            raise OptionError(f"port: {self.port} must be between 0 and 65535")
         for name in ("max_bytes", "max_pixels", "max_kept"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name}: {getattr(self, name)} must be at least 1")
@@ -59,10 +62,11 @@ class Settings:
         if self.token is not None and not (
             self.token.isascii() and self.token.isprintable() and self.token.strip()
         ):
-            raise OptionError("token: must be of printable ASCII characters")
+            raise OptionError("token: must consist of printable ASCII characters and not be blank")
         if not self.local and self.token is None and not self.insecure:
             raise OptionError(
-                f"host: {self.host} can be reached by others; give a token (--token, or UFORMER_TOKEN), or --insecure to let anyone use it"
+                f"host: other machines can reach {self.host}; set a token (--token or UFORMER_TOKEN), "
+                "or pass --insecure to let anyone use the server"
             )
 
     @property
@@ -72,7 +76,7 @@ class Settings:
 
 
 def is_local(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
+    """Return whether a host name or address is a loopback one of this machine."""
     if host.lower() == "localhost":
         return True
     try:

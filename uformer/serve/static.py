@@ -1,4 +1,4 @@
-"""The page's files, read once: nothing is looked up by a path that a client sends."""
+"""The files of the web page, read into memory once, so that no path from a client reaches the file system."""
 
 import hashlib
 import importlib.resources
@@ -27,19 +27,22 @@ class File:
     etag: str
 
     def response(self, request: Request) -> Response:
-        """The file, or 304 where the client has it already."""
+        """Return the file, or status 304 if the client already has it."""
         headers = {"ETag": self.etag, "Cache-Control": "no-cache"}
         if self._is_among(request.headers.get("if-none-match", "")):
             return Response(status_code=304, headers=headers)
         return Response(self.data, headers=headers, media_type=self.media_type)
 
     def _is_among(self, tags: str) -> bool:
-        """Whether If-None-Match names this file; a proxy that compresses makes its tag a weak one, and a cache may name several."""
+        """Return whether If-None-Match names this file.
+
+        Compressing proxies make the tag weak (W/), and caches may send several tags.
+        """
         return tags.strip() == "*" or self.etag in (tag.strip().removeprefix("W/") for tag in tags.split(","))
 
 
 def files() -> dict[str, File]:
-    """Every file of the page, by name."""
+    """Return all files of the page by name."""
     found = {}
     for entry in importlib.resources.files("uformer.serve").joinpath("page").iterdir():
         suffix = entry.name[entry.name.rfind(".") :]

@@ -1,4 +1,4 @@
-"""The routes that say what the server can do and how it is."""
+"""The routes for models, limits, health and metrics."""
 
 from typing import Any
 
@@ -12,13 +12,11 @@ from uformer.serve.upload import MEDIA_TYPES
 
 
 def status(service: Service) -> APIRouter:
-    """The routes, for one service."""
+    """Return the status routes of a service."""
     routes = APIRouter(tags=["server"])
     settings, engine = service.settings, service.engine
 
-    @routes.get(
-        "/v1/models", summary="What it can restore with, and its limits", responses=responses(*GUARDED, 500)
-    )
+    @routes.get("/v1/models", summary="List the weights and the limits", responses=responses(*GUARDED, 500))
     async def models() -> dict[str, Any]:
         limits = {
             "max_bytes": settings.max_bytes,
@@ -32,11 +30,13 @@ def status(service: Service) -> APIRouter:
             "media_types": list(MEDIA_TYPES.values()),
         }
 
-    @routes.get("/healthz", summary="Whether it runs", responses=responses(*GUARDED))
+    @routes.get("/healthz", summary="Check whether the server runs", responses=responses(*GUARDED))
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @routes.get("/readyz", summary="Whether it takes pictures", responses=responses(*GUARDED, 503))
+    @routes.get(
+        "/readyz", summary="Check whether the server accepts images", responses=responses(*GUARDED, 503)
+    )
     async def readyz() -> dict[str, str]:
         if engine.not_ready is not None:
             raise Problem(503, "not-ready", engine.not_ready, retry_after=1)
@@ -44,7 +44,7 @@ def status(service: Service) -> APIRouter:
 
     @routes.get(
         "/metrics",
-        summary="Counters, for Prometheus",
+        summary="Get the metrics for Prometheus",
         response_class=Response,
         responses={
             200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}},

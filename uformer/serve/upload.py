@@ -1,4 +1,4 @@
-"""Reading the picture of a request: in memory, no more than the limit, from a raw body or from a form."""
+"""Reading the image of a request from a raw body or a form, in memory and up to a limit."""
 
 import asyncio
 import contextlib
@@ -23,39 +23,37 @@ MEDIA_TYPES = {
     ".tif": "image/tiff",
     ".avif": "image/avif",
 }
-"""What each format is called over HTTP."""
+"""The media type of each format, by suffix."""
 
 _READ_ONLY = ("image/heic", "image/heif")
-"""Accepted as well; camera raw, which has no media type of its own, comes as image/*."""
+"""Media types that are accepted but never sent. Camera raw has no media type and is sent as image/*."""
 
 FIELD = "picture"
-PATIENCE = 60  # seconds without a byte of an upload
-HEAD_START = 10  # seconds before the average rate of an upload counts
-_FORM_ROOM = 16 * 2**10  # bytes that a form may take beyond its picture
-_ANY = Limits(
-    max_pixels=2**62, max_side=2**31
-)  # what is too large is refused here, in words and a status of its own
+PATIENCE = 60  # seconds that an upload may pause
+HEAD_START = 10  # seconds before the average rate of an upload is checked
+_FORM_ROOM = 16 * 2**10  # bytes of a form beyond its image
+_ANY = Limits(max_pixels=2**62, max_side=2**31)  # this module checks the size, to respond with status 413
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What an upload must keep to."""
+    """The limits of an upload."""
 
     max_bytes: int
-    """Of the image's file."""
+    """Largest image file."""
     seconds: float
-    """In all."""
+    """Longest duration of the upload."""
     min_rate: int
-    """Bytes a second, on average after a head start; 0 for no limit."""
+    """Minimum average of bytes a second, checked after `HEAD_START`; 0 for no limit."""
     took: Callable[[int], None] = lambda _: None
-    """Called with the number of bytes of each chunk; what it raises ends the upload."""
+    """Called with the size of each chunk; an exception that it raises ends the upload."""
 
 
 async def picture_bytes(request: Request, rules: Rules) -> bytes:
-    """The picture's file as the client sent it.
+    """Return the image file as the client sent it.
 
-    Raises Problem: 400 for nothing or a broken form, 408 where the client stops sending or is too slow, 413, 415;
-    Cancelled where the client leaves.
+    Raises Problem with status 400 (empty upload or malformed form), 408 (upload stopped or too slow), 413
+    (too many bytes) or 415 (unsupported content), and Cancelled if the client disconnects.
     """
     try:
         async with asyncio.timeout(rules.seconds):
@@ -68,43 +66,47 @@ async def _picture_bytes(request: Request, rules: Rules) -> bytes:
     written, _ = parse_options_header(request.headers.get("content-type", ""))
     kind = written.lower().decode("latin-1")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "content-encoding", "send the picture's file as it is, without Content-Encoding")
+        raise Problem(415, "content-encoding", "send the image file as it is, without Content-Encoding")
     if kind == "multipart/form-data":
         data = await _from_form(request, rules)
     elif kind in (*MEDIA_TYPES.values(), *_READ_ONLY, "image/*"):
         data = b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])
     else:
-        said = kind[:64] or "nothing"
-        takes = f"Content-Type is {said!r}; send one of {', '.join(MEDIA_TYPES.values())}, or multipart/form-data with a field {FIELD!r}"
-        raise Problem(415, "media-type", takes)
+        found = f"Content-Type is {kind[:64]!r}" if kind else "Content-Type is missing"
+        types = ", ".join(MEDIA_TYPES.values())
+        detail = f"{found}; use one of {types}, or multipart/form-data with a field {FIELD!r}"
+        raise Problem(415, "media-type", detail)
     if not data:
-        raise Problem(400, "not-a-picture", "the picture is empty")
+        raise Problem(400, "not-a-picture", "the upload is empty; send an image file")
     return data
 
 
 def check_header(data: bytes, *, max_pixels: int) -> Header:
-    """What the file says of its picture; nothing is decoded. Raises Problem: 400 for no picture, 413 for too many pixels."""
+    """Return the header of an image file without decoding its pixels.
+
+    Raises Problem with status 400 if the file is not an image, and 413 if it has too many pixels.
+    """
     try:
         found = header(data, limits=_ANY)
     except PictureError as error:
         raise Problem(400, "not-a-picture", str(error)) from None
     if found.pixels > max_pixels:
-        words = f"{found.width} x {found.height} are {found.pixels:,} pixels; the limit is {max_pixels:,}"
-        raise Problem(413, "too-many-pixels", words)
+        size = f"{found.width} x {found.height} ({found.pixels:,} pixels)"
+        raise Problem(413, "too-many-pixels", f"the image is {size}; the limit is {max_pixels:,} pixels")
     if max(found.width, found.height) > DEFAULT_LIMITS.max_side:
         raise Problem(
             413,
             "too-many-pixels",
-            f"{found.width} x {found.height} pixels; the longest side may be {DEFAULT_LIMITS.max_side:,}",
+            f"the image is {found.width} x {found.height}; a side may have at most "
+            f"{DEFAULT_LIMITS.max_side:,} pixels",
         )
     return found
 
 
 async def _chunks(request: Request, limit: int, rules: Rules) -> AsyncGenerator[bytes]:
-    """The body as it comes, at most `limit` bytes of it."""
-    words = f"the picture is larger than the limit of {rules.max_bytes:,} bytes"
+    """Yield the body as it arrives. Raises Problem (413) beyond `limit` bytes."""
     if int(request.headers.get("content-length", 0)) > limit:
-        raise Problem(413, "too-many-bytes", words)
+        raise _too_many_bytes(rules)
     began, total, more = time.monotonic(), 0, True
     while more:
         message = await _next_message(request, began, total, rules.min_rate)
@@ -113,14 +115,20 @@ async def _chunks(request: Request, limit: int, rules: Rules) -> AsyncGenerator[
         chunk: bytes = message.get("body", b"")
         total, more = total + len(chunk), message.get("more_body", False)
         if total > limit:
-            raise Problem(413, "too-many-bytes", words)
+            raise _too_many_bytes(rules)
         if chunk:
             rules.took(len(chunk))
             yield chunk
 
 
+def _too_many_bytes(rules: Rules) -> Problem:
+    return Problem(
+        413, "too-many-bytes", f"the image file is larger than the limit of {rules.max_bytes:,} bytes"
+    )
+
+
 async def _next_message(request: Request, began: float, total: int, min_rate: int) -> Message:
-    """What the client sends next. Raises Problem where nothing comes for long, or the upload is too slow on average."""
+    """Return the next message of the client. Raises Problem (408) if the upload pauses or is too slow."""
     left = began + HEAD_START + total / min_rate - time.monotonic() if min_rate else PATIENCE
     try:
         async with asyncio.timeout(min(PATIENCE, max(left, 0))):
@@ -128,12 +136,12 @@ async def _next_message(request: Request, began: float, total: int, min_rate: in
     except TimeoutError:
         slow = f"the upload brought {total:,} bytes in {time.monotonic() - began:.0f} seconds"
         need = f"send at least {min_rate:,} bytes a second"
-        words = f"{slow}; {need}" if left < PATIENCE else f"no byte came for {PATIENCE} seconds"
-        raise Problem(408, "upload-stopped", words) from None
+        detail = f"{slow}; {need}" if left < PATIENCE else f"the upload paused for {PATIENCE} seconds"
+        raise Problem(408, "upload-stopped", detail) from None
 
 
 class _FormInMemory(MultiPartParser):
-    """Starlette's parser of forms, which writes no file to disk: the body is limited already."""
+    """Starlette's form parser without its temporary files; the size of the body is limited already."""
 
     spool_max_size = 0
 
@@ -144,13 +152,13 @@ async def _from_form(request: Request, rules: Rules) -> bytes:
             form = await _FormInMemory(request.headers, chunks).parse()
     except MultiPartException as error:
         raise Problem(400, "form", f"the form cannot be read: {error.message}") from None
-    except UnicodeError:  # of some charsets that Content-Type can name
-        raise Problem(400, "form", "the form cannot be read: its charset is not one for text") from None
+    except UnicodeError:  # Content-Type can name codecs that do not decode text
+        raise Problem(400, "form", "the form cannot be read: its charset is not a text encoding") from None
     try:
         images = form.getlist(FIELD)
         if len(images) != 1:
             raise Problem(
-                400, "form", f"expected a form with one field {FIELD!r}, found {len(images)} of them"
+                400, "form", f"the form must have one field {FIELD!r}; it has {len(images)} of them"
             )
         (image,) = images
         if isinstance(image, str):
@@ -159,7 +167,5 @@ async def _from_form(request: Request, rules: Rules) -> bytes:
     finally:
         await form.close()
     if len(data) > rules.max_bytes:
-        raise Problem(
-            413, "too-many-bytes", f"the picture is larger than the limit of {rules.max_bytes:,} bytes"
-        )
+        raise _too_many_bytes(rules)
     return data

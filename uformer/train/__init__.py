@@ -1,1 +1,1 @@
-"""Train a network: recipes, the loop, and the folder of a run."""
+"""Train a network: recipes, the training loop, and the run folder."""

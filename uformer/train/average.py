@@ -1,4 +1,4 @@
-"""The moving average of the weights, which restores better than the weights of any one step."""
+"""The moving average of the weights, which restores images better than the weights of any single step."""
 
 import copy
 
@@ -8,9 +8,10 @@ from uformer.model.uformer import Uformer
 
 
 class Average:
-    """A copy of a network that follows it: after step n, average += (1 - d) (weights - average), d = min(decay, (1 + n) / (10 + n)).
+    """The exponential moving average of a network's weights.
 
-    The rising decay forgets the random weights of the start. With decay 0 it is the weights themselves.
+    After step n, average += (1 - d) (weights - average), with d = min(decay, (1 + n) / (10 + n)). Because d
+    starts low, the random initial weights are soon forgotten. With `decay` 0, the average equals the weights.
     """
 
     def __init__(self, model: Uformer, decay: float) -> None:
@@ -19,7 +20,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: Uformer, step: int) -> None:
-        """Follow the network, whose `step`th step (from 0) was just taken."""
+        """Update the average after training step `step`, counted from 0."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         for mine, theirs in zip(self.model.parameters(), model.parameters(), strict=True):
             mine.lerp_(theirs, weight)

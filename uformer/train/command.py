@@ -37,36 +37,37 @@ def train(
     measure_loader: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Train a network: on pairs of your own, or on clean pictures.
+    """Train a network on your own pairs, or on clean images.
 
     Parameters
     ----------
     recipe
-        One of those that --list shows (pairs, denoise, derain, deblur, ...), or the config.yaml of another run.
+        A recipe that --list shows (pairs, denoise, derain, deblur, ...), or the config.yaml of another run.
     data
-        Folder with degraded/ and clean/ in it, or with clean pictures.
+        Folder that contains degraded/ and clean/, or only clean images.
     degraded
-        Folder of degraded pictures, or a pattern ("GoPro/train/*/blur"), instead of --data.
+        Folder of degraded images, or a pattern ("GoPro/train/*/blur"). Use with --clean, instead of --data.
     clean
-        Folder of clean pictures with the same names, or a pattern ("GoPro/train/*/sharp").
+        Folder of clean images with the same names, or a pattern ("GoPro/train/*/sharp").
     validation
-        Folder to score with, as --data; without it, a few of the pictures are held out.
+        Folder of images to score with, laid out like --data. By default, a few training images are held out.
     settings
-        KEY=VALUE, as often as you like: batch=16, steps=20000, network=uformer_b, network.window_size=4, ...
+        Change the recipe: KEY=VALUE, repeatable. Examples: batch=16, steps=20000, network=uformer_b,
+        network.window_size=4.
     out
-        The run's folder; runs/RECIPE by default. Nothing in it is overwritten.
+        Run folder. Default: runs/RECIPE. An existing run is never overwritten.
     start
-        Weights to go on from: a name that ships (uformer_t.denoise) or a .safetensors file.
+        Weights to start from: the name of weights that ship (uformer_t.denoise), or a .safetensors file.
     resume
-        Go on with the run in --out, exactly where it was saved; with a recipe, begin it where there is none yet.
+        Resume the run in --out exactly where it was saved. With a recipe, start the run if there is none yet.
     device
-        auto takes a GPU where there is one.
+        Device to train on. auto uses a GPU if there is one.
     list_recipes
-        Show the recipes, and nothing else.
+        List the recipes and exit.
     measure_loader
-        Measure how many patches a second can be loaded, and nothing else.
+        Measure how many patches per second the loader delivers, and exit.
     quiet
-        Print nothing but errors.
+        Print errors only.
     """
     if list_recipes:
         console_for().print(table())
@@ -110,9 +111,13 @@ def train(
 
 
 def find(name: str | None) -> Recipe:
-    """A recipe by name, or of a config.yaml. Raises OptionError for none and for an unknown one."""
+    """Return the recipe of that name, or the one in a config.yaml.
+
+    Raises OptionError if the name is missing or unknown.
+    """
     if name is None:
-        raise OptionError(f"which recipe? {', '.join(recipes.RECIPES)} (uformer train --list)")
+        names = ", ".join(recipes.RECIPES)
+        raise OptionError(f"no recipe given; choose one of {names} (uformer train --list describes them)")
     if name not in recipes.RECIPES and Path(name).suffix in (".yaml", ".yml"):
         from uformer.train.folder import read_config  # noqa: PLC0415 - imports torch
 
@@ -122,9 +127,9 @@ def find(name: str | None) -> Recipe:
 
 
 def table() -> Table:
-    """The recipes: what each is for, and its main figures."""
+    """Return the table that --list prints: what each recipe needs and does, and its main settings."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("recipe", "pictures", "patch", "batch", "steps", "what it does"):
+    for title in ("recipe", "images", "patch", "batch", "steps", "what it does"):
         shown.add_column(
             title,
             no_wrap=title != "what it does",
@@ -143,19 +148,19 @@ def _folder(recipe: str | None, out: Path | None) -> Path:
         return out
     if recipe is None or recipe not in recipes.RECIPES:
         raise OptionError(
-            "which run? give its folder with --out"
+            "--resume needs the run folder; give it with --out"
             if recipe is None
-            else "give a folder for the run with --out"
+            else f"{recipe} has no default run folder; give one with --out"
         )
     return Path("runs") / recipe
 
 
 def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
-    """Say what to do next, and the exit code."""
+    """Print what to do next, and return the exit code."""
     if not finished:
         if session.processes.first:
             print(
-                f"uformer: interrupted, and saved; go on with: {session.folder.resume_command}",
+                f"uformer: interrupted; the run is saved; resume with: {session.folder.resume_command}",
                 file=sys.stderr,
             )
         return 130
@@ -165,12 +170,13 @@ def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
 
 
 def _next(weights: Path) -> str:
-    from uformer.weights import checkpoint  # noqa: PLC0415 - imports safetensors, for which --list need not wait
+    from uformer.weights import checkpoint  # noqa: PLC0415 - imports safetensors, which --list does not need
 
     config = checkpoint.read_config(weights)
     if config.in_channels == config.out_channels and config.in_channels in (1, 3):
         return f"next: uformer restore PHOTO --weights {shlex.quote(str(weights))}"
-    channels = f"{config.in_channels} channels to {config.out_channels}"
+    channels = f"from {config.in_channels} to {config.out_channels} channels"
     return (
-        f"next, in Python: uformer.weights.checkpoint.load({str(weights)!r}), a network (torch) of {channels}"
+        f"next, in Python: uformer.weights.checkpoint.load({str(weights)!r}) returns the torch network "
+        f"({channels}; uformer restore takes only gray and RGB)"
     )

@@ -1,4 +1,4 @@
-"""The network in training, its optimizers, its moving average and its progress: what a saved state holds."""
+"""The network in training with its optimizers, moving average and progress: the content of a saved state."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Learner:
-    """A network in training, in one of the processes of a run."""
+    """A network in training, as one process of a run holds it."""
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Learner:
     ) -> None:
         self.recipe, self.device, self.precision = recipe, device, precision
         self.step = 0
-        """Updates of the weights so far."""
+        """Number of weight updates so far."""
         self.seconds = 0.0
-        """Time that these updates took; the same in all processes."""
+        """Time that these updates took. All processes have the same value."""
         self.best = -math.inf
-        """The best PSNR so far of the images held out, dB."""
+        """The best PSNR so far on the held-out images, in dB."""
         self.model = model.to(device).train()
         self.average = Average(model, recipe.ema)
         self.sharded = recipe.sharding == "full" and processes.count > 1
@@ -48,11 +48,11 @@ class Learner:
             shard((model, self.average.model), device.type, processes.count)
         self.optimizers = make_optimizers(model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-        """Scales the loss in fp16, so that small gradients do not vanish; does nothing in fp32 and bf16."""
+        """Scales the loss in fp16, so that small gradients do not vanish. Does nothing in fp32 and bf16."""
         network: Any = torch.compile(model) if compiles(recipe, device) else model
         replicated = processes.count > 1 and not self.sharded
         self.network: nn.Module = replicate(network, device) if replicated else network
-        """The model as the training step calls it: compiled, and with gradients shared by all processes."""
+        """The model as the training step calls it: compiled and wrapped in DDP where these are used."""
 
     @property
     def done(self) -> float:
@@ -60,16 +60,19 @@ class Learner:
         return share_done(self.recipe, self.step, minutes=self.seconds / 60)
 
     def autocast(self) -> torch.autocast:
-        """The context in which the network computes in the learner's precision."""
+        """Return the context in which the network computes in the learner's precision."""
         dtype = _AUTOCAST[self.precision]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def exchanging_gradients(self, *, now: bool) -> AbstractContextManager[None]:
-        """The context for a part of a batch: the processes exchange gradients `now`, or in a later part."""
+        """Return the context for one part of a batch: exchange gradients `now`, or only accumulate them."""
         return exchanging_gradients(self.model, self.network, now=now)
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs but recipe and images. All processes must call it together."""
+        """Return everything that resuming needs, except the recipe and the images.
+
+        All processes must call it together.
+        """
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -81,7 +84,7 @@ class Learner:
         }
 
     def load_state(self, state: Mapping[str, Any], source: Path) -> None:
-        """Continue from what `state` returned. Raises CheckpointError, naming `source`."""
+        """Restore what `state` returned. Raises CheckpointError, naming `source`, if it does not fit."""
         try:
             self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
             load(self.model, state["model"])
@@ -91,4 +94,4 @@ class Learner:
             if state["scaler"]:  # empty after fp32 and bf16
                 self.scaler.load_state_dict(state["scaler"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise CheckpointError(f"{source}: does not fit the run ({one_line(error)})") from None
+            raise CheckpointError(f"{source}: does not fit this run ({one_line(error)})") from None

@@ -1,4 +1,4 @@
-"""From patches to batches: which process draws which, and how fast."""
+"""Load patches as batches: which process takes which patches, and how many per second."""
 
 import contextlib
 import os
@@ -21,9 +21,10 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Share(Sampler[list[int]]):
-    """The patches of one process of several: for each step from `start` on, for each of its parts, their numbers.
+    """The patch numbers that one process loads: one list for each part of each step, from step `start`.
 
-    Step s takes the patches s * batch to (s + 1) * batch - 1, however many processes and parts there are.
+    Together, the processes take the patches s * batch to (s + 1) * batch - 1 in step s, whatever the number
+    of processes and parts. Raises OptionError if the batch cannot be divided evenly among them.
     """
 
     recipe: Recipe
@@ -33,12 +34,12 @@ class Share(Sampler[list[int]]):
 
     def __post_init__(self) -> None:
         if self.recipe.batch % (self.recipe.accumulate * self.processes):
-            parts = f"{self.recipe.accumulate} parts on {self.processes} devices"
-            raise OptionError(f"batch: {self.recipe.batch} patches cannot be shared out to {parts}")
+            parts = f"{self.recipe.accumulate} (accumulate) x {self.processes} (processes)"
+            raise OptionError(f"batch: {self.recipe.batch} must be a multiple of {parts}")
 
     @property
     def size(self) -> int:
-        """Patches that a process takes at once."""
+        """Patches that one process takes in one part of a step."""
         return self.recipe.batch // (self.recipe.accumulate * self.processes)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -55,15 +56,15 @@ class Share(Sampler[list[int]]):
 def start_loader(
     patches: Patches, share: Share, *, workers: int, pin_memory: bool = False
 ) -> Iterator[Batch]:
-    """Batches in the order of their steps, cut by `workers` processes; by this one where 0.
+    """Start the loader and return its batches, in order of their steps.
 
-    Workers are started afresh (`spawn`), as libvips does not work in a process that was forked.
+    `workers` processes cut the patches, or this process if `workers` is 0. Workers are spawned, not forked,
+    because libvips does not work in a forked process.
     """
     if not workers:
         return iter(DataLoader(patches, batch_sampler=share, pin_memory=pin_memory))  # type: ignore[arg-type]
-    os.environ.setdefault(
-        "VIPS_CONCURRENCY", "1"
-    )  # in the workers: one thread each, as they are one for each core
+    # Workers inherit this. They run one per core, so libvips needs only one thread in each.
+    os.environ.setdefault("VIPS_CONCURRENCY", "1")
     loader: DataLoader[Batch] = DataLoader(
         patches,  # type: ignore[arg-type]
         batch_sampler=share,
@@ -72,24 +73,24 @@ def start_loader(
         pin_memory=pin_memory,
         prefetch_factor=4,
     )
-    with _handing_down_no_interrupts():
+    with _children_ignore_interrupts():
         return iter(loader)
 
 
 def choose_workers(recipe: Recipe, *, on_cpu: bool, processes: int = 1) -> int:
-    """How many workers the recipe asks for, or how many fit: none where the network takes the cores itself."""
+    """Return the number of workers: the recipe's, or else 0 on a CPU, where the network needs the cores."""
     if recipe.workers >= 0:
         return recipe.workers
     return 0 if on_cpu else max(1, min(16, (os.cpu_count() or 1) // processes - 1))
 
 
 def by_workers(workers: int) -> str:
-    """Who cuts the patches, in words."""
+    """Return a phrase that says which processes cut the patches."""
     return f"by {workers} workers" if workers else "by the training process itself"
 
 
 def rate_of_one(patches: Patches, *, seconds: float = 0.2) -> float:
-    """Patches a second that one process cuts by itself, measured for so long."""
+    """Measure for `seconds` how many patches per second this process cuts by itself."""
     patches[0]
     start, count = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds or not count:
@@ -99,11 +100,16 @@ def rate_of_one(patches: Patches, *, seconds: float = 0.2) -> float:
 
 
 def rate_of_loader(patches: Patches, share: Share, *, workers: int, seconds: float = 5.0) -> float:
-    """Patches a second that the whole loader delivers, measured for so long once all workers have started."""
+    """Measure for `seconds` how many patches per second the loader delivers, once all workers have started.
+
+    Raises OptionError if the recipe has too few steps to measure.
+    """
     batches = start_loader(patches, share, workers=workers)
-    for _ in range(4 * workers + 1):  # what was cut while the workers were starting
+    for _ in range(4 * workers + 1):  # skip what was cut while the workers started
         if next(batches, None) is None:
-            raise OptionError(f"steps: {share.recipe.steps} are too few to measure by; --set steps=10000")
+            raise OptionError(
+                f"steps: {share.recipe.steps} is too few for a measurement; try --set steps=10000"
+            )
     start, count = time.perf_counter(), 0
     for batch in batches:
         count += len(batch[0])
@@ -113,9 +119,12 @@ def rate_of_loader(patches: Patches, share: Share, *, workers: int, seconds: flo
 
 
 @contextlib.contextmanager
-def _handing_down_no_interrupts() -> Iterator[None]:
-    """Processes that are started inside ignore Ctrl-C, which reaches them too: the main process saves, then ends them."""
-    if threading.current_thread() is not threading.main_thread():  # where handlers cannot be set
+def _children_ignore_interrupts() -> Iterator[None]:
+    """Processes started in this context ignore Ctrl-C, which the terminal sends to them too.
+
+    The main process first saves, then ends them.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

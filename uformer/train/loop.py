@@ -1,7 +1,7 @@
-"""The training loop, and what it does every so often: log a line, score the network, save.
+"""The training loop, and what it does at intervals: log, validate, save.
 
-`train` is a whole run, from its first batch to its last save. What it works on is prepared elsewhere: the
-images and the recipe in setup.py, the network and its optimizers in learner.py, the folder in folder.py.
+`train` is a whole run, from its first batch to its last save. Other modules prepare what it needs: setup.py
+the images and the recipe, learner.py the network and its optimizers, folder.py the run folder.
 """
 
 import time
@@ -35,7 +35,7 @@ def train(
     reporter: Reporter,
     processes: Processes,
 ) -> bool:
-    """Train to the end and return True, or to an interrupt and return False. Either way everything is saved.
+    """Train to the end and return True, or until an interrupt and return False. Either way, save everything.
 
     Raises TrainingError for a loss that is not finite, naming the images of the batch, and for a folder that
     cannot be written.
@@ -45,7 +45,7 @@ def train(
     workers = choose_workers(recipe, on_cpu=device.type == "cpu", processes=processes.count)
     with Interrupt() as interrupt:
         if learner.step == 0:
-            # An unwritable folder shows at once, and a run killed at any moment can be resumed.
+            # A folder that cannot be written fails at once, and a run killed at any moment can be resumed.
             save(prepared, learner, folder, processes)
         saved_step, saved_seconds = learner.step, learner.seconds
         batches = start_loader(prepared.patches, share, workers=workers, pin_memory=device.type == "cuda")
@@ -53,7 +53,7 @@ def train(
         clock = time.perf_counter()
         while learner.done < 1:
             rate = learning_rate(recipe, learner.step, done=learner.done)
-            torch.manual_seed(seed_of(recipe, learner.step, processes.index))  # drop path draws from it
+            torch.manual_seed(seed_of(recipe, learner.step, processes.index))  # for drop path
 
             # Forward and backward, one part of the batch after the other.
             loss = torch.zeros((), device=device)
@@ -83,13 +83,13 @@ def train(
                 norm = norm.nan_to_num(0, 0, 0)  # the scaler skips a step whose gradient is not finite
             figures.add(loss, norm)
 
-            # All processes take the time of the slowest, or one would save or end while the others go on.
+            # All processes use the time of the slowest. Otherwise one could save or end before the others.
             now = time.perf_counter()
             learner.seconds = processes.largest(learner.seconds + now - clock)
             clock = now
             reporter.advance(learner.step, learner.done)
 
-            # Log, score, save, stop.
+            # Log, validate, save, stop.
             stopping = processes.asked_to_stop(interrupt)
             scoring = learner.done >= 1 or learner.step % recipe.validate_every == 0
             saving = stopping or scoring or learner.step % recipe.save_every == 0
@@ -108,7 +108,10 @@ def train(
 
 
 def seed_of(recipe: Recipe, step: int, process: int) -> int:
-    """The seed of a step in a process, computed so that a saved state need not hold torch's generator."""
+    """Return the seed of a step in a process.
+
+    Because it is computed, a saved state need not hold the state of torch's generator.
+    """
     return int(np.random.SeedSequence([recipe.seed, step, process]).generate_state(1)[0])
 
 
@@ -122,7 +125,7 @@ def log(
     rate: float,
     saved_step: int,
 ) -> None:
-    """Check the figures of all processes since the last line, and report them."""
+    """Check and report the figures of all processes since the last log line."""
     recipe, done = prepared.recipe, learner.done
     values, seconds, waited = figures.take(processes)
     line = {
@@ -144,17 +147,20 @@ def log(
 
 
 def check_finite(values: Tensor, patches: Patches, recipe: Recipe, *, first: int, saved_step: int) -> None:
-    """Raise TrainingError, naming the images, if a value (process, step from `first`, 2) is not finite."""
+    """Raise TrainingError, naming the images of the batch, if a value is not finite.
+
+    `values` has the shape (processes, steps, 2); its first step is step `first`.
+    """
     bad = (~values.isfinite()).any(dim=2).nonzero()  # (n, 2): process, step
     if not len(bad):
         return
     step = first + int(bad[:, 1].min())
     batch = range(step * recipe.batch, (step + 1) * recipe.batch)
     names = list(dict.fromkeys(patches.name(index) for index in batch))
-    said = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    kept = f"the state of step {saved_step} is kept, a lower lr may help"
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    kept = f"the state saved at step {saved_step} is kept; a lower lr may help"
     what = f"step {step + 1}: the loss or its gradient is not finite"
-    raise TrainingError(f"{what}; its pictures: {said}; {kept}")
+    raise TrainingError(f"{what}; images in the batch: {listed}; {kept}")
 
 
 def validate(
@@ -164,10 +170,10 @@ def validate(
     reporter: Reporter,
     processes: Processes,
 ) -> None:
-    """Score the moving average on the images held out, keep the best, and draw samples and curves."""
+    """Score the moving average on the held-out images, save it if it is best, draw samples and curves."""
     average = whole_network(learner.average.model)
     psnr = mean_score(average, prepared.held_out, processes) if len(prepared.held_out) else learner.best
-    is_best = psnr >= learner.best  # with nothing held out, the newest is
+    is_best = psnr >= learner.best  # if no images are held out, the newest weights count as the best
     if is_best:
         learner.best = psnr
 
@@ -185,7 +191,7 @@ def validate(
 
 
 def save(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Processes) -> None:
-    """Write the newest weights, and the state that the run can be resumed from."""
+    """Save the newest weights, and the state from which the run can be resumed."""
     average, state = whole_network(learner.average.model), learner.state()
 
     def write() -> None:
@@ -196,6 +202,6 @@ def save(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Pro
 
 
 def notes(prepared: Prepared, learner: Learner) -> dict[str, str]:
-    """What a file of weights says about its training."""
-    said = {"recipe": prepared.recipe.name, "steps": str(learner.step)}
-    return said | ({"psnr": f"{learner.best:.2f}"} if len(prepared.held_out) else {})
+    """Return the notes on its training that a weights file carries."""
+    found = {"recipe": prepared.recipe.name, "steps": str(learner.step)}
+    return found | ({"psnr": f"{learner.best:.2f}"} if len(prepared.held_out) else {})

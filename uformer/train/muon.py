@@ -1,4 +1,4 @@
-"""Muon for any device: torch's optimizer always computes in bfloat16, which many CPUs emulate, and then slowly."""
+"""Muon for any device. torch's own always computes in bfloat16, which many CPUs only emulate, slowly."""
 
 import math
 from collections.abc import Callable
@@ -9,16 +9,17 @@ from torch import Tensor
 
 
 class Muon(torch.optim.Muon):
-    """torch's Muon (Jordan et al. 2024), which orthogonalises in float32 on a CPU and in bfloat16 on a GPU.
+    """torch's Muon (Jordan et al. 2024), but orthogonalizing in float32 on a CPU, in bfloat16 elsewhere.
 
-    Its updates have the size of AdamW's (Liu et al. 2025, section 2.2): `lr` is scaled by 0.2 sqrt(max(rows, columns)).
+    Its updates are as large as AdamW's, because `lr` is multiplied by 0.2 sqrt(max(rows, columns))
+    (Liu et al. 2025, section 2.2).
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every matrix that has a gradient. Raises ValueError for a closure, which this optimizer does not take."""
+        """Update every matrix that has a gradient. Raises ValueError for a closure (not supported)."""
         if closure is not None:
-            raise ValueError("Muon.step takes no closure")
+            raise ValueError("Muon.step does not support a closure")
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is None:
@@ -35,9 +36,10 @@ class Muon(torch.optim.Muon):
 
 
 def orthogonalize(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
-    """The nearest orthogonal matrix to (M, N), about: its singular values lie between 0.5 and 1.5.
+    """Return an approximation of the orthogonal matrix nearest to an (M, N) matrix.
 
-    Newton-Schulz iterations of degree five, as torch.optim.Muon runs them.
+    Its singular values lie between 0.5 and 1.5. The method is `steps` Newton-Schulz iterations of degree
+    five, as in torch.optim.Muon.
     """
     a, b, c = coefficients
     value = matrix.float() if matrix.device.type == "cpu" else matrix.bfloat16()

@@ -1,4 +1,4 @@
-"""Optimizers, and the learning rate along a run."""
+"""The optimizers, and the learning rate over a run."""
 
 import math
 
@@ -10,9 +10,10 @@ from uformer.train.recipe import Recipe
 
 
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """AdamW for all parameters; or Muon (Jordan et al. 2024) for the matrices of the blocks, and AdamW for the rest.
+    """Return AdamW for all parameters, or AdamW and Muon (Jordan et al. 2024).
 
-    Muon's updates are scaled to AdamW's size, so that both take one learning rate.
+    Muon then updates the matrices of the blocks, and AdamW the rest. Muon's updates are scaled to the size of
+    AdamW's, so both use the same learning rate.
     """
     named = dict(model.named_parameters())
     matrices = [name for name in named if is_matrix(name, named[name])] if recipe.optimizer == "muon" else []
@@ -28,14 +29,15 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
 
 
 def is_matrix(name: str, value: torch.Tensor) -> bool:
-    """Whether a parameter is the matrix of a linear layer in a block."""
+    """Whether a parameter is the weight matrix of a linear layer in a block."""
     return ".blocks." in f".{name}" and name.endswith("weight") and value.ndim == 2
 
 
 def learning_rate(recipe: Recipe, step: int, *, done: float) -> float:
-    """The learning rate at step 0, 1, ...: a linear warm-up, a constant part, then half a cosine down to `lr_min`.
+    """Return the learning rate at a step: a linear warm-up, a constant part, then half a cosine to `lr_min`.
 
-    `done` is the share of the run that is over; the cosine takes the last `decay` of the run. With `decay` 1 there is no constant part.
+    Steps count from 0, and `done` is the share of the run that is over. The cosine covers the last share
+    `decay` of the run; with `decay` 1, there is no constant part.
     """
     warmup = min(recipe.warmup, recipe.steps // 10)
     if step < warmup:
@@ -48,5 +50,5 @@ def learning_rate(recipe: Recipe, step: int, *, done: float) -> float:
 
 
 def share_done(recipe: Recipe, step: int, *, minutes: float) -> float:
-    """Share of the run that is over after so many steps and minutes, 0 to 1."""
+    """Return the share of the run that is over after `step` steps and `minutes` minutes, 0 to 1."""
     return min(max(step / recipe.steps, minutes / recipe.minutes if recipe.minutes else 0.0), 1.0)

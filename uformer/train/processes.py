@@ -1,7 +1,7 @@
-"""The processes of one run: how they begin together, agree, stop, and what is said where one of them is gone.
+"""The processes of one run: how they meet, exchange values, stop together, and notice that one has died.
 
-Agreements go over a group of their own (gloo, sockets between CPUs), whatever the gradients take: it notices at once a process that
-ended, and never waits for a GPU.
+They exchange values over a group of their own (gloo, sockets between CPUs), whatever backend the gradients
+use. This group notices at once when a process ends, and it never waits for a GPU.
 """
 
 import atexit
@@ -19,9 +19,9 @@ from uformer.errors import OptionError, PictureError, TrainingError, UformerErro
 from uformer.signals import Interrupt
 
 STEP_LIMIT = datetime.timedelta(minutes=10)
-"""The longest that a process waits for another's gradients or weights."""
+"""The longest time that a process waits for the gradients or weights of another."""
 AGREEMENT_LIMIT = datetime.timedelta(hours=3)
-"""The longest that a process waits for another at an agreement; the first may be decoding all images."""
+"""The longest time that a process waits to exchange values; the first process may be decoding all images."""
 
 _GONE = (
     *("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Socket closed"),
@@ -38,23 +38,24 @@ class Processes:
     def __init__(self, index: int = 0, count: int = 1, *, local_index: int = 0) -> None:
         self.index, self.count = index, count
         self.local_index = local_index
-        """The number of this process among those on its machine."""
+        """The index of this process among those on its machine."""
         self._group: Any = dist.new_group(backend="gloo", timeout=AGREEMENT_LIMIT) if count > 1 else None
         self._asked: tuple[Tensor, Any] | None = None
 
     @classmethod
     def join(cls, device: str) -> Self:
-        """Meet the other processes if a launcher's environment names any; `device` is the command line's.
+        """Join the other processes if the launcher's environment variables name any.
 
-        Raises TrainingError if they cannot be reached, OptionError for an environment that no launcher makes.
+        `device` is the command line's. Raises TrainingError if the others cannot be reached, and OptionError
+        if an environment variable is not a number.
         """
         if _number_in_environment("WORLD_SIZE", 1) < 2:
             return cls()
         local_index = _number_in_environment("LOCAL_RANK", 0)
-        if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it; else each process would take all cores
+        if "OMP_NUM_THREADS" not in os.environ:  # without it, each process would use all cores
             neighbours = max(1, _number_in_environment("LOCAL_WORLD_SIZE", 1))
             torch.set_num_threads(max(1, torch.get_num_threads() // neighbours))
-        # DDP notes, in each process, that other strides would be faster.
+        # Without this, DDP warns in each process that other strides would be faster.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
         gpus = device != "cpu" and torch.cuda.is_available()
         try:
@@ -63,18 +64,18 @@ class Processes:
                 atexit.register(_leave)
             return cls(dist.get_rank(), dist.get_world_size(), local_index=local_index)
         except (dist.DistError, RuntimeError, ValueError) as error:
-            said = str(error).partition("\n")[0]
-            raise TrainingError(f"the processes of this run cannot reach each other: {said}") from None
+            why = str(error).partition("\n")[0]
+            raise TrainingError(f"the processes of this run cannot reach each other: {why}") from None
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.index == 0
 
     def together(self, action: Callable[Given, Answer], *args: Given.args, **options: Given.kwargs) -> Answer:
-        """Run `action` in every process, and return its answer once all have finished.
+        """Run `action` in every process, and return its result once all have finished.
 
-        If any fails, the first that failed raises its error; the others end silently with its exit code.
+        If any fails, the first that failed raises its error. The others exit silently with its exit code.
         """
         error: UformerError | None = None
         answer: Answer | None = None
@@ -88,9 +89,9 @@ class Processes:
         return answer  # type: ignore[return-value]
 
     def on_first(self, do: Callable[Given, Answer], *args: Given.args, **how: Given.kwargs) -> Answer | None:
-        """Call `do` in the first process while the others wait. Errors as in `together`.
+        """Call `do` in the first process while the others wait. Errors are those of `together`.
 
-        Returns the answer in the first process, and None in the others.
+        Returns the result in the first process, and None in the others.
         """
         if self.first:
             return self.together(do, *args, **how)
@@ -98,7 +99,7 @@ class Processes:
         return None
 
     def _end_if_any_failed(self, error: UformerError | None) -> None:
-        """Exchange exit codes. The first that failed raises its error; the others end with its code."""
+        """Exchange exit codes. The first that failed raises its error; the others exit with its code."""
         codes = self.share(_code(error))
         failed = [index for index, code in enumerate(codes) if code]
         if not failed:
@@ -108,7 +109,7 @@ class Processes:
         raise SystemExit(codes[failed[0]])
 
     def share(self, value: Answer) -> list[Answer]:
-        """Each process's value, in their order."""
+        """Return the values of all processes, in order of their index."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -116,11 +117,11 @@ class Processes:
         return values
 
     def wait_for_all(self) -> None:
-        """Return once all processes have come here."""
+        """Return once all processes have called this."""
         self.share(None)
 
     def largest(self, value: float) -> float:
-        """The largest of the processes' values."""
+        """Return the largest of the processes' values."""
         if self.count == 1:
             return value
         found = torch.tensor([value], dtype=torch.float64)
@@ -128,7 +129,10 @@ class Processes:
         return float(found)
 
     def asked_to_stop(self, interrupt: Interrupt) -> bool:
-        """Whether any of them was told to stop, up to the step before: the question travels while the next step is computed."""
+        """Whether any process had been told to stop by the previous step.
+
+        The answer is one step late, because the exchange runs while the next step is computed.
+        """
         if self.count == 1:
             return interrupt.asked
         before, self._asked = self._asked, self._ask(interrupt.asked)
@@ -138,12 +142,12 @@ class Processes:
         return bool(before[0])
 
     def _ask(self, asked: bool) -> tuple[Tensor, Any]:
-        said = torch.tensor([float(asked)])
-        return said, dist.all_reduce(said, dist.ReduceOp.MAX, group=self._group, async_op=True)
+        value = torch.tensor([float(asked)])
+        return value, dist.all_reduce(value, dist.ReduceOp.MAX, group=self._group, async_op=True)
 
 
 def peer_is_gone(error: BaseException) -> bool:
-    """Whether an error of a collective says that another process ended, or no longer answers."""
+    """Whether an error of a collective operation means that another process ended or stopped responding."""
     if isinstance(error, dist.DistError):
         return True
     text = str(error)
@@ -155,7 +159,7 @@ def peer_is_gone(error: BaseException) -> bool:
 
 
 def worker_is_gone(error: BaseException) -> bool:
-    """Whether an error is torch's note that a process of the loader was killed, or comes of a batch that it was just handing over."""
+    """Whether an error means that a loader process was killed, maybe while it handed over a batch."""
     if isinstance(error, EOFError | ConnectionError):
         return True
     text = str(error)
@@ -169,7 +173,7 @@ def worker_is_gone(error: BaseException) -> bool:
 def _number_in_environment(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdecimal():
-        raise OptionError(f"{name}: {text!r} in the environment is not a number that a launcher sets")
+        raise OptionError(f"{name}: {text!r} in the environment must be a whole number, as torchrun sets it")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""What defines a training run: one frozen value, checked, with typed settings from a command line or a file."""
+"""`Recipe`, a checked, frozen value that defines a training run, and the settings that change its fields."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -13,89 +13,96 @@ MAY_CHANGE = (
     *("steps", "minutes", "decay", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
     *("accumulate", "sharding", "network.gradient_checkpointing"),
 )
-"""Fields that a run that is resumed may change: how long it lasts, and what touches its weights by rounding at most."""
+"""Fields that a resumed run may change: its length, intervals, and what affects weights only by rounding."""
 
-_MOST = 2**20  # patches in a batch
-_OF_TRAINING = (
-    "bottleneck_shift",
-    "drop_path_rate",
-    "gradient_checkpointing",
-)  # a recipe's own, whatever the variant
+_LARGEST_BATCH = 2**20  # patches
+
+# Network fields that belong to the recipe, whatever the variant.
+_OF_TRAINING = ("bottleneck_shift", "drop_path_rate", "gradient_checkpointing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that defines a training run but its pictures. Raises OptionError for a value out of range."""
+    """Everything that defines a training run but its images. Raises OptionError for a value out of range."""
 
     name: str
     network: UformerConfig
     steps: int
-    """Updates of the weights; the learning rate falls along them."""
+    """Number of weight updates. The learning rate follows them."""
     minutes: float = 0.0
-    """Where not 0: end after so many minutes at the latest; the learning rate then follows the time."""
+    """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
-    """What makes degraded pictures of clean ones; `none` needs pairs."""
+    """Degradation of clean images. `none` needs pairs."""
     drawn: float = 0.0
-    """Share of patches that are smooth drawings, half of them left clean; 1 needs no pictures. With a degradation only."""
+    """Share of patches that are smooth drawings, half left clean. 1 needs no images. Needs a degradation."""
     structured: float = 0.0
-    """Share of patches with bars, fences, cables or hatching drawn over them, half left clean. With a degradation only."""
+    """Share of the other patches that get bars, fences, cables or hatching drawn over them, half left clean.
+
+    Needs a degradation.
+    """
     dry: float = 0.0
-    """Share of the other patches that are left clean, beside those that the degradation leaves alone. With a degradation only."""
+    """Share of the remaining patches that are left clean, besides those that the degradation leaves clean.
+
+    Needs a degradation.
+    """
     gray: float = 0.0
-    """Share of patches that are gray, in all channels alike. With a degradation only."""
+    """Share of patches that are gray, with all channels equal. Needs a degradation."""
     mirrored: float = 0.0
-    """Share of patches with the border of a picture, beyond which it goes on mirrored, as `uformer restore` extends it."""
+    """Share of patches that end at an image border and continue mirrored, as `uformer restore` pads."""
     augment: bool = True
-    """Flips and quarter turns."""
+    """Whether patches are flipped and turned by quarter turns at random."""
     patch: int = 128
-    """Side of a patch, pixels."""
+    """Side of a patch, in pixels."""
     batch: int = 32
-    """Patches in a step, over all devices."""
+    """Patches per step, over all processes."""
     accumulate: int = 0
-    """Parts that a batch is taken in; divides batch. 0: one on a GPU; on a CPU parts of two patches of 128 x 128, which fit its caches."""
+    """Parts in which a batch is computed; a divisor of `batch`.
+
+    0 chooses: one part on a GPU; on a CPU, parts of two 128 x 128 patches, or that area, to fit its caches.
+    """
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """`muon`: Muon for the matrices of the blocks, AdamW for the rest."""
+    """`muon` uses Muon for the matrices of the blocks, and AdamW for the rest."""
     lr: float = 2e-4
     """Largest learning rate."""
     lr_min: float = 1e-6
-    """Where the cosine ends."""
+    """Learning rate at the end of the cosine."""
     decay: float = 1.0
-    """Share of the run, at its end, in which the learning rate falls along the cosine. 1: all of it; 0: the rate stays at lr."""
+    """Share of the run, at its end, in which the learning rate falls along a cosine. 0 keeps it at `lr`."""
     warmup: int = 0
-    """Steps in which the learning rate rises, in a straight line from 0; at most a tenth of all."""
+    """Steps in which the learning rate rises linearly from 0; at most a tenth of all steps."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """AdamW's."""
+    """AdamW's betas."""
     weight_decay: float = 0.02
     charbonnier_eps: float = 1e-3
-    """Of the loss sqrt((restored - clean)^2 + eps^2)."""
+    """eps of the Charbonnier loss, sqrt((restored - clean)^2 + eps^2)."""
     ema: float = 0.0
-    """Decay of the moving average of the weights, which is what is scored and saved; 0 is the weights themselves."""
+    """Decay of the moving average of the weights, which is scored and saved. 0: the weights themselves."""
     clip: float = 0.0
-    """Largest norm of the gradient; 0 does not clip."""
+    """Largest gradient norm; larger gradients are scaled down. 0 turns clipping off."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """`auto`: bf16 on a GPU that has it, else fp32."""
+    """`auto` is bf16 on a CUDA GPU that supports it, and fp32 elsewhere."""
     compile: Literal["auto", "always", "never"] = "auto"
-    """torch.compile; `auto`: on a GPU."""
+    """Whether to use torch.compile. `auto` uses it on a CUDA GPU."""
     sharding: Literal["none", "full"] = "none"
-    """`full`: FSDP, each of several processes keeps a part of weights and optimizers; `none`: DDP, each keeps all."""
+    """`full`: each process keeps a part of the weights and optimizer state (FSDP). `none`: all (DDP)."""
     seed: int = 0
     log_every: int = 50
-    """Steps; also how often the loss is checked to be finite."""
+    """Steps between log lines. The loss is checked to be finite at the same interval."""
     save_every: int = 1000
     """Steps between saves of the state."""
     save_minutes: float = 5.0
-    """Minutes between saves of the state, whichever comes first."""
+    """Minutes between saves of the state. The run saves at whichever interval ends first."""
     validate_every: int = 1000
-    """Steps between scores of the pictures held out; samples and curves are drawn too."""
+    """Steps between scores on the held-out images. Samples and curves are drawn at the same time."""
     held_out: int = 8
-    """Pictures kept from training to score with, where no others are given; at most a quarter of all."""
+    """Images held out of training to score with, at most a quarter of all. Ignored with `--validation`."""
     validation_side: int = 512
-    """Of each, the middle of this side is scored, pixels."""
+    """Side of the centre crop of each held-out image that is scored, in pixels."""
     workers: int = -1
-    """Processes that cut patches; -1: one a core on a GPU, none on a CPU."""
+    """Processes that cut patches. -1 chooses: none on a CPU; on a GPU, cores minus one, at most 16."""
 
     def __post_init__(self) -> None:
-        set_types(self, text=True)  # YAML 1.1 takes 2e-4 for text
+        set_types(self, text=True)  # YAML 1.1 reads 2e-4 as text
         for name in (
             "steps",
             "patch",
@@ -129,8 +136,8 @@ class Recipe:
         self._check(
             "accumulate", self.batch % max(self.accumulate, 1) == 0, f"a divisor of batch ({self.batch})"
         )
-        self._check("workers", self.workers >= -1, "at least 0, or -1 for as many as fit")
-        self._check("batch", self.batch <= _MOST, f"at most {_MOST:,}")
+        self._check("workers", self.workers >= -1, "at least 0, or -1 to choose automatically")
+        self._check("batch", self.batch <= _LARGEST_BATCH, f"at most {_LARGEST_BATCH:,}")
         self._check("seed", self.seed < 2**63, "below 2^63")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
@@ -138,19 +145,22 @@ class Recipe:
             raise OptionError(f"{name}: {getattr(self, name)} must be {expected}")
 
     def to_values(self) -> dict[str, Any]:
-        """Plain values by name, as a file holds them."""
+        """Return the fields as plain values by name, ready for YAML."""
         return {name: plain(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Build from what `to_values` gave. Raises OptionError for an unknown name or a value that does not fit."""
+        """Build a recipe from the result of `to_values`.
+
+        Raises OptionError for an unknown or missing name or an invalid value.
+        """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
                 raise unknown(str(name), known)
         network = values.get("network")
         if not isinstance(network, Mapping):
-            raise OptionError("a recipe needs a network")
+            raise OptionError("the recipe has no field network, or it is not a mapping")
         try:
             config = UformerConfig.from_values(network)
             return cls(**{**values, "network": config})
@@ -158,16 +168,16 @@ class Recipe:
             raise OptionError(f"network: {error}") from None
         except TypeError:
             needed = [field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
-            raise OptionError(
-                f"a recipe needs {', '.join(name for name in needed if name not in values)}"
-            ) from None
+            missing = ", ".join(name for name in needed if name not in values)
+            raise OptionError(f"the recipe is incomplete; it lacks {missing}") from None
 
 
 def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
-    """A recipe with settings "key=value" put in, as "batch=16", "network=uformer_b" or "network.window_size=4".
+    """Return a recipe with settings applied: "batch=16", "network=uformer_b", "network.window_size=4".
 
-    `network=NAME` comes first, wherever it stands; what belongs to training rather than to the variant stays the recipe's.
-    Raises OptionError for an unknown key, which names the nearest, and for a value that does not fit.
+    `network=NAME` applies before the other settings, wherever it stands. It keeps the recipe's network fields
+    that concern training (drop path, checkpointing, bottleneck shift). Raises OptionError for an unknown key,
+    naming the closest one, and for an invalid value.
     """
     fields, network_fields = hints(Recipe), hints(UformerConfig)
     changes: dict[str, Any] = {}
@@ -197,13 +207,13 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
 
 def changed_network_fields(settings: Sequence[str]) -> set[str]:
-    """The fields of the network that settings name; {"all"} is in it where they name a variant."""
+    """Return the network fields that settings change. A whole variant (network=NAME) counts as "all"."""
     keys = [key for key, _ in map(_split, settings)]
     return {key.partition(".")[2] or "all" for key in keys if key.partition(".")[0] == "network"}
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """The fields in which two recipes differ, each as "batch: 32, now 16"."""
+    """Return the differences between two recipes, each as "batch: 32, now 16"."""
     before, after = (_flat(recipe.to_values()) for recipe in (old, new))
     return [f"{key}: {before[key]}, now {after[key]}" for key in before if before[key] != after[key]]
 
@@ -211,7 +221,7 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
 def _split(setting: str) -> tuple[str, str]:
     key, equals, value = setting.partition("=")
     if not equals or not key.strip():
-        raise OptionError(f"--set {setting!r} is not KEY=VALUE")
+        raise OptionError(f"--set {setting}: expected KEY=VALUE, such as batch=16")
     return key.strip().replace("-", "_"), value.strip()
 
 

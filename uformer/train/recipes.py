@@ -1,8 +1,9 @@
-"""The recipes: functions that return a complete configuration of a run. The paper's, as published, and ours.
+"""The recipes, functions that return the complete configuration of a run: the paper's, and our own.
 
-The paper (Wang et al., CVPR 2022, section 4.1): AdamW with betas 0.9 and 0.999 and weight decay 0.02, the learning rate along a cosine
-from 2e-4 to 1e-6, the Charbonnier loss with eps 1e-3, flips and turns. Sizes of patches, batches and epochs, and the warm-up of three
-epochs, are those of the training scripts in the authors' repository (July 2022), which has them for SIDD and GoPro only.
+The paper (Wang et al., CVPR 2022, section 4.1) uses AdamW with betas 0.9 and 0.999 and weight decay 0.02, a
+learning rate that falls along a cosine from 2e-4 to 1e-6, the Charbonnier loss with eps 1e-3, flips and
+rotations. The sizes of patches, batches and epochs and the warm-up of three epochs come from the training
+scripts in the authors' repository (July 2022), which has scripts for SIDD and GoPro only.
 """
 
 import dataclasses
@@ -17,42 +18,46 @@ _UFORMER_B = variant("uformer_b")
 
 
 def sidd_denoise() -> Recipe:
-    """The paper's denoising, on pairs of SIDD Medium: uformer_b.
+    """The paper's denoising recipe, for pairs of SIDD Medium (uformer_b).
 
-    The authors cut 96,000 squares from the 320 pairs, of which 250 epochs are 750,000 steps of 32. A network built for 128 does
-    not shift the windows of its bottleneck, as theirs. Their script mixes pairs with each other (MixUp) from the sixth epoch on,
-    which the paper does not have, nor this recipe.
+    The authors cut 96,000 squares from the 320 pairs; 250 epochs of them are 750,000 steps of 32. As in their
+    network for patches of 128, the windows of the bottleneck are not shifted. From the sixth epoch on, their
+    script mixes pairs with each other (MixUp). The paper does not mention MixUp, and this recipe omits it.
     """
     network = dataclasses.replace(_UFORMER_B, bottleneck_shift=False)
     return Recipe(name="sidd_denoise", network=network, patch=128, batch=32, steps=750_000, warmup=9_000)
 
 
 def gopro_deblur() -> Recipe:
-    """The paper's motion deblurring, on pairs of GoPro: uformer_b.
+    """The paper's motion deblurring recipe, for pairs of GoPro (uformer_b).
 
-    3000 epochs of 2103 pairs, 263 batches of 8 each, that of the authors' script (for two GPUs).
+    3000 epochs of 2103 pairs, each 263 batches of 8, the batch size of the authors' script (for two GPUs).
     """
     return Recipe(name="gopro_deblur", network=_UFORMER_B, patch=256, batch=8, steps=789_000, warmup=789)
 
 
 def dpdd_defocus() -> Recipe:
-    """The paper's defocus deblurring, on pairs of DPDD: uformer_b.
+    """The paper's defocus deblurring recipe, for pairs of DPDD (uformer_b).
 
-    Patches, batches and epochs are not published; they are gopro_deblur's here.
+    The sizes of patches, batches and epochs were not published; those of gopro_deblur take their place.
     """
     return dataclasses.replace(gopro_deblur(), name="dpdd_defocus")
 
 
 def spad_derain() -> Recipe:
-    """The paper's deraining, on pairs of SPAD: uformer_b.
+    """The paper's deraining recipe, for pairs of SPAD (uformer_b).
 
-    Patches, batches and epochs are not published; they are sidd_denoise's here.
+    The sizes of patches, batches and epochs were not published; those of sidd_denoise take their place.
     """
     return dataclasses.replace(sidd_denoise(), name="spad_derain")
 
 
 def _ours(name: str, **changes: object) -> Recipe:
-    """Muon for the matrices, which learns more in a step; a moving average; no drop path, as a short run underfits; borders."""
+    """Return our base recipe, with changes.
+
+    Muon for the matrices learns more per step. The moving average restores better than the last weights. Drop
+    path is off because a short run underfits anyway. Mirrored borders match the padding of `uformer restore`.
+    """
     recipe = Recipe(
         name=name,
         network=dataclasses.replace(variant("uformer_t"), bottleneck_shift=False, drop_path_rate=0.0),
@@ -72,31 +77,33 @@ def _ours(name: str, **changes: object) -> Recipe:
 
 
 def pairs() -> Recipe:
-    """Pairs of your own, whatever was done to them: uformer_t."""
+    """Train on your own pairs, whatever their degradation (uformer_t)."""
     return _ours("pairs")
 
 
 def denoise() -> Recipe:
-    """Denoising, from clean pictures: uformer_t.
+    """Train denoising on clean images (uformer_t).
 
-    Some patches are smooth drawings, left clean or not, and some are gray, so that the network learns to leave both as they are.
+    Some patches are smooth drawings, half of them left clean, and some patches are gray, so that the network
+    learns to preserve both.
     """
     return _ours("denoise", degradation="noise", drawn=0.06, gray=0.06)
 
 
 def derain() -> Recipe:
-    """Deraining, from clean pictures: uformer_t.
+    """Train deraining on clean images (uformer_t).
 
-    Bars, fences and cables are drawn over some patches, and some patches stay dry, so that the network does not take such
-    structures for rain.
+    Bars, fences and cables are drawn over some patches, and some patches stay dry, so that the network does
+    not mistake such structures for rain.
     """
     return _ours("derain", degradation="rain", drawn=0.03, structured=0.2, dry=0.08, gray=0.03)
 
 
 def deblur() -> Recipe:
-    """Deblurring (camera shake, motion, defocus), from clean pictures: uformer_t.
+    """Train deblurring (shake, motion, defocus) on clean images (uformer_t).
 
-    Patches of 256, so that long strokes fit in. Bars, fences and cables are drawn over some patches: edges that must not ring.
+    Patches have 256 pixels a side, so that long strokes of blur fit in. Bars, fences and cables are drawn
+    over some patches, so that the network learns not to ring at their edges.
     """
     network = dataclasses.replace(variant("uformer_t"), drop_path_rate=0.0)
     return _ours(
@@ -112,7 +119,7 @@ def deblur() -> Recipe:
 
 
 def debug() -> Recipe:
-    """To see that all works: a tiny network, ten steps on drawings."""
+    """Check the installation: ten steps of a tiny network on drawings."""
     network = UformerConfig(
         embed_dim=4, depths=(1, 1, 1), num_heads=(1, 1, 1), window_size=4, drop_path_rate=0.0, modulator=True
     )
@@ -152,9 +159,9 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = types.MappingProxyType(
 
 
 def find(name: str) -> Recipe:
-    """A recipe by name. Raises OptionError, which lists the names, for an unknown one."""
+    """Return the recipe of that name. Raises OptionError, listing the names, for an unknown one."""
     if name not in RECIPES:
         raise OptionError(
-            f"unknown recipe {name!r}; known: {', '.join(RECIPES)}; or the path of a run's config.yaml"
+            f"unknown recipe {name!r}; choose one of {', '.join(RECIPES)}, or give a run's config.yaml"
         )
     return RECIPES[name]()

@@ -1,4 +1,4 @@
-"""What a run says at its start and as it goes: lines or a progress bar, its log, and TensorBoard where that is installed."""
+"""Report a run: introduction, progress bar or lines, log, and TensorBoard if it is installed."""
 
 import datetime
 import importlib.util
@@ -18,39 +18,46 @@ from uformer.train.loader import by_workers, choose_workers, rate_of_one
 from uformer.train.processes import Processes
 from uformer.train.setup import Prepared
 from uformer.train.validate import input_score
+from uformer.words import counted
 
-_NO_BF16 = "precision: this CPU has no bf16 instructions, and torch emulates them slowly; training in fp32"
+_NO_BF16 = "precision bf16: this CPU has no bf16 instructions, and emulating them is slow; training in fp32"
 
 
 def introduction(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Processes) -> list[str]:
-    """What a run says before it begins: images, network, device, how fast patches can be loaded."""
+    """Return the lines that a run prints before it begins: images, network, device, loader throughput."""
     recipe, found, held = prepared.recipe, prepared.patches.pictures, prepared.held_out
     lines = [f"uformer: {note}" for note in prepared.notes]
     if recipe.precision == "bf16" and learner.precision == "fp32":
         lines.append(f"uformer: {_NO_BF16}")
-    kind = "pairs" if found.degraded is not None else "clean pictures"
+    kind = "pair" if found.degraded is not None else "clean image"
     pixels = sum(height * width for height, width in found.sizes) / 1e6
     score = (
-        f" (as they are: PSNR {input_score(held, range(len(held))) / len(held):.2f} dB)" if len(held) else ""
+        f" (PSNR of the degraded images: {input_score(held, range(len(held))) / len(held):.2f} dB)"
+        if len(held)
+        else ""
     )
-    lines.append(f"pictures: {len(found)} {kind}, {pixels:,.1f} Mpixels, held out {len(held)}{score}")
+    lines.append(
+        f"images: {counted(len(found), kind)} to learn from ({pixels:,.1f} megapixels), "
+        f"{len(held)} held out{score}"
+    )
     parameters = f"{parameter_count(recipe.network) / 1e6:.2f} M parameters"
     where = f"{processes.count} x {learner.device.type}, {learner.precision}" + (
         ", sharded" if learner.sharded else ""
     )
     lines.append(
-        f"{recipe.name}: {parameters}, {recipe.steps:,} steps of {recipe.batch}, {where}; {folder.path}"
+        f"{recipe.name}: {parameters}, {recipe.steps:,} steps, batch {recipe.batch}, {where}; "
+        f"run folder {folder.path}"
     )
     workers = choose_workers(recipe, on_cpu=learner.device.type == "cpu", processes=processes.count)
     rate = rate_of_one(prepared.patches) * max(workers, 1) * processes.count
-    lines.append(f"loader alone: about {rate:,.0f} patches/s, {by_workers(workers)}")
+    lines.append(f"loader: up to about {rate:,.0f} patches/s, cut {by_workers(workers)}")
     if learner.step:
-        lines.append(f"going on after step {learner.step}")
+        lines.append(f"resuming after step {learner.step}")
     return lines
 
 
 class Reporter:
-    """Shows and logs figures; a silent one (of a process that is not the first) does neither."""
+    """Shows and logs figures. A `silent` one, for every process but the first, does neither."""
 
     def __init__(self, folder: RunFolder, *, total: int, quiet: bool = False, silent: bool = False) -> None:
         self.folder = folder
@@ -80,7 +87,7 @@ class Reporter:
             self.board.close()
 
     def say(self, line: str) -> None:
-        """A line of text, above the bar."""
+        """Print a line, above the bar if there is one."""
         if self.quiet:
             return
         if self.bar.disable:
@@ -93,7 +100,7 @@ class Reporter:
         self.bar.update(self.task, completed=done, step=f"{step}/{self.total}")
 
     def figures(self, line: dict[str, Any], *, done: float, seconds_left: float = math.inf) -> None:
-        """Log the figures of a step, and show them."""
+        """Log the figures of a step and show them."""
         if self.silent:
             return
         self.folder.append_log(line)
@@ -120,7 +127,7 @@ class Reporter:
     def _board(self) -> Any:
         if self.silent or importlib.util.find_spec("tensorboard") is None:
             return None
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - only where it is installed
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - needs tensorboard
 
         return SummaryWriter(str(self.folder.path / "tensorboard"))
 

@@ -34,7 +34,7 @@ from uformer.weights.create import weights_file
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What the user asked for, checked as far as that goes without reading images."""
+    """What the user asked for, checked as far as is possible without reading images."""
 
     recipe: Recipe
     """The recipe, with `accumulate` chosen to suit the device."""
@@ -43,11 +43,11 @@ class Session:
     folders: Folders
     folder: RunFolder
     settings: tuple[str, ...] = ()
-    """What the command line sets of a new run's recipe; the images do not override it."""
+    """The `--set` settings of a new run. The images do not override them."""
     start: str | None = None
     """Weights that a new run starts from."""
     state: Mapping[str, Any] | None = None
-    """What a resumed run continues from; None for a new run."""
+    """The state that a resumed run continues from; None for a new run."""
     processes: Processes
 
     @classmethod
@@ -62,10 +62,10 @@ class Session:
         device: str,
         processes: Processes,
     ) -> Self:
-        """A new run. Raises OptionError if the device or the number of processes does not fit the recipe."""
+        """Return a new run. Raises OptionError if device or number of processes do not fit the recipe."""
         chosen = choose_device(device, processes)
         recipe = with_parts(recipe, chosen, processes=processes.count)
-        Share(recipe, processes=processes.count)  # raises if the batch cannot be shared out
+        Share(recipe, processes=processes.count)  # raises if the batch cannot be divided evenly
         return cls(
             recipe=recipe,
             device=chosen,
@@ -89,19 +89,21 @@ class Session:
         device: str,
         processes: Processes,
     ) -> Self:
-        """The run of a folder. `start` may be what it began with.
+        """Return the run of a folder, ready to resume. `start` may repeat the weights it started from.
 
-        Raises OptionError where there is none, or where it would go on with another recipe.
+        Raises OptionError if the folder holds no run, or if a setting may not change in a resumed run.
         """
         folder = RunFolder(out)
         if not folder.config.exists():
-            raise OptionError(f"{out}: no run to go on with (there is no config.yaml)")
+            raise OptionError(f"{out}: no run to resume; the folder has no config.yaml")
         config = read_config(folder.config)
         if start is not None and start != config.get("start"):
-            raise OptionError("--start is for a new run; one that is resumed has its weights")
+            raise OptionError(
+                f"--start {start}: a resumed run continues with its own weights; leave --start out"
+            )
         recipe: Recipe = config["recipe"]
         if name in recipes.RECIPES and name != recipe.name:
-            raise OptionError(f"{out}: a run of {recipe.name}, not of {name}")
+            raise OptionError(f"{out}: this run uses the recipe {recipe.name}, not {name}")
         changed = override(recipe, settings)
         check_same(recipe, changed, MAY_CHANGE)
         stored = Folders.from_values(config.get("data") or {})
@@ -111,20 +113,21 @@ class Session:
             and (held := (config.get("pictures") or {}).get("held_out"))
         ):
             raise OptionError(
-                f"--validation: this run holds out {held} of its own pictures; only one that holds out none can be given others"
+                f"--validation {folders.validation}: this run scores with its own held-out images ({held}); "
+                "leave --validation out"
             )
         validation = folders.validation or stored.validation
         folders = dataclasses.replace(folders if folders.given else stored, validation=validation)
-        if changed.accumulate and changed.batch % processes.count == 0:  # it may have begun with fewer
+        if changed.accumulate and changed.batch % processes.count == 0:  # more processes may need fewer parts
             parts = math.gcd(changed.accumulate, changed.batch // processes.count)
             changed = dataclasses.replace(changed, accumulate=parts)
         session = cls.new(changed, folders, (), out=out, start=None, device=device, processes=processes)
         return dataclasses.replace(session, start=config.get("start"), state=folder.load_state())
 
     def run(self, *, quiet: bool = False) -> bool:
-        """Train to the end; False where it was interrupted, after all was saved.
+        """Train to the end and return True, or until an interrupt and return False, with everything saved.
 
-        Errors as of `train` and `prepare`; TrainingError too if memory runs out or another process ended.
+        Errors are those of `train` and `prepare`, and a TrainingError if memory runs out or a process dies.
         """
         try:
             return self._run(quiet=quiet)
@@ -135,14 +138,14 @@ class Session:
         raise TrainingError(explained)  # outside the except block, which would keep the memory of the step
 
     def measure(self) -> str:
-        """How many patches a second the loader delivers, in a line. Trains nothing and makes no folder."""
+        """Measure the loader's throughput and return it as a line. Does not train or create a folder."""
         prepared, _ = self._prepare()
         workers = choose_workers(prepared.recipe, on_cpu=self.device.type == "cpu")
         rate = rate_of_loader(prepared.patches, Share(prepared.recipe), workers=workers)
         if not self.folder.config.exists():
             self.folder.discard()
         side = prepared.recipe.patch
-        return f"loader: {rate:,.0f} patches of {side} x {side} a second, {by_workers(workers)}"
+        return f"loader: {rate:,.0f} patches/s of {side} x {side} pixels, cut {by_workers(workers)}"
 
     def _run(self, *, quiet: bool) -> bool:
         processes, folder = self.processes, self.folder
@@ -172,33 +175,33 @@ class Session:
         return finished
 
     def _explain(self, error: BaseException) -> str:
-        """What an error of torch or of the loader means, and what to do. Empty for a bug of ours."""
+        """Return what an error of torch or the loader means and what to do; empty for a bug of ours."""
         lost = ""
         if worker_is_gone(error):
-            lost = "a process that cuts patches was killed (is memory short? --set workers=FEWER)"
+            lost = "a loader process was killed (if memory is short, use fewer: --set workers=N)"
         elif self.processes.count > 1 and peer_is_gone(error):
             lost = "another process of this run ended"
         if lost and self.folder.state.exists():
-            return f"{lost}; the state saved last is kept: {self.folder.resume_command}"
+            return f"{lost}; the last saved state is kept; resume with: {self.folder.resume_command}"
         if lost:
-            return f"{lost}; nothing was saved yet"
+            return f"{lost}; nothing had been saved yet"
         if is_out_of_memory(error):
             parts = f"--set accumulate={2 * self.recipe.accumulate} (or more)"
             how = f"{parts}, --set network.gradient_checkpointing=true, or a smaller batch or patch"
-            return f"out of memory; less is needed with {how}"
+            return f"out of memory; to use less, try {how}"
         return ""
 
     def _prepare_together(self) -> tuple[Prepared, Uformer | None]:
-        """As `_prepare`; the first process decodes the images, the others take what it wrote."""
+        """Like `_prepare`, for several processes: the first decodes the images, the others use its cache."""
         processes = self.processes
         mine = processes.on_first(self._prepare)
         decoded = processes.share(mine is not None and mine[0].patches.pictures.store.path is not None)[0]
         found = processes.together(lambda: mine or self._prepare(decoded=decoded))
-        processes.on_first(_check_seen, processes.share(found[0].fingerprints()))
+        processes.on_first(_check_same_images, processes.share(found[0].fingerprints()))
         return found
 
     def _prepare(self, *, decoded: bool = False) -> tuple[Prepared, Uformer | None]:
-        """The images and the recipe that fits them, and the weights that a new run starts from."""
+        """Return the prepared images and recipe, and the weights that a new run starts from."""
         weights = None
         if self.start is not None and self.state is None:
             weights = checkpoint.load(weights_file(self.start))
@@ -218,7 +221,7 @@ class Session:
         return prepared, weights
 
     def _make_learner(self, prepared: Prepared, weights: Uformer | None) -> Learner:
-        """The network and its optimizers, as new or from the state."""
+        """Return the network and its optimizers, new or restored from the state."""
         recipe = prepared.recipe
         torch.manual_seed(recipe.seed)
         model = Uformer(recipe.network)
@@ -230,16 +233,15 @@ class Session:
         check_same(Recipe.from_values(self.state["recipe"]), recipe, MAY_CHANGE)
         identity = prepared.identity()
         if self.state["pictures"] != identity["pictures"]:
-            how = f"--start {shlex.quote(str(self.folder.last))} begins another run from its weights"
-            raise OptionError(
-                f"{self.folder.path}: the pictures are not those that the run began with; {how}"
-            )
+            how = f"to start a new run from its weights, use --start {shlex.quote(str(self.folder.last))}"
+            raise OptionError(f"{self.folder.path}: the images differ from those the run started with; {how}")
         learner.load_state(self.state, self.folder.state)
         if self.state.get("held_out") != identity["held_out"]:
-            learner.best = -math.inf  # a score of other images
+            learner.best = -math.inf  # the saved score is of other images
         if learner.done >= 1:
             raise OptionError(
-                f"{self.folder.path}: this run is over ({learner.step} steps); --set steps=MORE goes on"
+                f"{self.folder.path}: this run has finished ({learner.step} steps); "
+                "to train longer, use --set steps=MORE"
             )
         return learner
 
@@ -260,7 +262,7 @@ class Session:
             self.folder.rewind_log(step)
 
 
-def _check_seen(fingerprints: Sequence[tuple[str, str]]) -> None:
+def _check_same_images(fingerprints: Sequence[tuple[str, str]]) -> None:
     if len(set(fingerprints)) > 1:
-        how = "every machine needs the same ones under the same paths"
-        raise OptionError(f"the processes see different pictures: {how}")
+        how = "give every machine the same images under the same paths"
+        raise OptionError(f"the processes see different images; {how}")

@@ -1,4 +1,4 @@
-"""The images of a run and the recipe, fitted to each other: what is known before there is a network."""
+"""Load the images of a run and fit the recipe to them, before the network is made."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,15 @@ from uformer.image.image import Pixels
 from uformer.train.recipe import Recipe, changed_network_fields
 
 _DRAWINGS = 8
-_SENT_TO_WORKERS = 2**26  # bytes of pictures that each worker may hold for itself
+_SENT_TO_WORKERS = 2**26  # bytes of images that each worker may copy; larger sets are shared through a file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """Where the pictures are: a folder, or two of pairs; and what to score with, where that lies apart."""
+    """Where the images are: one folder, or two folders of pairs; and the folder to score with, if separate.
+
+    Raises OptionError if only one of `degraded` and `clean` is given, or both `data` and them.
+    """
 
     data: Path | None = None
     degraded: Path | None = None
@@ -36,17 +39,18 @@ class Folders:
 
     def __post_init__(self) -> None:
         if (self.degraded is None) != (self.clean is None):
-            raise OptionError("--degraded and --clean go together")
+            missing = "--clean" if self.clean is None else "--degraded"
+            raise OptionError(f"--degraded and --clean go together; {missing} is missing")
         if self.data is not None and self.clean is not None:
-            raise OptionError("give --data, or --degraded and --clean")
+            raise OptionError("give either --data, or --degraded and --clean, not both")
 
     @property
     def given(self) -> bool:
-        """Whether there is any folder of pictures to learn from."""
+        """Whether a folder of images to learn from is given."""
         return self.data is not None or self.clean is not None
 
     def sources(self) -> tuple[Source, ...]:
-        """The pictures to learn from; none where no folder is given. Raises OptionError as `pairs.find` does."""
+        """Return the images to learn from; none if no folder is given. Errors are those of `pairs.find`."""
         if self.data is not None:
             return pairs.find(self.data)
         if self.degraded is not None and self.clean is not None:
@@ -54,14 +58,14 @@ class Folders:
         return ()
 
     def to_values(self) -> dict[str, str]:
-        """Absolute paths by name, as config.yaml has them."""
+        """Return absolute paths by name, as config.yaml holds them."""
         return {
             name: str(path.absolute()) for name, path in dataclasses.asdict(self).items() if path is not None
         }
 
     @classmethod
     def from_values(cls, values: object) -> Self:
-        """Build from what `to_values` gave. Raises OptionError for anything else."""
+        """Build from the result of `to_values`. Raises OptionError for anything else."""
         known = {field.name for field in dataclasses.fields(cls)}
         if (
             not isinstance(values, dict)
@@ -69,30 +73,30 @@ class Folders:
             or not all(isinstance(path, str) for path in values.values())
         ):
             raise OptionError(
-                f"config.yaml: data: {values!r}: expected paths of data, degraded, clean, validation"
+                f"config.yaml: data {values!r}: expected paths by the names data, degraded, clean, validation"
             )
         return cls(**{name: Path(path) for name, path in values.items()})
 
 
 @dataclass(frozen=True)
 class Named:
-    """A degradation of the table by its name, which is all that is sent to a worker process."""
+    """A built-in degradation, stored by name, so that only its name is sent to a worker process."""
 
     name: str
 
     @property
     def margin(self) -> int:
-        """As of the degradation."""
+        """The margin of the degradation, in pixels."""
         return compose.DEGRADATIONS[self.name].margin
 
     def apply(self, clean: Pixels, rng: Generator, /) -> tuple[Pixels, Pixels]:
-        """As of the degradation."""
+        """Apply the degradation. Returns (degraded, clean)."""
         return compose.DEGRADATIONS[self.name].apply(clean, rng)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images to score with: the middle of each, degraded the same way each time."""
+    """Images to score with. The centre crop of each is degraded in the same way every time."""
 
     pictures: PictureSet
     degradation: Degrader | None
@@ -102,7 +106,7 @@ class HeldOut:
         return len(self.pictures)
 
     def pairs(self, indices: Sequence[int]) -> Iterator[tuple[Pixels, Pixels]]:
-        """(degraded, clean) of some of the pictures, (h, w, C) float32 in [0, 1]."""
+        """Yield (degraded, clean) for some of the images, each (h, w, C) float32 in [0, 1]."""
         for index in indices:
             side, seed = self.recipe.validation_side, self.recipe.seed
             yield self.pictures.centre(index, side, degradation=self.degradation, seed=seed)
@@ -110,44 +114,45 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run learns from and is scored with, and the recipe that fits."""
+    """What a run learns from and is scored with, and the recipe fitted to it."""
 
     recipe: Recipe
     patches: Patches
     held_out: HeldOut
     """Images to score with."""
     shown: HeldOut
-    """Images to draw samples of: those held out, or a few of the others where there are none."""
+    """Images that samples are drawn of: the held-out images, or a few of the others if none are held out."""
     notes: tuple[str, ...]
-    """What has to be said to the user, a line each."""
+    """Notes for the user, one line each."""
 
     def fingerprints(self) -> tuple[str, str]:
-        """What tells the images to learn from, and those to score with, from any others."""
+        """Return fingerprints of the images to learn from and of the images to score with."""
         return self.patches.pictures.fingerprint(), self.held_out.pictures.fingerprint()
 
     def identity(self) -> dict[str, Any]:
-        """What a saved state says about the recipe and the images; a run goes on only with the same."""
+        """Return what a saved state holds about recipe and images. A run resumes only with the same."""
         pictures, held_out = self.fingerprints()
         return {"recipe": self.recipe.to_values(), "pictures": pictures, "held_out": held_out}
 
 
 def check_sources(recipe: Recipe, sources: Sequence[Source]) -> Recipe:
-    """The recipe that goes with the pictures: pairs are taken as they are, whatever the recipe would do to clean ones.
+    """Return the recipe for these images. Pairs are used as they are, so they turn the degradation off.
 
-    Raises OptionError where it needs pairs and gets clean pictures alone, or needs pictures and gets none.
+    Raises OptionError if the recipe needs pairs but gets only clean images, or needs images but gets none.
     """
     if not sources:
         if recipe.drawn < 1:
-            wanted = "--degraded DIR --clean DIR, or --data DIR with degraded/ and clean/ in it"
-            raise OptionError(
-                f"{recipe.name} needs pictures: {wanted if recipe.degradation == 'none' else '--data DIR'}"
+            pairs_needed = (
+                "pairs: give --data DIR with degraded/ and clean/ in it, or --degraded DIR --clean DIR"
             )
+            needed = pairs_needed if recipe.degradation == "none" else "images: give --data DIR"
+            raise OptionError(f"{recipe.name} needs {needed}")
         return recipe
     if sources[0].degraded is not None:
         return dataclasses.replace(recipe, degradation="none", drawn=0.0, structured=0.0, dry=0.0, gray=0.0)
     if recipe.degradation == "none":
         raise OptionError(
-            f"{recipe.name} needs pairs; for clean pictures alone there are the recipes denoise, derain and deblur"
+            f"{recipe.name} needs pairs; for clean images alone, use the recipe denoise, derain or deblur"
         )
     return recipe
 
@@ -163,11 +168,15 @@ def prepare(
     shared: bool = False,
     decoded: bool = False,
 ) -> Prepared:
-    """Load the pictures and fit the recipe to them: channels, unless `settings` say them, and the network of weights to start from.
+    """Load the images and fit the recipe to them (`fit_network`).
 
-    `memory`: bytes that decoded pictures may take; more, or where they are `shared` by several processes, goes to a file in
-    `cache`; `decoded`: another process has just written it. Raises OptionError and
-    PictureError where pictures and recipe do not go together.
+    - `settings`: the user's settings. If they set the network's channels, the images do not override them.
+    - `started`: the configuration of the weights to start from.
+    - `memory`: bytes that decoded images may take. Larger sets, and sets of more than 64 MiB that several
+      processes share (`shared`), go to a file in the folder `cache`.
+    - `decoded`: whether another process has just written this file.
+
+    Raises OptionError or PictureError if the images do not suit the recipe.
     """
     sources = folders.sources()
     recipe = check_sources(recipe, sources)
@@ -208,9 +217,10 @@ def prepare(
 
 
 def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: UformerConfig | None) -> Recipe:
-    """The recipe with the network of the weights it starts from, or with the pictures' channels.
+    """Return the recipe with the network of the weights it starts from, or with the channels of the images.
 
-    `asked`: fields that the user set. Raises OptionError where weights or such a field contradict, or channels do not fit.
+    `asked` names the network fields that the user set ("all" for a whole variant). Raises OptionError if one
+    of them contradicts the weights, or if the channels do not fit the images.
     """
     network = recipe.network
     if started is not None:
@@ -220,7 +230,9 @@ def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: Ufo
             if text.partition(":")[0] in asked or "all" in asked
         ]
         if changed:
-            raise OptionError(f"the weights to start from are of another network: {'; '.join(changed)}")
+            raise OptionError(
+                f"the settings do not fit the weights to start from; leave them out: {'; '.join(changed)}"
+            )
         network = dataclasses.replace(started, **{name: getattr(network, name) for name in TRAINING_ONLY})
     wanted: dict[str, Any] = dict(zip(("in_channels", "out_channels"), found.channels, strict=True))
     if started is None:
@@ -231,13 +243,13 @@ def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: Ufo
         have = getattr(network, name)
         if count not in (have, 1):
             raise OptionError(
-                f"network.{name} is {have}, and the pictures have {count} channels; --set network.{name}={count}"
+                f"network.{name} {have}: the images have {count} channels; try --set network.{name}={count}"
             )
     return dataclasses.replace(recipe, network=network)
 
 
 def drawings(recipe: Recipe) -> PictureSet:
-    """Smooth pictures in place of photographs, for a recipe that draws all of its patches."""
+    """Return smooth drawings in place of photographs, for a recipe that draws all of its patches."""
     rng = np.random.default_rng(recipe.seed)
     side = max(recipe.patch, min(recipe.validation_side, 256))
     drawn = [np.rint(draw_gradient(rng, side) * 255).astype(np.uint8) for _ in range(_DRAWINGS)]
@@ -248,12 +260,14 @@ def drawings(recipe: Recipe) -> PictureSet:
 
 
 def _validation_sources(folder: Path, sources: Sequence[Source]) -> tuple[Source, ...]:
-    """The pictures to score with. Raises OptionError where they are pairs and those to learn from are not, or the reverse."""
+    """Return the images of `--validation`. Raises OptionError unless they and `sources` are of one kind."""
     apart = pairs.find(folder)
     paired = bool(sources) and sources[0].degraded is not None
     if (apart[0].degraded is not None) != paired:
-        kinds = ("pairs", "clean pictures alone") if paired else ("clean pictures", "pairs")
-        raise OptionError(f"{folder}: {kinds[1]}, and the pictures to learn from are {kinds[0]}")
+        wanted, got = ("pairs", "only clean images") if paired else ("clean images", "pairs")
+        raise OptionError(
+            f"--validation {folder}: has {got}; the images to learn from are {wanted}, so give {wanted}"
+        )
     return apart
 
 
@@ -263,6 +277,7 @@ def _validation(
     held, notes = pictures.load(sources, smallest=1, memory=memory)
     if any(count not in (1, wanted) for count, wanted in zip(held.channels, found.channels, strict=True)):
         raise OptionError(
-            f"{folder}: pictures of {held.channels} channels; those to learn from have {found.channels}"
+            f"--validation {folder}: the images have {held.channels} channels (degraded, clean); "
+            f"those to learn from have {found.channels}"
         )
     return held, [f"{folder}: {note}" for note in notes]

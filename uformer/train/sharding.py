@@ -1,9 +1,9 @@
-"""How several processes hold one network: each keeps all of it (DDP), or a part (FSDP).
+"""Share one network among several processes: each keeps all of it (DDP), or a part of it (FSDP).
 
 DDP: every process computes its share of a batch with the whole network, and the gradients are averaged.
-FSDP (Zhao et al. 2023; torch's fully_shard): each process keeps a part of the weights, of their gradients, of the
-moving average and of the optimizers' state, and a block's weights are gathered only while it computes.
-Saved states are whole and have the same form either way, so a run can be resumed with another number of
+FSDP (Zhao et al. 2023; torch's fully_shard): each process keeps a part of the weights, the gradients, the
+moving average and the optimizer state. The weights of a block are gathered only while it computes.
+Saved states are complete and have the same form either way, so a run can resume with another number of
 processes, sharded or not.
 """
 
@@ -25,10 +25,9 @@ from uformer.model.uformer import Uformer
 
 
 def shard(models: tuple[nn.Module, ...], device: str, processes: int) -> None:
-    """Share out the weights of networks of one form to all processes, in units of a LeWin block; `device` is its type."""
-    warnings.filterwarnings(
-        "ignore", message="FSDP2-wrapped module .* returned a view tensor"
-    )  # nothing writes into it
+    """Shard the weights of networks over all processes, by LeWin block. `device` is a device type."""
+    # The warning is about writing into the view, which nothing does.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     mesh = init_device_mesh(device, (processes,))
     for model in models:
         for module in model.modules():
@@ -38,14 +37,14 @@ def shard(models: tuple[nn.Module, ...], device: str, processes: int) -> None:
 
 
 def replicate(network: nn.Module, device: torch.device) -> nn.Module:
-    """A network (DDP) whose gradients are the mean of those of all processes."""
+    """Return the network wrapped in DDP, which averages its gradients over all processes."""
     return DistributedDataParallel(network, device_ids=None if device.index is None else [device.index])
 
 
 def exchanging_gradients(model: nn.Module, network: nn.Module, *, now: bool) -> AbstractContextManager[None]:
-    """The context in which backward exchanges gradients with the other processes `now`, or only adds them up.
+    """Return a context in which backward exchanges gradients between processes `now`, or only adds them up.
 
-    `network` is what the training step calls: the model itself, compiled or replicated.
+    `network` is what the training step calls: the model itself, compiled or wrapped in DDP.
     """
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(now)
@@ -55,13 +54,13 @@ def exchanging_gradients(model: nn.Module, network: nn.Module, *, now: bool) -> 
 
 
 def clip_gradients(model: nn.Module, largest: float) -> Tensor:
-    """Scale the gradients down to a norm of at most `largest` (0: leave them). Returns their norm before."""
+    """Scale the gradients to a norm of at most `largest` (0: no limit). Returns the norm before scaling."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), largest or math.inf)
     return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 def whole(value: Any) -> Any:
-    """A nested state with every tensor in full, on the CPU where it was shared out. All processes must call it."""
+    """Return a nested state with every sharded tensor gathered onto the CPU. All processes must call it."""
     if isinstance(value, DTensor):
         return value.full_tensor().cpu()
     if isinstance(value, dict):
@@ -70,7 +69,7 @@ def whole(value: Any) -> Any:
 
 
 def whole_network(model: Uformer) -> Uformer:
-    """A network that is not shared out: itself, or a copy for this process alone. All processes must call it."""
+    """Return the network if it is not sharded, else a complete copy. All processes must call it."""
     parameters = list(model.parameters())
     if not any(isinstance(value, DTensor) for value in parameters):
         return model
@@ -80,7 +79,7 @@ def whole_network(model: Uformer) -> Uformer:
 
 
 def load(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load a state in full into a network, shared out or not. Errors as of `load_state_dict`."""
+    """Load a complete state into a network, sharded or not. Errors are those of `load_state_dict`."""
     mine = model.state_dict()
     model.load_state_dict(
         {name: _as(mine[name], value) if name in mine else value for name, value in state.items()}
@@ -88,7 +87,7 @@ def load(model: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load an optimizer's state in full, whether the parameters are shared out or not. Errors as of `load_state_dict`."""
+    """Load a complete state into an optimizer, sharded or not. Errors are those of `load_state_dict`."""
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
     shared = {
         index: {
@@ -101,7 +100,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def _as(model: Tensor, value: Tensor) -> Tensor:
-    """A tensor in full, shared out as another of its shape is."""
+    """Return a complete tensor, sharded as `model` is if that is sharded and has the same shape."""
     if not isinstance(model, DTensor) or model.shape != value.shape:
         return value
     return distribute_tensor(value.to(model.device), model.device_mesh, model.placements, src_data_rank=None)

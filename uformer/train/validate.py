@@ -1,4 +1,4 @@
-"""How well a network restores the images held out, and what that looks like."""
+"""Score a network on the held-out images, and draw samples of what it restores."""
 
 from collections.abc import Sequence
 
@@ -16,28 +16,31 @@ from uformer.train.setup import HeldOut
 Pixels = NDArray[np.float32]
 
 MOST = 60.0
-"""dB that a picture counts which is restored exactly: some are not degraded at all, and infinity has no mean."""
+"""PSNR in dB at which a score is capped. Exactly restored images would score infinity, which has no mean."""
 
-_SHOWN = 4  # pictures in a sample
+_SHOWN = 4  # images in a sample
 _SIDE = 384  # pixels
 
 
 def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
-    """Mean PSNR of the restored images, of which there is at least one; each process scores its share.
+    """Return the mean PSNR of the restored images. There must be at least one.
 
-    All processes must call it together.
+    Each process scores its share, so all processes must call this together.
     """
     mine = range(processes.index, len(held), processes.count)
     return sum(processes.share(score(model, held, mine))) / len(held)
 
 
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
-    """Sum of PSNR (dB, over all channels, rounded to 8 bits; at most MOST) of the restored pictures of these numbers."""
+    """Return the sum of the PSNR of some restored images.
+
+    PSNR is in dB, over all channels, after rounding to 8 bits, and at most MOST.
+    """
     return sum(min(psnr(restore(model, degraded), clean), MOST) for degraded, clean in held.pairs(indices))
 
 
 def input_score(held: HeldOut, indices: Sequence[int]) -> float:
-    """As `score`, of the degraded pictures as they are; nan where they have other channels than the clean ones."""
+    """Like `score`, but for the degraded images. nan if they and the clean images differ in channels."""
     pairs = held.pairs(indices)
     return sum(
         min(psnr(degraded, clean), MOST) if degraded.shape == clean.shape else float("nan")
@@ -47,16 +50,16 @@ def input_score(held: HeldOut, indices: Sequence[int]) -> float:
 
 @torch.inference_mode()
 def restore(model: Uformer, degraded: Pixels) -> Pixels:
-    """Restore (H, W, C) float32 in [0, 1], in float32 on the model's device; clipped to [0, 1]."""
+    """Return the restored image, (H, W, C) float32 clipped to [0, 1], computed on the model's device."""
     device = next(model.parameters()).device
-    picture = torch.from_numpy(np.ascontiguousarray(degraded.transpose(2, 0, 1)))[None].to(device)
-    restored: Pixels = model(picture)[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    batch = torch.from_numpy(np.ascontiguousarray(degraded.transpose(2, 0, 1)))[None].to(device)
+    restored: Pixels = model(batch)[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     return restored
 
 
 def sample(model: Uformer, held: HeldOut) -> Image:
-    """A few of the pictures, a row each: degraded, restored, clean."""
+    """Return a contact sheet of a few images. Each row shows degraded, restored and clean."""
     rows = []
     for degraded, clean in held.pairs(range(min(_SHOWN, len(held)))):
-        rows.append([thumbnail(picture, _SIDE) for picture in (degraded, restore(model, degraded), clean)])
+        rows.append([thumbnail(image, _SIDE) for image in (degraded, restore(model, degraded), clean)])
     return Image(pixels=lay_out(rows))

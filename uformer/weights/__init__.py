@@ -1,1 +1,1 @@
-"""Weights: our checkpoint files, the original authors' files, and the registry of weights that ship."""
+"""Weights: checkpoints, the original authors' files, and the registry of weights that ship."""

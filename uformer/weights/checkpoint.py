@@ -1,4 +1,4 @@
-"""Our checkpoints: one .safetensors file, tensors under the network's own keys and the configuration in its metadata."""
+"""Checkpoints: one .safetensors file with tensors by state-dict key and the configuration in its metadata."""
 
 from __future__ import annotations
 
@@ -27,33 +27,37 @@ State = Mapping[str, NDArray[np.generic]]
 FORMAT = "uformer-1"
 _DTYPES: dict[str, np.dtype[np.generic]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _CONFIG_CHARACTERS = 4096  # a real one has about 500
-_EXPORTED = "an exported file, not a checkpoint; give the .safetensors file that it was made from"
+_EXPORTED = "is an exported file, not a checkpoint; give the .safetensors file that it was made from"
 _OTHERS = {
-    ".onnx": f"{_EXPORTED} (restore, serve and batch take .onnx)",
+    ".onnx": f"{_EXPORTED} (restore, serve and batch accept .onnx)",
     **dict.fromkeys((".pt2", ".xml", ".bin"), _EXPORTED),
     **dict.fromkeys(
         (".pth", ".pt", ".ckpt"),
-        "not a safetensors file; weights of the original authors need `uformer convert` first",
+        "is not a safetensors file; convert the original authors' weights with `uformer convert` first",
     ),
 }
-"""What a file by its name is, that is no safetensors file."""
-_LARGEST_WINDOW = 32  # attention takes memory by its fourth power, and a file of a few kB can ask for any
+"""The error for a file that is not safetensors, by its suffix."""
+_LARGEST_WINDOW = (
+    32  # memory of attention grows with its fourth power, and a file of a few kB can claim any size
+)
 
 
 def write(
     path: PathLike, config: UformerConfig, state: State, *, notes: Mapping[str, str] | None = None
 ) -> None:
-    """Write a checkpoint, whole or not at all; the same bytes for the same content.
+    """Write a checkpoint, whole or not at all. The same content gives the same bytes.
 
-    The tensors (float16 or float32) must be those of `config`, and finite. Raises CheckpointError where they are not,
-    or where the file cannot be written.
+    The tensors (float16 or float32) must be those of `config` and finite. Raises CheckpointError if they are
+    not, or if the file cannot be written.
     """
-    # safetensors' own writer orders the metadata at random, so that no two files are the same.
+    # safetensors' own writer orders the metadata at random, so the same content would give different files.
     shapes = _shapes(config, len(state))
     _check(shapes, {key: (_dtype_name(value), value.shape) for key, value in state.items()})
     ordered = {key: np.ascontiguousarray(state[key], _DTYPES[_dtype_name(state[key])]) for key in shapes}
     _check_finite(ordered)
-    ordered = dict(sorted(ordered.items(), key=lambda item: -item[1].itemsize))  # so that each is aligned
+    ordered = dict(
+        sorted(ordered.items(), key=lambda item: -item[1].itemsize)
+    )  # so that each tensor is aligned
     header: dict[str, object] = {
         "__metadata__": {**(notes or {}), "format": FORMAT, "config": config.to_json()}
     }
@@ -70,7 +74,10 @@ def write(
 
 
 def read(path: PathLike) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
-    """Configuration and tensors (float16 or float32) of a checkpoint. Raises CheckpointError for anything that is not a whole one."""
+    """The configuration and tensors (float16 or float32) of a checkpoint.
+
+    Raises CheckpointError for anything but a complete checkpoint.
+    """
     with _opened(path) as (file, config, _):
         state = {key: file.get_tensor(key) for key in parameter_shapes(config)}
         _check_finite(state)
@@ -78,22 +85,25 @@ def read(path: PathLike) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]
 
 
 def write_half(trained: PathLike, out: PathLike, notes: Mapping[str, str]) -> None:
-    """Write a checkpoint's weights as float16, half the size of float32, with notes in its metadata.
+    """Write a checkpoint's weights as float16, at half the size of float32, with notes in its metadata.
 
-    Raises CheckpointError for a file that is no checkpoint, or that cannot be written.
+    Raises CheckpointError if `trained` is not a checkpoint, or if `out` cannot be written.
     """
     config, state = read(trained)
     write(out, config, {key: value.astype(np.float16) for key, value in state.items()}, notes=notes)
 
 
 def read_config(path: PathLike) -> UformerConfig:
-    """The configuration of a checkpoint; the tensors are not read. Raises CheckpointError as `read` does."""
+    """The configuration of a checkpoint, without reading its tensors.
+
+    Raises CheckpointError as `read` does.
+    """
     with _opened(path) as (_file, config, _notes):
         return config
 
 
 def describe(path: PathLike) -> dict[str, object]:
-    """What a checkpoint says of itself: its config, number of parameters, dtype and notes; the tensors are not read.
+    """The "config", number of "parameters", "dtype" and "notes" of a checkpoint, without reading its tensors.
 
     Raises CheckpointError as `read` does.
     """
@@ -110,12 +120,13 @@ def describe(path: PathLike) -> dict[str, object]:
 def save(
     path: PathLike, model: Uformer, *, half: bool = False, notes: Mapping[str, str] | None = None
 ) -> None:
-    """Write a network's weights, in float16 where `half` (enough to restore with), else float32.
+    """Write a network's weights as a checkpoint: in float32 or, with `half`, float16 (enough to restore).
 
-    Raises CheckpointError where the file cannot be written, or a weight is not finite (in float16, where `half`).
+    Raises CheckpointError if the file cannot be written, or if a weight is not finite (with `half`: in
+    float16).
     """
     dtype = np.float16 if half else np.float32
-    with np.errstate(over="ignore"):  # to infinity, which `write` refuses
+    with np.errstate(over="ignore"):  # overflow gives infinity, which `write` refuses
         state = {
             key: value.detach().float().cpu().numpy().astype(dtype)
             for key, value in model.state_dict().items()
@@ -124,10 +135,10 @@ def save(
 
 
 def load(path: PathLike, *, config: UformerConfig | None = None) -> Uformer:
-    """The network of a checkpoint, in float32 on the CPU, in evaluation mode. Raises CheckpointError as `read` does.
+    """The network of a checkpoint, in float32 on the CPU, in evaluation mode.
 
-    With `config`, the file must describe that network; a mismatch raises CheckpointError, which names each field
-    that differs ("window_size: file 8, model 4").
+    Raises CheckpointError as `read` does. With `config`, the file must describe that network; otherwise
+    CheckpointError names each field that differs ("window_size: file 8, model 4").
     """
     found, state = read(path)
     if config is not None and (fields := differences(found, config)):
@@ -136,7 +147,10 @@ def load(path: PathLike, *, config: UformerConfig | None = None) -> Uformer:
 
 
 def to_model(config: UformerConfig, state: State) -> Uformer:
-    """The network of a configuration and its tensors, in float32 on the CPU, in evaluation mode. Raises OptionError without torch."""
+    """The network with this configuration and these tensors, in float32 on the CPU, in evaluation mode.
+
+    Raises OptionError without torch.
+    """
     torch = require("torch", "torch")
     from uformer.model.uformer import Uformer  # noqa: PLC0415 - torch is optional
 
@@ -146,30 +160,33 @@ def to_model(config: UformerConfig, state: State) -> Uformer:
 
 
 def is_checkpoint(path: PathLike) -> bool:
-    """Whether a safetensors file carries a configuration, so is ours. Raises CheckpointError where it is no safetensors file."""
+    """Whether a safetensors file is a uformer checkpoint, which holds a configuration.
+
+    Raises CheckpointError if it is not a safetensors file.
+    """
     with _safetensors(path) as file:
         return "config" in (file.metadata() or {})
 
 
 def check_file(path: PathLike) -> None:
-    """Raise CheckpointError unless `path` is a file with something in it."""
+    """Raise CheckpointError unless `path` is a file that is not empty."""
     try:
         if not os.path.exists(path):
             raise CheckpointError(f"{path}: there is no such file")
         if not os.path.isfile(path):
             raise CheckpointError(
-                f"{path}: not a file, but a {'folder' if os.path.isdir(path) else 'device or pipe'}"
+                f"{path}: is not a file but a {'folder' if os.path.isdir(path) else 'device or pipe'}"
             )
         with open(path, "rb") as file:
             if not file.read(1):
-                raise CheckpointError(f"{path}: the file is empty")
+                raise CheckpointError(f"{path}: is empty")
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 @contextlib.contextmanager
 def writing(path: PathLike) -> Iterator[BinaryIO]:
-    """As `atomic_file`, with a CheckpointError where the file cannot be written."""
+    """Like `atomic_file`, but raises CheckpointError if the file cannot be written."""
     try:
         with atomic_file(Path(path)) as file:
             yield file
@@ -184,20 +201,20 @@ def _safetensors(path: PathLike) -> Iterator[safe_open]:
         with safe_open(path, framework="numpy") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        other = _OTHERS.get(os.path.splitext(path)[1].lower())  # noqa: PTH122 - a path as the caller gave it
+        other = _OTHERS.get(os.path.splitext(path)[1].lower())  # noqa: PTH122 - the path may be a str
         raise CheckpointError(
-            f"{path}: {other or f'not a safetensors file, or a damaged one ({one_line(error)})'}"
+            f"{path}: {other or f'is damaged or not a safetensors file ({one_line(error)})'}"
         ) from None
 
 
 @contextlib.contextmanager
 def _opened(path: PathLike) -> Iterator[tuple[safe_open, UformerConfig, dict[str, str]]]:
-    """The file, checked but for its tensors' values, with its configuration and notes; errors name the file."""
+    """Open and check a file, except for its tensors' values; yield it, its configuration and its notes."""
     with _safetensors(path) as file:
         try:
             notes = dict(file.metadata() or {})
             config = _config(notes.pop("format", None), notes.pop("config", None))
-            entries = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - it is not a mapping
+            entries = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
             _check(
                 _shapes(config, len(entries)),
                 {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in entries.items()},
@@ -210,12 +227,14 @@ def _opened(path: PathLike) -> Iterator[tuple[safe_open, UformerConfig, dict[str
 def _config(format_: str | None, text: str | None) -> UformerConfig:
     if text is None:
         raise CheckpointError(
-            "no Uformer configuration in it; weights of the original authors need `uformer convert` first"
+            "holds no Uformer configuration; convert the authors' weights with `uformer convert` first"
         )
     if format_ != FORMAT:
-        raise CheckpointError(f"format '{one_line(format_)}', this version reads {FORMAT!r}")
+        raise CheckpointError(f"its format is '{one_line(format_)}', but this version reads {FORMAT!r}")
     if len(text) > _CONFIG_CHARACTERS:
-        raise CheckpointError(f"its configuration has {len(text)} characters, more than {_CONFIG_CHARACTERS}")
+        raise CheckpointError(
+            f"its configuration has {len(text)} characters; the limit is {_CONFIG_CHARACTERS}"
+        )
     try:
         return UformerConfig.from_json(text)
     except CheckpointError as error:
@@ -225,24 +244,26 @@ def _config(format_: str | None, text: str | None) -> UformerConfig:
 
 
 def _shapes(config: UformerConfig, tensors: int) -> Shapes:
-    """The shapes that a file of so many tensors must have, in time and memory that its size bounds."""
+    """The shapes of a configuration's tensors, in time and memory bounded by the file's number of tensors."""
     if sum(config.depths) > tensors:
         raise CheckpointError(
-            f"{tensors} tensors for a configuration of {one_line(sum(config.depths))} blocks"
+            f"holds {tensors} tensors, too few for a configuration of {one_line(sum(config.depths))} blocks"
         )
     if config.window_size > _LARGEST_WINDOW:
-        raise CheckpointError(f"window_size {one_line(config.window_size)} is more than {_LARGEST_WINDOW}")
+        raise CheckpointError(
+            f"window_size {one_line(config.window_size)}: must be at most {_LARGEST_WINDOW}"
+        )
     try:
         shapes = parameter_shapes(config)
-    except (ValueError, ArithmeticError) as error:  # a ratio of NaN, infinity, or beyond
+    except (ValueError, ArithmeticError) as error:  # mlp_ratio is NaN, infinite or huge
         raise CheckpointError(f"its configuration is not usable: {one_line(error)}") from None
     if any(0 in shape for shape in shapes.values()):
-        raise CheckpointError(f"mlp_ratio {config.mlp_ratio} leaves no hidden channels")
+        raise CheckpointError(f"mlp_ratio {config.mlp_ratio}: is too small for any hidden channels")
     return shapes
 
 
 def _check(shapes: Shapes, entries: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
-    """The tensors, given by dtype and shape, must be exactly those of the configuration."""
+    """Raise CheckpointError unless the dtypes and shapes are exactly those of the configuration."""
     if missing := shapes.keys() - entries.keys():
         raise CheckpointError(f"tensor {min(missing)!r} is missing")
     if extra := entries.keys() - shapes.keys():
@@ -251,7 +272,8 @@ def _check(shapes: Shapes, entries: Mapping[str, tuple[str, tuple[int, ...]]]) -
         dtype, found = entries[key]
         if found != shape or dtype not in _DTYPES:
             raise CheckpointError(
-                f"tensor {key!r} is {dtype} {one_line(list(found))}, not F16 or F32 {one_line(list(shape))}"
+                f"tensor {key!r} is {dtype} {one_line(list(found))}, "
+                f"expected F16 or F32 {one_line(list(shape))}"
             )
 
 

@@ -1,4 +1,4 @@
-"""A network by name: of a published variant, of the weights that ship, or of a checkpoint file."""
+"""Networks by name: a published variant, weights that ship, or a checkpoint file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 
 def create_model(name_or_path: str | os.PathLike[str]) -> Uformer:
-    """A network on the CPU in float32.
+    """Create a network on the CPU in float32.
 
-    - The name of a variant ("uformer_t"): fresh weights, drawn from torch's global generator, in training mode, as any new nn.Module.
-    - The name of weights ("uformer_t.denoise") or the path of a .safetensors checkpoint: those weights, in evaluation mode.
+    - The name of a variant ("uformer_t") gives random weights from torch's global generator, in training
+      mode, like any new nn.Module.
+    - The name of weights ("uformer_t.denoise") or the path of a .safetensors checkpoint gives those weights,
+      in evaluation mode.
 
-    Raises OptionError, which lists what is known, for anything else, and CheckpointError for a file that is missing or damaged.
+    Raises OptionError, which lists the known names, for anything else, and CheckpointError for a file that is
+    missing or damaged.
     """
     name = os.fspath(name_or_path)
     if name not in VARIANTS:
@@ -34,11 +37,16 @@ def create_model(name_or_path: str | os.PathLike[str]) -> Uformer:
 
 
 def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
-    """The checkpoint file of weights that ship, verified; the path as given if it is one; or that of a folder or of "org/name" on the Hub.
+    """The checkpoint file for a name or path.
 
-    A folder is one that `save_pretrained` wrote, or that of a training run, of which the best weights are meant.
+    - Weights that ship: their file, verified.
+    - The path of a file: the path itself.
+    - A folder that `save_pretrained` or a training run wrote: the checkpoint in it; of a run, its best
+      weights.
+    - "org/name" on the Hugging Face Hub: the downloaded checkpoint.
 
-    Raises OptionError for a name that is unknown, CheckpointError where the weights that ship are missing or damaged, or the Hub has none.
+    Raises OptionError for an unknown name, and CheckpointError if weights that ship are missing or damaged,
+    or if the Hub does not have them.
     """
     name = os.fspath(name_or_path)
     if name in registry.WEIGHTS:
@@ -55,6 +63,7 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
             f"{name!r} is a network without weights; weights that ship: {', '.join(registry.WEIGHTS)}"
         )
     raise OptionError(
-        f"unknown network or weights {name!r}; weights: {', '.join(registry.WEIGHTS)}; or a .safetensors file, the folder of a run, "
-        f"or org/name on the Hugging Face Hub; networks without weights: {', '.join(VARIANTS)}"
+        f"unknown network or weights {name!r}; give weights ({', '.join(registry.WEIGHTS)}), "
+        "a .safetensors file, the folder of a run, or org/name on the Hugging Face Hub; "
+        f"networks without weights: {', '.join(VARIANTS)}"
     )

@@ -1,4 +1,4 @@
-"""Publishing weights on the Hugging Face Hub, and in folders laid out as its repositories are: weights, config.json and a card."""
+"""Publish weights, with config.json and a model card, on the Hugging Face Hub or in a folder like it."""
 
 import dataclasses
 import json
@@ -23,9 +23,10 @@ def save_pretrained(
     repository: str | None = None,
     licence: str | None = None,
 ) -> None:
-    """Write a checkpoint into a folder as a repository holds it, with a model card; `from_pretrained(folder)` reads it.
+    """Write a checkpoint and a model card into a folder that `from_pretrained(folder)` reads.
 
-    A README.md that is there already is left as it is. Raises CheckpointError for a file that is no checkpoint.
+    The folder is laid out like a repository. An existing README.md is kept. Raises CheckpointError if
+    `weights` is not a checkpoint.
     """
     weights, folder = Path(weights), Path(folder)
     about = Provenance.of(weights, licence=licence)
@@ -47,13 +48,14 @@ def push_to_hub(
     private: bool = False,
     token: str | None = None,
 ) -> str:
-    """Publish weights, by name or file, on the Hub as `repository` ("org/name"), with a model card, and give the address.
+    """Publish weights, by name or file, with a model card on the Hub as "org/name"; return the address.
 
-    The repository is made where there is none; a card that it has is left as it is. `token`: by default the one of `hf auth login`.
-    Raises OptionError without huggingface_hub or for weights that are unknown, CheckpointError where the Hub refuses.
+    The repository is created if it does not exist; an existing card is kept. `token`: by default that of `hf
+    auth login`. Raises OptionError without huggingface_hub or for unknown weights, and CheckpointError if the
+    Hub refuses.
     """
     if not is_repository(repository) or "@" in repository:
-        raise OptionError(f"{repository!r} is not a name such as org/name")
+        raise OptionError(f"{repository!r} is not a repository name such as org/name")
     hub = library("")
     path = weights_file(weights)
     api = hub.HfApi(token=token, library_name="uformer")
@@ -67,12 +69,12 @@ def push_to_hub(
             return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message))
         except refusals() as error:
             raise CheckpointError(
-                f"{repository}: the Hugging Face Hub refuses ({one_line(error, 200)})"
+                f"{repository}: the Hugging Face Hub refused ({one_line(error, 200)})"
             ) from None
 
 
 def card(about: Provenance, repository: str) -> str:
-    """A model card in the Hub's form: YAML, then what the weights are, whence, and how to use them."""
+    """The model card in the Hub's format: YAML, then the weights' use, facts, training data and scores."""
     tags = ["uformer", "image-restoration", *([about.shipped.task] if about.shipped else [])]
     head = [
         "---",
@@ -84,10 +86,11 @@ def card(about: Provenance, repository: str) -> str:
     if about.licence != NOT_STATED:
         head.append(f"license: {json.dumps(re.sub(r'[^a-z0-9.]+', '-', about.licence.lower()).strip('-'))}")
     config = about.config
+    depths = " ".join(map(str, config.depths))
     facts = [
         (
             "network",
-            f"Uformer, embed_dim {config.embed_dim}, depths {' '.join(map(str, config.depths))}, skip {config.skip}",
+            f"Uformer, embed_dim {config.embed_dim}, depths {depths}, skip {config.skip}",
         ),
         ("parameters", f"{parameter_count(config):,}"),
         ("channels", f"{config.in_channels} in, {config.out_channels} out"),
@@ -100,7 +103,7 @@ def card(about: Provenance, repository: str) -> str:
         "",
         f"# {about.name}",
         "",
-        "Weights of [Uformer](https://arxiv.org/abs/2106.03106), a transformer that restores pictures.",
+        "Weights of [Uformer](https://arxiv.org/abs/2106.03106), a transformer that restores images.",
         "",
         "```bash",
         'pip install "uformer[hub]"',

@@ -1,8 +1,8 @@
-"""The original authors' state dicts (2021 and 2022 forms) to ours and back.
+"""Conversion of the original authors' state dicts (2021 and 2022 forms) to this package's, and back.
 
-Theirs are tensors by name, without hyperparameters. The tensors tell all of them but two: whether windows
-shift (they do, unless the caller says otherwise), and whether those of the bottleneck do, which follows from
-the size that the network was built for.
+The authors' state dicts are tensors by name, without hyperparameters. All hyperparameters follow from the
+tensors, except two: whether windows shift (they do, unless the caller says otherwise), and whether those of
+the bottleneck shift, which follows from the size that the network was built for.
 """
 
 import dataclasses
@@ -23,11 +23,11 @@ State = Mapping[str, NDArray[np.generic]]
 LEVELS = UformerConfig().levels
 """Encoder stages of the authors' code, always 4."""
 INDEX = "relative_position_index"
-"""A buffer of theirs that follows from the window size; ours do not store it."""
+"""A buffer in the authors' files that follows from the window size; checkpoints do not store it."""
 BIAS_TABLE = "relative_position_bias_table"
 """The parameter beside each such buffer."""
 
-_MODULES = {  # of the network, ours -> theirs
+_MODULES = {  # checkpoint name -> the authors' name
     "input_proj": "input_proj.proj.0",
     "encoder": "encoderlayer_{}",
     "downsample": "dowsample_{}.conv.0",  # their spelling
@@ -41,17 +41,19 @@ _MODULES = {  # of the network, ours -> theirs
 def from_original(
     state: State, *, train_size: int | None = None, shift: bool = True
 ) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
-    """Our configuration and tensors (views, in the dtypes given) for the authors' state dict.
+    """The configuration and tensors (views, with unchanged dtypes) for the authors' state dict.
 
-    Keys may have the prefix `module.`. `train_size`: side in pixels of the images that the network was built
-    for (the authors trained denoising at 128, deblurring at 256). Where the bottleneck is then no larger than
-    one window, it does not shift. May be None only where that makes no difference. `shift`: False for a
-    network that was built with `shift_flag=False`.
+    Keys may have the prefix `module.`.
 
-    A ConcatCross file gets `interleaved_keys=True`: the network exactly as the authors' code computes it.
+    - `train_size`: side in pixels of the images that the network was built for (the authors trained denoising
+      at 128, deblurring at 256). If the bottleneck's map is then no larger than one window, it does not
+      shift. None is allowed only if that makes no difference.
+    - `shift`: False for a network that was built with `shift_flag=False`.
 
-    Raises CheckpointError where the tensors are not a Uformer's, OptionError for a train_size that is missing
-    or that this network cannot have been built for.
+    A ConcatCross file gets `interleaved_keys=True`, which computes exactly what the authors' code computes.
+
+    Raises CheckpointError if the tensors are not those of a Uformer, and OptionError for a train_size that is
+    missing or that is impossible for this network.
     """
     found = _without_prefix(state)
     indices = {key: found.pop(key) for key in list(found) if key.endswith(f".{INDEX}")}
@@ -64,7 +66,9 @@ def from_original(
     for key, index in indices.items():
         table = key.replace(INDEX, BIAS_TABLE)
         if index.shape != (config.window_size**2,) * 2 or table not in wanted:
-            raise _foreign(f"{_quote(key)} is {list(index.shape)}, for windows of {config.window_size}")
+            raise _foreign(
+                f"{_quote(key)} is {list(index.shape)}, but windows have side {config.window_size}"
+            )
     ours: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in wanted.items():
         rows = [shapes[key][0] for key in keys]
@@ -76,15 +80,15 @@ def from_original(
 
 
 def to_original(config: UformerConfig, state: State) -> dict[str, NDArray[np.generic]]:
-    """The authors' keys for our tensors, with the index buffers (int64) that their loader expects.
+    """The tensors under the authors' keys, with the index buffers (int64) that their loader expects.
 
-    Raises CheckpointError where their code has no such network.
+    Raises CheckpointError if their code has no such network.
     """
     if reason := _no_original(config):
         raise CheckpointError(f"the original code has no such network: {reason}")
     if config.skip == "concat_cross" and not config.interleaved_keys:
-        same = "only a network with interleaved_keys is the same there"
-        raise CheckpointError(f"the original code gives each joint key another's bias; {same}")
+        same = "only a network with interleaved_keys gives the same result there"
+        raise CheckpointError(f"the original code gives each joint key the bias of another key; {same}")
     out: dict[str, NDArray[np.generic]] = {}
     for theirs, keys in _theirs_to_ours(config).items():
         out[theirs] = np.concatenate([state[key] for key in keys])
@@ -108,7 +112,7 @@ def original_call(config: UformerConfig) -> str:
         "token_mlp": "leff" if config.feed_forward == "leff" else "ffn",
         "shift_flag": config.shift,
     }
-    if config.skip == "concat":  # the 2022 code; without these, the 2021 code takes the rest too
+    if config.skip == "concat":  # for the 2022 code; the 2021 code accepts all but these
         arguments |= {
             "dd_in": config.in_channels,
             "modulator": config.modulator,
@@ -122,13 +126,13 @@ def _without_prefix(state: State) -> dict[str, NDArray[np.generic]]:
     for key, value in state.items():
         name = key.removeprefix("module.")
         if name in found:
-            raise _foreign(f"{_quote(name)} is there twice, with and without 'module.'")
+            raise _foreign(f"tensor {_quote(name)} exists with and without 'module.'")
         found[name] = value
     return found
 
 
 def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerConfig:
-    """Every hyperparameter, from the names and shapes of their tensors."""
+    """Recover every hyperparameter from the names and shapes of the authors' tensors."""
 
     def shape(key: str, ndim: int) -> tuple[int, ...]:
         if key not in state or state[key].ndim != ndim or 0 in state[key].shape:
@@ -137,9 +141,11 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
 
     embed_dim, in_channels, *_ = shape("input_proj.proj.0.weight", 4)
     out_channels = shape("output_proj.proj.0.weight", 4)[0]
-    stages = [_theirs(stage.name) for stage in plan(UformerConfig()).stages]  # of any of their networks
-    blocks: dict[str, set[str]] = {stage: set() for stage in stages}  # the numbers of each stage's blocks
-    names = set()  # their names inside a decoder block
+    stages = [
+        _theirs(stage.name) for stage in plan(UformerConfig()).stages
+    ]  # the same for all of the authors' networks
+    blocks: dict[str, set[str]] = {stage: set() for stage in stages}  # block numbers by stage
+    names = set()  # tensor names inside a decoder block
     for key in state:
         stage, dot, rest = key.partition(".blocks.")
         if dot and stage not in blocks:
@@ -193,28 +199,28 @@ def _recover(state: State, *, train_size: int | None, shift: bool) -> UformerCon
 
 
 def _bottleneck_shift(window: int, bottleneck: int, *, train_size: int | None, matters: bool) -> bool:
-    """Whether the authors' code shifts in the bottleneck: only where its map is larger than one window.
+    """Whether the authors' code shifts windows in the bottleneck: only if its map is larger than one window.
 
-    `window`, `bottleneck`: sides of the windows outside and in the bottleneck.
+    `window`, `bottleneck`: sides of the windows outside and inside the bottleneck.
 
-    Where the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3
-    does not shift either. The bias tables show it, and no network of ours is like that.
+    If the map is smaller than a window, their code makes the bottleneck's windows smaller, and level 3 does
+    not shift either. The bias tables show this. This package has no such network.
     """
     least = window << LEVELS
     if bottleneck < window:
-        built = f"built for pictures under {least}, which is not supported"
-        raise _foreign(f"its bottleneck has windows of {bottleneck}, not {window}: {built}")
+        built = f"it was built for images smaller than {least} pixels, which is not supported"
+        raise _foreign(f"its bottleneck has windows of {bottleneck}, not {window}; {built}")
     if train_size is None:
         if matters and window > 1:
             raise OptionError(
                 "--train-size is needed: it decides whether the bottleneck shifts its windows, "
-                "which the tensors cannot tell; "
-                "the authors' usual ones are 128 (denoising) and 256 (deblurring)"
+                "which the tensors do not show; the authors used 128 (denoising) and 256 (deblurring)"
             )
         return True
     if train_size < least:
-        needed = f"windows of {window} in the bottleneck need at least {least}"
-        raise OptionError(f"--train-size {train_size} is too small: {needed}")
+        raise OptionError(
+            f"--train-size {train_size}: must be at least {least} for windows of {window} in the bottleneck"
+        )
     return train_size >> LEVELS > window
 
 
@@ -225,22 +231,22 @@ def _ratio(dims: Sequence[int], hidden: Sequence[int]) -> float:
         ratio = math.ceil(least * 10**digits - 1e-9) / 10**digits
         if all(int(dim * ratio) == size for dim, size in zip(dims, hidden, strict=True)):
             return ratio
-    raise _foreign(f"hidden channels {list(hidden)} for {list(dims)} follow no one ratio")
+    raise _foreign(f"no mlp_ratio gives hidden channels {list(hidden)} for channels {list(dims)}")
 
 
 def _no_original(config: UformerConfig) -> str | None:
-    """Why the authors' code cannot build this network, if so."""
+    """The reason why the authors' code cannot build this network; None if it can."""
     if config.levels != LEVELS:
-        return f"{config.levels} levels, where it has {LEVELS}"
+        return f"it has {config.levels} levels, not {LEVELS}"
     if config.skip != "concat" and (config.modulator or config.cross_modulator):
-        return f"modulators with skip {config.skip!r}"
+        return f"it has modulators with skip {config.skip!r}"
     if config.cross_blocks == "first":
-        return "cross_blocks 'first', where every decoder block attends to the encoder"
+        return "it has cross_blocks 'first', not 'all'"
     return None
 
 
 def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
-    """Their key -> our keys: two where one of theirs holds both, stacked along the first axis."""
+    """The authors' key -> checkpoint keys; two if their tensor holds both, stacked along the first axis."""
     out: dict[str, list[str]] = {}
     for step in plan(config):
         theirs = _theirs(step.name)
@@ -257,7 +263,7 @@ def _theirs_to_ours(config: UformerConfig) -> dict[str, list[str]]:
 
 
 def _theirs(step: str) -> str:
-    """Their name of a module of the network: `encoderlayer_0` for `encoder.0`."""
+    """The authors' name of a step's module: `encoderlayer_0` for `encoder.0`."""
     module, _, number = step.partition(".")
     return _MODULES[module].format(number)
 
@@ -270,7 +276,7 @@ def _renamed(key: str, names: Mapping[str, str]) -> str:
 
 
 def _block_names(block: BlockPlan) -> dict[str, str]:
-    """Ours -> theirs inside a block."""
+    """Checkpoint name -> the authors' name, inside a block."""
     joint = block.memory == "joint"
     attn = "cross_attn" if joint else "attn"
     leff = block.feed_forward == "leff"

@@ -1,4 +1,4 @@
-"""Where weights come from and under what licence: what an exported file and a model card say of a checkpoint."""
+"""The origin and licence of weights, as exported files and model cards state them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """A checkpoint; `sha256` is that of its file, `shipped` the registry's entry where it is one of the weights that ship."""
+    """The origin of a checkpoint; `sha256` is that of its file, `shipped` its registry entry, if it ships."""
 
     name: str
     sha256: str
@@ -23,9 +23,10 @@ class Provenance:
 
     @classmethod
     def of(cls, path: Path, *, licence: str | None = None) -> "Provenance":
-        """Describe a checkpoint; its licence is the one given, that of the weights that ship, or what the file's notes say.
+        """Describe a checkpoint.
 
-        Raises CheckpointError for a file that is none.
+        Its licence is the given one, or else that of the weights that ship, or else the one in the file's
+        notes. Raises CheckpointError if the file is not a checkpoint.
         """
         said = checkpoint.describe(path)
         sha256 = sha256_of(path)

@@ -1,4 +1,4 @@
-"""The authors' files on disk: a torch pickle (or a safetensors file) to arrays and back, running no code from it."""
+"""The authors' files: arrays from a torch pickle (or safetensors), read without running code, and back."""
 
 import collections
 import io
@@ -25,13 +25,11 @@ from uformer.weights.official import INDEX
 
 Arrays = dict[str, NDArray[np.generic]]
 
-_TORCH = (2, 10)  # the first whose weights_only reader has its known holes closed
-_TUPLES = (
-    40_000  # uformer_b with its optimizer has a quarter of these; from 80,000 on Python's stack can overflow
-)
-_PICKLES = (
-    5  # at the start of torch's older format: two numbers, the machine, the object, the names of its storages
-)
+_TORCH = (2, 10)  # the first version that fixes the known holes of the weights_only reader
+# uformer_b with its optimizer has a quarter of these; from 80,000 on, Python's stack can overflow.
+_TUPLES = 40_000
+# Torch's older format begins with so many: two numbers, the machine, the object, the names of its storages.
+_PICKLES = 5
 _UNREADABLE = (  # what torch.load and safetensors raise on damaged files
     pickle.UnpicklingError,
     SafetensorError,
@@ -52,9 +50,9 @@ _UNREADABLE = (  # what torch.load and safetensors raise on damaged files
 
 
 def is_safetensors(path: PathLike) -> bool:
-    """Whether a file is safetensors by its first bytes, or by its name where they tell nothing.
+    """Whether a file is safetensors, judged by its first bytes, or by its suffix if these are inconclusive.
 
-    Raises CheckpointError where there is no such file.
+    Raises CheckpointError if the file is missing or empty.
     """
     check_file(path)
     with open(path, "rb") as file:
@@ -65,36 +63,38 @@ def is_safetensors(path: PathLike) -> bool:
 
 
 def read(path: PathLike) -> Arrays:
-    """The tensors of a .pth file (or a safetensors file) by name: all float16 where all are, else all float32.
+    """The tensors of a .pth or safetensors file by name, in float16 if all of them are, otherwise in float32.
 
-    The state dict may be wrapped in "state_dict", with anything beside it. Index buffers come as they are. Raises
-    CheckpointError for a file that is damaged, asks for code, or holds something else than finite tensors, and
-    OptionError where torch is missing or older than 2.10.
+    The state dict may be wrapped in "state_dict", with anything beside it. Index buffers stay unchanged.
+    Raises CheckpointError for a file that is damaged, asks for code, or holds anything but finite tensors,
+    and OptionError if torch is missing or older than 2.10.
     """
     check_file(path)
     torch = _torch()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's, about formats; an error is one line
+        warnings.simplefilter("ignore")  # torch warns about formats; an error must stay one line
         loaded = _load_safetensors(path) if is_safetensors(path) else _load(path, torch)
         try:
             return _arrays(loaded, torch, limit=max(16 * os.path.getsize(path), 1 << 26))
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from None
         except _UNREADABLE as error:
-            raise CheckpointError(f"{path}: damaged ({one_line(error)})") from None
+            raise CheckpointError(f"{path}: is damaged ({one_line(error)})") from None
 
 
 def write(path: PathLike, state: Mapping[str, NDArray[np.generic]]) -> None:
-    """Write {"state_dict": ...} as the authors do, floats as float32, whole or not at all; the same bytes for the same tensors.
+    """Write {"state_dict": ...} as the authors do, with floats as float32, whole or not at all.
 
-    Raises CheckpointError where the file cannot be written, OptionError where torch is missing.
+    The same tensors give the same bytes. Raises CheckpointError if the file cannot be written, and
+    OptionError if torch is missing.
     """
     torch = _torch()
     tensors = collections.OrderedDict(
         (key, torch.from_numpy(np.array(value, np.float32 if value.dtype.kind == "f" else value.dtype)))
         for key, value in state.items()
     )
-    buffer = io.BytesIO()  # given a path, torch puts its name into the file, and a full disk ends badly
+    # Given a path, torch stores its name in the file, and handles a full disk badly.
+    buffer = io.BytesIO()
     torch.save({"state_dict": tensors}, buffer)
     with writing(path) as file:
         file.write(buffer.getbuffer())
@@ -105,7 +105,7 @@ def _torch() -> ModuleType:
     version = re.match(r"(\d+)\.(\d+)", str(torch.__version__))
     if version is None or (int(version[1]), int(version[2])) < _TORCH:
         raise OptionError(
-            f'torch {torch.__version__} does not read .pth files safely; run: pip install "torch>=2.10"'
+            f'torch {torch.__version__} cannot read .pth files safely; run: pip install "torch>=2.10"'
         )
     return torch
 
@@ -116,7 +116,7 @@ def _load(path: PathLike, torch: ModuleType) -> object:
         zipped = start == b"PK"
         if not zipped and start[:1] != b"\x80":
             raise CheckpointError(
-                f"{path}: not a torch file: it begins with neither a zip archive nor a pickle"
+                f"{path}: is not a torch file: it begins with neither a zip archive nor a pickle"
             )
         try:
             file.seek(0)
@@ -130,7 +130,7 @@ def _load(path: PathLike, torch: ModuleType) -> object:
                     f"{path}: refused: it asks for {one_line(asked[1], 80)}; a state dict needs only tensors"
                 ) from None
             raise CheckpointError(
-                f"{path}: not a torch file of tensors, or a damaged or truncated one"
+                f"{path}: is not a torch file of tensors, or is damaged or truncated"
             ) from None
 
 
@@ -139,29 +139,32 @@ def _pickle_of_zip(file: IO[bytes]) -> IO[bytes]:
         entries = archive.infolist()
         if any(entry.filename.endswith("/constants.pkl") for entry in entries):
             raise CheckpointError(
-                "a TorchScript archive, which holds code; save the state_dict() of its network instead"
+                "is a TorchScript archive, which holds code; save the state_dict() of its network instead"
             )
         pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise CheckpointError("a zip archive, but not one of torch")
-        # Torch stores its entries as they are; a compressed one could grow to any size.
+            raise CheckpointError("is a zip archive, but not a torch file")
+        # Torch does not compress its entries; a compressed one could expand to any size.
         if any(
             entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size
             for entry in entries
         ):
-            raise CheckpointError("a compressed zip archive, which torch does not write")
+            raise CheckpointError("is a compressed zip archive, which torch does not write")
         return io.BytesIO(archive.read(pickles[0]))
 
 
 def _check_pickles(file: IO[bytes], count: int) -> None:
-    """Read operation by operation, building nothing: tuples in tuples in tuples, as a key, would crash the process that hashes them."""
+    """Scan `count` pickles without building their objects, and refuse too many tuples.
+
+    Deeply nested tuples used as a key would crash the process that hashes them.
+    """
     tuples = 0
     for _ in range(count):
         for operation, _, _ in pickletools.genops(file):
             tuples += operation.name.startswith("TUPLE")
             if tuples > _TUPLES:
                 raise CheckpointError(
-                    f"refused: it builds more than {_TUPLES} tuples, which no file of weights needs"
+                    f"refused: it builds more than {_TUPLES} tuples, which no weights file needs"
                 )
 
 
@@ -171,9 +174,7 @@ def _load_safetensors(path: PathLike) -> dict[str, Any]:
     try:
         return load_file(path)
     except _UNREADABLE as error:
-        raise CheckpointError(
-            f"{path}: not a safetensors file, or a damaged one ({one_line(error)})"
-        ) from None
+        raise CheckpointError(f"{path}: is damaged or not a safetensors file ({one_line(error)})") from None
 
 
 def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
@@ -185,12 +186,12 @@ def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
         raise CheckpointError("holds an empty state dict")
     for key, value in loaded.items():
         if not isinstance(key, str):
-            raise CheckpointError(f"holds {_article(key)} as a name, not a state dict")
+            raise CheckpointError(f"holds {_article(key)} as a key, so it is not a state dict")
         if problem := _problem(value, torch, index=key.endswith(INDEX)):
             raise CheckpointError(
-                f"'{one_line(key, 80)}' is {problem}, not a tensor of floating-point numbers"
+                f"tensor '{one_line(key, 80)}' is {problem}, not a tensor of floating-point numbers"
             )
-    # A tensor may claim any shape over few stored numbers.
+    # A tensor may claim any shape although few numbers are stored.
     if sum(value.numel() * max(value.element_size(), 4) for value in loaded.values()) > limit:
         raise CheckpointError("its tensors claim far more numbers than the file holds")
     floats = [value for key, value in loaded.items() if not key.endswith(INDEX)]
@@ -201,12 +202,12 @@ def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
 def _array(key: str, tensor: Any, dtype: object) -> NDArray[np.generic]:
     array: NDArray[np.generic] = tensor.detach().to(dtype or tensor.dtype).numpy()
     if dtype is not None and not np.isfinite(array).all():
-        raise CheckpointError(f"'{one_line(key, 80)}' holds NaN or infinity")
+        raise CheckpointError(f"tensor '{one_line(key, 80)}' holds NaN or infinity")
     return array
 
 
 def _problem(value: object, torch: ModuleType, *, index: bool) -> str | None:
-    """What makes a value no ordinary tensor, in words."""
+    """The reason why a value is not an ordinary tensor, in words; None if it is one."""
     if not isinstance(value, torch.Tensor):
         return _article(value)
     tensor: Any = value

@@ -1,4 +1,4 @@
-"""The weights that ship inside the package: what each is for, what it was trained on, what it scores."""
+"""The weights that ship inside the package: their tasks, training data and scores."""
 
 import types
 from collections.abc import Mapping
@@ -13,7 +13,11 @@ FILES = Path(__file__).parent / "files"
 
 @dataclass(frozen=True, kw_only=True)
 class ShippedWeights:
-    """One set of weights: `scores` in dB of PSNR, as benchmarks/quality.py measures them (rain on Y, else on sRGB); the card says more."""
+    """One set of weights.
+
+    `scores` are PSNR in dB as benchmarks/quality.py measures it (rain on Y, all else on sRGB). The model card
+    has more details.
+    """
 
     name: str
     task: str
@@ -29,14 +33,15 @@ class ShippedWeights:
         return FILES / f"{self.name}.safetensors"
 
     def verify(self) -> Path:
-        """The file's path. Raises CheckpointError where it is missing or not the one that was published."""
+        """The file's path. Raises CheckpointError if the file is missing or not the published one."""
         try:
             found = sha256_of(self.path)
         except OSError as error:
             raise CheckpointError(f"{self.path}: {error.strerror}; reinstall the package") from None
         if found != self.sha256:
             raise CheckpointError(
-                f"{self.path}: damaged (sha256 {found[:12]}..., expected {self.sha256[:12]}...); reinstall the package"
+                f"{self.path}: is damaged (SHA-256 {found[:12]}..., expected {self.sha256[:12]}...); "
+                "reinstall the package"
             )
         return self.path
 
@@ -80,7 +85,8 @@ _ALL = (
         sha256="0bd99245f25a9a74e2659869d7b28684efe544d04579802bca9c4b5595171ea4",
         licence="CC BY-SA 4.0",
         data=_DATA,
-        recipe="from uformer_t.denoise, mean of the last three of four runs, 80 minutes on two CPU cores, 16,200 patches of 128 x 128",
+        recipe="from uformer_t.denoise, mean of the last three of four runs, 80 minutes on two CPU cores, "
+        "16,200 patches of 128 x 128",
         scores=types.MappingProxyType({"gopro": 32.96}),
     ),
 )

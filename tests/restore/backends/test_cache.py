@@ -84,7 +84,10 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    script = f"from pathlib import Path; from uformer.restore.backends import cache; cache.store(Path({str(tmp_path)!r}), 'key', {BLOB!r})"
+    script = (
+        "from pathlib import Path; from uformer.restore.backends import cache;"
+        f" cache.store(Path({str(tmp_path)!r}), 'key', {BLOB!r})"
+    )
     subprocess.run([sys.executable, "-B", "-c", script], check=True, timeout=60, cwd=ROOT, preexec_fn=limit)
     assert files(tmp_path) == []
 
@@ -95,7 +98,7 @@ def test_old_entries_go_beyond_the_number(tmp_path: Path, monkeypatch: pytest.Mo
         cache.store(tmp_path, key, BLOB)
         os.utime(tmp_path / f"{key}.compiled", (index, index))
     assert files(tmp_path) == ["b.compiled", "c.compiled", "d.compiled"]
-    assert cache.load(tmp_path, "b") == BLOB  # used, so now the newest
+    assert cache.load(tmp_path, "b") == BLOB  # used just now, so the newest
     cache.store(tmp_path, "e", BLOB)
     assert files(tmp_path) == ["b.compiled", "d.compiled", "e.compiled"]
 

@@ -1,4 +1,4 @@
-"""Which backend computes, and which file becomes which weights."""
+"""The choice of the backend, and the reading of weights from files."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -
 
 def test_options_that_contradict_each_other() -> None:
     with pytest.raises(
-        OptionError, match="^device: the openvino backend computes on the cpu, not on 'cuda'; use"
+        OptionError, match="^device: the openvino backend runs on the CPU, not on 'cuda'; use"
     ):
         choose(WEIGHTS, NetworkOptions(backend="openvino", device="cuda"))
     with pytest.raises(OptionError, match="^backend: 'torch' cannot run a.onnx"):

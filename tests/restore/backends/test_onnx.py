@@ -98,16 +98,16 @@ def test_options_it_cannot_meet(save: Save) -> None:
     path = str(save())
     with pytest.raises(
         OptionError,
-        match=r"^backend: 'torch' cannot run .*darker\.onnx: \.onnx files are run by onnxruntime on the cpu$",
+        match=r"^backend: 'torch' cannot run .*darker\.onnx; \.onnx files run in onnxruntime on the CPU$",
     ):
         Restorer.from_pretrained(path, backend="torch")
     with pytest.raises(OptionError, match=r"^device: 'cuda' cannot run"):
         Restorer.from_pretrained(path, device="cuda")
     with pytest.raises(
-        OptionError, match="computes in fp32, not in 'fp16'; export it again with --precision"
+        OptionError, match="was exported in fp32, not in 'fp16'; export it again with --precision"
     ):
         _ = Restorer.from_options(RestoreOptions(weights=path, precision="fp16")).precision
-    with pytest.raises(OptionError, match="memory: 1MB is too little here"):
+    with pytest.raises(OptionError, match="memory: 1MB is too little"):
         Restorer.from_pretrained(path, memory="1MB").tile_for(100, 100)
 
 
@@ -119,7 +119,7 @@ def external(model: Any) -> Any:
 
 
 def hidden(model: Any) -> Any:
-    """A tensor outside, in the graph of a branch."""
+    """A model with an external tensor in the graph of a branch."""
     tensor = helper.make_tensor("secret", TensorProto.FLOAT, [1], [0.5])
     external_tensor = external(darker()).graph.initializer[0]
     external_tensor.name = tensor.name
@@ -133,17 +133,17 @@ def hidden(model: Any) -> Any:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (darker({}), "no Uformer configuration in it; only files of `uformer export` can restore"),
+        (darker({}), "has no Uformer configuration; use a file from `uformer export`"),
         (
             darker(FACTS | {"format": "uformer-export-9"}),
-            "format 'uformer-export-9', this version reads 'uformer-export-1'",
+            "format 'uformer-export-9'; this version reads 'uformer-export-1'",
         ),
         (darker(FACTS | {"config": "{"}), "the config is not JSON"),
         (darker(FACTS | {"config": '{"embed_dim": "a"}'}), "embed_dim: 'a' is not a whole number"),
-        (external(darker()), "keeps weights in other files, which are not read"),
-        (hidden(darker()), "keeps weights in other files, which are not read"),
+        (external(darker()), "stores weights in external files, which are not supported"),
+        (hidden(darker()), "stores weights in external files, which are not supported"),
         (darker(op="NoSuchOperator"), "onnxruntime cannot load it"),
-        (darker(output="other"), "its inputs and outputs are not those of `uformer export`"),
+        (darker(output="other"), "inputs and outputs differ from those of `uformer export`"),
     ],
 )
 def test_files_that_are_refused(save: Save, model: Any, said: str) -> None:
@@ -161,7 +161,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_config(path)
     for content, said in [
         (b"", "the file is empty"),
-        (b"garbage" * 100, "not an ONNX file, or a damaged one"),
+        (b"garbage" * 100, "not an ONNX file, or damaged"),
     ]:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=said):
@@ -185,7 +185,9 @@ def test_a_file_that_fails_at_work(save: Save) -> None:
     assert backend(np.zeros((1, 3, 4, 4), np.float32)).shape == (1, 3, 4, 4)
     with pytest.raises(CheckpointError, match=r"onnxruntime cannot run it \(.*Reshape"):
         backend(np.zeros((1, 3, 8, 8), np.float32))
-    with pytest.raises(CheckpointError, match=r"gives \(1, 3, 4, 4\) for a tile of \(3, 2, 8\)"):
+    with pytest.raises(
+        CheckpointError, match=r"returns shape \(1, 3, 4, 4\) for a tile of shape \(3, 2, 8\)"
+    ):
         backend(np.zeros((1, 3, 2, 8), np.float32))
 
 
@@ -249,7 +251,7 @@ from uformer.signals import second_ctrl_c_ends
 
 second_ctrl_c_ends()
 backend = OnnxBackend(sys.argv[1], threads=1)
-threading.Timer(0.3, print, ["runs"], {"flush": True}).start()  # once the call below has begun
+threading.Timer(0.3, print, ["runs"], {"flush": True}).start()  # after the call below has started
 backend(np.zeros((1, 3, 8, 8), np.float32))
 """
 

@@ -57,7 +57,7 @@ def make(tmp_path: Path) -> Make:
 
 @pytest.fixture
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one with each graph that is made."""
+    """Grows by one with each graph that is built."""
     made: list[int] = []
     build = openvino_graph.build
 
@@ -126,7 +126,7 @@ def test_refuses_other_shapes(make: Make, shape: tuple[int, ...]) -> None:
 
 
 def test_refuses_sizes_that_cannot_be_halved(make: Make) -> None:
-    with pytest.raises(ValueError, match="tile of 13 x 24: not multiples of 2"):
+    with pytest.raises(ValueError, match="tile of 13 x 24: both sides must be multiples of 2"):
         make(height=13)
 
 
@@ -172,7 +172,7 @@ def test_refuses_a_precision_that_the_cpu_lacks(monkeypatch: pytest.MonkeyPatch)
             return ["FP32"]
 
     monkeypatch.setattr(openvino, "_core", Core)
-    with pytest.raises(OptionError, match="this CPU does not compute in bf16; use auto or fp32"):
+    with pytest.raises(OptionError, match="this CPU does not support bf16; use auto or fp32"):
         choose_precision("bf16")
     with pytest.raises(OptionError, match="'int8' is not one of auto, fp32, bf16, fp16"):
         choose_precision("int8")  # type: ignore[arg-type]
@@ -240,7 +240,7 @@ def truncated(path: Path) -> None:
 
 
 def foreign(path: Path) -> None:
-    """A whole entry whose content is not OpenVINO's."""
+    """A complete entry whose content is not from OpenVINO."""
     cache.store(path.parent, path.stem, b"garbage" * 1000)
 
 
@@ -274,7 +274,8 @@ def test_two_processes_at_once(make: Make, tmp_path: Path) -> None:
 import numpy as np
 from pathlib import Path
 from tests.restore.backends.test_openvino import CONFIG, OpenVINORunner, random_state, tiles
-backend = OpenVINORunner(CONFIG, random_state(), height=16, width=24, precision="fp32", cache_dir=Path({str(tmp_path)!r}))
+folder = Path({str(tmp_path)!r})
+backend = OpenVINORunner(CONFIG, random_state(), height=16, width=24, precision="fp32", cache_dir=folder)
 np.save({str(tmp_path)!r} + "/" + __import__("sys").argv[1], backend(tiles()))
 """
     running = [
@@ -322,7 +323,8 @@ def peak():
     return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 peaks = []
 for side in (256, 512):
-    backend = OpenVINORunner(config, random_state(config), height=side, width=side, precision={precision!r}, cache_dir=None)
+    size = dict(height=side, width=side)
+    backend = OpenVINORunner(config, random_state(config), **size, precision={precision!r}, cache_dir=None)
     backend(tiles(1, side, side))
     peaks.append(peak())
     del backend
@@ -349,5 +351,5 @@ def test_the_backend_makes_a_runner_for_each_size(monkeypatch: pytest.MonkeyPatc
 
 def test_the_backend_refuses_a_precision_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(openvino._CAPABILITIES, "fp16", "none")
-    with pytest.raises(OptionError, match="this CPU does not compute in fp16"):
+    with pytest.raises(OptionError, match="this CPU does not support fp16"):
         OpenVINOBackend(CONFIG, {}, precision="fp16")

@@ -96,12 +96,12 @@ def test_half_precision_weights_are_read() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(8, 13), (3, 8), (0, 8)])
 def test_refuses_sizes_that_cannot_be_halved(height: int, width: int) -> None:
-    with pytest.raises(ValueError, match=f"{height} x {width}: not multiples of 2"):
+    with pytest.raises(ValueError, match=f"{height} x {width}: both sides must be multiples of 2"):
         openvino_graph.build(TINY, {}, height=height, width=width)
 
 
 def test_residual_stream_stays_wide() -> None:
-    """Without the marks, or under a name that the installed OpenVINO does not know, "auto" would lose its exactness."""
+    """Without the marks, or if OpenVINO did not know their name, "auto" would not be exact enough."""
     graph = openvino_graph.build(
         TINY, {k: v.numpy() for k, v in build(TINY).state_dict().items()}, height=8, width=8
     )

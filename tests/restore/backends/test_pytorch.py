@@ -1,4 +1,4 @@
-"""The torch backend computes what the network computes."""
+"""The torch backend computes the same as the network."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_device_out_of_memory_is_a_memory_error(monkeypatch: pytest.MonkeyPatc
 def test_devices_are_checked() -> None:
     assert choose_device("cpu") == "cpu"
     if not torch.cuda.is_available():
-        with pytest.raises(OptionError, match="device: 'cuda:7' cannot be used here"):
+        with pytest.raises(OptionError, match="device: 'cuda:7' is not available"):
             choose_device("cuda:7")
     with pytest.raises(OptionError, match="device: 'toaster' is not one of auto, cpu, cuda"):
         choose_device("toaster")

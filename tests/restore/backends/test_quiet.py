@@ -25,22 +25,21 @@ config = UformerConfig(embed_dim=4, depths=(1, 1, 1), num_heads=(1, 1, 1), windo
 state = {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(config).items()}
 backend = OpenVINORunner(config, state, height=8, width=8, cache_dir=None)
 assert backend(np.zeros((1, 3, 8, 8), np.float32)).shape == (1, 3, 8, 8)
-after = sorted(name for name, module in sys.modules.items() if module is not None and ("telemetry" in name or "openvino.tools.ovc" in name))
-from openvino.tools.ovc import convert_model  # who wants the converter still gets it, silent
+names = [name for name, module in sys.modules.items() if module is not None]
+after = sorted(name for name in names if "telemetry" in name or "openvino.tools.ovc" in name)
+from openvino.tools.ovc import convert_model  # the converter can still be imported, and is silent
 for thread in threading.enumerate():
     if thread is not threading.current_thread():
         thread.join(5)
-loud = [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module is not None]
+names = [name for name, module in sys.modules.items() if module is not None]
+loud = [name for name in names if name.startswith("openvino_telemetry")]
 print(json.dumps([calls, after, loud, [str(p) for p in pathlib.Path.home().rglob("*")]]))
 """
 
 
 def test_no_connection_and_no_telemetry(tmp_path: Path) -> None:
-    environment = {
-        "HOME": str(tmp_path),
-        "PATH": "",
-        "PYTHONPATH": str(ROOT),
-    }  # no CI variable, which would switch the telemetry off
+    # The environment has no CI variable, which would switch the telemetry off.
+    environment = {"HOME": str(tmp_path), "PATH": "", "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         [sys.executable, "-c", RESTORE],
         capture_output=True,
@@ -58,7 +57,7 @@ def test_no_connection_and_no_telemetry(tmp_path: Path) -> None:
 
 
 def test_the_test_would_notice(tmp_path: Path) -> None:
-    """Without uformer's care, importing openvino leaves traces."""
+    """A plain import of openvino leaves traces."""
     script = "import openvino, pathlib; print(len(list(pathlib.Path.home().rglob('*'))))"
     environment = {"HOME": str(tmp_path), "PATH": ""}
     result = subprocess.run(

@@ -1,1 +1,4 @@
-"""Who computes: OpenVINO on any CPU, torch on a GPU. Each takes tiles and gives them back restored (see base.py)."""
+"""The inference backends: OpenVINO on a CPU, torch, mainly on a GPU, and onnxruntime for .onnx files.
+
+Each takes tiles and returns them restored (see base.py).
+"""

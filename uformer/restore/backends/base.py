@@ -1,4 +1,4 @@
-"""What a backend is: weights, and how they become something that restores tiles."""
+"""The interface of a backend, which makes runners from weights; a runner restores tiles."""
 
 from __future__ import annotations
 
@@ -22,52 +22,52 @@ class Weights:
 
     config: UformerConfig
     state: State
-    """Tensors by key; none where `file` holds them."""
+    """Tensors by key; empty if `file` holds them."""
     file: Path | None = None
-    """An exported file, which holds the graph too; every process that computes reads it by itself."""
+    """An exported file, which also holds the graph. Each process that runs it reads it itself."""
 
 
 class Runner(Protocol):
-    """A network that is ready to compute: tiles of one size in, restored tiles out."""
+    """A network that is ready to restore tiles of one size."""
 
     precision: str
-    """As of Backend."""
+    """See `Backend.precision`."""
 
     def __call__(self, tiles: Tiles) -> Tiles:
-        """(B, C, h, w) float32 in [0, 1] to (B, C, h, w) float32, not clipped.
+        """Restore (B, C, h, w) float32 in [0, 1] to (B, C, h, w) float32, not clipped.
 
-        Raises MemoryError where the device has too little memory.
+        Raises MemoryError if the device has too little memory.
         """
         ...
 
     def in_fp32(self) -> Runner:
-        """The same network, in float32."""
+        """Return the same network in float32."""
         ...
 
 
 class Backend(Protocol):
-    """A network on a device, in a precision; it says what it needs before it loads anything large."""
+    """A network on a device, in a precision. It knows its memory needs before it loads anything large."""
 
     @property
     def precision(self) -> str:
-        """The numbers it computes in: fp32, bf16 or fp16 (or int8, for an exported file); never "auto"."""
+        """The numeric precision: fp32, bf16 or fp16 (or int8, for an exported file); never "auto"."""
         ...
 
     @property
     def grain(self) -> int:
-        """Pixels; the sides and the starts of tiles are multiples of it."""
+        """The number of pixels of which the sides and starts of tiles are multiples."""
         ...
 
     @property
     def memory(self) -> NetworkMemory | None:
-        """What it takes of the process's memory; None where the device has memory of its own."""
+        """The memory of the process that the network takes; None if the device has its own memory."""
         ...
 
     def for_size(self, height: int, width: int) -> Runner:
-        """The network for tiles of a size, multiples of `grain`."""
+        """Return the runner for tiles of a size, both sides multiples of `grain`."""
         ...
 
 
 def window_grain(config: UformerConfig) -> int:
-    """The grain of a network that does not pad: whole windows in all but the two lowest levels."""
+    """Return the grain of a network that does not pad: whole windows in all but the two lowest levels."""
     return max(config.multiple // 4, config.stride)

@@ -1,6 +1,6 @@
-"""Compiled graphs kept on disk, since compiling takes longer than restoring a small picture.
+"""A disk cache of compiled graphs: compiling takes longer than restoring a small image.
 
-A cache only ever saves time: whatever is wrong with its folder or a file in it, the answer is "not there".
+The cache only saves time. Any error in its folder or its files counts as a miss.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 def default_cache_dir() -> Path | None:
-    """$UFORMER_CACHE, or else the folder that this system keeps caches in; None where the user has no home."""
+    """Return $UFORMER_CACHE, or the system's folder for caches; None if the user has no home folder."""
     if chosen := os.environ.get("UFORMER_CACHE"):
         return Path(chosen)
     try:
@@ -31,7 +31,7 @@ def default_cache_dir() -> Path | None:
 
 
 def load(folder: Path, key: str) -> bytes | None:
-    """What `store` kept under `key`, bit for bit; None where there is nothing, or not all of it."""
+    """Return the bytes that `store` kept under `key`; None if they are missing or damaged."""
     path = folder / f"{key}{SUFFIX}"
     try:
         data = path.read_bytes()
@@ -41,12 +41,15 @@ def load(folder: Path, key: str) -> bytes | None:
     if not data.startswith(_MAGIC) or hashlib.sha256(blob).digest() != digest:
         return None
     with contextlib.suppress(OSError):
-        os.utime(path)  # used now, so among the last to go
+        os.utime(path)  # `_prune` removes the least recently used files
     return blob
 
 
 def store(folder: Path, key: str, blob: bytes) -> None:
-    """Keep `blob` under `key` where that is possible, and let the longest unused go beyond MAX_FILES or MAX_BYTES."""
+    """Keep `blob` under `key`, if possible.
+
+    Removes the least recently used files beyond MAX_FILES files or MAX_BYTES bytes.
+    """
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic_file(folder / f"{key}{SUFFIX}") as file:

@@ -1,4 +1,4 @@
-"""The one place that chooses a backend: by the weights, the options and what is installed."""
+"""The one place that chooses a backend, from the weights, the options and the installed packages."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from uformer.weights.create import weights_file
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend that was chosen; it is made when it is needed, as its library takes long to import."""
+    """The chosen backend. It is made on first use, because its library is slow to import."""
 
     name: str
     """openvino, torch or onnx."""
     make: Callable[[], Backend]
-    """Raises OptionError where the device or the precision is not there."""
+    """Makes the backend. Raises OptionError if the device or precision is not available."""
 
 
 def read_weights(options: NetworkOptions) -> Weights:
-    """The weights that the options name, or those that ship for their task.
+    """Read the weights that the options name, or those that ship for their task.
 
-    Raises OptionError for an unknown name or task, CheckpointError for a file that is no checkpoint.
+    Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
     """
     named = options.weights
     path = registry.for_task(options.task).verify() if named is None else weights_file(named)
@@ -41,24 +41,25 @@ def read_weights(options: NetworkOptions) -> Weights:
 
 
 def read_config(path: Path) -> UformerConfig:
-    """The configuration of the network in a file, without its tensors. Raises CheckpointError."""
+    """Read the configuration of the network in a file, without its tensors. Raises CheckpointError."""
     if onnx.is_onnx(path):
         return onnx.read_config(path)
     return cast(UformerConfig, checkpoint.describe(path)["config"])
 
 
 def choose(weights: Weights, options: NetworkOptions, *, threads: int | None = None) -> Choice:
-    """The backend for weights and options.
+    """Choose the backend for weights and options.
 
     Raises OptionError for options that contradict each other or the weights.
     """
     backend, device, file = options.backend, options.device, weights.file
     if file is not None and (backend != "auto" or device not in ("auto", "cpu")):
         asked = f"backend: {backend!r}" if backend != "auto" else f"device: {device!r}"
-        raise OptionError(f"{asked} cannot run {file}: .onnx files are run by onnxruntime on the cpu")
+        raise OptionError(f"{asked} cannot run {file}; .onnx files run in onnxruntime on the CPU")
     if backend == "openvino" and device not in ("auto", "cpu"):
-        cpu_only = f"device: the openvino backend computes on the cpu, not on {device!r}"
-        raise OptionError(f"{cpu_only}; use --backend torch")
+        raise OptionError(
+            f"device: the openvino backend runs on the CPU, not on {device!r}; use --backend torch"
+        )
 
     def make_onnx() -> Backend:
         return onnx.OnnxBackend(cast(Path, file), precision=options.precision, threads=threads)
@@ -81,7 +82,7 @@ def choose(weights: Weights, options: NetworkOptions, *, threads: int | None = N
 
 
 def _wants_torch(options: NetworkOptions) -> bool:
-    """Whether torch was asked for, or is the better choice: on a GPU."""
+    """Return whether to use torch: it was requested, or a GPU makes it the better choice."""
     if options.backend != "auto":
         return options.backend == "torch"
     if options.device != "auto":
@@ -90,7 +91,7 @@ def _wants_torch(options: NetworkOptions) -> bool:
 
 
 def _gpu_in_sight() -> bool:
-    """Whether torch is installed and would compute on a GPU; it is imported only where a GPU is likely."""
+    """Return whether torch is installed and sees a GPU. Torch is imported only if a GPU is likely."""
     if importlib.util.find_spec("torch") is None:
         return False
     likely = (

@@ -1,4 +1,4 @@
-"""The ONNX backend: files of `uformer export`, run by onnxruntime on the CPU; no torch."""
+"""The ONNX backend: runs files from `uformer export` in onnxruntime on the CPU, without torch."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 FORMAT = "uformer-export-1"
 SUFFIX = ".onnx"
-FATAL = 4  # what onnxruntime says on standard error
+FATAL = 4  # onnxruntime's log level: only fatal errors appear on standard error
 
 PathLike = str | os.PathLike[str]
 
 
 def is_onnx(path: PathLike) -> bool:
-    """Whether a file's name says that it is for this backend."""
+    """Return whether a file is for this backend, judging by its suffix."""
     return Path(path).suffix.lower() == SUFFIX
 
 
 class OnnxBackend:
-    """The network of a .onnx file that `uformer export` made, for tiles of any size.
+    """The network in an .onnx file from `uformer export`, for tiles of any size.
 
-    Raises OptionError where onnxruntime is not installed, or for a precision that is not the file's; CheckpointError for a
-    file that cannot be used.
+    Raises OptionError if onnxruntime is not installed or the file has another precision than requested,
+    CheckpointError for a file that cannot be used.
     """
 
     precision: str
-    """In what numbers the file computes: fp32, fp16 or int8."""
+    """The precision of the file: fp32, fp16 or int8."""
 
     def __init__(self, path: PathLike, *, precision: str = "auto", threads: int | None = None) -> None:
         ort = require("onnxruntime", "onnx")
@@ -48,15 +48,16 @@ class OnnxBackend:
         self.precision = self.facts.get("precision", "fp32")
         if precision not in ("auto", self.precision):
             raise OptionError(
-                f"precision: {path} computes in {self.precision}, not in {precision!r}; export it again with --precision"
+                f"precision: {path} was exported in {self.precision}, not in {precision!r};"
+                f" export it again with --precision {precision}"
             )
-        self.grain = self.config.multiple  # such a file pads to this by itself, by reflection
+        self.grain = self.config.multiple  # the file itself pads to this by reflection
         self.memory = onnx_memory(self.config, os.path.getsize(path))
         self._path, self._errors = path, errors(ort)
-        ort.disable_telemetry_events()  # builds for Windows send some
+        ort.disable_telemetry_events()  # Windows builds send telemetry
         options = ort.SessionOptions()
         options.log_severity_level = FATAL
-        options.enable_cpu_mem_arena = False  # which keeps the most that any tile took
+        options.enable_cpu_mem_arena = False  # the arena never shrinks below the peak of the largest tile
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
@@ -69,12 +70,12 @@ class OnnxBackend:
             (value.name, value.type) for value in (*self._session.get_inputs(), *self._session.get_outputs())
         ]
         if found != [("image", "tensor(float)"), ("restored", "tensor(float)")]:
-            raise CheckpointError(f"{path}: its inputs and outputs are not those of `uformer export`")
+            raise CheckpointError(f"{path}: inputs and outputs differ from those of `uformer export`")
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, in_channels, h, w) float32 in [0, 1] to (B, out_channels, h, w) float32, not clipped.
+        """Restore (B, in_channels, h, w) float32 in [0, 1] to (B, out_channels, h, w) float32, not clipped.
 
-        Raises MemoryError where memory does not suffice, CheckpointError where the file does not work.
+        Raises MemoryError if there is too little memory, CheckpointError if the file does not run.
         """
         expected = (len(tiles), self.config.out_channels, *tiles.shape[2:])
         restored = np.empty(expected, np.float32)
@@ -90,26 +91,34 @@ class OnnxBackend:
                     f"{self._path}: onnxruntime cannot run it ({one_line(error)})"
                 ) from None
             if answer.shape != (1, *expected[1:]):
-                raise CheckpointError(f"{self._path}: gives {answer.shape} for a tile of {tile.shape}")
+                raise CheckpointError(
+                    f"{self._path}: returns shape {answer.shape} for a tile of shape {tile.shape}"
+                )
             out[...] = answer[0]
         return restored
 
     def for_size(self, _height: int, _width: int) -> OnnxBackend:
-        """The same: a file takes tiles of any size."""
+        """Return the same object: a file takes tiles of any size."""
         return self
 
     def in_fp32(self) -> OnnxBackend:
-        """The same: a file computes in what it was exported in."""
+        """Return the same object: the precision of a file is fixed when it is exported."""
         return self
 
 
 def read_config(path: PathLike) -> UformerConfig:
-    """The network's configuration. Raises CheckpointError for a file that `uformer export` did not make, OptionError without onnx."""
+    """Read the network's configuration.
+
+    Raises CheckpointError for a file that is not from `uformer export`, OptionError if onnx is not installed.
+    """
     return read_facts(path)[0]
 
 
 def read_facts(path: PathLike) -> tuple[UformerConfig, dict[str, str]]:
-    """The network's configuration, and what the file says of itself by key: name, sha256, licence, input... Errors as of `read_config`."""
+    """Read the network's configuration, and the file's metadata by key (name, sha256, licence, input, ...).
+
+    Errors: see `read_config`.
+    """
     return _describe(path, _read(path))
 
 
@@ -120,16 +129,16 @@ def _read(path: PathLike) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = library.load_model_from_string(Path(path).read_bytes())
     except (protobuf.DecodeError, ValueError):
-        raise CheckpointError(f"{path}: not an ONNX file, or a damaged one") from None
+        raise CheckpointError(f"{path}: not an ONNX file, or damaged") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     if any(tensor.data_location == library.TensorProto.EXTERNAL for tensor in _tensors(model)):
-        raise CheckpointError(f"{path}: keeps weights in other files, which are not read")
+        raise CheckpointError(f"{path}: stores weights in external files, which are not supported")
     return model
 
 
 def _tensors(message: Any) -> Iterator[Any]:
-    """Every tensor of a model, at any depth."""
+    """Yield every tensor of a model, at any depth."""
     if message.DESCRIPTOR.name == "TensorProto":
         yield message
         return
@@ -143,12 +152,10 @@ def _tensors(message: Any) -> Iterator[Any]:
 def _describe(path: PathLike, model: onnx.ModelProto) -> tuple[UformerConfig, dict[str, str]]:
     facts = {entry.key: entry.value for entry in model.metadata_props}
     if "config" not in facts:
-        raise CheckpointError(
-            f"{path}: no Uformer configuration in it; only files of `uformer export` can restore"
-        )
+        raise CheckpointError(f"{path}: has no Uformer configuration; use a file from `uformer export`")
     if facts.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: format '{one_line(facts.get('format'))}', this version reads {FORMAT!r}"
+            f"{path}: has format '{one_line(facts.get('format'))}'; this version reads {FORMAT!r}"
         )
     try:
         return UformerConfig.from_json(facts["config"]), facts
@@ -157,7 +164,7 @@ def _describe(path: PathLike, model: onnx.ModelProto) -> tuple[UformerConfig, di
 
 
 def errors(ort: Any) -> tuple[type[Exception], ...]:
-    """onnxruntime's exceptions, which have no common base but Exception."""
+    """Return onnxruntime's exception classes, whose only common base is Exception."""
     state = ort.capi.onnxruntime_pybind11_state
     found = [
         value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)

@@ -1,4 +1,4 @@
-"""The OpenVINO backend: any CPU, no torch."""
+"""The OpenVINO backend: runs on any CPU, without torch."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 
 
 class OpenVINOBackend:
-    """The network in OpenVINO on the CPU. Raises OptionError for a precision that this CPU lacks.
+    """The network in OpenVINO on the CPU. Raises OptionError for a precision that this CPU does not support.
 
-    `state`: the tensors of `checkpoint.read`. `threads`: None leaves the choice to OpenVINO (the physical cores).
+    `state`: the tensors of `checkpoint.read`. `threads`: None leaves the choice to OpenVINO, which uses the
+    physical cores.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class OpenVINOBackend:
         self._config, self._state, self._threads = config, state, threads
 
     def for_size(self, height: int, width: int) -> OpenVINORunner:
-        """The network for tiles of a size; compiled at its first call."""
+        """Return the runner for tiles of a size. It is compiled on its first call."""
         return OpenVINORunner(
             self._config,
             self._state,
@@ -63,15 +64,16 @@ class OpenVINOBackend:
 
 
 class OpenVINORunner:
-    """The network for tiles of one size, compiled at the first call or taken from the cache; one call at a time, others wait.
+    """The network for tiles of one size. The first call compiles it or takes it from the cache.
 
-    `state`: the tensors of `checkpoint.read`. `height`, `width`: of the tiles, multiples of `config.stride`. `threads`: None leaves
-    the choice to OpenVINO (the physical cores). `cache_dir`: None keeps nothing, "default" is `default_cache_dir()`.
-    Raises ValueError for another size, OptionError for a precision that this CPU lacks.
+    Calls from several threads run one after the other. `state`: the tensors of `checkpoint.read`. `height`,
+    `width`: sides of the tiles, multiples of `config.stride`. `threads`: None leaves the choice to OpenVINO,
+    which uses the physical cores. `cache_dir`: None disables the cache, "default" is `default_cache_dir()`.
+    Raises ValueError for another size, OptionError for a precision that this CPU does not support.
     """
 
     precision: str
-    """In what numbers it computes: fp32, bf16 or fp16; never "auto"."""
+    """The numeric precision: fp32, bf16 or fp16; never "auto"."""
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class OpenVINORunner:
         cache_dir: Path | Literal["default"] | None = "default",
     ) -> None:
         if height < 1 or width < 1 or height % config.stride or width % config.stride:
-            raise ValueError(f"tile of {height} x {width}: not multiples of {config.stride}")
+            raise ValueError(f"tile of {height} x {width}: both sides must be multiples of {config.stride}")
         self.precision = choose_precision(precision)
         self._config, self._state, self._size = config, state, (height, width)
         self._threads = threads
@@ -93,9 +95,9 @@ class OpenVINORunner:
         self._lock = threading.Lock()
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, in_channels, h, w) float32 in [0, 1] to (B, out_channels, h, w) float32, not clipped.
+        """Restore (B, in_channels, h, w) float32 in [0, 1] to (B, out_channels, h, w) float32, not clipped.
 
-        Raises ValueError for another shape, MemoryError where memory does not suffice.
+        Raises ValueError for another shape, MemoryError if there is too little memory.
         """
         expected = (self._config.in_channels, *self._size)
         if tiles.shape[1:] != expected:
@@ -110,7 +112,7 @@ class OpenVINORunner:
         return restored
 
     def in_fp32(self) -> OpenVINORunner:
-        """The same network for the same tiles, in float32; the same object each time."""
+        """Return the same network for the same tiles in float32: the same object each time."""
         return self if self.precision == "fp32" else self._twin
 
     @functools.cached_property
@@ -131,8 +133,8 @@ class OpenVINORunner:
         return self._compiled().create_infer_request()
 
     def _compiled(self) -> Any:
-        """The compiled graph: from the cache if it is there, else made, and left there for the next time."""
-        # Unpinned, since threads bound to cores wait where another program has one: a third slower on a busy machine.
+        """Return the compiled graph from the cache; if it is not there, compile it and store it."""
+        # Threads pinned to cores wait for other programs on the same core: a third slower on a busy machine.
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
@@ -146,7 +148,7 @@ class OpenVINORunner:
             try:
                 return _core().import_model(blob, "CPU", options)
             except RuntimeError:
-                pass  # whole, but not this OpenVINO's
+                pass  # from another OpenVINO
         height, width = self._size
         compiled = _core().compile_model(
             openvino_graph.build(self._config, self._state, height=height, width=width), "CPU", options
@@ -158,7 +160,7 @@ class OpenVINORunner:
         return compiled
 
     def _cache_key(self, options: Mapping[str, Any]) -> str | None:
-        """All that the compiled graph depends on; None where that cannot be known."""
+        """Return a hash of everything the compiled graph depends on; None if that cannot be read."""
         try:
             sources = [
                 pkgutil.get_data(__package__, "openvino_graph.py"),
@@ -186,18 +188,18 @@ class OpenVINORunner:
 
 
 def choose_precision(precision: Precision) -> Literal["fp32", "bf16", "fp16"]:
-    """What to compute in: "auto" is bf16 where the CPU has instructions for it, else fp32.
+    """Return the precision to use: "auto" is bf16 if the CPU has instructions for it, otherwise fp32.
 
-    Raises OptionError for a precision that the CPU does not know.
+    Raises OptionError for a precision that this CPU does not support.
     """
     if precision == "auto":
-        # The plugin's own default is bf16 only on a CPU with native bf16; it lists BF16 as a capability on slower ones too.
+        # The plugin defaults to bf16 only on CPUs with native bf16. It lists BF16 for slower CPUs too.
         native = _core().get_property("CPU", "INFERENCE_PRECISION_HINT") == ov.Type.bf16
         return "bf16" if native else "fp32"
     if precision not in _HINTS:
         raise OptionError(f"precision: {precision!r} is not one of auto, {', '.join(_HINTS)}")
     if _CAPABILITIES[precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise OptionError(f"precision: this CPU does not compute in {precision}; use auto or fp32")
+        raise OptionError(f"precision: this CPU does not support {precision}; use auto or fp32")
     return precision
 
 
@@ -208,7 +210,7 @@ def _core() -> Any:
 
 @contextlib.contextmanager
 def _memory_errors() -> Iterator[None]:
-    """OpenVINO says by a RuntimeError that memory ran out; make it a MemoryError."""
+    """Turn OpenVINO's RuntimeError for too little memory into a MemoryError."""
     try:
         yield
     except RuntimeError as error:

@@ -1,22 +1,24 @@
-"""Uformer as an OpenVINO graph of one fixed size, from the same weights as the torch network (uformer/model).
+"""Builds Uformer as an OpenVINO graph for one fixed size, from the weights of the torch network.
 
-Legend: H W height and width of a map, C channels, D channels inside a feed-forward, M window side, N = M^2
-tokens of a window, n windows of a map, h heads, d = C / h, K keys. Tokens are a matrix (H W, C); a window is
-N consecutive rows of such a matrix.
+Legend: H, W height and width of a feature map; C channels; D hidden channels of a feed-forward; M window
+side; N = M^2 tokens per window; n windows per map; h heads; d = C / h; K keys. Tokens are a matrix (H W, C);
+a window is N consecutive rows of such a matrix.
 
-The form of the graph was chosen by measurement: uformer_t on 256 x 256 pixels, one thread with AVX-512, takes
-0.45 s in float32 and 0.29 s in bfloat16. Written out as in torch it takes 0.55 and 0.34 s, and torch itself
-0.94 s.
+The structure of the graph was chosen by measurement. With uformer_t on 256 x 256 pixels and one AVX-512
+thread, it takes 0.45 s in float32 and 0.29 s in bfloat16. A direct translation of the torch code takes 0.55
+and 0.34 s, and torch itself 0.94 s.
 
 - Tokens are a matrix, not (1, H, W, C): a matrix has one memory layout, so the plugin inserts no reorders.
 - Shift and partition are one Gather of rows each way, not Roll (no fast kernel), Reshape and Transpose.
-- q, k and v are three products, not one product and a split, with transposes directly before the products of
-  attention: the plugin then makes one kernel of the whole attention (with five dimensions it does not).
-- Windows come in the order inside, right edge, bottom edge, corner: those of a kind share one mask as part of
-  their bias. This is as fast as a mask for each window, which for a tile of 512 takes 64 MiB for every
-  head, block and copy.
+- q, k and v are three matrix products, not one product and a split, and the transposes come directly before
+  the products of attention. The plugin then fuses the whole attention into one kernel; with five dimensions
+  it does not.
+- Windows are sorted: inside, right edge, bottom edge, corner. The windows of a kind share one mask, which is
+  part of their bias. This is as fast as one mask per window, which takes 64 MiB for each head, block and copy
+  at a tile of 512.
 - The scale of q and the affine part of a LayerNorm are folded into the next product.
-- ScaledDotProductAttention was no faster, nor were 1 x 1 convolutions (with the residual) for the products.
+- ScaledDotProductAttention was no faster. 1 x 1 convolutions (with the residual) in place of the
+  products were no faster either.
 """
 
 from __future__ import annotations
@@ -44,26 +46,26 @@ SLOPE = 0.01  # of torch's LeakyReLU
 
 
 def build(config: UformerConfig, state: Mapping[str, NDArray[Any]], *, height: int, width: int) -> Any:
-    """An openvino.Model from (1, C, height, width) float32 in [0, 1] to the same, not clipped.
+    """Build an openvino.Model from (1, C, height, width) float32 in [0, 1] to the same shape, not clipped.
 
-    `state`: the tensors of `checkpoint.read`. Raises ValueError where height or width is no multiple of
+    `state`: the tensors of `checkpoint.read`. Raises ValueError if height or width is not a multiple of
     `config.stride`.
     """
     if height < 1 or width < 1 or height % config.stride or width % config.stride:
-        raise ValueError(f"size {height} x {width}: not multiples of {config.stride}")
+        raise ValueError(f"size {height} x {width}: both sides must be multiples of {config.stride}")
     image = ops.parameter([1, config.in_channels, height, width], np.float32, name="image")
     return ov.Model([_Network(state).restore(config, image)], [image], "uformer")
 
 
 class _Network:
-    """Makes the nodes, with the weights at hand; its methods mirror the modules of uformer/model."""
+    """Builds the nodes from the weights. Its methods mirror the modules of uformer/model."""
 
     def __init__(self, state: Mapping[str, NDArray[Any]]) -> None:
         self.state = {key: np.asarray(value, dtype=np.float32) for key, value in state.items()}
         self.windows = functools.cache(_Windows)  # blocks of a level share the constants
 
     def restore(self, config: UformerConfig, image: Node) -> Node:
-        """Mirror `Uformer.forward`."""
+        """Build the whole network, as `Uformer.forward` does."""
         steps = plan(config)
         height, width = image.shape[2:]
         features = self.convolution(image, steps.input_proj)  # (1, C, H, W)
@@ -90,7 +92,10 @@ class _Network:
         width: int,
         skip: Node | None = None,
     ) -> Node:
-        """(H W, C) to the same; `skip` (H W, C) is the encoder's feature of this level, in the decoder."""
+        """Build a stage: (H W, C) to the same shape.
+
+        `skip` (H W, C): in the decoder, the encoder's feature of this level.
+        """
         if stage.concat:
             tokens = _wide(ops.concat([tokens, skip], 1))
         for block in stage.blocks:
@@ -115,9 +120,9 @@ class _Network:
         *,
         cross: bool = False,
     ) -> Node:
-        """Window attention, (H W, C) to the same.
+        """Build window attention: (H W, C) to the same shape.
 
-        The normalized tokens attend to themselves; to [tokens; memory], where `memory` (n N, C) is given; or,
+        The normalized tokens attend to themselves; to [tokens; memory] if `memory` (n N, C) is given; or,
         with `cross`, to the memory alone.
         """
         dim, heads = block.dim, block.num_heads
@@ -125,7 +130,7 @@ class _Network:
         norm: str | None = f"{block.name}.{'norm_cross' if cross else 'norm_attn'}"
         memory_norm = f"{block.name}.norm_memory"
         queries = windows.partition(_normalize(tokens))  # (n N, C)
-        if block.modulator and not cross:  # then the affine part cannot be folded away
+        if block.modulator and not cross:  # then the affine part cannot be folded in
             scale = _constant(self.state[f"{norm}.weight"])
             shift = _constant(self.state[f"{norm}.bias"] + self.state[f"{block.name}.modulator"])  # (N, C)
             queries = ops.multiply(_shape(queries, windows.count, -1, dim), scale)  # (n, N, C)
@@ -141,7 +146,7 @@ class _Network:
         weight, bias = self.weights(f"{name}.to_kv", source_norm)
         k, v = heads_of(source, weight[:dim], bias[:dim]), heads_of(source, weight[dim:], bias[dim:])
         joint = memory is not None and not cross
-        if joint:  # keys of the tokens, then of the memory
+        if joint:  # first the keys of the tokens, then those of the memory
             weight, bias = self.weights(f"{name}.memory_to_kv", memory_norm)
             k = ops.concat([k, heads_of(memory, weight[:dim], bias[:dim])], 1)  # (n, 2N, h, d)
             v = ops.concat([v, heads_of(memory, weight[dim:], bias[dim:])], 1)
@@ -162,7 +167,7 @@ class _Network:
         return windows.merge(_linear(_shape(out, -1, dim), *self.weights(f"{name}.proj")))
 
     def global_attention(self, tokens: Node, block: BlockPlan) -> Node:
-        """Attention to the tokens of the cross-modulator, which are constants; (H W, C) to the same."""
+        """Build attention to the constant tokens of the cross-modulator: (H W, C) to the same shape."""
         dim, heads = block.dim, block.num_heads
         name = f"{block.name}.cross_modulator_attn"
         weight, bias = self.weights(f"{name}.to_kv")
@@ -176,14 +181,14 @@ class _Network:
         return _linear(_shape(out, -1, dim), *self.weights(f"{name}.proj"))
 
     def feed_forward(self, tokens: Node, block: BlockPlan, height: int, width: int) -> Node:
-        """(H W, C) to the same."""
+        """Build the feed-forward of a block: (H W, C) to the same shape."""
         name = f"{block.name}.feed_forward"
         linear1 = self.weights(f"{name}.linear1", f"{block.name}.norm_ff")
         hidden = ops.gelu(_linear(_normalize(tokens), *linear1), "erf")  # (H W, D)
         features = _permute(_shape(hidden, 1, height, width, -1), 0, 3, 1, 2)  # (1, D, H, W)
         weight, bias = self.weights(f"{name}.linear2")
         if block.feed_forward == "mlp":
-            # As a convolution: OpenVINO 2026.4 crashes where two products of few tokens follow each other.
+            # A convolution, because OpenVINO 2026.4 crashes on two consecutive products of few tokens.
             kernel = _constant(weight[:, :, None, None])  # (C, D, 1, 1)
             change = ops.convolution(features, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
             return _to_tokens(ops.add(change, _constant(bias.reshape(1, -1, 1, 1))))
@@ -194,7 +199,7 @@ class _Network:
         return _linear(_shape(_permute(features, 0, 2, 3, 1), -1, block.hidden), weight, bias)
 
     def convolution(self, features: Node, step: ConvPlan) -> Node:
-        """(1, C, H, W) to what the step gives: the same height and width, or half, or twice."""
+        """Build a convolution of (1, C, H, W); the step keeps, halves or doubles height and width."""
         weight = _constant(self.state[f"{step.layer}.weight"])
         bias = _constant(self.state[f"{step.layer}.bias"].reshape(1, -1, 1, 1))
         strides, pads = [step.stride, step.stride], [step.padding, step.padding]
@@ -205,7 +210,7 @@ class _Network:
         return _wide(ops.add(_wide(out), bias))
 
     def weights(self, name: str, norm: str | None = None) -> tuple[Array, Array]:
-        """Weight and bias of a linear layer, with the affine part of the LayerNorm `norm` folded in."""
+        """Return weight and bias of a linear layer, with the affine part of LayerNorm `norm` folded in."""
         weight = self.state[f"{name}.weight"]
         bias = self.state.get(f"{name}.bias", np.zeros(weight.shape[0], np.float32))
         if norm is None:
@@ -214,9 +219,10 @@ class _Network:
 
 
 class _Windows:
-    """The windows of one map: which tokens each holds, and which windows share a mask.
+    """The windows of one feature map: the tokens of each, and the windows that share a mask.
 
-    Windows that reach over the bottom or right border are padded with some token, which no other sees.
+    Windows that extend beyond the bottom or right border are padded with arbitrary tokens, which the mask
+    hides from all others.
     """
 
     def __init__(self, height: int, width: int, side: int, shift: int) -> None:
@@ -227,13 +233,13 @@ class _Windows:
         of_window = _cut(np.roll(number, (-shift, -shift), (0, 1)), side)  # (n, N)
         sections = 2 * _moved(rows * side, shift)[:, None] + _moved(columns * side, shift)
         sections = _cut(np.roll(sections, (-shift, -shift), (0, 1)), side)  # (n, N)
-        # Tokens of two regions do not see each other.
+        # Tokens of different regions do not attend to each other.
         regions = np.where(of_window == PADDING, PADDING, sections)  # (n, N)
         patterns, kind = np.unique(_canonical(regions), axis=0, return_inverse=True)
         kind = kind.reshape(-1)
         self.kinds = [(int((kind == k).sum()), _mask(pattern)) for k, pattern in enumerate(patterns)]
-        """Number of windows and their mask (N, N), kind by kind, in the order of the windows."""
-        # Tokens that are neighbours in the map as in the window move together, in runs of this length.
+        """For each kind, in the order of the windows: the number of windows and their mask (N, N)."""
+        # Tokens that are neighbours both in the map and in the window move together, in runs of this length.
         self._run = math.gcd(side, shift, width)
         from_map = of_window[np.argsort(kind, kind="stable")].reshape(-1)[:: self._run]
         from_map = np.where(from_map == PADDING, PADDING, from_map // self._run)
@@ -265,12 +271,12 @@ def _cut(of_map: Array, side: int) -> Array:  # (H, W) -> (n, N)
 
 
 def _moved(length: int, shift: int) -> Array:
-    """(length,): 1 at the places that the cyclic shift moves to the other end of an axis, 0 elsewhere."""
+    """Return (length,): 1 where the cyclic shift moves a position to the other end of the axis, else 0."""
     return (np.arange(length) < shift).astype(int)
 
 
 def _canonical(regions: Array) -> Array:
-    """Number the regions of each window in the order in which they appear: equal numbers mean equal masks."""
+    """Number the regions of each window in order of appearance, so that equal numbers mean equal masks."""
     numbered = np.zeros_like(regions)
     for window in np.flatnonzero((regions != regions[:, :1]).any(axis=1)):
         first, numbers = np.unique(regions[window], return_index=True, return_inverse=True)[1:]
@@ -279,13 +285,13 @@ def _canonical(regions: Array) -> Array:
 
 
 def _mask(regions: Array) -> Array | None:
-    """(N, N) to add to the scores of a window whose tokens lie in these regions (N,)."""
+    """Return the additive mask (N, N) for a window with tokens in these regions (N,); None for one region."""
     apart = regions[:, None] != regions[None, :]
     return np.where(apart, np.float32(MASKED), np.float32(0)) if apart.any() else None
 
 
 def _attend(q: Node, k: Node, v: Node, bias: Array | None = None) -> Node:
-    """(n, h, N, d), (n, h, d, K), (n, h, K, d), bias (h, N, K) -> (n, N, h, d)."""
+    """Attention: q (n, h, N, d), k (n, h, d, K), v (n, h, K, d), bias (h, N, K) -> (n, N, h, d)."""
     scores = ops.matmul(q, k, False, False)
     if bias is not None:
         scores = ops.add(scores, _constant(bias[None]))
@@ -322,10 +328,11 @@ def _constant(value: Any, dtype: Any = np.float32) -> Node:
 
 
 def _wide(node: Node) -> Node:
-    """Keep a node in float32 in the lower precisions too.
+    """Keep a node in float32 even if the graph runs in a lower precision.
 
-    So are all that hold the residual stream, from the first convolution to the last. On real noisy images
-    bfloat16 all the way is more than an 8-bit level away from float32; with a wide residual stream, less.
+    This applies to all nodes of the residual stream, from the first convolution to the last. On real noisy
+    images, bfloat16 throughout differs from float32 by more than one 8-bit level; with a float32 residual
+    stream, by less.
     """
     for key, value in _wide_marks():
         node.set_rt_info(value, key)
@@ -344,7 +351,7 @@ _MARKED_IR = """<?xml version="1.0"?><net name="marked" version="11"><layers>
 <edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>
 <edge from-layer="1" from-port="1" to-layer="2" to-port="0"/>
 </edges></net>"""
-"""A model whose Relu carries the mark. Python can copy it, not make it; OpenVINO heeds it from 2026.4 on."""
+"""A model whose Relu carries the mark. Python can copy it but not make it. OpenVINO obeys it since 2026.4."""
 
 
 @functools.cache

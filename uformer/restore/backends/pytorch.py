@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TorchBackend:
-    """The network in torch on one device. Raises OptionError where torch or the device is missing."""
+    """The network in torch on one device. Raises OptionError if torch or the device is missing."""
 
     def __init__(
         self, config: UformerConfig, state: State, *, device: str = "auto", precision: str = "auto"
@@ -34,7 +34,7 @@ class TorchBackend:
         self._config, self._state = config, state
 
     def for_size(self, _height: int, _width: int) -> TorchRunner:
-        """The network, which takes tiles of any size; loaded at the first call."""
+        """Return the network, which takes tiles of any size. It is loaded on the first call."""
         return self._runner
 
     @functools.cached_property
@@ -50,9 +50,9 @@ class TorchRunner:
         self._model, self._device, self.precision = model.to(device), device, precision
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, C, h, w) float32 in [0, 1] to the same, not clipped; h and w are multiples of `config.stride`.
+        """Restore (B, C, h, w) float32 in [0, 1] to the same shape, not clipped.
 
-        Raises MemoryError where the device has too little memory.
+        h and w are multiples of `config.stride`. Raises MemoryError if the device has too little memory.
         """
         torch = self._torch
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
@@ -71,19 +71,22 @@ class TorchRunner:
         return answer
 
     def in_fp32(self) -> TorchRunner:
-        """The same network on the same device, in float32."""
+        """Return the same network on the same device in float32."""
         return TorchRunner(self._model, device=self._device, precision="fp32")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch says by an error that the device's memory is used up: CUDA's and MPS's words, or the CPU's."""
+    """Return whether an error of torch (CUDA, MPS or CPU) means that the device is out of memory."""
     return isinstance(error, MemoryError) or any(
         words in str(error) for words in ("out of memory", "can't allocate memory")
     )
 
 
 def choose_device(device: str) -> str:
-    """The device to use for a name, `auto` being the best there is. Raises OptionError for one that is unknown or absent."""
+    """Return the device to use for a name; "auto" selects the best one.
+
+    Raises OptionError for a device that is unknown or not available.
+    """
     torch = require("torch", "torch")
     if device == "auto":
         if torch.cuda.is_available():
@@ -94,5 +97,5 @@ def choose_device(device: str) -> str:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise OptionError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]})") from None
+        raise OptionError(f"device: {device!r} is not available ({str(error).splitlines()[0]})") from None
     return device

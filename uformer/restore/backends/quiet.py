@@ -1,9 +1,10 @@
-"""OpenVINO without its telemetry: this package takes `ov` from here and nowhere else.
+"""Imports OpenVINO without its telemetry. All code of this package takes `ov` from here.
 
-Of the openvino package only the model converter, openvino.tools.ovc, uses openvino_telemetry; but `import openvino` imports
-the converter, which then makes an identifier in the home folder and sends an event to Google Analytics. So the converter
-is left out of that import, which also takes half as long without it, and whoever imports it later finds no telemetry
-package and uses the silent stub that it has for that case. The runtime itself opens no connection.
+`import openvino` also imports its model converter, openvino.tools.ovc. The converter, and no other part, uses
+openvino_telemetry: it creates an identifier in the home folder and sends an event to Google Analytics. This
+module therefore keeps the converter out of that import, which also halves the import time. If the converter
+is imported later, it finds no telemetry package and uses its own silent stub. The OpenVINO runtime opens no
+connection.
 """
 
 import sys
@@ -14,7 +15,7 @@ CONVERTER = "openvino.tools.ovc"
 
 
 def silence() -> None:
-    """Make openvino's telemetry impossible to import in this process; of no use to telemetry that was imported before."""
+    """Make openvino_telemetry impossible to import in this process. Has no effect once it is imported."""
     modules: dict[str, Any] = sys.modules
     modules.setdefault(TELEMETRY, None)
 

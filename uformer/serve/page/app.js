@@ -1,4 +1,4 @@
-// The page: what is chosen, shown and said.
+// The page: choosing photos, restoring them, and showing the results.
 
 import * as api from "./client.js";
 import { Viewer } from "./viewer.js";
@@ -10,12 +10,12 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const form = $("panel");
 const pictures = [];
 let current = null;
-let said = "";
+let announced = "";
 
 const viewer = new Viewer($("viewer"), { onZoom: (text) => { $("level").textContent = text; } });
 const work = new Work((finished) => { render(); if (finished) onFinished(finished); });
 
-// What goes in
+// Adding and removing photos
 
 function add(files, task) {
   const list = [...files].map((file) => new Picture(file));
@@ -64,7 +64,7 @@ addEventListener("paste", (event) => {
   if (files.length) { event.preventDefault(); add(files); }
 });
 
-// What is done
+// Restoring
 
 function query() {
   const values = new URLSearchParams();
@@ -98,7 +98,7 @@ $("download-all").addEventListener("click", async () => {
 });
 addEventListener("pagehide", () => { if (work.active?.job) api.forget(work.active.job.id); });
 
-// What is shown
+// Display
 
 async function select(picture) {
   current = picture;
@@ -125,7 +125,7 @@ async function show(picture) {
   render();
 }
 
-// Formats that this browser cannot show come from the server as PNG.
+// The server converts formats that this browser cannot show to PNG.
 async function makeVisible(picture) {
   if (picture.before === picture.url && !(await decodes(picture.url))) picture.before = URL.createObjectURL(await api.preview(picture.file));
   const restored = picture.restored;
@@ -158,7 +158,7 @@ function sweep() {
   requestAnimationFrame(step);
 }
 
-function say(text) { if (text !== said) { said = text; $("status").textContent = text; } }
+function say(text) { if (text !== announced) { announced = text; $("status").textContent = text; } }
 
 function render() {
   const picture = current;
@@ -186,7 +186,7 @@ function render() {
   const changed = picture.restored && picture.query !== query();
   $("go").hidden = working || (!ready && !changed);
   $("go").disabled = false;
-  $("go").textContent = ready > 1 ? `Restore ${ready} pictures` : ready ? "Restore" : "Restore again";
+  $("go").textContent = ready > 1 ? `Restore ${ready} photos` : ready ? "Restore" : "Restore again";
   $("go").className = picture.restored ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
   $("download").hidden = !picture.restored;
@@ -197,7 +197,7 @@ function render() {
 function facts(picture) {
   const { width, height } = picture.job ?? viewer;
   const parts = picture === current && width ? [`${width} × ${height}`] : [];
-  if (picture.job?.format) parts.push(`${picture.job.format}, ${picture.job.depth} bit`);
+  if (picture.job?.format) parts.push(`${picture.job.format}, ${picture.job.depth}-bit`);
   parts.push(bytes(picture.file.size));
   if (picture.restored) parts.push(`restored in ${duration(picture.restored.seconds)}`);
   return [...parts, ...(picture.job?.notes ?? [])].join(" · ");
@@ -213,8 +213,8 @@ function renderProgress() {
   let share = null;
   let eta = "";
   if (state === "uploading") { words = "Uploading"; share = picture.upload; }
-  else if (state === "busy") { words = "The server is busy"; eta = `again in ${picture.wait} s`; }
-  else if (state === "queued") words = job.ahead ? `Waiting, ${job.ahead} before this one` : "Waiting";
+  else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${picture.wait} s`; }
+  else if (state === "queued") words = job.ahead ? `Waiting, ${job.ahead} ahead of this one` : "Waiting";
   else if (job?.tiles) {
     words = `${job.tiles_done} of ${job.tiles} ${job.tiles === 1 ? "tile" : "tiles"}`;
     share = job.tiles_done / job.tiles;
@@ -232,7 +232,7 @@ function renderProgress() {
 }
 
 const BADGES = { done: "✓", failed: "!", waiting: "…", uploading: "…", queued: "…", busy: "…" };
-const STATES = { ready: "not restored yet", waiting: "waiting", uploading: "uploading", queued: "waiting", busy: "waiting", running: "being restored", done: "restored", failed: "refused" };
+const STATES = { ready: "not restored yet", waiting: "waiting", uploading: "uploading", queued: "waiting", busy: "waiting", running: "restoring", done: "restored", failed: "failed" };
 
 function renderStrip() {
   const list = $("items");
@@ -269,7 +269,7 @@ function makeThumb(picture) {
   return item;
 }
 
-// Around it
+// Zoom, theme and token
 
 document.querySelector(".zoom").addEventListener("click", (event) => {
   const what = event.target.closest("button")?.dataset.zoom;

@@ -1,4 +1,4 @@
-// Talking to the API. Every failure is thrown as a problem of RFC 9457: {type, status, detail}.
+// The client of the API. It throws every failure as an RFC 9457 problem: {type, status, detail}.
 
 const UNREACHABLE = { type: "urn:uformer:unreachable", status: 0, detail: "" };
 let token = sessionStorage.getItem("token") ?? "";
@@ -16,7 +16,7 @@ export function onTokenNeeded(ask) { askForToken = ask; }
 function headers(extra = {}) { return token ? { ...extra, Authorization: `Bearer ${token}` } : extra; }
 
 async function problemOf(response) {
-  const fallback = { type: "urn:uformer:unknown", status: response.status, detail: `the server answered ${response.status}` };
+  const fallback = { type: "urn:uformer:unknown", status: response.status, detail: `the server responded with status ${response.status}` };
   const problem = await response.json().catch(() => fallback);
   return { ...fallback, ...problem, retryAfter: Number(response.headers.get("Retry-After")) || 0 };
 }
@@ -54,7 +54,7 @@ export async function parameters() {
 
 function type(file) { return file.type.startsWith("image/") ? file.type : "image/*"; }
 
-// Upload with progress, which fetch cannot tell.
+// XMLHttpRequest reports upload progress; fetch does not.
 function upload(path, file, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -88,7 +88,7 @@ export async function result(id, signal) { return (await call(`/v1/jobs/${id}/re
 
 export function forget(id) { return call(`/v1/jobs/${id}`, { method: "DELETE", keepalive: true }).catch(() => null); }
 
-// For formats that this browser cannot show: the picture as it is, as PNG.
+// Returns an unchanged photo as PNG, for formats that this browser cannot show.
 export async function preview(blob) {
   return (await call("/v1/restore?strength=0&format=png", { method: "POST", body: blob, headers: { "Content-Type": type(blob) } })).blob();
 }

@@ -1,4 +1,4 @@
-// /openapi.json for people.
+// Renders /openapi.json as a readable page.
 
 const root = document.getElementById("api");
 
@@ -6,7 +6,7 @@ function make(tag, text = "", className = "") {
   return Object.assign(document.createElement(tag), { textContent: text, className });
 }
 
-// `code` in a sentence
+// Turns `code` in a sentence into code elements.
 function prose(tag, text) {
   const element = make(tag);
   for (const [at, part] of text.split("`").entries()) element.append(at % 2 ? make("code", part) : part);
@@ -43,17 +43,17 @@ function operation(path, method, about) {
   if (about.description) article.append(prose("p", about.description));
   if (about.requestBody) {
     const types = Object.keys(about.requestBody.content);
-    article.append(make("p", `Takes ${types.join(", ")} (with a field “picture”).`));
-    article.append(make("pre", `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg -o answer '${location.origin}${path}?task=denoise'`));
+    article.append(make("p", `Accepts ${types.join(", ")}. A form holds the file in the field “picture”.`));
+    article.append(make("pre", `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg -o response '${location.origin}${path}?task=denoise'`));
   }
   const given = (about.parameters ?? []).map((each) => [each.name, kind(each.schema), each.description ?? ""]);
   if (given.length) article.append(folded("Parameters", given));
-  article.append(folded("Answers", Object.entries(about.responses).map(([status, each]) => [status, each.description])));
+  article.append(folded("Responses", Object.entries(about.responses).map(([status, each]) => [status, each.description])));
   return article;
 }
 
 const described = await (await fetch("/openapi.json")).json();
-root.append(make("h1", "The API"));
+root.append(make("h1", "API reference"));
 for (const part of described.info.description.split("\n\n")) root.append(prose("p", part));
 const groups = new Map();
 for (const [path, methods] of Object.entries(described.paths)) {

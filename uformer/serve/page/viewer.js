@@ -1,6 +1,6 @@
-// Two pictures under one divider, with zoom and pan down to the pixel: mouse, touch and keyboard.
+// A photo before and after, separated by a divider. Zoom and pan work with mouse, touch and keyboard.
 
-const MOST = 32; // device pixels for one of the picture
+const MOST = 32; // maximum zoom, in device pixels per photo pixel
 
 export class Viewer {
   constructor(root, { onZoom }) {
@@ -35,7 +35,7 @@ export class Viewer {
     if (changed || this.fitting) this.fit(); else this.draw();
   }
 
-  // Show nothing: there is no picture that could be shown.
+  // Shows nothing, because there is no photo that can be shown.
   clear() {
     this.reset();
     for (const image of [this.before, this.after]) image.removeAttribute("src");
@@ -44,7 +44,7 @@ export class Viewer {
     this.chips.forEach((chip) => { chip.hidden = true; });
   }
 
-  unit() { return 1 / (window.devicePixelRatio || 1); } // one pixel of the picture on one of the screen
+  unit() { return 1 / (window.devicePixelRatio || 1); } // the scale at which one photo pixel covers one device pixel
 
   fitScale() {
     const { clientWidth, clientHeight } = this.root;
@@ -60,7 +60,7 @@ export class Viewer {
     this.draw();
   }
 
-  // Zoom to a scale, keeping the point (x, y) of the viewer where it is.
+  // Zooms to a scale and keeps the point (x, y) of the viewer in place.
   zoomTo(scale, x = this.root.clientWidth / 2, y = this.root.clientHeight / 2) {
     if (!this.width) return;
     const least = Math.min(this.fitScale(), this.unit());
@@ -93,7 +93,7 @@ export class Viewer {
       image.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
       image.classList.toggle("crisp", shown >= 2);
     }
-    // The divider moves over what is seen of the picture.
+    // The divider stays within the visible part of the photo.
     const left = Math.max(this.x, 0);
     const right = Math.min(this.x + wide, clientWidth);
     const at = left + (right - left) * this.share;

@@ -1,4 +1,4 @@
-// What is said to people: sizes, times, and a plain sentence for every refusal.
+// Text for people: sizes, times, and a title and help for every error.
 
 export function bytes(count) {
   const units = ["bytes", "kB", "MB", "GB"];
@@ -18,43 +18,43 @@ export function duration(seconds) {
 }
 
 const TITLES = {
-  "not-a-picture": "This is not a picture that can be read",
+  "not-a-picture": "This file cannot be read as a photo",
   "too-many-bytes": "This file is too large",
-  "too-many-pixels": "This picture is too large",
-  "media-type": "This kind of file is not taken",
-  "options": "These options do not go together",
-  "not-restored": "This picture could not be restored",
-  "not-acceptable": "This format cannot be given",
+  "too-many-pixels": "This photo is too large",
+  "media-type": "This file type is not supported",
+  "options": "These options cannot be used",
+  "not-restored": "This photo could not be restored",
+  "not-acceptable": "This format is not available",
   "queue-full": "The server is busy",
   "results-full": "The server is busy",
   "not-ready": "The server is not ready",
-  "out-of-memory": "The server has too little memory for this picture",
+  "out-of-memory": "The server has too little memory for this photo",
   "too-slow": "This took too long",
-  "token": "The token is not the right one",
-  "no-such-job": "The server has forgotten this picture",
-  "internal": "Something broke on the server",
+  "token": "The token is wrong",
+  "no-such-job": "The server no longer has this photo",
+  "internal": "Something went wrong on the server",
 };
 
 const HELP = {
-  "not-a-picture": "PNG, JPEG, WebP, TIFF and AVIF work. HEIC and camera raw files have to be saved as one of these first.",
-  "too-many-bytes": "Save it smaller, or ask whoever runs this server to raise its limit.",
-  "too-many-pixels": "Crop it or make it smaller first, or ask whoever runs this server to raise its limit.",
+  "not-a-picture": "PNG, JPEG, WebP, TIFF and AVIF work. Convert HEIC and camera raw files to one of these first.",
+  "too-many-bytes": "Save a smaller file, or ask the operator of this server to raise the limit.",
+  "too-many-pixels": "Crop or resize the photo, or ask the operator of this server to raise the limit.",
   "media-type": "PNG, JPEG, WebP, TIFF and AVIF work.",
-  "queue-full": "Others came first. Try again in a little while.",
-  "results-full": "Many pictures wait to be fetched. Try again in a little while.",
-  "out-of-memory": "Try again later, or with a smaller tile under More options.",
-  "too-slow": "A smaller picture may do.",
-  "no-such-job": "It was restarted, or the picture waited for too long. Try again.",
-  "internal": "That is not the picture’s fault. The server’s log says more.",
+  "queue-full": "Other photos are ahead of yours. Try again in a little while.",
+  "results-full": "Many finished photos are waiting to be downloaded. Try again in a little while.",
+  "out-of-memory": "Try again later, or set a smaller tile under More options.",
+  "too-slow": "Try a smaller photo.",
+  "no-such-job": "The server was restarted, or the photo waited too long. Try again.",
+  "internal": "Your photo is not the cause. The server’s log has the details.",
 };
 
-const FINAL = new Set(["not-a-picture", "too-many-bytes", "too-many-pixels", "media-type"]); // trying again would not help
+const FINAL = new Set(["not-a-picture", "too-many-bytes", "too-many-pixels", "media-type"]); // trying again does not help
 
 export function refusal(problem) {
   const kind = (problem?.type ?? "").replace("urn:uformer:", "");
-  if (kind === "unreachable") return { title: "The server cannot be reached", text: "Is it still running? Your picture is still here; try again once it is back." };
-  const detail = (problem?.detail ?? "").replace(/^picture: /, "").replace(/\.?$/, ".");
-  const known = detail === "." || detail.startsWith("not a PNG"); // the title says it already
+  if (kind === "unreachable") return { title: "The server cannot be reached", text: "Is it still running? This page still has your photo; try again once the server is back." };
+  const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/\.?$/, ".");
+  const known = detail === "." || detail.startsWith("not a PNG"); // the title already says it
   const text = [known ? "" : detail[0].toUpperCase() + detail.slice(1), HELP[kind]].filter(Boolean).join(" ");
-  return { title: TITLES[kind] ?? "The server refused", text, final: FINAL.has(kind) };
+  return { title: TITLES[kind] ?? "The server refused the request", text, final: FINAL.has(kind) };
 }

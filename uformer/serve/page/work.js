@@ -1,4 +1,4 @@
-// The pictures of this visit, restored one after another.
+// The photos of this visit, restored one after another.
 
 import * as api from "./client.js";
 
@@ -14,9 +14,9 @@ export class Picture {
   constructor(file) {
     this.key = ++number;
     this.file = file;
-    this.name = file.name || "picture.png";
+    this.name = file.name || "photo.png";
     this.url = URL.createObjectURL(file);
-    this.before = this.url; // what this browser can show of it
+    this.before = this.url; // a version that this browser can show
     this.state = "ready"; // waiting, uploading, queued, running, done, failed
     this.job = null;
     this.problem = null;
@@ -88,7 +88,7 @@ export class Work {
 
   async restore(picture, signal) {
     const limit = this.limits?.max_bytes;
-    if (limit && picture.file.size > limit) throw { type: "urn:uformer:too-many-bytes", detail: `it has ${picture.file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}` };
+    if (limit && picture.file.size > limit) throw { type: "urn:uformer:too-many-bytes", detail: `the file has ${picture.file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}` };
     picture.job = await this.begin(picture, signal);
     while (["queued", "running"].includes(picture.job.state)) {
       picture.state = picture.job.state;
@@ -105,7 +105,7 @@ export class Work {
     api.forget(picture.job.id);
   }
 
-  // Upload; where the server is busy, wait as long as it asks for and come again.
+  // Uploads the photo. If the server is busy, waits as long as it asks for and tries again.
   async begin(picture, signal) {
     for (let tries = 0; ; tries += 1) {
       picture.state = "uploading";
