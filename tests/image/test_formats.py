@@ -14,7 +14,8 @@ from uformer.image import formats
         (b"MM\0+", formats.TIFF),
         (b"\0\0\0\x18ftypavif\0\0\0\0mif1", formats.AVIF),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", formats.AVIF),
-        (b"\0\0\0\x14ftypheic\0\0\0\0mif1avif", None),  # the brand lies behind the end of the box
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", formats.HEIC),
+        (b"\0\0\0\x14ftypheic\0\0\0\0mif1avif", formats.HEIC),  # the brand lies behind the end of the box
         (b"RIFF\x10\0\0\0WAVEfmt ", None),
         (b"GIF89a", None),
         (b"", None),
@@ -45,8 +46,6 @@ def test_unknown_suffix() -> None:
     [
         (b"GIF89a", "is a GIF image"),
         (b"BM\x36\0\0\0", "is a BMP image"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC image"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "is a HEIF image"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL image"),
         (b"\xff\x0a\xfa", "is a JPEG XL image"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 image"),
@@ -71,7 +70,7 @@ def test_what_people_try_gets_its_name(start: bytes, said: str) -> None:
     line = formats.describe(start)
     assert said in line.replace("is an ", "is a ")
     assert "not a PNG, JPEG, WebP, TIFF or AVIF image" in line
-    assert line.endswith("convert it to one of these first") == ("picture, not" in line)
+    assert line.endswith("convert it to one of these first") == ("image, not" in line)
     assert formats.sniff(start) is None
 
 

@@ -62,6 +62,10 @@ def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
         with pytest.raises(OptionError, match=r"png exists; pass overwrite=True"):
             uformer.restore(photo, output=named, **options)
         uformer.restore(photo, output=named, overwrite=True, **options)
+    with pytest.raises(OptionError, match=r"^b\.HEIC: HEIC cannot be written; use \.png, [^\n]*$"):
+        uformer.restore(photo, output="b.HEIC", **options)
+    with pytest.raises(OptionError, match="^b.dng: camera raw cannot be written"):
+        uformer.restore(photo, output=Path("b.dng"), **options)
     with pytest.raises(OptionError, match="replace the input"):
         uformer.restore(photo, output=photo, overwrite=True, **options)
     with pytest.raises(OptionError, match="output: needs the path of an image file"):

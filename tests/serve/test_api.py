@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.image.cameras import heic
 from tests.networks import TINY
 from tests.networks import build as build_network
 from tests.serve.conftest import HEADERS, Build, Pace, client_of, levels, png, send, served, wait_until
@@ -39,6 +40,13 @@ def test_an_image_comes_back_restored(client: TestClient) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert np.array_equal(levels(answer.content), levels(data) - 51)
     assert "restore;dur=" in answer.headers["server-timing"]
+
+
+def test_heic_comes_back_as_jpeg(client: TestClient) -> None:
+    data = heic(np.full((8, 12, 3), 99, np.uint8), "RGB")
+    answer = client.post("/v1/restore", content=data, headers=HEADERS | {"Content-Type": "image/heic"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert abs(levels(answer.content).astype(int) - (99 - 51)).max() <= 3
 
 
 def test_a_form_will_do(client: TestClient) -> None:

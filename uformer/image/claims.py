@@ -54,7 +54,7 @@ def too_many(data: Encoded, picture_format: Format, max_pixels: int) -> str | No
 
     Claims above `max_pixels` are left to that limit.
     """
-    if picture_format is formats.AVIF:
+    if picture_format in (formats.AVIF, formats.HEIC):
         return _avif(data)
     check = _CHECKS.get(picture_format.name)
     found = check(data) if check else None

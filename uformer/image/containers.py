@@ -77,20 +77,20 @@ def has_other_colours(data: Encoded, picture_format: Format) -> bool:
     """Whether cICP, gAMA or nclx data, which libvips ignores, declare colours other than sRGB."""
     if picture_format is formats.AVIF:
         at = data.find(b"nclx", 0, _FIRST_BYTES)
-        return at > 0 and not _is_srgb(*data[at + 4 : at + 8][1::2])
+        return at > 0 and not is_srgb(*data[at + 4 : at + 8][1::2])
     said = (
         {name: payload for name, payload in _png_chunks(data) if name in (b"cICP", b"gAMA", b"sRGB")}
         if picture_format is formats.PNG
         else {}
     )
     if b"cICP" in said:
-        return not _is_srgb(*said[b"cICP"][:2])
+        return not is_srgb(*said[b"cICP"][:2])
     return (
         b"gAMA" in said and b"sRGB" not in said and abs(int.from_bytes(said[b"gAMA"], "big") - 45_455) > 1000
     )
 
 
-def _is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
+def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
     """Whether ITU-T H.273 code points mean sRGB or an older television standard displayed like it."""
     return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
 

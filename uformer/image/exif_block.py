@@ -159,6 +159,39 @@ def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes
     return _block(fields, form.order)
 
 
+def without(exif: bytes, tags: Container[int]) -> bytes | None:
+    """An EXIF block without the given tags, the thumbnail and the orientation; None if it is malformed."""
+    try:
+        form, offset = header(exif)
+        fields = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE)
+    except ValueError:
+        return None
+    return _block(_dropped(fields, tags), form.order)
+
+
+def _dropped(fields: _Ifd, tags: Container[int]) -> _Ifd:
+    """The fields without the given tags, at every level."""
+    return {
+        tag: _dropped(value, tags) if isinstance(value, dict) else value
+        for tag, value in fields.items()
+        if tag not in tags
+    }
+
+
+def joined(first: bytes | None, exposure: bytes | None, gps: bytes | None) -> bytes | None:
+    """One EXIF block from three TIFF files with its first, EXIF and GPS IFD; malformed files are ignored."""
+    fields: _Ifd = {}
+    for pointer, data in ((None, first), (_EXIF_IFD, exposure), (_GPS_IFD, gps)):
+        with contextlib.suppress(ValueError):
+            form, offset = header(data or b"")
+            found = _parse(data or b"", form, offset, _Budget(), wanted=None if pointer else _DESCRIPTIVE)
+            if pointer is None:
+                fields |= found
+            else:
+                fields[pointer] = found
+    return _block(fields, "<")
+
+
 def _block(fields: _Ifd, order: str) -> bytes | None:
     """An EXIF block of these fields; None if there are none."""
     mark = b"II*\0" if order == "<" else b"MM\0*"

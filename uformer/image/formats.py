@@ -34,6 +34,13 @@ class Format:
     """Options of the saver."""
     lossless_options: dict[str, Any] | None = None
     """Options to use instead of `options` for lossless output."""
+    becomes: str = ""
+    """For a read-only format: the default suffix of an output."""
+
+    @property
+    def output_suffix(self) -> str:
+        """The default suffix of an output."""
+        return self.becomes or self.suffixes[0]
 
 
 # At these qualities, JPEG, WebP and AVIF are equally close to a photograph (41 dB PSNR).
@@ -64,6 +71,21 @@ AVIF = Format(
     lossless_options={"compression": "av1", "lossless": True, "effort": 2},
 )  # fmt: skip
 
+# Read-only formats. libvips does not decode them: see `external`.
+HEIC = Format(
+    name="HEIC", suffixes=(".heic", ".heif", ".hif"), operation="", bits=16, gray=False, alpha=True,
+    max_side=0, options={}, becomes=".jpg",
+)  # fmt: skip
+RAW = Format(
+    name="camera raw", operation="", bits=16, lossless=True, gray=True, alpha=False, max_side=0, options={},
+    suffixes=(
+        ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2",
+        ".pef", ".srw", ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".mef", ".mos", ".dcr", ".kdc", ".raw",
+        ".rwl",
+    ),
+    becomes=".tif",
+)  # fmt: skip
+
 LOWEST_QUALITY = 90
 """Lowest quality of a written JPEG, even if the input was lower: else compression would restore the removed
 blocks."""
@@ -72,9 +94,13 @@ FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """Every suffix that can be read and written, in lower case."""
 
+READ_ONLY = (HEIC, RAW)
+"""Formats that need an extra to be read and are never written."""
+
 NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF image"
 
 _AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"hei", b"hev", b"mif1", b"msf1")
 
 _OTHERS = (
     (0, b"GIF8", "GIF"),
@@ -99,10 +125,6 @@ _OTHERS = (
     (0, b"qoif", "QOI"),
     (0, b"SIMPLE  =", "FITS"),
     (128, b"DICM", "DICOM"),
-    (4, b"ftyphei", "HEIC"),
-    (4, b"ftyphev", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
-    (4, b"ftypmsf1", "HEIF"),
     (4, b"ftyp", "a video"),
     (0, b"\x1a\x45\xdf\xa3", "a video"),
     (0, b"PK\3\4", "a ZIP archive"),
@@ -130,8 +152,6 @@ _IMAGES = {
     "QOI",
     "FITS",
     "DICOM",
-    "HEIC",
-    "HEIF",
     "SVG",
     "Netpbm",
 }
@@ -140,6 +160,17 @@ _IMAGES = {
 def supports(suffix: str) -> bool:
     """Whether images with this suffix (".png", any case) can be written."""
     return suffix.lower() in SUFFIXES
+
+
+def read_only(suffix: str) -> Format | None:
+    """The read-only format of a suffix (".heic", any case); None for any other suffix."""
+    return next((each for each in READ_ONLY if suffix.lower() in each.suffixes), None)
+
+
+def output_suffix(suffix: str) -> str:
+    """The default suffix of an output: that of the input, or another if the format cannot be written."""
+    found = read_only(suffix)
+    return found.becomes if found else suffix
 
 
 def by_suffix(suffix: str) -> Format:
@@ -164,6 +195,8 @@ def sniff(data: bytes) -> Format | None:
         box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
         if any(box[i : i + 4] in _AVIF_BRANDS for i in range(0, len(box), 4)):
             return AVIF
+        if data[8:12].startswith(_HEIC_BRANDS):
+            return HEIC
     return None
 
 
@@ -174,6 +207,11 @@ def describe(data: bytes) -> str:
         article = "an" if kind in ("ICNS", "ICO", "OpenEXR", "SVG") else "a"
         return f"is {article} {kind} image, {NONE_OF_OURS}; convert it to one of these first"
     return f"is {kind}, {NONE_OF_OURS}" if kind else NONE_OF_OURS
+
+
+def is_image(data: bytes) -> bool:
+    """Whether a file is an image, from its first 512 bytes. SVG, which is text, does not count."""
+    return sniff(data[:256]) is not None or _kind(data) in _IMAGES - {"SVG"}
 
 
 def _kind(data: bytes) -> str:

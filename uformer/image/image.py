@@ -52,6 +52,8 @@ class Header:
     """Bits per sample, as in Image.depth."""
     suffix: str
     """Suffix of its format, as in Image.suffix."""
+    whole: bool = False
+    """Whether the decoder can only read the whole image, regardless of `suffix`: HEIC and camera raw."""
     orientation: int = 1
     """Orientation of the stored pixels, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
     frames: int = 1
@@ -82,7 +84,10 @@ class Image:
     depth: int = 8
     """Bits per sample: 8, 16, or 32 for float."""
     suffix: str = ".png"
-    """Suffix of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif"."""
+    """Suffix of the format it was read from: ".png", ".jpg", ".webp", ".tif" or ".avif".
+
+    For HEIC and camera raw, it is the suffix of the format to write.
+    """
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = True
     """Whether the file stored its pixels losslessly."""

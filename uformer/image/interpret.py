@@ -33,9 +33,9 @@ def header_of(file: Opened) -> Header:
     notes = []
     if file.frames > 1:
         number = "several" if file.format is formats.AVIF else f"{file.frames}"
-        notes.append(
-            f"holds {number} {'pages' if file.format is formats.TIFF else 'frames'}; only the first is read"
-        )
+        noun = {"TIFF": "pages", "HEIC": "images"}.get(file.format.name, "frames")
+        which = "primary one" if file.format is formats.HEIC else "first"
+        notes.append(f"holds {number} {noun}; only the {which} is read")
     if space:
         notes.append(f"is {space}; converted to sRGB")
     if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
@@ -44,6 +44,8 @@ def header_of(file: Opened) -> Header:
         notes.append("declares colours other than sRGB without a colour profile; they are read as sRGB")
     if file.format is formats.TIFF:
         notes += tiff.notes(file.data)
+    if file.external is not None:
+        notes += file.external.notes
     depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
     if space:
         depth = 8 if space == "CMYK" and image.format != "ushort" else 16
@@ -53,10 +55,11 @@ def header_of(file: Opened) -> Header:
         channels=1 if colours == 1 else 3,
         alpha=image.bands > colours,
         depth=depth,
-        suffix=file.format.suffixes[0],
+        suffix=_output_suffix(file),
         orientation=orientation,
         frames=file.frames,
         converted=space is not None,
+        whole=file.external is not None,
         notes=tuple(notes),
     )
 
@@ -80,16 +83,23 @@ def as_image(
         alpha=alpha,
         beyond=beyond,
         depth={"u": 8 * kind.itemsize, "f": 32}[kind.kind],
-        suffix=file.format.suffixes[0],
+        suffix=_output_suffix(file),
         metadata=metadata,
         lossless=is_lossless(file),
         jpeg=jpeg.coding(file.data) if file.format is formats.JPEG else None,
     )
 
 
+def _output_suffix(file: Opened) -> str:
+    """The default suffix of an output: for HEIC .jpg, or .png if the image has alpha."""
+    return ".png" if file.format is formats.HEIC and file.image.bands in (2, 4) else file.format.output_suffix
+
+
 def bits_of(file: Opened) -> int:
     """The number of upper bits of a 16-bit sample that the file uses."""
-    return vips.integer(file.image, "bits-per-sample", 16) if file.format is formats.AVIF else 16
+    return (
+        vips.integer(file.image, "bits-per-sample", 16) if file.format in (formats.AVIF, formats.HEIC) else 16
+    )
 
 
 def metadata_of(file: Opened) -> tuple[Metadata, int]:
@@ -114,8 +124,8 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
     if xmp:
         orientation = orientation if told else xmp_packet.orientation(xmp)
         xmp = xmp_packet.upright(xmp)
-    if picture_format is formats.AVIF:
-        # libvips has already applied the file's own transformations; AVIF ignores the orientation in EXIF.
+    if picture_format is formats.AVIF or file.external is not None:
+        # The decoder has already applied the file's own transformations; the orientation in EXIF is ignored.
         orientation = 1
     across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
     known = (across, down) != (1.0, 1.0)  # libvips' value for unknown

@@ -13,9 +13,10 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.image import formats, jpeg, png, raw, reasons, tiff, vips
+from uformer.image import extras, formats, jpeg, png, raw, raw_exif, reasons, tiff, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
+from uformer.image.external import External, ExternalError, external
 from uformer.image.formats import Encoded, Format
 from uformer.image.vet import Limits, objection
 from uformer.system_memory import available_memory
@@ -45,6 +46,8 @@ class Opened:
     frames: int
     """Pages or frames; 2 for any AVIF sequence."""
     limits: Limits
+    external: External | None = None
+    """The decoder of HEIC and camera raw; `image` then holds the header and metadata, but no pixels."""
 
     def samples(self, image: Any) -> Any:
         """The samples (H, W, C) of a pyvips image derived from this one.
@@ -52,7 +55,7 @@ class Opened:
         Raises PictureError if they need too much memory or time.
         """
         size = image.width * image.height
-        copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 1
+        copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 4 if self.external else 1
         per_pixel = image.bands * _BYTES.get(image.format, 8) * copies + 4 * min(image.bands, 3)
         per_pixel += 2 * image.bands * bool(vips.integer(self.image, "interlaced", 0))
         if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
@@ -61,6 +64,8 @@ class Opened:
                 f"{self.name}: reading {image.width} x {image.height} pixels takes {need} of memory; "
                 f"{have} are free"
             )
+        if self.external is not None:
+            return self.external.pixels()[..., : image.bands]
         flat = self.in_time(image, image.numpy)
         return np.reshape(flat, (image.height, image.width, image.bands))
 
@@ -135,17 +140,24 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
         path = None if isinstance(source, bytes) else Path(source)
         if isinstance(data, mmap.mmap):
             stack.callback(_close, data)
-        if camera := raw.kind(data):
-            raise PictureError(
-                f"{name}: is a camera raw file ({camera}); develop it to TIFF, PNG or JPEG first"
-            )
-        picture_format = formats.sniff(data[:256])
+        camera = raw.kind(data)
+        picture_format = formats.RAW if camera else formats.sniff(data[:256])
         if picture_format is None:
             raise PictureError(f"{name}: {formats.describe(data[:512])}")
+        title = f"camera raw ({camera})" if camera else picture_format.name
+        if command := extras.missing(picture_format):
+            raise PictureError(f"{name}: is {title}, which needs an extra; run: {command}")
         if reason := objection(data, picture_format, limits):
-            raise PictureError(f"{name}: cannot be read as {picture_format.name}: {reason}")
+            raise PictureError(f"{name}: cannot be read as {title}: {reason}")
         try:
-            image = _loaded(picture_format, data, path, strict=strict and picture_format is formats.JPEG)
+            other = None
+            if picture_format in formats.READ_ONLY:
+                other = stack.enter_context(external(data, picture_format, limits.max_seconds))
+                image = other.placeholder()
+                if camera and (exif := raw_exif.exif(data)):
+                    vips.set_blob(image, "exif-data", exif)
+            else:
+                image = _loaded(picture_format, data, path, strict=strict and picture_format is formats.JPEG)
             count = _check(name, image, data, picture_format, limits)
             yield Opened(
                 name=name,
@@ -155,7 +167,14 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
                 format=picture_format,
                 frames=count,
                 limits=limits,
+                external=other,
             )
+        except ExternalError as error:
+            raise PictureError(f"{name}: cannot be read as {title}: {error}") from None
+        except TimeoutError:
+            raise PictureError(
+                f"{name}: decoding takes longer than the limit of {limits.max_seconds:g} s"
+            ) from None
         except vips.Error:
             kind = SuspectError if strict and picture_format is formats.JPEG else PictureError
             raise kind(

@@ -97,7 +97,7 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
             float((pixels + beyond).max()),
         )
     lossless = is_lossless(file)
-    if not picture_format.gray and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
+    if not picture_format.gray and channels == 3 and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
     notes = [f"{file.name}: {note}" for note in header_of(file).notes]
     if beyond is not None:

@@ -16,7 +16,8 @@ _BLOCK = 2**20  # bytes
 
 def why(data: Encoded, picture_format: Format) -> str:
     """The reason why a decoder refused a file."""
-    return _CHECKS[picture_format.name](data) or DAMAGED
+    check = _CHECKS.get(picture_format.name)  # HEIC and camera raw have none: see `external`
+    return (check and check(data)) or DAMAGED
 
 
 def _png(data: Encoded) -> str | None:

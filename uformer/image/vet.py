@@ -41,7 +41,15 @@ _TIFF_BLOBS = (0x02BC, 0x83BB, 0x8649, 0x8769, 0x8773)  # XMP, IPTC, Photoshop, 
 
 def objection(data: Encoded, picture_format: Format, limits: Limits) -> str | None:
     """The reason not to open a file at all; None if there is none."""
-    check = {"PNG": _png, "JPEG": _jpeg, "WebP": _webp, "TIFF": _tiff, "AVIF": _avif}[picture_format.name]
+    check = {
+        "PNG": _png,
+        "JPEG": _jpeg,
+        "WebP": _webp,
+        "TIFF": _tiff,
+        "AVIF": _avif,
+        "HEIC": _avif,
+        "camera raw": _raw,
+    }[picture_format.name]
     return check(data, limits) or claims.too_many(data, picture_format, limits.max_pixels)
 
 
@@ -103,6 +111,10 @@ def _tiff(data: Encoded, limits: Limits) -> str | None:
         if metadata > limits.max_metadata
         else None
     )
+
+
+def _raw(data: Encoded, limits: Limits) -> str | None:  # noqa: ARG001 - a separate process runs LibRaw
+    return None
 
 
 def _avif(data: Encoded, limits: Limits) -> str | None:

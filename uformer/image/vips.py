@@ -32,6 +32,9 @@ for _domain in (b"VIPS", b"GLib-GObject", b"GLib"):
 Error: type[Exception] = pyvips.Error
 """The exception for every error of libvips."""
 
+INTEGER = pyvips.GValue.gint_type
+"""The type of an integer metadata field."""
+
 KEEP_EXIF = int(pyvips.enums.ForeignKeep.EXIF)
 KEEP_XMP = int(pyvips.enums.ForeignKeep.XMP)
 KEEP_IPTC = int(pyvips.enums.ForeignKeep.IPTC)
@@ -82,6 +85,18 @@ def from_samples(samples: NDArray[Any]) -> Any:
     kind, gray, rgb = _KINDS[samples.dtype.name]
     image = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
     return image.copy(interpretation=gray if bands < 3 else rgb)
+
+
+def blank(width: int, height: int, bands: int, *, wide: bool) -> Any:
+    """A black pyvips image of 8 bits, or 16 if `wide`. It needs no memory for its pixels."""
+    _, gray, rgb = _KINDS["uint16" if wide else "uint8"]
+    image = pyvips.Image.black(width, height, bands=bands).cast("ushort" if wide else "uchar")
+    return image.copy(interpretation=gray if bands < 3 else rgb)
+
+
+def profile(name: str) -> bytes:
+    """A colour profile that ships with libvips: "srgb" or "p3" (Display P3)."""
+    return bytes(pyvips.Operation.call("profile_load", name))
 
 
 def bare(image: Any) -> Any:

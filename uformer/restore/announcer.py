@@ -11,6 +11,7 @@ from uformer.bars import LONGEST_LINE, Bars
 from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.restore.pipeline import Outcome
+from uformer.restore.unread import reason, summary
 from uformer.restore.worklist import FileJob, WorkList
 from uformer.words import counted
 
@@ -40,6 +41,8 @@ class Announcer:
             self._record("skipped", job.source, job.output)
         for source, why in self._work.failures:
             self._record("failed", source, None, error=_with_name(source, why))
+        for source in self._work.unread:
+            self._record("left_out", source, None, error=_with_name(source, reason(source)))
         self._bars.__enter__()
         return self
 
@@ -105,6 +108,8 @@ class Announcer:
             parts.append(f"{len(self._failures)} failed")
         if not self._quiet:
             self._bars.say("uformer: " + ", ".join(parts))
+            if work.unread:
+                self._bars.say(f"uformer: {summary(work.unread)}")
         self._list_failures()
         return 1 if self._failures else 0
 

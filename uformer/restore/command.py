@@ -35,8 +35,8 @@ def restore(
     Parameters
     ----------
     images
-        Image files (PNG, JPEG, WebP, TIFF, AVIF), folders, or patterns such as "photos/**/*.jpg"; or - for
-        standard input.
+        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
+        such as "photos/**/*.jpg"; or - for standard input.
     output
         For one image: the file to write, whose suffix selects the format, or - for standard output. Default:
         NAME.restored.EXT beside the image. For several images: a folder. Default: NAME.restored beside a

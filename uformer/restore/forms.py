@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from uformer.errors import PictureError
+from uformer.errors import OptionError, PictureError
+from uformer.image.formats import output_suffix, read_only, supports
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -138,7 +139,18 @@ def from_unit(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def default_output(path: Path) -> Path:
-    """Return NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder or a path without a name."""
+    """Return NAME.restored.EXT beside NAME.EXT. Raises PictureError for a folder or a path without a name.
+
+    For HEIC and camera raw, EXT is the suffix of the format to write.
+    """
     if not path.name or path.is_dir():
         raise PictureError(f"{str(path)!r} is a folder, not an image")
-    return path.with_name(f"{path.stem}.restored{path.suffix}")
+    return path.with_name(f"{path.stem}.restored{output_suffix(path.suffix)}")
+
+
+def check_suffix(output: Path) -> None:
+    """Raise OptionError for an output whose suffix is unknown or belongs to a read-only format."""
+    if found := read_only(output.suffix):
+        raise OptionError(f"{output}: {found.name} cannot be written; use .png, .jpg, .webp, .tif or .avif")
+    if not supports(output.suffix):
+        raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")

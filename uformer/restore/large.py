@@ -24,7 +24,7 @@ def should_stream(head: Header, budget: int | None = None) -> bool:
     None: half of free memory.
     """
     most = memory.process_budget(None, free=available_memory()) if budget is None else budget
-    return head.suffix in BY_REGIONS and not memory.fits_in_memory(head.pixels, most)
+    return head.suffix in BY_REGIONS and not head.whole and not memory.fits_in_memory(head.pixels, most)
 
 
 def restore_file(
@@ -43,7 +43,8 @@ def restore_file(
     all. Until it is complete, its samples are in a temporary file beside it. Raises PictureError.
     """
     source, output = Path(source), Path(output)
-    if header(source).suffix not in BY_REGIONS:
+    head = header(source)
+    if head.whole or head.suffix not in BY_REGIONS:
         image = restorer.restore_image(read(source, notify=notify), progress=progress, notify=notify)
         write(image, output, metadata=metadata, notify=notify)
         return

@@ -129,7 +129,8 @@ class Restorer:
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
-          the input, and its path is returned. An existing file is replaced only with `overwrite`.
+          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif, because they
+          cannot be written. An existing file is replaced only with `overwrite`.
 
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
         device is not available, or if the output exists or cannot be written.
@@ -151,6 +152,8 @@ class Restorer:
             return encode(self.restore_image(image, progress=progress), image.suffix)
         if is_path:
             path = forms.default_output(Path(picture)) if output is None else Path(output)
+            if output is not None:
+                forms.check_suffix(path)
             if path.exists() and not overwrite:
                 raise OptionError(f"{path} exists; pass overwrite=True to replace it, or another output")
             check_output(path, overwrite=True, source=Path(picture))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from uformer.image.formats import supports
+from uformer.image.formats import output_suffix, read_only, supports
 
 RESTORED = ".restored"
 """Marks default output names: before the suffix of a file, at the end of a folder's name."""
@@ -28,14 +28,22 @@ class Found:
     """Folders that cannot be listed, and the reasons."""
     left_out: list[Path] = field(default_factory=list)
     """Outputs of earlier runs: NAME.restored.EXT beside NAME.EXT, and folders NAME.restored beside NAME."""
+    others: list[Path] = field(default_factory=list)
+    """Files with other suffixes."""
 
 
-def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without: Path | None = None) -> Found:
+def walk(
+    root: Path,
+    *,
+    enter: Callable[[Path], bool] = lambda _: True,
+    without: Path | None = None,
+    takes: Callable[[str], bool] = supports,
+) -> Found:
     """Find the images below a folder by their suffixes. Hidden files and folders are ignored.
 
     Links to folders are followed after all real folders, unless the target was already entered. `enter`:
     returns whether to enter a folder, from its path relative to `root`. `without`: a folder that is never
-    entered, by whatever path.
+    entered, by whatever path. `takes`: returns whether files with a suffix are images to restore.
     """
     found = Found()
     seen = {identity(root)} | ({identity(without)} if without is not None else set())
@@ -53,12 +61,15 @@ def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without:
             found.unreadable.append((below, error.strerror or str(error)))
             continue
         names = {entry.name for entry in listed}
+        outputs = {output_name(Path(name)) for name in names if read_only(Path(name).suffix)}
         for entry in listed:
             path = below / entry.name
             folder = _is_folder(entry)
-            if entry.name.startswith(".") or not (folder or supports(path.suffix)):
+            if entry.name.startswith("."):
                 continue
-            if original(path, folder=folder).name in names - {entry.name}:
+            if not folder and not takes(path.suffix):
+                found.others.append(path)
+            elif original(path, folder=folder).name in names - {entry.name} or entry.name in outputs:
                 found.left_out.append(path)
             elif not folder:
                 found.pictures.append(path)
@@ -69,6 +80,7 @@ def walk(root: Path, *, enter: Callable[[Path], bool] = lambda _: True, without:
     found.pictures.sort()
     found.folders.sort()
     found.unreadable.sort()
+    found.others.sort()
     return found
 
 
@@ -77,7 +89,9 @@ def is_pattern(text: str) -> bool:
     return bool(_MAGIC.search(text)) and not os.path.lexists(text)
 
 
-def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
+def match(
+    pattern: str, *, without: Path | None = None, takes: Callable[[str], bool] = supports
+) -> tuple[Path, Found]:
     """Return the folder where the pattern begins, and everything below it that matches.
 
     As in a shell, *, ? and [...] match parts of a name but never a leading dot, and ** matches any number of
@@ -90,15 +104,18 @@ def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
     ):
         fixed += 1
     root, rest = Path(*parts[:fixed]), parts[fixed:]
-    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without)
-    for paths in (found.pictures, found.folders, found.left_out):
+    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without, takes=takes)
+    for paths in (found.pictures, found.folders, found.left_out, found.others):
         paths[:] = [path for path in paths if _matches(path.parts, rest)]
     return root, found
 
 
 def output_name(path: Path, *, folder: bool = False) -> str:
-    """Return NAME.restored.EXT for an image NAME.EXT, NAME.restored for a folder NAME."""
-    return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{path.suffix}"
+    """Return NAME.restored.EXT for an image NAME.EXT, NAME.restored for a folder NAME.
+
+    For HEIC and camera raw, EXT is the suffix of the format to write.
+    """
+    return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{output_suffix(path.suffix)}"
 
 
 def original(path: Path, *, folder: bool = False) -> Path:

@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import SUFFIXES, supports
+from uformer.image.formats import SUFFIXES, output_suffix, read_only, supports
 from uformer.output import check_output, nearest, what_lies_at, why_closed
+from uformer.restore.forms import check_suffix
+from uformer.restore.unread import is_taken, is_unread_image, summary
 from uformer.restore.walk import Found, identity, is_pattern, match, original, output_name, walk
 from uformer.staging import staging
 
@@ -45,6 +47,8 @@ class WorkList:
     """Inputs that cannot be restored, and the reasons."""
     left_out: list[Path] = field(default_factory=list)
     """Outputs of earlier runs among the inputs."""
+    unread: list[Path] = field(default_factory=list)
+    """Images in folders whose format is not read."""
     home: Path | None = None
     """The folder of all outputs, if there is one."""
 
@@ -68,7 +72,7 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
         raise PictureError(f"{argument!r} is not a file name")
     if not os.path.lexists(source):
         raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
-    if output is None and not supports(source.suffix):
+    if output is None and not _is_readable(source.suffix):
         raise OptionError(
             f"{source}: the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)};"
             " name the output with -o"
@@ -77,7 +81,7 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
         path = source.with_name(output_name(source))
     else:
         path = (
-            Path(output) / source.name
+            Path(output) / _written_name(source)
             if output.endswith(("/", os.sep)) or os.path.isdir(output)
             else Path(output)
         )
@@ -86,9 +90,11 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
 
 
 def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
-    """Check the output of an image. Raises OptionError as `check_output` does, and for an unknown suffix."""
-    if not supports(path.suffix):
-        raise OptionError(f"{path}: unknown format {path.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
+    """Check the output of an image.
+
+    Raises OptionError as `check_output` does, and for a suffix that is unknown or cannot be written.
+    """
+    check_suffix(path)
     check_output(path, overwrite=overwrite, source=source)
 
 
@@ -115,8 +121,9 @@ def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) 
             jobs.setdefault(_absolute(job.source), job)
     if not jobs and not result.failures:
         there = " except outputs of earlier runs" if result.left_out else ""
+        left_out = f"; {summary(result.unread)}" if result.unread else ""
         more = f" and {len(arguments) - 1} more" if len(arguments) > 1 else ""
-        raise PictureError(f"{arguments[0]}{more}: no images found{there} ({', '.join(SUFFIXES)})")
+        raise PictureError(f"{arguments[0]}{more}: no images found{there} ({', '.join(SUFFIXES)}){left_out}")
     _sort_out(list(jobs.values()), result, overwrite=overwrite)
     return result
 
@@ -125,7 +132,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
     """Yield the jobs of one argument. Inputs that fail or are left out are added to `result`."""
     source = Path(argument)
     if is_pattern(argument):
-        root, found = match(argument, without=out)
+        root, found = match(argument, without=out, takes=is_taken)
         if found.folders and not found.pictures:
             for folder in found.folders:
                 yield from _jobs(str(root / folder), out and out / folder.parent, result, alone=False)
@@ -134,7 +141,8 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
             result.failures.append((source, "no file matches this pattern"))
         _note(root, found, result)
         for below in found.pictures:
-            yield FileJob(root / below, out / below if out else root / below.with_name(output_name(below)))
+            inside = below.with_name(_written_name(below) if out else output_name(below))
+            yield FileJob(root / below, (out or root) / inside)
     elif os.path.isdir(source):
         named = source if source.name not in ("", "..") else _absolute(source)
         if out is None and not named.name:
@@ -144,21 +152,32 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
             result.home = home if alone else None
         else:
             home = out if alone else out / named.name
-        found = walk(source, without=out or home)
+        found = walk(source, without=out or home, takes=is_taken)
         _note(source, found, result)
         for below in found.pictures:
-            yield FileJob(source / below, home / below)
+            yield FileJob(source / below, home / below.with_name(_written_name(below)))
     elif not os.path.lexists(source):
         result.failures.append((source, os.strerror(errno.ENOENT)))
-    elif not supports(source.suffix):
+    elif not _is_readable(source.suffix):
         result.failures.append((source, f"the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)}"))
     else:
-        yield FileJob(source, out / source.name if out else source.with_name(output_name(source)))
+        yield FileJob(source, out / _written_name(source) if out else source.with_name(output_name(source)))
 
 
 def _note(root: Path, found: Found, result: WorkList) -> None:
     result.failures += [(root / below, why) for below, why in found.unreadable]
     result.left_out += [root / below for below in found.left_out]
+    result.unread += [root / below for below in found.others if is_unread_image(root / below)]
+
+
+def _is_readable(suffix: str) -> bool:
+    """Return whether files with this suffix (any case) can be read, possibly with an extra."""
+    return supports(suffix) or read_only(suffix) is not None
+
+
+def _written_name(path: Path) -> str:
+    """Return the name in the output folder: that of the input, with a suffix that can be written."""
+    return path.stem + output_suffix(path.suffix)
 
 
 def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:

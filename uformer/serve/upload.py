@@ -25,6 +25,9 @@ MEDIA_TYPES = {
 }
 """The media type of each format, by suffix."""
 
+_READ_ONLY = ("image/heic", "image/heif")
+"""Media types that are accepted but never sent. Camera raw has no media type and is sent as image/*."""
+
 FIELD = "picture"
 PATIENCE = 60  # seconds that an upload may pause
 HEAD_START = 10  # seconds before the average rate of an upload is checked
@@ -66,7 +69,7 @@ async def _picture_bytes(request: Request, rules: Rules) -> bytes:
         raise Problem(415, "content-encoding", "send the image file as it is, without Content-Encoding")
     if kind == "multipart/form-data":
         data = await _from_form(request, rules)
-    elif kind in (*MEDIA_TYPES.values(), "image/*"):
+    elif kind in (*MEDIA_TYPES.values(), *_READ_ONLY, "image/*"):
         data = b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])
     else:
         found = f"Content-Type is {kind[:64]!r}" if kind else "Content-Type is missing"

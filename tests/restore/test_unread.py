@@ -1,0 +1,136 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
+from tests.restore.stand_in import StandIn, save_picture, tree
+from uformer.cli import main
+from uformer.image import extras
+from uformer.restore.forms import default_output
+from uformer.restore.restorer import Restorer
+from uformer.restore.unread import is_taken, is_unread_image, reason, summary
+
+Run = Callable[..., tuple[int, str, str]]
+MISSING = 'pip install "uformer[heic]"'
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `uformer restore ...` in an empty folder, with a stand-in for the restorer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Restorer, "from_options", lambda _: StandIn())
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(["restore", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda module: module != "pillow_heif")
+
+
+def fill(folder: Path) -> None:
+    """Write one PNG, and images that are not read."""
+    save_picture(folder / "a.png")
+    for name, data in (
+        ("b.HEIC", b"?"),
+        ("c.heic", b"?"),
+        ("d.gif", b"GIF89a"),
+        ("unnamed", b"\xff\xd8\xff\xe0"),
+        ("e.dat", b"8BPS\0\1"),
+        ("notes.txt", b"hello"),
+        (".hidden.gif", b"GIF89a"),
+        ("page.html", b"<html><svg></svg>"),
+    ):
+        (folder / name).write_bytes(data)
+
+
+@pytest.mark.usefixtures("without_heic")
+def test_a_folder_names_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    fill(tmp_path / "in")
+    code, _, err = run("in")
+    assert code == 0
+    assert err.splitlines()[-2:] == [
+        "uformer: 1 of 1 image restored into in.restored",
+        f"uformer: left out: 2 .heic ({MISSING}), 1 without a suffix, 1 .dat, 1 .gif",
+    ]
+    assert tree(tmp_path / "in.restored") == ["a.png"]
+    assert run("in", "--quiet", "--overwrite")[2] == ""
+
+
+@pytest.mark.usefixtures("without_heic")
+def test_json_has_a_record_for_each(run: Run, tmp_path: Path) -> None:
+    fill(tmp_path / "in")
+    _, out, _ = run("in", "--json")
+    records = {each["input"]: each for each in map(json.loads, out.splitlines())}
+    left_out = {name for name, each in records.items() if each["status"] == "left_out"}
+    assert left_out == {f"in/{name}" for name in ("b.HEIC", "c.heic", "d.gif", "unnamed", "e.dat")}
+    assert records["in/b.HEIC"]["error"] == f"in/b.HEIC: HEIC needs an extra; run: {MISSING}"
+    assert records["in/b.HEIC"]["output"] is None
+    assert "convert the image" in records["in/d.gif"]["error"]
+
+
+@pytest.mark.usefixtures("without_heic")
+def test_a_folder_of_nothing_else_is_an_error_that_says_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/b.heic").write_bytes(b"?")
+    code, _, err = run("in")
+    assert code == 1
+    assert err.rstrip().endswith(f"left out: 1 .heic ({MISSING})")
+
+
+def test_a_pattern_counts_only_what_it_names(run: Run, tmp_path: Path) -> None:
+    fill(tmp_path / "in")
+    assert "left out" not in run("in/*.png")[2]
+    assert "left out: " in run("in/*", "-o", "out")[2]
+
+
+def test_heic_and_raw_in_a_folder(run: Run, tmp_path: Path) -> None:
+    needs_heic()
+    needs_raw()
+    (tmp_path / "in").mkdir()
+    gray = np.full((16, 24, 3), 99, np.uint8)
+    (tmp_path / "in/a.HEIC").write_bytes(heic(gray, "RGB"))
+    (tmp_path / "in/b.dng").write_bytes(dng(ramp()))
+    (tmp_path / "in/c.jpg").write_bytes(heic(gray, "RGB"))  # judged by its contents
+    code, _, err = run("in")
+    assert code == 0, err
+    assert tree(tmp_path / "in.restored") == ["a.jpg", "b.tif", "c.jpg"]
+    assert (tmp_path / "in.restored/b.tif").read_bytes()[:2] in (b"II", b"MM")
+    assert "left out" not in err
+
+
+def test_one_file_and_outputs_beside_it(run: Run, tmp_path: Path) -> None:
+    needs_heic()
+    (tmp_path / "a.heic").write_bytes(heic(np.full((16, 24, 3), 99, np.uint8), "RGB"))
+    assert run("a.heic") == (0, "a.restored.jpg\n", "")
+    assert run("a.heic", "-o", "a.png")[:2] == (0, "a.png\n")
+    code, _, err = run("a.heic", "-o", "b.heic")
+    assert code == 2
+    assert err == "uformer: error: b.heic: HEIC cannot be written; use .png, .jpg, .webp, .tif or .avif\n"
+    assert "1 output of earlier runs left out" in run("*.[hj]*")[2]
+
+
+@pytest.mark.usefixtures("without_heic")
+def test_what_is_taken_and_why_not(tmp_path: Path) -> None:
+    assert is_taken(".PNG")
+    assert not is_taken(".Heic")
+    assert not is_taken(".gif")
+    assert reason(Path("a.heic")).endswith(MISSING)
+    assert "suffix" in reason(tmp_path / "a")
+    assert not is_unread_image(tmp_path / "not there")
+    assert not is_unread_image(tmp_path)
+    assert summary([]) == ""
+
+
+def test_the_default_output_in_python() -> None:
+    assert default_output(Path("a.HEIC")) == Path("a.restored.jpg")
+    assert default_output(Path("in/a.nef")) == Path("in/a.restored.tif")
+    assert default_output(Path("a.PNG")) == Path("a.restored.PNG")

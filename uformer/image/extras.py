@@ -1,0 +1,24 @@
+"""Finds out whether the extra that a format needs is installed, and how to install it."""
+
+import importlib.util
+
+from uformer.image import formats
+from uformer.image.formats import Format
+
+_EXTRAS = {formats.HEIC.name: ("pillow_heif", "heic"), formats.RAW.name: ("rawpy", "raw")}
+"""For each format: the module that reads it, and the extra of this package that installs the module."""
+
+
+def missing(picture_format: Format) -> str | None:
+    """The command that installs the extra for a format; None if the format can be read already."""
+    if picture_format.name not in _EXTRAS:
+        return None
+    module, extra = _EXTRAS[picture_format.name]
+    return None if _is_installed(module) else f'pip install "uformer[{extra}]"'
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,58 @@
+"""Finds the images in a folder that cannot be read, so that they are reported and not skipped silently."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from uformer.image import extras, formats
+
+_UNSUPPORTED = {
+    ".apng", ".bmp", ".bpg", ".dcm", ".dds", ".dib", ".dpx", ".exr", ".fit", ".fits", ".fts", ".gif",
+    ".hdp", ".hdr", ".icns", ".ico", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpf", ".jpx", ".jxl",
+    ".jxr", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".qoi", ".svg", ".tga",
+    ".wdp", ".xcf",
+}  # fmt: skip
+"""Suffixes of image formats that are not supported, in lower case."""
+
+_HEAD = 512  # bytes
+
+
+def is_taken(suffix: str) -> bool:
+    """Return whether files with this suffix (any case) can be read with the installed extras."""
+    found = formats.read_only(suffix)
+    return formats.supports(suffix) if found is None else extras.missing(found) is None
+
+
+def is_unread_image(path: Path) -> bool:
+    """Return whether a file that was not selected is an image, judged by its suffix or its contents."""
+    if path.suffix.lower() in _UNSUPPORTED or formats.read_only(path.suffix):
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            return formats.is_image(file.read(_HEAD))
+    except OSError:
+        return False
+
+
+def reason(path: Path) -> str:
+    """Return why an image is left out, and what to do."""
+    found = formats.read_only(path.suffix)
+    command = extras.missing(found) if found else None
+    if found and command:
+        return f"{found.name} needs an extra; run: {command}"
+    if path.suffix.lower() in _UNSUPPORTED:
+        return f"{path.suffix.lower()} is not supported; convert the image to PNG, JPEG, WebP, TIFF or AVIF"
+    return f"the suffix {path.suffix!r} is not one of {', '.join(formats.SUFFIXES)}"
+
+
+def summary(paths: Iterable[Path]) -> str:
+    """Return `left out: 2 .heic (pip install "uformer[heic]"), 1 .gif`, for example; empty without paths."""
+    counts = Counter(path.suffix.lower() for path in paths)
+    parts = []
+    for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        found = formats.read_only(suffix)
+        command = extras.missing(found) if found else None
+        parts.append(f"{count} {suffix or 'without a suffix'}" + (f" ({command})" if command else ""))
+    return f"left out: {', '.join(parts)}" if parts else ""
