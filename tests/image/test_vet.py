@@ -92,8 +92,8 @@ def test_webp(data: bytes, said: str) -> None:
             tiff((258, 3, 1, 64), (339, 3, 1, 3)),
             "64-bit float samples are not supported; save them as 8-bit, 16-bit or 32-bit float",
         ),
-        (tiff((258, 3, 1, 16), (339, 3, 1, 3)), "samples of 16 bits float"),
-        (tiff((258, 3, 1, 16), (339, 3, 1, 2)), "samples of 16 bits signed or complex"),
+        (tiff((258, 3, 1, 16), (339, 3, 1, 3)), "16-bit float samples are not supported"),
+        (tiff((258, 3, 1, 16), (339, 3, 1, 2)), "16-bit signed or complex samples are not supported"),
         (tiff((258, 3, 1, 12)), "12-bit samples are not supported"),
         (
             tiff((258, 3, 1, 8), (262, 3, 1, 8)),
