@@ -267,6 +267,7 @@ def test_a_worker_is_killed_and_nothing_is_lost(started: Start, prepared: Prepar
 
 @pytest.mark.timeout(600)
 @onlinux
+@pytest.mark.slow
 def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared, tmp_path: Path) -> None:
     out = tmp_path / "out"
     job = started(str(prepared.source), str(out), "--weights", prepared.weights, *RAY)
@@ -290,6 +291,7 @@ def test_the_whole_job_is_killed_and_goes_on(started: Start, prepared: Prepared,
 
 @pytest.mark.timeout(600)
 @onlinux
+@pytest.mark.slow
 def test_ctrl_c_ends_the_cluster_and_keeps_what_is_done(
     started: Start, prepared: Prepared, tmp_path: Path
 ) -> None:

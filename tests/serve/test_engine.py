@@ -205,6 +205,7 @@ def restore_many(client: TestClient, data: bytes, number: int) -> None:
             assert client.post("/v1/restore", content=data, headers=HEADERS).status_code == 200
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_thousand_requests(build: Build, pace: Pace) -> None:
     pace.tiles = 1
     data = png(110, 80)

@@ -198,6 +198,7 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: 
     assert distance(out, tmp_path / "whole") < 1e-3
 
 
+@pytest.mark.slow
 def test_the_launcher_s_sigterm_saves_and_the_same_line_goes_on(tmp_path: Path) -> None:
     """Two launchers stand for two machines, and get SIGTERM as a SLURM job does before its time limit."""
     out = tmp_path / "run"
