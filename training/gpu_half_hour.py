@@ -164,7 +164,7 @@ def train_task(session: Session, task: str, work: Path, minutes: float) -> None:
         code = session.train(task, folder, ["decay=0", f"minutes={trunk:.3f}"], minutes=trunk, fresh=True)
     if code == 0:
         write_half(
-            folder / "last.safetensors",
+            {folder / "last.safetensors": 1.0},
             published.with_suffix(".trunk.safetensors"),
             {"recipe": f"{task}: trunk of a GPU run"},
         )
@@ -201,7 +201,7 @@ class Publisher:
     def _publish(self) -> None:
         """Copy the weights. This is safe at any time, because `uformer train` replaces files atomically."""
         if self._newest.exists():
-            write_half(self._newest, self._published, {"recipe": "a GPU run, see summary.json"})
+            write_half({self._newest: 1.0}, self._published, {"recipe": "a GPU run, see summary.json"})
 
 
 def patches_seen(folder: Path) -> int:

@@ -77,12 +77,33 @@ def good(tmp_path: Path) -> Path:
 
 
 def test_write_half_rounds_to_float16_and_keeps_the_notes(good: Path, tmp_path: Path) -> None:
-    checkpoint.write_half(good, tmp_path / "half.safetensors", {"recipe": "ten minutes"})
+    checkpoint.write_half({good: 1.0}, tmp_path / "half.safetensors", {"recipe": "ten minutes"})
     config, state = checkpoint.read(tmp_path / "half.safetensors")
     assert config == TINY
     assert all(np.array_equal(state[key], value.astype(np.float16)) for key, value in random_state().items())
     assert {value.dtype for value in state.values()} == {np.dtype(np.float16)}
     assert "ten minutes" in str(checkpoint.describe(tmp_path / "half.safetensors")["notes"])
+
+
+def test_write_half_takes_a_weighted_mean(good: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
+    checkpoint.write(other, TINY, random_state(seed=1))
+    checkpoint.write_half({good: 0.25, other: 0.75}, out, {})
+    _, state = checkpoint.read(out)
+    first, second = random_state(), random_state(seed=1)
+    for key, value in state.items():
+        expected = 0.25 * first[key] + 0.75 * second[key]
+        assert np.abs(value.astype(np.float32) - expected).max() < 2e-3
+
+
+def test_write_half_refuses_a_mean_of_different_networks(good: Path, tmp_path: Path) -> None:
+    wider = dataclasses.replace(TINY, embed_dim=8)
+    checkpoint.write(tmp_path / "wider.safetensors", wider, random_state(wider))
+    with pytest.raises(CheckpointError, match="wider.safetensors: its configuration differs"):
+        checkpoint.write_half(
+            {good: 0.5, tmp_path / "wider.safetensors": 0.5}, tmp_path / "mean.safetensors", {}
+        )
+    assert not (tmp_path / "mean.safetensors").exists()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

@@ -84,13 +84,24 @@ def read(path: PathLike) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]
         return config, state
 
 
-def write_half(trained: PathLike, out: PathLike, notes: Mapping[str, str]) -> None:
-    """Write a checkpoint's weights as float16, at half the size of float32, with notes in its metadata.
+def write_half(shares: Mapping[Path, float], out: PathLike, notes: Mapping[str, str]) -> None:
+    """Write the weighted mean of checkpoints as float16, at half the size of float32, with notes.
 
-    Raises CheckpointError if `trained` is not a checkpoint, or if `out` cannot be written.
+    `shares`: the share of each checkpoint in the mean. Raises CheckpointError if one of them is not a
+    checkpoint or has another configuration than the first, or if `out` cannot be written.
     """
-    config, state = read(trained)
-    write(out, config, {key: value.astype(np.float16) for key, value in state.items()}, notes=notes)
+    config: UformerConfig | None = None
+    mean: dict[str, NDArray[np.float32]] = {}
+    for path, share in shares.items():
+        found, state = read(path)
+        if found != (config or found):
+            raise CheckpointError(f"{path}: its configuration differs from that of the first file")
+        config = found
+        for key, value in state.items():
+            mean[key] = mean.get(key, np.float32(0)) + np.float32(share) * value.astype(np.float32)
+    if config is None:
+        raise CheckpointError("no checkpoint given")
+    write(out, config, {key: value.astype(np.float16) for key, value in mean.items()}, notes=notes)
 
 
 def read_config(path: PathLike) -> UformerConfig:
