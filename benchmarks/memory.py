@@ -55,7 +55,8 @@ def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
 def child(tiles: int, arguments: list[str]) -> None:
     """Run the command with a network that restores this many tiles and returns the others unchanged."""
     from uformer.cli import main  # noqa: PLC0415 - the child starts with the parent's memory; keep it small
-    from uformer.restore.network import Network, Pixels  # noqa: PLC0415
+    from uformer.image.image import Pixels  # noqa: PLC0415
+    from uformer.restore.network import Network  # noqa: PLC0415
 
     run, done = Network.run, 0
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from uformer.errors import OptionError
 
 
-def check_output(path: Path, *, overwrite: bool, source: Path | None = None) -> None:
+def check_output(
+    path: Path, *, overwrite: bool, source: Path | None = None, how: str = "add --overwrite"
+) -> None:
     """Raise OptionError if a file cannot be written or must not be replaced.
 
-    `source`: the input file, which the output must not replace.
+    `source`: the input file, which the output must not replace. `how`: how the caller asks to replace an
+    existing file, for the error.
     """
     exists, why = what_lies_at(path)
     if why:
@@ -19,7 +22,7 @@ def check_output(path: Path, *, overwrite: bool, source: Path | None = None) -> 
     if exists and source is not None and _is_same(path, source):
         raise OptionError(f"{path}: the output would replace the input; give another name")
     if exists and not overwrite:
-        raise OptionError(f"{path} exists; add --overwrite to replace it, or give another name")
+        raise OptionError(f"{path} exists; {how} to replace it, or give another name")
     folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
     if not folder.is_dir():
         raise OptionError(f"{path}: there is no folder {folder}; create it first")

@@ -21,20 +21,6 @@ Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `uformer restore ...` in an empty folder, with the stand-in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Restorer, "from_options", lambda _: StandIn())
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(["restore", *arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 def save_tree(root: Path) -> list[str]:
     names = ["a.png", "a.jpg", "a.tif", "sub dir/ü [1].png", "sub dir/deep/写真.webp"]
     for seed, name in enumerate(names):

@@ -11,7 +11,7 @@ import pyvips
 
 from uformer.config import UformerConfig
 from uformer.errors import PictureError
-from uformer.image.image import Header
+from uformer.image.image import Header, Pixels
 from uformer.image.read import header, read
 from uformer.image.regions import regions
 from uformer.image.write import write
@@ -22,7 +22,7 @@ from uformer.restore.backends.base import Weights
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Pixels, Restorer
+from uformer.restore.restorer import Restorer
 
 # Tiles are multiples of 32.
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)

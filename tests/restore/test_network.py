@@ -8,13 +8,14 @@ import pytest
 
 from tests.networks import TINY
 from uformer.errors import OptionError, PictureError
+from uformer.image.image import Pixels
 from uformer.layout import parameter_shapes
 from uformer.notices import ignore
 from uformer.restore import memory
 from uformer.restore.backends.base import Weights, window_grain
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import NetworkMemory, Size
-from uformer.restore.network import Network, Pixels
+from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 

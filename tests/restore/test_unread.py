@@ -6,29 +6,13 @@ import numpy as np
 import pytest
 
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
-from tests.restore.stand_in import StandIn, save_picture, tree
-from uformer.cli import main
+from tests.restore.stand_in import save_picture, tree
 from uformer.image import extras
 from uformer.restore.forms import default_output
-from uformer.restore.restorer import Restorer
 from uformer.restore.unread import is_taken, is_unread_image, reason, summary
 
 Run = Callable[..., tuple[int, str, str]]
 MISSING = 'pip install "uformer[heic]"'
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `uformer restore ...` in an empty folder, with a stand-in for the restorer."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Restorer, "from_options", lambda _: StandIn())
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(["restore", *arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture

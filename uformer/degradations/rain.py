@@ -6,6 +6,7 @@ image is the clean one with layers of streaks and a veil (Yang et al., CVPR 2017
 """
 
 import dataclasses
+import functools
 from typing import Literal
 
 import numpy as np
@@ -65,33 +66,22 @@ def rain(
     check_ranges("rain", haze=(haze, 0, 0.9), glow=(glow, 0, 1), warmth=(warmth, -0.5, 0.5))
     if streaks not in ("drops", "noise"):
         raise ValueError(f"rain: streaks={streaks!r} must be 'drops' or 'noise'")
-    shape = (clean.shape[0], clean.shape[1])
-    if streaks == "drops":
-        light = rain_streaks(
-            shape,
-            rng,
-            density=density,
-            length=length,
-            width=width,
-            angle=angle,
-            spread=spread,
-            depth=depth,
-            strength=strength,
-            clump=clump,
-            flatness=flatness,
-        )
-    else:
-        light = noise_streaks(
-            shape,
-            rng,
-            density=density,
-            length=length,
-            width=width,
-            angle=angle,
-            spread=spread,
-            depth=depth,
-            strength=strength,
-        )
+    draw_light = (
+        functools.partial(rain_streaks, clump=clump, flatness=flatness)
+        if streaks == "drops"
+        else noise_streaks
+    )
+    light = draw_light(
+        (clean.shape[0], clean.shape[1]),
+        rng,
+        density=density,
+        length=length,
+        width=width,
+        angle=angle,
+        spread=spread,
+        depth=depth,
+        strength=strength,
+    )
     wet = lay(clean, light, blend=blend, glow=glow, warmth=warmth)
     return np.clip(veil(wet, rng, haze=haze) if haze else wet, 0, 1).astype(np.float32)
 
@@ -107,6 +97,25 @@ def lay(
         return 1 - (1 - clean) * (1 - np.minimum(light[..., None] * tint, 1))
     opacity = np.minimum(light, 1)[..., None]
     return clean + opacity * (np.minimum(np.float32(glow) * tint, 1) - clean)
+
+
+def _check_streaks(
+    density: float,
+    length: float,
+    width: float,
+    angle: float,
+    spread: float,
+    depth: float,
+    strength: float,
+) -> None:
+    check_ranges(
+        "rain",
+        density=(density, 0, 50),
+        length=(length, 1, 1000),
+        width=(width, 0.1, 100),
+        strength=(strength, 0, 1),
+    )
+    check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
 
 
 def rain_streaks(
@@ -127,14 +136,7 @@ def rain_streaks(
 
     Parameters and errors are those of `rain`.
     """
-    check_ranges(
-        "rain",
-        density=(density, 0, 50),
-        length=(length, 1, 1000),
-        width=(width, 0.1, 100),
-        strength=(strength, 0, 1),
-    )
-    check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
+    _check_streaks(density, length, width, angle, spread, depth, strength)
     check_ranges("rain", clump=(clump, 0, 1), flatness=(flatness, 1, 8))
     height, columns = shape
     count = rng.poisson(density / 1000 * (height + length) * (columns + length))
@@ -189,14 +191,7 @@ def noise_streaks(
     exponential distribution; one dot in twenty is brighter than `strength`. The dots come in gusts: their
     density varies smoothly by a factor of up to e in either direction.
     """
-    check_ranges(
-        "rain",
-        density=(density, 0, 50),
-        length=(length, 1, 1000),
-        width=(width, 0.1, 100),
-        strength=(strength, 0, 1),
-    )
-    check_ranges("rain", angle=(angle, -90, 90), spread=(spread, 0, 45), depth=(depth, 1, 100))
+    _check_streaks(density, length, width, angle, spread, depth, strength)
     margin = int(length / 2 + 2 * width) + 2
     height, columns = (fast_length(side + 2 * margin) for side in shape)
     down = np.fft.fftfreq(height).astype(np.float32)[:, None]  # cycles a pixel

@@ -6,7 +6,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from uformer.image.image import Pixels
+
 NODES = np.linspace(0, 1, 65) ** 2
 """Irradiances, as a share of saturation, at which the response curves are sampled."""
 

@@ -1,12 +1,10 @@
 """A warning for an image that deblurring left almost unchanged."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore.options import RestoreOptions
-
-Pixels = NDArray[np.float32]
 
 LITTLE = 0.5
 """Mean absolute change in 8-bit levels below which no difference is visible."""

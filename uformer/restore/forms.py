@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import output_suffix, read_only, supports
+from uformer.image.image import Pixels
 
 if TYPE_CHECKING:
     import PIL.Image
     import torch
 
-Pixels = NDArray[np.float32]
 Restore = Callable[[Pixels], Pixels]  # (H, W, C) float32 in [0, 1] to the same
 
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from uformer.errors import PictureError
-from uformer.image.image import Header, Image
+from uformer.image.image import Header, Image, Pixels
 from uformer.image.read import header, read
 from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, warn
 from uformer.restore import memory
-from uformer.restore.restorer import Pixels, Progress, Restorer
+from uformer.restore.restorer import Progress, Restorer
 from uformer.system_memory import available_memory
 
 _ROWS = 64  # rounded and written at a time

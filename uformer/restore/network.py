@@ -6,9 +6,9 @@ import functools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.errors import PictureError
+from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore.backends.base import Backend, Runner, Weights
 from uformer.restore.backends.choose import choose, read_weights
@@ -16,8 +16,6 @@ from uformer.restore.compiled import Compiled
 from uformer.restore.memory import Size
 from uformer.restore.options import NetworkOptions
 from uformer.system_memory import available_memory
-
-Pixels = NDArray[np.float32]
 
 
 class Network:

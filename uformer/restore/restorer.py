@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
-from uformer.image.image import Image
+from uformer.image.image import Image, Pixels
 from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.notices import Notify, warn
@@ -24,7 +23,6 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, make_options
 from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
 
-Pixels = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of finished tiles and the number of all tiles."""
 
@@ -154,9 +152,7 @@ class Restorer:
             path = forms.default_output(Path(picture)) if output is None else Path(output)
             if output is not None:
                 forms.check_suffix(path)
-            if path.exists() and not overwrite:
-                raise OptionError(f"{path} exists; pass overwrite=True to replace it, or another output")
-            check_output(path, overwrite=True, source=Path(picture))
+            check_output(path, overwrite=overwrite, source=Path(picture), how="pass overwrite=True")
             write(self.restore_image(read(picture), progress=progress), path)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import OptionError
+from uformer.image.image import Pixels
 
-Pixels = NDArray[np.float32]
 Rows = Callable[[int, int], Pixels]
 """`rows(first, last)` returns the rows of an image from `first` up to but not including `last`, (C, n, W)."""
 

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from uformer.data.contact import lay_out, thumbnail
-from uformer.image.image import Image
+from uformer.image.image import Image, Pixels
 from uformer.metrics import psnr
 from uformer.model.uformer import Uformer
 from uformer.train.processes import Processes
 from uformer.train.setup import HeldOut
-
-Pixels = NDArray[np.float32]
 
 MOST = 60.0
 """PSNR in dB at which a score is capped. Exactly restored images would score infinity, which has no mean."""
