@@ -63,4 +63,5 @@ def _fill_disks() -> None:
 if __name__ == "__main__":
     without_what_is_shown(setattr)
     codes = run(json.loads(Path(sys.argv[1]).read_text()))
-    print(f"codes {json.dumps(codes)}", flush=True)
+    # One write per line: print writes the newline by itself, and the lines of two processes could mix.
+    os.write(1, f"codes {json.dumps(codes)}\n".encode())
