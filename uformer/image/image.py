@@ -57,7 +57,8 @@ class Header:
     orientation: int = 1
     """Orientation of the stored pixels, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
     frames: int = 1
-    """Pages or frames; only the first is read. 2 for any AVIF sequence."""
+    """Images in the file: pages or frames; 2 for any AVIF sequence. `read` refuses more than one, except in
+    HEIC, of which it reads the primary image."""
     converted: bool = False
     """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
     notes: tuple[str, ...] = ()

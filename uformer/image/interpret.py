@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from uformer.errors import PictureError
-from uformer.image import exif_block, formats, iptc, jpeg, png, tiff, vips, xmp_packet
+from uformer.image import exif_block, formats, iptc, jpeg, png, tiff, tiff_pages, vips, xmp_packet
 from uformer.image.containers import has_other_colours, is_lossless_webp
 from uformer.image.ifd import Directory
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.opening import Opened
+from uformer.words import counted
 
 _COLOUR_SPACES = {
     "cmyk": "CMYK",
@@ -31,11 +32,8 @@ def header_of(file: Opened) -> Header:
     colours = 4 if space == "CMYK" else 1 if image.bands < 3 else 3
     width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)
     notes = []
-    if file.frames > 1:
-        number = "several" if file.format is formats.AVIF else f"{file.frames}"
-        noun = {"TIFF": "pages", "HEIC": "images"}.get(file.format.name, "frames")
-        which = "primary one" if file.format is formats.HEIC else "first"
-        notes.append(f"holds {number} {noun}; only the {which} is read")
+    if file.frames > 1 and file.format is formats.HEIC:
+        notes.append(f"holds {file.frames} images; only the primary one is read")
     if space:
         notes.append(f"is {space}; converted to sRGB")
     if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
@@ -44,6 +42,8 @@ def header_of(file: Opened) -> Header:
         notes.append("declares colours other than sRGB without a colour profile; they are read as sRGB")
     if file.format is formats.TIFF:
         notes += tiff.notes(file.data)
+        if (companions := tiff_pages.count(file.data)[1]) > 0:
+            notes.append(f"holds {counted(companions, 'reduced or mask page')}, left out")
     if file.external is not None:
         notes += file.external.notes
     depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
@@ -61,6 +61,22 @@ def header_of(file: Opened) -> Header:
         converted=space is not None,
         whole=file.external is not None,
         notes=tuple(notes),
+    )
+
+
+def refuse_several(file: Opened) -> None:
+    """Raise PictureError for an animation or a TIFF of several images; HEIC has a primary image."""
+    if file.frames == 1 or file.format is formats.HEIC:
+        return
+    if file.format is formats.TIFF:
+        raise PictureError(
+            f"{file.name}: holds {file.frames} images; only one can be restored, "
+            "so save each page as a file of its own"
+        )
+    number = "" if file.format is formats.AVIF else f" of {file.frames} frames"
+    raise PictureError(
+        f"{file.name}: is an animation{number}; only a still image can be restored, "
+        "so save each frame as a file of its own"
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.image import extras, formats, jpeg, png, raw, raw_exif, reasons, tiff, vips
+from uformer.image import extras, formats, jpeg, png, raw, raw_exif, reasons, tiff, tiff_pages, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
 from uformer.image.external import External, ExternalError, external
@@ -44,7 +44,7 @@ class Opened:
     """Path of the file; None for bytes."""
     format: Format
     frames: int
-    """Pages or frames; 2 for any AVIF sequence."""
+    """Pages or frames; 2 for any AVIF sequence. Reduced copies and masks of a TIFF do not count."""
     limits: Limits
     external: External | None = None
     """The decoder of HEIC and camera raw; `image` then holds the header and metadata, but no pixels."""
@@ -241,7 +241,10 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
         )
     if width * height > limits.max_pixels:
         raise PictureError(f"{name}: has {width} x {height} pixels, over the limit of {limits.max_pixels}")
-    count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
+    if picture_format is formats.TIFF:
+        count, _ = tiff_pages.count(data)
+    else:
+        count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
     if count > limits.max_frames:
         raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
     metadata = sum(

@@ -22,7 +22,7 @@ from uformer.files import atomic_path, one_line
 from uformer.image import exif_block, formats, iptc, vips
 from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
-from uformer.image.interpret import as_image, bits_of, header_of, metadata_of, to_gray_or_rgb
+from uformer.image.interpret import as_image, bits_of, header_of, metadata_of, refuse_several, to_gray_or_rgb
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
 from uformer.image.samples import HAS_BEYOND, Samples, check_range, quantised, scaled, turned
@@ -118,6 +118,7 @@ class Regions:
 
     def scan(self) -> list[str]:
         """Decode all rows to check them, and return the notices. Raises PictureError for damaged data."""
+        refuse_several(self._file)
         outside, low, high = 0, np.inf, -np.inf
         for first in range(0, self._image.height, _ROWS):
             samples = self._decoded(first, min(first + _ROWS, self._image.height))
