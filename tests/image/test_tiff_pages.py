@@ -56,7 +56,7 @@ def test_a_large_stack_of_imagej_has_one_directory() -> None:
 def test_reduced_copies_and_masks_belong_to_the_image(big: bool, order: str, kind: int) -> None:
     data = pyramid(big=big, order=order, subfiletype=kind)
     assert tiff_pages.count(data) == (1, 2)
-    with pytest.warns(UserWarning, match="^image: holds 2 reduced or mask pages, left out$"):
+    with pytest.warns(UserWarning, match="^image: holds 2 reduced or mask pages; left out$"):
         assert read(data).width == 48
     assert header(data).frames == 1
 

@@ -5,8 +5,16 @@ import os
 import numpy as np
 
 from uformer.errors import PictureError
+from uformer.image.gather import metadata_of
 from uformer.image.image import Header, Image, Metadata, Pixels
-from uformer.image.interpret import as_image, bits_of, header_of, is_lossless, metadata_of, refuse_several, to_gray_or_rgb
+from uformer.image.interpret import (
+    as_image,
+    bits_of,
+    header_of,
+    is_lossless,
+    refuse_several,
+    to_gray_or_rgb,
+)
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.samples import HAS_BEYOND, Samples, check_range, scaled, turned
 from uformer.image.vet import Limits

@@ -7,10 +7,19 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
-from uformer.image import exif_block, formats, iptc, vips
+from uformer.image import exif_block, formats, vips
+from uformer.image.carry import MetadataPolicy
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image
-from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
+from uformer.image.prepare import (
+    behind,
+    check,
+    dressed,
+    embedded,
+    into_tiff,
+    layout,
+    saver_options,
+)
 from uformer.image.samples import quantised
 from uformer.notices import Notify, warn
 
@@ -72,5 +81,5 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
-        return exif_block.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
-    return embedded(data, image, target, shown)
+        return exif_block.into_tiff(data, **into_tiff(shown))
+    return embedded(data, image, target, shown) + behind(shown)

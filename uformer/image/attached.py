@@ -1,0 +1,138 @@
+"""What cameras write behind the image of a JPEG file: HDR gain maps, depth maps and videos.
+
+Two lists point at them. The Multi-Picture Format (CIPA DC-007), in an APP2 segment, has the position of each
+image. Google's container, in XMP, has the length of each item. Ultra HDR uses both, a motion photo the
+second one or its predecessor, MicroVideo. All are carried byte for byte, so only the positions change.
+"""
+
+import re
+import struct
+
+from uformer.image import jpeg, xmp_packet
+from uformer.image.formats import Encoded
+from uformer.image.ifd import Form, entries, header, unpack
+from uformer.image.image import Attached
+from uformer.words import counted
+
+_MPF = b"MPF\0"
+_MP_ENTRIES = 0xB002
+_ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
+_MOST_BYTES = 2**28
+
+CLAIMS: xmp_packet.Claims = {
+    "http://ns.adobe.com/hdr-gain-map/": ("",),
+    "http://ns.apple.com/HDRGainMap/": ("",),
+    "http://ns.google.com/photos/1.0/container/": ("",),
+    "http://ns.google.com/photos/1.0/camera/": ("MotionPhoto", "MicroVideo"),
+    "http://ns.google.com/photos/dd/1.0/": ("",),
+}
+"""Properties that describe what is behind the image."""
+
+_SIGNS = {
+    "HDR gain map": re.compile(rb"ns\.adobe\.com/hdr-gain-map/|HDRGainMap|hdrgainmap|iso:ts:21496:-1"),
+    "depth map": re.compile(rb"[Dd]epth ?[Mm]ap"),
+    "video": re.compile(rb"ftyp(?:mp4|iso|qt  |avc1|hvc1|3gp|dash)|MotionPhoto_Data"),
+}
+"""The parts that are carried, and the bytes by which they are recognised."""
+
+
+def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], is_turned: bool) -> Attached | None:
+    """What a JPEG file claims to hold behind its image; None if nothing is claimed, or nothing is there.
+
+    `size`: of the upright image. `is_turned`: whether it is stored in another orientation.
+    """
+    index = _index(data)
+    if index is None and not (xmp and xmp_packet.has(xmp, CLAIMS)):
+        return None
+    end = jpeg.end(data)
+    behind = data[end : end + _MOST_BYTES + 1]
+    if not behind:
+        return None
+    pictures = _pictures(index[0])[1:] if index else []
+    starts = tuple(index[1] + start - end for _, start in pictures) if index else ()
+    lie_behind = all(
+        0 <= start <= len(behind) - size for start, (size, _) in zip(starts, pictures, strict=True)
+    )
+    return Attached(
+        data=behind,
+        names=tuple(name for name, sign in _SIGNS.items() if sign.search(behind)),
+        index=index[0] if index else None,
+        starts=starts,
+        versions=tuple(
+            payload
+            for marker, payload, _ in jpeg.segments(data)
+            if marker == jpeg.APP2 and payload.startswith(_ISO_GAIN_MAP)
+        ),
+        is_sound=lie_behind and len(behind) <= _MOST_BYTES,
+        size=size,
+        is_turned=is_turned,
+    )
+
+
+def described(found: Attached) -> str:
+    """What lies behind the image, in words."""
+    if found.names:
+        return "its " + " and ".join(found.names)
+    return counted(len(found.starts), "further image") if found.starts else "what lies behind the image"
+
+
+def obstacle(found: Attached, size: tuple[int, int]) -> str | None:
+    """Why it cannot be written behind an image of this size; None if it can."""
+    if not found.is_sound or not found.names:
+        return "it cannot be carried over"
+    if found.names == ("video",):
+        return None
+    if found.is_turned:
+        return "the image is turned upright"
+    return None if size == found.size else "the image has another size"
+
+
+def segments_for(found: Attached, *, size: int, place: int) -> list[tuple[int, bytes]]:
+    """The segments that belong to it, for a JPEG image that has `size` bytes without them.
+
+    `place`: where they will lie in the file.
+    """
+    out = [(jpeg.APP2, payload) for payload in found.versions]
+    if found.index is not None:
+        before = sum(len(jpeg.segment(*each)) for each in out)
+        length = before + len(jpeg.segment(jpeg.APP2, found.index))
+        base = place + before + 4 + len(_MPF)
+        out.append((jpeg.APP2, _moved(found.index, found.starts, size=size + length, base=base)))
+    return out
+
+
+def _moved(index: bytes, starts: tuple[int, ...], *, size: int, base: int) -> bytes:
+    """The index for an image of `size` bytes, with offsets that count from `base`."""
+    out = bytearray(index)
+    form, first, _ = _entries(index)
+    struct.pack_into(form.word, out, first + 4, size)
+    for number, start in enumerate(starts, start=1):
+        struct.pack_into(form.word, out, first + 16 * number + 8, size + start - base)
+    return bytes(out)
+
+
+def _index(data: Encoded) -> tuple[bytes, int] | None:
+    """The payload of the Multi-Picture segment, and the position from which its offsets count."""
+    for marker, payload, start in jpeg.segments(data):
+        if marker == jpeg.APP2 and payload.startswith(_MPF):
+            return (payload, start + len(_MPF)) if len(_pictures(payload)) > 1 else None
+    return None
+
+
+def _pictures(index: bytes) -> list[tuple[int, int]]:
+    """Size and offset of each image, the first included; empty if the index is malformed."""
+    try:
+        form, first, count = _entries(index)
+        places = range(first + 4, first + 4 + 16 * count, 16)
+        return [(unpack(form.word, index, at)[0], unpack(form.word, index, at + 4)[0]) for at in places]
+    except ValueError:
+        return []
+
+
+def _entries(index: bytes) -> tuple[Form, int, int]:
+    """The byte order of an index, and position and number of its entries. Raises ValueError if malformed."""
+    form, offset = header(index[len(_MPF) :])
+    for entry in entries(index[len(_MPF) :], form, offset):
+        if entry.tag == _MP_ENTRIES and not form.big:
+            return form, len(_MPF) + entry.start, entry.count // 16
+    raise ValueError("the index lists no images")
