@@ -36,6 +36,10 @@ _SIGNS = {
 """The parts that are carried, and the bytes by which they are recognised."""
 
 
+_PRIMARY = re.compile(rb"<[^<>]*Semantic\s*=\s*[\"']Primary[\"'][^<>]*>")
+_LENGTH = re.compile(rb"(:Length\s*=\s*[\"'])[0-9]+")
+
+
 def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], is_turned: bool) -> Attached | None:
     """What a JPEG file claims to hold behind its image; None if nothing is claimed, or nothing is there.
 
@@ -70,21 +74,34 @@ def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], is_turn
 
 
 def described(found: Attached) -> str:
-    """What lies behind the image, in words."""
+    """What is left out, as the beginning of a sentence."""
     if found.names:
-        return "its " + " and ".join(found.names)
-    return counted(len(found.starts), "further image") if found.starts else "what lies behind the image"
+        return f"its {' and '.join(found.names)} {'is' if len(found.names) == 1 else 'are'} left out"
+    number = len(found.starts)
+    if number:
+        return f"{counted(number, 'further image')} {'is' if number == 1 else 'are'} left out"
+    return "the data behind the image is left out"
 
 
 def obstacle(found: Attached, size: tuple[int, int]) -> str | None:
     """Why it cannot be written behind an image of this size; None if it can."""
-    if not found.is_sound or not found.names:
-        return "it cannot be carried over"
+    if not found.names:
+        return "only gain maps, depth maps and videos are carried over"
+    if not found.is_sound:
+        return "the list of images in the file is false"
     if found.names == ("video",):
         return None
     if found.is_turned:
         return "the image is turned upright"
     return None if size == found.size else "the image has another size"
+
+
+def described_by(xmp: bytes) -> bytes:
+    """The XMP packet of the image before it, without the length of that image, which has changed.
+
+    Google's container allows 0: the items follow the end of the image.
+    """
+    return _PRIMARY.sub(lambda item: _LENGTH.sub(rb"\g<1>0", item[0]), xmp)
 
 
 def segments_for(found: Attached, *, size: int, place: int) -> list[tuple[int, bytes]]:

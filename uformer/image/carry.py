@@ -94,8 +94,8 @@ def _with_attached(
     elif why is None and policy != "keep":
         why = "only the policy keep retains it"
     if why is None:
-        return shown
-    notify(f"{attached.described(found)} is left out: {why}")
+        return dataclasses.replace(shown, xmp=shown.xmp and attached.described_by(shown.xmp))
+    notify(f"{attached.described(found)}: {why}")
     xmp = shown.xmp and xmp_packet.without(shown.xmp, attached.CLAIMS)
     return dataclasses.replace(shown, attached=None, xmp=xmp)
 

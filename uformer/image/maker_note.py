@@ -23,32 +23,35 @@ def moved(note: bytes, origin: int, position: int, *, order: str, new_order: str
 
     `order`, `new_order`: byte orders of the two blocks. A note without an IFD stays as it is.
     """
-    for length in _HEADERS:
-        mark = next((mark for mark in _MARKS if mark in note[max(length - 4, 0) : length]), None)
-        form = Form(_MARKS[mark] if mark else order, big=False)
-        found = _entries(note, form, length)
-        if found is None:
-            continue
-        if (mark is None and order != new_order) or position > _LAST_POSITION:
-            return None
-        values = [entry for entry in found if entry.size > form.inline]
-        behind = length + 2 + len(found) * form.entry
-        if values and all(behind <= each.start - origin <= len(note) - each.size for each in values):
-            has_pointers = any(entry.kind == _IFD_POINTER for entry in found)
-            return None if has_pointers else _shifted(note, form, length, origin, position)
-        return note if all(behind <= each.start <= len(note) - each.size for each in values) else None
-    return note
+    directories = [found for length in _HEADERS if (found := _directory(note, length, order))]
+    if not directories:
+        return note
+    # The bytes of a header may look like a short directory.
+    start, has_own_order, form, tags = max(directories, key=lambda found: len(found[-1]))
+    if (not has_own_order and order != new_order) or position > _LAST_POSITION:
+        return None
+    values = [tag for tag in tags if tag.size > form.inline]
+    behind = start + 2 + len(tags) * form.entry
+    if values and all(behind <= tag.start - origin <= len(note) - tag.size for tag in values):
+        has_pointers = any(tag.kind == _IFD_POINTER for tag in tags)
+        return None if has_pointers else _shifted(note, form, start, origin, position)
+    return note if all(behind <= tag.start <= len(note) - tag.size for tag in values) else None
 
 
-def _entries(note: bytes, form: Form, start: int) -> list[Entry] | None:
-    """The tags of the IFD at `start`; None if there is no IFD."""
+def _directory(note: bytes, start: int, order: str) -> tuple[int, bool, Form, list[Entry]] | None:
+    """The IFD behind a header of `start` bytes: whether the header has a byte order, and the tags.
+
+    None if there is no IFD.
+    """
+    mark = next((mark for mark in _MARKS if mark in note[max(start - 4, 0) : start]), None)
+    form = Form(_MARKS[mark] if mark else order, big=False)
     if not 0 < int.from_bytes(note[start : start + 2], form.endian) <= _MOST_TAGS:
         return None
     try:
-        found = list(entries(note, form, start))
+        tags = list(entries(note, form, start))
     except ValueError:
         return None
-    return found if all(entry.kind in BYTES for entry in found) else None
+    return (start, mark is not None, form, tags) if all(tag.kind in BYTES for tag in tags) else None
 
 
 def _shifted(note: bytes, form: Form, start: int, origin: int, position: int) -> bytes:
