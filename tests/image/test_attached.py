@@ -219,6 +219,11 @@ def test_an_index_that_is_false_is_not_carried() -> None:
     assert b"MPF\0" not in out
 
 
+def test_too_much_is_not_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached, "_MOST_BYTES", 1000)
+    assert written(ultra_hdr(video=VIDEO))[1] == ["its HDR gain map is left out: it has more than 0 MiB"]
+
+
 def test_any_damage_is_survived() -> None:
     rng = np.random.default_rng(0)
     data = ultra_hdr(video=VIDEO)

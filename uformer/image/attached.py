@@ -17,7 +17,7 @@ from uformer.words import counted
 _MPF = b"MPF\0"
 _MP_ENTRIES = 0xB002
 _ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
-_MOST_BYTES = 2**28
+_MOST_BYTES = 2**26  # carried in memory
 
 CLAIMS: xmp_packet.Claims = {
     "http://ns.adobe.com/hdr-gain-map/": ("",),
@@ -67,7 +67,7 @@ def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], is_turn
             for marker, payload, _ in jpeg.segments(data)
             if marker == jpeg.APP2 and payload.startswith(_ISO_GAIN_MAP)
         ),
-        is_sound=lie_behind and len(behind) <= _MOST_BYTES,
+        is_sound=lie_behind,
         size=size,
         is_turned=is_turned,
     )
@@ -87,6 +87,8 @@ def obstacle(found: Attached, size: tuple[int, int]) -> str | None:
     """Why it cannot be written behind an image of this size; None if it can."""
     if not found.names:
         return "only gain maps, depth maps and videos are carried over"
+    if len(found.data) > _MOST_BYTES:
+        return f"it has more than {_MOST_BYTES // 2**20} MiB"
     if not found.is_sound:
         return "the list of images in the file is false"
     if found.names == ("video",):

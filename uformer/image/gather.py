@@ -90,6 +90,8 @@ def _blocks(file: Opened) -> tuple[bytes | None, bytes | None, bytes | None, int
     exif = vips.blob(image, "exif-data")
     if file.format is formats.PNG:
         exif, xmp = png.metadata(data)
+    elif file.format is formats.JPEG:
+        xmp = jpeg.xmp(data) or None
     exif = exif.removeprefix(b"Exif\0\0") if exif else None
     told = exif_block.orientation(exif) if exif and exif_block.has_orientation(exif) else None
     return exif, xmp, vips.blob(image, "iptc-data"), told

@@ -27,7 +27,7 @@ class Attached:
     versions: tuple[bytes, ...]
     """Payloads of further segments before the image that announce a gain map."""
     is_sound: bool
-    """Whether the list is true and the data is not too large."""
+    """Whether the images in this list lie in `data`."""
     size: tuple[int, int]
     """Width and height of the upright image to which it belongs."""
     is_turned: bool

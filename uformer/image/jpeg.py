@@ -12,6 +12,7 @@ from uformer.image.image import JpegCoding
 _MOST_SEGMENTS = 4096  # before the pixels; a hostile file may hold millions of empty ones to waste time
 APP1, APP2, COMMENT = 0xE1, 0xE2, 0xFE
 _APP0, _APP11, _SOS, _DQT, _EOI = 0xE0, 0xEB, 0xDA, 0xDB, 0xD9
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _SOF = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
 _PROGRESSIVE = {0xC2, 0xCA}
@@ -69,6 +70,11 @@ def segments(data: Encoded) -> Iterator[tuple[int, bytes, int]]:
 def comments(data: Encoded) -> tuple[bytes, ...]:
     """The comments before the first scan."""
     return tuple(payload for marker, payload, _ in segments(data) if marker == COMMENT and payload)
+
+
+def xmp(data: Encoded) -> bytes | None:
+    """The XMP packet. libvips may return a segment of extended XMP instead."""
+    return next((found[len(XMP) :] for _, found, _ in segments(data) if found.startswith(XMP)), None)
 
 
 def extended_xmp(data: Encoded) -> tuple[bytes, ...]:

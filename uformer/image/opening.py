@@ -251,8 +251,10 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
         vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
     )
     if picture_format is formats.PNG:  # libvips does not see all of them
-        blocks = png.metadata(data)
+        blocks = [*png.metadata(data), *(contents for _, contents in png.kept(data))]
         metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)
+    elif picture_format is formats.JPEG:
+        metadata += sum(map(len, jpeg.extended_xmp(data) + jpeg.comments(data)))
     if metadata > limits.max_metadata:
         raise PictureError(
             f"{name}: has {metadata} bytes of metadata, over the limit of {limits.max_metadata}"

@@ -54,6 +54,7 @@ def _as_jpeg(data: bytes, image: Image, shown: Metadata, *, size: int) -> bytes:
         data = embed_density(data, image.metadata.resolution)
         size += len(data)
     added = [(jpeg.APP1, b"Exif\0\0" + shown.exif)] if shown.exif is not None else []
+    added += [(jpeg.APP1, jpeg.XMP + shown.xmp)] if shown.xmp is not None else []
     added += [(jpeg.APP1, payload) for payload in shown.extended_xmp]
     added += [(jpeg.COMMENT, payload) for payload in shown.comments]
     if shown.attached is not None:
@@ -113,7 +114,7 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
         picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
     across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION
     picture = picture.copy(xres=across, yres=down)
-    blobs = {"xmp-data": shown.xmp, "iptc-data": shown.iptc}
+    blobs = {"xmp-data": shown.xmp if target is not formats.JPEG else None, "iptc-data": shown.iptc}
     for field, value in blobs.items():
         if value is not None:
             vips.set_blob(picture, field, value)
