@@ -1,99 +1,18 @@
 import io
 import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from tests.image.phones import ISO, SMOOTH, VIDEO, behind, encoded, motion_photo, turned, ultra_hdr, xmp
 from uformer.image import attached, jpeg
 from uformer.image.image import Image
 from uformer.image.read import read
 from uformer.image.regions import regions, write_parts
+from uformer.image.samples import turned as turned_samples
 from uformer.image.write import MetadataPolicy, encode, write
-
-SMOOTH = (np.mgrid[0:40, 0:64].sum(axis=0)[..., None] * [1, 2, 1]).astype(np.uint8)
-HDRGM = 'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"'
-CONTAINER = (
-    'xmlns:Container="http://ns.google.com/photos/1.0/container/" '
-    'xmlns:Item="http://ns.google.com/photos/1.0/container/item/"'
-)
-CAMERA = 'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/"'
-VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 4
-ISO = b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"
-
-
-def encoded(pixels: np.ndarray = SMOOTH, **options: Any) -> bytes:
-    file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, "JPEG", **{"quality": 95, "subsampling": 0} | options)
-    return file.getvalue()
-
-
-def xmp(attributes: str, inside: str = "") -> tuple[int, bytes]:
-    packet = (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4" {attributes}>{inside}'
-        "</rdf:Description></rdf:RDF></x:xmpmeta>"
-    )
-    return jpeg.APP1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode()
-
-
-def directory(*items: tuple[str, str, int]) -> str:
-    """A container directory of semantic, media type and length."""
-    listed = "".join(
-        f'<rdf:li><Container:Item Item:Mime="{kind}" Item:Semantic="{name}" Item:Length="{length}"/></rdf:li>'
-        for name, kind, length in items
-    )
-    return f"<Container:Directory><rdf:Seq>{listed}</rdf:Seq></Container:Directory>"
-
-
-def index(order: str, kind: int, images: list[tuple[int, int]]) -> bytes:
-    """The payload of a Multi-Picture segment of images, each a size and an offset."""
-    mark = b"II*\0" if order == "<" else b"MM\0*"
-    out = b"MPF\0" + mark + struct.pack(order + "IH", 8, 2)
-    out += struct.pack(order + "HHII", 0xB001, 4, 1, len(images))
-    out += struct.pack(order + "HHII", 0xB002, 7, 16 * len(images), 8 + 2 + 2 * 12 + 4) + bytes(4)
-    for number, (size, offset) in enumerate(images):
-        out += struct.pack(order + "IIIHH", kind if number else 0x030000, size, offset, 0, 0)
-    return out
-
-
-def behind(
-    data: bytes, parts: list[bytes], segments: list[tuple[int, bytes]], *, order: str = ">", kind: int = 0
-) -> bytes:
-    """A JPEG with parts behind it, the images among them in an index."""
-    images = [part for part in parts if part[:2] == b"\xff\xd8"]
-    length = len(index(order, kind, [(0, 0)] * (1 + len(images)))) + 4
-    size = len(data) + length + sum(len(jpeg.segment(*each)) for each in segments)
-    base = jpeg.place_for_segments(data) + sum(len(jpeg.segment(*each)) for each in segments) + 8
-    starts = [size + sum(map(len, parts[:number])) for number in range(len(parts))]
-    entries = [(len(image), starts[parts.index(image)] - base) for image in images]
-    listed = index(order, kind, [(size, 0), *entries])
-    return jpeg.with_segments(data, [*segments, (jpeg.APP2, listed)]) + b"".join(parts)
-
-
-def ultra_hdr(*, order: str = ">", video: bytes = b"", **options: Any) -> bytes:
-    """An Ultra HDR image, with a motion photo's video if wanted."""
-    gain = jpeg.with_segments(encoded(SMOOTH[::2, ::2, 0]), [xmp(HDRGM + ' hdrgm:GainMapMax="2.3"')])
-    items = [("Primary", "image/jpeg", 4711), ("GainMap", "image/jpeg", len(gain))]
-    items += [("MotionPhoto", "video/mp4", len(video))] * bool(video)
-    motion = f'{CAMERA} GCamera:MotionPhoto="1"' if video else ""
-    packet = xmp(f"{HDRGM} {CONTAINER} {motion}", directory(*items))
-    parts = [gain, video] if video else [gain]
-    return behind(encoded(**options), parts, [packet, (jpeg.APP2, ISO)], order=order)
-
-
-def motion_photo(**options: Any) -> bytes:
-    """A photo with a video, as Google's cameras wrote it before the container."""
-    packet = xmp(f'{CAMERA} GCamera:MicroVideo="1" GCamera:MicroVideoOffset="{len(VIDEO)}" GCamera:Other="x"')
-    return jpeg.with_segments(encoded(**options), [packet]) + VIDEO
-
-
-def turned(orientation: int) -> PIL.Image.Exif:
-    exif = PIL.Image.Exif()
-    exif[0x0112] = orientation
-    return exif
 
 
 def listed(data: bytes) -> list[bytes]:
@@ -150,16 +69,16 @@ CLAIMS = (b"hdrgm", b"hdr-gain-map", b"Container", b"Semantic", b"MotionPhoto", 
         (ultra_hdr(), ".jpg", "strip", "its HDR gain map is left out: only the policy keep retains it"),
         (ultra_hdr(), ".jpg", "safe", "its HDR gain map is left out: only the policy keep retains it"),
         (
-            ultra_hdr(exif=turned(6)),
+            ultra_hdr(exif=turned(6)).replace(b'Semantic="GainMap"', b"Semantic = GainMap"),
             ".jpg",
             "keep",
             "its HDR gain map is left out: the image is turned upright",
         ),
         (
-            ultra_hdr(video=VIDEO, exif=turned(3)),
+            ultra_hdr(video=b"urn:com:google:DepthMap" + VIDEO, exif=turned(3)),
             ".jpg",
             "keep",
-            "its HDR gain map and video are left out: the image is turned upright",
+            "its HDR gain map and depth map and video are left out: the image is turned upright",
         ),
         (motion_photo(), ".webp", "keep", "its video is left out: WebP cannot hold it"),
     ],
@@ -175,6 +94,33 @@ def test_what_cannot_be_carried_is_reported_and_no_longer_claimed(
     if suffix == ".jpg":
         assert jpeg.end(out) == len(out)
         assert b"MPF\0" not in out
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_gain_map_is_turned_like_the_image(orientation: int) -> None:
+    video = VIDEO if orientation % 2 else b""
+    data = ultra_hdr(exif=turned(orientation), video=video, order="<>"[orientation % 2])
+    out, said = written(data)
+    assert said == []
+    (gain,) = listed(out)
+    assert out[jpeg.end(out) :] == gain + video
+    packet = read(out).metadata.xmp or b""
+    assert b'Item:Semantic="GainMap" Item:Length="%d"' % len(gain) in packet
+    assert b'hdrgm:GainMapMax="2.3"' in (jpeg.xmp(gain) or b"")
+    (stored,) = listed(data)
+    expected = turned_samples(read(stored).pixels, orientation)
+    assert np.abs(read(gain).pixels - expected).max() < 6 / 255
+
+
+def test_a_gain_map_without_xmp_in_the_image() -> None:
+    """As Apple writes it: only the index points at it."""
+    gain = jpeg.with_segments(
+        encoded(SMOOTH[::2, ::2, 0]), [xmp('a="urn:com:apple:photo:2020:aux:hdrgainmap"')]
+    )
+    out, said = written(behind(encoded(exif=turned(6)), [gain], []))
+    assert said == []
+    (found,) = listed(out)
+    assert read(found).pixels.shape == (32, 20, 1)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -221,7 +167,8 @@ def test_an_index_that_is_false_is_not_carried() -> None:
 
 def test_too_much_is_not_carried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attached, "_MOST_BYTES", 1000)
-    assert written(ultra_hdr(video=VIDEO))[1] == ["its HDR gain map is left out: it has more than 0 MiB"]
+    said = written(ultra_hdr(video=VIDEO))[1]
+    assert said == ["its HDR gain map and video are left out: they have more than 0 MiB"]
 
 
 def test_any_damage_is_survived() -> None:
@@ -232,7 +179,7 @@ def test_any_damage_is_survived() -> None:
         damaged = bytearray(data)
         for position in start + rng.integers(4, 90, 2):
             damaged[position] = rng.integers(256)
-        found = attached.attached(bytes(damaged), None, size=(64, 40), is_turned=False)
+        found = attached.attached(bytes(damaged), None, size=(64, 40), orientation=1)
         if found is not None and attached.obstacle(found, (64, 40)) is None:
             attached.segments_for(found, size=1000, place=20)
 

@@ -596,7 +596,7 @@ def test_one_clear_colour_of_a_png(depth: int, channels: int) -> None:
     assert (image.channels, image.depth) == (channels, depth)
 
 
-def test_colours_that_only_a_number_tells_of_are_warned_of() -> None:
+def test_colours_that_only_a_number_tells_of_are_kept() -> None:
     data = pillow(RGB, "PNG")
-    with pytest.warns(UserWarning, match="^image: declares colours other than sRGB without a colour profile"):
-        read(data[:33] + chunk(b"cICP", bytes([9, 16, 0, 1])) + data[33:])
+    pq = (b"cICP", bytes([9, 16, 0, 1]))
+    assert read(data[:33] + chunk(*pq) + data[33:]).metadata.chunks == (pq,)

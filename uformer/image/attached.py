@@ -2,14 +2,16 @@
 
 Two lists point at them. The Multi-Picture Format (CIPA DC-007), in an APP2 segment, has the position of each
 image. Google's container, in XMP, has the length of each item. Ultra HDR uses both, a motion photo the
-second one or its predecessor, MicroVideo. All are carried byte for byte, so only the positions change.
+second one or its predecessor, MicroVideo. All are carried byte for byte, so only the positions change. If the
+image is turned upright, its gain map is turned too.
 """
 
+import dataclasses
 import re
 import struct
 
-from uformer.image import jpeg, xmp_packet
-from uformer.image.formats import Encoded
+from uformer.image import jpeg, vips, xmp_packet
+from uformer.image.formats import LOWEST_QUALITY, Encoded
 from uformer.image.ifd import Form, entries, header, unpack
 from uformer.image.image import Attached
 from uformer.words import counted
@@ -28,22 +30,25 @@ CLAIMS: xmp_packet.Claims = {
 }
 """Properties that describe what is behind the image."""
 
+_GAIN_MAP, _DEPTH_MAP, _VIDEO = "HDR gain map", "depth map", "video"
 _SIGNS = {
-    "HDR gain map": re.compile(rb"ns\.adobe\.com/hdr-gain-map/|HDRGainMap|hdrgainmap|iso:ts:21496:-1"),
-    "depth map": re.compile(rb"[Dd]epth ?[Mm]ap"),
-    "video": re.compile(rb"ftyp(?:mp4|iso|qt  |avc1|hvc1|3gp|dash)|MotionPhoto_Data"),
+    _GAIN_MAP: re.compile(rb"ns\.adobe\.com/hdr-gain-map/|HDRGainMap|hdrgainmap|iso:ts:21496:-1"),
+    _DEPTH_MAP: re.compile(rb"[Dd]epth ?[Mm]ap"),
+    _VIDEO: re.compile(rb"ftyp(?:mp4|iso|qt  |avc1|hvc1|3gp|dash)|MotionPhoto_Data"),
 }
 """The parts that are carried, and the bytes by which they are recognised."""
 
 
+TURNED = "the image is turned upright"
 _PRIMARY = re.compile(rb"<[^<>]*Semantic\s*=\s*[\"']Primary[\"'][^<>]*>")
+_GAIN_ITEM = re.compile(rb"<[^<>]*Semantic\s*=\s*[\"']GainMap[\"'][^<>]*>")
 _LENGTH = re.compile(rb"(:Length\s*=\s*[\"'])[0-9]+")
 
 
-def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], is_turned: bool) -> Attached | None:
+def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], orientation: int) -> Attached | None:
     """What a JPEG file claims to hold behind its image; None if nothing is claimed, or nothing is there.
 
-    `size`: of the upright image. `is_turned`: whether it is stored in another orientation.
+    `size`: of the upright image. `orientation`: in which the image is stored.
     """
     index = _index(data)
     if index is None and not (xmp and xmp_packet.has(xmp, CLAIMS)):
@@ -69,7 +74,7 @@ def attached(data: Encoded, xmp: bytes | None, *, size: tuple[int, int], is_turn
         ),
         is_sound=lie_behind,
         size=size,
-        is_turned=is_turned,
+        orientation=orientation,
     )
 
 
@@ -88,14 +93,50 @@ def obstacle(found: Attached, size: tuple[int, int]) -> str | None:
     if not found.names:
         return "only gain maps, depth maps and videos are carried over"
     if len(found.data) > _MOST_BYTES:
-        return f"it has more than {_MOST_BYTES // 2**20} MiB"
+        return f"they have more than {_MOST_BYTES // 2**20} MiB"
     if not found.is_sound:
         return "the list of images in the file is false"
-    if found.names == ("video",):
+    if found.names == (_VIDEO,):
         return None
-    if found.is_turned:
-        return "the image is turned upright"
+    if found.orientation != 1 and _GAIN_MAP not in found.names:
+        return TURNED
     return None if size == found.size else "the image has another size"
+
+
+def upright(found: Attached, xmp: bytes) -> tuple[Attached, bytes] | None:
+    """The same with its gain map turned like the image, and the XMP packet of the image before it.
+
+    The gain map is encoded again, at the quality that it has. None if something else would have to be turned,
+    or the gain map cannot be.
+    """
+    if found.orientation == 1 or found.names == (_VIDEO,):
+        return found, xmp
+    end = jpeg.end(found.data)
+    gain, rest = found.data[:end], found.data[end:]
+    frame = jpeg.frame(gain) if gain[:2] == b"\xff\xd8" else None
+    listed = _GAIN_ITEM.findall(xmp)
+    is_alone = found.starts in ((), (0,)) and set(found.names) <= {_GAIN_MAP, _VIDEO}
+    if frame is None or frame.width * frame.height > found.size[0] * found.size[1] or not is_alone:
+        return None
+    if not _SIGNS[_GAIN_MAP].search(gain) or (b"Semantic" in xmp and len(listed) != 1):
+        return None
+    try:
+        quality = max(jpeg.coding(gain).quality, LOWEST_QUALITY)
+        pixels, _, _ = vips.turned_jpeg(gain, found.orientation, quality=quality)
+    except vips.Error:
+        return None
+    kept = [
+        (marker, payload)
+        for marker, payload, _ in jpeg.segments(gain)
+        if marker in (jpeg.APP1, jpeg.APP2) and not payload.startswith(b"Exif")
+    ]
+    gain = jpeg.with_segments(pixels, kept)
+    index = found.index
+    if index is not None and found.starts:
+        form, first, _ = _entries(index)
+        index = index[: first + 20] + struct.pack(form.word, len(gain)) + index[first + 24 :]
+    xmp = _GAIN_ITEM.sub(lambda item: _LENGTH.sub(rb"\g<1>%d" % len(gain), item[0]), xmp)
+    return dataclasses.replace(found, data=gain + rest, index=index, orientation=1), xmp
 
 
 def described_by(xmp: bytes) -> bytes:

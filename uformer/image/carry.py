@@ -93,8 +93,10 @@ def _with_attached(
         why = f"{target.name} cannot hold it"
     elif why is None and policy != "keep":
         why = "only the policy keep retains it"
-    if why is None:
-        return dataclasses.replace(shown, xmp=shown.xmp and attached.described_by(shown.xmp))
+    fitted = attached.upright(found, shown.xmp or b"") if why is None else None
+    if fitted is not None:
+        return dataclasses.replace(shown, attached=fitted[0], xmp=attached.described_by(fitted[1]) or None)
+    why = why or attached.TURNED
     notify(f"{attached.described(found)}: {why}")
     xmp = shown.xmp and xmp_packet.without(shown.xmp, attached.CLAIMS)
     return dataclasses.replace(shown, attached=None, xmp=xmp)

@@ -41,7 +41,7 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
     behind = None
     if file.format is formats.JPEG:
         size = (image.height, image.width) if turn else (image.width, image.height)
-        behind = attached.attached(data, xmp, size=size, is_turned=orientation != 1)
+        behind = attached.attached(data, xmp, size=size, orientation=orientation)
     if xmp:
         xmp = xmp_packet.without(xmp, attached.CLAIMS) if behind is None else xmp
         xmp = xmp_packet.without(xmp, xmp_packet.EXTENSION) if not extended else xmp

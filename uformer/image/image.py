@@ -30,8 +30,8 @@ class Attached:
     """Whether the images in this list lie in `data`."""
     size: tuple[int, int]
     """Width and height of the upright image to which it belongs."""
-    is_turned: bool
-    """Whether that image was stored in another orientation."""
+    orientation: int
+    """In which that image was stored, 1 to 8; the data is not turned yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,8 @@ def _is_companion(data: Encoded, page: int) -> bool | None:
     try:
         form, _ = header(data)
         # Tags are in ascending order, and none has a lower number than these two.
-        for entry in itertools.islice(entries(data, form, page), 2):
+        found = list(itertools.islice(entries(data, form, page), 2))
+        for entry in found:
             (value,) = unpack(form.order + ("H" if entry.kind == 3 else "I"), data, entry.start)
             if entry.tag == NEW_SUBFILE_TYPE and value & (_REDUCED | _MASK):
                 return True
@@ -43,4 +44,4 @@ def _is_companion(data: Encoded, page: int) -> bool | None:
                 return True
     except ValueError:
         return None
-    return False
+    return False if found else None
