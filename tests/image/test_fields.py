@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from uformer.image import maker_note
-from uformer.image.fields import EXIF_IFD, Budget, Ifd, Value, block, pack, parse
+from uformer.image.fields import EXIF_IFD, Allowance, Ifd, Value, block, pack, parse
 from uformer.image.ifd import Form, header
 
 NESTED: Ifd = {
@@ -24,22 +24,22 @@ def plain(fields: object) -> object:
 def test_packed_and_parsed_again(order: str) -> None:
     data = block(NESTED, order)
     assert data is not None
-    assert plain(parse(data, *header(data), Budget())) == plain(NESTED)
-    assert list(parse(data, *header(data), Budget(), wanted={0x010F})) == [0x010F]
+    assert plain(parse(data, *header(data), Allowance())) == plain(NESTED)
+    assert list(parse(data, *header(data), Allowance(), wanted={0x010F})) == [0x010F]
     assert block({}, order) is None
 
 
 def test_a_big_tiff_has_wide_offsets() -> None:
     form = Form("<", big=True)
     data = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + pack(NESTED, form, 16)
-    assert plain(parse(data, *header(data), Budget())) == plain(NESTED)
+    assert plain(parse(data, *header(data), Allowance())) == plain(NESTED)
 
 
-def test_the_budget_bounds_tags_and_bytes() -> None:
+def test_the_allowance_bounds_tags_and_bytes() -> None:
     data = block(NESTED, "<") or b""
-    for budget in (Budget(tags=3), Budget(data=10)):
+    for allowance in (Allowance(tags=3), Allowance(data=10)):
         with pytest.raises(ValueError, match="too many or too large tags"):
-            parse(data, *header(data), budget)
+            parse(data, *header(data), allowance)
 
 
 def test_a_maker_note_moves_or_is_left_out() -> None:
@@ -47,13 +47,13 @@ def test_a_maker_note_moves_or_is_left_out() -> None:
     at_500 = Value(7, directory, origin=500, order="<")
     fields: Ifd = {EXIF_IFD: {maker_note.TAG: at_500, 0x9000: Value(7, b"0232")}}
     data = block(fields, "<") or b""
-    found = parse(data, *header(data), Budget())[EXIF_IFD]
+    found = parse(data, *header(data), Allowance())[EXIF_IFD]
     assert isinstance(found, dict)
     moved = found[maker_note.TAG]
     assert isinstance(moved, Value)
     (offset,) = struct.unpack_from("<I", moved.data, 10)
     assert data[offset : offset + 8] == b"a value\0"
     other = block(fields, ">") or b""
-    left = parse(other, *header(other), Budget())[EXIF_IFD]
+    left = parse(other, *header(other), Allowance())[EXIF_IFD]
     assert isinstance(left, dict)
     assert list(left) == [0x9000]

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Container
 
 from uformer.image import maker_note
-from uformer.image.fields import EXIF_IFD, GPS_IFD, Budget, Ifd, Value, block, pack, parse, swapped
+from uformer.image.fields import EXIF_IFD, GPS_IFD, Allowance, Ifd, Value, block, pack, parse, swapped
 from uformer.image.formats import Encoded
 from uformer.image.ifd import Entry, Form, entries, header, unpack
 
@@ -84,7 +84,7 @@ def has_maker_note(data: Encoded | None) -> bool:
     """Whether an EXIF block, or the EXIF of a TIFF file, has a maker note."""
     with contextlib.suppress(ValueError):
         form, offset = header(data or b"")
-        inner = parse(data or b"", form, offset, Budget(), wanted=(EXIF_IFD,)).get(EXIF_IFD)
+        inner = parse(data or b"", form, offset, Allowance(), wanted=(EXIF_IFD,)).get(EXIF_IFD)
         return isinstance(inner, dict) and maker_note.TAG in inner
     return False
 
@@ -93,7 +93,7 @@ def loses_maker_note(exif: bytes | None) -> bool:
     """Whether the block has a maker note that readers could not decode in a little-endian TIFF file."""
     with contextlib.suppress(ValueError):
         form, offset = header(exif or b"")
-        fields = parse(exif or b"", form, offset, Budget(), wanted=(EXIF_IFD,))
+        fields = parse(exif or b"", form, offset, Allowance(), wanted=(EXIF_IFD,))
         return has_maker_note(exif) and not has_maker_note(block(fields, "<"))
     return False
 
@@ -102,7 +102,7 @@ def from_tiff(data: Encoded) -> bytes | None:
     """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if absent or malformed."""
     try:
         form, offset = header(data)
-        fields = parse(data, form, offset, Budget(), wanted=_DESCRIPTIVE)
+        fields = parse(data, form, offset, Allowance(), wanted=_DESCRIPTIVE)
     except ValueError:
         return None
     return block(fields, form.order)
@@ -115,7 +115,7 @@ def iptc_of_tiff(data: Encoded) -> bytes | None:
     """
     try:
         form, offset = header(data)
-        value = parse(data, form, offset, Budget(), wanted=(IPTC,)).get(IPTC)
+        value = parse(data, form, offset, Allowance(), wanted=(IPTC,)).get(IPTC)
     except ValueError:
         return None
     return swapped(value.data, value.kind, form.order) or None if isinstance(value, Value) else None
@@ -142,7 +142,7 @@ def tiff_change(
     if not added and not replaced:
         return None
     form, offset = header(data)
-    fields = added | parse(data, form, offset, Budget(data=len(data))) | replaced
+    fields = added | parse(data, form, offset, Allowance(data=len(data))) | replaced
     padding = bytes(-len(data) % 8)
     end = len(data) + len(padding)
     return 8 if form.big else 4, struct.pack(form.word, end), padding + pack(fields, form, end)
@@ -152,7 +152,7 @@ def _fields(block: bytes | None, *, wanted: Container[int] | None = None) -> Ifd
     """The wanted (None: all) fields of a block; empty if it is malformed."""
     try:
         form, offset = header(block or b"")
-        return parse(block or b"", form, offset, Budget(), wanted=wanted)
+        return parse(block or b"", form, offset, Allowance(), wanted=wanted)
     except ValueError:
         return {}
 
@@ -161,7 +161,7 @@ def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes
     """An EXIF block with only these tags of its first and EXIF IFD; None if empty or malformed."""
     try:
         form, offset = header(exif)
-        found = parse(exif, form, offset, Budget(), wanted=_DESCRIPTIVE | _LAYOUT)
+        found = parse(exif, form, offset, Allowance(), wanted=_DESCRIPTIVE | _LAYOUT)
     except ValueError:
         return None
     fields: Ifd = {tag: value for tag, value in found.items() if tag in first and isinstance(value, Value)}
@@ -179,7 +179,7 @@ def without(exif: bytes, tags: Container[int]) -> bytes | None:
     """An EXIF block without the given tags, the thumbnail and the orientation; None if it is malformed."""
     try:
         form, offset = header(exif)
-        fields = parse(exif, form, offset, Budget(), wanted=_DESCRIPTIVE)
+        fields = parse(exif, form, offset, Allowance(), wanted=_DESCRIPTIVE)
     except ValueError:
         return None
     return block(_dropped(fields, tags), form.order)
@@ -200,7 +200,7 @@ def joined(first: bytes | None, exposure: bytes | None, gps: bytes | None) -> by
     for pointer, data in ((None, first), (EXIF_IFD, exposure), (GPS_IFD, gps)):
         with contextlib.suppress(ValueError):
             form, offset = header(data or b"")
-            found = parse(data or b"", form, offset, Budget(), wanted=None if pointer else _DESCRIPTIVE)
+            found = parse(data or b"", form, offset, Allowance(), wanted=None if pointer else _DESCRIPTIVE)
             if pointer is None:
                 fields |= found
             else:

@@ -37,7 +37,7 @@ Ifd = dict[int, "Value | Ifd"]
 
 
 @dataclass
-class Budget:
+class Allowance:
     """The bytes and tags that may still be read from one file."""
 
     data: int = _MOST_BYTES
@@ -55,7 +55,7 @@ def parse(
     data: Encoded,
     form: Form,
     offset: int,
-    budget: Budget,
+    allowance: Allowance,
     *,
     wanted: Container[int] | None = None,
     depth: int = 0,
@@ -63,14 +63,14 @@ def parse(
     """The wanted (None: all) fields of an IFD, and all fields of the IFDs that it points to."""
     fields: Ifd = {}
     for entry in entries(data, form, offset):
-        budget.spend(tags=1)
+        allowance.spend(tags=1)
         if entry.kind not in BYTES or (wanted is not None and entry.tag not in wanted):
             continue
-        budget.spend(data=entry.size)
+        allowance.spend(data=entry.size)
         if entry.start + entry.size > len(data):
             raise ValueError(f"tag {entry.tag:#x} lies outside the data")
         if entry.tag in _POINTERS and depth < 2:
-            fields[entry.tag] = parse(data, form, _pointer(data, form, entry), budget, depth=depth + 1)
+            fields[entry.tag] = parse(data, form, _pointer(data, form, entry), allowance, depth=depth + 1)
         else:
             found = data[entry.start : entry.start + entry.size]
             fields[entry.tag] = Value(

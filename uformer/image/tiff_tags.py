@@ -5,7 +5,7 @@ They are kept as a block, a small TIFF file like an EXIF block, and packed into 
 
 import contextlib
 
-from uformer.image.fields import Budget, Ifd, block, parse
+from uformer.image.fields import Allowance, Ifd, block, parse
 from uformer.image.formats import Encoded
 from uformer.image.ifd import Directory, entries, header
 
@@ -38,7 +38,7 @@ def kept(data: Encoded, *, turned: bool) -> bytes | None:
     """The block of a TIFF file; None if it has no such tags. In a `turned` image, positions are lost."""
     try:
         form, offset = header(data)
-        fields = parse(data, form, offset, Budget(), wanted=_KEPT | _RESOLUTION)
+        fields = parse(data, form, offset, Allowance(), wanted=_KEPT | _RESOLUTION)
         if has_no_unit(data):
             if turned:
                 _swap(fields)
@@ -102,7 +102,7 @@ def _swap(fields: Ifd) -> None:
 def _fields(tags: bytes | None) -> Ifd:
     with contextlib.suppress(ValueError):
         form, offset = header(tags or b"")
-        return parse(tags or b"", form, offset, Budget())
+        return parse(tags or b"", form, offset, Allowance())
     return {}
 
 
