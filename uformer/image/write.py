@@ -65,7 +65,7 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
 
     `metadata`: `strip` leaves out EXIF (with GPS), XMP and IPTC; `safe` leaves out what reveals location,
     people or serial numbers (see `privacy`). The colour profile always stays, as the colours would change
-    without it. Only JPEG and TIFF hold IPTC; in other formats it is left out, and `notify` says so.
+    without it. What the format cannot hold is left out, and `notify` says so (see `carry`).
 
     Raises PictureError for an unknown suffix, pixels that are not finite, alpha in JPEG, or a side or
     metadata that the format cannot hold, and OptionError for an unknown `metadata`.
