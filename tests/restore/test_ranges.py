@@ -1,6 +1,7 @@
 """Data in a small part of its range: scaled, restored and scaled back; photos stay as they were."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ def stars() -> tuple[NDArray[Any], NDArray[Any]]:
     truth = np.zeros((128, 128))
     y, x = np.mgrid[-6:7, -6:7]
     spot = np.exp(-(y**2 + x**2) / 2)
-    for number, (row, column) in enumerate(np.stack(np.mgrid[8:120:14, 8:120:14], -1).reshape(-1, 2)):
+    for number, (row, column) in enumerate(itertools.product(range(8, 120, 14), range(8, 120, 14))):
         truth[row - 6 : row + 7, column - 6 : column + 7] += spot * (100 if number % 8 == 0 else 5)
     return (truth + rng.normal(0, 1, truth.shape)).astype(np.float32), truth
 
