@@ -168,3 +168,20 @@ def test_one_pair_is_no_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     make_pairs(tmp_path / "mine", 1)
     assert main(["data", "check", str(tmp_path / "mine"), "--sheet", str(tmp_path / "s.png")]) == 0
     assert capsys.readouterr().out.startswith("1 pair, 0 problems\n")
+
+
+def test_data_in_a_small_part_of_its_range_is_seen_and_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        clean = 100 + 300 * (photo(64, 80, seed=number)[..., 0] / 255)
+        save(tmp_path / "set" / "clean" / f"{number}.png", np.rint(clean).astype(np.uint16))
+        noisy = clean + rng.normal(0, 15, clean.shape)
+        save(tmp_path / "set" / "degraded" / f"{number}.png", np.rint(noisy).astype(np.uint16))
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "check", "set"]) == 0
+    assert "PSNR of the degraded images: 2" in capsys.readouterr().out  # at full range it is 73 dB
+    page = read(tmp_path / "set.check.png").pixels
+    assert page[:64, :80].mean() > 0.3
+    assert page[:64, :80].std() > 0.1

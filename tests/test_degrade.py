@@ -288,3 +288,22 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert "no output given" in err
     assert f"uformer: error: {clean}/x: cannot be written: Not a directory" in err
     assert clean.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "deviation"), [([], 25 / 255 * 300), (["--range", "full"], 25 / 255 * 65535)]
+)
+def test_noise_is_a_share_of_the_range_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], deviation: float
+) -> None:
+    counts = np.linspace(30000, 30300, 80 * 64).reshape(64, 80).astype(np.uint16)
+    save(tmp_path / "dim.png", counts)
+    assert call(tmp_path / "dim.png", tmp_path / "out.png", *FUNCTION, *arguments) == 0
+    noise = np.rint(read(tmp_path / "out.png").pixels[..., 0] * 65535) - counts
+    assert noise[20:-20].std() == pytest.approx(deviation, rel=0.1)
+    assert ("dim.png: range 30000 to 30300" in capsys.readouterr().err) == (not arguments)
+
+
+def test_a_range_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(tmp_path / "a.png", tmp_path / "b.png", *FUNCTION, "--range", "5") == 2
+    assert "range: '5' must be auto, full or LOW:HIGH" in capsys.readouterr().err

@@ -11,9 +11,11 @@ import pyvips
 
 from uformer.config import UformerConfig
 from uformer.errors import PictureError
+from uformer.image import value_range
 from uformer.image.image import Header, Pixels
 from uformer.image.read import header, read
 from uformer.image.regions import regions
+from uformer.image.value_range import FULL
 from uformer.image.write import write
 from uformer.layout import parameter_shapes
 from uformer.notices import Notify, ignore
@@ -110,6 +112,25 @@ def test_the_same_bytes(
     assert not progress or progress[-1][0] == progress[-1][1]
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_one_range_for_all_regions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, orientation: int
+) -> None:
+    monkeypatch.setattr(value_range, "_SAMPLED", 2000)  # not every row and column
+    counts = RNG.normal(np.linspace(100, 400, 150)[:, None, None], 20, (150, 100, 1)).astype(kind)
+    image = pyvips.Image.new_from_array(counts, interpretation="grey16" if kind == "uint16" else "b-w").copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    image.write_to_file(str(tmp_path / "a.tif"))
+    network = restorer(tile=64)
+    write(network.restore_image(read(tmp_path / "a.tif")), tmp_path / "whole.tif")
+    used = restore_file(network, tmp_path / "a.tif", tmp_path / "b.tif")
+    low, high = used.samples(16 if kind == "uint16" else 32)
+    assert 30 < low < 100
+    assert 400 < high < 480
+    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
 def test_the_same_bytes_with_a_network(tmp_path: Path) -> None:
     save(tmp_path / "a.tif")
     network = real_restorer(tile=64)
@@ -190,7 +211,7 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
             network.network.run = lambda tile, notify: tile  # type: ignore[method-assign]
-            for _ in large._restored(network, picture, None, ignore):
+            for _ in large._restored(network, picture, FULL, None, ignore):
                 assert len(picture._held) <= 64
     assert max(asked) <= 64
     assert head.height == 3000

@@ -15,7 +15,7 @@ from uformer.weights.create import weights_file
 Identity = dict[str, Any]
 
 _NOT_COMPARED = ("uformer", "weights", "redo")
-_OPTIONS = ("backend", "device", "precision", "tile", "overlap", "ensemble", "strength")
+_OPTIONS = ("backend", "device", "precision", "tile", "overlap", "ensemble", "range", "strength")
 """The options that change the bytes of an output. Memory can, by the tile, but jobs may change machines."""
 
 

@@ -157,6 +157,17 @@ class Image:
     def channels(self) -> int:
         return int(self.pixels.shape[2])
 
+    @property
+    def values(self) -> Pixels:
+        """The file's own values (H, W, C): the pixels, and what float images hold outside [0, 1]."""
+        return self.pixels if self.beyond is None else self.pixels + self.beyond
+
+    def with_values(self, values: Pixels) -> "Image":
+        """The same image with other values; in an integer image they are clipped to [0, 1]."""
+        pixels = values if values.min() >= 0 and values.max() <= 1 else np.clip(values, 0, 1)
+        beyond = None if self.depth != 32 or pixels is values else values - pixels
+        return dataclasses.replace(self, pixels=pixels, beyond=beyond)
+
     def with_pixels(self, pixels: Pixels) -> "Image":
         """The same image with other pixels; alpha, depth and metadata stay."""
         return dataclasses.replace(self, pixels=pixels)

@@ -16,7 +16,7 @@ from uformer.image.interpret import (
     to_gray_or_rgb,
 )
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
-from uformer.image.samples import HAS_BEYOND, Samples, check_range, scaled, turned
+from uformer.image.samples import Samples, scaled, turned
 from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
 
@@ -34,7 +34,7 @@ def read(
       is then dropped.
     - In formats without gray (WebP, AVIF), channels that are all equal (in a lossy file: within one level)
       become gray.
-    - Float TIFF has a depth of 32. If a few of its samples lie outside [0, 1], the excess is in `beyond`.
+    - Float TIFF has a depth of 32. If samples lie outside [0, 1], the excess is in `beyond`.
       AVIF of 10 or 12 bits has a depth of 16.
     - Of several images in a HEIC file, the primary one is read. Animations, and TIFF files with several
       images, are refused.
@@ -100,19 +100,10 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
     samples = turned(file.samples(image), orientation)
     channels = 1 if samples.shape[2] < 3 else 3
     pixels, alpha, beyond = scaled(file.name, samples, channels, bits_of(file))
-    if beyond is not None:
-        check_range(
-            file.name,
-            np.count_nonzero(beyond) / beyond.size,
-            float((pixels + beyond).min()),
-            float((pixels + beyond).max()),
-        )
     lossless = is_lossless(file)
     if not picture_format.gray and channels == 3 and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
     notes = [f"{file.name}: {note}" for note in header_of(file).notes]
-    if beyond is not None:
-        notes.append(f"{file.name}: {HAS_BEYOND}")
     return as_image(file, metadata, samples.dtype, pixels, alpha, beyond), notes
 
 

@@ -19,11 +19,11 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_path, one_line
-from uformer.image import exif_block, formats, vips
+from uformer.image import exif_block, formats, value_range, vips
 from uformer.image.carry import MetadataPolicy
 from uformer.image.formats import Format
 from uformer.image.gather import metadata_of
-from uformer.image.image import Image, Metadata
+from uformer.image.image import Image, Metadata, Pixels
 from uformer.image.interpret import as_image, bits_of, header_of, refuse_several, to_gray_or_rgb
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
 from uformer.image.prepare import (
@@ -35,7 +35,7 @@ from uformer.image.prepare import (
     layout,
     saver_options,
 )
-from uformer.image.samples import HAS_BEYOND, Samples, check_range, quantised, scaled, turned
+from uformer.image.samples import Samples, quantised, scaled, turned
 from uformer.image.scratch import scratch
 from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
@@ -126,19 +126,24 @@ class Regions:
             self._scratch.readinto(out.data)  # type: ignore[attr-defined]
         return turned(samples, self._orientation)
 
+    def sampled(self) -> Pixels:
+        """The values of the image from which its range is found, as `value_range.sampled` returns them."""
+        height, width = self.frame.pixels.shape[:2]
+        every = value_range.step(height, width)
+        parts = []
+        for first in range(0, height, _ROWS):
+            rows = self.part(first, min(first + _ROWS, height)).values
+            parts.append(rows[-first % every :: every, ::every].copy())
+        return np.concatenate(parts)
+
     def scan(self) -> list[str]:
         """Decode all rows to check them, and return the notices. Raises PictureError for damaged data."""
         refuse_several(self._file)
-        outside, low, high = 0, np.inf, -np.inf
         for first in range(0, self._image.height, _ROWS):
             samples = self._decoded(first, min(first + _ROWS, self._image.height))
-            if self._kind.kind == "f":
-                pixels, _, beyond = scaled(self._file.name, samples, self.frame.channels, 32)
-                values = pixels if beyond is None else pixels + beyond
-                outside += 0 if beyond is None else int(np.count_nonzero(beyond))
-                low, high = min(low, float(values.min())), max(high, float(values.max()))
-        check_range(self._file.name, outside / self.frame.pixels.size, low, high)
-        return [*header_of(self._file).notes, *([HAS_BEYOND] if outside else [])]
+            if self._kind.kind == "f":  # raises for values that are not finite
+                scaled(self._file.name, samples, self.frame.channels, 32)
+        return list(header_of(self._file).notes)
 
 
 @contextlib.contextmanager

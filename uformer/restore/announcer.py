@@ -78,14 +78,19 @@ class Announcer:
             tile=outcome.tile,
             backend=outcome.backend,
             precision=outcome.precision,
+            range=outcome.range,
             warnings=outcome.warnings,
             error=outcome.error,
         )
         self._bars.file_done()
+        used = "" if outcome.range is None or outcome.error is not None else range_used(outcome.range)
         if self._many and not self._quiet and not self._bars.shown:
-            end = f"({outcome.seconds:.1f} s)" if outcome.error is None else "failed"
+            comma = ", " if used else ""
+            end = f"({outcome.seconds:.1f} s{comma}{used})" if outcome.error is None else "failed"
             number = self._restored + len(self._failures) - len(self._work.failures)
             self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source} {end}")
+        elif used and not self._quiet:
+            self._bars.say(f"uformer: {_with_name(job.source, used)}")
 
     def end(self) -> int:
         """Print the summary and return the exit code. Raises PictureError if the only image failed."""
@@ -145,7 +150,9 @@ class Announcer:
         """
         if self._records:
             known = (
-                dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision"))
+                dict.fromkeys(
+                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range")
+                )
                 | figures
             )
             paths = {"input": str(source), "output": None if output is None else str(output)}
@@ -153,6 +160,11 @@ class Announcer:
                 json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}),
                 flush=True,
             )
+
+
+def range_used(limits: tuple[float, float]) -> str:
+    """Return the words for the range of values that was scaled for the network."""
+    return f"range {limits[0]} to {limits[1]}"
 
 
 def _with_name(source: Path, message: str) -> str:

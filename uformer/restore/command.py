@@ -11,9 +11,10 @@ from cyclopts import Parameter
 from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
 from uformer.image.read import DEFAULT_LIMITS, read
+from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
-from uformer.restore.announcer import Announcer
+from uformer.restore.announcer import Announcer, range_used
 from uformer.restore.changes import note_little_change
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -116,8 +117,11 @@ def _through_streams(
     restorer = Restorer.from_options(options)
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
-        restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
-        note_little_change(image.pixels, restored.pixels, options, notify)
+        used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
+        restored = restorer.restore_image(image, used=used, progress=bars.tile, notify=notify)
+        note_little_change(image.pixels, restored.pixels, used, options, notify)
+        if used != FULL:
+            notify(range_used(used.samples(image.depth)))
     if path is None:
         sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
         sys.stdout.buffer.flush()

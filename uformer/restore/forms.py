@@ -1,4 +1,7 @@
-"""Converts arrays, tensors and Pillow images to (H, W, C) float32 in [0, 1], and back to the same form."""
+"""Converts arrays, tensors and Pillow images to values (H, W, C) in float32, and back to the same form.
+
+The values of integer types are scaled to [0, 1]. Float values stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
     import PIL.Image
     import torch
 
-Restore = Callable[[Pixels], Pixels]  # (H, W, C) float32 in [0, 1] to the same
+Restore = Callable[[Pixels, int], Pixels]
+"""Takes values (H, W, C) and their bit depth (8, 16, or 32 for float), and returns restored values."""
 
 
 _PIL_MODES = {  # in -> out
@@ -54,7 +58,7 @@ def is_pil(value: object) -> TypeGuard[PIL.Image.Image]:
 
 
 def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -> NDArray[Any]:
-    """Restore (H, W) or (H, W, C) of type uint8, uint16 or float in [0, 1].
+    """Restore (H, W) or (H, W, C) of type uint8, uint16 or float.
 
     A second or fourth channel is alpha and stays unchanged. `channels`: the network's number of channels; an
     array with that number has no alpha. Raises PictureError for other shapes and types.
@@ -65,7 +69,8 @@ def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -
     if colours.shape[2] != channels and colours.shape[2] not in (1, 2, 3, 4):
         raise PictureError(f"the image has {colours.shape[2]} channels; expected 1 to 4, or {channels}")
     seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
-    restored = from_unit(restore(to_unit(colours[..., :seen])), array.dtype)
+    depth = {1: 8, 2: 16}[array.dtype.itemsize] if array.dtype.kind == "u" else 32
+    restored = from_values(restore(to_values(colours[..., :seen]), depth), array.dtype)
     return np.concatenate([restored, colours[..., seen:]], axis=2).reshape(
         *array.shape[:2], *([-1] if array.ndim == 3 else [])
     )
@@ -112,29 +117,27 @@ def through_pil(image: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
     return restored
 
 
-def to_unit(values: NDArray[Any]) -> Pixels:
-    """Convert uint8, uint16 or float values to float32 in [0, 1].
+def to_values(values: NDArray[Any]) -> Pixels:
+    """Convert uint8 and uint16 to float32 in [0, 1], and other floats to float32.
 
-    Raises PictureError for another type, for non-finite values, and for floats far outside [0, 1].
+    Raises PictureError for another type and for values that are not finite in float32.
     """
     if values.dtype in (np.uint8, np.uint16):
         return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
     if not np.issubdtype(values.dtype, np.floating):
-        raise PictureError(f"pixels of type {values.dtype}; expected uint8, uint16 or float in [0, 1]")
-    if not np.isfinite(values).all():
+        raise PictureError(f"pixels of type {values.dtype}; expected uint8, uint16 or float")
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinity
+        floats = values.astype(np.float32)
+    if not np.isfinite(floats).all():
         raise PictureError("the image has non-finite pixels (NaN or infinity)")
-    if max(values.max(), -values.min()) > 2:
-        raise PictureError(
-            f"float pixels range from {values.min():g} to {values.max():g}; expected 0 to 1 (divide by 255?)"
-        )
-    return values.astype(np.float32)
+    return floats
 
 
-def from_unit(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert float32 in [0, 1] to another type: clipped, and rounded to the nearest for integer types."""
-    clipped = np.clip(pixels, 0, 1)
+def from_values(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Convert float32 to another type; for integer types, clip to [0, 1] and round to the nearest."""
     if np.issubdtype(dtype, np.floating):
-        return clipped.astype(dtype)
+        return pixels.astype(dtype)
+    clipped = np.clip(pixels, 0, 1)
     return np.rint(clipped * np.float32(np.iinfo(dtype).max)).astype(dtype)
 
 

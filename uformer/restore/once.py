@@ -23,7 +23,7 @@ def restore(
     """Restore one image and return it in the form in which it was passed.
 
     - `picture`: the path or the bytes of an image file, a numpy array (H, W) or (H, W, C), a torch tensor
-      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16, or float in [0, 1].
+      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16 or float.
     - `task`: denoise, derain or deblur.
     - `output`: for a path, the file to write. The default is NAME.restored.EXT beside the input.
     - `overwrite`: replace an existing output. Otherwise it is an error.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from uformer.errors import OptionError
+from uformer.image import value_range
 from uformer.values import set_types
 
 BackendName = Literal["auto", "openvino", "torch"]
@@ -49,6 +50,10 @@ class RestoreOptions(NetworkOptions):
     ensemble: bool = False
     """Restore each tile in all eight flips and rotations and average the results: slightly better, eight
     times slower."""
+    range: str = "auto"
+    """Range of values that the network sees as black to white: auto, full (all that the bit depth can hold;
+    0 to 1 for float), or LOW:HIGH in the file's own units. auto scales 16-bit and float data that uses only a
+    small part of its range."""
     strength: float = 1.0
     """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
 
@@ -60,6 +65,7 @@ class RestoreOptions(NetworkOptions):
             raise OptionError(f"overlap: {self.overlap} must not be negative")
         if self.memory is not None:
             memory_in_bytes(self.memory, free=0)
+        value_range.check(self.range)
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength: {self.strength} must be between 0 and 1")
 

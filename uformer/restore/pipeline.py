@@ -22,6 +22,7 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
 from uformer.image.read import header, read
+from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.restore.budget import Budget
@@ -53,6 +54,8 @@ class Outcome:
     """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
+    range: tuple[float, float] | None = None
+    """The range of values that was scaled for the network, in the file's own units; None for all of it."""
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     """Why the image failed, in one line; None if it was restored."""
@@ -202,11 +205,15 @@ class _Line:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
             restored, warn = None, functools.partial(self._warn, outcome)
             if source.image is not None:
-                restored = restorer.restore_image(source.image, progress=self._tile, notify=warn)
-                note_little_change(source.image.pixels, restored.pixels, restorer.options, warn)
+                image = source.image
+                used = restorer.range_of(sampled(image.values), image.depth, notify=warn)
+                restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
+                note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
+                depth = image.depth
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
-                restore_file(
+                depth = header(job.source).depth
+                used = restore_file(
                     restorer,
                     job.source,
                     job.output,
@@ -214,6 +221,7 @@ class _Line:
                     progress=self._tile,
                     notify=warn,
                 )
+            outcome.range = None if used == FULL else used.samples(depth)
             return self._writers.submit(self._write, outcome, restored, source.cost)
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:

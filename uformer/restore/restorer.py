@@ -15,6 +15,7 @@ from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read
+from uformer.image.value_range import FULL, MOST_OUTSIDE, ValueRange, choose, sampled, share_outside
 from uformer.image.write import encode, write
 from uformer.notices import Notify, warn
 from uformer.output import check_output
@@ -123,7 +124,7 @@ class Restorer:
         `picture` is one of these:
 
         - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of type uint8,
-          uint16 or float in [0, 1];
+          uint16 or float;
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
@@ -136,7 +137,7 @@ class Restorer:
         is_path = isinstance(picture, str | os.PathLike)
         if output is not None and not is_path:
             raise OptionError("output: needs the path of an image file; other results are returned")
-        run = functools.partial(self.restore_pixels, progress=progress)
+        run = functools.partial(self._restore_values, progress=progress)
         if isinstance(picture, np.ndarray):
             return forms.through_array(picture, run, channels=self.config.in_channels)
         if forms.is_tensor(picture):
@@ -161,27 +162,67 @@ class Restorer:
         )
 
     def restore_image(
-        self, image: Image, *, progress: Progress | None = None, notify: Notify = warn
+        self,
+        image: Image,
+        *,
+        used: ValueRange | None = None,
+        progress: Progress | None = None,
+        notify: Notify = warn,
     ) -> Image:
-        """Restore the pixels of an Image; alpha, bit depth and metadata stay unchanged."""
-        return image.with_pixels(self.restore_pixels(image.pixels, progress=progress, notify=notify))
+        """Restore the pixels of an Image; alpha, bit depth and metadata stay unchanged.
+
+        `used`: the range of its values; default: `range_of` the image.
+        """
+        values = image.values
+        used = used or self.range_of(sampled(values), image.depth, notify=notify)
+        restored = self.restore_pixels(values, used=used, progress=progress, notify=notify)
+        return image if restored is values else image.with_values(restored)
+
+    def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange:
+        """Return the range of values that is scaled to [0, 1] for the network, as the options select it.
+
+        `sample`: values of the image, from `value_range.sampled`. `depth`: its bits per sample. Raises
+        PictureError for float values outside [0, 1] if the full range is requested.
+        """
+        used = choose(self.options.range, sample, depth)
+        if used == FULL and depth == 32 and (share := share_outside(sample)):
+            if self.options.range == "full" and share > MOST_OUTSIDE:
+                raise PictureError(
+                    f"the image has float samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
+                    "of them outside 0 to 1; use --range auto, or scale them so that white is 1"
+                )
+            notify("the image has samples outside 0 to 1; the excess is kept unchanged")
+        return used
+
+    def _restore_values(self, values: Pixels, depth: int, *, progress: Progress | None) -> Pixels:
+        used = self.range_of(sampled(values), depth)
+        return self.restore_pixels(values, used=used, progress=progress)
 
     def restore_pixels(
-        self, pixels: Pixels, *, progress: Progress | None = None, notify: Notify = warn
+        self,
+        pixels: Pixels,
+        *,
+        used: ValueRange = FULL,
+        progress: Progress | None = None,
+        notify: Notify = warn,
     ) -> Pixels:
-        """Restore (H, W, C) float32 in [0, 1] to the same shape and range.
+        """Restore (H, W, C) float32 to the same shape.
 
-        A gray image goes through a colour network and stays gray.
+        `used`: the range of values that the network sees as [0, 1]. What lies outside is kept. A gray image
+        goes through a colour network and stays gray.
         """
         if self.options.strength == 0:
             return pixels
-        planar = pixels.transpose(2, 0, 1)
         restored = np.empty_like(pixels, order="C")
         rows_of = self.restore_rows(
-            lambda start, end: planar[:, start:end], pixels.shape, progress=progress, notify=notify
+            lambda start, end: used.to_unit(pixels[start:end]).transpose(2, 0, 1),
+            pixels.shape,
+            progress=progress,
+            notify=notify,
         )
         for first, rows in rows_of:
-            restored[first : first + len(rows)] = rows
+            last = first + len(rows)
+            restored[first:last] = used.from_unit(rows, pixels[first:last])
         return restored
 
     def restore_rows(

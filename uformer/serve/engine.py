@@ -12,6 +12,7 @@ from functools import partial
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
+from uformer.image.value_range import FULL, sampled
 from uformer.image.write import encode
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -249,9 +250,10 @@ class _Worker:
             del data
             job.check()
             with refused_as(422, "not-restored"):
-                restored = self._restorers.get(self._here(job.options)).restore_image(
-                    image, progress=job.progress, notify=_note
-                )
+                restorer = self._restorers.get(self._here(job.options))
+                used = restorer.range_of(sampled(image.values), image.depth, notify=_note)
+                job.range = None if used == FULL else used.samples(image.depth)
+                restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
                 job.check()
                 return encode(restored, job.suffix, metadata=job.metadata, notify=_note)
 

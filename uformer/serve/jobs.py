@@ -47,6 +47,7 @@ class Job:
         self.future: Future[Ending] = Future()
         self.tiles_done, self.tiles = 0, 0
         self.created, self.started, self.finished = time.monotonic(), 0.0, 0.0
+        self.range: tuple[float, float] | None = None
         self.fetched = False
         self._data: bytes | None = data
         self._deadline, self._seconds = self.created + seconds, seconds
@@ -139,6 +140,7 @@ class Job:
             "format": by_suffix(self.header.suffix).name,
             "depth": self.header.depth,
             "notes": self.notes,
+            "range": self.range,
             "tiles_done": self.tiles_done,
             "tiles": self.tiles or None,
             "seconds": round(seconds, 3),
