@@ -43,6 +43,10 @@ def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notif
     """
     if policy not in ("keep", "strip", "safe"):
         raise OptionError(f"metadata: {policy!r} must be keep, strip or safe")
+    if target is formats.DNG and not image.camera_raw:
+        raise PictureError(
+            "only a camera raw image can be written as DNG; use .tif, which also holds 16 bits"
+        )
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:

@@ -7,7 +7,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
-from uformer.image import exif_block, formats, iptc, vips
+from uformer.image import dng, exif_block, formats, iptc, vips
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image
 from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
@@ -50,6 +50,7 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     | JPEG | like a JPEG input, with quality 90 at least; otherwise quality 95, 4:4:4 | 8 | yes | refused |
     | WebP | lossless if the input file was, otherwise quality 98 | 8 | as RGB | exact |
     | AVIF | quality 90, 4:4:4; lossless with alpha, to keep it exact | 8, 12 | as RGB | exact |
+    | DNG | linear light, for camera raw only; other images are refused | 16 | as RGB | refused |
 
     Values outside [0, 1] are clipped, and values (including alpha) are rounded to the highest number of bits
     that image and format have in common. In float output, the image's excess beyond [0, 1] is added again.
@@ -65,6 +66,8 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     shown = check(image, target, metadata, notify=notify)
     if not np.isfinite(image.pixels).all():
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
+    if target is formats.DNG:
+        return dng.encode(image.pixels, shown)
     bits, channels = layout(image, target)
     picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
     try:

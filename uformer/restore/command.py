@@ -10,8 +10,11 @@ from cyclopts import Parameter
 
 from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
+from uformer.image.formats import by_suffix
+from uformer.image.prepare import check
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
+from uformer.notices import ignore
 from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer
 from uformer.restore.changes import note_little_change
@@ -38,9 +41,9 @@ def restore(
         Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
         such as "photos/**/*.jpg"; or - for standard input.
     output
-        For one image: the file to write, whose suffix selects the format, or - for standard output. Default:
-        NAME.restored.EXT beside the image. For several images: a folder. Default: NAME.restored beside a
-        folder NAME.
+        For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for
+        standard output. Default: NAME.restored.EXT beside the image. For several images: a folder. Default:
+        NAME.restored beside a folder NAME.
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
@@ -113,13 +116,15 @@ def _through_streams(
     image = read(
         sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source, notify=notify
     )
+    suffix = image.suffix if path is None else path.suffix
+    check(image, by_suffix(suffix), metadata, notify=ignore)  # before the network runs for nothing
     restorer = Restorer.from_options(options)
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
         restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
         note_little_change(image.pixels, restored.pixels, options, notify)
     if path is None:
-        sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
+        sys.stdout.buffer.write(encode(restored, suffix, metadata=metadata, notify=notify))
         sys.stdout.buffer.flush()
         return 0
     write(restored, path, metadata=metadata, notify=notify)

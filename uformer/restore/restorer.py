@@ -13,10 +13,12 @@ import numpy as np
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
+from uformer.image.formats import by_suffix
 from uformer.image.image import Image, Pixels
+from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.write import encode, write
-from uformer.notices import Notify, warn
+from uformer.notices import Notify, ignore, warn
 from uformer.output import check_output
 from uformer.restore import forms, memory
 from uformer.restore.network import Network
@@ -127,8 +129,8 @@ class Restorer:
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
-          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif, because they
-          cannot be written. An existing file is replaced only with `overwrite`.
+          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif; an `output` of
+          camera raw may also end in .dng. An existing file is replaced only with `overwrite`.
 
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
         device is not available, or if the output exists or cannot be written.
@@ -153,7 +155,9 @@ class Restorer:
             if output is not None:
                 forms.check_suffix(path)
             check_output(path, overwrite=overwrite, source=Path(picture), how="pass overwrite=True")
-            write(self.restore_image(read(picture), progress=progress), path)
+            image = read(picture)
+            check(image, by_suffix(path.suffix), "keep", notify=ignore)  # before the network runs for nothing
+            write(self.restore_image(image, progress=progress), path)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(
             f"cannot restore a {type(picture).__name__};"

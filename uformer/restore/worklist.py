@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import SUFFIXES, output_suffix, read_only, supports
+from uformer.image.formats import SUFFIXES, can_write, output_suffix, read_only, supports
 from uformer.output import check_output, nearest, what_lies_at, why_closed
 from uformer.restore.forms import check_suffix
 from uformer.restore.unread import is_taken, is_unread_image, summary
@@ -184,7 +184,7 @@ def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:
     """Return `out` if it can be the folder of the outputs. Raises OptionError otherwise."""
     if os.path.exists(out) and not os.path.isdir(out):
         raise OptionError(f"{out}: is a file; several images need an output folder")
-    if not os.path.exists(out) and supports(out.suffix):
+    if not os.path.exists(out) and can_write(out.suffix):
         raise OptionError(f"{out}: is the name of an image file; several images need an output folder")
     for source in inputs:
         if os.path.isdir(source) and identity(out) == identity(source):
