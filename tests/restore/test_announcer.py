@@ -26,6 +26,7 @@ KEYS = [
     "tile",
     "backend",
     "precision",
+    "tasks",
     "warnings",
     "error",
 ]
@@ -107,7 +108,7 @@ def test_records(capsys: pytest.CaptureFixture[str]) -> None:
     assert records[2] == {
         "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235,
         "width": 3, "height": 2, "bytes": 99, "tile": [8, 8],
-        "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
+        "backend": "openvino", "precision": "bf16", "tasks": None, "warnings": [], "error": None,
     }  # fmt: skip
     assert (records[3]["output"], records[3]["error"]) == (None, "in/[b].png: is empty")
 

@@ -23,8 +23,8 @@ from uformer.files import one_line
 from uformer.image.formats import supports
 from uformer.image.write import MetadataPolicy
 from uformer.output import check_output_folder
+from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import ignores_case
 from uformer.signals import stops_like_ctrl_c
 from uformer.words import counted
@@ -198,7 +198,7 @@ def here(options: RestoreOptions, metadata: MetadataPolicy) -> Engine:
     """Return the engine that works in this process."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        worker = Worker(Restorer.from_options(options), metadata)
+        worker = Worker(make_restorer(options), metadata)
         for shard in shards(items, 1):
             records: list[Record] = []
             try:

@@ -9,7 +9,6 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from uformer.image import exif_block
@@ -31,6 +30,8 @@ def encode(pixels: Pixels, metadata: Metadata) -> bytes:
 
     Gray is stored as three equal channels, because not all programs read a DNG with one.
     """
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only DNG files need it
+
     file = io.BytesIO()
     tifffile.imwrite(
         file,

@@ -18,7 +18,12 @@ __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 
 
 def write(
-    image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn
+    image: Image,
+    path: str | os.PathLike[str],
+    *,
+    metadata: MetadataPolicy = "keep",
+    quality: int | None = None,
+    notify: Notify = warn,
 ) -> None:
     """Write an image in the format of the path's suffix (see `encode`); the file appears whole or not at all.
 
@@ -28,7 +33,7 @@ def write(
     path = Path(path)
     name = one_line(path, 4096)
     try:
-        data = encode(image, path.suffix, metadata=metadata, notify=notify)
+        data = encode(image, path.suffix, metadata=metadata, quality=quality, notify=notify)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from None
     try:
@@ -40,7 +45,14 @@ def write(
         raise PictureError(f"{name!r}: is not a file name") from None
 
 
-def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> bytes:
+def encode(
+    image: Image,
+    suffix: str,
+    *,
+    metadata: MetadataPolicy = "keep",
+    quality: int | None = None,
+    notify: Notify = warn,
+) -> bytes:
     """Encode an image in the format of `suffix` (".png", any case), and return the bytes.
 
     | format | written as | bits | gray | alpha |
@@ -54,6 +66,8 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
 
     Values outside [0, 1] are clipped, and values (including alpha) are rounded to the highest number of bits
     that image and format have in common. In float output, the image's excess beyond [0, 1] is added again.
+
+    `quality`: of JPEG, WebP and AVIF, 1 to 100, instead of that in the table. AVIF with alpha stays lossless.
 
     `metadata`: `strip` leaves out EXIF (with GPS), XMP and IPTC; `safe` leaves out what reveals location,
     people or serial numbers (see `privacy`). The colour profile always stays, as the colours would change
@@ -71,7 +85,9 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     bits, channels = layout(image, target)
     picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
     try:
-        data = vips.save(picture, f"{target.operation}save_buffer", saver_options(image, target, shown))
+        data = vips.save(
+            picture, f"{target.operation}save_buffer", saver_options(image, target, shown, quality=quality)
+        )
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:

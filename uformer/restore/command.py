@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
+from uformer.files import Times
 from uformer.image.formats import by_suffix
 from uformer.image.prepare import check
 from uformer.image.read import DEFAULT_LIMITS, read
@@ -17,9 +18,9 @@ from uformer.image.write import MetadataPolicy, encode, write
 from uformer.notices import ignore
 from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer
+from uformer.restore.chain import make_restorer
 from uformer.restore.changes import note_little_change
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
 from uformer.signals import stops_like_ctrl_c
 
@@ -29,6 +30,7 @@ def restore(
     output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
     metadata: MetadataPolicy = "keep",
+    times: Times = "now",
     overwrite: bool = False,
     records: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: bool = False,
@@ -47,6 +49,8 @@ def restore(
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
+    times
+        keep gives each output the modification time of its input.
     overwrite
         Replace outputs that exist. Without it, images whose outputs exist are skipped.
     records
@@ -65,6 +69,8 @@ def restore(
         )
     with stops_like_ctrl_c():
         if "-" in (*images, output):
+            if times == "keep":
+                raise OptionError("--times keep: standard input and output have no times; name files")
             return _through_streams(
                 images, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
@@ -74,15 +80,19 @@ def restore(
             if one
             else list_work(images, output, overwrite=overwrite)
         )
-        announcer = Announcer(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
+        announcer = Announcer(
+            todo, quiet=quiet, records=records, overwrite=overwrite, many=not one, tasks=options.task_names
+        )
         try:
             with announcer:
                 if todo.jobs:
                     pipeline.run(
                         todo.jobs,
-                        functools.partial(Restorer.from_options, options),
+                        functools.partial(make_restorer, options),
                         announcer,
                         metadata=metadata,
+                        times=times,
+                        threads=options.threads,
                     )
         except KeyboardInterrupt:
             announcer.interrupted()
@@ -118,16 +128,18 @@ def _through_streams(
     )
     suffix = image.suffix if path is None else path.suffix
     check(image, by_suffix(suffix), metadata, notify=ignore)  # before the network runs for nothing
-    restorer = Restorer.from_options(options)
+    restorer = make_restorer(options)
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
         restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
         note_little_change(image.pixels, restored.pixels, options, notify)
     if path is None:
-        sys.stdout.buffer.write(encode(restored, suffix, metadata=metadata, notify=notify))
+        sys.stdout.buffer.write(
+            encode(restored, suffix, metadata=metadata, quality=options.quality, notify=notify)
+        )
         sys.stdout.buffer.flush()
         return 0
-    write(restored, path, metadata=metadata, notify=notify)
+    write(restored, path, metadata=metadata, quality=options.quality, notify=notify)
     if not quiet:
         print(path)
     return 0

@@ -69,7 +69,12 @@ class Restorer:
 
     @classmethod
     def from_options(cls, options: RestoreOptions) -> Restorer:
-        """Return a restorer with the network that the options select. Errors: see `from_pretrained`."""
+        """Return a restorer with the network that the options select. Errors: see `from_pretrained`.
+
+        For several tasks, use `uformer.restore`, or one restorer for each.
+        """
+        if options.tasks is not None:
+            raise OptionError(f"tasks: {options.tasks!r} is not possible here; set task to a single task")
         return cls(Network.load(options.network), options)
 
     def with_options(self, options: RestoreOptions) -> Restorer:
@@ -80,6 +85,11 @@ class Restorer:
         if options.network != self.options.network:
             raise ValueError(f"{options.network} is not the network of this restorer, {self.options.network}")
         return type(self)(self.network, options, share=self._share)
+
+    @property
+    def stages(self) -> tuple[Restorer, ...]:
+        """The restorers that an image passes, one after the other: only this one, except in a Chain."""
+        return (self,)
 
     @property
     def config(self) -> UformerConfig:
@@ -149,7 +159,8 @@ class Restorer:
             return self.restore_image(picture, progress=progress)
         if isinstance(picture, bytes | bytearray | memoryview):
             image = read(bytes(picture))
-            return encode(self.restore_image(image, progress=progress), image.suffix)
+            restored = self.restore_image(image, progress=progress)
+            return encode(restored, image.suffix, quality=self.options.quality)
         if is_path:
             path = forms.default_output(Path(picture)) if output is None else Path(output)
             if output is not None:
@@ -157,7 +168,8 @@ class Restorer:
             check_output(path, overwrite=overwrite, source=Path(picture), how="pass overwrite=True")
             image = read(picture)
             check(image, by_suffix(path.suffix), "keep", notify=ignore)  # before the network runs for nothing
-            write(self.restore_image(image, progress=progress), path)
+            restored = self.restore_image(image, progress=progress)
+            write(restored, path, quality=self.options.quality)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(
             f"cannot restore a {type(picture).__name__};"

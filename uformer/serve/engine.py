@@ -13,8 +13,8 @@ from functools import partial
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
 from uformer.image.write import encode
+from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
@@ -65,7 +65,7 @@ class Engine:
         settings: Settings,
         metrics: Metrics,
         *,
-        load: Load = Restorer.from_options,
+        load: Load = make_restorer,
     ) -> None:
         self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
         self._lock = threading.Lock()
@@ -253,7 +253,9 @@ class _Worker:
                     image, progress=job.progress, notify=_note
                 )
                 job.check()
-                return encode(restored, job.suffix, metadata=job.metadata, notify=_note)
+                return encode(
+                    restored, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=_note
+                )
 
     def _finish(self, job_id: str, future: Future[Ending]) -> None:
         job = self.jobs.pop(job_id)
