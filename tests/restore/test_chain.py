@@ -27,15 +27,15 @@ from uformer.restore.restorer import Restorer
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 FUNCTIONS: dict[str, Callable[[Pixels], Pixels]] = {
-    "derain": lambda tile: tile / 100,
-    "denoise": lambda tile: np.minimum(tile * 90, 1),
+    "derain": lambda tile: tile / np.float32(100),
+    "denoise": lambda tile: np.minimum(tile * np.float32(90), np.float32(1)),
 }
 """A network that divides, and one that multiplies: rounding in between would leave few levels."""
 
 
 class Arithmetic(Network):
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
-        return FUNCTIONS[self.options.task](tile).astype(np.float32)
+        return FUNCTIONS[self.options.task](tile)
 
 
 def load(options: NetworkOptions) -> Network:

@@ -8,9 +8,10 @@ import pytest
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from tests.restore.stand_in import save_picture, tree
 from uformer.image import extras
+from uformer.image.extras import can_read
 from uformer.image.read import read
 from uformer.restore.forms import default_output
-from uformer.restore.unread import is_taken, is_unread_image, reason, summary
+from uformer.restore.unread import is_unread_image, reason, summary
 
 Run = Callable[..., tuple[int, str, str]]
 MISSING = 'pip install "uformer[heic]"'
@@ -105,9 +106,9 @@ def test_one_file_and_outputs_beside_it(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("without_heic")
 def test_what_is_taken_and_why_not(tmp_path: Path) -> None:
-    assert is_taken(".PNG")
-    assert not is_taken(".Heic")
-    assert not is_taken(".gif")
+    assert can_read(".PNG")
+    assert not can_read(".Heic")
+    assert not can_read(".gif")
     assert reason(Path("a.heic")).endswith(MISSING)
     assert "suffix" in reason(tmp_path / "a")
     assert not is_unread_image(tmp_path / "not there")

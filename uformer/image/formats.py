@@ -178,6 +178,11 @@ def read_only(suffix: str) -> Format | None:
     return next((each for each in READ_ONLY if suffix.lower() in each.suffixes), None)
 
 
+def is_known(suffix: str) -> bool:
+    """Whether files with this suffix (".heic", any case) can be read, possibly with an extra."""
+    return supports(suffix) or read_only(suffix) is not None
+
+
 def output_suffix(suffix: str) -> str:
     """The default suffix of an output: that of the input, or another if the format cannot be written."""
     found = read_only(suffix)
