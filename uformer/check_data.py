@@ -25,6 +25,7 @@ from uformer.image.value_range import choose, sampled
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
 from uformer.output import check_output
+from uformer.restore.unread import summary
 from uformer.words import counted
 
 _SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)]
@@ -143,6 +144,8 @@ def report(search: Search, found: Findings) -> list[str]:
     """The results as lines to print."""
     kind = "pair" if any(source.degraded is not None for source in search.sources) else "image"
     lines = [f"{counted(len(search.sources), kind)}, {counted(len(found.problems), 'problem')}"]
+    if search.unread:
+        lines.append(summary(search.unread))
     if search.left_out:
         first = ", ".join(one_line(path) for path in search.left_out[:3])
         lines.append(

@@ -26,7 +26,8 @@ from uformer.image.read import read
 from uformer.image.value_range import FULL, ValueRange, check, choose, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
-from uformer.restore.walk import walk
+from uformer.restore.unread import is_unread_image, summary
+from uformer.restore.walk import walk, written_name
 from uformer.values import option
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
@@ -97,7 +98,7 @@ def degrade(
     if not os.path.lexists(picture):
         raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
     if not picture.is_dir():
-        output = output / picture.name if output.is_dir() else output
+        output = output / written_name(picture) if output.is_dir() else output
         _degrade(picture, output, apply, asked, np.random.default_rng(seed), overwrite=overwrite)
         print(output)
         return 0
@@ -124,14 +125,21 @@ def _degrade_folder(
         there = " except outputs of earlier runs" if found.left_out else ""
         raise PictureError(f"{folder}: holds no image{there} ({', '.join(SUFFIXES)})")
     failures = kept = 0
+    made: dict[Path, Path] = {}
     for name in found.pictures:
-        if not overwrite and (output / name).exists():
+        place = output / name.with_name(written_name(name))
+        if (other := made.setdefault(place, name)) != name:
+            failures += 1
+            why = f"its output {place} is already the output of {folder / other}"
+            print(f"uformer: error: {folder / name}: {why}", file=sys.stderr)
+            continue
+        if not overwrite and place.exists():
             kept += 1
             continue
         rng = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode("utf-8", "surrogateescape"))])
         try:
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            _degrade(folder / name, output / name, apply, asked, rng, overwrite=overwrite)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _degrade(folder / name, place, apply, asked, rng, overwrite=overwrite)
         except (PictureError, OptionError) as error:
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
@@ -140,6 +148,8 @@ def _degrade_folder(
     print(
         f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} images{there}{left_out}"
     )
+    if unread := [name for name in found.others if is_unread_image(folder / name)]:
+        _notify(summary(unread))
     return 1 if failures or found.unreadable else 0
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+import uformer
 from uformer.cli import main
-from uformer.errors import PictureError
+from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image
 from uformer.restore import command
 from uformer.restore.restorer import Restorer
@@ -240,3 +241,33 @@ def test_metadata_can_be_stripped(run: Run, tmp_path: Path) -> None:
 def test_picture_errors_are_the_commands_business() -> None:
     assert issubclass(PictureError, ValueError)
     assert command.restore.__doc__
+
+
+def test_times_are_kept_where_asked(run: Run, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save_picture(tmp_path / name)
+        os.utime(tmp_path / name, (10**9, 10**9))
+    assert run("a.png", "-o", "new.png")[0] == 0
+    assert (tmp_path / "new.png").stat().st_mtime > 10**9
+    assert run("a.png", "b.png", "-o", "out", "--times", "keep")[0] == 0
+    assert [path.stat().st_mtime for path in (tmp_path / "out").iterdir()] == [10**9] * 2
+    code, _, err = run("a.png", "-o", "-", "--times", "keep")
+    assert (code, err) == (
+        2,
+        "uformer: error: --times keep: standard input and output have no times; name files\n",
+    )
+    uformer.restore(tmp_path / "a.png", output=tmp_path / "c.png", times="keep")
+    assert (tmp_path / "c.png").stat().st_mtime == 10**9
+    with pytest.raises(OptionError, match="^times: needs the path"):
+        uformer.restore(np.zeros((8, 8), np.uint8), times="keep")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])
+def test_quality_sets_the_size_of_lossy_outputs(run: Run, tmp_path: Path, suffix: str) -> None:
+    save_picture(tmp_path / "a.png")
+    sizes = []
+    for quality in ("20", "80"):
+        assert run("a.png", "-o", "a" + suffix, "--quality", quality, "--overwrite")[0] == 0
+        sizes.append((tmp_path / ("a" + suffix)).stat().st_size)
+    assert sizes[0] < 0.8 * sizes[1]
+    assert run("a.png", "--quality", "0")[2] == "uformer: error: quality: 0 must be between 1 and 100\n"

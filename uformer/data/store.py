@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from uformer.files import atomic_file
 from uformer.image.read import read_samples
 from uformer.image.samples import Samples
 from uformer.image.value_range import ValueRange, choose, sampled
+from uformer.processors import available_processors
 from uformer.staging import sweep
 
 PIXELS, INDEX = "pictures.bin", "pictures.json"
@@ -129,7 +129,7 @@ def _decoded(files: Sequence[Path], failures: dict[int, str]) -> Iterator[Sample
             failures[index] = str(error)
             return None
 
-    threads = min(os.cpu_count() or 1, 16)
+    threads = min(available_processors(), 16)
     with ThreadPoolExecutor(threads) as workers:
         for start in range(0, len(files), 2 * threads):  # in small groups, to bound the memory
             yield from workers.map(attempt, range(start, min(start + 2 * threads, len(files))))

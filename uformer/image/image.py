@@ -127,6 +127,8 @@ class Image:
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = True
     """Whether the file stored its pixels losslessly."""
+    camera_raw: bool = False
+    """Whether it was developed from camera raw; only such an image can be written as DNG."""
     jpeg: JpegCoding | None = None
     """How the file was encoded, if it was a JPEG."""
 

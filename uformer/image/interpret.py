@@ -103,6 +103,7 @@ def as_image(
         suffix=_output_suffix(file),
         metadata=metadata,
         lossless=is_lossless(file),
+        camera_raw=file.format is formats.RAW,
         jpeg=jpeg.coding(file.data) if file.format is formats.JPEG else None,
     )
 

@@ -71,6 +71,10 @@ def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notif
     """
     if policy not in ("keep", "strip", "safe"):
         raise OptionError(f"metadata: {policy!r} must be keep, strip or safe")
+    if target is formats.DNG and not image.camera_raw:
+        raise PictureError(
+            "only a camera raw image can be written as DNG; use .tif, which also holds 16 bits"
+        )
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
@@ -123,16 +127,23 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
     return picture
 
 
-def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
-    """The saver's options for this image."""
+def saver_options(
+    image: Image, target: Format, shown: Metadata, *, quality: int | None = None
+) -> dict[str, Any]:
+    """The saver's options for this image. `quality`: see `write.encode`."""
     thin = min(image.height, image.width) <= 8  # in such an image, the AV1 encoder's white is two levels off
-    lossless = thin or image.alpha is not None if target is formats.AVIF else image.lossless
+    if target is formats.AVIF:
+        lossless = thin or image.alpha is not None
+    else:
+        lossless = image.lossless and quality is None
     options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
+    if quality is not None and "Q" in options and not (lossless and target.lossless_options):
+        options["Q"] = quality
     options["keep"] = vips.KEEP_ICC | vips.KEEP_XMP
     if target is formats.JPEG:
         options["keep"] |= vips.KEEP_IPTC
         if image.jpeg is not None:
-            options["Q"] = max(image.jpeg.quality, formats.LOWEST_QUALITY)
+            options["Q"] = quality or max(image.jpeg.quality, formats.LOWEST_QUALITY)
             options["subsample_mode"] = "on" if image.jpeg.subsampled else "off"
             options["interlace"] = image.jpeg.progressive
         if image.width * image.height > _CODED_AT_ONCE:

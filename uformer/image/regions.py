@@ -180,6 +180,7 @@ def write_parts(
     path: Path,
     *,
     metadata: MetadataPolicy = "keep",
+    quality: int | None = None,
     notify: Notify = warn,
 ) -> None:
     """Write an image whose rows arrive in parts, each with the number of its first row; parts may repeat.
@@ -200,7 +201,7 @@ def write_parts(
             picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
             try:
                 getattr(picture, f"{target.operation}save")(
-                    str(encoded), **saver_options(frame, target, shown)
+                    str(encoded), **saver_options(frame, target, shown, quality=quality)
                 )
             except vips.Error:
                 free = shutil.disk_usage(encoded.parent).free

@@ -10,14 +10,18 @@ from cyclopts import Parameter
 
 from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
+from uformer.files import Times
+from uformer.image.formats import by_suffix
+from uformer.image.prepare import check
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, encode, write
+from uformer.notices import ignore
 from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer, range_used
+from uformer.restore.chain import make_restorer
 from uformer.restore.changes import note_little_change
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
 from uformer.signals import stops_like_ctrl_c
 
@@ -27,6 +31,7 @@ def restore(
     output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
     metadata: MetadataPolicy = "keep",
+    times: Times = "now",
     overwrite: bool = False,
     records: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: bool = False,
@@ -39,12 +44,14 @@ def restore(
         Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
         such as "photos/**/*.jpg"; or - for standard input.
     output
-        For one image: the file to write, whose suffix selects the format, or - for standard output. Default:
-        NAME.restored.EXT beside the image. For several images: a folder. Default: NAME.restored beside a
-        folder NAME.
+        For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for
+        standard output. Default: NAME.restored.EXT beside the image. For several images: a folder. Default:
+        NAME.restored beside a folder NAME.
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
+    times
+        keep gives each output the modification time of its input.
     overwrite
         Replace outputs that exist. Without it, images whose outputs exist are skipped.
     records
@@ -63,6 +70,8 @@ def restore(
         )
     with stops_like_ctrl_c():
         if "-" in (*images, output):
+            if times == "keep":
+                raise OptionError("--times keep: standard input and output have no times; name files")
             return _through_streams(
                 images, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
@@ -72,15 +81,19 @@ def restore(
             if one
             else list_work(images, output, overwrite=overwrite)
         )
-        announcer = Announcer(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
+        announcer = Announcer(
+            todo, quiet=quiet, records=records, overwrite=overwrite, many=not one, tasks=options.task_names
+        )
         try:
             with announcer:
                 if todo.jobs:
                     pipeline.run(
                         todo.jobs,
-                        functools.partial(Restorer.from_options, options),
+                        functools.partial(make_restorer, options),
                         announcer,
                         metadata=metadata,
+                        times=times,
+                        threads=options.threads,
                     )
         except KeyboardInterrupt:
             announcer.interrupted()
@@ -114,7 +127,9 @@ def _through_streams(
     image = read(
         sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source, notify=notify
     )
-    restorer = Restorer.from_options(options)
+    suffix = image.suffix if path is None else path.suffix
+    check(image, by_suffix(suffix), metadata, notify=ignore)  # before the network runs for nothing
+    restorer = make_restorer(options)
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
         used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
@@ -123,10 +138,12 @@ def _through_streams(
         if used != FULL:
             notify(range_used(used.samples(image.depth)))
     if path is None:
-        sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
+        sys.stdout.buffer.write(
+            encode(restored, suffix, metadata=metadata, quality=options.quality, notify=notify)
+        )
         sys.stdout.buffer.flush()
         return 0
-    write(restored, path, metadata=metadata, notify=notify)
+    write(restored, path, metadata=metadata, quality=options.quality, notify=notify)
     if not quiet:
         print(path)
     return 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import output_suffix, read_only, supports
+from uformer.image.formats import RAW, can_write, output_suffix, read_only
 from uformer.image.image import Pixels
 
 if TYPE_CHECKING:
@@ -153,7 +153,11 @@ def default_output(path: Path) -> Path:
 
 def check_suffix(output: Path) -> None:
     """Raise OptionError for an output whose suffix is unknown or belongs to a read-only format."""
+    if can_write(output.suffix):
+        return
     if found := read_only(output.suffix):
-        raise OptionError(f"{output}: {found.name} cannot be written; use .png, .jpg, .webp, .tif or .avif")
-    if not supports(output.suffix):
-        raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
+        dng = " (for camera raw also .dng)" if found is RAW else ""
+        raise OptionError(
+            f"{output}: {found.name} cannot be written; use .png, .jpg, .webp, .tif or .avif{dng}"
+        )
+    raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")

@@ -1,8 +1,13 @@
 """Restores images from file to file in bands of rows, so that they need not fit in memory."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from uformer.errors import PictureError
 from uformer.image.image import Header, Image, Pixels
@@ -12,7 +17,9 @@ from uformer.image.value_range import FULL, ValueRange, sampled
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, warn
 from uformer.restore import memory
+from uformer.restore.chain import shares
 from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.tiles import Rows
 from uformer.system_memory import available_memory
 
 _ROWS = 64  # rounded and written at a time
@@ -50,32 +57,70 @@ def restore_file(
         image = read(source, notify=notify)
         used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
         restored = restorer.restore_image(image, used=used, progress=progress, notify=notify)
-        write(restored, output, metadata=metadata, notify=notify)
+        write(restored, output, metadata=metadata, quality=restorer.options.quality, notify=notify)
         return used
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
         raise PictureError(f"{output}: there is no folder {folder}; create it first")
-    with regions(source, folder=folder, notify=notify) as image_rows:
+    with regions(source, folder=folder, notify=notify) as image_rows, contextlib.ExitStack() as stack:
         used = FULL
         if image_rows.frame.depth != 8 or restorer.options.range not in ("auto", "full"):
             used = restorer.range_of(image_rows.sampled(), image_rows.frame.depth, notify=notify)
-        parts = _restored(restorer, image_rows, used, progress, notify)
-        write_parts(image_rows.frame, parts, output, metadata=metadata, notify=notify)
+        files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in restorer.stages[1:]]
+        parts = _restored(restorer, image_rows, files, used, progress, notify)
+        quality = restorer.options.quality
+        write_parts(image_rows.frame, parts, output, metadata=metadata, quality=quality, notify=notify)
     return used
 
 
 def _restored(
-    restorer: Restorer, image_rows: Regions, used: ValueRange, progress: Progress | None, notify: Notify
+    restorer: Restorer,
+    image_rows: Regions,
+    files: Sequence[BinaryIO],
+    used: ValueRange,
+    progress: Progress | None,
+    notify: Notify,
 ) -> Iterator[tuple[int, Image]]:
-    """Yield the restored image in parts of a few rows, each with the number of its first row."""
+    """Yield the restored image in parts of a few rows, each with the number of its first row.
 
-    def read_rows(first: int, last: int) -> Pixels:
+    `files`: for the pixels between each two stages of the restorer. `used`: the range of values of the image.
+    """
+    shape = image_rows.frame.pixels.shape
+    *earlier, last = restorer.stages
+    *counting, count = shares(progress, len(restorer.stages))
+
+    def read_image(first: int, last: int) -> Pixels:
         return used.to_unit(image_rows.part(first, last).values).transpose(2, 0, 1)
 
-    for first, rows in restorer.restore_rows(
-        read_rows, image_rows.frame.pixels.shape, progress=progress, notify=notify
-    ):
+    read_rows: Rows = read_image
+    for stage, counted, file in zip(earlier, counting, files, strict=True):
+        between = _Between(file, shape)
+        for first, rows in stage.restore_rows(read_rows, shape, progress=counted, notify=notify):
+            between.write(first, rows)
+        read_rows = between.read
+
+    for first, rows in last.restore_rows(read_rows, shape, progress=count, notify=notify):
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
             part = image_rows.part(first + start, first + start + len(chunk))
             yield first + start, part.with_values(used.from_unit(chunk, part.values))
+
+
+class _Between:
+    """The float32 pixels of an image of `shape` (H, W, C) between two stages, in a file."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
+        _, self._width, self._channels = shape
+        self._file, self._row = file, 4 * self._width * self._channels  # bytes
+
+    def write(self, first: int, rows: Pixels) -> None:
+        """Write rows (n, W, C), beginning at row `first`."""
+        self._file.seek(first * self._row)
+        self._file.write(np.ascontiguousarray(rows).data)
+
+    def read(self, first: int, last: int) -> Pixels:
+        """The rows (C, n, W) from `first` up to but not including `last`."""
+        self._file.seek(first * self._row)
+        data = self._file.read((last - first) * self._row)
+        rows: Pixels = np.frombuffer(data, np.float32).reshape(last - first, self._width, self._channels)
+        return rows.transpose(2, 0, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from uformer.errors import PictureError
+from uformer.image import vips
 from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore.backends.base import Backend, Runner, Weights
@@ -24,34 +25,29 @@ class Network:
     The backend's library is imported and the device is checked on first use. A pickled copy chooses its
     backend in the process that unpickles it, and starts with an empty cache of compiled graphs.
 
-    `threads`: threads of OpenVINO or onnxruntime, for several networks that share a machine; default: the
-    physical cores. Raises OptionError for options that contradict each other or the weights.
+    `options.threads` also applies to libvips and, on a CPU, to torch; there it holds for the whole process.
+    Raises OptionError for options that contradict each other or the weights.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        options: NetworkOptions = NetworkOptions(),
-        *,
-        threads: int | None = None,
-    ) -> None:
+    def __init__(self, weights: Weights, options: NetworkOptions = NetworkOptions()) -> None:
         self.config = weights.config
         self.options = options
         self._weights = weights
-        self._threads = threads
-        self._choice = choose(weights, options, threads=threads)
+        self._choice = choose(weights, options)
+        if options.threads is not None:
+            vips.use_threads(options.threads)
         self._compiled = Compiled()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(type(self), threads=self._threads), (self._weights, self.options)
+        return type(self), (self._weights, self.options)
 
     @classmethod
-    def load(cls, options: NetworkOptions = NetworkOptions(), *, threads: int | None = None) -> Network:
+    def load(cls, options: NetworkOptions = NetworkOptions()) -> Network:
         """Load the weights that the options name, or those that ship for their task.
 
         Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
         """
-        return cls(read_weights(options), options, threads=threads)
+        return cls(read_weights(options), options)
 
     @property
     def backend_name(self) -> str:

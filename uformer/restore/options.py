@@ -1,7 +1,7 @@
 """The options of a restoration, declared once for the library, the command line and the HTTP API."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from uformer.errors import OptionError
@@ -30,9 +30,14 @@ class NetworkOptions:
     offers."""
     precision: Precision = "auto"
     """Numeric precision. auto selects the fastest within one 8-bit level of fp32."""
+    threads: int | None = None
+    """Number of threads on the CPU. Default: all processors that this process may use, within a container's
+    limit."""
 
     def __post_init__(self) -> None:
         set_types(self)
+        if self.threads is not None and self.threads < 1:
+            raise OptionError(f"threads: {self.threads} must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +59,22 @@ class RestoreOptions(NetworkOptions):
     """Range of values that the network sees as black to white: auto, full (all that the bit depth can hold;
     0 to 1 for float), or LOW:HIGH in the file's own units. auto scales 16-bit and float data that uses only a
     small part of its range."""
+    tasks: str | None = None
+    """Tasks to restore for in one run, one after the other, such as derain,denoise; replaces task. The pixels
+    are not rounded in between, and strength applies to each task."""
+    quality: int | None = None
+    """Quality of JPEG, WebP and AVIF outputs, from 1 to 100. Default: that of a JPEG input, at least 90;
+    otherwise 95 for JPEG, 98 for WebP (lossless if the input is) and 90 for AVIF."""
     strength: float = 1.0
     """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.tasks, list | tuple):
+            object.__setattr__(self, "tasks", ",".join(map(str, self.tasks)))
         super().__post_init__()
+        self._check_tasks()
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise OptionError(f"quality: {self.quality} must be between 1 and 100")
         if self.tile is not None and self.tile < 1:
             raise OptionError(f"tile: {self.tile} must be at least 1")
         if self.overlap is not None and self.overlap < 0:
@@ -68,6 +84,30 @@ class RestoreOptions(NetworkOptions):
         value_range.check(self.range)
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength: {self.strength} must be between 0 and 1")
+
+    def _check_tasks(self) -> None:
+        """Raise OptionError for tasks that are empty, repeated or combined with `weights`."""
+        if self.tasks is None:
+            return
+        names = self.task_names
+        if not all(names) or len(set(names)) < len(names):
+            raise OptionError(f"tasks: {self.tasks!r} must be different tasks, such as derain,denoise")
+        if self.weights is not None:
+            raise OptionError("tasks: cannot be combined with weights, which are for one task")
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks, in order; empty if `weights` replaces them."""
+        if self.tasks is not None:
+            return tuple(name.strip() for name in self.tasks.split(","))
+        return (self.task,) if self.weights is None else ()
+
+    @property
+    def chain(self) -> tuple["RestoreOptions", ...]:
+        """The options for each of several tasks, in order; otherwise only these options."""
+        if self.tasks is None:
+            return (self,)
+        return tuple(replace(self, task=name, tasks=None) for name in self.task_names)
 
     @property
     def network(self) -> NetworkOptions:

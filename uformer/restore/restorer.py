@@ -13,11 +13,13 @@ import numpy as np
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
+from uformer.image.formats import by_suffix
 from uformer.image.image import Image, Pixels
+from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.value_range import FULL, MOST_OUTSIDE, ValueRange, choose, sampled, share_outside
 from uformer.image.write import encode, write
-from uformer.notices import Notify, warn
+from uformer.notices import Notify, ignore, warn
 from uformer.output import check_output
 from uformer.restore import forms, memory
 from uformer.restore.network import Network
@@ -68,7 +70,12 @@ class Restorer:
 
     @classmethod
     def from_options(cls, options: RestoreOptions) -> Restorer:
-        """Return a restorer with the network that the options select. Errors: see `from_pretrained`."""
+        """Return a restorer with the network that the options select. Errors: see `from_pretrained`.
+
+        For several tasks, use `uformer.restore`, or one restorer for each.
+        """
+        if options.tasks is not None:
+            raise OptionError(f"tasks: {options.tasks!r} is not possible here; set task to a single task")
         return cls(Network.load(options.network), options)
 
     def with_options(self, options: RestoreOptions) -> Restorer:
@@ -79,6 +86,11 @@ class Restorer:
         if options.network != self.options.network:
             raise ValueError(f"{options.network} is not the network of this restorer, {self.options.network}")
         return type(self)(self.network, options, share=self._share)
+
+    @property
+    def stages(self) -> tuple[Restorer, ...]:
+        """The restorers that an image passes, one after the other: only this one, except in a Chain."""
+        return (self,)
 
     @property
     def config(self) -> UformerConfig:
@@ -128,8 +140,8 @@ class Restorer:
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
-          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif, because they
-          cannot be written. An existing file is replaced only with `overwrite`.
+          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif; an `output` of
+          camera raw may also end in .dng. An existing file is replaced only with `overwrite`.
 
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
         device is not available, or if the output exists or cannot be written.
@@ -148,13 +160,17 @@ class Restorer:
             return self.restore_image(picture, progress=progress)
         if isinstance(picture, bytes | bytearray | memoryview):
             image = read(bytes(picture))
-            return encode(self.restore_image(image, progress=progress), image.suffix)
+            restored = self.restore_image(image, progress=progress)
+            return encode(restored, image.suffix, quality=self.options.quality)
         if is_path:
             path = forms.default_output(Path(picture)) if output is None else Path(output)
             if output is not None:
                 forms.check_suffix(path)
             check_output(path, overwrite=overwrite, source=Path(picture), how="pass overwrite=True")
-            write(self.restore_image(read(picture), progress=progress), path)
+            image = read(picture)
+            check(image, by_suffix(path.suffix), "keep", notify=ignore)  # before the network runs for nothing
+            restored = self.restore_image(image, progress=progress)
+            write(restored, path, quality=self.options.quality)
             return str(path) if isinstance(picture, str) else path
         raise PictureError(
             f"cannot restore a {type(picture).__name__};"

@@ -14,8 +14,8 @@ from uformer.errors import UformerError
 from uformer.image.read import Limits, read
 from uformer.image.value_range import FULL, sampled
 from uformer.image.write import encode
+from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
@@ -66,7 +66,7 @@ class Engine:
         settings: Settings,
         metrics: Metrics,
         *,
-        load: Load = Restorer.from_options,
+        load: Load = make_restorer,
     ) -> None:
         self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
         self._lock = threading.Lock()
@@ -255,7 +255,9 @@ class _Worker:
                 job.range = None if used == FULL else used.samples(image.depth)
                 restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
                 job.check()
-                return encode(restored, job.suffix, metadata=job.metadata, notify=_note)
+                return encode(
+                    restored, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=_note
+                )
 
     def _finish(self, job_id: str, future: Future[Ending]) -> None:
         job = self.jobs.pop(job_id)

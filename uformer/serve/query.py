@@ -14,13 +14,14 @@ from uformer.restore.options import RestoreOptions
 from uformer.serve.problems import Problem
 from uformer.weights.registry import TASKS
 
-OPERATORS = ("backend", "device", "memory")
+OPERATORS = ("backend", "device", "memory", "threads")
 """Options that only the operator sets, when the server starts."""
 
 BOUNDS: dict[str, dict[str, Any]] = {
     "tile": {"ge": 1, "le": 2048},
     "overlap": {"ge": 0, "le": 1024},
     "strength": {"ge": 0, "le": 1},
+    "quality": {"ge": 1, "le": 100},
 }
 """Ranges of numbers. RestoreOptions has no upper limit for tiles, which would let a client use any memory."""
 
