@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from uformer.data.augment import border, draw_gradient, to_gray, turn
 from uformer.data.lookalikes import draw_structure
 from uformer.data.pictures import Degrader, PictureSet, cut, inside
+from uformer.data.targets import Make
 from uformer.errors import OptionError
 from uformer.image.image import Pixels
 
@@ -28,6 +29,8 @@ class Patches:
     seed: int
     degradation: Degrader | None = None
     """Degrades patches of clean images. Not used for pairs."""
+    make: Make | None = None
+    """Makes input and target from noisy patches (one of `targets.TARGETS`), to learn without clean images."""
     augment: bool = True
     """Whether patches are flipped half of the time and turned by 0 to 3 quarter turns."""
     drawn: float = 0.0
@@ -55,7 +58,10 @@ class Patches:
         object.__setattr__(self, "_upto", np.cumsum(roots) / roots.sum())
 
     def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
-        """Return pair `index`, (degraded, clean), each (C, side, side) float32 in [0, 1]."""
+        """Return pair `index`, (degraded, clean), each (C, side, side) float32 in [0, 1].
+
+        With `make`, the pair is what this function returns, with channels first.
+        """
         rng = np.random.default_rng([self.seed, index])
         picture = self._picture(rng)
         top, left = (int(rng.integers(0, length - self.side + 1)) for length in self._sizes[picture])
@@ -68,6 +74,8 @@ class Patches:
             pair = self._degrade(self.degradation, picture, top, left, turned, rng)
         else:
             raise OptionError("clean images alone need a degradation, or their degraded partners")
+        if self.make is not None:
+            pair = self.make(*pair, rng)  # before mirroring, so that the copy of a blind spot is blind too
         if rng.random() < self.mirrored:
             rows, columns = border(rng, self.side), border(rng, self.side)
             pair = pair[0][rows[:, None], columns], pair[1][rows[:, None], columns]

@@ -86,6 +86,12 @@ def find(folder: Path) -> tuple[Source, ...]:
     return search(folder).strict()
 
 
+def find_noisy(folder: Path) -> tuple[Source, ...]:
+    """Return a folder's pairs if it has any, otherwise all its images. Errors are those of `find_pairs`."""
+    both = paired(folder)
+    return find_pairs(*both) if both else search_clean(folder, every=True).strict()
+
+
 def search(folder: Path) -> Search:
     """Like `find`, but return problems together with the sources.
 
@@ -114,10 +120,15 @@ def search_pairs(degraded: Path, clean: Path) -> Search:
     return result
 
 
-def search_clean(folder: Path) -> Search:
-    """Like `find_clean`, but return problems together with the sources. Errors are those of `search`."""
+def search_clean(folder: Path, *, every: bool = False) -> Search:
+    """Like `find_clean`, but return problems together with the sources. Errors are those of `search`.
+
+    With `every`, no folder is left out because of its name.
+    """
 
     def is_clean(below: Path) -> bool:
+        if every:
+            return True
         named = [clean for degraded, clean in PAIRED if degraded == below.name]
         return below.name != DEGRADED and not any((folder / below.parent / clean).is_dir() for clean in named)
 

@@ -112,12 +112,20 @@ class PictureSet:
 
 
 def load(
-    sources: Sequence[Source], *, smallest: int, memory: int, cache: Path | None = None, decoded: bool = False
+    sources: Sequence[Source],
+    *,
+    smallest: int,
+    memory: int,
+    cache: Path | None = None,
+    decoded: bool = False,
+    noisy: bool = False,
 ) -> tuple[PictureSet, list[str]]:
     """Decode and check images. Returns the set, and notes about skipped images, one line for each reason.
 
     Images that cannot be read, or that have a side below `smallest` pixels, are skipped. `memory` and `cache`
     are those of `store.decode`. With `decoded`, another process has written the cache (`store.wait_for`).
+    With `noisy`, images alone are not clean ones that a degradation makes noisy. They are noisy already, and
+    each becomes both sides of a pair.
     Raises OptionError if the images of a pair differ in size or if channels differ, and PictureError if no
     image is left.
     """
@@ -145,23 +153,18 @@ def load(
         notes.append(f"skipped images smaller than {smallest} x {smallest}: {_first(names)}")
     if not kept:
         raise PictureError(f"no images are left to learn from; {'; '.join(notes)}")
-    channels = (
-        _channels(store, sources, [count + index for index in kept]) if pairs else _COLOUR,
-        _channels(store, sources, kept),
-    )
-    if not pairs and channels[1] not in (_GRAY, _COLOUR):
+    named, clean = tuple(sources[index].name for index in kept), tuple(kept)
+    counted = _channels(store, sources, kept)
+    if pairs or noisy:
+        degraded = tuple(count + index for index in kept) if pairs else clean
+        channels = _channels(store, sources, degraded), counted
+        return PictureSet(store, named, clean, degraded, channels), notes
+    if counted not in (_GRAY, _COLOUR):
         raise OptionError(
-            f"the images have {channels[1]} channels, but degradations need gray or RGB; "
+            f"the images have {counted} channels, but degradations need gray or RGB; "
             "give pairs instead (--degraded, --clean)"
         )
-    found = PictureSet(
-        store,
-        tuple(sources[index].name for index in kept),
-        tuple(kept),
-        tuple(count + index for index in kept) if pairs else None,
-        channels if pairs else (_COLOUR, _COLOUR),
-    )
-    return found, notes
+    return PictureSet(store, named, clean, None, (_COLOUR, _COLOUR)), notes
 
 
 def cut(

@@ -14,7 +14,7 @@ from uformer.errors import OptionError
 from uformer.files import require
 from uformer.train import recipes
 from uformer.train.recipe import Recipe, override
-from uformer.train.setup import Folders, check_sources
+from uformer.train.setup import Folders, check_sources, needs
 
 if TYPE_CHECKING:
     from uformer.train.session import Session
@@ -37,20 +37,23 @@ def train(
     measure_loader: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Train a network on your own pairs, or on clean images.
+    """Train a network on your own pairs, on clean images, or on noisy images alone.
 
     Parameters
     ----------
     recipe
-        A recipe that --list shows (pairs, denoise, derain, deblur, ...), or the config.yaml of another run.
+        A recipe that --list shows (pairs, denoise, derain, deblur, noise2void, ...), or the config.yaml of
+        another run.
     data
-        Folder that contains degraded/ and clean/, or only clean images.
+        Folder that contains degraded/ and clean/, or only clean images, or only noisy images for noise2void
+        and neighbor2neighbor.
     degraded
         Folder of degraded images, or a pattern ("GoPro/train/*/blur"). Use with --clean, instead of --data.
     clean
         Folder of clean images with the same names, or a pattern ("GoPro/train/*/sharp").
     validation
         Folder of images to score with, laid out like --data. By default, a few training images are held out.
+        noise2noise, noise2void and neighbor2neighbor take pairs of noisy and clean images here.
     settings
         Change the recipe: KEY=VALUE, repeatable. Examples: batch=16, steps=20000, network=uformer_b,
         network.window_size=4.
@@ -58,6 +61,8 @@ def train(
         Run folder. Default: runs/RECIPE. An existing run is never overwritten.
     start
         Weights to start from: the name of weights that ship (uformer_t.denoise), or a .safetensors file.
+        noise2noise, noise2void and neighbor2neighbor start from uformer_t.denoise if the images are RGB;
+        none turns that off.
     resume
         Resume the run in --out exactly where it was saved. With a recipe, start the run if there is none yet.
     device
@@ -92,7 +97,7 @@ def train(
                 processes=processes,
             )
         chosen = override(find(recipe), settings)
-        check_sources(chosen, folders.sources())
+        check_sources(chosen, folders.sources(chosen))
         return Session.new(
             chosen,
             folders,
@@ -137,9 +142,8 @@ def table() -> Table:
         )
     for name, make in recipes.RECIPES.items():
         recipe = make()
-        kind = "none" if recipe.drawn == 1 else "pairs" if recipe.degradation == "none" else "clean"
         summary = (make.__doc__ or "").partition("\n")[0]
-        shown.add_row(name, kind, str(recipe.patch), str(recipe.batch), f"{recipe.steps:,}", summary)
+        shown.add_row(name, needs(recipe), str(recipe.patch), str(recipe.batch), f"{recipe.steps:,}", summary)
     return shown
 
 

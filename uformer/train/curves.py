@@ -1,4 +1,4 @@
-"""Plots of a run's loss, PSNR and learning rate, drawn from its log."""
+"""Plots of a run's loss, score and learning rate, drawn from its log."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,12 @@ from uformer.files import atomic_file
 
 def draw_curves(log: Sequence[dict[str, Any]], path: Path) -> None:
     """Write curves.png, unless the log has no figures yet. Raises OSError if the file cannot be written."""
-    panels = [("loss", "loss"), ("psnr", "PSNR of held-out images, dB"), ("lr", "learning rate")]
+    panels = [
+        ("loss", "loss"),
+        ("psnr", "PSNR of held-out images, dB"),
+        ("held_out_loss", "loss on held-out images"),
+        ("lr", "learning rate"),
+    ]
     shown = [(key, label) for key, label in panels if any(key in line for line in log)]
     if not shown:
         return

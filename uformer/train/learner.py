@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from uformer.errors import CheckpointError
 from uformer.files import one_line
@@ -40,7 +40,7 @@ class Learner:
         self.seconds = 0.0
         """Time that these updates took. All processes have the same value."""
         self.best = -math.inf
-        """The best PSNR so far on the held-out images, in dB."""
+        """The best score so far on the held-out images (`validate.score`)."""
         self.model = model.to(device).train()
         self.average = Average(model, recipe.ema)
         self.sharded = recipe.sharding == "full" and processes.count > 1
@@ -63,6 +63,12 @@ class Learner:
         """Return the context in which the network computes in the learner's precision."""
         dtype = _AUTOCAST[self.precision]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def restore(self, degraded: Tensor) -> Tensor:
+        """Run the network on a batch, in the learner's precision."""
+        with self.autocast():
+            restored: Tensor = self.network(degraded)
+        return restored
 
     def exchanging_gradients(self, *, now: bool) -> AbstractContextManager[None]:
         """Return the context for one part of a batch: exchange gradients `now`, or only accumulate them."""

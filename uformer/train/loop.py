@@ -18,14 +18,14 @@ from uformer.train.figures import Figures
 from uformer.train.folder import RunFolder
 from uformer.train.learner import Learner
 from uformer.train.loader import Share, choose_workers, start_loader
-from uformer.train.losses import charbonnier
+from uformer.train.objectives import objective
 from uformer.train.optimizers import learning_rate
 from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 from uformer.train.report import Reporter
 from uformer.train.setup import Prepared
 from uformer.train.sharding import clip_gradients, whole_network
-from uformer.train.validate import mean_score, sample
+from uformer.train.validate import mean_score, named, sample
 
 
 def train(
@@ -60,9 +60,7 @@ def train(
             for part in range(recipe.accumulate):
                 degraded, clean = figures.next_batch(batches, device)
                 with learner.exchanging_gradients(now=part == recipe.accumulate - 1):
-                    with learner.autocast():
-                        restored = learner.network(degraded)
-                    part_loss = charbonnier(restored.float(), clean, eps=recipe.charbonnier_eps)
+                    part_loss = objective(learner.restore, degraded, clean, recipe, done=learner.done)
                     part_loss = part_loss / recipe.accumulate
                     learner.scaler.scale(part_loss).backward()
                 loss += part_loss.detach()
@@ -172,14 +170,14 @@ def validate(
 ) -> None:
     """Score the moving average on the held-out images, save it if it is best, draw samples and curves."""
     average = whole_network(learner.average.model)
-    psnr = mean_score(average, prepared.held_out, processes) if len(prepared.held_out) else learner.best
-    is_best = psnr >= learner.best  # if no images are held out, the newest weights count as the best
+    scored = mean_score(average, prepared.held_out, processes) if len(prepared.held_out) else learner.best
+    is_best = scored >= learner.best  # if no images are held out, the newest weights count as the best
     if is_best:
-        learner.best = psnr
+        learner.best = scored
 
     def report() -> None:
         if len(prepared.held_out):
-            line = {"step": learner.step, "psnr": round(psnr, 4)}
+            line = {"step": learner.step, **named(scored, prepared.held_out)}
             reporter.figures(line, done=learner.done)
         if is_best:
             folder.save_weights(folder.best, average, notes(prepared, learner))
@@ -204,4 +202,6 @@ def save(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Pro
 def notes(prepared: Prepared, learner: Learner) -> dict[str, str]:
     """Return the notes on its training that a weights file carries."""
     found = {"recipe": prepared.recipe.name, "steps": str(learner.step)}
-    return found | ({"psnr": f"{learner.best:.2f}"} if len(prepared.held_out) else {})
+    if not len(prepared.held_out):
+        return found
+    return found | {name: f"{value:.4g}" for name, value in named(learner.best, prepared.held_out).items()}

@@ -15,6 +15,8 @@ MAY_CHANGE = (
 )
 """Fields that a resumed run may change: its length, intervals, and what affects weights only by rounding."""
 
+Supervision = Literal["clean", "noise2noise", "noise2void", "neighbor2neighbor"]
+
 _LARGEST_BATCH = 2**20  # patches
 
 # Network fields that belong to the recipe, whatever the variant.
@@ -33,6 +35,10 @@ class Recipe:
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """Degradation of clean images. `none` needs pairs."""
+    supervision: Supervision = "clean"
+    """What the network learns from: clean images, or noisy images alone (`uformer.data.targets`)."""
+    start: str = ""
+    """Weights that a run on RGB images starts from without `--start` and settings of the network."""
     drawn: float = 0.0
     """Share of patches that are smooth drawings, half left clean. 1 needs no images. Needs a degradation."""
     structured: float = 0.0
@@ -73,6 +79,10 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     weight_decay: float = 0.02
+    loss: Literal["charbonnier", "squares"] = "charbonnier"
+    """`squares` is the mean squared difference, whose best prediction from noisy targets is their mean."""
+    regularizer: float = 2.0
+    """gamma of neighbor2neighbor: the weight of its regularisation term at the end of the run."""
     charbonnier_eps: float = 1e-3
     """eps of the Charbonnier loss, sqrt((restored - clean)^2 + eps^2)."""
     ema: float = 0.0
@@ -123,6 +133,7 @@ class Recipe:
             "seed",
             "held_out",
             "accumulate",
+            "regularizer",
         ):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "charbonnier_eps"):
@@ -130,6 +141,13 @@ class Recipe:
         for name in ("drawn", "structured", "dry", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
+        if self.supervision != "clean":
+            needed = f"none: {self.supervision} learns from noisy images as they are"
+            self._check("degradation", self.degradation == "none", needed)
+            for name in ("drawn", "structured", "dry", "gray"):
+                self._check(name, getattr(self, name) == 0, f"0: {self.supervision} makes no images noisy")
+        if self.supervision == "neighbor2neighbor":
+            self._check("mirrored", self.mirrored == 0, "0, because a mirrored pixel would be its own target")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
         self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from uformer.config import UformerConfig, variant
 from uformer.errors import OptionError
-from uformer.train.recipe import Recipe
+from uformer.train.recipe import Recipe, Supervision
 
 _UFORMER_B = variant("uformer_b")
 
@@ -118,6 +118,47 @@ def deblur() -> Recipe:
     )
 
 
+def _from_noisy_images(name: Supervision, **changes: object) -> Recipe:
+    """Return our recipe for learning without clean images, with changes.
+
+    It is short, because it fine-tunes: photographs start from the denoiser that ships with the package. The
+    papers minimise squares. A smaller loss for large differences would learn the median of the noise, which
+    is not its mean in dark images. The batch is small to leave more steps in the time that a CPU has.
+    """
+    common = {"steps": 2_000, "batch": 8, "lr": 5e-4, "warmup": 100, "ema": 0.99, "validate_every": 200}
+    return _ours(
+        name, supervision=name, loss="squares", start="uformer_t.denoise", save_every=200, **common, **changes
+    )
+
+
+def noise2noise() -> Recipe:
+    """Train denoising on pairs of two noisy takes of the same scene (uformer_t).
+
+    Noise2Noise (Lehtinen et al., ICML 2018, section 2, equation 6); see `uformer.data.targets.noise2noise`.
+    """
+    return _from_noisy_images("noise2noise")
+
+
+def noise2void() -> Recipe:
+    """Train denoising on single noisy images, with blind spots (uformer_t).
+
+    Noise2Void (Krull et al., CVPR 2019, section 3.4) with the median of N2V2 (Hoeck et al., ECCV workshops
+    2022); see `uformer.data.targets.noise2void`. The noise of a pixel must not depend on its neighbours'.
+    """
+    return _from_noisy_images("noise2void")
+
+
+def neighbor2neighbor() -> Recipe:
+    """Train denoising on single noisy images, with neighbours as targets (uformer_t).
+
+    Neighbor2Neighbor (Huang et al., CVPR 2021, sections 4.1 and 4.2); see
+    `uformer.data.targets.neighbor2neighbor` and `uformer.train.objectives.neighbor_loss`. The noise of a
+    pixel must not depend on its neighbours'. A patch is the sub-image that the network sees, so the images
+    must be at least twice as large.
+    """
+    return _from_noisy_images("neighbor2neighbor", mirrored=0.0)
+
+
 def debug() -> Recipe:
     """Check the installation: ten steps of a tiny network on drawings."""
     network = UformerConfig(
@@ -148,6 +189,9 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = types.MappingProxyType(
             denoise,
             derain,
             deblur,
+            noise2noise,
+            noise2void,
+            neighbor2neighbor,
             sidd_denoise,
             gopro_deblur,
             dpdd_defocus,

@@ -16,7 +16,7 @@ from uformer.train.folder import RunFolder
 from uformer.train.learner import Learner
 from uformer.train.loader import by_workers, choose_workers, rate_of_one
 from uformer.train.processes import Processes
-from uformer.train.setup import Prepared
+from uformer.train.setup import Prepared, needs
 from uformer.train.validate import input_score
 from uformer.words import counted
 
@@ -29,11 +29,12 @@ def introduction(prepared: Prepared, learner: Learner, folder: RunFolder, proces
     lines = [f"uformer: {note}" for note in prepared.notes]
     if recipe.precision == "bf16" and learner.precision == "fp32":
         lines.append(f"uformer: {_NO_BF16}")
-    kind = "pair" if found.degraded is not None else "clean image"
+    kinds = {"noisy": "noisy image", "noisy pairs": "noisy pair"}
+    kind = kinds.get(needs(recipe), "pair" if found.degraded is not None else "clean image")
     pixels = sum(height * width for height, width in found.sizes) / 1e6
     score = (
         f" (PSNR of the degraded images: {input_score(held, range(len(held))) / len(held):.2f} dB)"
-        if len(held)
+        if len(held) and held.truth
         else ""
     )
     lines.append(
@@ -72,7 +73,8 @@ class Reporter:
         self.bar = Progress(*columns, console=console, disable=self.quiet or not console.is_terminal)
         self.task = self.bar.add_task("", total=1.0, step=f"0/{total}")
         self.total = total
-        self.psnr: float | None = None
+        self.score = ""
+        """The last score, as shown."""
         self.board = self._board()
 
     def __enter__(self) -> Self:
@@ -105,15 +107,17 @@ class Reporter:
             return
         self.folder.append_log(line)
         self._to_board(line)
-        if "psnr" in line:
-            self.psnr = line["psnr"]
+        if "psnr" in line or "held_out_loss" in line:
+            self.score = (
+                f"PSNR {line['psnr']:.2f}" if "psnr" in line else f"held-out loss {line['held_out_loss']:.4g}"
+            )
             if self.bar.disable:
-                self.say(f"step {line['step']}/{self.total}  PSNR {self.psnr:.2f} dB")
+                self.say(f"step {line['step']}/{self.total}  {self.score}{' dB' if 'psnr' in line else ''}")
         if "loss" not in line:
             return
         parts = [f"loss {line['loss']:.4f}"]
-        if self.psnr is not None:
-            parts.append(f"PSNR {self.psnr:.2f}")
+        if self.score:
+            parts.append(self.score)
         if math.isfinite(seconds_left):
             parts.append(f"ETA {datetime.timedelta(seconds=round(seconds_left))}")
         parts.append(f"{line['patches_per_s']:.4g} patches/s")

@@ -26,10 +26,13 @@ from uformer.train.loop import train
 from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
 from uformer.train.recipe import MAY_CHANGE, Recipe, override
 from uformer.train.report import Reporter, introduction
-from uformer.train.setup import Folders, Prepared, prepare
+from uformer.train.setup import Folders, Prepared, prepare, starting_from, starts_by_default
 from uformer.version import __version__
 from uformer.weights import checkpoint
 from uformer.weights.create import weights_file
+
+NO_START = "none"
+"""A `--start` that begins with random weights, whatever the recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class Session:
     settings: tuple[str, ...] = ()
     """The `--set` settings of a new run. The images do not override them."""
     start: str | None = None
-    """Weights that a new run starts from."""
+    """Weights that a new run starts from. None leaves it to the recipe; "none" is random weights."""
     state: Mapping[str, Any] | None = None
     """The state that a resumed run continues from; None for a new run."""
     processes: Processes
@@ -203,7 +206,7 @@ class Session:
     def _prepare(self, *, decoded: bool = False) -> tuple[Prepared, Uformer | None]:
         """Return the prepared images and recipe, and the weights that a new run starts from."""
         weights = None
-        if self.start is not None and self.state is None:
+        if self.start not in (None, NO_START) and self.state is None:
             weights = checkpoint.load(weights_file(self.start))
         on_cpu, count = self.device.type == "cpu", self.processes.count
         workers = choose_workers(self.recipe, on_cpu=on_cpu, processes=count)
@@ -218,6 +221,9 @@ class Session:
             shared=workers > 0 or count > 1,
             decoded=decoded,
         )
+        if self.start is None and self.state is None and starts_by_default(prepared, self.settings):
+            weights = checkpoint.load(weights_file(prepared.recipe.start))
+            prepared = starting_from(prepared, prepared.recipe.start, weights.config, self.settings)
         return prepared, weights
 
     def _make_learner(self, prepared: Prepared, weights: Uformer | None) -> Learner:
@@ -246,7 +252,8 @@ class Session:
         return learner
 
     def _open_folder(self, prepared: Prepared, step: int) -> None:
-        start = {"start": self.start} if self.start else {}
+        named = self.start or prepared.start
+        start = {"start": named} if named else {}
         pictures = {"learned_from": len(prepared.patches.pictures), "held_out": len(prepared.held_out)}
         config = {
             "uformer": __version__,

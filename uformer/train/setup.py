@@ -16,11 +16,22 @@ from uformer.data.datasets import Patches
 from uformer.data.pairs import Source
 from uformer.data.pictures import Degrader, PictureSet
 from uformer.data.store import Store
+from uformer.data.targets import TARGETS
 from uformer.degradations import compose
 from uformer.errors import OptionError
 from uformer.image.image import Pixels
 from uformer.train.recipe import Recipe, changed_network_fields
 
+_PAIRS = "DIR with degraded/ and clean/ in it, or --degraded DIR --clean DIR"
+_NEEDS = {
+    "pairs": f"pairs: give --data {_PAIRS}",
+    "clean": "images: give --data DIR",
+    "noisy": "noisy images: give --data DIR",
+    "noisy pairs": f"two noisy takes of each image: give --data {_PAIRS}",
+}
+"""What to say about the images that `needs` names."""
+
+_GRAY, _RGB = 1, 3  # channels
 _DRAWINGS = 8
 _SENT_TO_WORKERS = 2**26  # bytes of images that each worker may copy; larger sets are shared through a file
 
@@ -49,10 +60,10 @@ class Folders:
         """Whether a folder of images to learn from is given."""
         return self.data is not None or self.clean is not None
 
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self, recipe: Recipe) -> tuple[Source, ...]:
         """Return the images to learn from; none if no folder is given. Errors are those of `pairs.find`."""
         if self.data is not None:
-            return pairs.find(self.data)
+            return _find(self.data, recipe)
         if self.degraded is not None and self.clean is not None:
             return pairs.find_pairs(self.degraded, self.clean)
         return ()
@@ -101,6 +112,8 @@ class HeldOut:
     pictures: PictureSet
     degradation: Degrader | None
     recipe: Recipe
+    truth: bool = True
+    """Whether the second image of each pair is clean. Otherwise the recipe's own loss is the score."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -110,6 +123,12 @@ class HeldOut:
         for index in indices:
             side, seed = self.recipe.validation_side, self.recipe.seed
             yield self.pictures.centre(index, side, degradation=self.degradation, seed=seed)
+
+    def targets(self, indices: Sequence[int]) -> Iterator[tuple[Pixels, Pixels]]:
+        """Yield input and target, as in training, for some of the images if there is no truth."""
+        make = TARGETS[self.recipe.supervision]
+        for index, (first, second) in zip(indices, self.pairs(indices), strict=True):
+            yield make(first, second, np.random.default_rng([self.recipe.seed, index]))
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,8 @@ class Prepared:
     """Images that samples are drawn of: the held-out images, or a few of the others if none are held out."""
     notes: tuple[str, ...]
     """Notes for the user, one line each."""
+    start: str | None = None
+    """Weights that a new run starts from."""
 
     def fingerprints(self) -> tuple[str, str]:
         """Return fingerprints of the images to learn from and of the images to score with."""
@@ -142,19 +163,29 @@ def check_sources(recipe: Recipe, sources: Sequence[Source]) -> Recipe:
     """
     if not sources:
         if recipe.drawn < 1:
-            pairs_needed = (
-                "pairs: give --data DIR with degraded/ and clean/ in it, or --degraded DIR --clean DIR"
-            )
-            needed = pairs_needed if recipe.degradation == "none" else "images: give --data DIR"
-            raise OptionError(f"{recipe.name} needs {needed}")
+            raise OptionError(f"{recipe.name} needs {_NEEDS[needs(recipe)]}")
         return recipe
-    if sources[0].degraded is not None:
+    paired = sources[0].degraded is not None
+    if recipe.supervision != "clean":
+        if needs(recipe) == "noisy pairs" and not paired:
+            raise OptionError(
+                f"{recipe.name} needs {_NEEDS['noisy pairs']}; for single takes, use noise2void"
+            )
+        return recipe
+    if paired:
         return dataclasses.replace(recipe, degradation="none", drawn=0.0, structured=0.0, dry=0.0, gray=0.0)
     if recipe.degradation == "none":
         raise OptionError(
             f"{recipe.name} needs pairs; for clean images alone, use the recipe denoise, derain or deblur"
         )
     return recipe
+
+
+def needs(recipe: Recipe) -> str:
+    """Return the kind of images that a recipe learns from: none, clean, pairs, noisy, or noisy pairs."""
+    if recipe.supervision != "clean":
+        return "noisy pairs" if recipe.supervision == "noise2noise" else "noisy"
+    return "none" if recipe.drawn == 1 else "pairs" if recipe.degradation == "none" else "clean"
 
 
 def prepare(
@@ -178,30 +209,36 @@ def prepare(
 
     Raises OptionError or PictureError if the images do not suit the recipe.
     """
-    sources = folders.sources()
+    sources = folders.sources(recipe)
     recipe = check_sources(recipe, sources)
-    apart = None if folders.validation is None else _validation_sources(folders.validation, sources)
+    apart = None if folders.validation is None else _validation_sources(folders.validation, sources, recipe)
     degradation = None if recipe.degradation == "none" else Named(recipe.degradation)
     memory = min(memory, _SENT_TO_WORKERS) if shared else memory
+    noisy = recipe.supervision != "clean"
+    side = 2 * recipe.patch if recipe.supervision == "neighbor2neighbor" else recipe.patch
     if sources:
         found, notes = pictures.load(
-            sources, smallest=recipe.patch, memory=memory, cache=cache, decoded=decoded
+            sources, smallest=side, memory=memory, cache=cache, decoded=decoded, noisy=noisy
         )
+        found = _of_one_kind(found) if noisy else found
     else:
         found, notes = drawings(recipe), []
     if folders.validation is not None and apart is not None:
-        held, others = _validation(folders.validation, apart, found, memory=memory)
+        held, others = _validation(folders.validation, apart, found, memory=memory, noisy=noisy)
         notes += others
+        truth = not noisy or apart[0].degraded is not None
     else:
         found, held = found.split(recipe.held_out, seed=recipe.seed)
+        truth = not noisy or (needs(recipe) == "noisy" and sources[0].degraded is not None)
     recipe = fit_network(recipe, found, changed_network_fields(settings), started)
     channels = recipe.network.in_channels, recipe.network.out_channels
     found, held = (dataclasses.replace(part, channels=channels) for part in (found, held))
     patches = Patches(
         pictures=found,
-        side=recipe.patch,
+        side=side,
         seed=recipe.seed,
         degradation=degradation,
+        make=TARGETS.get(recipe.supervision),
         augment=recipe.augment,
         drawn=recipe.drawn,
         structured=recipe.structured,
@@ -210,8 +247,8 @@ def prepare(
         mirrored=recipe.mirrored,
     )
     held_out, few = (
-        HeldOut(held, degradation, recipe),
-        HeldOut(found.take(range(min(2, len(found)))), degradation, recipe),
+        HeldOut(held, degradation, recipe, truth),
+        HeldOut(found.take(range(min(2, len(found)))), degradation, recipe, truth),
     )
     return Prepared(recipe, patches, held_out, held_out if len(held) else few, tuple(notes))
 
@@ -248,6 +285,26 @@ def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: Ufo
     return dataclasses.replace(recipe, network=network)
 
 
+def starts_by_default(prepared: Prepared, settings: Sequence[str]) -> bool:
+    """Whether a new run without `--start` starts from the weights that its recipe names.
+
+    It does if the images are RGB and the settings leave the network alone.
+    """
+    rgb = prepared.patches.pictures.channels == (_RGB, _RGB)
+    asked = changed_network_fields(settings) - set(TRAINING_ONLY)
+    return bool(prepared.recipe.start) and rgb and not asked
+
+
+def starting_from(
+    prepared: Prepared, start: str, network: UformerConfig, settings: Sequence[str]
+) -> Prepared:
+    """Return what `prepare` returned, for a run that starts from weights with this configuration."""
+    asked = changed_network_fields(settings)
+    recipe = fit_network(prepared.recipe, prepared.patches.pictures, asked, network)
+    note = f"starting from {start}, because the images are RGB; --start none begins with random weights"
+    return dataclasses.replace(prepared, recipe=recipe, start=start, notes=(*prepared.notes, note))
+
+
 def drawings(recipe: Recipe) -> PictureSet:
     """Return smooth drawings in place of photographs, for a recipe that draws all of its patches."""
     rng = np.random.default_rng(recipe.seed)
@@ -259,9 +316,33 @@ def drawings(recipe: Recipe) -> PictureSet:
     )
 
 
-def _validation_sources(folder: Path, sources: Sequence[Source]) -> tuple[Source, ...]:
-    """Return the images of `--validation`. Raises OptionError unless they and `sources` are of one kind."""
-    apart = pairs.find(folder)
+def _find(folder: Path, recipe: Recipe) -> tuple[Source, ...]:
+    return pairs.find(folder) if recipe.supervision == "clean" else pairs.find_noisy(folder)
+
+
+def _of_one_kind(found: PictureSet) -> PictureSet:
+    """Return noisy images with the channels of the noisy ones on both sides.
+
+    Raises OptionError if the other images of the pairs have other channels. Gray ones are repeated.
+    """
+    noisy, other = found.channels
+    if other not in (noisy, _GRAY):
+        raise OptionError(
+            f"the noisy images have {noisy} channels and their partners {other}; "
+            "without clean images, both need the same number"
+        )
+    return dataclasses.replace(found, channels=(noisy, noisy))
+
+
+def _validation_sources(folder: Path, sources: Sequence[Source], recipe: Recipe) -> tuple[Source, ...]:
+    """Return the images of `--validation`. Raises OptionError unless they and `sources` are of one kind.
+
+    A recipe that learns without clean images is scored with pairs of noisy and clean images. One that learns
+    from single noisy images may also be scored with such images.
+    """
+    apart = _find(folder, recipe)
+    if needs(recipe) == "noisy" or (needs(recipe) == "noisy pairs" and apart[0].degraded is not None):
+        return apart
     paired = bool(sources) and sources[0].degraded is not None
     if (apart[0].degraded is not None) != paired:
         wanted, got = ("pairs", "only clean images") if paired else ("clean images", "pairs")
@@ -272,9 +353,9 @@ def _validation_sources(folder: Path, sources: Sequence[Source]) -> tuple[Source
 
 
 def _validation(
-    folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int
+    folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int, noisy: bool
 ) -> tuple[PictureSet, list[str]]:
-    held, notes = pictures.load(sources, smallest=1, memory=memory)
+    held, notes = pictures.load(sources, smallest=1, memory=memory, noisy=noisy)
     if any(count not in (1, wanted) for count, wanted in zip(held.channels, found.channels, strict=True)):
         raise OptionError(
             f"--validation {folder}: the images have {held.channels} channels (degraded, clean); "

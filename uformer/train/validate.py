@@ -9,7 +9,9 @@ from uformer.data.contact import lay_out, thumbnail
 from uformer.image.image import Image, Pixels
 from uformer.metrics import psnr
 from uformer.model.uformer import Uformer
+from uformer.train.objectives import objective
 from uformer.train.processes import Processes
+from uformer.train.recipe import Recipe
 from uformer.train.setup import HeldOut
 
 MOST = 60.0
@@ -20,7 +22,7 @@ _SIDE = 384  # pixels
 
 
 def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
-    """Return the mean PSNR of the restored images. There must be at least one.
+    """Return the mean score of the restored images. There must be at least one.
 
     Each process scores its share, so all processes must call this together.
     """
@@ -29,10 +31,13 @@ def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
 
 
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
-    """Return the sum of the PSNR of some restored images.
+    """Return the sum of the scores of some restored images; the higher, the better.
 
-    PSNR is in dB, over all channels, and at most MOST. Images of 8 bits are rounded to 8 bits before.
+    The score is PSNR in dB, over all channels, and at most MOST. Images of 8 bits are rounded to 8 bits
+    before. Without clean images, it is minus the loss that training minimises.
     """
+    if not held.truth:
+        return -sum(own_loss(model, seen, target, held.recipe) for seen, target in held.targets(indices))
     return sum(
         min(psnr(restore(model, degraded), clean, rounded=held.pictures.depth(index) == 8), MOST)
         for index, (degraded, clean) in zip(indices, held.pairs(indices), strict=True)
@@ -49,6 +54,22 @@ def input_score(held: HeldOut, indices: Sequence[int]) -> float:
     )
 
 
+def named(score: float, held: HeldOut) -> dict[str, float]:
+    """Return a score as the log holds it: the PSNR, or the loss on the held-out images."""
+    return {"psnr": round(score, 4)} if held.truth else {"held_out_loss": -score}
+
+
+@torch.inference_mode()
+def own_loss(model: Uformer, seen: Pixels, target: Pixels, recipe: Recipe) -> float:
+    """Return the loss that training minimises in the end, for one image."""
+    device = next(model.parameters()).device
+    one, other = (
+        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+        for image in (seen, target)
+    )
+    return float(objective(model, one, other, recipe, done=1.0))
+
+
 @torch.inference_mode()
 def restore(model: Uformer, degraded: Pixels) -> Pixels:
     """Return the restored image, (H, W, C) float32 clipped to [0, 1], computed on the model's device."""
@@ -59,8 +80,9 @@ def restore(model: Uformer, degraded: Pixels) -> Pixels:
 
 
 def sample(model: Uformer, held: HeldOut) -> Image:
-    """Return a contact sheet of a few images. Each row shows degraded, restored and clean."""
+    """Return a contact sheet of a few images. Each row shows degraded, restored and, if known, clean."""
     rows = []
     for degraded, clean in held.pairs(range(min(_SHOWN, len(held)))):
-        rows.append([thumbnail(image, _SIDE) for image in (degraded, restore(model, degraded), clean)])
+        shown = (degraded, restore(model, degraded), clean)
+        rows.append([thumbnail(image, _SIDE) for image in (shown if held.truth else shown[:2])])
     return Image(pixels=lay_out(rows))
