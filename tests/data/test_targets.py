@@ -1,4 +1,4 @@
-"""Inputs and targets without clean images. test_objectives has the losses, test_self_supervision whole runs."""
+"""Inputs and targets without clean images. test_objectives has losses and whole runs."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from uformer.train.losses import charbonnier
+from uformer.train.losses import charbonnier, squares
 
 
 def test_charbonnier_is_the_papers_formula() -> None:
@@ -14,3 +15,12 @@ def test_it_is_smooth_where_pictures_are_equal() -> None:
     charbonnier(x, torch.zeros(4), eps=1e-2).backward()
     assert x.grad is not None
     assert torch.equal(x.grad, torch.zeros(4))
+
+
+def test_squares_leave_out_what_has_no_target() -> None:
+    restored = torch.tensor([0.5, 0.2, 0.0], requires_grad=True)
+    loss = squares(restored, torch.tensor([0.5, float("nan"), 0.6]))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.36 / 2)
+    assert restored.grad is not None
+    assert restored.grad.tolist() == pytest.approx([0, 0, -0.6])

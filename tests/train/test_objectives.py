@@ -110,9 +110,7 @@ def train(name: str, data: Path, out: Path, *options: str) -> int:
         if name == "noise2noise"
         else ["--data", f"{data}/one"]
     )
-    return main(
-        ["train", name, *folders, "--out", str(out), "--device", "cpu", *as_options(SMALL), *options]
-    )
+    return main(["train", name, *folders, "--out", str(out), "--device", "cpu", *as_options(SMALL), *options])
 
 
 @pytest.mark.slow

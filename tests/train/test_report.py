@@ -49,6 +49,18 @@ def test_only_the_first_process_reports(folder: RunFolder, capsys: pytest.Captur
     assert folder.read_log() == []
 
 
+def test_the_loss_on_held_out_images_is_shown_where_there_is_no_psnr(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Reporter(folder, total=20) as reporter:
+        reporter.figures({"step": 5, "held_out_loss": 0.01232}, done=0.25)
+        reporter.figures({**LINE, "step": 10, "waited": 0}, done=0.5, seconds_left=1)
+    assert capsys.readouterr().err.splitlines() == [
+        "step 5/20  held-out loss 0.01232",
+        "step 10/20  loss 0.0321  held-out loss 0.01232  ETA 0:00:01  123.4 patches/s",
+    ]
+
+
 @pytest.mark.parametrize("columns", [72, 160])
 def test_a_bar_on_a_terminal(
     folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int

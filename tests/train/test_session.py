@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from tests.data.pictures import make_pairs, photo, save
-from tests.networks import build
-from tests.train.runs import arguments, same_values, tiny
+from tests.networks import TINY, build
+from tests.train.runs import arguments, as_options, same_values, tiny
 from uformer.cli import main
 from uformer.train import devices
 from uformer.train import session as module
 from uformer.train.folder import RunFolder, read_config
 from uformer.train.setup import Folders
 from uformer.weights import checkpoint
+
+SMALL_NETWORK = ("network.embed_dim=8", "network.depths=1,1,1", "network.num_heads=1,1,1")
 
 
 @pytest.fixture
@@ -300,3 +302,30 @@ def test_pictures_to_score_with_may_be_given_later(pairs: Path, out: Path, tmp_p
     assert resume(out, "--set", "steps=10", "--validation", str(make_pairs(tmp_path / "third", 1))) == 0
     assert RunFolder(out).load_state()["best"] < best + 5, "a score of other pictures does not count"
     assert any("psnr" in line for line in RunFolder(out).read_log())
+
+
+def test_rgb_images_alone_start_from_the_weights_that_the_recipe_names(pairs: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "small.safetensors"
+    checkpoint.save(weights, build(TINY))
+    words = ["train", "noise2void", "--data", str(pairs / "degraded"), "--device", "cpu", "--quiet"]
+    settings = (
+        "patch=16",
+        "batch=2",
+        "steps=1",
+        "lr=1e-9",
+        "lr_min=0",
+        "validation_side=16",
+        f"start={weights}",
+    )
+    words += as_options(settings)
+    by_default, without = tmp_path / "default", tmp_path / "without"
+    assert main([*words, "--out", str(by_default)]) == 0
+    assert read_config(by_default / "config.yaml")["start"] == str(weights)
+    started = checkpoint.load(by_default / "last.safetensors").state_dict()
+    for key, value in build(TINY).state_dict().items():
+        assert torch.allclose(started[key], value, atol=1e-6)
+    assert main([*words, "--out", str(without), "--start", "none", *as_options(SMALL_NETWORK)]) == 0
+    assert read_config(without / "config.yaml")["start"] == "none"
+    assert checkpoint.read_config(without / "last.safetensors").embed_dim == 8
+    assert resume(by_default, "--set", "steps=2", "--quiet") == 0
+    assert resume(without, "--set", "steps=2", "--quiet") == 0

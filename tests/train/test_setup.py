@@ -14,8 +14,16 @@ from uformer.data import pictures
 from uformer.degradations import compose
 from uformer.errors import OptionError, PictureError
 from uformer.train.recipe import Recipe, override
-from uformer.train.recipes import debug
-from uformer.train.setup import Folders, Named, Prepared, check_sources, prepare
+from uformer.train.recipes import debug, find
+from uformer.train.setup import (
+    Folders,
+    Named,
+    Prepared,
+    check_sources,
+    prepare,
+    starting_from,
+    starts_by_default,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -192,3 +200,86 @@ def test_pictures_that_workers_share_go_to_a_file(tmp_path: Path, monkeypatch: p
     for shared in (True, False):
         found = prepare(tiny(), folders, memory=10**9, cache=tmp_path / str(shared), shared=shared)
         assert (found.patches.pictures.store.path is not None) == shared
+
+
+def make_noisy(folder: Path, channels: int = 3, count: int = 4) -> Path:
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        save(folder / f"{index}.png", rng.integers(0, 256, (40, 48, channels), np.uint8))
+    return folder
+
+
+def test_noisy_images_are_both_sides_of_a_pair_and_make_their_own_targets(tmp_path: Path) -> None:
+    folders = Folders(data=make_noisy(tmp_path, 1))
+    found = get_ready(find("noise2void"), folders, "patch=16")
+    assert (found.recipe.network.in_channels, found.recipe.network.out_channels) == (1, 1)
+    seen, target = found.patches[0]
+    assert seen.shape == target.shape == (1, 16, 16)
+    assert (~np.isnan(target)).sum() >= 4
+    assert not found.held_out.truth
+    one, two = (next(found.held_out.targets([0])) for _ in range(2))
+    assert all(np.array_equal(*both, equal_nan=True) for both in zip(one, two, strict=True))
+
+
+def test_a_sub_image_has_the_side_of_a_patch(tmp_path: Path) -> None:
+    folders = Folders(data=make_noisy(tmp_path))
+    assert get_ready(find("neighbor2neighbor"), folders, "patch=16").patches[0][0].shape == (3, 32, 32)
+    with pytest.raises(PictureError, match="smaller than 64 x 64: 4"):
+        get_ready(find("neighbor2neighbor"), folders, "patch=32")
+
+
+def test_clean_partners_are_for_scores_only(tmp_path: Path) -> None:
+    make_pairs(tmp_path, 4)
+    found = get_ready(find("noise2void"), Folders(data=tmp_path), "patch=16", "mirrored=0", "augment=false")
+    assert found.held_out.truth
+    degraded, clean = next(found.held_out.pairs([0]))
+    assert not np.array_equal(degraded, clean)
+    for index in range(4):
+        _, target = found.patches[index]
+        values = {tuple(value) for value in target.reshape(3, -1).T if not np.isnan(value).any()}
+        store, places = found.patches.pictures.store, found.patches.pictures.degraded
+        noisy = {
+            tuple(value) for place in places or () for value in store[place].reshape(-1, 3) / np.float32(255)
+        }
+        assert values <= noisy
+
+
+def test_two_noisy_takes_have_no_truth_except_apart(tmp_path: Path) -> None:
+    folders = Folders(data=make_pairs(tmp_path / "takes", 4))
+    assert not get_ready(find("noise2noise"), folders, "patch=16").held_out.truth
+    apart = dataclasses.replace(folders, validation=make_pairs(tmp_path / "apart"))
+    assert get_ready(find("noise2noise"), apart, "patch=16").held_out.truth
+    alone = dataclasses.replace(folders, validation=make_noisy(tmp_path / "alone"))
+    with pytest.raises(OptionError, match="has only single images; .* so give pairs"):
+        get_ready(find("noise2noise"), alone, "patch=16")
+
+
+def test_single_noisy_images_are_scored_with_either(tmp_path: Path) -> None:
+    folders = Folders(data=make_noisy(tmp_path / "noisy"))
+    for name, truth in (("pairs", True), ("alone", False)):
+        folder = (make_pairs if truth else make_noisy)(tmp_path / name)
+        found = get_ready(find("noise2void"), dataclasses.replace(folders, validation=folder), "patch=16")
+        assert found.held_out.truth == truth
+
+
+def test_noisy_images_that_do_not_suit(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="noise2void needs noisy images: give --data DIR"):
+        check_sources(find("noise2void"), ())
+    with pytest.raises(
+        OptionError, match="noise2noise needs two noisy takes .*; for single takes, use noise2void"
+    ):
+        get_ready(find("noise2noise"), Folders(data=make_noisy(tmp_path / "a")))
+    with pytest.raises(OptionError, match="the noisy images have 5 channels and their partners 3"):
+        get_ready(find("noise2void"), Folders(data=make_channels(tmp_path / "b", 5, 3)), "patch=16")
+
+
+def test_only_rgb_images_start_from_the_recipe_s_weights(tmp_path: Path) -> None:
+    recipe = find("noise2void")
+    rgb = get_ready(recipe, Folders(data=make_noisy(tmp_path / "rgb")), "patch=16")
+    gray = get_ready(recipe, Folders(data=make_noisy(tmp_path / "gray", 1)), "patch=16")
+    assert starts_by_default(rgb, ("patch=16", "network.gradient_checkpointing=true"))
+    assert not starts_by_default(rgb, ("network.embed_dim=8",))
+    assert not starts_by_default(gray, ())
+    begun = starting_from(rgb, "small", TINY, ())
+    assert (begun.start, begun.recipe.network.embed_dim) == ("small", TINY.embed_dim)
+    assert "starting from small" in begun.notes[-1]

@@ -344,8 +344,9 @@ def _validation_sources(folder: Path, sources: Sequence[Source], recipe: Recipe)
     if needs(recipe) == "noisy" or (needs(recipe) == "noisy pairs" and apart[0].degraded is not None):
         return apart
     paired = bool(sources) and sources[0].degraded is not None
+    alone = "clean images" if recipe.supervision == "clean" else "single images"
     if (apart[0].degraded is not None) != paired:
-        wanted, got = ("pairs", "only clean images") if paired else ("clean images", "pairs")
+        wanted, got = ("pairs", f"only {alone}") if paired else ("clean images", "pairs")
         raise OptionError(
             f"--validation {folder}: has {got}; the images to learn from are {wanted}, so give {wanted}"
         )
