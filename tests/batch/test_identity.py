@@ -27,7 +27,16 @@ def test_what_makes_no_other_outputs_is_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"strength": 0.5}, {"tile": 64}, {"overlap": 8}, {"ensemble": True}, {"precision": "fp32"}]
+    "change",
+    [
+        {"strength": 0.5},
+        {"luma": 0.5},
+        {"grain": 0.5},
+        {"tile": 64},
+        {"overlap": 8},
+        {"ensemble": True},
+        {"precision": "fp32"},
+    ],
 )
 def test_what_does_is_said(tmp_path: Path, change: dict[str, Any]) -> None:
     ((name, value),) = change.items()

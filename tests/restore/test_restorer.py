@@ -338,7 +338,7 @@ def test_unknown_names_are_refused() -> None:
         OptionError, match=r"'uformer_b' is a network without weights; weights that ship: uformer_t\.denoise"
     ):
         Restorer.from_pretrained("uformer_b")
-    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
+    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, ensemble$"):
         uformer.restore(picture(), tiles=3)
     with pytest.raises(OptionError, match="device"):
         Restorer.from_pretrained("uformer_t.denoise", backend="openvino", device="cuda")

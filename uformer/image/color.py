@@ -30,3 +30,8 @@ def rgb_to_y(rgb: NDArray[Real]) -> NDArray[Real]:
     Computed like MATLAB's rgb2ycbcr (ITU-R BT.601).
     """
     return ((rgb @ np.array([65.481, 128.553, 24.966], rgb.dtype) + 16) / 255).astype(rgb.dtype)
+
+
+def luma(red: Pixels, green: Pixels, blue: Pixels) -> Pixels:
+    """Luma in [0, 1] of encoded RGB values (ITU-R BT.601); exact where the three are equal."""
+    return green + np.float32(0.299) * (red - green) + np.float32(0.114) * (blue - green)

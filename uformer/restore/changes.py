@@ -15,7 +15,7 @@ def note_little_change(before: Pixels, after: Pixels, options: RestoreOptions, n
 
     `before` and `after`: (H, W, C) in [0, 1].
     """
-    if options.task != "deblur" or options.weights is not None or options.strength == 0:
+    if options.task != "deblur" or options.weights is not None or options.controls.idle:
         return
     levels = 255 * float(np.mean(np.abs(after[::2, ::2] - before[::2, ::2])))
     if levels < LITTLE:

@@ -1,8 +1,8 @@
 """`uformer restore`."""
 
-import functools
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from uformer.image.write import MetadataPolicy, encode, write
 from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer
 from uformer.restore.changes import note_little_change
+from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
@@ -25,6 +26,7 @@ def restore(
     *images: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    mask: str | None = None,
     metadata: MetadataPolicy = "keep",
     overwrite: bool = False,
     records: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -41,6 +43,9 @@ def restore(
         For one image: the file to write, whose suffix selects the format, or - for standard output. Default:
         NAME.restored.EXT beside the image. For several images: a folder. Default: NAME.restored beside a
         folder NAME.
+    mask
+        Gray image file: its white parts are restored, its black parts stay as they are. It needs the width
+        and height of the image, or the same ratio of them.
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
@@ -60,10 +65,16 @@ def restore(
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
         )
+    shares = None if mask is None else mask_values(mask)
+
+    def make() -> Restorer:
+        restorer = Restorer.from_options(options)
+        return restorer if shares is None else restorer.masked(shares)
+
     with stops_like_ctrl_c():
         if "-" in (*images, output):
             return _through_streams(
-                images, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
+                images, output, make, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
         one = is_one_picture(images)
         todo = (
@@ -77,7 +88,7 @@ def restore(
                 if todo.jobs:
                     pipeline.run(
                         todo.jobs,
-                        functools.partial(Restorer.from_options, options),
+                        make,
                         announcer,
                         metadata=metadata,
                     )
@@ -90,7 +101,7 @@ def restore(
 def _through_streams(
     images: tuple[str, ...],
     output: str | None,
-    options: RestoreOptions,
+    make: Callable[[], Restorer],
     metadata: MetadataPolicy,
     *,
     overwrite: bool,
@@ -113,11 +124,11 @@ def _through_streams(
     image = read(
         sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source, notify=notify
     )
-    restorer = Restorer.from_options(options)
+    restorer = make()
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
         restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
-        note_little_change(image.pixels, restored.pixels, options, notify)
+        note_little_change(image.pixels, restored.pixels, restorer.options, notify)
     if path is None:
         sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
         sys.stdout.buffer.flush()

@@ -16,6 +16,7 @@ def restore(
     picture: Any,
     task: str = "denoise",
     *,
+    mask: Any = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     **options: Any,
@@ -25,6 +26,7 @@ def restore(
     - `picture`: the path or the bytes of an image file, a numpy array (H, W) or (H, W, C), a torch tensor
       (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16, or float in [0, 1].
     - `task`: denoise, derain or deblur.
+    - `mask`: a gray image; only where it is white, the image is restored (see `Restorer.masked`).
     - `output`: for a path, the file to write. The default is NAME.restored.EXT beside the input.
     - `overwrite`: replace an existing output. Otherwise it is an error.
     - `options`: the other fields of RestoreOptions.
@@ -41,7 +43,9 @@ def restore(
         if path.exists():
             chosen = dataclasses.replace(chosen, weights=str(path))
             file = path.stat().st_mtime_ns, path.stat().st_size
-    return Restorer(_network(chosen.network, file), chosen)(picture, output=output, overwrite=overwrite)
+    return Restorer(_network(chosen.network, file), chosen)(
+        picture, mask=mask, output=output, overwrite=overwrite
+    )
 
 
 @functools.lru_cache(maxsize=4)

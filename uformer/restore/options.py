@@ -1,5 +1,6 @@
 """The options of a restoration, declared once for the library, the command line and the HTTP API."""
 
+import dataclasses
 import re
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -35,7 +36,50 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreOptions(NetworkOptions):
+class Controls:
+    """How much of the network's change reaches the image, and of which kind; see docs/controls.md.
+
+    They are applied after the network, so a Restoration applies others without a new run. Raises OptionError
+    for a value out of range.
+    """
+
+    strength: float = 1.0
+    """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
+    luma: float = 1.0
+    """How much of the change in brightness to apply, from 0 to 1. 0 leaves the luma as it is."""
+    chroma: float = 1.0
+    """How much of the change in colour to apply, from 0 to 1. 0 leaves the colours as they are."""
+    detail: float = 0.0
+    """How much of the removed fine texture to return, from 0 to 1. Most returns where the restored image has
+    structure."""
+    grain: float = 0.0
+    """How much neutral grain to add, from 0 to 1. The same image gets the same grain."""
+    shadows: float = 0.0
+    """How much to spare bright parts, from 0 to 1. 1 restores the shadows only."""
+
+    def __post_init__(self) -> None:
+        set_types(self)
+        for name in ("strength", "luma", "chroma", "detail", "grain", "shadows"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name}: {getattr(self, name)} must be between 0 and 1")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the output is what the network returns."""
+        return self == Controls()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the output is the input."""
+        return self.grain == 0 and self.strength * max(self.luma, self.chroma) == 0
+
+    def for_channels(self, channels: int) -> "Controls":
+        """Return the controls for an image with this number of channels: a gray image has no colours."""
+        return dataclasses.replace(self, chroma=self.luma) if channels == 1 else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions(Controls, NetworkOptions):
     """All options of a restoration. Raises OptionError for a value out of range."""
 
     tile: int | None = None
@@ -49,8 +93,6 @@ class RestoreOptions(NetworkOptions):
     ensemble: bool = False
     """Restore each tile in all eight flips and rotations and average the results: slightly better, eight
     times slower."""
-    strength: float = 1.0
-    """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,13 +102,16 @@ class RestoreOptions(NetworkOptions):
             raise OptionError(f"overlap: {self.overlap} must not be negative")
         if self.memory is not None:
             memory_in_bytes(self.memory, free=0)
-        if not 0 <= self.strength <= 1:
-            raise OptionError(f"strength: {self.strength} must be between 0 and 1")
 
     @property
     def network(self) -> NetworkOptions:
         """The options that select the network. The other options can change from call to call."""
         return NetworkOptions(**{field.name: getattr(self, field.name) for field in fields(NetworkOptions)})
+
+    @property
+    def controls(self) -> Controls:
+        """The options that are applied after the network."""
+        return Controls(**{field.name: getattr(self, field.name) for field in fields(Controls)})
 
 
 def make_options(values: dict[str, Any]) -> RestoreOptions:

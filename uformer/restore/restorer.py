@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,23 @@ from uformer.image.image import Image, Pixels
 from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.notices import Notify, warn
-from uformer.output import check_output
 from uformer.restore import forms, memory
+from uformer.restore.controls import Stream, blend_rows
+from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions, make_options
+from uformer.restore.restoration import Held, Residual, Restoration
 from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of finished tiles and the number of all tiles."""
 
+Bands = Iterator[tuple[int, Pixels]]
+"""The number of the first row, and the rows (C, n, W), from top to bottom."""
+
 OVERLAP = 32  # pixels
 MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
+_MOST = float(np.finfo(np.float16).max)
 
 
 class Restorer:
@@ -53,6 +59,8 @@ class Restorer:
         self.network = network
         self.options = options
         self._share = share
+        self.mask: Pixels | None = None
+        """Shares of the change (H, W) that `masked` sets; None for all of it."""
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
@@ -77,7 +85,7 @@ class Restorer:
         """
         if options.network != self.options.network:
             raise ValueError(f"{options.network} is not the network of this restorer, {self.options.network}")
-        return type(self)(self.network, options, share=self._share)
+        return self._changed(options=options)
 
     @property
     def config(self) -> UformerConfig:
@@ -114,6 +122,7 @@ class Restorer:
         self,
         picture: Any,
         *,
+        mask: Any = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
@@ -130,35 +139,61 @@ class Restorer:
           the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif, because they
           cannot be written. An existing file is replaced only with `overwrite`.
 
+        `mask`: a gray image; only where it is white, the image is restored (see `masked`).
+
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
         device is not available, or if the output exists or cannot be written.
         """
-        is_path = isinstance(picture, str | os.PathLike)
-        if output is not None and not is_path:
+        restorer = self if mask is None else self.masked(mask)
+        if isinstance(picture, str | os.PathLike):
+            path = forms.output_for(picture, output, overwrite)
+            write(restorer.restore_image(read(picture), progress=progress), path)
+            return str(path) if isinstance(picture, str) else path
+        if output is not None:
             raise OptionError("output: needs the path of an image file; other results are returned")
-        run = functools.partial(self.restore_pixels, progress=progress)
-        if isinstance(picture, np.ndarray):
-            return forms.through_array(picture, run, channels=self.config.in_channels)
-        if forms.is_tensor(picture):
-            return forms.through_tensor(picture, run, channels=self.config.in_channels)
-        if forms.is_pil(picture):
-            return forms.through_pil(picture, run)
-        if isinstance(picture, Image):
-            return self.restore_image(picture, progress=progress)
         if isinstance(picture, bytes | bytearray | memoryview):
             image = read(bytes(picture))
-            return encode(self.restore_image(image, progress=progress), image.suffix)
-        if is_path:
-            path = forms.default_output(Path(picture)) if output is None else Path(output)
-            if output is not None:
-                forms.check_suffix(path)
-            check_output(path, overwrite=overwrite, source=Path(picture), how="pass overwrite=True")
-            write(self.restore_image(read(picture), progress=progress), path)
-            return str(path) if isinstance(picture, str) else path
-        raise PictureError(
-            f"cannot restore a {type(picture).__name__};"
-            " expected a path, bytes, an array, a tensor or a Pillow image"
-        )
+            return encode(restorer.restore_image(image, progress=progress), image.suffix)
+        run = functools.partial(restorer.restore_pixels, progress=progress)
+        return forms.through(picture, run, channels=self.config.in_channels)
+
+    def infer(self, picture: Any, *, progress: Progress | None = None, notify: Notify = warn) -> Restoration:
+        """Run the network on an image and return its answer, from which `blend` makes any number of results.
+
+        `picture` and errors: as for calling the restorer. The file of a path is read only here.
+        """
+        residuals: list[Residual] = []
+
+        def run(pixels: Pixels) -> Pixels:
+            planar = pixels.transpose(2, 0, 1)
+            residual: Residual = np.empty(planar.shape, np.float16)
+
+            def read_rows(start: int, end: int) -> Pixels:
+                return planar[:, start:end]
+
+            for first, rows in self._network_rows(read_rows, pixels.shape, progress, notify):
+                change = rows - read_rows(first, first + rows.shape[1])
+                residual[:, first : first + rows.shape[1]] = np.clip(change, -_MOST, _MOST)
+            residuals.append(residual)
+            return pixels
+
+        held = Held.of(picture)
+        forms.through(held.image, run, channels=self.config.in_channels)
+        return Restoration(held, residuals, self.options.controls, channels=self.config.in_channels)
+
+    def masked(self, mask: Any) -> Restorer:
+        """Return a restorer for the same network that restores only where a mask is white.
+
+        `mask`: see `mask_values`. It is stretched to each image. Raises PictureError for other values.
+        """
+        return self._changed(mask=mask_values(mask))
+
+    def _changed(self, **values: Any) -> Restorer:
+        """Return a copy with other attributes."""
+        restorer = copy.copy(self)
+        for name, value in values.items():
+            setattr(restorer, name, value)
+        return restorer
 
     def restore_image(
         self, image: Image, *, progress: Progress | None = None, notify: Notify = warn
@@ -173,7 +208,7 @@ class Restorer:
 
         A gray image goes through a colour network and stays gray.
         """
-        if self.options.strength == 0:
+        if self.options.controls.for_channels(pixels.shape[2]).idle:
             return pixels
         planar = pixels.transpose(2, 0, 1)
         restored = np.empty_like(pixels, order="C")
@@ -190,9 +225,37 @@ class Restorer:
         """Restore an image of `shape` (H, W, C) in bands of rows, so that it need not fit in memory.
 
         `read(first, last)` returns the rows from `first` up to but not including `last`, as (C, n, W) float32
-        in [0, 1]. It is called from top to bottom, once for each row of tiles. Yields the number of the first
-        row and the restored rows (n, W, C); their buffer is reused by the next iteration. If the device runs
-        out of memory and no tile size was requested, the tile is halved and the image starts again at row 0.
+        in [0, 1]. It is called from top to bottom, once for each row of tiles, and again for rows to which
+        controls or a mask are applied. Yields the number of the first row and the restored rows (n, W, C);
+        their buffer is reused by the next iteration. If the device runs out of memory and no tile size was
+        requested, the tile is halved and the image starts again at row 0.
+        """
+        height, width, channels = shape
+        controls = self.options.controls.for_channels(channels)
+        mask = None if self.mask is None else Mask(self.mask, height, width)
+        if mask is not None and mask.white:
+            mask = None
+
+        def finished(bands: Bands) -> Bands:
+            if controls.plain and mask is None:
+                return bands
+            return blend_rows(Stream(bands, read), (channels, height, width), controls, mask)
+
+        for first, rows in self._network_rows(read, shape, progress, notify, finished):
+            yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
+
+    def _network_rows(
+        self,
+        read: Rows,
+        shape: tuple[int, ...],
+        progress: Progress | None,
+        notify: Notify,
+        finished: Callable[[Bands], Bands] = lambda bands: bands,
+    ) -> Bands:
+        """Yield the number of the first row and the rows (C, n, W) that `finished` makes of the network's.
+
+        The network's rows are not clipped. Arguments: see `restore_rows`, which also says what happens if
+        memory runs out. Raises PictureError for a wrong number of channels.
         """
         height, width, channels = shape
         if channels not in (1, self.config.in_channels) and self.config.in_channels != 1:
@@ -204,10 +267,7 @@ class Restorer:
             tiles = self._plan(height, width, largest)
             self._make_room(height, width, tiles.tile)
             try:
-                for first, rows in blend(self._run(cut(read, tiles), tiles, progress, notify), tiles):
-                    if self.options.strength != 1:
-                        _mix(rows, read(first, first + rows.shape[1]), self.options.strength)
-                    yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
+                yield from finished(blend(self._run(cut(read, tiles), tiles, progress, notify), tiles))
             except MemoryError:
                 side = max(tiles.tile)
                 if self.options.tile is not None or side <= self.config.multiple:
@@ -305,10 +365,3 @@ class Restorer:
                 restored = np.rot90(self.network.run(turned, notify), -quarters, axes=(1, 2))
                 total += restored[:, :, ::-1] if flip else restored
         return total / np.float32(8)
-
-
-def _mix(restored: Pixels, original: Pixels, strength: float) -> None:
-    """Set `restored` to original + strength * (restored - original), in place."""
-    restored -= original
-    restored *= np.float32(strength)
-    restored += original
