@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from uformer.image.color import luma_of
 from uformer.image.image import Pixels
 from uformer.restore import controls as module
-from uformer.restore.controls import Stream, Window, blend_rows, luma_of
+from uformer.restore.controls import Stream, Window, blend_rows
 from uformer.restore.masks import Mask
 from uformer.restore.options import Controls
 
 shares = st.floats(0, 1, width=32)
 any_controls = st.builds(
-    Controls, strength=shares, luma=shares, chroma=shares, detail=shares, grain=shares, shadows=shares
+    Controls,
+    **dict.fromkeys(("strength", "luma", "chroma", "detail", "grain", "shadows"), shares),
+    tones=st.sampled_from(["free", "lock"]),
 )
 
 
@@ -34,7 +37,7 @@ def blended(image: Pixels, residual: Pixels, controls: Controls, mask: Pixels | 
         return image[:, rows, columns], residual[:, rows, columns].copy()
 
     fitted = None if mask is None else Mask(mask, *image.shape[1:])
-    bands = blend_rows(read, image.shape, controls, fitted)  # type: ignore[arg-type]
+    bands = blend_rows(read, image.shape, controls, fitted)
     return np.concatenate([rows.copy() for _, rows in bands], axis=1)
 
 
@@ -91,7 +94,7 @@ def test_a_white_mask_is_no_mask(pair: tuple[Pixels, Pixels], controls: Controls
 
 
 @settings(max_examples=25)
-@given(images(), any_controls, st.lists(st.integers(1, 40), min_size=1), st.integers(1, 9), st.integers(1, 9))
+@given(images(), any_controls, st.lists(st.integers(1, 40), min_size=1), st.integers(3, 9), st.integers(1, 9))
 def test_bands_and_blocks_make_no_difference(
     pair: tuple[Pixels, Pixels], controls: Controls, heights: list[int], rows: int, columns: int
 ) -> None:
@@ -113,7 +116,7 @@ def test_bands_and_blocks_make_no_difference(
         patch.setattr(module, "CHUNK", 8 * rows)
         patch.setattr(module, "COLUMNS", 8 * columns)
         stream = Stream(bands(), lambda first, last: image[:, first:last])
-        parts = blend_rows(stream, image.shape, controls, None)  # type: ignore[arg-type]
+        parts = blend_rows(stream, image.shape, controls, None)
         out = np.concatenate([part.copy() for _, part in parts], axis=1)
     assert np.array_equal(out, expected)
 
@@ -178,9 +181,10 @@ def test_shadows_weight_by_darkness() -> None:
 
 
 def test_the_defaults_are_plain_and_0_is_idle() -> None:
-    assert Controls().plain
-    assert not Controls(chroma=0.5).plain
-    assert Controls(chroma=0.5).for_channels(1).plain
+    assert Controls(tones="free").plain
+    assert not Controls(chroma=0.5, tones="free").plain
+    assert not Controls(tones="lock").plain
+    assert Controls(chroma=0.5, tones="free").for_channels(1).plain
     assert Controls(strength=0, detail=1).idle
     assert Controls(luma=0, chroma=0).idle
     assert Controls(luma=0).for_channels(1).idle

@@ -42,7 +42,7 @@ class Arithmetic(Network):
 
 
 def restorer(**options: Any) -> Restorer:
-    chosen = RestoreOptions(backend="openvino", precision="fp32", **options)
+    chosen = RestoreOptions(backend="openvino", precision="fp32", **{"tones": "free", **options})
     return Restorer(Arithmetic(Weights(SMALL, {}), chosen.network), chosen)
 
 
@@ -91,6 +91,7 @@ def save(
         {"tile": 32, "ensemble": True},
         {"tile": 64, "strength": 0.3},
         {"strength": 0.0},
+        {"tile": 32, "tones": "lock"},
         {"tile": 64, "luma": 0.5, "detail": 0.7, "grain": 0.3, "shadows": 0.4},
     ],
 )

@@ -84,7 +84,7 @@ def test_the_same_size_is_taken_as_it_is() -> None:
 
 
 def test_another_size_is_stretched() -> None:
-    ramp = np.tile((np.arange(12, dtype=np.float32) + 0.5) / 12, (10, 1))
+    ramp = np.tile((np.arange(12) + 0.5) / 12, (10, 1)).astype(np.float32)
     large = Mask(ramp, 100, 120)
     whole = large.window(0, 100, 0, 120)
     np.testing.assert_allclose(whole[50, 10:110], (np.arange(10, 110) + 0.5) / 120, atol=1e-6)

@@ -67,14 +67,18 @@ def given(options: RestoreOptions) -> list[str]:
     }
     return [
         *(["--ensemble"] if options.ensemble else []),
-        *(f"--{name} {value:g}" for name, value in valued.items() if value is not None),
+        *(f"--{name} {_shown(value)}" for name, value in valued.items() if value is not None),
     ]
 
 
-def changed_controls(options: RestoreOptions) -> dict[str, float]:
-    """Return the controls that differ from their defaults."""
-    chosen, usual = dataclasses.asdict(options.controls), dataclasses.asdict(Controls())
-    return {name: value for name, value in chosen.items() if value != usual[name]}
+def changed_controls(options: RestoreOptions) -> dict[str, Any]:
+    """Return the controls with which the output is not what the network returns."""
+    chosen, usual = dataclasses.asdict(options.controls), dataclasses.asdict(Controls(tones="free"))
+    return {name: value for name, value in chosen.items() if value not in (usual[name], "auto")}
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
@@ -132,7 +136,7 @@ def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) ->
     if setting.limit is not None and setting.limit < setting.found:
         found.append(f"--limit {setting.limit}: only the first {setting.limit} of {setting.found} images")
     for name, value in changed_controls(setting.options).items():
-        found.append(f"--{name} {value:g}: not all of the change, or not only the change, was applied")
+        found.append(f"--{name} {_shown(value)}: not all of the change, or not only the change, was applied")
     if evaluation.failures:
         failed = _failed_images(evaluation.failures)
         found.append(

@@ -86,7 +86,7 @@ class Regions:
             image, _ = to_gray_or_rgb(self._file.name, self._file.again(), Metadata())
             self._region, self._held, self._first = vips.region(image), self._held[:0], 0
         end = self._first + len(self._held)
-        oldest = max(first - _BACK, self._first) if first < end else first
+        oldest = max(first - _BACK, self._first) if first <= end else first
         kept = self._held[oldest - self._first :]
         at = max(end, first)
         fresh = [self._decoded(start, min(start + _ROWS, last)) for start in range(at, last, _ROWS)]

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uformer.image.color import luma
+from uformer.image.color import luma_of
 from uformer.image.image import Pixels
+from uformer.restore import tones
 from uformer.restore.masks import Mask
 from uformer.restore.options import Controls
 
 REACH = 3
 """Pixels on each side of a pixel that influence it, through `detail`."""
 CHUNK = 64
-"""Rows of a block."""
+"""Rows of a block: a multiple of the cells of the tone lock, as are the columns, and at least its reach."""
 COLUMNS = 128
 """Columns of a block. Its values take less than 128 KiB, from where on malloc asks the system each time."""
 
@@ -52,6 +53,13 @@ class Window:
             slice(self.left - outer.left, self.right - outer.left),
         )
 
+    def ranges(self, whole: "Window") -> tuple[range, range]:
+        """Return the rows and columns in a larger image, in which `whole` is the image of this window."""
+        return (
+            range(whole.top + self.top, whole.top + self.bottom),
+            range(whole.left + self.left, whole.left + self.right),
+        )
+
 
 Read = Callable[[Window], tuple[Pixels, Pixels]]
 """Returns the original and the residual in a window; the caller may change the residual."""
@@ -64,11 +72,13 @@ def blend_blocks(
     mask: Mask | None,
     *,
     at: Window | None = None,
+    shifts: Pixels | None = None,
 ) -> Iterator[tuple[Window, Pixels]]:
     """Yield each block of an image and its pixels (C, h, w) with the controls applied.
 
     `read` is called for an image of `shape` (C, H, W), from top to bottom and from left to right. `at`: the
-    place of the image in a larger one, on which grain and mask depend.
+    place of the image in a larger one, on which grain, mask and tones depend. `shifts`: what `tone_shifts`
+    returned for the larger one; default: they are computed on the way.
     """
     channels, height, width = shape
     controls = controls.for_channels(channels)
@@ -79,20 +89,51 @@ def blend_blocks(
         place = Window(whole.top + top, whole.top + bottom, whole.left, whole.right)
         share = None if mask is None else mask.window(place.top, place.bottom, place.left, place.right)
         grain = _grain(place) if controls.grain else None
+        locked, skipped = shifts, 0
+        if controls.tones == "lock" and shifts is None:
+            locked, skipped = _shifts_of_rows(read, shape, top, bottom)
         for left in range(0, width, COLUMNS):
             block = Window(top, bottom, left, min(left + COLUMNS, width))
             around = block.grown(height, width, reach)
             columns = slice(block.left, block.right)
+            original, residual = read(around)
+            if controls.tones == "lock" and locked is not None:
+                rows_of, columns_of = around.ranges(whole)
+                residual -= tones.spread(locked, rows_of, columns_of, skipped=skipped)
             yield (
                 block,
                 _applied(
-                    *read(around),
+                    original,
+                    residual,
                     controls,
                     block.inside(around),
                     None if share is None else share[:, columns],
                     None if grain is None else grain[:, columns],
                 ),
             )
+
+
+def tone_shifts(read: Read, shape: tuple[int, int, int]) -> Pixels:
+    """Return what the tone lock subtracts from an image of `shape` (C, H, W), for each of its cells."""
+    _, height, _ = shape
+    rows = [_cells(read, shape, top, min(top + CHUNK, height)) for top in range(0, height, CHUNK)]
+    return tones.shifts(np.concatenate(rows, axis=1))
+
+
+def _shifts_of_rows(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> tuple[Pixels, int]:
+    """Return the shifts of the cells that some rows need, and the number of rows of cells above them."""
+    reach = tones.REACH * tones.CELL
+    first, last = max(top - reach, 0), min(bottom + reach, shape[1])
+    shifts = tones.shifts(_cells(read, shape, first, last))
+    above = 2 if first else 0  # smoothed with a border that is not that of the image
+    below = len(shifts) - (2 if last < shape[1] else 0)
+    return shifts[above:below], first // tones.CELL + above
+
+
+def _cells(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> Pixels:
+    width = shape[2]
+    windows = [Window(top, bottom, left, min(left + COLUMNS, width)) for left in range(0, width, COLUMNS)]
+    return np.concatenate([tones.measured(*read(window)) for window in windows], axis=2)
 
 
 def blend_rows(
@@ -145,13 +186,6 @@ class Stream:
             for pieces in zip(*self._held, strict=True)
         )
         return before, residual
-
-
-def luma_of(pixels: Pixels) -> Pixels:
-    """Return the luma (h, w) of (C, h, w); the mean of the channels if there are not three of them."""
-    if len(pixels) == 3:
-        return luma(*pixels)
-    return pixels[0] if len(pixels) == 1 else pixels.mean(axis=0)
 
 
 def _applied(
@@ -224,8 +258,8 @@ def _detail(original: Pixels, residual: Pixels) -> Pixels:
     mean, level = _local_mean(change), _local_mean(restored)
     noise = np.maximum(_local_mean(change * change) - mean * mean, np.float32(0))
     structure = np.maximum(_local_mean(restored * restored) - level * level, np.float32(0))
-    fine: Pixels = (removed - mean) * (structure / (structure + noise + np.float32(1e-8)))
-    return fine
+    fine = (removed - mean) * (structure / (structure + noise + np.float32(1e-8)))
+    return fine.astype(np.float32, copy=False)
 
 
 def _padded(plane: Pixels) -> Pixels:

@@ -10,6 +10,7 @@ from uformer.values import set_types
 
 BackendName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Tones = Literal["auto", "lock", "free"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,10 @@ class Controls:
     shadows: float = 0.0
     """How much to spare bright parts, from 0 to 1. 1 restores the shadows only."""
 
+    tones: Tones = "auto"
+    """lock keeps the mean brightness of each region of about 32 pixels, except where the input is clipped;
+    free leaves it to the network. auto locks it for the denoising weights that ship."""
+
     def __post_init__(self) -> None:
         set_types(self)
         for name in ("strength", "luma", "chroma", "detail", "grain", "shadows"):
@@ -66,7 +71,7 @@ class Controls:
     @property
     def plain(self) -> bool:
         """Whether the output is what the network returns."""
-        return self == Controls()
+        return self == Controls(tones="free")
 
     @property
     def idle(self) -> bool:

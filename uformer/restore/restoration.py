@@ -14,7 +14,7 @@ from uformer.image.image import Pixels
 from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.restore import forms
-from uformer.restore.controls import Window, blend_blocks
+from uformer.restore.controls import Read, Window, blend_blocks
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.options import Controls
 
@@ -46,14 +46,21 @@ class Held:
 class Restoration:
     """The network's answer for one image: its change, in float16, and the image.
 
-    `residuals`: one for each image of a batch. `controls`: the defaults of `blend`. `channels`: the network's
-    number of channels.
+    `residuals` and `shifts` (see `tone_shifts`): one for each image of a batch. `controls`: the defaults of
+    `blend`. `channels`: the network's number of channels.
     """
 
     def __init__(
-        self, held: Held, residuals: list[Residual], controls: Controls, *, channels: int = 3
+        self,
+        held: Held,
+        residuals: list[Residual],
+        shifts: list[Pixels],
+        controls: Controls,
+        *,
+        channels: int = 3,
     ) -> None:
         self.residuals = residuals
+        self.shifts = shifts
         self.controls = controls
         self._held = held
         self._channels = channels
@@ -95,7 +102,8 @@ class Restoration:
         for name in controls:
             if name not in known:
                 raise OptionError(f"unknown control {name!r}; known: {', '.join(known)}")
-        return replace(self.controls, **controls)
+        chosen = replace(self.controls, **controls)
+        return replace(chosen, tones=self.controls.tones) if chosen.tones == "auto" else chosen
 
     def _blended(
         self, controls: Controls, mask: Pixels | None, crop: tuple[int, int, int, int] | None
@@ -106,10 +114,12 @@ class Restoration:
         around = window.grown(height, width)
         fitted = None if mask is None else Mask(mask, height, width)
         rows, columns = slice(around.top, around.bottom), slice(around.left, around.right)
-        residuals = iter(self.residuals)
+        answers = zip(self.residuals, self.shifts, strict=True)
 
         def run(samples: NDArray[Any]) -> NDArray[Any]:
-            return blend_samples(samples, next(residuals)[:, rows, columns], controls, fitted, around)
+            residual, shifts = next(answers)
+            part = residual[:, rows, columns]
+            return blend_samples(samples, part, controls, fitted, at=around, shifts=shifts)
 
         if crop is None:
             return forms.through(image, run, channels=self._channels, samples=True)
@@ -119,30 +129,41 @@ class Restoration:
 
 
 def blend_samples(
-    samples: NDArray[Any], residual: Residual, controls: Controls, mask: Mask | None, at: Window | None = None
+    samples: NDArray[Any],
+    residual: Residual,
+    controls: Controls,
+    mask: Mask | None,
+    *,
+    at: Window,
+    shifts: Pixels,
 ) -> NDArray[Any]:
     """Return samples (H, W, C) of any type, with the controls applied to a residual.
 
-    `at`: see `blend_blocks`. Each block is converted on its own: that takes less time and memory than
-    converting the whole image first.
+    `at`, `shifts`: see `blend_blocks`. Each block is converted on its own: that takes less time and memory
+    than converting the whole image first.
     """
     out = np.empty_like(samples, order="C")
-    channels = range(samples.shape[2])
+    read_window = reader(samples, residual)
+    for block, pixels in blend_blocks(read_window, residual.shape, controls, mask, at=at, shifts=shifts):
+        rows, columns = slice(block.top, block.bottom), slice(block.left, block.right)
+        blended = forms.from_unit(pixels, samples.dtype)
+        for channel in range(len(blended)):
+            out[rows, columns, channel] = blended[channel]
+    return out
+
+
+def reader(samples: NDArray[Any], residual: Residual) -> Read:
+    """Return a function that reads windows of samples (H, W, C) of any type and of a residual (C, H, W)."""
 
     def read_window(window: Window) -> tuple[Pixels, Pixels]:
         rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
         pixels = forms.to_unit(samples[rows, columns])
-        planar = np.empty((len(channels), *pixels.shape[:2]), np.float32)
-        for channel in channels:  # faster than a transposed copy
+        planar = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+        for channel in range(len(planar)):  # faster than a transposed copy
             planar[channel] = pixels[:, :, channel]
         return planar, residual[:, rows, columns].astype(np.float32)
 
-    for block, pixels in blend_blocks(read_window, residual.shape, controls, mask, at=at):
-        rows, columns = slice(block.top, block.bottom), slice(block.left, block.right)
-        blended = forms.from_unit(pixels, samples.dtype)
-        for channel in channels:
-            out[rows, columns, channel] = blended[channel]
-    return out
+    return read_window
 
 
 def _window(crop: tuple[int, int, int, int], height: int, width: int) -> Window:

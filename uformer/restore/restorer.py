@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import math
 import os
@@ -18,12 +19,13 @@ from uformer.image.read import read
 from uformer.image.write import encode, write
 from uformer.notices import Notify, warn
 from uformer.restore import forms, memory
-from uformer.restore.controls import Stream, blend_rows
+from uformer.restore.controls import Stream, blend_rows, tone_shifts
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
-from uformer.restore.options import RestoreOptions, make_options
-from uformer.restore.restoration import Held, Residual, Restoration
+from uformer.restore.options import Controls, RestoreOptions, make_options
+from uformer.restore.restoration import Held, Residual, Restoration, reader
 from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
+from uformer.weights import registry
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of finished tiles and the number of all tiles."""
@@ -33,6 +35,8 @@ Bands = Iterator[tuple[int, Pixels]]
 
 OVERLAP = 32  # pixels
 MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
+LOCKED = ("denoise",)
+"""Tasks whose weights are used with locked tones by default: it scores better (docs/controls.md)."""
 _MOST = float(np.finfo(np.float16).max)
 
 
@@ -90,6 +94,17 @@ class Restorer:
     @property
     def config(self) -> UformerConfig:
         return self.network.config
+
+    @property
+    def controls(self) -> Controls:
+        """The controls of the options, with the tones decided."""
+        controls = self.options.controls
+        if controls.tones != "auto":
+            return controls
+        weights, task = self.options.weights, self.options.task
+        if weights is not None:
+            task = registry.WEIGHTS[weights].task if weights in registry.WEIGHTS else ""
+        return dataclasses.replace(controls, tones="lock" if task in LOCKED else "free")
 
     @property
     def backend(self) -> str:
@@ -163,6 +178,7 @@ class Restorer:
         `picture` and errors: as for calling the restorer. The file of a path is read only here.
         """
         residuals: list[Residual] = []
+        shifts: list[Pixels] = []
 
         def run(pixels: Pixels) -> Pixels:
             planar = pixels.transpose(2, 0, 1)
@@ -175,11 +191,12 @@ class Restorer:
                 change = rows - read_rows(first, first + rows.shape[1])
                 residual[:, first : first + rows.shape[1]] = np.clip(change, -_MOST, _MOST)
             residuals.append(residual)
+            shifts.append(tone_shifts(reader(pixels, residual), residual.shape))
             return pixels
 
         held = Held.of(picture)
         forms.through(held.image, run, channels=self.config.in_channels)
-        return Restoration(held, residuals, self.options.controls, channels=self.config.in_channels)
+        return Restoration(held, residuals, shifts, self.controls, channels=self.config.in_channels)
 
     def masked(self, mask: Any) -> Restorer:
         """Return a restorer for the same network that restores only where a mask is white.
@@ -208,7 +225,7 @@ class Restorer:
 
         A gray image goes through a colour network and stays gray.
         """
-        if self.options.controls.for_channels(pixels.shape[2]).idle:
+        if self.controls.for_channels(pixels.shape[2]).idle:
             return pixels
         planar = pixels.transpose(2, 0, 1)
         restored = np.empty_like(pixels, order="C")
@@ -231,7 +248,7 @@ class Restorer:
         requested, the tile is halved and the image starts again at row 0.
         """
         height, width, channels = shape
-        controls = self.options.controls.for_channels(channels)
+        controls = self.controls.for_channels(channels)
         mask = None if self.mask is None else Mask(self.mask, height, width)
         if mask is not None and mask.white:
             mask = None
