@@ -26,8 +26,8 @@ def measured(original: Pixels, residual: Pixels) -> Pixels:
 
     Their shape is (2, rows, columns).
     """
-    clipped: NDArray[np.bool_] = ((original < _EDGE) | (original > 1 - _EDGE)).any(axis=0)
-    return np.stack([_cell_means(plane) for plane in (luma_of(residual), clipped.astype(np.float32))])
+    clipped = np.any((original < _EDGE) | (original > 1 - _EDGE), axis=0, keepdims=True)
+    return np.stack([_cell_means(luma_of(residual)), _cell_means(clipped[0].astype(np.float32))])
 
 
 def shifts(cells: Pixels) -> Pixels:
@@ -43,11 +43,13 @@ def spread(shifts: Pixels, rows: range, columns: range, *, skipped: int = 0) -> 
     `skipped`: number of rows of cells above the first one in `shifts`. Beyond the first and the last row, the
     values are repeated.
     """
-    low, high, below = _between(rows, skipped, len(shifts))
-    lines = shifts[low] + (shifts[high] - shifts[low]) * below[:, None]
-    low, high, beside = _between(columns, 0, shifts.shape[1])
-    start, end = lines[:, low], lines[:, high]
-    pixels: Pixels = start + (end - start) * beside
+    above, under, below = _between(rows, skipped, len(shifts))
+    first, second, beside = _between(columns, 0, shifts.shape[1])
+    few = shifts[above[0] : under[-1] + 1]  # columns first, because there are few rows of cells
+    start, end = few[:, first], few[:, second]
+    lines = start + (end - start) * beside
+    above, under = above - above[0], under - above[0]
+    pixels: Pixels = lines[above] + (lines[under] - lines[above]) * below[:, None]
     return pixels
 
 
