@@ -41,7 +41,7 @@ def test_policies_and_formats_choose_the_metadata() -> None:
     assert check(image(metadata=metadata), formats.TIFF, "keep") == metadata
     assert check(image(metadata=metadata), formats.TIFF, "strip") == Metadata(icc=b"icc")
     assert check(image(metadata=metadata), formats.PNG, "keep", notify=said.append).iptc is None
-    assert said == ["PNG cannot hold IPTC; it is left out"]
+    assert said == ["PNG cannot hold IPTC; left out"]
 
 
 def test_a_jpeg_is_coded_as_it_came_but_not_worse_than_the_lowest_quality() -> None:

@@ -13,8 +13,33 @@ Alpha = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attached:
+    """What a JPEG file holds behind its image, for example an HDR gain map; see `attached`."""
+
+    data: bytes
+    """All bytes behind the image."""
+    names: tuple[str, ...]
+    """The parts that are recognised."""
+    index: bytes | None
+    """The payload of the segment that lists the images; None if there is none."""
+    starts: tuple[int, ...]
+    """Where the images in this list begin, as positions in `data`."""
+    versions: tuple[bytes, ...]
+    """Payloads of further segments before the image that announce a gain map."""
+    is_sound: bool
+    """Whether the images in this list lie in `data`."""
+    size: tuple[int, int]
+    """Width and height of the upright image to which it belongs."""
+    orientation: int
+    """In which that image was stored, 1 to 8; the data is not turned yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """The metadata of a file, byte for byte, but with orientation 1, because the pixels are upright."""
+    """The metadata of a file, byte for byte, but with orientation 1, because the pixels are upright.
+
+    The fields from `comments` on belong to one format and are written to files of that format only.
+    """
 
     icc: bytes | None = None
     """Colour profile; None means sRGB (or its gray)."""
@@ -25,6 +50,16 @@ class Metadata:
     """The payload of a JPEG's APP13 segment, from "Photoshop 3.0" on."""
     resolution: tuple[float, float] | None = None
     """Horizontal and vertical pixels per millimetre; None if unknown."""
+    comments: tuple[bytes, ...] = ()
+    """Comments of a JPEG."""
+    extended_xmp: tuple[bytes, ...] = ()
+    """Payloads of the segments of a JPEG that hold what did not fit into `xmp`."""
+    attached: Attached | None = None
+    """What a JPEG file holds behind its image."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """Names and contents of chunks of a PNG: texts, and colours without a profile (see `png.kept`)."""
+    tags: bytes | None = None
+    """Tags of a TIFF, as a block like `exif` (see `tiff_tags`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +92,8 @@ class Header:
     orientation: int = 1
     """Orientation of the stored pixels, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
     frames: int = 1
-    """Pages or frames; only the first is read. 2 for any AVIF sequence."""
+    """Images in the file: pages or frames; 2 for any AVIF sequence. `read` refuses more than one, except in
+    HEIC, of which it reads the primary image."""
     converted: bool = False
     """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
     notes: tuple[str, ...] = ()

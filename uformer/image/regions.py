@@ -19,12 +19,22 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_path, one_line
-from uformer.image import exif_block, formats, iptc, vips
+from uformer.image import exif_block, formats, vips
+from uformer.image.carry import MetadataPolicy
 from uformer.image.formats import Format
+from uformer.image.gather import metadata_of
 from uformer.image.image import Image, Metadata
-from uformer.image.interpret import as_image, bits_of, header_of, metadata_of, to_gray_or_rgb
+from uformer.image.interpret import as_image, bits_of, header_of, refuse_several, to_gray_or_rgb
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
-from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
+from uformer.image.prepare import (
+    behind,
+    check,
+    dressed,
+    embedded,
+    into_tiff,
+    layout,
+    saver_options,
+)
 from uformer.image.samples import HAS_BEYOND, Samples, check_range, quantised, scaled, turned
 from uformer.image.scratch import scratch
 from uformer.image.vet import Limits
@@ -121,6 +131,7 @@ class Regions:
 
     def scan(self) -> list[str]:
         """Decode all rows to check them, and return the notices. Raises PictureError for damaged data."""
+        refuse_several(self._file)
         outside, low, high = 0, np.inf, -np.inf
         for first in range(0, self._image.height, _ROWS):
             samples = self._decoded(first, min(first + _ROWS, self._image.height))
@@ -226,7 +237,7 @@ def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Meta
         encoded.replace(path)
         with open(path, "rb+") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                change = exif_block.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+                change = exif_block.tiff_change(data, **into_tiff(shown))
             if change is not None:
                 position, pointer, tail = change
                 file.seek(position)
@@ -236,5 +247,7 @@ def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Meta
         return
     with open(encoded, "rb") as file, open(path, "wb") as out:
         whole = target not in (formats.PNG, formats.JPEG)
-        out.write(embedded(file.read() if whole else file.read(_HEAD), frame, target, shown))
+        size = os.fstat(file.fileno()).st_size
+        out.write(embedded(file.read() if whole else file.read(_HEAD), frame, target, shown, size=size))
         shutil.copyfileobj(file, out, 2**20)
+        out.write(behind(shown))

@@ -70,6 +70,18 @@ def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
     return bytes(getattr(image, saver)(**options))
 
 
+def turned_jpeg(data: bytes, orientation: int, *, quality: int) -> tuple[bytes, int, int]:
+    """A small JPEG, turned upright from an EXIF orientation, and its width and height. Raises Error."""
+    image = pyvips.Image.jpegload_buffer(data, fail_on="error").copy_memory()
+    image.set_type(INTEGER, "orientation", orientation)
+    image = image.autorot()
+    return (
+        bytes(image.jpegsave_buffer(Q=quality, keep="none", optimize_coding=True)),
+        image.width,
+        image.height,
+    )
+
+
 _ROWS = 64  # rows decoded at a time
 
 _KINDS = {  # numpy dtype -> libvips format, and the interpretations for gray and RGB

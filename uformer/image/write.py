@@ -7,10 +7,19 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
-from uformer.image import exif_block, formats, iptc, vips
+from uformer.image import exif_block, formats, vips
+from uformer.image.carry import MetadataPolicy
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image
-from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
+from uformer.image.prepare import (
+    behind,
+    check,
+    dressed,
+    embedded,
+    into_tiff,
+    layout,
+    saver_options,
+)
 from uformer.image.samples import quantised
 from uformer.notices import Notify, warn
 
@@ -56,7 +65,7 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
 
     `metadata`: `strip` leaves out EXIF (with GPS), XMP and IPTC; `safe` leaves out what reveals location,
     people or serial numbers (see `privacy`). The colour profile always stays, as the colours would change
-    without it. Only JPEG and TIFF hold IPTC; in other formats it is left out, and `notify` says so.
+    without it. What the format cannot hold is left out, and `notify` says so (see `carry`).
 
     Raises PictureError for an unknown suffix, pixels that are not finite, alpha in JPEG, or a side or
     metadata that the format cannot hold, and OptionError for an unknown `metadata`.
@@ -72,5 +81,5 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
-        return exif_block.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
-    return embedded(data, image, target, shown)
+        return exif_block.into_tiff(data, **into_tiff(shown))
+    return embedded(data, image, target, shown) + behind(shown)

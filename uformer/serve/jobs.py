@@ -119,7 +119,7 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What happens to the image besides restoring it."""
-        several = "only the first of several pages or frames is restored"
+        several = "only the primary one of several images is restored"
         converted = "the colours are converted to sRGB"
         return [several] * (self.header.frames > 1) + [converted] * self.header.converted
 
