@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uformer.errors import OptionError
+from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
+from uformer.notices import Notify
 
 FULL_SHARE = 0.25
 """Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
@@ -90,6 +91,22 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
     used = used_range(sample)
     within = depth != 32 or share_outside(sample) <= MOST_OUTSIDE
     return FULL if used is None or (within and used.width > FULL_SHARE) else used
+
+
+def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> ValueRange:
+    """Return `choose`, and call `notify` if float values outside [0, 1] are kept as they are.
+
+    Raises PictureError if the full range is requested for too many of them.
+    """
+    used = choose(asked, sample, depth)
+    if used == FULL and depth == 32 and (share := share_outside(sample)):
+        if asked == "full" and share > MOST_OUTSIDE:
+            raise PictureError(
+                f"the image has float samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
+                "of them outside 0 to 1; use --range auto, or scale them so that white is 1"
+            )
+        notify("the image has samples outside 0 to 1; the excess is kept unchanged")
+    return used
 
 
 def used_range(sample: Pixels) -> ValueRange | None:
