@@ -147,3 +147,17 @@ def test_the_command_names_the_tasks(
     assert [record["tasks"] for record in records] == [["derain", "denoise"]] * 2
     assert main(["in", "--tasks", "derain,derain"]) == 2
     assert "tasks: 'derain,derain' must be different tasks" in capsys.readouterr().err
+
+
+def test_controls_and_masks_of_several_tasks() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    restorer = make_restorer(options())
+    restoration = restorer.infer(levels)
+    assert np.abs(restoration.blend().astype(int) - restorer(levels)).max() <= 1
+    assert np.array_equal(restoration.blend(strength=0), levels)
+    assert np.abs(restoration.blend(strength=0.5) - levels * 0.95).max() <= 1, "of the change by all tasks"
+    left = np.zeros((16, 16), np.uint8)
+    left[:, :8] = 255
+    masked = restorer(levels, mask=left)
+    assert np.array_equal(masked[:, 8:], levels[:, 8:])
+    assert np.abs(masked[:, :8].astype(int) - restorer(levels)[:, :8]).max() <= 1

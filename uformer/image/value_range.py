@@ -46,9 +46,12 @@ class ValueRange:
         return np.clip(self._scaled(values), 0, 1)
 
     def from_unit(self, restored: Pixels, values: Pixels) -> Pixels:
-        """Return restored pixels as values, plus what the values before had outside the range."""
+        """Return restored pixels as values, plus what the values before had outside the range.
+
+        Where a pixel is as it was, so is its value, to the last bit.
+        """
         unit = self.to_unit(values)
-        return restored if unit is values else self._unscaled(restored) + (values - self._unscaled(unit))
+        return restored if unit is values else values + (self._unscaled(restored) - self._unscaled(unit))
 
     def samples(self, depth: int) -> tuple[float, float]:
         """Return low and high in the units of a file with this bit depth."""
