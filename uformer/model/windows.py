@@ -28,7 +28,8 @@ class Windows:
         self.height, self.width = tokens.shape[1:3]
         self.side, self.shift = side, shift
         bottom, right = -self.height % side, -self.width % side  # padding, in tokens
-        self.padded = bottom != 0 or right != 0
+        # Uformer pads the image for traces, so windows need no padding, and a trace must not test for it.
+        self.padded = not torch.jit.is_tracing() and (bottom != 0 or right != 0)
         self.bottom, self.right = (bottom, right) if self.padded else (0, 0)
         self.mask = self._mask(tokens) if shift or self.padded else None
 
