@@ -52,7 +52,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(folder: Path, name: str, *options: str) -> tuple[Path, str]:
     """Run `uformer export`; return the file that it writes and the text that it prints."""
     path, printed = folder / name, io.StringIO()
-    with contextlib.redirect_stdout(printed), _reused_graph():
+    with contextlib.redirect_stdout(printed), reused_graph():
         assert main(["export", str(folder / "tiny.safetensors"), "--out", str(path), *options]) == 0
     return path, printed.getvalue()
 
@@ -61,7 +61,7 @@ _graph: list[bytes] = []
 
 
 @contextlib.contextmanager
-def _reused_graph() -> Iterator[None]:
+def reused_graph() -> Iterator[None]:
     """Reuse the float32 graph, because torch's exporter takes seconds even for the smallest network."""
     trace, make = torch_program.trace, onnx_model.from_program
 

@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import torch
 
-from tests.export.conftest import exported
+from tests.export.conftest import exported, reused_graph
 from uformer.cli import main
 from uformer.errors import CheckpointError
 from uformer.export import command, onnx_model
@@ -193,8 +193,20 @@ def test_sigterm_leaves_no_file(folder: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_default_names(
+    folder: Path, onnx_file: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert onnx_file[0].exists()
+    monkeypatch.chdir(tmp_path)
+    with reused_graph():
+        assert main(["export", str(folder / "tiny.safetensors")]) == 0
+    assert list(files(tmp_path)) == ["tiny.onnx"]
+
+
+@pytest.mark.slow
+def test_a_torch_program_in_fp32(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Uformer
 ) -> None:
+    """Tracing takes 10 s; the tests of torch_program trace in half precision."""
     monkeypatch.chdir(tmp_path)
     assert main(["export", str(folder / "tiny.safetensors"), "--format", "torch"]) == 0
     assert list(files(tmp_path)) == ["tiny.pt2"]

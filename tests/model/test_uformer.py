@@ -283,7 +283,7 @@ def test_moves_and_copies_as_any_module() -> None:
 BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=1), Dim("width", min=1)
 
 
-NEAR_OTHERS = {"2021", "cross first", "concat_cross", "mlp", "no shift"}
+NEAR_OTHERS = {"2021", "cross first", "concat_cross", "cross-modulator", "mlp", "no shift"}
 """Kinds that treat sizes, windows and masks (the difficulties of export) like another kind."""
 
 EACH_KIND = [pytest.param(kind, marks=pytest.mark.slow if kind in NEAR_OTHERS else ()) for kind in KINDS]
@@ -303,7 +303,10 @@ def test_exports_with_free_batch_height_and_width(kind: str) -> None:
             torch.testing.assert_close(exported(image), model(image), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "strict"), [((32, 32), False), ((8, 24), False), ((31, 9), True)])
+@pytest.mark.parametrize(
+    ("size", "strict"),
+    [((32, 32), False), ((8, 24), False), pytest.param((31, 9), True, marks=pytest.mark.slow)],
+)
 def test_exports_whatever_the_example(size: tuple[int, int], strict: bool) -> None:
     """For a multiple, one window and neither, the graph does not depend on the example's size."""
     model = MODELS["2022"]

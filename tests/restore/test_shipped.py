@@ -14,17 +14,20 @@ from uformer.metrics import psnr
 from uformer.weights.registry import TASKS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PART = np.s_[80:464, 80:464]
+"""The part of the night shot that these tests restore."""
+
 Pixels = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
 def noisy() -> Pixels:
-    return read(EXAMPLES / "night.png").pixels
+    return read(EXAMPLES / "night.png").pixels[PART]
 
 
 @pytest.fixture(scope="module")
 def clean() -> Pixels:
-    return read(EXAMPLES / "night.clean.png").pixels
+    return read(EXAMPLES / "night.clean.png").pixels[PART]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def test_motion_blur_lessens() -> None:
     assert psnr(restored, sharp) > psnr(blurred, sharp) + 0.3
 
 
-@pytest.mark.parametrize("tile", [128, 256])
+@pytest.mark.parametrize("tile", [128, 192])
 def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: int) -> None:
     """Neither the change by tiling nor the image is steeper across tile borders than elsewhere.
 
@@ -152,5 +155,5 @@ COLOURS = (
 def test_a_flat_clean_picture_comes_back_within_a_level(task: str) -> None:
     restorer = uformer.Restorer.from_pretrained(f"uformer_t.{task}", backend="openvino")
     for colour in COLOURS:
-        flat = np.full((128, 200, 3), colour, np.uint8)
+        flat = np.full((80, 104, 3), colour, np.uint8)
         assert abs(restorer(flat).astype(int) - flat).max() <= 1, colour

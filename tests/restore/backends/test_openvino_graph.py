@@ -67,7 +67,7 @@ def test_maps_of_a_few_tokens(feed_forward: FeedForward) -> None:
         assert difference(build(config), height, width) < 1e-5
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(configs(), st.integers(1, 2), st.integers(1, 3))
 def test_equals_torch_for_any_configuration(config: UformerConfig, rows: int, columns: int) -> None:
     assert difference(build(config), rows * config.multiple, columns * config.multiple) < 1e-4
