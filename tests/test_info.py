@@ -75,7 +75,7 @@ def test_the_paper_s_figure(capsys: pytest.CaptureFixture[str], name: str, total
     after = lines[next(i for i, line in enumerate(lines) if line[:4] == ["as", "the", "paper", "counts"]) :]
     assert ["total", total] in after
     assert row(after, "stated", "for", name) == [stated]
-    assert not any(line[:1] == ["stated"] for line in printed(capsys, name, "512x512"))
+    assert not any(line[:1] == ["stated"] for line in printed(capsys, name, "128x256"))
 
 
 def test_networks_that_the_paper_lacks_have_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
