@@ -194,5 +194,5 @@ def test_the_shipped_weights_at_full_size_agree_with_our_own_output(tmp_path: Pa
     image = noisy(700, 900)
     found = encoded(np.clip(by_darktable(session, decoded(image), 768), 0, 1))
     ours = Restorer.from_pretrained("uformer_t.denoise", precision="fp32")(image)
-    assert psnr(found, ours, rounded=False) > 45
+    assert psnr(found, ours, rounded=False) > 42
     assert psnr(found, image, rounded=False) < 30
