@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uformer.config import VARIANTS
 from uformer.errors import OptionError
@@ -65,10 +65,10 @@ def _entry_point(variant: str, models: Any) -> Callable[..., Uformer]:
         if in_chans is not None:
             fields["in_channels"] = in_chans
         name = f"{variant}.{pretrained_cfg}" if pretrained_cfg else variant
-        model = create_model(name if pretrained else variant, pretrained=pretrained, **fields)
+        model: Any = create_model(name if pretrained else variant, pretrained=pretrained, **fields)
         described = models.get_pretrained_cfg(name)
         model.pretrained_cfg = described.to_dict() if described else {}  # timm's own tools read it
-        return model
+        return cast("Uformer", model)
 
     create.__name__ = create.__qualname__ = variant
     create.__doc__ = f"{variant} with random weights, or with the weights of its tag."

@@ -377,7 +377,8 @@ def test_a_jit_trace_computes_the_same_at_every_size() -> None:
     model = build(KINDS["2022"])
     for example in ((1, 3, 8, 8), (2, 3, 11, 13)):
         with warnings.catch_warnings():
-            warnings.simplefilter("error", torch.jit.TracerWarning)  # it would mean a constant in the graph
+            # A warning would mean that the graph holds a size as a constant.
+            warnings.simplefilter("error", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             warnings.simplefilter("ignore", DeprecationWarning)
             traced = torch.jit.trace(model, torch.rand(example), check_trace=False)
         for size in ((1, 3, 8, 8), (2, 3, 17, 5), (1, 3, 1, 1)):

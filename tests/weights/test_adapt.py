@@ -1,6 +1,7 @@
 """Weights made to fit other channels and other windows."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def state_of(model: Uformer) -> dict[str, np.ndarray]:
     return {key: value.numpy() for key, value in model.state_dict().items()}
 
 
-def adapted(model: Uformer, **fields: object) -> Uformer:
+def adapted(model: Uformer, **fields: Any) -> Uformer:
     wanted: UformerConfig = dataclasses.replace(model.config, **fields)
     return checkpoint.to_model(wanted, adapt(state_of(model), model.config, wanted, name="tiny"))
 
@@ -100,7 +101,7 @@ def test_the_same_network_keeps_its_tensors() -> None:
         ({"in_channels": 4}, "out_channels: 3 for in_channels 4 does not fit tiny: a network adds its input"),
     ],
 )
-def test_another_network_is_refused(fields: dict[str, object], said: str) -> None:
+def test_another_network_is_refused(fields: dict[str, Any], said: str) -> None:
     wanted: UformerConfig = dataclasses.replace(TINY, **fields)
     with pytest.raises(OptionError) as caught:
         adapt(state_of(build(TINY)), TINY, wanted, name="tiny")
