@@ -187,7 +187,7 @@ def test_without_the_extra_the_line_that_installs_it(
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM")
 def test_sigterm_leaves_no_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(command, "_write", lambda *_, **_options: os.kill(os.getpid(), signal.SIGTERM))
     assert main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "a.onnx")]) == 130
     assert files(tmp_path) == {}
 
