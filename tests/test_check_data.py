@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tests.data.pictures import lock, make_pairs, photo, save
+from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from uformer.check_data import best_shift
 from uformer.cli import main
+from uformer.image import extras
 from uformer.image.read import read
 
 
@@ -168,3 +170,42 @@ def test_one_pair_is_no_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     make_pairs(tmp_path / "mine", 1)
     assert main(["data", "check", str(tmp_path / "mine"), "--sheet", str(tmp_path / "s.png")]) == 0
     assert capsys.readouterr().out.startswith("1 pair, 0 problems\n")
+
+
+def test_data_in_a_small_part_of_its_range_is_seen_and_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        clean = 100 + 300 * (photo(64, 80, seed=number)[..., 0] / 255)
+        save(tmp_path / "set" / "clean" / f"{number}.png", np.rint(clean).astype(np.uint16))
+        noisy = clean + rng.normal(0, 15, clean.shape)
+        save(tmp_path / "set" / "degraded" / f"{number}.png", np.rint(noisy).astype(np.uint16))
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "check", "set"]) == 0
+    assert "PSNR of the degraded images: 2" in capsys.readouterr().out  # at full range it is 73 dB
+    page = read(tmp_path / "set.check.png").pixels
+    assert page[:64, :80].mean() > 0.3
+    assert page[:64, :80].std() > 0.1
+
+
+def test_heic_and_raw_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_heic()
+    needs_raw()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.heic").write_bytes(heic(np.full((40, 48, 3), 99, np.uint8), "RGB"))
+    (tmp_path / "set/b.dng").write_bytes(dng(ramp(40, 48)))
+    assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
+    out = capsys.readouterr().out
+    assert "2 images, 0 problems" in out
+    assert "sizes: 48 wide, 40 high" in out
+
+
+def test_what_needs_an_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_pairs(tmp_path / "set", 1)
+    (tmp_path / "set/clean/b.heic").touch()
+    monkeypatch.setattr(extras, "_is_installed", lambda _: False)
+    assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
+    assert 'left out: 1 .heic (pip install "uformer[heic]")' in capsys.readouterr().out

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data.pictures import lock, photo, save
+from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from uformer.cli import main
 from uformer.degrade import FUNCTIONS, describe
 from uformer.image.image import Image
@@ -288,3 +289,44 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert "no output given" in err
     assert f"uformer: error: {clean}/x: cannot be written: Not a directory" in err
     assert clean.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "deviation"), [([], 25 / 255 * 300), (["--range", "full"], 25 / 255 * 65535)]
+)
+def test_noise_is_a_share_of_the_range_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], deviation: float
+) -> None:
+    counts = np.linspace(30000, 30300, 80 * 64).reshape(64, 80).astype(np.uint16)
+    save(tmp_path / "dim.png", counts)
+    assert call(tmp_path / "dim.png", tmp_path / "out.png", *FUNCTION, *arguments) == 0
+    noise = np.rint(read(tmp_path / "out.png").pixels[..., 0] * 65535) - counts
+    assert noise[20:-20].std() == pytest.approx(deviation, rel=0.1)
+    assert ("dim.png: range 30000 to 30300" in capsys.readouterr().err) == (not arguments)
+
+
+def test_a_range_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(tmp_path / "a.png", tmp_path / "b.png", *FUNCTION, "--range", "5") == 2
+    assert "range: '5' must be auto, full or LOW:HIGH" in capsys.readouterr().err
+
+
+def test_heic_and_raw_are_read_and_what_cannot_be_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs_heic()
+    needs_raw()
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.heic").write_bytes(heic(np.full((16, 24, 3), 99, np.uint8), "RGB"))
+    (folder / "b.dng").write_bytes(dng(ramp(32, 32)))
+    save(folder / "c.jpg", photo(16, 16))
+    (folder / "c.heic").write_bytes((folder / "a.heic").read_bytes())
+    (folder / "d.gif").write_bytes(b"GIF89a")
+    assert call(folder, out, *FUNCTION) == 1
+    said = capsys.readouterr()
+    assert "3 of 4 images" in said.out
+    assert "c.jpg is already the output of" in said.err
+    assert "uformer: left out: 1 .gif" in said.err
+    assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.tif", "c.jpg"]
+    assert call(folder / "a.heic", out, *FUNCTION, "--overwrite") == 0
+    assert capsys.readouterr().out == f"{out / 'a.jpg'}\n"

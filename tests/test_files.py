@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uformer.errors import OptionError
-from uformer.files import atomic_file, atomic_path, one_line, require, sha256_of
+from uformer.files import atomic_file, atomic_path, keep_time, one_line, require, sha256_of
 from uformer.staging import sweep
 
 ROOT = Path(__file__).parents[1]
@@ -256,3 +256,18 @@ def test_sha256_of_a_file(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(FileNotFoundError):
         sha256_of(tmp_path / "b")
+
+
+def test_a_file_gets_the_time_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    new.touch()
+    os.utime(old, ns=(1, 10**18 + 123_456_700))
+    keep_time(old, new)
+    assert new.stat().st_mtime_ns == 10**18 + 123_456_700
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    keep_time(old, new)

@@ -21,9 +21,11 @@ from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read_samples
+from uformer.image.value_range import choose, sampled
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
 from uformer.output import check_output
+from uformer.restore.unread import summary
 from uformer.words import counted
 
 _SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)]
@@ -90,7 +92,7 @@ def data(
     if samples < 0:
         raise OptionError(f"--samples {samples}: must not be negative")
     check_output(path, overwrite=overwrite)
-    found = check(search.sources, samples=samples)
+    found = check(search.sources, shown=samples)
     found.problems = [f"{problem.where}: {problem.why}" for problem in search.problems] + found.problems
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for line in report(search, found):
@@ -115,23 +117,24 @@ def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tu
     raise OptionError("give one folder, or both --degraded and --clean")
 
 
-def check(sources: Sequence[Source], *, samples: int) -> Findings:
-    """Read every image and compare every pair; keep thumbnails of `samples` of them, evenly spread."""
+def check(sources: Sequence[Source], *, shown: int) -> Findings:
+    """Read every image and compare every pair; keep thumbnails of `shown` of them, evenly spread."""
     found = Findings()
-    step = max(len(sources) / max(samples, 1), 1)
-    shown = {int(index * step) for index in range(min(samples, len(sources)))}
+    step = max(len(sources) / max(shown, 1), 1)
+    kept = {int(index * step) for index in range(min(shown, len(sources)))}
     with Bars(len(sources), shown=sys.stderr.isatty(), title="reading", tiles=False) as bars:
         for index, source in enumerate(sources):
             bars.file_done()
             try:
-                images = [
-                    _unit(read_samples(path)) for path in (source.degraded, source.clean) if path is not None
-                ]
+                samples = [read_samples(path) for path in (source.degraded, source.clean) if path is not None]
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
-            _look(source, images, found)
-            if index in shown:
+            depth = 8 * samples[-1].dtype.itemsize
+            used = choose("auto", sampled(_unit(samples[0])), 8 * samples[0].dtype.itemsize)
+            images = [used.to_unit(_unit(each)) for each in samples]
+            _look(source, images, depth, found)
+            if index in kept:
                 found.rows.append([thumbnail(image, 256) for image in images])
                 found.shown.append(source.name)
     return found
@@ -141,6 +144,8 @@ def report(search: Search, found: Findings) -> list[str]:
     """The results as lines to print."""
     kind = "pair" if any(source.degraded is not None for source in search.sources) else "image"
     lines = [f"{counted(len(search.sources), kind)}, {counted(len(found.problems), 'problem')}"]
+    if search.unread:
+        lines.append(summary(search.unread))
     if search.left_out:
         first = ", ".join(one_line(path) for path in search.left_out[:3])
         lines.append(
@@ -173,8 +178,8 @@ def _range(numbers: Sequence[int]) -> str:
     return str(least) if least == most else f"{least}-{most}"
 
 
-def _look(source: Source, images: list[Pixels], found: Findings) -> None:
-    """Record size, channels and fit of one image or pair."""
+def _look(source: Source, images: list[Pixels], depth: int, found: Findings) -> None:
+    """Record size, channels and fit of one image or pair. Images of 8 bits are scored as such."""
     clean = images[-1]
     if images[0].shape[:2] != clean.shape[:2]:
         sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in images)
@@ -185,7 +190,7 @@ def _look(source: Source, images: list[Pixels], found: Findings) -> None:
     found.channels[channels] = found.channels.get(channels, 0) + 1
     if len(images) == 1 or images[0].shape != clean.shape:
         return
-    found.scores.append((psnr(images[0], clean), source.name))
+    found.scores.append((psnr(images[0], clean, rounded=depth == 8), source.name))
     if shift := best_shift(images[0], clean):
         found.shifted.append(
             f"{source.name}: {shift[2]:.1f} dB closer if moved by {shift[0]} down, {shift[1]} right"

@@ -23,9 +23,11 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read
+from uformer.image.value_range import FULL, ValueRange, check, choose, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
-from uformer.restore.walk import walk
+from uformer.restore.unread import is_unread_image, summary
+from uformer.restore.walk import walk, written_name
 from uformer.values import option
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
@@ -49,6 +51,7 @@ def degrade(
     task: Literal["denoise", "derain", "deblur"] | None = None,
     function: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    value_range: Annotated[str, Parameter(name="--range")] = "auto",
     seed: int = 0,
     overwrite: bool = False,
     list_functions: Annotated[bool, Parameter(name="--list", negative="")] = False,
@@ -70,6 +73,9 @@ def degrade(
     settings
         A parameter of the function as key=value (see --list): --function gaussian_noise --set sigma=25.
         Repeat it for further parameters.
+    value_range
+        Range of values that counts as black to white: auto, full, or LOW:HIGH in the file's own units. auto
+        scales 16-bit and float data that uses only a small part of its range.
     seed
         Random seed. The same seed gives the same images; each name in a folder has its own random draw.
     overwrite
@@ -88,24 +94,25 @@ def degrade(
         )
     if seed < 0:
         raise OptionError(f"--seed {seed}: must not be negative")
-    apply = _choose(task, function, settings or [])
+    apply, asked = _choose(task, function, settings or []), check(value_range)
     if not os.path.lexists(picture):
         raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
     if not picture.is_dir():
-        output = output / picture.name if output.is_dir() else output
-        _degrade(picture, output, apply, np.random.default_rng(seed), overwrite=overwrite)
+        output = output / written_name(picture) if output.is_dir() else output
+        _degrade(picture, output, apply, asked, np.random.default_rng(seed), overwrite=overwrite)
         print(output)
         return 0
     check_output_folder(output)
     if output.resolve().is_relative_to(picture.resolve()):
         raise OptionError(f"{output}: the output lies in the folder of the clean images; give another")
-    return _degrade_folder(picture, output, apply, seed, overwrite=overwrite)
+    return _degrade_folder(picture, output, apply, asked, seed, overwrite=overwrite)
 
 
 def _degrade_folder(
     folder: Path,
     output: Path,
     apply: Callable[[Pixels, np.random.Generator], Pixels],
+    asked: str,
     seed: int,
     *,
     overwrite: bool,
@@ -118,14 +125,21 @@ def _degrade_folder(
         there = " except outputs of earlier runs" if found.left_out else ""
         raise PictureError(f"{folder}: holds no image{there} ({', '.join(SUFFIXES)})")
     failures = kept = 0
+    made: dict[Path, Path] = {}
     for name in found.pictures:
-        if not overwrite and (output / name).exists():
+        place = output / name.with_name(written_name(name))
+        if (other := made.setdefault(place, name)) != name:
+            failures += 1
+            why = f"its output {place} is already the output of {folder / other}"
+            print(f"uformer: error: {folder / name}: {why}", file=sys.stderr)
+            continue
+        if not overwrite and place.exists():
             kept += 1
             continue
         rng = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode("utf-8", "surrogateescape"))])
         try:
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            _degrade(folder / name, output / name, apply, rng, overwrite=overwrite)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _degrade(folder / name, place, apply, asked, rng, overwrite=overwrite)
         except (PictureError, OptionError) as error:
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
@@ -134,6 +148,8 @@ def _degrade_folder(
     print(
         f"{output}: {len(found.pictures) - failures - kept} of {len(found.pictures)} images{there}{left_out}"
     )
+    if unread := [name for name in found.others if is_unread_image(folder / name)]:
+        _notify(summary(unread))
     return 1 if failures or found.unreadable else 0
 
 
@@ -235,6 +251,7 @@ def _degrade(
     path: Path,
     output: Path,
     apply: Callable[[Pixels, np.random.Generator], Pixels],
+    asked: str,
     rng: np.random.Generator,
     *,
     overwrite: bool,
@@ -246,7 +263,12 @@ def _degrade(
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
     check_output(output, overwrite=overwrite, source=path)
-    write(degrade_image(read(path, notify=_notify), apply, rng), output, notify=_notify)
+    image = read(path, notify=_notify)
+    used = choose(asked, sampled(image.values), image.depth)
+    write(degrade_image(image, used, apply, rng), output, notify=_notify)
+    if used != FULL:
+        low, high = used.samples(image.depth)
+        _notify(f"{path}: range {low} to {high}")
 
 
 def _notify(message: str) -> None:
@@ -254,12 +276,19 @@ def _notify(message: str) -> None:
 
 
 def degrade_image(
-    image: Image, apply: Callable[[Pixels, np.random.Generator], Pixels], rng: np.random.Generator
+    image: Image,
+    used: ValueRange,
+    apply: Callable[[Pixels, np.random.Generator], Pixels],
+    rng: np.random.Generator,
 ) -> Image:
-    """The degraded image.
+    """The degraded image; `used` is the range of its values that the degradation sees as black to white.
 
     A gray image stays gray; it is degraded as the green channel of a colour image would be.
     """
+    values = image.values
+    unit = used.to_unit(values)
     if image.channels == 3:
-        return image.with_pixels(apply(image.pixels, rng))
-    return image.with_pixels(apply(np.repeat(image.pixels, 3, axis=2), rng)[..., 1:2].copy())
+        degraded = apply(unit, rng)
+    else:
+        degraded = apply(np.repeat(unit, 3, axis=2), rng)[..., 1:2].copy()
+    return image.with_values(used.from_unit(degraded, values))

@@ -9,10 +9,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from uformer.errors import OptionError
 from uformer.staging import staging, sweep
+
+Times = Literal["now", "keep"]
+"""The modification time of an output: that of the writing, or that of the input."""
 
 _REFUSALS = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
 """Error codes from file systems without permissions or without fsync (exFAT, some network shares)."""
@@ -111,6 +114,12 @@ def _replace(temporary: Path, path: Path) -> None:
         with _where_possible():
             shutil.copymode(path, temporary)
     temporary.replace(path)
+
+
+def keep_time(source: Path, output: Path) -> None:
+    """Give a file the modification time of another, where the file system supports it. Raises OSError."""
+    with _where_possible():
+        os.utime(output, ns=(output.stat().st_atime_ns, source.stat().st_mtime_ns))
 
 
 def _sync(file: BinaryIO) -> None:

@@ -1,4 +1,4 @@
-"""Notices: one-line messages about an image, such as "holds 3 pages; only the first is read".
+"""Notices: one-line messages about an image, such as "PNG cannot hold IPTC; left out".
 
 The image is still read, restored or written. A notice goes to the callable that the caller passes in.
 Python's own warnings are global to the process, so a thread that collects them would also collect those of

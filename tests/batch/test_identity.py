@@ -27,7 +27,17 @@ def test_what_makes_no_other_outputs_is_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"strength": 0.5}, {"tile": 64}, {"overlap": 8}, {"ensemble": True}, {"precision": "fp32"}]
+    "change",
+    [
+        {"strength": 0.5},
+        {"range": "0:9"},
+        {"luma": 0.5},
+        {"grain": 0.5},
+        {"tile": 64},
+        {"overlap": 8},
+        {"ensemble": True},
+        {"precision": "fp32"},
+    ],
 )
 def test_what_does_is_said(tmp_path: Path, change: dict[str, Any]) -> None:
     ((name, value),) = change.items()
@@ -46,3 +56,16 @@ def test_other_weights_of_the_same_name(tmp_path: Path) -> None:
 def test_weights_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="none.safetensors"):
         identity(RestoreOptions(weights=str(tmp_path / "none.safetensors")), "keep", redo=False)
+
+
+def test_several_tasks_have_all_their_weights() -> None:
+    both = identity(RestoreOptions(tasks="derain,denoise"), "keep", redo=False)
+    first, second = (
+        identity(RestoreOptions(task=task), "keep", redo=False) for task in ("derain", "denoise")
+    )
+    assert both["weights"] == f"{first['weights']}+{second['weights']}"
+    assert both["sha256"] == f"{first['sha256']}+{second['sha256']}"
+    other = identity(RestoreOptions(tasks="denoise,derain"), "keep", redo=False)
+    assert "tasks derain,denoise, now denoise,derain" in (difference(both, other) or "")
+    good = identity(RestoreOptions(quality=50), "keep", redo=False)
+    assert difference(second, good) == "quality None, now 50"

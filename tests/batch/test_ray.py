@@ -92,7 +92,7 @@ def test_a_worker_plans_with_its_share_of_the_machine(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     for memory, budget in ((None, 125), ("10%", 100)):
         task = Task(options=RestoreOptions(memory=memory), metadata="keep", threads=1)
-        restorer = module._make_restorer(task, Weights(TINY, {}))
+        restorer = module._make_restorer(task, [Weights(TINY, {})])
         restorer.network.free_memory = 1000
         assert restorer.memory_budget == budget
 

@@ -16,6 +16,7 @@ from uformer.batch import places
 from uformer.batch.records import Item, Record
 from uformer.batch.run import BatchJob, run
 from uformer.errors import OptionError, PictureError
+from uformer.image import extras
 from uformer.restore.options import RestoreOptions
 
 
@@ -257,3 +258,16 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
         run(BatchJob(source=str(tmp_path / "none"), out=str(tmp_path / "out")), Engine())
     with pytest.raises(PictureError):
         run(BatchJob(source="memory://none", out=str(tmp_path / "out")), Engine())
+
+
+def test_what_needs_an_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"weights")
+    places.write_bytes(str(tmp_path / "in/a.png"), picture())
+    (tmp_path / "in/b.heic").touch()
+    monkeypatch.setattr(extras, "_is_installed", lambda _: False)
+    options = RestoreOptions(weights=str(tmp_path / "w.safetensors"))
+    job = BatchJob(source=str(tmp_path / "in"), out=str(tmp_path / "out"), options=options)
+    assert run(job, Engine()) == 0
+    assert 'left out: 1 .heic (pip install "uformer[heic]")' in capsys.readouterr().err

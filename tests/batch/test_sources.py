@@ -12,6 +12,7 @@ import pytest
 from uformer.batch.places import write_bytes
 from uformer.batch.sources import list_inputs
 from uformer.errors import OptionError, PictureError
+from uformer.image import extras
 from uformer.restore.worklist import list_work
 
 FILES = [
@@ -214,3 +215,27 @@ def test_a_pattern_of_manifests_is_none(tmp_path: Path) -> None:
 def test_no_such_manifest(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no such file"):
         list_inputs(str(tmp_path / "none.parquet"), without="/out")
+
+
+def test_heic_and_raw_get_names_that_can_be_written(
+    tree: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "p.HEIC").touch()
+    (tree / "sub/q.nef").touch()
+    write_bytes(f"{store}/p.HEIC", b"")
+    write_bytes(f"{store}/sub/q.nef", b"")
+    write_bytes(f"{store}/list.txt", b"p.HEIC\nsub/q.nef\n")
+    monkeypatch.setattr(extras, "_is_installed", lambda _: True)
+    for source in (str(tree), store):
+        names = [name for _, name in list_inputs(source, without="/out").pairs]
+        assert {"p.jpg", "sub/q.tif"} < set(names)
+    assert [name for _, name in list_inputs(f"{store}/list.txt", without="/out").pairs] == [
+        "p.jpg",
+        "sub/q.tif",
+    ]
+    assert list_inputs(str(tree / "p.HEIC"), without="/out").pairs[0][1] == "p.jpg"
+    monkeypatch.setattr(extras, "_is_installed", lambda _: False)
+    for source in (str(tree), store):
+        found = list_inputs(source, without="/out")
+        assert len(found.pairs) == 4
+        assert sorted(path.name for path in found.unread) == ["p.HEIC", "q.nef"]

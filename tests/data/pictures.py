@@ -22,6 +22,8 @@ def save(path: Path, pixels: np.ndarray) -> Path:
     image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels))
     if pixels.ndim == 3 and pixels.shape[2] == 3:
         image = image.copy(interpretation="rgb16" if pixels.dtype == np.uint16 else "srgb")
+    elif pixels.ndim == 2 and pixels.dtype == np.uint16:
+        image = image.copy(interpretation="grey16")
     elif pixels.ndim == 3 and pixels.shape[2] > 1:
         image = image.copy(interpretation="multiband")
     image.write_to_file(str(path))

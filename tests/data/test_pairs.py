@@ -6,6 +6,7 @@ import pytest
 from tests.data.pictures import lock, save
 from uformer.data.pairs import find, find_clean, find_pairs, search
 from uformer.errors import OptionError, PictureError
+from uformer.image import extras
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
@@ -127,3 +128,21 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: py
     assert [source.name for source in search(tmp_path / "set").sources] == ["x/blur/a.png", "x/sharp/a.png"]
     pair = find_pairs(tmp_path / "set/x*/blur", tmp_path / "set/x*/sharp")  # enters no locked folder
     assert len(pair) == 1
+
+
+def test_heic_and_raw_are_images_if_their_extras_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "degraded/a.png", PIXELS)
+    save(tmp_path / "degraded/b.png", PIXELS)
+    for name in ("clean/a.HEIC", "clean/b.dng"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(extras, "_is_installed", lambda _: True)
+    assert [source.name for source in find(tmp_path)] == ["a", "b"]
+    assert len(search(tmp_path / "clean").sources) == 2
+    monkeypatch.setattr(extras, "_is_installed", lambda module: module == "rawpy")
+    found = search(tmp_path)
+    assert [source.name for source in found.sources] == ["b"]
+    assert found.unread == [tmp_path / "clean/a.HEIC"]
+    assert search(tmp_path / "clean").unread == [tmp_path / "clean/a.HEIC"]

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +6,12 @@ import pytest
 
 from tests.data.pictures import make_pairs, photo, save
 from tests.data.stand_in import Halve
-from uformer.data.pairs import find, find_pairs
+from uformer.data.datasets import Patches
+from uformer.data.pairs import find, find_clean, find_pairs
 from uformer.data.pictures import PictureSet, cut, inside, load
 from uformer.errors import OptionError, PictureError
+from uformer.image.read import read
+from uformer.image.value_range import FULL, choose, sampled
 
 MEMORY = 10**9
 
@@ -138,3 +142,35 @@ def test_margin_is_the_picture_around_and_its_reflection_beyond(top: int, left: 
 def test_no_margin_leaves_all() -> None:
     piece = cut(photo(), 0, 0, 8, 8, channels=3)
     assert inside((piece, piece), 0)[0].shape == (8, 8, 3)
+
+
+def dim_pairs(folder: Path) -> Path:
+    """Pairs of 16-bit gray images with 100 to 400 counts, one of them with a hot pixel."""
+    rng = np.random.default_rng(0)
+    clean = 100 + 300 * (photo(40, 48)[..., 0] / 255)
+    for name in ("clean", "degraded"):
+        counts = np.rint(clean + rng.normal(0, 15, clean.shape) * (name == "degraded")).astype(np.uint16)
+        save(folder / name / "0.png", counts)
+    return folder
+
+
+def test_pairs_in_a_small_part_of_the_range_are_scaled_as_restoring_scales(tmp_path: Path) -> None:
+    found = load_folder(dim_pairs(tmp_path))
+    image = read(tmp_path / "degraded" / "0.png")
+    used = choose("auto", sampled(image.values), image.depth)
+    assert used != FULL
+    assert found.range_of(0) == pickle.loads(pickle.dumps(found)).range_of(0) == used
+    degraded, clean = found.centre(0, 40, degradation=None, seed=0)
+    assert np.array_equal(degraded, used.to_unit(image.values[:, 4:44]))
+    assert np.ptp(clean) > 0.5
+    patch = Patches(pictures=found, side=40, seed=0, augment=False)[3]
+    assert min(np.ptp(each) for each in patch) > 0.5
+    assert found.depth(0) == 16
+
+
+def test_clean_images_in_a_small_part_of_the_range_are_scaled(tmp_path: Path) -> None:
+    found, _ = load(find_clean(dim_pairs(tmp_path) / "clean"), smallest=16, memory=MEMORY)
+    _, clean = found.centre(0, 32, degradation=Halve(), seed=0)
+    assert np.ptp(clean) > 0.5
+    _, patch = Patches(pictures=found, side=32, seed=0, degradation=Halve())[0]
+    assert np.ptp(patch) > 0.5

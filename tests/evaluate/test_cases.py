@@ -138,3 +138,25 @@ def test_clean_images_are_those_of_the_folder_without_contact_sheets(tmp_path: P
     for name in ("a.png", "b.png", "mine.check.png", "inside/c.png"):
         save_picture(tmp_path / name)
     assert [sample.name for sample in find_cases(PROTOCOLS["gaussian"], tmp_path)] == ["a", "b"] * 3
+
+
+def test_pairs_in_a_small_part_of_the_range_are_scaled_alike(tmp_path: Path) -> None:
+    clean = np.linspace(100, 400, 400).reshape(20, 20).astype(np.uint16)
+    for name, counts in (("degraded", clean + 30), ("clean", clean)):
+        (tmp_path / name).mkdir()
+        PIL.Image.fromarray(counts).save(tmp_path / name / "a.tif")
+    (case,) = find_cases(PROTOCOLS["pairs"], tmp_path)
+    degraded, truth = case.load()
+    assert (degraded.min(), degraded.max()) == (0, 1)
+    assert np.allclose((degraded - truth)[4:], 0.1, atol=1e-3)
+
+
+def test_floats_outside_are_refused_or_clipped_with_a_notice(tmp_path: Path) -> None:
+    values = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    for top, name in ((1.02, "few"), (255, "all")):
+        pyvips.Image.new_from_array(values * np.float32(top)).tiffsave(str(tmp_path / f"{name}.tif"))
+    said: list[str] = []
+    assert read_rgb(tmp_path / "few.tif", said.append).max() == 1
+    assert [line.endswith("has samples outside 0 to 1; they are clipped") for line in said] == [True]
+    with pytest.raises(PictureError, match="100% of its float samples lie outside 0 to 1"):
+        read_rgb(tmp_path / "all.tif")

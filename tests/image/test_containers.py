@@ -62,35 +62,23 @@ def test_frames_are_counted() -> None:
             assert containers.frames(file.getvalue(), picture_format) == expected
 
 
-@pytest.mark.parametrize(
-    ("chunks", "other"),
-    [
-        ([], False),
-        ([(b"gAMA", struct.pack(">I", 45455))], False),
-        ([(b"gAMA", struct.pack(">I", 100_000))], True),
-        ([(b"gAMA", struct.pack(">I", 100_000)), (b"sRGB", b"\0")], False),
-        ([(b"cICP", bytes([9, 16, 0, 1]))], True),
-        ([(b"cICP", bytes([1, 13, 0, 1]))], False),
-        ([(b"cICP", b"")], False),
-    ],
-)
-def test_colours_of_a_png(chunks: list[tuple[bytes, bytes]], other: bool) -> None:
-    data = encoded(formats.PNG)
-    extra = b"".join(containers._png_chunk(name, payload) for name, payload in chunks)
-    assert containers.has_other_colours(data[:33] + extra + data[33:], formats.PNG) == other
-
-
 def test_colours_of_an_avif() -> None:
     file = io.BytesIO()
     PIL.Image.fromarray(NOISE[..., :3].copy()).save(file, "AVIF")
     data = file.getvalue()
     at = data.find(b"nclx")
-    assert not containers.has_other_colours(data, formats.AVIF)
+    assert containers.nclx(data) is None
     for primaries, transfer in ((9, 16), (12, 13), (9, 18)):
         other = data[: at + 4] + struct.pack(">HH", primaries, transfer) + data[at + 8 :]
-        assert containers.has_other_colours(other, formats.AVIF)
-    assert not containers.has_other_colours(data[: at + 4], formats.AVIF)
-    assert not containers.has_other_colours(encoded(formats.AVIF), formats.AVIF)
+        assert containers.nclx(other) == (primaries, transfer)
+    assert containers.nclx(data[: at + 4]) is None
+    assert containers.nclx(encoded(formats.AVIF)) is None
+
+
+def test_a_gain_map_of_an_avif_is_seen() -> None:
+    data = encoded(formats.AVIF)
+    assert not containers.has_gain_map(data)
+    assert containers.has_gain_map(data[:16] + b"tmap" + data[20:])
 
 
 def test_lossless_webp_is_seen() -> None:

@@ -101,3 +101,44 @@ def test_iptc_that_calls_itself_numbers(order: str) -> None:
     mark = b"II*\0" if order == "<" else b"MM\0*"
     tiff = mark + struct.pack(order + "IHHHIII", 8, 1, exif_block.IPTC, 4, 2, 26, 0) + b"abcdefgh"
     assert exif_block.iptc_of_tiff(tiff) == b"abcdefgh"
+
+
+def test_sizes_are_changed_in_place(exif: bytes) -> None:
+    block = PIL.Image.Exif()
+    block[0x0100], block[0x0101] = 40, 70_000
+    block.get_ifd(0x8769).update({0xA002: 40, 0xA003: 30, 0x9000: b"0232"})
+    data = block.tobytes().removeprefix(b"Exif\0\0")
+    found = exif_block.with_size(data, 30, 80_000)
+    assert len(found) == len(data)
+    seen = PIL.Image.Exif()
+    seen.load(b"Exif\0\0" + found)
+    assert (seen[0x0100], seen[0x0101]) == (30, 80_000)
+    assert seen.get_ifd(0x8769)[0xA002] == 30
+    assert seen.get_ifd(0x8769)[0xA003] in {30, 80_000}  # 80,000 does not fit into 16 bits
+    assert exif_block.with_size(exif, 1, 2) == exif  # has no sizes
+    assert exif_block.with_size(b"no exif", 1, 2) == b"no exif"
+
+
+def with_maker_note() -> bytes:
+    """An EXIF block with a maker note whose offsets count from the start of the block."""
+    head = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x8769, 4, 1, 26) + bytes(4)
+    note = struct.pack("<HHHII", 1, 6, 2, 20, 44 + 18) + bytes(4) + b"a value of 20 bytes\0"
+    return head + struct.pack("<HHHII", 1, 0x927C, 7, len(note), 44) + bytes(4) + note
+
+
+def value_in_note(data: bytes) -> bytes:
+    """The value of the only tag in the maker note, found by its offset from the start of the data."""
+    (offset,) = struct.unpack_from("<I", data, data.index(struct.pack("<HHHI", 1, 6, 2, 20)) + 10)
+    return data[offset : offset + 20]
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_readers_can_decode_a_maker_note_in_a_tiff(big: bool) -> None:
+    exif = with_maker_note()
+    assert value_in_note(exif) == b"a value of 20 bytes\0"
+    assert exif_block.has_maker_note(exif)
+    assert not exif_block.loses_maker_note(exif)
+    source = pyvips.Image.black(300, 200).tiffsave_buffer(bigtiff=big)
+    tiff = exif_block.into_tiff(source, exif)
+    assert value_in_note(tiff) == b"a value of 20 bytes\0"
+    assert value_in_note(exif_block.from_tiff(tiff) or b"") == b"a value of 20 bytes\0"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import pyvips
 
-from uformer.image.interpret import as_image, bits_of, header_of, is_lossless, metadata_of, to_gray_or_rgb
+from uformer.image.gather import metadata_of
+from uformer.image.interpret import as_image, bits_of, header_of, is_lossless, to_gray_or_rgb
 from uformer.image.opening import DEFAULT_LIMITS, opened
 
 COLOUR = pyvips.Image.black(4, 3, bands=3).copy(interpretation="srgb")

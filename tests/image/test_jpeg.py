@@ -90,3 +90,30 @@ def test_a_frame_behind_too_many_segments_is_not_looked_for() -> None:
     assert jpeg.is_crowded(b"\xff\xd8" + b"\xff\xe5\x00\x02" * 5000)
     assert not jpeg.is_crowded(b"\xff\xd8" + b"\xff\xe5\x00\x02" * 500)
     assert jpeg.frame(b"\xff\xd8\xff\xd9") is None
+
+
+def test_segments_are_added_behind_the_jfif_header() -> None:
+    file = io.BytesIO()
+    COLOUR.save(file, "JPEG")
+    data = file.getvalue()
+    added = [(jpeg.APP1, b"one"), (jpeg.COMMENT, b"two")]
+    found = jpeg.with_segments(data, added)
+    listed = [(marker, payload) for marker, payload, _ in jpeg.segments(found)]
+    assert listed[0][1].startswith(b"JFIF")
+    assert listed[1:3] == added
+    for _, payload, start in jpeg.segments(found):
+        assert found[start : start + len(payload)] == payload
+    bare = data[:2] + data[jpeg.place_for_segments(data) :]
+    assert jpeg.with_segments(bare, added)[2:6] == jpeg.segment(*added[0])[:4]
+    assert jpeg.with_segments(data[:100], added) == found[: len(found) - len(data) + 100]
+    assert jpeg.comments(found) == (b"two",)
+
+
+def test_where_an_image_ends() -> None:
+    for progressive in (False, True):
+        file = io.BytesIO()
+        COLOUR.save(file, "JPEG", progressive=progressive)
+        thumbnail = jpeg.with_segments(file.getvalue(), [(jpeg.APP1, b"Exif\0\0" + file.getvalue())])
+        for data in (file.getvalue(), thumbnail):
+            assert jpeg.end(data) == jpeg.end(data + data) == len(data)
+            assert jpeg.end(data[:-2]) == len(data) - 2

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import struct
 import zlib
@@ -9,6 +10,7 @@ import pytest
 from uformer.errors import PictureError
 from uformer.image import png
 from uformer.image.read import Limits, header, read
+from uformer.image.write import MetadataPolicy, encode
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
@@ -118,9 +120,9 @@ def animated(claimed: int, held: int) -> bytes:
 
 @pytest.mark.parametrize("claimed", [0, 1, 2, 3, 50_000, 2**32 - 1])
 def test_an_animation_opens_whatever_number_of_frames_it_claims(claimed: int) -> None:
-    with pytest.warns(UserWarning, match="^image: holds 3 frames; only the first is read$"):
-        image = read(animated(claimed, 3))
-    np.testing.assert_array_equal(np.rint(image.pixels * 255), PIXELS)
+    assert header(animated(claimed, 3)).frames == 3
+    with pytest.raises(PictureError, match="^image: is an animation of 3 frames"):
+        read(animated(claimed, 3))
     assert read(animated(claimed, 0)).width == 6  # no frame at all: a still image, so no warning
 
 
@@ -149,3 +151,83 @@ def test_only_so_many_chunks_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> N
     data = file(chunk(b"teSt", b"") * 100, SAID["eXIf"])
     assert len(list(png.chunks(data))) == 10
     assert png.metadata(data) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "other"),
+    [
+        ([], False),
+        ([(b"gAMA", struct.pack(">I", 45455))], False),
+        ([(b"gAMA", struct.pack(">I", 100_000))], True),
+        ([(b"gAMA", struct.pack(">I", 100_000)), (b"sRGB", b"\0")], False),
+        ([(b"cICP", bytes([9, 16, 0, 1]))], True),
+        ([(b"cICP", bytes([1, 13, 0, 1]))], False),
+        ([(b"cICP", b"")], False),
+        ([(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))], False),
+        ([(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))], True),
+        ([(b"cHRM", bytes(7))], False),
+    ],
+)
+def test_other_colours_are_seen(chunks: list[tuple[bytes, bytes]], other: bool) -> None:
+    data = file(b"".join(chunk(*each) for each in chunks))
+    assert png.has_other_colours(png.kept(data)) == other
+
+
+TEXTS = (
+    (b"tEXt", b"parameters\0a lighthouse\nSteps: 20"),
+    (b"zTXt", b"Comment\0\0" + zlib.compress(b"scan 12 of 40")),
+    (b"iTXt", b"Title\0\0\0da\0Titel\0" + "Lighthouse, Øresund".encode()),
+)
+LINEAR = (b"gAMA", struct.pack(">I", 100_000))
+PQ = (b"cICP", bytes([9, 16, 0, 1]))
+
+
+def test_texts_and_colours_are_written_back() -> None:
+    """Those before the pixels and those behind them; EXIF and XMP have chunks of their own."""
+    before = b"".join(chunk(*each) for each in (LINEAR, PQ, *TEXTS[:2]))
+    data = file(before + itxt(XMP) + raw_profile(b"exif", exif(1)), chunk(*TEXTS[2]))
+    image = read(data)
+    assert image.metadata.chunks == (LINEAR, PQ, *TEXTS)
+    kept = encode(image, ".png")
+    assert png.kept(kept) == (LINEAR, PQ, *TEXTS)
+    assert [name for name, _, _ in png.chunks(kept)].count(b"eXIf") == 1
+    with PIL.Image.open(io.BytesIO(kept)) as seen:
+        seen.load()
+        assert seen.text["Comment"] == "scan 12 of 40"  # type: ignore[attr-defined]
+        assert seen.text["Title"] == "Lighthouse, Øresund"  # type: ignore[attr-defined]
+        assert seen.info["gamma"] == 1.0
+    policies: tuple[MetadataPolicy, ...] = ("strip", "safe")
+    for policy in policies:
+        assert png.kept(encode(image, ".png", metadata=policy)) == (LINEAR, PQ)
+
+
+def test_other_formats_cannot_hold_them() -> None:
+    said: list[str] = []
+    image = read(file(b"".join(chunk(*each) for each in (LINEAR, *TEXTS))))
+    encode(image, ".jpg", notify=said.append)
+    assert said == [
+        (
+            "describes its colours without a colour profile (gAMA); "
+            "JPEG is written without this description, so the colours may change"
+        ),
+        "JPEG cannot hold PNG texts (parameters, Comment, Title); left out",
+    ]
+
+
+def test_a_colour_profile_makes_srgb_superfluous(profile: bytes) -> None:
+    image = read(file(chunk(b"sRGB", b"\0")))
+    assert png.kept(encode(image, ".png")) == ((b"sRGB", b"\0"),)
+    profiled = dataclasses.replace(image, metadata=dataclasses.replace(image.metadata, icc=profile))
+    assert png.kept(encode(profiled, ".png")) == ()
+
+
+def test_chunks_that_depend_on_the_pixels_are_not_copied() -> None:
+    others = chunk(b"sBIT", b"\5\5\5") + chunk(b"teST", b"any") + chunk(b"tIME", bytes(7))
+    data = file(others + chunk(b"teSt", b"any"))
+    assert png.kept(data) == ((b"teSt", b"any"),)
+
+
+def test_content_credentials_are_reported() -> None:
+    said: list[str] = []
+    read(file(chunk(b"caBX", bytes(9))), notify=said.append)
+    assert said == ["image: holds content credentials (C2PA); left out"]

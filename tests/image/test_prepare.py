@@ -41,7 +41,7 @@ def test_policies_and_formats_choose_the_metadata() -> None:
     assert check(image(metadata=metadata), formats.TIFF, "keep") == metadata
     assert check(image(metadata=metadata), formats.TIFF, "strip") == Metadata(icc=b"icc")
     assert check(image(metadata=metadata), formats.PNG, "keep", notify=said.append).iptc is None
-    assert said == ["PNG cannot hold IPTC; it is left out"]
+    assert said == ["PNG cannot hold IPTC; left out"]
 
 
 def test_a_jpeg_is_coded_as_it_came_but_not_worse_than_the_lowest_quality() -> None:
@@ -54,3 +54,19 @@ def test_a_jpeg_is_coded_as_it_came_but_not_worse_than_the_lowest_quality() -> N
         "on",
         True,
     )
+
+
+def test_a_quality_that_is_asked_for_replaces_all_defaults() -> None:
+    coded = Image(
+        pixels=np.zeros((9, 9, 3), np.float32), jpeg=JpegCoding(quality=99, subsampled=True, progressive=True)
+    )
+    options = saver_options(coded, formats.JPEG, Metadata(), quality=50)
+    assert (options["Q"], options["subsample_mode"], options["interlace"]) == (50, "on", True)
+    for target in (formats.JPEG, formats.WEBP, formats.AVIF):
+        options = saver_options(image(), target, Metadata(), quality=50)
+        assert options["Q"] == 50
+        assert "lossless" not in options
+    assert "Q" not in saver_options(image(), formats.TIFF, Metadata(), quality=50)
+    assert "Q" not in saver_options(image(), formats.PNG, Metadata(), quality=50)
+    assert saver_options(image(alpha=True), formats.AVIF, Metadata(), quality=50)["lossless"]
+    assert saver_options(image(), formats.WEBP, Metadata())["lossless"]

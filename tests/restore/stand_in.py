@@ -10,6 +10,7 @@ import PIL.Image
 
 from uformer.config import UformerConfig
 from uformer.image.image import Image
+from uformer.image.value_range import ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.backends.base import Weights
 from uformer.restore.network import Network
@@ -49,7 +50,12 @@ class StandIn(Restorer):
         return min(height, 8), min(width, 8)
 
     def restore_image(
-        self, image: Image, *, progress: Progress | None = None, notify: Notify = warn
+        self,
+        image: Image,
+        *,
+        used: ValueRange | None = None,
+        progress: Progress | None = None,
+        notify: Notify = warn,
     ) -> Image:
         self.threads.add(threading.current_thread().name)
         self.together += 1

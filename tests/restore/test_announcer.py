@@ -26,6 +26,8 @@ KEYS = [
     "tile",
     "backend",
     "precision",
+    "range",
+    "tasks",
     "warnings",
     "error",
 ]
@@ -51,6 +53,7 @@ def tell(work: WorkList, *, quiet: bool = False, records: bool = False, many: bo
                 "tile": (8, 8),
                 "backend": "openvino",
                 "precision": "bf16",
+                "range": (-5, 0.5),
             }
             announcer.finished(
                 Outcome(
@@ -75,7 +78,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert out == ""
     assert err.splitlines() == [
         "uformer: in/a.png: a word",
-        "[1/2] in/a.png (1.2 s)",
+        "[1/2] in/a.png (1.2 s, range -5 to 0.5)",
         "uformer: in/[b].png: a word",
         "[2/2] in/[b].png failed",
         (
@@ -107,7 +110,8 @@ def test_records(capsys: pytest.CaptureFixture[str]) -> None:
     assert records[2] == {
         "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235,
         "width": 3, "height": 2, "bytes": 99, "tile": [8, 8],
-        "backend": "openvino", "precision": "bf16", "warnings": [], "error": None,
+        "backend": "openvino", "precision": "bf16", "range": [-5, 0.5], "tasks": None,
+        "warnings": [], "error": None,
     }  # fmt: skip
     assert (records[3]["output"], records[3]["error"]) == (None, "in/[b].png: is empty")
 

@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from uformer.errors import PictureError
 from uformer.restore.forms import (
     default_output,
-    from_unit,
+    from_values,
     through_array,
     through_pil,
     through_tensor,
-    to_unit,
+    to_values,
 )
 
 
-def brighter(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def brighter(pixels: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
     assert pixels.dtype == np.float32
     assert pixels.ndim == 3
     return pixels + np.float32(0.25)
 
 
-def same(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def same(pixels: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
     return pixels
 
 
@@ -50,6 +50,18 @@ def test_array_shape_type_and_values_survive(shape: tuple[int, ...], dtype: Any)
     assert out.dtype == array.dtype
     assert np.array_equal(out, array)  # integers and float32 pass through [0, 1] without loss
     assert np.array_equal(array, before)
+
+
+@pytest.mark.parametrize(("dtype", "depth"), [(np.uint8, 8), (np.uint16, 16), (np.float16, 32), (float, 32)])
+def test_the_depth_is_passed_on(dtype: Any, depth: int) -> None:
+    seen = []
+    through_array(np.zeros((2, 2), dtype), lambda pixels, depth: (seen.append(depth), pixels)[1])  # type: ignore[func-returns-value]
+    assert seen == [depth]
+
+
+def test_floats_of_any_range_stay_as_they_are() -> None:
+    array = np.array([[-500.0, 0.5], [1.0, 70000.0]])
+    assert np.array_equal(through_array(array, same), array)
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 2), (5, 7, 4)])
@@ -96,7 +108,7 @@ def test_other_pil_modes_become_plain_ones(mode: str, out: str) -> None:
 def test_a_transparent_colour_becomes_alpha() -> None:
     picture = PIL.Image.new("RGB", (2, 1), (255, 0, 0))
     picture.info["transparency"] = (255, 0, 0)
-    out = through_pil(picture, lambda pixels: pixels * np.float32(0.5))
+    out = through_pil(picture, lambda pixels, depth: pixels * np.float32(0.5))
     assert out.mode == "RGBA"
     assert out.getpixel((0, 0)) == (128, 0, 0, 0)
     assert "transparency" not in out.info
@@ -121,16 +133,16 @@ def test_no_picture_is_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [np.zeros((2, 2), np.int32), np.full((2, 2), np.nan), np.full((2, 2), 200.0), np.zeros((2, 2), bool)],
+    [np.zeros((2, 2), np.int32), np.full((2, 2), np.nan), np.full((2, 2), 1e300), np.zeros((2, 2), bool)],
 )
 def test_pixels_that_mean_nothing_are_refused(bad: NDArray[Any]) -> None:
     with pytest.raises(PictureError, match="expected|finite"):
-        to_unit(bad)
+        to_values(bad)
 
 
 def test_levels_are_rounded_and_clipped() -> None:
     pixels = np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.2], np.float32)
-    assert from_unit(pixels, np.dtype(np.uint8)).tolist() == [0, 0, 1, 255]
+    assert from_values(pixels, np.dtype(np.uint8)).tolist() == [0, 0, 1, 255]
 
 
 def test_default_output() -> None:

@@ -11,9 +11,12 @@ import pyvips
 
 from uformer.config import UformerConfig
 from uformer.errors import PictureError
+from uformer.image import regions as regions_of
+from uformer.image import value_range
 from uformer.image.image import Header, Pixels
 from uformer.image.read import header, read
 from uformer.image.regions import regions
+from uformer.image.value_range import FULL
 from uformer.image.write import write
 from uformer.layout import parameter_shapes
 from uformer.notices import Notify, ignore
@@ -41,7 +44,7 @@ class Arithmetic(Network):
 
 
 def restorer(**options: Any) -> Restorer:
-    chosen = RestoreOptions(backend="openvino", precision="fp32", **options)
+    chosen = RestoreOptions(backend="openvino", precision="fp32", **{"tones": "free", **options})
     return Restorer(Arithmetic(Weights(SMALL, {}), chosen.network), chosen)
 
 
@@ -90,6 +93,8 @@ def save(
         {"tile": 32, "ensemble": True},
         {"tile": 64, "strength": 0.3},
         {"strength": 0.0},
+        {"tile": 32, "tones": "lock"},
+        {"tile": 64, "luma": 0.5, "detail": 0.7, "grain": 0.3, "shadows": 0.4},
     ],
 )
 def test_the_same_bytes(
@@ -108,6 +113,25 @@ def test_the_same_bytes(
     assert (tmp_path / output).read_bytes() == (tmp_path / f"whole.{output}").read_bytes()
     assert len(list(tmp_path.iterdir())) == 3
     assert not progress or progress[-1][0] == progress[-1][1]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_one_range_for_all_regions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, orientation: int
+) -> None:
+    monkeypatch.setattr(value_range, "_SAMPLED", 2000)  # not every row and column
+    counts = RNG.normal(np.linspace(100, 400, 150)[:, None, None], 20, (150, 100, 1)).astype(kind)
+    image = pyvips.Image.new_from_array(counts, interpretation="grey16" if kind == "uint16" else "b-w").copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    image.write_to_file(str(tmp_path / "a.tif"))
+    network = restorer(tile=64)
+    write(network.restore_image(read(tmp_path / "a.tif")), tmp_path / "whole.tif")
+    used = restore_file(network, tmp_path / "a.tif", tmp_path / "b.tif")
+    low, high = used.samples(16 if kind == "uint16" else 32)
+    assert 30 < low < 100
+    assert 400 < high < 480
+    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 
 def test_the_same_bytes_with_a_network(tmp_path: Path) -> None:
@@ -190,7 +214,7 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
             network.network.run = lambda tile, notify: tile  # type: ignore[method-assign]
-            for _ in large._restored(network, picture, None, ignore):
-                assert len(picture._held) <= 64
+            for _ in large._restored(network, picture, [], FULL, None, ignore):
+                assert len(picture._held) <= 64 + regions_of._BACK
     assert max(asked) <= 64
     assert head.height == 3000

@@ -8,7 +8,7 @@ import pytest
 
 import uformer
 from tests.networks import TINY
-from uformer.errors import OptionError
+from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.layout import parameter_shapes
@@ -64,8 +64,10 @@ def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
         uformer.restore(photo, output=named, overwrite=True, **options)
     with pytest.raises(OptionError, match=r"^b\.HEIC: HEIC cannot be written; use \.png, [^\n]*$"):
         uformer.restore(photo, output="b.HEIC", **options)
-    with pytest.raises(OptionError, match="^b.dng: camera raw cannot be written"):
-        uformer.restore(photo, output=Path("b.dng"), **options)
+    with pytest.raises(OptionError, match="^b.nef: camera raw cannot be written"):
+        uformer.restore(photo, output=Path("b.nef"), **options)
+    with pytest.raises(PictureError, match="^only a camera raw image can be written as DNG; use .tif"):
+        uformer.restore(photo, output=tmp_path / "b.dng", **options)
     with pytest.raises(OptionError, match="replace the input"):
         uformer.restore(photo, output=photo, overwrite=True, **options)
     with pytest.raises(OptionError, match="output: needs the path of an image file"):

@@ -30,6 +30,14 @@ from uformer.restore.options import NetworkOptions, RestoreOptions, make_options
         ("memory", "101%"),
         ("memory", ""),
         ("ensemble", 1),
+        ("threads", 0),
+        ("threads", "two"),
+        ("quality", 0),
+        ("quality", 101),
+        ("tasks", ""),
+        ("tasks", "denoise,"),
+        ("tasks", "denoise,denoise"),
+        ("tasks", 2),
     ],
 )
 def test_a_bad_value_is_named(field: str, value: Any) -> None:
@@ -84,5 +92,20 @@ def test_the_part_that_chooses_a_network() -> None:
 
 def test_an_unknown_name_is_said_with_those_that_are_known() -> None:
     assert make_options({"tile": 64}) == RestoreOptions(tile=64)
-    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
+    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, quality$"):
         make_options({"tiles": 3})
+
+
+def test_tasks_are_a_chain_of_options() -> None:
+    options = RestoreOptions(tasks="derain, denoise", strength=0.5)
+    assert options.task_names == ("derain", "denoise")
+    assert [(each.task, each.tasks, each.strength) for each in options.chain] == [
+        ("derain", None, 0.5),
+        ("denoise", None, 0.5),
+    ]
+    assert make_options({"tasks": ["derain", "denoise"]}).tasks == "derain,denoise"
+    assert RestoreOptions(task="derain").chain == (RestoreOptions(task="derain"),)
+    assert RestoreOptions(task="derain").task_names == ("derain",)
+    assert RestoreOptions(weights="w.safetensors").task_names == ()
+    with pytest.raises(OptionError, match="^tasks: cannot be combined with weights"):
+        RestoreOptions(tasks="derain", weights="w.safetensors")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tests.image.suspects import save_suspects
@@ -15,6 +16,7 @@ from tests.restore.stand_in import StandIn, is_restored, save_picture, tree
 from uformer.errors import CheckpointError, OptionError, PictureError
 from uformer.image.image import Image
 from uformer.image.read import read as image_read
+from uformer.image.value_range import ValueRange
 from uformer.image.write import write as image_write
 from uformer.restore import pipeline
 from uformer.restore.pipeline import Outcome, describe, run
@@ -240,16 +242,25 @@ def test_a_picture_too_large_for_memory_goes_from_file_to_file(
 ) -> None:
     jobs, streamed = save_jobs(tmp_path, 3), []
 
-    def restore_file(_restorer: Restorer, source: Path, output: Path, **options: Any) -> None:
+    def restore_file(_restorer: Restorer, source: Path, output: Path, **options: Any) -> ValueRange:
         options["progress"](1, 1)
         streamed.append(source)
         output.write_bytes(b"by regions")
+        return ValueRange(0.2, 0.4)
 
     monkeypatch.setattr(pipeline, "should_stream", lambda _header, budget: budget == 12345678)
     monkeypatch.setattr(pipeline, "restore_file", restore_file)
     seen = restore(jobs, StandIn(memory="12345678"))
     assert streamed == [job.source for job in jobs]
     assert [outcome.bytes for outcome in seen.outcomes] == [10] * 3
+    assert [outcome.range for outcome in seen.outcomes] == [(51, 102)] * 3
+
+
+def test_the_range_used_is_an_outcome(tmp_path: Path) -> None:
+    counts = np.linspace(100, 400, 600).reshape(20, 30).astype(np.uint16)
+    PIL.Image.fromarray(counts).save(tmp_path / "dim.png")
+    jobs = [*save_jobs(tmp_path, 1), FileJob(tmp_path / "dim.png", tmp_path / "out.png")]
+    assert [outcome.range for outcome in restore(jobs, StandIn()).outcomes] == [None, (100, 400)]
 
 
 def test_a_warning_is_that_of_its_picture(tmp_path: Path) -> None:

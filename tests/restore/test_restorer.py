@@ -57,7 +57,7 @@ def make(
     backend = Arithmetic(function, config)
     network = Network(Weights(config, {}))
     network.backend = backend
-    return Restorer(network, RestoreOptions(**options)), backend
+    return Restorer(network, RestoreOptions(**{"tones": "free", **options})), backend
 
 
 def darker(tiles: Tiles) -> Tiles:
@@ -84,7 +84,7 @@ def test_tiles_have_the_sides_that_the_network_needs() -> None:
 def test_a_small_picture_is_whole() -> None:
     restorer, backend = make(darker)
     restorer(picture(33, 1))
-    assert backend.shapes == [(1, 3, 64, 32)]
+    assert backend.shapes == [(1, 3, 64, 64)]
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
@@ -97,7 +97,7 @@ def test_gray_stays_gray() -> None:
     restorer, backend = make(lambda tiles: tiles + np.array([0.1, 0.0, -0.1], np.float32)[:, None, None])
     gray = np.full((5, 7), 0.5, np.float32)
     np.testing.assert_allclose(restorer(gray), gray, atol=1e-6)
-    assert backend.shapes == [(1, 3, 32, 32)]
+    assert backend.shapes == [(1, 3, 64, 64)]
 
 
 def test_what_has_no_colour_gets_none() -> None:
@@ -183,7 +183,7 @@ def test_the_tile_fits_into_half_of_the_free_memory(
     restorer = needing(NEEDS)
     assert max(restorer.tile_for(side - 16, side - 16)) == side
     assert max(restorer.tile_for(2000, 3000)) <= side
-    assert restorer.tile_for(10, 10) == (32, 32)
+    assert restorer.tile_for(10, 10) == (min(64, side),) * 2
     assert needing(NEEDS, tile=100).tile_for(2000, 3000) == (112, 112)
 
 
@@ -240,13 +240,13 @@ def test_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_options_for_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: 1000)
     restorer, backend = make(darker)
-    half = restorer.with_options(RestoreOptions(strength=0.5, tile=32))
+    half = restorer.with_options(RestoreOptions(strength=0.5, tile=32, tones="free"))
     assert restorer.memory_budget == 500
     monkeypatch.setattr(module, "available_memory", lambda: 10)
     assert half.memory_budget == 500, "the same plan, although the network has taken its memory since"
     assert np.array_equal(half(picture()), picture() - 32)
     assert set(backend.shapes) == {(1, 3, 32, 32)}
-    assert (restorer.options, half.options.strength) == (RestoreOptions(), 0.5)
+    assert (restorer.options, half.options.strength) == (RestoreOptions(tones="free"), 0.5)
     with pytest.raises(ValueError, match=r"precision='fp32'.* is not the network of this restorer"):
         restorer.with_options(RestoreOptions(precision="fp32"))
 
@@ -273,7 +273,7 @@ def test_ensemble_is_the_mean_over_the_symmetries_of_the_square() -> None:
             tiles + ramp[:width] - ramp[:width].mean() + 2 * (ramp[:height] - ramp[:height].mean())[:, None]
         )
 
-    restorer, backend = make(leaning, ensemble=True)
+    restorer, backend = make(leaning, ensemble=True, tile=64)
     grey = np.full((40, 20, 3), 0.5, np.float32)
     np.testing.assert_allclose(restorer(grey), grey, atol=1e-6)
     assert sorted(backend.shapes) == [(1, 3, 48, 64)] * 4 + [(1, 3, 64, 48)] * 4
@@ -338,7 +338,7 @@ def test_unknown_names_are_refused() -> None:
         OptionError, match=r"'uformer_b' is a network without weights; weights that ship: uformer_t\.denoise"
     ):
         Restorer.from_pretrained("uformer_b")
-    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
+    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, quality$"):
         uformer.restore(picture(), tiles=3)
     with pytest.raises(OptionError, match="device"):
         Restorer.from_pretrained("uformer_t.denoise", backend="openvino", device="cuda")

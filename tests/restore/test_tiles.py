@@ -164,3 +164,18 @@ def test_blend_passes_smoothly_from_one_tile_to_the_next() -> None:
 def test_impossible_tiles_are_refused(tile: int, overlap: int) -> None:
     with pytest.raises(OptionError):
         plan_axis(1000, tile=tile, overlap=overlap, multiple=128, align=32)
+
+
+@pytest.mark.parametrize("multiple", [32, 128])
+def test_small_images_share_few_tile_sizes(multiple: int) -> None:
+    shared = {"overlap": 16, "multiple": multiple, "align": multiple, "margin": 8}
+    plans = [
+        plan_freely(height, width, largest=832, **shared)
+        for height in range(1, 177, 5)
+        for width in range(1, 177, 5)
+    ]
+    assert {plan.count for plan in plans} == {1}
+    assert len({plan.tile for plan in plans}) <= 3
+    assert all(min(each.padded - each.length for each in (plan.rows, plan.columns)) >= 16 for plan in plans)
+    assert plan_freely(32, 48, largest=832, **shared).tile[0] <= max(64, multiple)
+    assert max(plan_freely(100, 100, largest=multiple, **shared | {"overlap": 0}).tile) <= multiple

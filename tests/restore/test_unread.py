@@ -8,8 +8,10 @@ import pytest
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from tests.restore.stand_in import save_picture, tree
 from uformer.image import extras
+from uformer.image.extras import can_read
+from uformer.image.read import read
 from uformer.restore.forms import default_output
-from uformer.restore.unread import is_taken, is_unread_image, reason, summary
+from uformer.restore.unread import is_unread_image, reason, summary
 
 Run = Callable[..., tuple[int, str, str]]
 MISSING = 'pip install "uformer[heic]"'
@@ -104,9 +106,9 @@ def test_one_file_and_outputs_beside_it(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("without_heic")
 def test_what_is_taken_and_why_not(tmp_path: Path) -> None:
-    assert is_taken(".PNG")
-    assert not is_taken(".Heic")
-    assert not is_taken(".gif")
+    assert can_read(".PNG")
+    assert not can_read(".Heic")
+    assert not can_read(".gif")
     assert reason(Path("a.heic")).endswith(MISSING)
     assert "suffix" in reason(tmp_path / "a")
     assert not is_unread_image(tmp_path / "not there")
@@ -118,3 +120,17 @@ def test_the_default_output_in_python() -> None:
     assert default_output(Path("a.HEIC")) == Path("a.restored.jpg")
     assert default_output(Path("in/a.nef")) == Path("in/a.restored.tif")
     assert default_output(Path("a.PNG")) == Path("a.restored.PNG")
+
+
+def test_camera_raw_becomes_dng_where_asked(run: Run, tmp_path: Path) -> None:
+    needs_raw()
+    (tmp_path / "a.dng").write_bytes(dng(ramp()))
+    save_picture(tmp_path / "b.png")
+    assert run("a.dng", "-o", "c.dng") == (0, "c.dng\n", "")
+    assert run("a.dng")[:2] == (0, "a.restored.tif\n")
+    tiff, developed = read(tmp_path / "a.restored.tif"), read(tmp_path / "c.dng")
+    assert np.abs(tiff.pixels - developed.pixels).max() < 0.001
+    refusal = "only a camera raw image can be written as DNG; use .tif, which also holds 16 bits"
+    assert run("b.png", "-o", "d.dng") == (1, "", f"uformer: error: b.png: {refusal}\n")
+    assert run("a.dng", "-o", "d.nef")[2].endswith(".avif (for camera raw also .dng)\n")
+    assert not (tmp_path / "d.dng").exists()

@@ -17,7 +17,8 @@ import PIL.Image
 import pytest
 from fastapi.testclient import TestClient
 
-from uformer.image.image import Header, Image
+from uformer.image.image import Header, Image, Pixels
+from uformer.image.value_range import ValueRange, choose
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.app import create_app
@@ -56,8 +57,16 @@ class StandIn:
         other.options = options
         return other
 
+    def range_of(self, sample: Pixels, depth: int, *, notify: Callable[[str], None]) -> ValueRange:
+        return choose(self.options.range, sample, depth)
+
     def restore_image(
-        self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]
+        self,
+        image: Image,
+        *,
+        used: ValueRange,
+        progress: Callable[[int, int], None],
+        notify: Callable[[str], None],
     ) -> Image:
         pace = self._pace
         pace.seen.append(self.options)

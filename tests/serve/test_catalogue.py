@@ -94,7 +94,7 @@ def test_a_restorer_is_loaded_once_for_all_that_its_network_does_not_depend_on(
     for strength, tile in ((1.0, None), (0.5, 64), (0.5, None), (0.0, None), (1.0, 64)):
         options = RestoreOptions(weights=str(own), backend="openvino", strength=strength, tile=tile)
         assert restorers.get(options).options == options
-        restorers.get(options).restore_pixels(np.full((8, 8, 3), 0.5, np.float32))
+        restorers.get(options).restore_pixels(np.full((48, 48, 3), 0.5, np.float32))
     first, second = (restorers.get(dataclasses.replace(base, strength=strength)) for strength in (1.0, 0.5))
     assert (first.options.strength, second.options.strength) == (1.0, 0.5), (
         "a later request changes no earlier one"
@@ -118,3 +118,19 @@ def test_restorers_are_bounded() -> None:
     for device in [*"abcdefg", "a"]:
         restorers.get(RestoreOptions(device=device))
     assert loads == [*"abcdefg", "a"]
+
+
+def test_several_tasks() -> None:
+    catalogue = Catalogue(RestoreOptions())
+    options = catalogue.options({"tasks": "derain,denoise", "strength": 0.5})
+    assert catalogue.name(options) == "uformer_t.derain+uformer_t.denoise"
+    with pytest.raises(OptionError, match="known: denoise"):
+        catalogue.options({"tasks": "denoise,paint"})
+    restorers = Restorers()
+    chain = restorers.get(options)
+    assert [stage.options.task for stage in chain.stages] == ["derain", "denoise"]
+    assert restorers.get(RestoreOptions(task="denoise")).network is chain.stages[1].network
+    served = Catalogue(RestoreOptions(tasks="derain,denoise"))
+    assert served.options({}).task_names == ("derain", "denoise")
+    assert served.options({"task": "deblur"}).task_names == ("deblur",)
+    assert served.options({"weights": "uformer_t.deblur"}).task_names == ()

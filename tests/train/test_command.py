@@ -90,16 +90,15 @@ def test_a_missing_extra_says_how_to_install_it(
 
 
 def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_path: Path) -> None:
-    settings = ("steps=120", "save_every=1", "ema=0.9")
-    assert main([*arguments(pairs, tmp_path / "whole", *settings, "save_every=120"), "--quiet"]) == 0
+    settings = ("warmup=0", "decay=0", "ema=0.9")  # so that a step does not depend on how many follow
     out = tmp_path / "killed"
     folder = RunFolder(out)
-    process = start(arguments(pairs, out, *settings))
+    process = start(arguments(pairs, out, *settings, "steps=100000", "save_every=1"))
     wait_for(lambda: len(folder.read_log()) > 2, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     killed = folder.load_state()["step"]
-    assert 2 <= killed < 120, "whole, whenever it was killed"
+    assert killed >= 2, "whole, whenever it was killed"
     checkpoint.read(folder.last)
 
     words = ["train", "--resume", "--out", str(out), "--device", "cpu"]
@@ -113,15 +112,17 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
         == f"uformer: interrupted; the run is saved; resume with: uformer train --resume --out {out}"
     )
     assert "Traceback" not in err
-    assert killed < folder.load_state()["step"] < 120
+    assert folder.load_state()["step"] > killed
 
-    assert main([*words, "--quiet"]) == 0
+    steps = folder.load_state()["step"] + 2
+    assert main([*words, "--quiet", "--set", f"steps={steps}"]) == 0
+    assert main([*arguments(pairs, tmp_path / "whole", *settings, f"steps={steps}"), "--quiet"]) == 0
     one, two = (RunFolder(tmp_path / name).load_state() for name in ("whole", "killed"))
     for key in ("step", "model", "average", "optimizers"):
         assert same_values(one[key], two[key])
     logged = [line["step"] for line in folder.read_log() if "loss" in line]
     assert logged == sorted(set(logged))
-    assert logged[-1] == 120
+    assert logged[-1] == steps
 
 
 def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.pictures import make_pairs
+from tests.data.pictures import make_pairs, save
 from tests.data.stand_in import Halve, Identity
 from tests.networks import TINY, build
 from tests.train.runs import tiny
@@ -13,7 +13,7 @@ from uformer.data.pictures import load
 from uformer.metrics import psnr
 from uformer.train.processes import Processes
 from uformer.train.setup import HeldOut
-from uformer.train.validate import input_score, mean_score, restore, sample, score
+from uformer.train.validate import MOST, input_score, mean_score, restore, sample, score
 
 
 @pytest.fixture
@@ -61,3 +61,11 @@ def test_clean_pictures_are_degraded_the_same_way_each_time(tmp_path: Path) -> N
 def test_a_picture_that_is_not_degraded_leaves_the_mean_finite(tmp_path: Path) -> None:
     pictures = load(find_clean(make_pairs(tmp_path) / "clean"), smallest=1, memory=10**9)[0]
     assert input_score(HeldOut(pictures, Identity(), tiny()), range(3)) == 180
+
+
+def test_sixteen_bits_are_scored_at_full_depth(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).integers(0, 65536, (32, 32, 3), np.uint16)
+    for name in ("degraded", "clean"):
+        save(tmp_path / name / "0.png", counts)
+    pictures = load(find(tmp_path), smallest=1, memory=10**9)[0]
+    assert input_score(HeldOut(pictures, None, tiny("validation_side=32")), [0]) == MOST

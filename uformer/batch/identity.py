@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from uformer.errors import CheckpointError
 from uformer.files import sha256_of
 from uformer.image.write import MetadataPolicy
-from uformer.restore.options import RestoreOptions
+from uformer.restore.options import Controls, RestoreOptions
 from uformer.version import __version__
 from uformer.weights import registry
 from uformer.weights.create import weights_file
@@ -15,29 +16,45 @@ from uformer.weights.create import weights_file
 Identity = dict[str, Any]
 
 _NOT_COMPARED = ("uformer", "weights", "redo")
-_OPTIONS = ("backend", "device", "precision", "tile", "overlap", "ensemble", "strength")
+_CONTROLS = tuple(field.name for field in dataclasses.fields(Controls))
+_OPTIONS = (
+    "backend",
+    "device",
+    "precision",
+    "tile",
+    "overlap",
+    "ensemble",
+    "range",
+    "tasks",
+    "quality",
+    *_CONTROLS,
+)
 """The options that change the bytes of an output. Memory can, by the tile, but jobs may change machines."""
 
 
 def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -> Identity:
     """Return all that determines the outputs. Raises OptionError or CheckpointError for missing weights."""
-    path = (
-        registry.for_task(options.task).verify() if options.weights is None else weights_file(options.weights)
-    )
-    try:
-        sha256 = sha256_of(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from None
+    paths = [
+        registry.for_task(each.task).verify() if each.weights is None else weights_file(each.weights)
+        for each in options.chain
+    ]
     chosen = dataclasses.asdict(options)
     named = {name: chosen[name] for name in _OPTIONS}
     return {
         "uformer": __version__,
-        "weights": path.name,
-        "sha256": sha256,
+        "weights": "+".join(path.name for path in paths),
+        "sha256": "+".join(_sha256_of(path) for path in paths),
         **named,
         "metadata": metadata,
         "redo": redo,
     }
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from None
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

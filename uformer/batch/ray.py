@@ -7,6 +7,7 @@ its shard again; the ledger knows which images of the shard are finished.
 """
 
 import contextlib
+import dataclasses
 import logging
 import math
 import os
@@ -28,8 +29,10 @@ from uformer.batch.work import Worker
 from uformer.errors import OptionError, UformerError
 from uformer.files import one_line
 from uformer.image.write import MetadataPolicy
+from uformer.processors import available_processors
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import read_weights
+from uformer.restore.chain import Chain
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -87,7 +90,7 @@ def connected(cluster: Cluster) -> Iterator[tuple[int, int]]:
             contextlib.redirect_stdout(sink)
         )  # Ray prints a message for each worker that dies
         if cluster.address is None:
-            cores = max(os.cpu_count() or 1, (cluster.workers or 1) * (cluster.num_cpus or 1))
+            cores = max(available_processors(), (cluster.workers or 1) * (cluster.num_cpus or 1))
             where: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
             where["_temp_dir"] = stack.enter_context(_scratch())
             failed, hint = "address: cannot start a Ray cluster on this machine", ""
@@ -156,8 +159,9 @@ def engine(
     """Return the engine for a cluster, which it joins or starts once there is work."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        weights = read_weights(options)
-        Restorer(Network(weights, options.network), options)  # raises errors of the options now
+        weights = [read_weights(each) for each in options.chain]
+        for loaded, each in zip(weights, options.chain, strict=True):
+            Restorer(Network(loaded, each.network), each)  # raises errors of the options now
         with connected(cluster) as (workers, threads):
             yield from restore(
                 items,
@@ -171,7 +175,7 @@ def engine(
 
 
 def restore(
-    items: Sequence[Item], task: Task, weights: Weights, workers: int, num_gpus: float
+    items: Sequence[Item], task: Task, weights: list[Weights], workers: int, num_gpus: float
 ) -> Iterator[Record]:
     """Restore on the `connected` cluster, and yield the records as they are made.
 
@@ -289,7 +293,12 @@ def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note
             worker.work([item], take)
 
 
-def _make_restorer(task: Task, weights: Weights) -> Restorer:
+def _make_restorer(task: Task, weights: list[Weights]) -> Restorer:
     """Return a restorer with the worker's share of the machine's cores and memory."""
-    network = Network(weights, task.options.network, threads=task.threads)
-    return Restorer(network, task.options, share=min(1.0, task.threads / (os.cpu_count() or 1)))
+    options = dataclasses.replace(task.options, threads=task.options.threads or task.threads)
+    share = min(1.0, task.threads / (os.cpu_count() or 1))
+    stages = [
+        Restorer(Network(loaded, each.network), each, share=share)
+        for loaded, each in zip(weights, options.chain, strict=True)
+    ]
+    return stages[0] if options.tasks is None else Chain(stages, options)

@@ -20,11 +20,12 @@ from uformer.batch.tally import Tally, list_failures
 from uformer.batch.work import Worker
 from uformer.errors import OptionError, PictureError, UformerError
 from uformer.files import one_line
-from uformer.image.formats import supports
+from uformer.image.formats import can_write
 from uformer.image.write import MetadataPolicy
 from uformer.output import check_output_folder
+from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
+from uformer.restore.unread import summary
 from uformer.restore.worklist import ignores_case
 from uformer.signals import stops_like_ctrl_c
 from uformer.words import counted
@@ -56,7 +57,7 @@ def run(job: BatchJob, engine: Engine) -> int:
     PictureError if there is no image, or a place cannot be read or written.
     """
     out, manifest, failures_place = _checked_places(job)
-    if places.is_local(out) and (Path(out).is_file() or supports(Path(out).suffix)):
+    if places.is_local(out) and (Path(out).is_file() or can_write(Path(out).suffix)):
         raise OptionError(f"{job.out}: is a file or has the name of one; OUT must be a folder")
     written = (places.join(out, MANIFEST), manifest.place, failures_place)
     for folder in dict.fromkeys(Path(place).parent for place in written if places.is_local(place)):
@@ -105,6 +106,8 @@ def run(job: BatchJob, engine: Engine) -> int:
     # The manifest may also hold failures of images that no longer exist.
     failures = [(source, error) for source, error in failures if source in named]
     tally.say(_summary(todo, tally, time.monotonic() - began) + f" into {job.out}")
+    if inputs.unread:
+        tally.say(summary(inputs.unread))
     list_failures(failures, failures_place)
     return 1 if failures else 0
 
@@ -198,7 +201,7 @@ def here(options: RestoreOptions, metadata: MetadataPolicy) -> Engine:
     """Return the engine that works in this process."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        worker = Worker(Restorer.from_options(options), metadata)
+        worker = Worker(make_restorer(options), metadata)
         for shard in shards(items, 1):
             records: list[Record] = []
             try:

@@ -20,8 +20,10 @@ import pyarrow.parquet as pq
 from uformer.batch import places
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
-from uformer.image.formats import SUFFIXES, supports
-from uformer.restore.walk import Found, is_pattern, match, original, walk
+from uformer.image.extras import can_read
+from uformer.image.formats import SUFFIXES, can_write, is_known, read_only
+from uformer.restore.unread import summary
+from uformer.restore.walk import Found, is_pattern, match, original, walk, written_name
 
 _MAGIC = frozenset("*?[")
 
@@ -36,6 +38,8 @@ class Inputs:
     """Inputs that cannot be read or whose outputs cannot be named, and the reasons."""
     left_out: int = 0
     """Number of outputs of earlier runs among the inputs."""
+    unread: list[Path] = field(default_factory=list)
+    """HEIC and camera raw files that cannot be read without an extra."""
 
 
 def list_inputs(source: str, *, without: str) -> Inputs:
@@ -56,7 +60,8 @@ def list_inputs(source: str, *, without: str) -> Inputs:
         result = _remote(source.rstrip("/"), without)
     if not result.pairs and not result.failures:
         there = " except outputs of earlier runs" if result.left_out else ""
-        raise PictureError(f"{source}: no images found{there} ({', '.join(SUFFIXES)})")
+        unread = f"; {summary(result.unread)}" if result.unread else ""
+        raise PictureError(f"{source}: no images found{there} ({', '.join(SUFFIXES)}){unread}")
     return result
 
 
@@ -74,17 +79,20 @@ def _local(source: str, without: str) -> Inputs:
                 _take(root / folder, walk(root / folder, without=out), result, below=folder)
     elif not Path(pattern).exists():
         raise PictureError(f"{source}: no such file or folder")
-    elif not supports(Path(pattern).suffix):
+    elif not is_known(Path(pattern).suffix):
         raise OptionError(f"{source}: expected a folder, a pattern, a .parquet or .txt file, or an image")
     else:
-        result.pairs.append((places.normal(pattern), Path(pattern).name))
+        result.pairs.append((places.normal(pattern), written_name(Path(pattern))))
     return result
 
 
 def _take(root: Path, found: Found, result: Inputs, *, below: Path = Path()) -> None:
-    result.pairs += [(places.normal(str(root / path)), (below / path).as_posix()) for path in found.pictures]
+    for path in found.pictures:
+        name = (below / path).with_name(written_name(path)).as_posix()
+        result.pairs.append((places.normal(str(root / path)), name))
     result.failures += [(places.normal(str(root / path)), why) for path, why in found.unreadable]
     result.left_out += len(found.left_out)
+    result.unread += [root / path for path in found.others if read_only(path.suffix)]
 
 
 def _remote(source: str, without: str) -> Inputs:
@@ -102,7 +110,7 @@ def _remote(source: str, without: str) -> Inputs:
     else:
         root, paths = inside, places.find(system, inside)
     if paths == [inside]:
-        return Inputs([(source, PurePosixPath(inside).name)])
+        return Inputs([(source, written_name(PurePosixPath(inside)))])
     names = sorted(
         PurePosixPath(path).relative_to(root)
         for path in paths
@@ -111,12 +119,17 @@ def _remote(source: str, without: str) -> Inputs:
     there = set(names) | {parent for name in names for parent in name.parents}
     result = Inputs()
     for name in names:
-        if not supports(name.suffix) or any(part.startswith(".") for part in name.parts):
+        if any(part.startswith(".") for part in name.parts):
+            continue
+        if not can_read(name.suffix):
+            if read_only(name.suffix):
+                result.unread.append(Path(name))
             continue
         if _is_output(name, there):
             result.left_out += 1
         else:
-            result.pairs.append((system.unstrip_protocol(f"{root}/{name}" if root else str(name)), str(name)))
+            full = system.unstrip_protocol(f"{root}/{name}" if root else str(name))
+            result.pairs.append((full, str(name.with_name(written_name(name)))))
     return result
 
 
@@ -145,10 +158,12 @@ def _from_list(source: str) -> Inputs:
             written if "://" in written or Path(written).is_absolute() else places.join(folder, written)
         )
         below = name or written.partition("://")[2] or written
+        if not name and PurePosixPath(below).name:
+            below = str(PurePosixPath(below).with_name(written_name(PurePosixPath(below))))
         parts = PurePosixPath(below.lstrip("/") if not name else below).parts
         if not parts or ".." in parts or parts[0] == "/" or "://" in below:
             result.failures.append((full, f"its output {one_line(below)} is not a relative path below OUT"))
-        elif not supports(PurePosixPath(below).suffix):
+        elif not can_write(PurePosixPath(below).suffix):
             result.failures.append(
                 (full, f"the suffix of its output {one_line(below)} is not one of {', '.join(SUFFIXES)}")
             )

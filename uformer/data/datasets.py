@@ -62,9 +62,7 @@ class Patches:
         flip, quarters = (bool(rng.random() < 0.5), int(rng.integers(4))) if self.augment else (False, 0)
         turned = functools.partial(turn, flip=flip, quarters=quarters)
         if self.pictures.degraded is not None:
-            degraded, clean = self._pair(
-                self.pictures.degraded[picture], self.pictures.clean[picture], top, left
-            )
+            degraded, clean = self._pair(picture, self.pictures.degraded[picture], top, left)
             pair = turned(degraded), turned(clean)
         elif self.degradation is not None:
             pair = self._degrade(self.degradation, picture, top, left, turned, rng)
@@ -83,11 +81,12 @@ class Patches:
     def _picture(self, rng: np.random.Generator) -> int:
         return min(int(np.searchsorted(self._upto, rng.random(), side="right")), len(self.pictures) - 1)
 
-    def _pair(self, degraded_place: int, clean_place: int, top: int, left: int) -> tuple[Pixels, Pixels]:
-        places = zip((degraded_place, clean_place), self.pictures.channels, strict=True)
-        store, side = self.pictures.store, self.side
+    def _pair(self, picture: int, degraded_place: int, top: int, left: int) -> tuple[Pixels, Pixels]:
+        places = zip((degraded_place, self.pictures.clean[picture]), self.pictures.channels, strict=True)
+        store, side, used = self.pictures.store, self.side, self.pictures.range_of(picture)
         degraded, clean = (
-            cut(store[place], top, left, side, side, channels=channels) for place, channels in places
+            used.to_unit(cut(store[place], top, left, side, side, channels=channels))
+            for place, channels in places
         )
         return degraded, clean
 
@@ -110,7 +109,8 @@ class Patches:
             seen, dry = draw_gradient(rng, self.side + 2 * margin), kind < self.drawn / 2
         else:
             source = self.pictures.store[self.pictures.clean[picture]]
-            seen = turned(cut(source, top, left, self.side, self.side, channels=3, margin=margin))
+            patch = cut(source, top, left, self.side, self.side, channels=3, margin=margin)
+            seen = turned(self.pictures.range_of(picture).to_unit(patch))
             seen, dry = self._structure(seen, rng)
         gray = self.drawn <= kind < self.drawn + self.gray
         # Half of the gray patches are gray before they are degraded, the others turn gray afterwards.

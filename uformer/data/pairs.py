@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uformer.data.eligible import PAIRED, none_in, paired, pictures_below
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import supports
+from uformer.image.formats import is_known, read_only
 
 DEGRADED, CLEAN = PAIRED[0]
 """Default names of the two folders of a dataset of pairs. `PAIRED` lists all names."""
@@ -43,6 +43,8 @@ class Search:
     problems: list[SearchProblem] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
     """Images that `uformer` made, and folders of such images."""
+    unread: list[Path] = field(default_factory=list)
+    """HEIC and camera raw files that cannot be read without an extra."""
 
     def strict(self) -> tuple[Source, ...]:
         """Return the sources.
@@ -123,6 +125,7 @@ def search_clean(folder: Path) -> Search:
     found = pictures_below(folder, enter=is_clean)
     result.problems += _unreadable(folder, found.unreadable)
     result.left_out = [folder / path for path in found.left_out]
+    result.unread = [folder / path for path in found.others if read_only(path.suffix)]
     result.sources = tuple(Source(path.as_posix(), folder / path) for path in found.pictures)
     if not found.pictures and not result.problems:
         raise none_in(folder)
@@ -146,6 +149,7 @@ def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:
     )
     result.problems += _unreadable(root, found.unreadable)
     result.left_out += [root / path for path in found.left_out]
+    result.unread += [root / path for path in found.others if read_only(path.suffix)]
     by_name: dict[str, Path] = {}
     for name, below in _matching(found.pictures, rest):
         if name in by_name:
@@ -183,7 +187,7 @@ def _matching(pictures: list[Path], pattern: str) -> Iterator[tuple[str, Path]]:
 def _name(path: str) -> str:
     """Return a path without its image suffix, Unicode-normalized (NFC) so that accents match."""
     stem, dot, suffix = path.rpartition(".")
-    return unicodedata.normalize("NFC", stem if supports(dot + suffix) else path)
+    return unicodedata.normalize("NFC", stem if is_known(dot + suffix) else path)
 
 
 def _unreadable(root: Path, folders: list[tuple[Path, str]]) -> list[SearchProblem]:

@@ -15,6 +15,7 @@ from uformer.data.store import Store, decode, wait_for
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
 from uformer.image.samples import Samples
+from uformer.image.value_range import ValueRange
 
 _GRAY, _COLOUR = 1, 3
 
@@ -65,6 +66,17 @@ class PictureSet:
         held = set(np.random.default_rng(seed).permutation(len(self))[:count].tolist())
         return self.take([index for index in range(len(self)) if index not in held]), self.take(sorted(held))
 
+    def range_of(self, index: int) -> ValueRange:
+        """Return the range of values that becomes [0, 1] in an image, or in both images of a pair.
+
+        The degraded image of a pair decides, because restoring has no other.
+        """
+        return self.store.range_of((self.clean if self.degraded is None else self.degraded)[index])
+
+    def depth(self, index: int) -> int:
+        """Return the bits per sample of a clean image: 8 or 16."""
+        return 8 * self.store[self.clean[index]].dtype.itemsize
+
     def fingerprint(self) -> str:
         """Return a hash of the images' names and shapes. It does not depend on the folder they are in."""
         text = repr(
@@ -83,18 +95,19 @@ class PictureSet:
         top, left = (
             (length - part) // 2 for length, part in zip(self.sizes[index], (height, width), strict=True)
         )
-        clean = self.store[self.clean[index]]
+        clean, used = self.store[self.clean[index]], self.range_of(index)
         if self.degraded is not None:
             degraded = self.store[self.degraded[index]]
             pair = ((degraded, self.channels[0]), (clean, self.channels[1]))
             first, second = (
-                cut(image, top, left, height, width, channels=channels) for image, channels in pair
+                used.to_unit(cut(image, top, left, height, width, channels=channels))
+                for image, channels in pair
             )
             return first, second
         if degradation is None:
             raise OptionError("clean images alone need a degradation, or their degraded partners")
         margin = degradation.margin
-        seen = cut(clean, top, left, height, width, channels=_COLOUR, margin=margin)
+        seen = used.to_unit(cut(clean, top, left, height, width, channels=_COLOUR, margin=margin))
         return inside(degradation.apply(seen, np.random.default_rng([seed, index])), margin)
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,8 @@ from uformer.errors import PictureError
 from uformer.files import atomic_file
 from uformer.image.read import read_samples
 from uformer.image.samples import Samples
+from uformer.image.value_range import ValueRange, choose, sampled
+from uformer.processors import available_processors
 from uformer.staging import sweep
 
 PIXELS, INDEX = "pictures.bin", "pictures.json"
@@ -33,6 +34,7 @@ class Store:
     ) -> None:
         self.failures = failures
         self.path = path
+        self._ranges: dict[int, ValueRange] = {}
         self._pictures = list(pictures)
         if path is not None:
             self._pictures = _open(path)
@@ -47,6 +49,15 @@ class Store:
                 f"image {index} could not be read: {self.failures.get(index, 'it is damaged')}"
             )
         return picture
+
+    def range_of(self, index: int) -> ValueRange:
+        """Return the range of values that an image uses, as restoring it would find it."""
+        if index not in self._ranges:
+            picture = self[index]
+            depth = 8 * picture.dtype.itemsize
+            sample = sampled(picture) / np.float32(np.iinfo(picture.dtype).max) if depth != 8 else picture
+            self._ranges[index] = choose("auto", sample, depth)
+        return self._ranges[index]
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -118,7 +129,7 @@ def _decoded(files: Sequence[Path], failures: dict[int, str]) -> Iterator[Sample
             failures[index] = str(error)
             return None
 
-    threads = min(os.cpu_count() or 1, 16)
+    threads = min(available_processors(), 16)
     with ThreadPoolExecutor(threads) as workers:
         for start in range(0, len(files), 2 * threads):  # in small groups, to bound the memory
             yield from workers.map(attempt, range(start, min(start + 2 * threads, len(files))))

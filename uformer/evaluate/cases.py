@@ -14,7 +14,8 @@ from uformer.evaluate import matlab, pairing
 from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
 from uformer.image.image import Pixels
-from uformer.image.read import read, read_samples
+from uformer.image.read import header, read, read_samples
+from uformer.image.value_range import MOST_OUTSIDE, choose, sampled, share_outside
 from uformer.notices import Notify, warn
 
 
@@ -76,9 +77,16 @@ def check_files(folder: Path, names: Iterable[str], protocol: Protocol) -> None:
 def read_rgb(path: Path, notify: Notify = warn) -> Pixels:
     """Read an image as (H, W, 3) in [0, 1]; gray is repeated three times, alpha is dropped.
 
-    Raises PictureError.
+    Float values outside [0, 1] are clipped. Raises PictureError, also if there are many of them.
     """
-    pixels = read(path, notify=notify).pixels
+    image = read(path, notify=notify)
+    if image.beyond is not None and (share := share_outside(image.values)):
+        if share > MOST_OUTSIDE:
+            raise PictureError(
+                f"{path}: {share:.0%} of its float samples lie outside 0 to 1; scale them so that white is 1"
+            )
+        notify(f"{path}: has samples outside 0 to 1; they are clipped")
+    pixels = image.pixels
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
@@ -158,7 +166,8 @@ def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple
         raise PictureError(
             f"{pair.degraded}: is {sizes[0]} pixels, but its clean image {pair.clean} is {sizes[1]}"
         )
-    return degraded, clean
+    used = choose("auto", sampled(degraded), header(pair.degraded).depth)
+    return used.to_unit(degraded), used.to_unit(clean)
 
 
 def _of_blocks(folder: Path, protocol: Protocol) -> list[Case]:

@@ -17,6 +17,7 @@ from uformer.errors import OptionError
 from uformer.export.verify import Pictures, Run
 from uformer.files import require
 from uformer.image.read import read
+from uformer.image.value_range import choose, sampled
 from uformer.metrics import psnr
 from uformer.notices import ignore
 
@@ -128,7 +129,9 @@ def measure(run: Run, network: Run, pairs: Sequence[CalibrationPair]) -> Loss:
 
 
 def _load(path: Path, channels: int) -> Pictures:
-    pixels = read(path, notify=ignore).pixels  # (H, W, C)
+    image = read(path, notify=ignore)
+    values = image.values
+    pixels = choose("auto", sampled(values), image.depth).to_unit(values)  # (H, W, C)
     if pixels.shape[2] == 1 and channels == 3:
         pixels = np.repeat(pixels, 3, axis=2)
     if pixels.shape[2] != channels:

@@ -5,11 +5,10 @@ libvips would rewrite EXIF and lose the tags that it does not know.
 
 import itertools
 import struct
-import zlib
 from collections.abc import Iterator
 
 from uformer.errors import PictureError
-from uformer.image import exif_block, formats, png
+from uformer.image import exif_block, formats, jpeg, png
 from uformer.image.formats import Encoded, Format
 
 PLACEHOLDER = b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0)
@@ -25,10 +24,9 @@ def embed_exif(
 ) -> bytes:
     """The encoded image with the EXIF block in it; an AVIF must have been written with PLACEHOLDER."""
     if picture_format is formats.JPEG:
-        return _into_jpeg(data, exif)
+        return jpeg.with_segments(data, [(jpeg.APP1, b"Exif\0\0" + exif)])
     if picture_format is formats.PNG:
-        end_of_ihdr = 33
-        return data[:end_of_ihdr] + _png_chunk(b"eXIf", exif) + data[end_of_ihdr:]
+        return png.with_chunks(data, [(b"eXIf", exif)])
     if picture_format is formats.WEBP:
         return _into_webp(data, exif, width=width, height=height, alpha=alpha)
     if picture_format is formats.TIFF:
@@ -60,56 +58,21 @@ def frames(data: Encoded, picture_format: Format) -> int:
     return png.frames(data) if picture_format is formats.PNG else 1
 
 
-def _png_chunks(data: Encoded) -> Iterator[tuple[bytes, bytes]]:
-    """The name and first 16 bytes of each chunk before the pixels."""
-    position = 8
-    for _ in range(_MOST_CHUNKS):
-        if position + 8 > len(data):
-            break
-        length, name = struct.unpack_from(">I4s", data, position)
-        if name == b"IDAT":
-            break
-        yield name, data[position + 8 : position + 8 + min(length, 16)]
-        position += 12 + length
+def nclx(data: Encoded) -> tuple[int, int] | None:
+    """Primaries and transfer (ITU-T H.273) of an AVIF without a profile, if other than those of sRGB."""
+    at = data.find(b"nclx", 0, _FIRST_BYTES)
+    said = data[at + 4 : at + 8][1::2]
+    return (said[0], said[1]) if at > 0 and len(said) == 2 and not png.is_srgb(*said) else None
 
 
-def has_other_colours(data: Encoded, picture_format: Format) -> bool:
-    """Whether cICP, gAMA or nclx data, which libvips ignores, declare colours other than sRGB."""
-    if picture_format is formats.AVIF:
-        at = data.find(b"nclx", 0, _FIRST_BYTES)
-        return at > 0 and not is_srgb(*data[at + 4 : at + 8][1::2])
-    said = (
-        {name: payload for name, payload in _png_chunks(data) if name in (b"cICP", b"gAMA", b"sRGB")}
-        if picture_format is formats.PNG
-        else {}
-    )
-    if b"cICP" in said:
-        return not is_srgb(*said[b"cICP"][:2])
-    return (
-        b"gAMA" in said and b"sRGB" not in said and abs(int.from_bytes(said[b"gAMA"], "big") - 45_455) > 1000
-    )
-
-
-def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
-    """Whether ITU-T H.273 code points mean sRGB or an older television standard displayed like it."""
-    return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
+def has_gain_map(data: Encoded) -> bool:
+    """Whether an AVIF has an HDR gain map: an item of type `tmap` (ISO 21496-1)."""
+    return data.find(b"tmap", 0, _FIRST_BYTES) > 0
 
 
 def is_lossless_webp(data: Encoded) -> bool:
     """Whether a WebP file holds a lossless image."""
     return any(name == b"VP8L" for name, _, _ in itertools.islice(riff_chunks(data), _MOST_CHUNKS))
-
-
-def _into_jpeg(data: bytes, exif: bytes) -> bytes:
-    position = 2
-    if data[2:4] == b"\xff\xe0":  # the JFIF segment must stay first
-        position += 2 + int.from_bytes(data[4:6], "big")
-    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif
-    return data[:position] + segment + data[position:]
-
-
-def _png_chunk(name: bytes, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
 
 
 def riff_chunks(data: Encoded) -> Iterator[tuple[bytes, int, int]]:

@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uformer.image.raw import kind
+
 _CUT_OFF = "the sensor data is damaged or cut off"
 _COMPLAINTS = (b"Unexpected end of file", b"data corrupted")
 """What LibRaw prints when it replaces missing sensor data with zeros. It does not report this otherwise."""
 _SRGB_CURVE = (2.4, 12.92)
 """Exponent of the sRGB curve, and its slope near black."""
+
+_LIBRAWS_CHOICE, _NEVER = 0.75, 0.0
+"""Many cameras saturate below the white level of their file, so LibRaw takes the brightest sample as white if
+it reaches this share of the white level. The white level of a linear DNG is exact."""
 
 
 class Raw:
@@ -35,6 +41,7 @@ class Raw:
             raise ValueError("LibRaw does not know this kind of file, or the file is damaged") from None
         except self._failures as error:
             raise ValueError(_words(error)) from None
+        self._is_dng = kind(data) == "DNG"
 
     def header(self) -> dict[str, Any]:
         """The header for `external.External`. The colours are those of Display P3 with the sRGB curve."""
@@ -58,12 +65,14 @@ class Raw:
 
         before = os.fstat(2).st_size
         try:
+            is_linear = self._is_dng and self._raw.raw_type == rawpy.RawType.Stack
             samples = self._raw.postprocess(
                 use_camera_wb=True,
                 no_auto_bright=True,
                 output_bps=16,
                 output_color=rawpy.ColorSpace.P3D65,
                 gamma=_SRGB_CURVE,
+                adjust_maximum_thr=_NEVER if is_linear else _LIBRAWS_CHOICE,
             )
         except rawpy.LibRawIOError:
             raise ValueError(_CUT_OFF) from None

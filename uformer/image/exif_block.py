@@ -5,21 +5,20 @@ without tags. Tag names follow the EXIF 2.32 and TIFF 6.0 standards.
 """
 
 import contextlib
+import itertools
 import struct
 from collections.abc import Container
-from dataclasses import dataclass
 
-import numpy as np
-
+from uformer.image import maker_note
+from uformer.image.fields import EXIF_IFD, GPS_IFD, Allowance, Ifd, Value, block, pack, parse, swapped
 from uformer.image.formats import Encoded
-from uformer.image.ifd import BYTES, MOST_TAGS, Entry, Form, entries, header, unpack
+from uformer.image.ifd import Entry, Form, entries, header, unpack
 
 ORIENTATION = 0x0112
 IPTC = 0x83BB
 
-_EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
-_SHORT = 3
-_POINTERS = {_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}
+_SHORT, _LONG = 3, 4
+_WIDTHS, _HEIGHTS = {0x0100, 0xA002}, {0x0101, 0xA003}
 # Tags of the first IFD that describe the image; the others say how a TIFF file stores it.
 _DESCRIPTIVE = {
     0x010E,
@@ -32,40 +31,13 @@ _DESCRIPTIVE = {
     0x4746,
     0x4749,
     0x8298,
-    _EXIF_IFD,
-    _GPS_IFD,
+    EXIF_IFD,
+    GPS_IFD,
 }
 _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
 
 # Orientation and resolution: an EXIF block has them, and a TIFF file has its own.
 _LAYOUT = {ORIENTATION, 0x011A, 0x011B, 0x0128}
-
-# Of tags; more is an attack, as all entries may point at the same large value.
-_MOST_BYTES = 2**24
-
-
-@dataclass(frozen=True)
-class _Value:
-    kind: int
-    data: bytes  # little-endian
-
-
-_Ifd = dict[int, "_Value | _Ifd"]
-
-
-@dataclass
-class _Budget:
-    """The bytes and tags that may still be read from one file."""
-
-    data: int = _MOST_BYTES
-    tags: int = MOST_TAGS
-    """Total over all directories, as many entries may point at the same directory."""
-
-    def spend(self, *, data: int = 0, tags: int = 0) -> None:
-        self.data -= data
-        self.tags -= tags
-        if self.data < 0 or self.tags < 0:
-            raise ValueError("too many or too large tags")
 
 
 def orientation(exif: bytes) -> int:
@@ -88,14 +60,52 @@ def upright(exif: bytes) -> bytes:
     return exif[:position] + struct.pack(form.order + "H", 1) + exif[position + 2 :]
 
 
+def with_size(exif: bytes, width: int, height: int) -> bytes:
+    """The same EXIF block, byte for byte, but with this width and height where it has such tags."""
+    out = bytearray(exif)
+    with contextlib.suppress(ValueError):
+        form, offset = header(exif)
+        first = list(entries(exif, form, offset))
+        pointers = [entry.start for entry in first if entry.tag == EXIF_IFD]
+        inner = [list(entries(exif, form, *unpack(form.word, exif, start))) for start in pointers[:1]]
+        for entry in itertools.chain(first, *inner):
+            if entry.tag in _WIDTHS | _HEIGHTS:
+                put(out, form, entry, width if entry.tag in _WIDTHS else height)
+    return bytes(out)
+
+
+def put(exif: bytearray, form: Form, entry: Entry, value: int) -> None:
+    """Change the value of a tag that holds one integer of 16 or 32 bits, if the value fits."""
+    if entry.count == 1 and (entry.kind == _LONG or (entry.kind == _SHORT and value < 2**16)):
+        struct.pack_into(form.order + ("H" if entry.kind == _SHORT else "I"), exif, entry.start, value)
+
+
+def has_maker_note(data: Encoded | None) -> bool:
+    """Whether an EXIF block, or the EXIF of a TIFF file, has a maker note."""
+    with contextlib.suppress(ValueError):
+        form, offset = header(data or b"")
+        inner = parse(data or b"", form, offset, Allowance(), wanted=(EXIF_IFD,)).get(EXIF_IFD)
+        return isinstance(inner, dict) and maker_note.TAG in inner
+    return False
+
+
+def loses_maker_note(exif: bytes | None) -> bool:
+    """Whether the block has a maker note that readers could not decode in a little-endian TIFF file."""
+    with contextlib.suppress(ValueError):
+        form, offset = header(exif or b"")
+        fields = parse(exif or b"", form, offset, Allowance(), wanted=(EXIF_IFD,))
+        return has_maker_note(exif) and not has_maker_note(block(fields, "<"))
+    return False
+
+
 def from_tiff(data: Encoded) -> bytes | None:
     """The EXIF, GPS and descriptive tags of a TIFF file as an EXIF block; None if absent or malformed."""
     try:
         form, offset = header(data)
-        fields = _parse(data, form, offset, _Budget(), wanted=_DESCRIPTIVE)
+        fields = parse(data, form, offset, Allowance(), wanted=_DESCRIPTIVE)
     except ValueError:
         return None
-    return _block(fields, form.order)
+    return block(fields, form.order)
 
 
 def iptc_of_tiff(data: Encoded) -> bytes | None:
@@ -105,71 +115,77 @@ def iptc_of_tiff(data: Encoded) -> bytes | None:
     """
     try:
         form, offset = header(data)
-        value = _parse(data, form, offset, _Budget(), wanted=(IPTC,)).get(IPTC)
+        value = parse(data, form, offset, Allowance(), wanted=(IPTC,)).get(IPTC)
     except ValueError:
         return None
-    return _swapped(value.data, value.kind, form.order) or None if isinstance(value, _Value) else None
+    return swapped(value.data, value.kind, form.order) or None if isinstance(value, Value) else None
 
 
-def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None) -> bytes:
-    """A one-page TIFF file with the tags of an EXIF block and IPTC records added.
+def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None, tags: bytes | None = None) -> bytes:
+    """A one-page TIFF file with the tags of an EXIF block, IPTC records and a block of TIFF tags added.
 
-    An unreadable EXIF block adds nothing.
+    An unreadable block adds nothing.
     """
-    if (change := tiff_change(data, exif, iptc)) is None:
+    if (change := tiff_change(data, exif, iptc, tags)) is None:
         return data
     position, pointer, tail = change
     return data[:position] + pointer + data[position + len(pointer) :] + tail
 
 
 def tiff_change(
-    data: Encoded, exif: bytes | None, iptc: bytes | None = None
+    data: Encoded, exif: bytes | None, iptc: bytes | None = None, tags: bytes | None = None
 ) -> tuple[int, bytes, bytes] | None:
     """The changes of `into_tiff`: position and new value of the first IFD's pointer, and bytes to append."""
-    added: _Ifd = {IPTC: _Value(7, iptc)} if iptc else {}
-    try:
-        exif_form, exif_offset = header(exif or b"")
-        added |= _parse(exif or b"", exif_form, exif_offset, _Budget(), wanted=_DESCRIPTIVE)
-    except ValueError:
-        pass
-    if not added:
+    added: Ifd = {IPTC: Value(7, iptc)} if iptc else {}
+    added |= _fields(exif, wanted=_DESCRIPTIVE)
+    replaced = _fields(tags)
+    if not added and not replaced:
         return None
     form, offset = header(data)
-    fields = added | _parse(data, form, offset, _Budget(data=len(data)))
+    fields = added | parse(data, form, offset, Allowance(data=len(data))) | replaced
     padding = bytes(-len(data) % 8)
     end = len(data) + len(padding)
-    return 8 if form.big else 4, struct.pack(form.word, end), padding + _pack(fields, form, end)
+    return 8 if form.big else 4, struct.pack(form.word, end), padding + pack(fields, form, end)
+
+
+def _fields(block: bytes | None, *, wanted: Container[int] | None = None) -> Ifd:
+    """The wanted (None: all) fields of a block; empty if it is malformed."""
+    try:
+        form, offset = header(block or b"")
+        return parse(block or b"", form, offset, Allowance(), wanted=wanted)
+    except ValueError:
+        return {}
 
 
 def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:
     """An EXIF block with only these tags of its first and EXIF IFD; None if empty or malformed."""
     try:
         form, offset = header(exif)
-        found = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE | _LAYOUT)
+        found = parse(exif, form, offset, Allowance(), wanted=_DESCRIPTIVE | _LAYOUT)
     except ValueError:
         return None
-    fields: _Ifd = {tag: value for tag, value in found.items() if tag in first and isinstance(value, _Value)}
-    exposure = found.get(_EXIF_IFD)
+    fields: Ifd = {tag: value for tag, value in found.items() if tag in first and isinstance(value, Value)}
+    exposure = found.get(EXIF_IFD)
     if isinstance(exposure, dict):
-        kept: _Ifd = {
-            tag: value for tag, value in exposure.items() if tag in inner and isinstance(value, _Value)
+        kept: Ifd = {
+            tag: value for tag, value in exposure.items() if tag in inner and isinstance(value, Value)
         }
         if kept:
-            fields[_EXIF_IFD] = kept
-    return _block(fields, form.order)
+            fields[EXIF_IFD] = kept
+    return block(fields, form.order)
 
 
 def without(exif: bytes, tags: Container[int]) -> bytes | None:
     """An EXIF block without the given tags, the thumbnail and the orientation; None if it is malformed."""
     try:
         form, offset = header(exif)
-        fields = _parse(exif, form, offset, _Budget(), wanted=_DESCRIPTIVE)
+        fields = parse(exif, form, offset, Allowance(), wanted=_DESCRIPTIVE)
     except ValueError:
         return None
-    return _block(_dropped(fields, tags), form.order)
+    return block(_dropped(fields, tags), form.order)
 
 
-def _dropped(fields: _Ifd, tags: Container[int]) -> _Ifd:
+def _dropped(fields: Ifd, tags: Container[int]) -> Ifd:
     """The fields without the given tags, at every level."""
     return {
         tag: _dropped(value, tags) if isinstance(value, dict) else value
@@ -180,22 +196,16 @@ def _dropped(fields: _Ifd, tags: Container[int]) -> _Ifd:
 
 def joined(first: bytes | None, exposure: bytes | None, gps: bytes | None) -> bytes | None:
     """One EXIF block from three TIFF files with its first, EXIF and GPS IFD; malformed files are ignored."""
-    fields: _Ifd = {}
-    for pointer, data in ((None, first), (_EXIF_IFD, exposure), (_GPS_IFD, gps)):
+    fields: Ifd = {}
+    for pointer, data in ((None, first), (EXIF_IFD, exposure), (GPS_IFD, gps)):
         with contextlib.suppress(ValueError):
             form, offset = header(data or b"")
-            found = _parse(data or b"", form, offset, _Budget(), wanted=None if pointer else _DESCRIPTIVE)
+            found = parse(data or b"", form, offset, Allowance(), wanted=None if pointer else _DESCRIPTIVE)
             if pointer is None:
                 fields |= found
             else:
                 fields[pointer] = found
-    return _block(fields, "<")
-
-
-def _block(fields: _Ifd, order: str) -> bytes | None:
-    """An EXIF block of these fields; None if there are none."""
-    mark = b"II*\0" if order == "<" else b"MM\0*"
-    return mark + struct.pack(order + "I", 8) + _pack(fields, Form(order, big=False), 8) if fields else None
+    return block(fields, "<")
 
 
 def _find_orientation(exif: bytes) -> tuple[Form, int, int] | None:
@@ -208,67 +218,3 @@ def _find_orientation(exif: bytes) -> tuple[Form, int, int] | None:
                 if 1 <= value <= 8:
                     return form, value, entry.start
     return None
-
-
-def _parse(
-    data: Encoded,
-    form: Form,
-    offset: int,
-    budget: _Budget,
-    *,
-    wanted: Container[int] | None = None,
-    depth: int = 0,
-) -> _Ifd:
-    """The wanted (None: all) fields of an IFD, and all fields of the IFDs that it points to.
-
-    Raises ValueError if malformed.
-    """
-    fields: _Ifd = {}
-    for entry in entries(data, form, offset):
-        budget.spend(tags=1)
-        if entry.kind not in BYTES or (wanted is not None and entry.tag not in wanted):
-            continue
-        budget.spend(data=entry.size)
-        if entry.start + entry.size > len(data):
-            raise ValueError(f"tag {entry.tag:#x} lies outside the data")
-        if entry.tag in _POINTERS and depth < 2:
-            fields[entry.tag] = _parse(data, form, _pointer(data, form, entry), budget, depth=depth + 1)
-        else:
-            fields[entry.tag] = _Value(
-                entry.kind, _swapped(data[entry.start : entry.start + entry.size], entry.kind, form.order)
-            )
-    return fields
-
-
-def _pointer(data: Encoded, form: Form, entry: Entry) -> int:
-    return unpack(form.order + ("Q" if entry.kind in (16, 18) else "I"), data, entry.start)[0]
-
-
-def _pack(fields: _Ifd, form: Form, base: int) -> bytes:
-    """The bytes of an IFD to be placed at `base`, followed by its values and the IFDs that it points to."""
-    head = struct.pack(form.count, len(fields))
-    tail = bytearray()
-    behind = base + len(head) + len(fields) * (4 + 2 * form.inline) + form.inline
-    for tag, value in sorted(fields.items()):
-        position = struct.pack(form.word, behind + len(tail))
-        if isinstance(value, _Value):
-            kind, data = value.kind, _swapped(value.data, value.kind, form.order)
-            number = len(data) // BYTES[kind]
-        else:
-            kind, number, data = (16 if form.big else 4), 1, position
-            tail += _pack(value, form, behind + len(tail))
-        if len(data) > form.inline:
-            tail += data + bytes(len(data) % 2)
-            data = position
-        head += (
-            struct.pack(form.order + "HH", tag, kind)
-            + struct.pack(form.word, number)
-            + data.ljust(form.inline, b"\0")
-        )
-    return head + bytes(form.inline) + bytes(tail)
-
-
-def _swapped(data: bytes, kind: int, order: str) -> bytes:
-    """Values of a type converted between little-endian and `order`, in either direction."""
-    unit = 4 if kind in (5, 10) else BYTES[kind]
-    return data if order == "<" or unit == 1 else np.frombuffer(data, f"<u{unit}").byteswap().tobytes()

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from uformer.files import one_line
 from uformer.image import formats, vips
-from uformer.image.containers import is_srgb
 from uformer.image.formats import Encoded, Format
+from uformer.image.png import is_srgb
 
 _LONGEST_ANSWER = 2**28  # bytes of JSON
 _LONGEST_ERROR = 200  # characters

@@ -17,6 +17,12 @@ def missing(picture_format: Format) -> str | None:
     return None if _is_installed(module) else f'pip install "uformer[{extra}]"'
 
 
+def can_read(suffix: str) -> bool:
+    """Whether files with this suffix (".heic", any case) can be read with the installed extras."""
+    found = formats.read_only(suffix)
+    return formats.supports(suffix) if found is None else missing(found) is None
+
+
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

@@ -86,16 +86,22 @@ RAW = Format(
     becomes=".tif",
 )  # fmt: skip
 
+# Written for camera raw only, and not by libvips: see `dng`. As an input, a DNG is camera raw like any other.
+DNG = Format(
+    name="DNG", suffixes=(".dng",), operation="", bits=16, lossless=True, gray=False, alpha=False,
+    max_side=2**31 - 1, options={},
+)  # fmt: skip
+
 LOWEST_QUALITY = 90
 """Lowest quality of a written JPEG, even if the input was lower: else compression would restore the removed
 blocks."""
 
 FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
-"""Every suffix that can be read and written, in lower case."""
+"""Every suffix that can be read and written without an extra, in lower case."""
 
 READ_ONLY = (HEIC, RAW)
-"""Formats that need an extra to be read and are never written."""
+"""Formats that need an extra to be read, and are not written (but see DNG)."""
 
 NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF image"
 
@@ -158,13 +164,23 @@ _IMAGES = {
 
 
 def supports(suffix: str) -> bool:
-    """Whether images with this suffix (".png", any case) can be written."""
+    """Whether all images can be read and written with this suffix (".png", any case)."""
     return suffix.lower() in SUFFIXES
+
+
+def can_write(suffix: str) -> bool:
+    """Whether an image can be written with this suffix (".png", any case); .dng is for camera raw only."""
+    return supports(suffix) or suffix.lower() in DNG.suffixes
 
 
 def read_only(suffix: str) -> Format | None:
     """The read-only format of a suffix (".heic", any case); None for any other suffix."""
     return next((each for each in READ_ONLY if suffix.lower() in each.suffixes), None)
+
+
+def is_known(suffix: str) -> bool:
+    """Whether files with this suffix (".heic", any case) can be read, possibly with an extra."""
+    return supports(suffix) or read_only(suffix) is not None
 
 
 def output_suffix(suffix: str) -> str:
@@ -174,8 +190,8 @@ def output_suffix(suffix: str) -> str:
 
 
 def by_suffix(suffix: str) -> Format:
-    """The format of a suffix (".png", any case). Raises PictureError for an unknown suffix."""
-    for each in FORMATS:
+    """The format that is written for a suffix (".png", any case). Raises PictureError for an unknown one."""
+    for each in (*FORMATS, DNG):
         if suffix.lower() in each.suffixes:
             return each
     raise PictureError(f"suffix {suffix!r} is not one of {', '.join(SUFFIXES)}")

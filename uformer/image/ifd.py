@@ -8,6 +8,7 @@ import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -69,6 +70,11 @@ class Form:
     def word(self) -> str:
         """The `struct` format of an offset or of a number of values."""
         return self.order + ("Q" if self.big else "I")
+
+    @property
+    def endian(self) -> Literal["little", "big"]:
+        """The name of the byte order."""
+        return "little" if self.order == "<" else "big"
 
     @property
     def count(self) -> str:

@@ -13,8 +13,33 @@ Alpha = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attached:
+    """What a JPEG file holds behind its image, for example an HDR gain map; see `attached`."""
+
+    data: bytes
+    """All bytes behind the image."""
+    names: tuple[str, ...]
+    """The parts that are recognised."""
+    index: bytes | None
+    """The payload of the segment that lists the images; None if there is none."""
+    starts: tuple[int, ...]
+    """Where the images in this list begin, as positions in `data`."""
+    versions: tuple[bytes, ...]
+    """Payloads of further segments before the image that announce a gain map."""
+    is_sound: bool
+    """Whether the images in this list lie in `data`."""
+    size: tuple[int, int]
+    """Width and height of the upright image to which it belongs."""
+    orientation: int
+    """In which that image was stored, 1 to 8; the data is not turned yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """The metadata of a file, byte for byte, but with orientation 1, because the pixels are upright."""
+    """The metadata of a file, byte for byte, but with orientation 1, because the pixels are upright.
+
+    The fields from `comments` on belong to one format and are written to files of that format only.
+    """
 
     icc: bytes | None = None
     """Colour profile; None means sRGB (or its gray)."""
@@ -25,6 +50,16 @@ class Metadata:
     """The payload of a JPEG's APP13 segment, from "Photoshop 3.0" on."""
     resolution: tuple[float, float] | None = None
     """Horizontal and vertical pixels per millimetre; None if unknown."""
+    comments: tuple[bytes, ...] = ()
+    """Comments of a JPEG."""
+    extended_xmp: tuple[bytes, ...] = ()
+    """Payloads of the segments of a JPEG that hold what did not fit into `xmp`."""
+    attached: Attached | None = None
+    """What a JPEG file holds behind its image."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """Names and contents of chunks of a PNG: texts, and colours without a profile (see `png.kept`)."""
+    tags: bytes | None = None
+    """Tags of a TIFF, as a block like `exif` (see `tiff_tags`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +92,8 @@ class Header:
     orientation: int = 1
     """Orientation of the stored pixels, 1 to 8 as in EXIF; 5 to 8 swap width and height."""
     frames: int = 1
-    """Pages or frames; only the first is read. 2 for any AVIF sequence."""
+    """Images in the file: pages or frames; 2 for any AVIF sequence. `read` refuses more than one, except in
+    HEIC, of which it reads the primary image."""
     converted: bool = False
     """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
     notes: tuple[str, ...] = ()
@@ -91,6 +127,8 @@ class Image:
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = True
     """Whether the file stored its pixels losslessly."""
+    camera_raw: bool = False
+    """Whether it was developed from camera raw; only such an image can be written as DNG."""
     jpeg: JpegCoding | None = None
     """How the file was encoded, if it was a JPEG."""
 
@@ -120,6 +158,17 @@ class Image:
     @property
     def channels(self) -> int:
         return int(self.pixels.shape[2])
+
+    @property
+    def values(self) -> Pixels:
+        """The file's own values (H, W, C): the pixels, and what float images hold outside [0, 1]."""
+        return self.pixels if self.beyond is None else self.pixels + self.beyond
+
+    def with_values(self, values: Pixels) -> "Image":
+        """The same image with other values; in an integer image they are clipped to [0, 1]."""
+        pixels = values if values.min() >= 0 and values.max() <= 1 else np.clip(values, 0, 1)
+        beyond = None if self.depth != 32 or pixels is values else values - pixels
+        return dataclasses.replace(self, pixels=pixels, beyond=beyond)
 
     def with_pixels(self, pixels: Pixels) -> "Image":
         """The same image with other pixels; alpha, depth and metadata stay."""

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from uformer.errors import PictureError
-from uformer.image import exif_block, formats, iptc, jpeg, png, tiff, vips, xmp_packet
-from uformer.image.containers import has_other_colours, is_lossless_webp
-from uformer.image.ifd import Directory
+from uformer.image import formats, jpeg, tiff, tiff_pages, vips
+from uformer.image.containers import is_lossless_webp
+from uformer.image.gather import left_out, metadata_of
 from uformer.image.image import Alpha, Header, Image, Metadata, Pixels
 from uformer.image.opening import Opened
+from uformer.words import counted
 
 _COLOUR_SPACES = {
     "cmyk": "CMYK",
@@ -26,26 +27,26 @@ _COLOUR_SPACES = {
 
 def header_of(file: Opened) -> Header:
     """The header of an opened file."""
-    image, orientation = file.image, metadata_of(file)[1]
+    image = file.image
+    metadata, orientation = metadata_of(file)
     space = _COLOUR_SPACES.get(image.interpretation)
     colours = 4 if space == "CMYK" else 1 if image.bands < 3 else 3
     width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)
     notes = []
-    if file.frames > 1:
-        number = "several" if file.format is formats.AVIF else f"{file.frames}"
-        noun = {"TIFF": "pages", "HEIC": "images"}.get(file.format.name, "frames")
-        which = "primary one" if file.format is formats.HEIC else "first"
-        notes.append(f"holds {number} {noun}; only the {which} is read")
+    if file.frames > 1 and file.format is formats.HEIC:
+        notes.append(f"holds {file.frames} images; only the primary one is read")
     if space:
         notes.append(f"is {space}; converted to sRGB")
     if colours == 1 and vips.integer(image, "bits-per-sample", 8) == 1:
         notes.append("has 1 bit per pixel; read as 8-bit gray")
-    if not vips.size(image, "icc-profile-data") and has_other_colours(file.data, file.format):
-        notes.append("declares colours other than sRGB without a colour profile; they are read as sRGB")
     if file.format is formats.TIFF:
         notes += tiff.notes(file.data)
+        if (companions := tiff_pages.count(file.data)[1]) > 0:
+            notes.append(f"holds {counted(companions, 'reduced or mask page')}; left out")
     if file.external is not None:
         notes += file.external.notes
+    if lost := left_out(file, metadata, turned=orientation != 1):
+        notes.append(f"holds {', '.join(lost)}; left out")
     depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
     if space:
         depth = 8 if space == "CMYK" and image.format != "ushort" else 16
@@ -61,6 +62,22 @@ def header_of(file: Opened) -> Header:
         converted=space is not None,
         whole=file.external is not None,
         notes=tuple(notes),
+    )
+
+
+def refuse_several(file: Opened) -> None:
+    """Raise PictureError for an animation or a TIFF of several images; HEIC has a primary image."""
+    if file.frames == 1 or file.format is formats.HEIC:
+        return
+    if file.format is formats.TIFF:
+        raise PictureError(
+            f"{file.name}: holds {file.frames} images; only one can be restored, "
+            "so save each page as a file of its own"
+        )
+    number = "" if file.format is formats.AVIF else f" of {file.frames} frames"
+    raise PictureError(
+        f"{file.name}: is an animation{number}; only a still image can be restored, "
+        "so save each frame as a file of its own"
     )
 
 
@@ -86,6 +103,7 @@ def as_image(
         suffix=_output_suffix(file),
         metadata=metadata,
         lossless=is_lossless(file),
+        camera_raw=file.format is formats.RAW,
         jpeg=jpeg.coding(file.data) if file.format is formats.JPEG else None,
     )
 
@@ -100,39 +118,6 @@ def bits_of(file: Opened) -> int:
     return (
         vips.integer(file.image, "bits-per-sample", 16) if file.format in (formats.AVIF, formats.HEIC) else 16
     )
-
-
-def metadata_of(file: Opened) -> tuple[Metadata, int]:
-    """The metadata with orientation 1, and the orientation that the pixels still have."""
-    image, picture_format = file.image, file.format
-    xmp = vips.blob(image, "xmp-data")
-    if picture_format is formats.TIFF:
-        exif, orientation = exif_block.from_tiff(file.data), vips.integer(image, "orientation", 1)
-        told = exif_block.ORIENTATION in Directory(file.data)
-        records = exif_block.iptc_of_tiff(file.data)
-        photoshop = iptc.wrapped(records) if records else None
-    else:
-        exif = vips.blob(image, "exif-data")
-        if picture_format is formats.PNG:
-            exif, xmp = png.metadata(file.data)
-        exif = exif.removeprefix(b"Exif\0\0") if exif else None
-        orientation, told = (
-            (exif_block.orientation(exif), exif_block.has_orientation(exif)) if exif else (1, False)
-        )
-        exif = exif_block.upright(exif) if exif else None
-        photoshop = vips.blob(image, "iptc-data")
-    if xmp:
-        orientation = orientation if told else xmp_packet.orientation(xmp)
-        xmp = xmp_packet.upright(xmp)
-    if picture_format is formats.AVIF or file.external is not None:
-        # The decoder has already applied the file's own transformations; the orientation in EXIF is ignored.
-        orientation = 1
-    across, down = (image.xres, image.yres) if orientation < 5 else (image.yres, image.xres)
-    known = (across, down) != (1.0, 1.0)  # libvips' value for unknown
-    icc = vips.blob(image, "icc-profile-data")
-    return Metadata(
-        icc=icc, exif=exif, xmp=xmp, iptc=photoshop, resolution=(across, down) if known else None
-    ), orientation
 
 
 def to_gray_or_rgb(name: str, image: Any, metadata: Metadata) -> tuple[Any, Metadata]:

@@ -3,14 +3,17 @@
 import hashlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uformer.image.formats import Encoded
 from uformer.image.image import JpegCoding
 
 _MOST_SEGMENTS = 4096  # before the pixels; a hostile file may hold millions of empty ones to waste time
-_SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
+APP1, APP2, COMMENT = 0xE1, 0xE2, 0xFE
+_APP0, _APP11, _SOS, _DQT, _EOI = 0xE0, 0xEB, 0xDA, 0xDB, 0xD9
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _SOF = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
 _PROGRESSIVE = {0xC2, 0xCA}
 _ARITHMETIC = {0xC9, 0xCA}
@@ -38,7 +41,7 @@ def coding(data: Encoded) -> JpegCoding:
     """Quality, subsampling and scan order of a JPEG file; defaults of high quality for what is unknown."""
     tables: dict[int, tuple[int, ...]] = {}
     subsampled, progressive = False, False
-    for marker, payload in _segments(data):
+    for marker, payload, _ in segments(data):
         if marker == _DQT:
             tables.update(_tables(payload))
         elif marker in _SOF:
@@ -56,9 +59,62 @@ def coding(data: Encoded) -> JpegCoding:
     return JpegCoding(quality=max(found, default=95), subsampled=subsampled, progressive=progressive)
 
 
+def segments(data: Encoded) -> Iterator[tuple[int, bytes, int]]:
+    """Marker and payload of each segment before the first scan, and where the payload begins."""
+    for marker, start in _markers(data, most=_MOST_SEGMENTS):
+        if marker in (_SOS, _EOI):
+            return
+        yield marker, data[start + 2 : start + _length(data, start)], start + 2
+
+
+def comments(data: Encoded) -> tuple[bytes, ...]:
+    """The comments before the first scan."""
+    return tuple(payload for marker, payload, _ in segments(data) if marker == COMMENT and payload)
+
+
+def xmp(data: Encoded) -> bytes | None:
+    """The XMP packet. libvips may return a segment of extended XMP instead."""
+    return next((found[len(XMP) :] for _, found, _ in segments(data) if found.startswith(XMP)), None)
+
+
+def extended_xmp(data: Encoded) -> tuple[bytes, ...]:
+    """The segments that hold the part of the XMP that does not fit into the first segment."""
+    return tuple(
+        payload
+        for marker, payload, _ in segments(data)
+        if marker == APP1 and payload.startswith(_EXTENDED_XMP)
+    )
+
+
+def has_content_credentials(data: Encoded) -> bool:
+    """Whether a file holds a signed history (C2PA), which fits only the pixels that were signed."""
+    return any(marker == _APP11 and b"c2pa" in payload[:256] for marker, payload, _ in segments(data))
+
+
+def end(data: Encoded) -> int:
+    """Where the image ends: behind its end marker. Cameras write further images behind it."""
+    return next((start for marker, start in _markers(data, most=len(data)) if marker == _EOI), len(data))
+
+
+def place_for_segments(data: bytes) -> int:
+    """Where further segments can be added: behind the JFIF segment, which must be the first."""
+    return 4 + int.from_bytes(data[4:6], "big") if data[2:4] == bytes([0xFF, _APP0]) else 2
+
+
+def with_segments(data: bytes, added: Iterable[tuple[int, bytes]]) -> bytes:
+    """The JPEG with further segments, each a marker and a payload; `data` may be only its beginning."""
+    place = place_for_segments(data)
+    return data[:place] + b"".join(segment(*each) for each in added) + data[place:]
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    """The bytes of a segment; its payload has at most 65,533 bytes."""
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
 def is_crowded(data: Encoded) -> bool:
     """Whether a file has more segments before its first scan than any sound file."""
-    return sum(1 for _ in _segments(data)) == _MOST_SEGMENTS
+    return sum(1 for _ in segments(data)) == _MOST_SEGMENTS
 
 
 @dataclass(frozen=True)
@@ -74,7 +130,7 @@ class Frame:
 
 def frame(data: Encoded) -> Frame | None:
     """The frame header of a JPEG file; None if it is not among the segments before the first scan."""
-    for marker, payload in _segments(data):
+    for marker, payload, _ in segments(data):
         if marker in _SOF and len(payload) >= 6:
             height, width, count = struct.unpack_from(">HHB", payload, 1)
             factors = [(max(each >> 4, 1), max(each & 15, 1)) for each in payload[7 : 6 + 3 * count : 3]]
@@ -140,14 +196,6 @@ def _scaled(standard: tuple[int, ...], quality: int) -> Iterator[int]:
     """The table at a quality by libjpeg's jpeg_quality_scaling, which other programs follow or imitate."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return (min(max((value * scale + 50) // 100, 1), 255) for value in standard)
-
-
-def _segments(data: Encoded) -> Iterator[tuple[int, bytes]]:
-    """The marker and payload of each segment before the first scan."""
-    for marker, start in _markers(data, most=_MOST_SEGMENTS):
-        if marker in (_SOS, _EOI):
-            return
-        yield marker, data[start + 2 : start + _length(data, start)]
 
 
 def _markers(data: Encoded, *, most: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import one_line
-from uformer.image import extras, formats, jpeg, png, raw, raw_exif, reasons, tiff, vips
+from uformer.image import extras, formats, jpeg, png, raw, raw_exif, reasons, tiff, tiff_pages, vips
 from uformer.image.containers import frames
 from uformer.image.deadline import within
 from uformer.image.external import External, ExternalError, external
@@ -44,7 +44,7 @@ class Opened:
     """Path of the file; None for bytes."""
     format: Format
     frames: int
-    """Pages or frames; 2 for any AVIF sequence."""
+    """Pages or frames; 2 for any AVIF sequence. Reduced copies and masks of a TIFF do not count."""
     limits: Limits
     external: External | None = None
     """The decoder of HEIC and camera raw; `image` then holds the header and metadata, but no pixels."""
@@ -241,15 +241,20 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
         )
     if width * height > limits.max_pixels:
         raise PictureError(f"{name}: has {width} x {height} pixels, over the limit of {limits.max_pixels}")
-    count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
+    if picture_format is formats.TIFF:
+        count, _ = tiff_pages.count(data)
+    else:
+        count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
     if count > limits.max_frames:
         raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
     metadata = sum(
         vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
     )
     if picture_format is formats.PNG:  # libvips does not see all of them
-        blocks = png.metadata(data)
+        blocks = [*png.metadata(data), *(contents for _, contents in png.kept(data))]
         metadata = vips.size(image, "icc-profile-data") + sum(len(block) for block in blocks if block)
+    elif picture_format is formats.JPEG:
+        metadata += sum(map(len, jpeg.extended_xmp(data) + jpeg.comments(data)))
     if metadata > limits.max_metadata:
         raise PictureError(
             f"{name}: has {metadata} bytes of metadata, over the limit of {limits.max_metadata}"

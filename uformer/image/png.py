@@ -1,4 +1,4 @@
-"""EXIF and XMP of a PNG, at any place in the file.
+"""The chunks of a PNG: EXIF and XMP at any place in the file, texts, and colours without a profile.
 
 libvips finds them only before the pixels. It does not find EXIF in the text chunks that ImageMagick and
 ExifTool wrote before PNG had an EXIF chunk ("Raw profile type exif": a name, a length, hexadecimal digits).
@@ -6,7 +6,7 @@ ExifTool wrote before PNG had an EXIF chunk ("Raw profile type exif": a name, a 
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from uformer.image.formats import Encoded
 
@@ -14,6 +14,19 @@ _MOST_CHUNKS = 1_010_000  # `vet` refuses a file with more
 _MOST_BYTES = 2**24  # of an unpacked text; EXIF and XMP are far smaller
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_KEYWORDS = {b"raw profile type exif", b"raw profile type app1", b"raw profile type xmp"}
+_MOST_KEPT = 4096  # chunks; `vet` allows as many before the pixels
+
+COLOURS = (b"cICP", b"mDCV", b"cLLI", b"gAMA", b"cHRM", b"sRGB")
+"""Chunks that describe the colours without a profile."""
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_WRITTEN_ANEW = (b"eXIf", b"pHYs")
+_SRGB_GAMMA = 45_455
+_SRGB_CORNERS = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)  # white, red, green, blue
+_TOLERANCE = 1000  # of 100,000
+
+Chunk = tuple[bytes, bytes]
+"""Name and contents."""
+
 _EXIF_MARK, _XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -58,6 +71,68 @@ def metadata(data: Encoded) -> tuple[bytes | None, bytes | None]:
                 profile = profile.removeprefix(_XMP_MARK).removeprefix(_EXIF_MARK)
                 (raw_xmp if is_xmp else raw_exif).append(profile)
     return next(filter(None, exif + raw_exif), None), next(filter(None, xmp + raw_xmp), None)
+
+
+def kept(data: Encoded) -> tuple[Chunk, ...]:
+    """Texts, colours, and all other chunks that are safe to copy by their name, without EXIF and XMP."""
+    found = []
+    for name, start, end in chunks(data):
+        is_safe = name[0] & name[3] & 0x20 and name not in _WRITTEN_ANEW
+        if name in COLOURS or (is_safe and not (name in _TEXTS and _is_metadata(data[start:end]))):
+            found.append((name, data[start:end]))
+            if len(found) == _MOST_KEPT:
+                break
+    return tuple(found)
+
+
+def has_content_credentials(data: Encoded) -> bool:
+    """Whether a file holds a signed history (C2PA), which fits only the pixels that were signed."""
+    return any(name == b"caBX" for name, _, _ in chunks(data))
+
+
+def _is_metadata(contents: bytes) -> bool:
+    """Whether a text chunk holds EXIF or XMP."""
+    keyword = contents[:80].partition(b"\0")[0]
+    return keyword == _XMP_KEYWORD or keyword.lower() in _RAW_KEYWORDS
+
+
+def colours(found: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    """Those of the kept chunks that describe the colours."""
+    return tuple(chunk for chunk in found if chunk[0] in COLOURS)
+
+
+def keywords(found: tuple[Chunk, ...]) -> list[str]:
+    """The keywords of the texts among the kept chunks, each once."""
+    each = (contents.partition(b"\0")[0].decode("latin-1") for name, contents in found if name in _TEXTS)
+    return list(dict.fromkeys(each))
+
+
+def has_other_colours(found: tuple[Chunk, ...]) -> bool:
+    """Whether the kept chunks describe colours other than those of sRGB."""
+    said = dict(found)
+    if b"cICP" in said:
+        return not is_srgb(*said[b"cICP"][:2])
+    if b"sRGB" in said:
+        return False
+    gamma = int.from_bytes(said.get(b"gAMA", b""), "big") or _SRGB_GAMMA
+    corners = struct.unpack(">8I", said[b"cHRM"]) if len(said.get(b"cHRM", b"")) == 32 else _SRGB_CORNERS
+    pairs = zip((gamma, *corners), (_SRGB_GAMMA, *_SRGB_CORNERS), strict=True)
+    return any(abs(value - usual) > _TOLERANCE for value, usual in pairs)
+
+
+def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
+    """Whether ITU-T H.273 code points mean sRGB or an older television standard displayed like it."""
+    return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
+
+
+def with_chunks(data: bytes, added: Iterable[Chunk]) -> bytes:
+    """The PNG with further chunks behind its header; `data` may be only the beginning of the file."""
+    end_of_header = 33
+    packed = [
+        struct.pack(">I", len(contents)) + name + contents + struct.pack(">I", zlib.crc32(name + contents))
+        for name, contents in added
+    ]
+    return data[:end_of_header] + b"".join(packed) + data[end_of_header:]
 
 
 def _text(name: bytes, data: Encoded, start: int, end: int) -> tuple[bytes, bytes] | None:

@@ -1,17 +1,14 @@
 """Decisions before an image is encoded: metadata to keep, bits and channels, and encoder options."""
 
-import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 from uformer.errors import OptionError, PictureError
-from uformer.image import formats, vips
+from uformer.image import attached, formats, iptc, jpeg, png, vips
+from uformer.image.carry import MetadataPolicy, carried
 from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
 from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
-from uformer.image.privacy import safe
 from uformer.notices import Notify, warn
-
-MetadataPolicy = Literal["keep", "strip", "safe"]
 
 _UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
 _CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
@@ -22,18 +19,49 @@ These make a file slightly smaller but need all coefficients in memory, at 12 by
 """
 
 
-def embedded(data: bytes, image: Image, target: Format, shown: Metadata) -> bytes:
-    """The encoded image with the resolution and EXIF, which libvips does not write.
+def embedded(data: bytes, image: Image, target: Format, shown: Metadata, *, size: int | None = None) -> bytes:
+    """The encoded image with the resolution and metadata that libvips does not write.
 
-    For PNG and JPEG, `data` may be only the beginning of the file.
+    For PNG and JPEG, `data` may be only the beginning of a file of `size` bytes. What lies behind the image
+    of a JPEG (`behind`) must be appended at the end.
     """
-    if target is formats.JPEG and image.metadata.resolution is not None:
-        data = embed_density(data, image.metadata.resolution)
+    if target is formats.JPEG:
+        return _as_jpeg(data, image, shown, size=size or len(data))
+    if target is formats.PNG:
+        has_profile = image.metadata.icc is not None
+        chunks = [each for each in shown.chunks if not (has_profile and each[0] == b"sRGB")]
+        data = png.with_chunks(data, chunks)
     if shown.exif is None:
         return data
     return embed_exif(
         data, target, shown.exif, width=image.width, height=image.height, alpha=image.alpha is not None
     )
+
+
+def behind(shown: Metadata) -> bytes:
+    """What is written behind the image of a JPEG."""
+    return shown.attached.data if shown.attached else b""
+
+
+def into_tiff(shown: Metadata) -> dict[str, bytes | None]:
+    """The arguments of `exif_block.into_tiff` for this metadata."""
+    return {"exif": shown.exif, "iptc": shown.iptc and iptc.records(shown.iptc), "tags": shown.tags}
+
+
+def _as_jpeg(data: bytes, image: Image, shown: Metadata, *, size: int) -> bytes:
+    if image.metadata.resolution is not None:
+        size -= len(data)
+        data = embed_density(data, image.metadata.resolution)
+        size += len(data)
+    added = [(jpeg.APP1, b"Exif\0\0" + shown.exif)] if shown.exif is not None else []
+    added += [(jpeg.APP1, jpeg.XMP + shown.xmp)] if shown.xmp is not None else []
+    added += [(jpeg.APP1, payload) for payload in shown.extended_xmp]
+    added += [(jpeg.COMMENT, payload) for payload in shown.comments]
+    if shown.attached is not None:
+        length = sum(len(jpeg.segment(*each)) for each in added)
+        place = jpeg.place_for_segments(data) + length
+        added += attached.segments_for(shown.attached, size=size + length, place=place)
+    return jpeg.with_segments(data, added)
 
 
 def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notify = warn) -> Metadata:
@@ -43,6 +71,10 @@ def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notif
     """
     if policy not in ("keep", "strip", "safe"):
         raise OptionError(f"metadata: {policy!r} must be keep, strip or safe")
+    if target is formats.DNG and not image.camera_raw:
+        raise PictureError(
+            "only a camera raw image can be written as DNG; use .tif, which also holds 16 bits"
+        )
     if image.alpha is not None and not target.alpha:
         raise PictureError(f"{target.name} cannot hold alpha; {_names_with_alpha()} can")
     if max(image.width, image.height) > target.max_side:
@@ -50,37 +82,7 @@ def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notif
             f"{target.name} cannot hold {image.width} x {image.height} pixels; "
             f"the limit is {target.max_side} per side"
         )
-    return _shown(image.metadata, policy, target, notify)
-
-
-def _shown(metadata: Metadata, policy: MetadataPolicy, target: Format, notify: Notify) -> Metadata:
-    """The metadata that the policy permits and the target can hold."""
-    if policy == "strip":
-        return Metadata(icc=metadata.icc, resolution=metadata.resolution)
-    shown = metadata if policy == "keep" else safe(metadata)
-    if target is formats.JPEG:
-        _check_segments(shown)
-    elif target is not formats.TIFF and shown.iptc is not None:
-        notify(f"{target.name} cannot hold IPTC; it is left out")
-        shown = dataclasses.replace(shown, iptc=None)
-    return shown
-
-
-def _check_segments(metadata: Metadata) -> None:
-    """Raise PictureError if a block does not fit into one JPEG segment of 65,533 bytes, including its header.
-
-    libvips would silently leave it out.
-    """
-    for name, value, most in (
-        ("EXIF", metadata.exif, 65_527),
-        ("XMP", metadata.xmp, 65_504),
-        ("IPTC", metadata.iptc, 65_533),
-    ):
-        if value is not None and len(value) > most:
-            raise PictureError(
-                f"{len(value)} bytes of {name} do not fit into JPEG (at most {most}); "
-                "strip the metadata or write another format"
-            )
+    return carried(image, target, policy, notify)
 
 
 def _names_with_alpha() -> str:
@@ -116,7 +118,7 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
         picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
     across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION
     picture = picture.copy(xres=across, yres=down)
-    blobs = {"xmp-data": shown.xmp, "iptc-data": shown.iptc}
+    blobs = {"xmp-data": shown.xmp if target is not formats.JPEG else None, "iptc-data": shown.iptc}
     for field, value in blobs.items():
         if value is not None:
             vips.set_blob(picture, field, value)
@@ -125,16 +127,23 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
     return picture
 
 
-def saver_options(image: Image, target: Format, shown: Metadata) -> dict[str, Any]:
-    """The saver's options for this image."""
+def saver_options(
+    image: Image, target: Format, shown: Metadata, *, quality: int | None = None
+) -> dict[str, Any]:
+    """The saver's options for this image. `quality`: see `write.encode`."""
     thin = min(image.height, image.width) <= 8  # in such an image, the AV1 encoder's white is two levels off
-    lossless = thin or image.alpha is not None if target is formats.AVIF else image.lossless
+    if target is formats.AVIF:
+        lossless = thin or image.alpha is not None
+    else:
+        lossless = image.lossless and quality is None
     options = dict(target.lossless_options if lossless and target.lossless_options else target.options)
+    if quality is not None and "Q" in options and not (lossless and target.lossless_options):
+        options["Q"] = quality
     options["keep"] = vips.KEEP_ICC | vips.KEEP_XMP
     if target is formats.JPEG:
         options["keep"] |= vips.KEEP_IPTC
         if image.jpeg is not None:
-            options["Q"] = max(image.jpeg.quality, formats.LOWEST_QUALITY)
+            options["Q"] = quality or max(image.jpeg.quality, formats.LOWEST_QUALITY)
             options["subsample_mode"] = "on" if image.jpeg.subsampled else "off"
             options["interlace"] = image.jpeg.progressive
         if image.width * image.height > _CODED_AT_ONCE:

@@ -5,10 +5,18 @@ import os
 import numpy as np
 
 from uformer.errors import PictureError
+from uformer.image.gather import metadata_of
 from uformer.image.image import Header, Image, Metadata, Pixels
-from uformer.image.interpret import as_image, bits_of, header_of, is_lossless, metadata_of, to_gray_or_rgb
+from uformer.image.interpret import (
+    as_image,
+    bits_of,
+    header_of,
+    is_lossless,
+    refuse_several,
+    to_gray_or_rgb,
+)
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
-from uformer.image.samples import HAS_BEYOND, Samples, check_range, scaled, turned
+from uformer.image.samples import Samples, scaled, turned
 from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
 
@@ -26,9 +34,10 @@ def read(
       is then dropped.
     - In formats without gray (WebP, AVIF), channels that are all equal (in a lossy file: within one level)
       become gray.
-    - Float TIFF has a depth of 32. If a few of its samples lie outside [0, 1], the excess is in `beyond`.
+    - Float TIFF has a depth of 32. If samples lie outside [0, 1], the excess is in `beyond`.
       AVIF of 10 or 12 bits has a depth of 16.
-    - Of several pages or frames, the first is read.
+    - Of several images in a HEIC file, the primary one is read. Animations, and TIFF files with several
+      images, are refused.
 
     `notify` receives one line for each thing that the file holds and the result does not; by default, each
     becomes a Python warning.
@@ -51,6 +60,7 @@ def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEF
       RGB.
     - Gray images in formats without gray stay RGB.
     - There are no notices.
+    - Of several pages or frames, the first is read.
     - Float TIFF in [0, 1] becomes uint16.
     """
     return examine(source, limits, _samples)
@@ -83,25 +93,17 @@ def header(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_L
 
 def _decode(file: Opened) -> tuple[Image, list[str]]:
     """The image, and a line for each thing that reading leaves out or changes."""
+    refuse_several(file)
     image, picture_format = file.image, file.format
     metadata, orientation = metadata_of(file)
     image, metadata = to_gray_or_rgb(file.name, image, metadata)
     samples = turned(file.samples(image), orientation)
     channels = 1 if samples.shape[2] < 3 else 3
     pixels, alpha, beyond = scaled(file.name, samples, channels, bits_of(file))
-    if beyond is not None:
-        check_range(
-            file.name,
-            np.count_nonzero(beyond) / beyond.size,
-            float((pixels + beyond).min()),
-            float((pixels + beyond).max()),
-        )
     lossless = is_lossless(file)
     if not picture_format.gray and channels == 3 and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
     notes = [f"{file.name}: {note}" for note in header_of(file).notes]
-    if beyond is not None:
-        notes.append(f"{file.name}: {HAS_BEYOND}")
     return as_image(file, metadata, samples.dtype, pixels, alpha, beyond), notes
 
 

@@ -19,13 +19,23 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_path, one_line
-from uformer.image import exif_block, formats, iptc, vips
+from uformer.image import exif_block, formats, value_range, vips
+from uformer.image.carry import MetadataPolicy
 from uformer.image.formats import Format
-from uformer.image.image import Image, Metadata
-from uformer.image.interpret import as_image, bits_of, header_of, metadata_of, to_gray_or_rgb
+from uformer.image.gather import metadata_of
+from uformer.image.image import Image, Metadata, Pixels
+from uformer.image.interpret import as_image, bits_of, header_of, refuse_several, to_gray_or_rgb
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
-from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
-from uformer.image.samples import HAS_BEYOND, Samples, check_range, quantised, scaled, turned
+from uformer.image.prepare import (
+    behind,
+    check,
+    dressed,
+    embedded,
+    into_tiff,
+    layout,
+    saver_options,
+)
+from uformer.image.samples import Samples, quantised, scaled, turned
 from uformer.image.scratch import scratch
 from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
@@ -35,6 +45,7 @@ BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.su
 """Suffixes of the formats that are read by regions; other decoders hold the whole image in memory."""
 
 _ROWS = 64  # rows decoded at a time
+_BACK = 128  # rows above the last requested ones that can be requested again without another decoding
 _FULL = 2**20  # bytes; with less free space, a failed encoder has filled the disk
 _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG in which metadata is inserted
 
@@ -42,7 +53,7 @@ _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG in which metadata is in
 class Regions:
     """The upright rows of an image file; created by `regions`, for use by one thread.
 
-    Each row is decoded once if they are requested from top to bottom.
+    Each row is decoded once if they are requested from top to bottom; a request may go back a few rows.
     """
 
     frame: Image
@@ -84,11 +95,13 @@ class Regions:
         if first < self._first:  # decoding cannot go back, so start again
             image, _ = to_gray_or_rgb(self._file.name, self._file.again(), Metadata())
             self._region, self._held, self._first = vips.region(image), self._held[:0], 0
-        kept = self._held[first - self._first :]
-        at = max(self._first + len(self._held), first)
+        end = self._first + len(self._held)
+        oldest = max(first - _BACK, self._first) if first <= end else first
+        kept = self._held[oldest - self._first :]
+        at = max(end, first)
         fresh = [self._decoded(start, min(start + _ROWS, last)) for start in range(at, last, _ROWS)]
-        self._held, self._first = np.concatenate([kept, *fresh]), first
-        return turned(self._held[: last - first], self._orientation)
+        self._held, self._first = np.concatenate([kept, *fresh]), oldest
+        return turned(self._held[first - oldest : last - oldest], self._orientation)
 
     def _decoded(self, first: int, last: int) -> Samples:
         width, bands = self._image.width, self._image.bands
@@ -116,18 +129,24 @@ class Regions:
             self._scratch.readinto(out.data)  # type: ignore[attr-defined]
         return turned(samples, self._orientation)
 
+    def sampled(self) -> Pixels:
+        """The values of the image from which its range is found, as `value_range.sampled` returns them."""
+        height, width = self.frame.pixels.shape[:2]
+        every = value_range.step(height, width)
+        parts = []
+        for first in range(0, height, _ROWS):
+            rows = self.part(first, min(first + _ROWS, height)).values
+            parts.append(rows[-first % every :: every, ::every].copy())
+        return np.concatenate(parts)
+
     def scan(self) -> list[str]:
         """Decode all rows to check them, and return the notices. Raises PictureError for damaged data."""
-        outside, low, high = 0, np.inf, -np.inf
+        refuse_several(self._file)
         for first in range(0, self._image.height, _ROWS):
             samples = self._decoded(first, min(first + _ROWS, self._image.height))
-            if self._kind.kind == "f":
-                pixels, _, beyond = scaled(self._file.name, samples, self.frame.channels, 32)
-                values = pixels if beyond is None else pixels + beyond
-                outside += 0 if beyond is None else int(np.count_nonzero(beyond))
-                low, high = min(low, float(values.min())), max(high, float(values.max()))
-        check_range(self._file.name, outside / self.frame.pixels.size, low, high)
-        return [*header_of(self._file).notes, *([HAS_BEYOND] if outside else [])]
+            if self._kind.kind == "f":  # raises for values that are not finite
+                scaled(self._file.name, samples, self.frame.channels, 32)
+        return list(header_of(self._file).notes)
 
 
 @contextlib.contextmanager
@@ -164,6 +183,7 @@ def write_parts(
     path: Path,
     *,
     metadata: MetadataPolicy = "keep",
+    quality: int | None = None,
     notify: Notify = warn,
 ) -> None:
     """Write an image whose rows arrive in parts, each with the number of its first row; parts may repeat.
@@ -184,7 +204,7 @@ def write_parts(
             picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
             try:
                 getattr(picture, f"{target.operation}save")(
-                    str(encoded), **saver_options(frame, target, shown)
+                    str(encoded), **saver_options(frame, target, shown, quality=quality)
                 )
             except vips.Error:
                 free = shutil.disk_usage(encoded.parent).free
@@ -223,7 +243,7 @@ def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Meta
         encoded.replace(path)
         with open(path, "rb+") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                change = exif_block.tiff_change(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
+                change = exif_block.tiff_change(data, **into_tiff(shown))
             if change is not None:
                 position, pointer, tail = change
                 file.seek(position)
@@ -233,5 +253,7 @@ def _finish(encoded: Path, path: Path, frame: Image, target: Format, shown: Meta
         return
     with open(encoded, "rb") as file, open(path, "wb") as out:
         whole = target not in (formats.PNG, formats.JPEG)
-        out.write(embedded(file.read() if whole else file.read(_HEAD), frame, target, shown))
+        size = os.fstat(file.fileno()).st_size
+        out.write(embedded(file.read() if whole else file.read(_HEAD), frame, target, shown, size=size))
         shutil.copyfileobj(file, out, 2**20)
+        out.write(behind(shown))

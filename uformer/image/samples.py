@@ -11,11 +11,6 @@ from uformer.image.image import Alpha, Image, Pixels
 Samples = NDArray[Any]
 """(H, W, C), as a file stores them."""
 
-HAS_BEYOND = "has samples outside 0 to 1; the excess is kept unchanged"
-
-MOST_BEYOND = 0.05
-"""Share of a float image's samples that may lie outside [0, 1]; if there are more, its white is not 1."""
-
 _STRIP_ROWS = 256  # rows that are rounded at a time, to bound the memory
 
 
@@ -69,15 +64,6 @@ def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alp
     alpha = np.ascontiguousarray(values[..., channels]) if values.shape[2] > channels else None
     beyond = values[..., :channels] - pixels
     return np.ascontiguousarray(pixels), alpha, beyond if beyond.any() else None
-
-
-def check_range(name: str, share: float, low: float, high: float) -> None:
-    """Refuse a float image if too large a share of its samples, from low to high, lies outside [0, 1]."""
-    if share > MOST_BEYOND:
-        raise PictureError(
-            f"{name}: has float samples from {low:g} to {high:g}, {share:.0%} of them outside 0 to 1; "
-            "scale them so that white is 1"
-        )
 
 
 def quantised(image: Image, bits: int, *, channels: int) -> Samples:

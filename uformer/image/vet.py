@@ -25,7 +25,7 @@ class Limits:
     max_bytes: int = 2**32
     """Size of the file."""
     max_frames: int = 10_000
-    """Pages or frames in a file; only the first is read."""
+    """Pages or frames in a file."""
     max_metadata: int = 2**26
     """Total bytes of colour profile, EXIF, XMP and IPTC."""
     max_seconds: float = 120

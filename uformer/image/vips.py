@@ -8,11 +8,14 @@ left bytes in it that are not text. So the buffer is kept empty.
 
 import hashlib
 import mmap
+import os
 from pathlib import Path
 from typing import Any
 
 import pyvips
 from numpy.typing import NDArray
+
+from uformer.processors import thread_limit
 
 pyvips.block_untrusted_set(True)  # a second barrier: `formats` already selects the one loader for a file
 pyvips.cache_set_max(0)
@@ -28,6 +31,15 @@ _ALL_LEVELS, _NOTHING = (
 )
 for _domain in (b"VIPS", b"GLib-GObject", b"GLib"):
     pyvips.glib_lib.g_log_set_handler(_domain, _ALL_LEVELS, _NOTHING, pyvips.ffi.NULL)
+
+
+def use_threads(count: int) -> None:
+    """Set the number of threads with which libvips works on one image, in this process."""
+    pyvips.vips_lib.vips_concurrency_set(count)
+
+
+if (_limit := thread_limit()) is not None and "VIPS_CONCURRENCY" not in os.environ:
+    use_threads(_limit)
 
 Error: type[Exception] = pyvips.Error
 """The exception for every error of libvips."""
@@ -68,6 +80,18 @@ def load_open(operation: str, descriptor: int, **options: Any) -> Any:
 def save(image: Any, saver: str, options: dict[str, Any]) -> bytes:
     """The encoded bytes of a pyvips image. Raises Error."""
     return bytes(getattr(image, saver)(**options))
+
+
+def turned_jpeg(data: bytes, orientation: int, *, quality: int) -> tuple[bytes, int, int]:
+    """A small JPEG, turned upright from an EXIF orientation, and its width and height. Raises Error."""
+    image = pyvips.Image.jpegload_buffer(data, fail_on="error").copy_memory()
+    image.set_type(INTEGER, "orientation", orientation)
+    image = image.autorot()
+    return (
+        bytes(image.jpegsave_buffer(Q=quality, keep="none", optimize_coding=True)),
+        image.width,
+        image.height,
+    )
 
 
 _ROWS = 64  # rows decoded at a time

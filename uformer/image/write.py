@@ -7,10 +7,19 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
-from uformer.image import exif_block, formats, iptc, vips
+from uformer.image import dng, exif_block, formats, vips
+from uformer.image.carry import MetadataPolicy
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image
-from uformer.image.prepare import MetadataPolicy, check, dressed, embedded, layout, saver_options
+from uformer.image.prepare import (
+    behind,
+    check,
+    dressed,
+    embedded,
+    into_tiff,
+    layout,
+    saver_options,
+)
 from uformer.image.samples import quantised
 from uformer.notices import Notify, warn
 
@@ -18,7 +27,12 @@ __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 
 
 def write(
-    image: Image, path: str | os.PathLike[str], *, metadata: MetadataPolicy = "keep", notify: Notify = warn
+    image: Image,
+    path: str | os.PathLike[str],
+    *,
+    metadata: MetadataPolicy = "keep",
+    quality: int | None = None,
+    notify: Notify = warn,
 ) -> None:
     """Write an image in the format of the path's suffix (see `encode`); the file appears whole or not at all.
 
@@ -28,7 +42,7 @@ def write(
     path = Path(path)
     name = one_line(path, 4096)
     try:
-        data = encode(image, path.suffix, metadata=metadata, notify=notify)
+        data = encode(image, path.suffix, metadata=metadata, quality=quality, notify=notify)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from None
     try:
@@ -40,7 +54,14 @@ def write(
         raise PictureError(f"{name!r}: is not a file name") from None
 
 
-def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", notify: Notify = warn) -> bytes:
+def encode(
+    image: Image,
+    suffix: str,
+    *,
+    metadata: MetadataPolicy = "keep",
+    quality: int | None = None,
+    notify: Notify = warn,
+) -> bytes:
     """Encode an image in the format of `suffix` (".png", any case), and return the bytes.
 
     | format | written as | bits | gray | alpha |
@@ -50,13 +71,16 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     | JPEG | like a JPEG input, with quality 90 at least; otherwise quality 95, 4:4:4 | 8 | yes | refused |
     | WebP | lossless if the input file was, otherwise quality 98 | 8 | as RGB | exact |
     | AVIF | quality 90, 4:4:4; lossless with alpha, to keep it exact | 8, 12 | as RGB | exact |
+    | DNG | linear light, for camera raw only; other images are refused | 16 | as RGB | refused |
 
     Values outside [0, 1] are clipped, and values (including alpha) are rounded to the highest number of bits
     that image and format have in common. In float output, the image's excess beyond [0, 1] is added again.
 
+    `quality`: of JPEG, WebP and AVIF, 1 to 100, instead of that in the table. AVIF with alpha stays lossless.
+
     `metadata`: `strip` leaves out EXIF (with GPS), XMP and IPTC; `safe` leaves out what reveals location,
     people or serial numbers (see `privacy`). The colour profile always stays, as the colours would change
-    without it. Only JPEG and TIFF hold IPTC; in other formats it is left out, and `notify` says so.
+    without it. What the format cannot hold is left out, and `notify` says so (see `carry`).
 
     Raises PictureError for an unknown suffix, pixels that are not finite, alpha in JPEG, or a side or
     metadata that the format cannot hold, and OptionError for an unknown `metadata`.
@@ -65,12 +89,16 @@ def encode(image: Image, suffix: str, *, metadata: MetadataPolicy = "keep", noti
     shown = check(image, target, metadata, notify=notify)
     if not np.isfinite(image.pixels).all():
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
+    if target is formats.DNG:
+        return dng.encode(image.pixels, shown)
     bits, channels = layout(image, target)
     picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
     try:
-        data = vips.save(picture, f"{target.operation}save_buffer", saver_options(image, target, shown))
+        data = vips.save(
+            picture, f"{target.operation}save_buffer", saver_options(image, target, shown, quality=quality)
+        )
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
-        return exif_block.into_tiff(data, shown.exif, shown.iptc and iptc.records(shown.iptc))
-    return embedded(data, image, target, shown)
+        return exif_block.into_tiff(data, **into_tiff(shown))
+    return embedded(data, image, target, shown) + behind(shown)

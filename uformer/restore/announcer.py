@@ -23,7 +23,16 @@ class Announcer:
     failure.
     """
 
-    def __init__(self, work: WorkList, *, quiet: bool, records: bool, overwrite: bool, many: bool) -> None:
+    def __init__(
+        self,
+        work: WorkList,
+        *,
+        quiet: bool,
+        records: bool,
+        overwrite: bool,
+        many: bool,
+        tasks: Sequence[str] = (),
+    ) -> None:
         self._work, self._quiet, self._records, self._overwrite, self._many = (
             work,
             quiet,
@@ -31,6 +40,8 @@ class Announcer:
             overwrite,
             many,
         )
+        self._tasks = list(tasks)
+        self._several = f" {', '.join(tasks)}" if len(tasks) > 1 else ""
         same_terminal = records and sys.stdout.isatty()
         self._bars = Bars(len(work.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
         self._restored = 0
@@ -78,14 +89,19 @@ class Announcer:
             tile=outcome.tile,
             backend=outcome.backend,
             precision=outcome.precision,
+            range=outcome.range,
             warnings=outcome.warnings,
             error=outcome.error,
         )
         self._bars.file_done()
+        used = "" if outcome.range is None or outcome.error is not None else range_used(outcome.range)
         if self._many and not self._quiet and not self._bars.shown:
-            end = f"({outcome.seconds:.1f} s)" if outcome.error is None else "failed"
+            comma = ", " if used else ""
+            end = f"({outcome.seconds:.1f} s{comma}{used})" if outcome.error is None else "failed"
             number = self._restored + len(self._failures) - len(self._work.failures)
-            self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source} {end}")
+            self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source}{self._several} {end}")
+        elif used and not self._quiet:
+            self._bars.say(f"uformer: {_with_name(job.source, used)}")
 
     def end(self) -> int:
         """Print the summary and return the exit code. Raises PictureError if the only image failed."""
@@ -94,6 +110,8 @@ class Announcer:
                 raise PictureError(self._failures[0])
             if not self._quiet and not self._records:
                 print(self._work.jobs[0].output)
+                if self._several:
+                    self._bars.say(f"uformer: {self._work.jobs[0].source}: restored for{self._several}")
             return 0
         work = self._work
         parts = [
@@ -145,7 +163,10 @@ class Announcer:
         """
         if self._records:
             known = (
-                dict.fromkeys(("seconds", "width", "height", "bytes", "tile", "backend", "precision"))
+                dict.fromkeys(
+                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range")
+                )
+                | {"tasks": self._tasks or None}
                 | figures
             )
             paths = {"input": str(source), "output": None if output is None else str(output)}
@@ -153,6 +174,11 @@ class Announcer:
                 json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}),
                 flush=True,
             )
+
+
+def range_used(limits: tuple[float, float]) -> str:
+    """Return the words for the range of values that was scaled for the network."""
+    return f"range {limits[0]} to {limits[1]}"
 
 
 def _with_name(source: Path, message: str) -> str:

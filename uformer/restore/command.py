@@ -1,8 +1,8 @@
 """`uformer restore`."""
 
-import functools
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +10,18 @@ from cyclopts import Parameter
 
 from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
+from uformer.files import Times
+from uformer.image.formats import by_suffix
+from uformer.image.prepare import check
 from uformer.image.read import DEFAULT_LIMITS, read
+from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, encode, write
+from uformer.notices import ignore
 from uformer.restore import pipeline
-from uformer.restore.announcer import Announcer
+from uformer.restore.announcer import Announcer, range_used
+from uformer.restore.chain import make_restorer
 from uformer.restore.changes import note_little_change
+from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
@@ -25,7 +32,9 @@ def restore(
     *images: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    mask: str | None = None,
     metadata: MetadataPolicy = "keep",
+    times: Times = "now",
     overwrite: bool = False,
     records: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: bool = False,
@@ -38,12 +47,17 @@ def restore(
         Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
         such as "photos/**/*.jpg"; or - for standard input.
     output
-        For one image: the file to write, whose suffix selects the format, or - for standard output. Default:
-        NAME.restored.EXT beside the image. For several images: a folder. Default: NAME.restored beside a
-        folder NAME.
+        For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for
+        standard output. Default: NAME.restored.EXT beside the image. For several images: a folder. Default:
+        NAME.restored beside a folder NAME.
+    mask
+        Gray image file: its white parts are restored, its black parts stay as they are. It needs the width
+        and height of the image, or the same ratio of them.
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
+    times
+        keep gives each output the modification time of its input.
     overwrite
         Replace outputs that exist. Without it, images whose outputs exist are skipped.
     records
@@ -60,10 +74,18 @@ def restore(
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
         )
+    shares = None if mask is None else mask_values(mask)
+
+    def make() -> Restorer:
+        restorer = make_restorer(options)
+        return restorer if shares is None else restorer.masked(shares)
+
     with stops_like_ctrl_c():
         if "-" in (*images, output):
+            if times == "keep":
+                raise OptionError("--times keep: standard input and output have no times; name files")
             return _through_streams(
-                images, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
+                images, output, make, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
         one = is_one_picture(images)
         todo = (
@@ -71,15 +93,19 @@ def restore(
             if one
             else list_work(images, output, overwrite=overwrite)
         )
-        announcer = Announcer(todo, quiet=quiet, records=records, overwrite=overwrite, many=not one)
+        announcer = Announcer(
+            todo, quiet=quiet, records=records, overwrite=overwrite, many=not one, tasks=options.task_names
+        )
         try:
             with announcer:
                 if todo.jobs:
                     pipeline.run(
                         todo.jobs,
-                        functools.partial(Restorer.from_options, options),
+                        make,
                         announcer,
                         metadata=metadata,
+                        times=times,
+                        threads=options.threads,
                     )
         except KeyboardInterrupt:
             announcer.interrupted()
@@ -90,7 +116,7 @@ def restore(
 def _through_streams(
     images: tuple[str, ...],
     output: str | None,
-    options: RestoreOptions,
+    make: Callable[[], Restorer],
     metadata: MetadataPolicy,
     *,
     overwrite: bool,
@@ -113,16 +139,23 @@ def _through_streams(
     image = read(
         sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source, notify=notify
     )
-    restorer = Restorer.from_options(options)
+    suffix = image.suffix if path is None else path.suffix
+    check(image, by_suffix(suffix), metadata, notify=ignore)  # before the network runs for nothing
+    restorer = make()
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
-        restored = restorer.restore_image(image, progress=bars.tile, notify=notify)
-        note_little_change(image.pixels, restored.pixels, options, notify)
+        used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
+        restored = restorer.restore_image(image, used=used, progress=bars.tile, notify=notify)
+        note_little_change(image.pixels, restored.pixels, used, restorer.options, notify)
+        if used != FULL:
+            notify(range_used(used.samples(image.depth)))
     if path is None:
-        sys.stdout.buffer.write(encode(restored, image.suffix, metadata=metadata, notify=notify))
+        sys.stdout.buffer.write(
+            encode(restored, suffix, metadata=metadata, quality=restorer.options.quality, notify=notify)
+        )
         sys.stdout.buffer.flush()
         return 0
-    write(restored, path, metadata=metadata, notify=notify)
+    write(restored, path, metadata=metadata, quality=restorer.options.quality, notify=notify)
     if not quiet:
         print(path)
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from uformer.errors import PictureError
+from uformer.image import vips
 from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore.backends.base import Backend, Runner, Weights
@@ -24,34 +25,29 @@ class Network:
     The backend's library is imported and the device is checked on first use. A pickled copy chooses its
     backend in the process that unpickles it, and starts with an empty cache of compiled graphs.
 
-    `threads`: threads of OpenVINO or onnxruntime, for several networks that share a machine; default: the
-    physical cores. Raises OptionError for options that contradict each other or the weights.
+    `options.threads` also applies to libvips and, on a CPU, to torch; there it holds for the whole process.
+    Raises OptionError for options that contradict each other or the weights.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        options: NetworkOptions = NetworkOptions(),
-        *,
-        threads: int | None = None,
-    ) -> None:
+    def __init__(self, weights: Weights, options: NetworkOptions = NetworkOptions()) -> None:
         self.config = weights.config
         self.options = options
         self._weights = weights
-        self._threads = threads
-        self._choice = choose(weights, options, threads=threads)
+        self._choice = choose(weights, options)
+        if options.threads is not None:
+            vips.use_threads(options.threads)
         self._compiled = Compiled()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(type(self), threads=self._threads), (self._weights, self.options)
+        return type(self), (self._weights, self.options)
 
     @classmethod
-    def load(cls, options: NetworkOptions = NetworkOptions(), *, threads: int | None = None) -> Network:
+    def load(cls, options: NetworkOptions = NetworkOptions()) -> Network:
         """Load the weights that the options name, or those that ship for their task.
 
         Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
         """
-        return cls(read_weights(options), options, threads=threads)
+        return cls(read_weights(options), options)
 
     @property
     def backend_name(self) -> str:
@@ -92,6 +88,31 @@ class Network:
     def kept(self) -> set[Size]:
         """The tile sizes for which this network is compiled."""
         return self._compiled.sizes
+
+    def restore(self, tile: Pixels, notify: Notify, *, ensemble: bool = False) -> Pixels:
+        """Restore a tile (C, h, w) to the same shape, whatever its channels; see `run`.
+
+        A tile without colour stays without colour. `ensemble`: return the mean of g^-1(f(g(tile))) over the
+        eight symmetries g of the square, where f is the network.
+        """
+        views = self._in_eight_views if ensemble else self.run
+        channels = self.config.in_channels
+        if len(tile) == channels:
+            restored = views(tile, notify)
+            neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
+            return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
+        if channels == 1:
+            return np.concatenate([views(plane[None], notify) for plane in tile])
+        return views(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
+
+    def _in_eight_views(self, tile: Pixels, notify: Notify) -> Pixels:
+        total = np.zeros_like(tile)
+        for flip in (False, True):
+            for quarters in range(4):
+                turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
+                restored = np.rot90(self.run(turned, notify), -quarters, axes=(1, 2))
+                total += restored[:, :, ::-1] if flip else restored
+        return total / np.float32(8)
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
         """Restore a tile (C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.

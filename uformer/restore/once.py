@@ -3,8 +3,12 @@
 import dataclasses
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
+from uformer.errors import OptionError
+from uformer.files import Times, keep_time
+from uformer.restore.chain import Chain
 from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions, make_options
 from uformer.restore.restorer import Restorer
@@ -16,18 +20,23 @@ def restore(
     picture: Any,
     task: str = "denoise",
     *,
+    mask: Any = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    times: Times = "now",
     **options: Any,
 ) -> Any:
     """Restore one image and return it in the form in which it was passed.
 
     - `picture`: the path or the bytes of an image file, a numpy array (H, W) or (H, W, C), a torch tensor
-      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16, or float in [0, 1].
+      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16 or float.
     - `task`: denoise, derain or deblur.
+    - `mask`: a gray image; only where it is white, the image is restored (see `Restorer.masked`).
     - `output`: for a path, the file to write. The default is NAME.restored.EXT beside the input.
     - `overwrite`: replace an existing output. Otherwise it is an error.
-    - `options`: the other fields of RestoreOptions.
+    - `times`: keep gives the output the modification time of the input.
+    - `options`: the other fields of RestoreOptions. `tasks=("derain", "denoise")` restores for several tasks,
+      one after the other.
 
     The last four networks are cached, so a loop over images loads its weights once. A weights file that has
     changed is loaded again.
@@ -41,7 +50,14 @@ def restore(
         if path.exists():
             chosen = dataclasses.replace(chosen, weights=str(path))
             file = path.stat().st_mtime_ns, path.stat().st_size
-    return Restorer(_network(chosen.network, file), chosen)(picture, output=output, overwrite=overwrite)
+    if times == "keep" and not isinstance(picture, str | os.PathLike):
+        raise OptionError("times: needs the path of an image file; other images have no time")
+    restorers = [Restorer(_network(each.network, file), each) for each in chosen.chain]
+    restorer = restorers[0] if chosen.tasks is None else Chain(restorers, chosen)
+    restored = restorer(picture, mask=mask, output=output, overwrite=overwrite)
+    if times == "keep":
+        keep_time(Path(picture), Path(restored))
+    return restored
 
 
 @functools.lru_cache(maxsize=4)

@@ -6,7 +6,6 @@ in the future of its image and becomes that image's failure.
 """
 
 import functools
-import os
 import threading
 import time
 from collections import deque
@@ -17,13 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from uformer.errors import UformerError
-from uformer.files import one_line
+from uformer.files import Times, keep_time, one_line
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
 from uformer.image.read import header, read
+from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
+from uformer.processors import available_processors
 from uformer.restore.budget import Budget
 from uformer.restore.changes import note_little_change
 from uformer.restore.large import restore_file, should_stream
@@ -31,8 +32,8 @@ from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
 
-READERS, WRITERS = (min(most, os.cpu_count() or 1) for most in (4, 8))
-"""Threads, each with one image at a time: more writers, because encoding takes longer than decoding."""
+READERS, WRITERS = 4, 8
+"""Most threads, each with one image at a time: more writers, because encoding takes longer than decoding."""
 _POLL = 0.5  # seconds until Ctrl-C is noticed where waiting cannot be interrupted (Windows)
 
 
@@ -53,6 +54,8 @@ class Outcome:
     """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
+    range: tuple[float, float] | None = None
+    """The range of values that was scaled for the network, in the file's own units; None for all of it."""
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     """Why the image failed, in one line; None if it was restored."""
@@ -73,14 +76,19 @@ def run(
     watcher: Watcher,
     *,
     metadata: MetadataPolicy = "keep",
+    times: Times = "now",
+    threads: int | None = None,
 ) -> None:
     """Restore images, write their outputs, and report each outcome to the watcher, in order.
+
+    `times`: keep gives each output the modification time of its input. `threads`: the most images that are
+    read at once, and the most that are written at once; None: as many as there are processors.
 
     The first images are read while the network loads. If the run is interrupted, images that are already
     restored are still written. Raises what `make_restorer` raises, and OptionError if the options cannot
     restore any image.
     """
-    line = _Line(watcher, metadata, make_restorer)
+    line = _Line(watcher, metadata, times, make_restorer, threads or available_processors())
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
 
     def finish_first() -> None:
@@ -95,7 +103,7 @@ def run(
     try:
         for number, job in enumerate(jobs):
             going.append(line.put(number, job))
-            if len(going) > READERS + WRITERS:
+            if len(going) > line.width:
                 finish_first()
         while going:
             finish_first()
@@ -134,12 +142,20 @@ class _Line:
     """The three thread pools, and the work of each on an image."""
 
     def __init__(
-        self, watcher: Watcher, metadata: MetadataPolicy, make_restorer: Callable[[], Restorer]
+        self,
+        watcher: Watcher,
+        metadata: MetadataPolicy,
+        times: Times,
+        make_restorer: Callable[[], Restorer],
+        processors: int,
     ) -> None:
-        self._readers = ThreadPoolExecutor(READERS, "uformer-read")
+        readers, writers = min(READERS, processors), min(WRITERS, processors)
+        self.width = readers + writers
+        """Images that are enough to keep all threads busy."""
+        self._readers = ThreadPoolExecutor(readers, "uformer-read")
         self._network = ThreadPoolExecutor(1, "uformer-network")
-        self._writers = ThreadPoolExecutor(WRITERS, "uformer-write")
-        self._watcher, self._metadata = watcher, metadata
+        self._writers = ThreadPoolExecutor(writers, "uformer-write")
+        self._watcher, self._metadata, self._times = watcher, metadata, times
         self._budget = Budget()
         self._stopped = threading.Event()
         self._made = self._network.submit(self._make, make_restorer)
@@ -202,11 +218,15 @@ class _Line:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
             restored, warn = None, functools.partial(self._warn, outcome)
             if source.image is not None:
-                restored = restorer.restore_image(source.image, progress=self._tile, notify=warn)
-                note_little_change(source.image.pixels, restored.pixels, restorer.options, warn)
+                image = source.image
+                used = restorer.range_of(sampled(image.values), image.depth, notify=warn)
+                restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
+                note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
+                depth = image.depth
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
-                restore_file(
+                depth = header(job.source).depth
+                used = restore_file(
                     restorer,
                     job.source,
                     job.output,
@@ -214,6 +234,7 @@ class _Line:
                     progress=self._tile,
                     notify=warn,
                 )
+            outcome.range = None if used == FULL else used.samples(depth)
             return self._writers.submit(self._write, outcome, restored, source.cost)
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
@@ -226,8 +247,11 @@ class _Line:
                         restored,
                         output,
                         metadata=self._metadata,
+                        quality=self._made.result().options.quality,
                         notify=functools.partial(self._warn, outcome),
                     )
+                if self._times == "keep":
+                    keep_time(outcome.job.source, output)
                 outcome.bytes = output.stat().st_size
         finally:
             self._budget.give_back(cost)

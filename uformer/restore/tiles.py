@@ -13,7 +13,7 @@ Both `cut` and `blend` work from top to bottom and hold one row of tiles, so an 
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ Rows = Callable[[int, int], Pixels]
 
 _SIDE_STEP = 128
 """Pixels between the tile sides that `plan_freely` tries: each pair of sides is another graph to compile."""
+
+_SMALL_SIDES = (64, 128, 192)
+"""Sides of the square tiles for images that fit in one of them. Few sizes, because compiling the network for
+another size takes as long as restoring dozens of small images."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,8 @@ def plan_freely(
 
     Their sides are between half of `largest` and `largest`. Each axis is chosen on its own, and the larger
     tile wins a tie. For example, 1080 pixels are covered by two tiles of 640 (1280 pixels) rather than three
-    of 512 (1536). Arguments and errors: see `plan_axis`.
+    of 512 (1536). An image that fits in a square of one of `_SMALL_SIDES` is padded to it. Arguments and
+    errors: see `plan_axis`.
     """
 
     def axis(length: int) -> Axis:
@@ -159,7 +164,12 @@ def plan_freely(
         ]
         return min(axes, key=lambda axis: len(axis.starts) * axis.tile)
 
-    return TilePlan(axis(height), axis(width))
+    plan = TilePlan(axis(height), axis(width))
+    if plan.count == 1:
+        for side in (_up(small, multiple) for small in _SMALL_SIDES):
+            if max(plan.tile) <= side <= largest:
+                return TilePlan(*(replace(each, tile=side) for each in (plan.rows, plan.columns)))
+    return plan
 
 
 def cut(read: Rows, plan: TilePlan) -> Iterator[Pixels]:

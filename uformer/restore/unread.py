@@ -17,12 +17,6 @@ _UNSUPPORTED = {
 _HEAD = 512  # bytes
 
 
-def is_taken(suffix: str) -> bool:
-    """Return whether files with this suffix (any case) can be read with the installed extras."""
-    found = formats.read_only(suffix)
-    return formats.supports(suffix) if found is None else extras.missing(found) is None
-
-
 def is_unread_image(path: Path) -> bool:
     """Return whether a file that was not selected is an image, judged by its suffix or its contents."""
     if path.suffix.lower() in _UNSUPPORTED or formats.read_only(path.suffix):

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from uformer.image.formats import output_suffix, read_only, supports
+from uformer.image.extras import can_read
+from uformer.image.formats import output_suffix, read_only
 
 RESTORED = ".restored"
 """Marks default output names: before the suffix of a file, at the end of a folder's name."""
@@ -37,13 +38,12 @@ def walk(
     *,
     enter: Callable[[Path], bool] = lambda _: True,
     without: Path | None = None,
-    takes: Callable[[str], bool] = supports,
 ) -> Found:
     """Find the images below a folder by their suffixes. Hidden files and folders are ignored.
 
     Links to folders are followed after all real folders, unless the target was already entered. `enter`:
     returns whether to enter a folder, from its path relative to `root`. `without`: a folder that is never
-    entered, by whatever path. `takes`: returns whether files with a suffix are images to restore.
+    entered, by whatever path.
     """
     found = Found()
     seen = {identity(root)} | ({identity(without)} if without is not None else set())
@@ -67,7 +67,7 @@ def walk(
             folder = _is_folder(entry)
             if entry.name.startswith("."):
                 continue
-            if not folder and not takes(path.suffix):
+            if not folder and not can_read(path.suffix):
                 found.others.append(path)
             elif original(path, folder=folder).name in names - {entry.name} or entry.name in outputs:
                 found.left_out.append(path)
@@ -89,9 +89,7 @@ def is_pattern(text: str) -> bool:
     return bool(_MAGIC.search(text)) and not os.path.lexists(text)
 
 
-def match(
-    pattern: str, *, without: Path | None = None, takes: Callable[[str], bool] = supports
-) -> tuple[Path, Found]:
+def match(pattern: str, *, without: Path | None = None) -> tuple[Path, Found]:
     """Return the folder where the pattern begins, and everything below it that matches.
 
     As in a shell, *, ? and [...] match parts of a name but never a leading dot, and ** matches any number of
@@ -104,7 +102,7 @@ def match(
     ):
         fixed += 1
     root, rest = Path(*parts[:fixed]), parts[fixed:]
-    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without, takes=takes)
+    found = walk(root, enter=lambda folder: _leads_on(folder.parts, rest), without=without)
     for paths in (found.pictures, found.folders, found.left_out, found.others):
         paths[:] = [path for path in paths if _matches(path.parts, rest)]
     return root, found
@@ -116,6 +114,11 @@ def output_name(path: Path, *, folder: bool = False) -> str:
     For HEIC and camera raw, EXT is the suffix of the format to write.
     """
     return path.name + RESTORED if folder else f"{path.stem}{RESTORED}{output_suffix(path.suffix)}"
+
+
+def written_name(path: PurePath) -> str:
+    """Return the name in a folder of outputs: that of the input, with a suffix that can be written."""
+    return path.stem + output_suffix(path.suffix)
 
 
 def original(path: Path, *, folder: bool = False) -> Path:

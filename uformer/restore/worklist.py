@@ -20,11 +20,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import SUFFIXES, output_suffix, read_only, supports
+from uformer.image.formats import SUFFIXES, can_write, is_known
 from uformer.output import check_output, nearest, what_lies_at, why_closed
 from uformer.restore.forms import check_suffix
-from uformer.restore.unread import is_taken, is_unread_image, summary
-from uformer.restore.walk import Found, identity, is_pattern, match, original, output_name, walk
+from uformer.restore.unread import is_unread_image, summary
+from uformer.restore.walk import (
+    Found,
+    identity,
+    is_pattern,
+    match,
+    original,
+    output_name,
+    walk,
+    written_name,
+)
 from uformer.staging import staging
 
 
@@ -72,7 +81,7 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
         raise PictureError(f"{argument!r} is not a file name")
     if not os.path.lexists(source):
         raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
-    if output is None and not _is_readable(source.suffix):
+    if output is None and not is_known(source.suffix):
         raise OptionError(
             f"{source}: the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)};"
             " name the output with -o"
@@ -81,7 +90,7 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
         path = source.with_name(output_name(source))
     else:
         path = (
-            Path(output) / _written_name(source)
+            Path(output) / written_name(source)
             if output.endswith(("/", os.sep)) or os.path.isdir(output)
             else Path(output)
         )
@@ -132,7 +141,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
     """Yield the jobs of one argument. Inputs that fail or are left out are added to `result`."""
     source = Path(argument)
     if is_pattern(argument):
-        root, found = match(argument, without=out, takes=is_taken)
+        root, found = match(argument, without=out)
         if found.folders and not found.pictures:
             for folder in found.folders:
                 yield from _jobs(str(root / folder), out and out / folder.parent, result, alone=False)
@@ -141,7 +150,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
             result.failures.append((source, "no file matches this pattern"))
         _note(root, found, result)
         for below in found.pictures:
-            inside = below.with_name(_written_name(below) if out else output_name(below))
+            inside = below.with_name(written_name(below) if out else output_name(below))
             yield FileJob(root / below, (out or root) / inside)
     elif os.path.isdir(source):
         named = source if source.name not in ("", "..") else _absolute(source)
@@ -152,16 +161,16 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
             result.home = home if alone else None
         else:
             home = out if alone else out / named.name
-        found = walk(source, without=out or home, takes=is_taken)
+        found = walk(source, without=out or home)
         _note(source, found, result)
         for below in found.pictures:
-            yield FileJob(source / below, home / below.with_name(_written_name(below)))
+            yield FileJob(source / below, home / below.with_name(written_name(below)))
     elif not os.path.lexists(source):
         result.failures.append((source, os.strerror(errno.ENOENT)))
-    elif not _is_readable(source.suffix):
+    elif not is_known(source.suffix):
         result.failures.append((source, f"the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)}"))
     else:
-        yield FileJob(source, out / _written_name(source) if out else source.with_name(output_name(source)))
+        yield FileJob(source, out / written_name(source) if out else source.with_name(output_name(source)))
 
 
 def _note(root: Path, found: Found, result: WorkList) -> None:
@@ -170,21 +179,11 @@ def _note(root: Path, found: Found, result: WorkList) -> None:
     result.unread += [root / below for below in found.others if is_unread_image(root / below)]
 
 
-def _is_readable(suffix: str) -> bool:
-    """Return whether files with this suffix (any case) can be read, possibly with an extra."""
-    return supports(suffix) or read_only(suffix) is not None
-
-
-def _written_name(path: Path) -> str:
-    """Return the name in the output folder: that of the input, with a suffix that can be written."""
-    return path.stem + output_suffix(path.suffix)
-
-
 def _checked_folder(out: Path, inputs: Sequence[Path]) -> Path:
     """Return `out` if it can be the folder of the outputs. Raises OptionError otherwise."""
     if os.path.exists(out) and not os.path.isdir(out):
         raise OptionError(f"{out}: is a file; several images need an output folder")
-    if not os.path.exists(out) and supports(out.suffix):
+    if not os.path.exists(out) and can_write(out.suffix):
         raise OptionError(f"{out}: is the name of an image file; several images need an output folder")
     for source in inputs:
         if os.path.isdir(source) and identity(out) == identity(source):

@@ -48,6 +48,12 @@ _JOB_SCHEMA: dict[str, Any] = {
             "items": {"type": "string"},
             "description": "What happens to the image besides restoring.",
         },
+        "range": {
+            "type": ["array", "null"],
+            "items": {"type": "number"},
+            "description": "Lowest and highest value that the network sees as black and white, in the units "
+            "of the upload; null for all that its bit depth can hold.",
+        },
         "tiles_done": {"type": "integer"},
         "tiles": {
             "type": ["integer", "null"],

@@ -9,6 +9,7 @@ from typing import Any
 from uformer.errors import OptionError
 from uformer.layout import parameter_count
 from uformer.restore.backends.choose import read_config
+from uformer.restore.chain import Chain, make_restorer
 from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
@@ -34,7 +35,8 @@ class Catalogue:
             self.defaults = dataclasses.replace(defaults, weights=str(self.own))
             self._own_parameters = parameter_count(read_config(self.own))
         self.names: tuple[str, ...] = (*([self.own.stem] if self.own else []), *registry.WEIGHTS)
-        registry.for_task(defaults.task)
+        for task in (defaults.task, *defaults.task_names):
+            registry.for_task(task)
 
     def options(self, asked: Mapping[str, Any]) -> RestoreOptions:
         """Return the defaults with a request's options.
@@ -48,13 +50,17 @@ class Catalogue:
                 raise OptionError(f"weights: unknown name {name!r}; known: {', '.join(self.names)}")
             if self.own is not None and name == self.own.stem:
                 values["weights"] = str(self.own)
-        elif "task" in values:
-            registry.for_task(values["task"])
-            values["weights"] = None
+            values.setdefault("tasks", None)
+        elif "task" in values or "tasks" in values:
+            values = {"weights": None, "tasks": None} | values
+            for task in RestoreOptions(task=values.get("task", "denoise"), tasks=values["tasks"]).task_names:
+                registry.for_task(task)
         return dataclasses.replace(self.defaults, **values)
 
     def name(self, options: RestoreOptions) -> str:
-        """Return the client's name for the weights that the options select."""
+        """Return the client's name for the weights that the options select; several are joined by +."""
+        if options.tasks is not None:
+            return "+".join(self.name(each) for each in options.chain)
         if options.weights is None:
             return registry.for_task(options.task).name
         return Path(options.weights).stem if options.weights == str(self.own) else options.weights
@@ -90,12 +96,14 @@ class Catalogue:
 class Restorers:
     """The restorers of one device. Each network is loaded once. Not thread-safe."""
 
-    def __init__(self, load: Load = Restorer.from_options) -> None:
+    def __init__(self, load: Load = make_restorer) -> None:
         self._load = load
         self._kept: OrderedDict[NetworkOptions, Restorer] = OrderedDict()
 
     def get(self, options: RestoreOptions) -> Restorer:
         """Return a restorer with these options. Raises the errors of `Restorer.from_options`."""
+        if options.tasks is not None:
+            return Chain([self.get(each) for each in options.chain], options)
         key = options.network
         if key not in self._kept:
             self._kept[key] = self._load(options)

@@ -12,9 +12,10 @@ from functools import partial
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
+from uformer.image.value_range import FULL, sampled
 from uformer.image.write import encode
+from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
@@ -65,7 +66,7 @@ class Engine:
         settings: Settings,
         metrics: Metrics,
         *,
-        load: Load = Restorer.from_options,
+        load: Load = make_restorer,
     ) -> None:
         self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
         self._lock = threading.Lock()
@@ -249,11 +250,14 @@ class _Worker:
             del data
             job.check()
             with refused_as(422, "not-restored"):
-                restored = self._restorers.get(self._here(job.options)).restore_image(
-                    image, progress=job.progress, notify=_note
-                )
+                restorer = self._restorers.get(self._here(job.options))
+                used = restorer.range_of(sampled(image.values), image.depth, notify=_note)
+                job.range = None if used == FULL else used.samples(image.depth)
+                restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
                 job.check()
-                return encode(restored, job.suffix, metadata=job.metadata, notify=_note)
+                return encode(
+                    restored, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=_note
+                )
 
     def _finish(self, job_id: str, future: Future[Ending]) -> None:
         job = self.jobs.pop(job_id)

@@ -47,6 +47,7 @@ class Job:
         self.future: Future[Ending] = Future()
         self.tiles_done, self.tiles = 0, 0
         self.created, self.started, self.finished = time.monotonic(), 0.0, 0.0
+        self.range: tuple[float, float] | None = None
         self.fetched = False
         self._data: bytes | None = data
         self._deadline, self._seconds = self.created + seconds, seconds
@@ -119,7 +120,7 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What happens to the image besides restoring it."""
-        several = "only the first of several pages or frames is restored"
+        several = "only the primary one of several images is restored"
         converted = "the colours are converted to sRGB"
         return [several] * (self.header.frames > 1) + [converted] * self.header.converted
 
@@ -139,6 +140,7 @@ class Job:
             "format": by_suffix(self.header.suffix).name,
             "depth": self.header.depth,
             "notes": self.notes,
+            "range": self.range,
             "tiles_done": self.tiles_done,
             "tiles": self.tiles or None,
             "seconds": round(seconds, 3),

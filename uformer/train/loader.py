@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from uformer.data.datasets import Patches
 from uformer.errors import OptionError
+from uformer.processors import available_processors
 from uformer.train.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]
@@ -81,7 +82,7 @@ def choose_workers(recipe: Recipe, *, on_cpu: bool, processes: int = 1) -> int:
     """Return the number of workers: the recipe's, or else 0 on a CPU, where the network needs the cores."""
     if recipe.workers >= 0:
         return recipe.workers
-    return 0 if on_cpu else max(1, min(16, (os.cpu_count() or 1) // processes - 1))
+    return 0 if on_cpu else max(1, min(16, available_processors() // processes - 1))
 
 
 def by_workers(workers: int) -> str:

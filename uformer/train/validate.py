@@ -31,17 +31,21 @@ def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
     """Return the sum of the PSNR of some restored images.
 
-    PSNR is in dB, over all channels, after rounding to 8 bits, and at most MOST.
+    PSNR is in dB, over all channels, and at most MOST. Images of 8 bits are rounded to 8 bits before.
     """
-    return sum(min(psnr(restore(model, degraded), clean), MOST) for degraded, clean in held.pairs(indices))
+    return sum(
+        min(psnr(restore(model, degraded), clean, rounded=held.pictures.depth(index) == 8), MOST)
+        for index, (degraded, clean) in zip(indices, held.pairs(indices), strict=True)
+    )
 
 
 def input_score(held: HeldOut, indices: Sequence[int]) -> float:
     """Like `score`, but for the degraded images. nan if they and the clean images differ in channels."""
-    pairs = held.pairs(indices)
     return sum(
-        min(psnr(degraded, clean), MOST) if degraded.shape == clean.shape else float("nan")
-        for degraded, clean in pairs
+        min(psnr(degraded, clean, rounded=held.pictures.depth(index) == 8), MOST)
+        if degraded.shape == clean.shape
+        else float("nan")
+        for index, (degraded, clean) in zip(indices, held.pairs(indices), strict=True)
     )
 
 

@@ -11,6 +11,7 @@ from typing import cast
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
+from uformer.processors import thread_limit
 from uformer.restore.backends import onnx
 from uformer.restore.backends.base import Backend, Weights
 from uformer.restore.options import NetworkOptions
@@ -47,12 +48,14 @@ def read_config(path: Path) -> UformerConfig:
     return cast(UformerConfig, checkpoint.describe(path)["config"])
 
 
-def choose(weights: Weights, options: NetworkOptions, *, threads: int | None = None) -> Choice:
+def choose(weights: Weights, options: NetworkOptions) -> Choice:
     """Choose the backend for weights and options.
 
-    Raises OptionError for options that contradict each other or the weights.
+    If a container or the affinity leaves fewer processors than the machine has, the libraries get that number
+    of threads; else they choose. Raises OptionError for options that contradict each other or the weights.
     """
     backend, device, file = options.backend, options.device, weights.file
+    threads = options.threads or thread_limit()
     if file is not None and (backend != "auto" or device not in ("auto", "cpu")):
         asked = f"backend: {backend!r}" if backend != "auto" else f"device: {device!r}"
         raise OptionError(f"{asked} cannot run {file}; .onnx files run in onnxruntime on the CPU")
@@ -67,7 +70,9 @@ def choose(weights: Weights, options: NetworkOptions, *, threads: int | None = N
     def make_torch() -> Backend:
         from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional
 
-        return TorchBackend(weights.config, weights.state, device=device, precision=options.precision)
+        return TorchBackend(
+            weights.config, weights.state, device=device, precision=options.precision, threads=threads
+        )
 
     def make_openvino() -> Backend:
         from uformer.restore.backends.openvino import OpenVINOBackend  # noqa: PLC0415 - slow to import

@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 
 
 class TorchBackend:
-    """The network in torch on one device. Raises OptionError if torch or the device is missing."""
+    """The network in torch on one device. Raises OptionError if torch or the device is missing.
+
+    `threads`: threads of all torch work of this process on the CPU; None leaves them as they are.
+    """
 
     def __init__(
-        self, config: UformerConfig, state: State, *, device: str = "auto", precision: str = "auto"
+        self,
+        config: UformerConfig,
+        state: State,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
     ) -> None:
         self.device = choose_device(device)
+        if threads is not None and self.device == "cpu":
+            require("torch", "torch").set_num_threads(threads)
         self.precision = (
             ("fp16" if self.device.startswith("cuda") else "fp32") if precision == "auto" else precision
         )

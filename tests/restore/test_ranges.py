@@ -1,0 +1,126 @@
+"""Data in a small part of its range: scaled, restored and scaled back; photos stay as they were."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.restore.test_restorer import darker, make, picture
+from uformer.errors import PictureError
+from uformer.restore.restorer import Restorer
+
+
+def texture(*shape: int) -> NDArray[np.float64]:
+    """Smooth shapes with edges, from 0 to 1."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    waves = 0.5 + 0.35 * np.sin(x / 17) * np.cos(y / 11) + 0.15 * ((x // 24 + y // 24) % 2)
+    return np.broadcast_to(waves.reshape(*waves.shape, *[1] * (len(shape) - 2)), shape) / waves.max()
+
+
+def dim() -> tuple[NDArray[Any], NDArray[Any]]:
+    """16-bit gray with 100 to 400 counts, noisy and true."""
+    rng, truth = np.random.default_rng(0), 100 + 300 * texture(120, 130)
+    noisy = rng.poisson(truth) + rng.normal(0, 5, truth.shape)
+    noisy[5, 5] = 60000  # a hot pixel
+    truth[5, 5] = 60000
+    return np.rint(noisy).clip(0).astype(np.uint16), truth
+
+
+def twelve() -> tuple[NDArray[Any], NDArray[Any]]:
+    """12-bit colour in 16 bits, noisy and true."""
+    truth = 100 + 3500 * texture(120, 130, 3)
+    noisy = truth + np.random.default_rng(0).normal(0, 120, truth.shape)
+    return np.rint(noisy).clip(0, 4095).astype(np.uint16), truth
+
+
+def stars() -> tuple[NDArray[Any], NDArray[Any]]:
+    """A sky with faint and bright stars, noisy and true, as float with negative values."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros((128, 128))
+    y, x = np.mgrid[-6:7, -6:7]
+    spot = np.exp(-(y**2 + x**2) / 2)
+    for number, (row, column) in enumerate(itertools.product(range(8, 120, 14), range(8, 120, 14))):
+        truth[row - 6 : row + 7, column - 6 : column + 7] += spot * (100 if number % 8 == 0 else 5)
+    return (truth + rng.normal(0, 1, truth.shape)).astype(np.float32), truth
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> Restorer:
+    return Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=160)
+
+
+@pytest.mark.parametrize("data", [dim, twelve, stars])
+def test_data_in_a_small_part_of_its_range_gets_better(
+    denoiser: Restorer, data: Callable[[], tuple[NDArray[Any], NDArray[Any]]]
+) -> None:
+    noisy, truth = data()
+    restored = denoiser(noisy).astype(float)
+    before, after = (float(np.sqrt(np.mean((image - truth) ** 2))) for image in (noisy, restored))
+    assert after < 0.75 * before
+    assert abs(restored.mean() - truth.mean()) < 0.1 * before
+
+
+def test_stars_survive(denoiser: Restorer) -> None:
+    noisy, truth = stars()
+    restored = denoiser(noisy)
+    faint = np.isclose(truth, 5, rtol=0.01)
+    assert np.median(restored[faint]) > 0.6 * 5
+    assert restored[truth > 99].min() > 90
+
+
+def test_the_range_can_be_fixed_or_full(denoiser: Restorer) -> None:
+    noisy, truth = dim()
+
+    def error(asked: str) -> float:
+        restorer = denoiser.with_options(dataclasses.replace(denoiser.options, range=asked))
+        return float(np.sqrt(np.mean((restorer(noisy) - truth) ** 2)))
+
+    assert error("50:450") == pytest.approx(error("auto"), rel=0.2)
+    assert error("full") > 3 * error("auto")
+
+
+@pytest.mark.parametrize("options", [{}, {"strength": 0.5}])
+def test_photos_are_the_same_with_any_choice(options: dict[str, Any]) -> None:
+    dark = picture() // 16
+    bright = picture().astype(np.uint16) * 257
+    for image in (dark, picture(), bright, (bright / 65535).astype(np.float32)):
+        auto, full = (make(darker, range=asked, **options)[0](image) for asked in ("auto", "full"))
+        assert np.array_equal(auto, full)
+
+
+def test_all_tiles_of_an_image_have_one_range() -> None:
+    ramp = np.linspace(100, 400, 300, dtype=np.uint16).reshape(300, 1).repeat(60, axis=1)
+    restorer, _ = make(lambda tiles: tiles - np.float32(0.1), tile=64)
+    assert set(np.unique(ramp[40:].astype(int) - restorer(ramp)[40:])) <= {29, 30, 31}
+
+
+def test_floats_outside_are_refused_only_with_the_full_range() -> None:
+    counts = np.linspace(-20, 300, 400).reshape(20, 20)
+    with pytest.raises(PictureError, match=r"from -20 to 300, 100% of them outside 0 to 1; use --range auto"):
+        make(darker, range="full")[0](counts)
+    restored = make(lambda tiles: tiles, range="auto")[0](counts)
+    np.testing.assert_allclose(restored, counts, atol=1e-4)
+    few = np.linspace(0, 1, 400).reshape(20, 20)
+    few[0, :3] = 2
+    with pytest.warns(UserWarning, match="has samples outside 0 to 1; the excess is kept unchanged"):
+        assert (make(darker)[0](few)[0, :3] == 1.75).all()
+
+
+def test_strength_zero_keeps_every_bit_of_scaled_data() -> None:
+    noisy, _ = stars()
+    assert np.array_equal(make(darker, strength=0)[0](noisy), noisy)
+
+
+@pytest.mark.parametrize("data", [dim, twelve, stars])
+def test_blending_an_answer_scales_as_restoring_does(
+    data: Callable[[], tuple[NDArray[Any], NDArray[Any]]],
+) -> None:
+    noisy, _ = data()
+    restorer, _ = make(darker)
+    restoration = restorer.infer(noisy)
+    np.testing.assert_allclose(restoration.blend().astype(float), restorer(noisy).astype(float), atol=1)
+    assert np.array_equal(restoration.blend(strength=0), noisy)

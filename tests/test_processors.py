@@ -1,0 +1,67 @@
+"""Available processors are those of the affinity, or fewer in a container."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from uformer import processors
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the control groups of a process on eight processors."""
+    monkeypatch.setattr(processors, "CGROUP", tmp_path)
+    monkeypatch.setattr(processors, "OWN_GROUP", tmp_path / "own")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    return tmp_path
+
+
+def test_without_a_limit_all_are_available(group: Path) -> None:
+    assert processors.available_processors() == 8
+    assert processors.thread_limit() is None
+    (group / "cpu.max").write_text("max 100000\n")
+    assert processors.available_processors() == 8
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("200000 100000", 2), ("250000 100000", 2), ("50000 100000", 1), ("nonsense", 8)]
+)
+def test_a_containers_limit_counts(group: Path, quota: str, expected: int) -> None:
+    (group / "cpu.max").write_text(quota + "\n")
+    assert processors.available_processors() == expected
+
+
+def test_the_lowest_limit_of_the_groups_counts(group: Path) -> None:
+    (group / "own").write_text("1:name=systemd:/\n0::/user.slice/job.scope\n")
+    (group / "user.slice/job.scope").mkdir(parents=True)
+    (group / "user.slice/job.scope/cpu.max").write_text("max 100000")
+    (group / "user.slice/cpu.max").write_text("300000 100000")
+    (group / "cpu.max").write_text("600000 100000")
+    assert processors.available_processors() == 3
+    assert processors.thread_limit() == 3
+
+
+def test_version_1(group: Path) -> None:
+    (group / "cpu").mkdir()
+    (group / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    (group / "cpu/cpu.cfs_quota_us").write_text("-1\n")
+    assert processors.available_processors() == 8
+    (group / "cpu/cpu.cfs_quota_us").write_text("400000\n")
+    assert processors.available_processors() == 4
+
+
+@pytest.mark.usefixtures("group")
+def test_the_affinity_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5}, raising=False)
+    assert processors.available_processors() == 2
+    assert processors.thread_limit() == 2
+
+
+@pytest.mark.usefixtures("group")
+def test_systems_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert processors.available_processors() == 8
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert processors.available_processors() == 1

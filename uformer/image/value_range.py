@@ -1,0 +1,153 @@
+"""The range of values that is scaled to [0, 1] for a network: all of it, or the part that an image uses.
+
+A network was trained on photos, which use most of the range. A 16-bit image with counts from 100 to 400 is
+almost black to it. Such data is scaled so that the range in use becomes [0, 1], restored, and scaled back.
+What lies outside the range (hot pixels, bright stars) is added again unchanged.
+
+Values are pixels as `Image.values` has them: 1 is the largest value of an integer type, and float values are
+as in the file.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from uformer.errors import OptionError, PictureError
+from uformer.image.image import Pixels
+from uformer.notices import Notify
+
+FULL_SHARE = 0.25
+"""Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
+
+MOST_OUTSIDE = 0.05
+"""Share of float values that may lie outside [0, 1]; if there are more, white is not 1."""
+
+_TAIL = 1  # percent of the values on each side that do not decide about the range
+_REACH = 0.5  # how far the range extends beyond the other values, as a share of their width
+_SAMPLED = 2**20  # pixels from which a range is found
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The values from `low` to `high`, which a network sees as 0 to 1."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+    def to_unit(self, values: Pixels) -> Pixels:
+        """Return the values scaled to [0, 1] and clipped; the same array if nothing changes."""
+        if self == FULL and values.min() >= 0 and values.max() <= 1:
+            return values
+        return np.clip(self._scaled(values), 0, 1)
+
+    def from_unit(self, restored: Pixels, values: Pixels) -> Pixels:
+        """Return restored pixels as values, plus what the values before had outside the range.
+
+        Where a pixel is as it was, so is its value, to the last bit.
+        """
+        unit = self.to_unit(values)
+        return restored if unit is values else values + (self._unscaled(restored) - self._unscaled(unit))
+
+    def samples(self, depth: int) -> tuple[float, float]:
+        """Return low and high in the units of a file with this bit depth."""
+        low, high = (float(f"{value * peak(depth):.6g}") for value in (self.low, self.high))
+        return (low, high) if depth == 32 else (round(low), round(high))
+
+    def _scaled(self, values: Pixels) -> Pixels:
+        return (values - np.float32(self.low)) / np.float32(self.width)
+
+    def _unscaled(self, unit: Pixels) -> Pixels:
+        return unit * np.float32(self.width) + np.float32(self.low)
+
+
+FULL = ValueRange()
+
+
+def peak(depth: int) -> float:
+    """Return the value of a file's samples that is 1 in `Image.values`."""
+    return 1 if depth == 32 else 2**depth - 1
+
+
+def check(asked: str) -> str:
+    """Return a range as a user writes it: auto, full or LOW:HIGH. Raises OptionError for another text."""
+    if asked not in ("auto", "full"):
+        _limits(asked)
+    return asked
+
+
+def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
+    """Return the range for an image of which `sample` has some values; see `sampled`.
+
+    `asked`: auto, full, or LOW:HIGH in the units of the file. auto is the full range for 8 bits, and for
+    images that use more than FULL_SHARE of it.
+    """
+    if asked == "full" or (asked == "auto" and depth == 8):
+        return FULL
+    if asked != "auto":
+        low, high = _limits(asked)
+        return ValueRange(low / peak(depth), high / peak(depth))
+    used = used_range(sample)
+    within = depth != 32 or share_outside(sample) <= MOST_OUTSIDE
+    return FULL if used is None or (within and used.width > FULL_SHARE) else used
+
+
+def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> ValueRange:
+    """Return `choose`, and call `notify` if float values outside [0, 1] are kept as they are.
+
+    Raises PictureError if the full range is requested for too many of them.
+    """
+    used = choose(asked, sample, depth)
+    if used == FULL and depth == 32 and (share := share_outside(sample)):
+        if asked == "full" and share > MOST_OUTSIDE:
+            raise PictureError(
+                f"the image has float samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
+                "of them outside 0 to 1; use --range auto, or scale them so that white is 1"
+            )
+        notify("the image has samples outside 0 to 1; the excess is kept unchanged")
+    return used
+
+
+def used_range(sample: Pixels) -> ValueRange | None:
+    """Return the range that most values use, with some room for the others; None if all are the same.
+
+    A percentile alone would cut off the peaks of small objects, and the extremes would let one hot pixel
+    decide.
+    """
+    least, most = float(sample.min()), float(sample.max())
+    low, high = (float(value) for value in np.percentile(sample, (_TAIL, 100 - _TAIL)))
+    room = _REACH * (high - low)
+    if room > 0:
+        least, most = max(least, low - room), min(most, high + room)
+    # A width near the precision of float32 would divide by almost nothing.
+    return ValueRange(least, most) if most - least > 1e-6 * max(abs(least), abs(most)) else None
+
+
+def share_outside(sample: Pixels) -> float:
+    """Return the share of the values outside [0, 1]."""
+    return float(np.count_nonzero((sample < 0) | (sample > 1)) / sample.size)
+
+
+def step(height: int, width: int) -> int:
+    """Return n, if every n-th row and column of an image is enough to find its range."""
+    return max(math.isqrt(height * width // _SAMPLED), 1)
+
+
+def sampled(values: Pixels) -> Pixels:
+    """Return the values (H, W, C) from which a range is found."""
+    every = step(*values.shape[:2])
+    return values[::every, ::every]
+
+
+def _limits(asked: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in asked.split(":"))
+        if math.isfinite(low) and low < high < math.inf:
+            return low, high
+    except ValueError:
+        pass
+    raise OptionError(f"range: {asked!r} must be auto, full or LOW:HIGH with LOW below HIGH, as in 100:400")

@@ -1,0 +1,110 @@
+"""Several networks for one image, one after the other, without rounding: first rain, then noise."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from uformer.image.image import Pixels
+from uformer.image.value_range import FULL, ValueRange
+from uformer.notices import Notify, warn
+from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.restorer import Bands, Progress, Restorer
+from uformer.restore.tiles import Rows
+
+
+def make_restorer(options: RestoreOptions) -> Restorer:
+    """Return a restorer for `task`, or for all `tasks`. Errors: see `Restorer.from_pretrained`."""
+    if options.tasks is None:
+        return Restorer.from_options(options)
+    return Chain([Restorer.from_options(each) for each in options.chain], options)
+
+
+class Chain(Restorer):
+    """Restores images with several restorers, its stages: each one continues with the pixels of the last.
+
+    Backend, precision and tile are those of the first stage.
+    """
+
+    def __init__(self, stages: Sequence[Restorer], options: RestoreOptions) -> None:
+        super().__init__(stages[0].network, options)
+        self._stages = tuple(stages)
+
+    @property
+    def stages(self) -> tuple[Restorer, ...]:
+        return self._stages
+
+    @property
+    def backend(self) -> str:
+        return self._stages[0].backend
+
+    @property
+    def precision(self) -> str:
+        first, *_ = (stage.precision for stage in self._stages)  # raises if one is not available
+        return first
+
+    @property
+    def memory_budget(self) -> int:
+        return self._stages[0].memory_budget
+
+    def tile_for(self, height: int, width: int) -> tuple[int, int]:
+        first, *_ = (stage.tile_for(height, width) for stage in self._stages)  # raises if memory is too low
+        return first
+
+    @property
+    def controls(self) -> Controls:
+        """The controls of the options. Tones are free unless all stages lock them."""
+        tones = {stage.controls.tones for stage in self._stages}
+        return dataclasses.replace(self.options.controls, tones="lock" if tones == {"lock"} else "free")
+
+    def masked(self, mask: Any) -> Chain:
+        return Chain([stage.masked(mask) for stage in self._stages], self.options)
+
+    def with_options(self, options: RestoreOptions) -> Chain:
+        pairs = zip(self._stages, options.chain, strict=True)
+        return Chain([stage.with_options(each) for stage, each in pairs], options)
+
+    def restore_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        used: ValueRange = FULL,
+        progress: Progress | None = None,
+        notify: Notify = warn,
+    ) -> Pixels:
+        restored = used.to_unit(pixels)
+        for stage, counted in zip(self._stages, shares(progress, len(self._stages)), strict=True):
+            restored = stage.restore_pixels(restored, progress=counted, notify=notify)
+        return used.from_unit(restored, pixels)
+
+    def _network_rows(
+        self,
+        read: Rows,
+        shape: tuple[int, ...],
+        progress: Progress | None,
+        notify: Notify,
+        finished: Callable[[Bands], Bands] = lambda bands: bands,
+    ) -> Bands:
+        restored = read(0, shape[0]).transpose(1, 2, 0)
+        for stage, counted in zip(self._stages, shares(progress, len(self._stages)), strict=True):
+            whole = dataclasses.replace(stage.options, **dataclasses.asdict(Controls(tones="free")))
+            restored = stage.with_options(whole).restore_pixels(restored, progress=counted, notify=notify)
+        yield from finished(iter([(0, restored.transpose(2, 0, 1))]))
+
+    def restore_rows(
+        self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None, notify: Notify = warn
+    ) -> Iterator[tuple[int, Pixels]]:
+        raise NotImplementedError("a stage needs all rows of the stage before; use the stages one by one")
+
+
+def shares(progress: Progress | None, stages: int) -> list[Progress | None]:
+    """Return a progress callback for each stage, as if all stages had the same number of tiles."""
+    if progress is None:
+        return [None] * stages
+
+    def share(number: int, done: int, total: int) -> None:
+        progress(number * total + done, stages * total)
+
+    return [functools.partial(share, number) for number in range(stages)]
