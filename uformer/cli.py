@@ -46,7 +46,7 @@ COMMANDS = {
         "Degrade clean images with noise, rain or blur, for tests or training.",
     ),
     "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
-    "models": ("uformer.list_models:models", "List the networks and the weights that ship."),
+    "models": ("uformer.show_models:models", "List the networks and the weights that ship."),
     "export": (
         "uformer.export.command:export",
         "Export weights for other programs: ONNX, OpenVINO or torch.export.",
