@@ -1,7 +1,7 @@
 """Measure how well weights restore: PSNR on images with ground truth, the worst image, and tone shifts.
 
-    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--rows TEXT ...] [--json
-    OUT.json]
+    python benchmarks/quality.py DATA [--weights NAME|FILE [--task denoise]] [--rows TEXT ...] [--tones
+    auto|lock|free] [--json OUT.json]
 
 DATA holds any of these folders: cbsd68/ (clean images), sidd/, nam/, rain100l/ and gopro/ (each with
 degraded/ and clean/, with matching names). Each row is scored by a protocol of `uformer eval`. For each row
@@ -171,6 +171,7 @@ def main() -> int:
     )
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--tones", choices=("auto", "lock", "free"), default="auto")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
 
@@ -191,7 +192,9 @@ def main() -> int:
     print(f"{', '.join(weights.values())}, {datetime.date.today()}, {where}")
     names = dict.fromkeys(weights[row.task] for row in rows)
     restorers = {
-        name: uformer.Restorer.from_pretrained(name, backend=args.backend, precision=args.precision)
+        name: uformer.Restorer.from_pretrained(
+            name, backend=args.backend, precision=args.precision, tones=args.tones
+        )
         for name in names
     }
     figures: dict[str, dict[str, float]] = {}

@@ -245,19 +245,20 @@ def test_a_file_alone_is_restored(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nknown command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["strength", "luma", "chroma", "detail", "grain", "shadows"])
 @pytest.mark.parametrize(("text", "expected"), [("60%", 0.6), ("0.6", 0.6), ("100%", 1.0)])
-def test_strength_may_be_a_percentage(
-    text: str, expected: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_controls_may_be_percentages(
+    option: str, text: str, expected: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(Image(pixels=np.zeros((8, 8, 1), np.float32)), tmp_path / "a.png")
     seen: list[float] = []
 
     def stop(options: RestoreOptions, **_: object) -> Restorer:
-        seen.append(options.strength)
+        seen.append(getattr(options, option))
         raise OptionError("seen")
 
     monkeypatch.setattr(Restorer, "from_options", stop)
-    assert main(["restore", str(tmp_path / "a.png"), "--strength", text]) == 2
+    assert main(["restore", str(tmp_path / "a.png"), f"--{option}", text]) == 2
     assert seen == [pytest.approx(expected)]
 
 

@@ -19,6 +19,7 @@ from uformer.config import VARIANTS, UformerConfig
 from uformer.convert import _summary
 from uformer.model.uformer import Uformer
 from uformer.weights import checkpoint
+from uformer.weights.create import create_model
 from uformer.weights.official import from_original
 
 DEEP: dict[str, Any] = {
@@ -271,3 +272,41 @@ def test_without_torch_the_line_that_installs_it(original: Path) -> None:
     assert result.returncode == 2
     assert result.stderr == 'uformer: error: torch is not installed; run: pip install "uformer[torch]"\n'
     assert not original.with_name("out.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrap", "prefix"),
+    [
+        (lambda state: {"params": state}, ""),
+        (lambda state: {"params": {"x": torch.zeros(1)}, "params_ema": state}, ""),
+        (lambda state: {"model": state, "optimizer": {}}, "module."),
+        (lambda state: {"model_state_dict": state}, "module._orig_mod."),
+        (lambda state: {"state_dict": state, "hyper_parameters": {}}, "model."),
+    ],
+    ids=["params", "params_ema", "model", "model_state_dict", "lightning"],
+)
+def test_wrapped_state_dicts(
+    original: Path, ours: Path, wrap: Callable[[dict[str, torch.Tensor]], dict[str, Any]], prefix: str
+) -> None:
+    wrapped, out = original.with_name("wrapped.pth"), original.with_name("out.safetensors")
+    torch.save(wrap(tensors(prefix=prefix)), wrapped)
+    assert main(["convert", str(wrapped), str(out), "--train-size", "128"]) == 0
+    assert out.read_bytes() == ours.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+@torch.inference_mode()
+def test_spandrel_computes_the_same_from_our_weights(tmp_path: Path) -> None:
+    """CI has no spandrel, which needs torchvision; this test runs where it is installed."""
+    spandrel = pytest.importorskip("spandrel")
+    torch.manual_seed(0)
+    model = Uformer(VARIANTS["uformer_t"]).eval()
+    checkpoint.save(tmp_path / "ours.safetensors", model)
+    assert main(["convert", str(tmp_path / "ours.safetensors"), str(tmp_path / "theirs.pth")]) == 0
+    theirs = spandrel.ModelLoader().load_from_file(tmp_path / "theirs.pth")
+    image = torch.rand(1, 3, 256, 256)
+    assert (theirs(image) - model(image).clip(0, 1)).abs().max() < 1e-5
+    assert main(["convert", "uformer_t.denoise", str(tmp_path / "shipped.pth")]) == 0
+    theirs = spandrel.ModelLoader().load_from_file(tmp_path / "shipped.pth")
+    shipped = create_model("uformer_t.denoise")
+    assert (theirs(image) - shipped(image).clip(0, 1)).abs().max() < 0.01  # its bottleneck always shifts

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from uformer.complexity import multiply_adds
 from uformer.config import variant
 from uformer.errors import CheckpointError, OptionError
 from uformer.export.facts import metadata
-from uformer.info import info, parse_size
-from uformer.layout import parameter_shapes
+from uformer.info import info
+from uformer.layout import parameter_count, parameter_shapes
+from uformer.values import parse_size
 from uformer.weights import checkpoint, registry
 from uformer.weights.provenance import Provenance
 
@@ -62,6 +64,40 @@ def test_variant(capsys: pytest.CaptureFixture[str]) -> None:
         assert found[:2] == [f"{stage.height}x{stage.width}", str(stage.channels)]
         assert found[-1] == f"{stage.cost.total / 1e9:,.3f}"
     assert row(lines, "total")[-1] == f"{cost.total / 1e9:,.3f}" == "86.574"
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "stated"),
+    [("uformer_t", "11.997", "12.0"), ("uformer_s", "43.858", "43.9"), ("uformer_b", "89.456", "89.5")],
+)
+def test_the_paper_s_figure(capsys: pytest.CaptureFixture[str], name: str, total: str, stated: str) -> None:
+    lines = printed(capsys, name)
+    after = lines[next(i for i, line in enumerate(lines) if line[:4] == ["as", "the", "paper", "counts"]) :]
+    assert ["total", total] in after
+    assert row(after, "stated", "for", name) == [stated]
+    assert not any(line[:1] == ["stated"] for line in printed(capsys, name, "128x256"))
+
+
+def test_networks_that_the_paper_lacks_have_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not any(line[:3] == ["as", "the", "paper"] for line in printed(capsys, "uformer_16_cross"))
+
+
+def test_json(capsys: pytest.CaptureFixture[str], tiny_file: Path) -> None:
+    assert main(["info", "uformer_t", "--json", "--size", "256x256"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    cost = multiply_adds(variant("uformer_t"), 256, 256)
+    assert said["network"] == "uformer_t"
+    assert said["parameters"] == parameter_count(variant("uformer_t"))
+    assert said["config"]["embed_dim"] == 16
+    assert said["image"] == {"height": 256, "width": 256}
+    assert said["multiply_adds"]["total"] == cost.total
+    assert said["multiply_adds"]["as_the_paper_counts"]["total"] == pytest.approx(12.0e9, rel=1e-3)
+    assert [step["name"] for step in said["steps"]] == [stage.name for stage in cost.stages]
+    assert sum(step["total"] for step in said["steps"]) == cost.total
+    assert main(["info", str(tiny_file), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["sha256"] == hashlib.sha256(tiny_file.read_bytes()).hexdigest()
+    assert "as_the_paper_counts" not in said["multiply_adds"]
 
 
 def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,8 +212,8 @@ def test_bad_size(size: str) -> None:
 
 
 def test_size() -> None:
-    assert parse_size("480x640") == (480, 640)
-    assert parse_size("999999x1") == (999999, 1)
+    assert parse_size("480x640", "--size") == (480, 640)
+    assert parse_size("999999x1", "--size") == (999999, 1)
 
 
 def test_unknown_name() -> None:

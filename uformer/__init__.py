@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from uformer.restore.once import restore as restore
     from uformer.restore.options import RestoreOptions as RestoreOptions
     from uformer.restore.restorer import Restorer as Restorer
+    from uformer.timm_registry import register_with_timm as register_with_timm
     from uformer.version import __version__ as __version__
     from uformer.weights.create import create_model as create_model
+    from uformer.weights.create import list_models as list_models
 else:
     # The package uformer/restore and the function `uformer.restore` share a name. Python binds the package to
     # that name once, on its first import. So import the package now and free the name: `__getattr__` then
@@ -38,6 +40,8 @@ _HOMES = {
     "UformerError": "uformer.errors",
     "__version__": "uformer.version",
     "create_model": "uformer.weights.create",
+    "list_models": "uformer.weights.create",
+    "register_with_timm": "uformer.timm_registry",
     "restore": "uformer.restore.once",
 }
 
@@ -52,6 +56,8 @@ __all__ = [
     "UformerError",
     "__version__",
     "create_model",
+    "list_models",
+    "register_with_timm",
     "restore",
 ]
 

@@ -46,7 +46,7 @@ COMMANDS = {
         "Degrade clean images with noise, rain or blur, for tests or training.",
     ),
     "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
-    "models": ("uformer.list_models:models", "List the networks and the weights that ship."),
+    "models": ("uformer.show_models:models", "List the networks and the weights that ship."),
     "export": (
         "uformer.export.command:export",
         "Export weights for other programs: ONNX, OpenVINO or torch.export.",
@@ -57,6 +57,9 @@ COMMANDS = {
     ),
 }
 
+
+_SHARES = ("--strength", "--luma", "--chroma", "--detail", "--grain", "--shadows")
+"""Options that may be percentages."""
 
 EXAMPLES = """\
 Common uses:
@@ -157,7 +160,7 @@ def _value(kind: Any, words: Sequence[Token]) -> Any:
 
     `values` reads numbers, because cyclopts rounds 1.5 to an integer and accepts nan.
     """
-    if words[0].keyword == "--strength" and words[0].value.endswith("%"):
+    if words[0].keyword in _SHARES and words[0].value.endswith("%"):
         return typed(words[0].value.removesuffix("%"), float, text=True) / 100
     for number in (int, float):
         if kind in (number, number | None):

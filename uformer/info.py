@@ -1,24 +1,30 @@
 """`uformer info`."""
 
 import dataclasses
-import re
-from typing import cast
+import json
+from typing import Annotated, cast
 
+from cyclopts import Parameter
 from rich.table import Table
 
-from uformer.complexity import Complexity, Cost, multiply_adds
-from uformer.config import VARIANTS, UformerConfig
+from uformer.complexity import PAPER, Complexity, Cost, as_the_paper_counts, multiply_adds
+from uformer.config import VARIANTS, UformerConfig, differences
 from uformer.console import console_for
-from uformer.errors import OptionError
 from uformer.files import one_line
 from uformer.layout import parameter_count
 from uformer.restore.backends import onnx
+from uformer.values import parse_size
 from uformer.weights import checkpoint
 from uformer.weights.create import weights_file
 from uformer.weights.provenance import Provenance
 
 
-def info(name: str, *, size: str = "256x256") -> None:
+def info(
+    name: str,
+    *,
+    size: str = "256x256",
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
     """Show the configuration, parameters and multiply-adds of a network, and how they grow.
 
     Parameters
@@ -28,23 +34,22 @@ def info(name: str, *, size: str = "256x256") -> None:
         export`.
     size
         Size of the image, HEIGHTxWIDTH in pixels.
+    as_json
+        Print JSON instead of tables.
     """
-    height, width = parse_size(size)
+    height, width = parse_size(size, "--size")
     config, notes = _describe(name)
     here = multiply_adds(config, height, width)
+    if as_json:
+        print(json.dumps(_record(notes, here), indent=2))
+        return
     console = console_for()
     console.print(_facts(config, notes), "", _steps(here), "", _growth(here))
+    if _in_the_paper(config):
+        console.print("", _papers(here))
     console.print(
         "Scores + values cost O(M^2 H W C) with windows of M x M tokens, O(H^2 W^2 C) with global attention."
     )
-
-
-def parse_size(size: str) -> tuple[int, int]:
-    """(height, width) of "HEIGHTxWIDTH". Raises OptionError for anything else."""
-    found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", size.strip(), re.ASCII)
-    if not found:
-        raise OptionError(f"--size {size!r}: must be HEIGHTxWIDTH in pixels, such as 256x256")
-    return int(found[1]), int(found[2])
 
 
 def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
@@ -60,6 +65,44 @@ def _describe(name: str) -> tuple[UformerConfig, dict[str, str]]:
     task = {"task": about.shipped.task} if about.shipped else {}
     known = {"name": about.name, **task, "licence": about.licence, "sha256": about.sha256}
     return about.config, {"weights": str(path), "dtype": str(said["dtype"]), **notes, **known}
+
+
+def _record(notes: dict[str, str], here: Complexity) -> dict[str, object]:
+    """What the tables show, for programs. All counts are multiply-adds."""
+    paper = {}
+    if _in_the_paper(here.config):
+        count = as_the_paper_counts(here)
+        paper = {"as_the_paper_counts": {**dataclasses.asdict(count), "total": count.total}}
+    return {
+        **notes,
+        "parameters": parameter_count(here.config),
+        "config": dataclasses.asdict(here.config),
+        "image": {"height": here.height, "width": here.width},
+        "multiply_adds": {"total": here.total, **dataclasses.asdict(here.cost), **paper},
+        "steps": [
+            {**dataclasses.asdict(stage), "cost": dataclasses.asdict(stage.cost), "total": stage.cost.total}
+            for stage in here.stages
+        ],
+    }
+
+
+def _in_the_paper(config: UformerConfig) -> bool:
+    """Whether the paper of 2022 has networks of this kind."""
+    return config.skip == "concat" and not config.cross_modulator
+
+
+def _papers(here: Complexity) -> Table:
+    """The total as the paper counts it, and what the paper states."""
+    count = as_the_paper_counts(here)
+    table = _table("as the paper counts (in G)", [""], [""])
+    table.add_row("total above", _giga(count.used))
+    table.add_row("upsampling: all four weights for each token, which uses one", _giga(count.upsampling))
+    table.add_row("norms: one for each value", _giga(count.norms))
+    table.add_row("total", _giga(count.total))
+    for name, stated in PAPER.items():
+        if not differences(here.config, VARIANTS[name]) and (here.height, here.width) == (256, 256):
+            table.add_row(f"stated for {name}", f"{stated:.1f}")
+    return table
 
 
 def _facts(config: UformerConfig, notes: dict[str, str]) -> Table:

@@ -9,6 +9,7 @@ class, the value must be an instance. A Path is accepted as text.
 import difflib
 import math
 import numbers
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -53,6 +54,14 @@ def set_types(record: Any, *, text: bool = False) -> None:
 def hints(kind: type) -> dict[str, Any]:
     """The types of a dataclass's fields, by name."""
     return typing.get_type_hints(kind)
+
+
+def parse_size(text: str, name: str) -> tuple[int, int]:
+    """(height, width) of "HEIGHTxWIDTH". Raises OptionError, which begins with `name`, for anything else."""
+    found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text.strip(), re.ASCII)
+    if not found:
+        raise OptionError(f"{name} {text!r}: must be HEIGHTxWIDTH in pixels, such as 256x256")
+    return int(found[1]), int(found[2])
 
 
 def plain(value: object) -> object:

@@ -31,6 +31,8 @@ def test_what_makes_no_other_outputs_is_not_compared(tmp_path: Path) -> None:
     [
         {"strength": 0.5},
         {"range": "0:9"},
+        {"luma": 0.5},
+        {"grain": 0.5},
         {"tile": 64},
         {"overlap": 8},
         {"ensemble": True},

@@ -111,6 +111,8 @@ def test_options_that_change_the_scores_appear_in_the_row_and_in_the_json() -> N
     )
     assert results.given(RestoreOptions()) == []
     assert results.given(RestoreOptions(overlap=0, strength=0)) == ["--strength 0", "--overlap 0"]
+    assert results.given(RestoreOptions(tones="lock")) == ["--tones lock"]
+    assert results.given(RestoreOptions(chroma=0.5, grain=0.1)) == ["--chroma 0.5", "--grain 0.1"]
 
 
 def options_of(options: RestoreOptions) -> dict[str, object]:

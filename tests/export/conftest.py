@@ -65,13 +65,15 @@ def reused_graph() -> Iterator[None]:
     """Reuse the float32 graph, because torch's exporter takes seconds even for the smallest network."""
     trace, make = torch_program.trace, onnx_model.from_program
 
-    def traced(model: Uformer, *, half: bool = False) -> Any:
-        return trace(model, half=half) if half or not _graph else None
+    def traced(model: Uformer, *, half: bool = False, shape: tuple[int, int] | None = None) -> Any:
+        return trace(model, half=half, shape=shape) if half or shape or not _graph else None
 
-    def made(program: Any) -> Any:
+    def made(program: Any, **options: Any) -> Any:
         if program is None:
             return load_model_from_string(_graph[0])
-        model = make(program)
+        model = make(program, **options)
+        if any(value.dim_value for value in model.graph.input[0].type.tensor_type.shape.dim[2:]):
+            return model  # for one size only
         _graph.append(model.SerializeToString())
         return model
 

@@ -16,6 +16,7 @@ import torch
 
 from tests.export.conftest import exported, reused_graph
 from uformer.cli import main
+from uformer.errors import CheckpointError
 from uformer.export import command, onnx_model
 from uformer.model.uformer import Uformer
 from uformer.restore.restorer import Restorer
@@ -186,7 +187,7 @@ def test_without_the_extra_the_line_that_installs_it(
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM")
 def test_sigterm_leaves_no_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(command, "_write", lambda *_, **_options: os.kill(os.getpid(), signal.SIGTERM))
     assert main(["export", str(folder / "tiny.safetensors"), "--out", str(tmp_path / "a.onnx")]) == 130
     assert files(tmp_path) == {}
 
@@ -213,3 +214,30 @@ def test_a_torch_program_in_fp32(
     image = torch.rand(1, 3, 11, 4)
     with torch.inference_mode():
         assert torch.equal(program(image), network(image))
+
+
+@pytest.mark.slow
+def test_an_onnx_file_of_one_size(folder: Path) -> None:
+    path, printed = exported(folder, "fixed.onnx", "--shape", "20x28")
+    assert printed.startswith("against the network at 20 x 28: ")
+    assert "uformer restore" not in printed
+    (shape,) = (each.type.tensor_type.shape for each in onnx_package.load(path).graph.input)
+    assert [dim.dim_value for dim in shape.dim] == [1, 3, 20, 28]
+
+
+def test_a_file_of_one_size_is_for_other_programs(onnx_file: tuple[Path, str], tmp_path: Path) -> None:
+    model = onnx_package.load(onnx_file[0])
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, length in ((0, 1), (2, 20), (3, 28)):
+            value.type.tensor_type.shape.dim[axis].dim_value = length
+    (tmp_path / "fixed.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match="accepts images of 20x28 only, which is for other programs"):
+        Restorer.from_pretrained(tmp_path / "fixed.onnx")(np.zeros((20, 28, 3), np.uint8))
+
+
+def test_shape_and_int8_exclude_each_other(
+    folder: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "--precision", "int8", "--calibrate", pictures, "--shape", "20x28"
+    said = refused(capsys, folder / "tiny.safetensors", "--out", folder / "new.onnx", *options)
+    assert said == "--shape 20x28: not available for --precision int8"

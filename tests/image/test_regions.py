@@ -255,3 +255,12 @@ def test_pixels_that_are_not_finite_are_refused(folder: Path, tmp_path: Path) ->
         spoilt = part.with_pixels(part.pixels * np.float32(np.nan))
         with pytest.raises(PictureError, match="not finite"):
             write_parts(picture.frame, [(0, spoilt)], tmp_path / "out.png")
+
+
+def test_a_few_rows_back_need_no_second_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vips_image().write_to_file(str(tmp_path / "a.png"))
+    whole = read(tmp_path / "a.png").pixels
+    with regions(tmp_path / "a.png", folder=tmp_path) as picture:
+        monkeypatch.setattr(type(picture._file), "again", lambda _: pytest.fail("decoded again"))
+        for first, last in ((0, 200), (200, 260), (140, 204), (100, 110), (250, 301), (130, 301)):
+            assert np.array_equal(picture.part(first, last).pixels, whole[first:last])

@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.export import Dim
 
 from tests.networks import KINDS, TINY, build, configs
 from uformer.config import UformerConfig
+from uformer.errors import OptionError
 from uformer.model.attention import WindowAttention
 from uformer.model.blocks import DropPath
 from uformer.model.padding import reflect_to_multiple
@@ -368,3 +370,31 @@ def test_compiles_whole_with_free_height_and_width() -> None:
         image = picture(TINY, height, width)
         with torch.no_grad():
             torch.testing.assert_close(compiled(image), model(image), rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_jit_trace_computes_the_same_at_every_size() -> None:
+    model = build(KINDS["2022"])
+    for example in ((1, 3, 8, 8), (2, 3, 11, 13)):
+        with warnings.catch_warnings():
+            # A warning would mean that the graph holds a size as a constant.
+            warnings.simplefilter("error", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+            warnings.simplefilter("ignore", DeprecationWarning)
+            traced = torch.jit.trace(model, torch.rand(example), check_trace=False)
+        for size in ((1, 3, 8, 8), (2, 3, 17, 5), (1, 3, 1, 1)):
+            image = torch.rand(size)
+            assert torch.equal(traced(image), model(image))
+
+
+def test_a_jit_trace_pads_by_whole_windows_only() -> None:
+    class Other(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = build(TINY)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.network(image, multiple=2)
+            return found
+
+    with pytest.raises(OptionError, match="^multiple: 2 cannot be traced by torch.jit; leave it out$"):
+        torch.jit.trace(Other(), torch.rand(1, 3, 8, 8))

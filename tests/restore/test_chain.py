@@ -50,14 +50,18 @@ def arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(**values: Any) -> RestoreOptions:
-    return RestoreOptions(tasks="derain,denoise", backend="openvino", precision="fp32", **values)
+    return RestoreOptions(
+        tasks="derain,denoise", backend="openvino", precision="fp32", tones="free", **values
+    )
 
 
 def test_no_level_is_lost_in_between(tmp_path: Path) -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     PIL.Image.fromarray(levels).save(tmp_path / "a.png")
     for value in (levels, tmp_path / "a.png"):
-        restored = uformer.restore(value, tasks=("derain", "denoise"), backend="openvino", precision="fp32")
+        restored = uformer.restore(
+            value, tasks=("derain", "denoise"), backend="openvino", precision="fp32", tones="free"
+        )
         if isinstance(restored, Path):
             restored = np.asarray(PIL.Image.open(restored))
         assert np.abs(restored - levels * 0.9).max() < 0.51
@@ -66,7 +70,9 @@ def test_no_level_is_lost_in_between(tmp_path: Path) -> None:
 def test_the_order_counts() -> None:
     pixels = np.full((8, 8, 3), 0.5, np.float32)
     there = make_restorer(options()).restore_pixels(pixels)
-    back = make_restorer(RestoreOptions(tasks="denoise,derain", backend="openvino")).restore_pixels(pixels)
+    back = make_restorer(
+        RestoreOptions(tasks="denoise,derain", backend="openvino", tones="free")
+    ).restore_pixels(pixels)
     assert (round(float(there[0, 0, 0]), 4), round(float(back[0, 0, 0]), 4)) == (0.45, 0.01)
 
 
@@ -96,6 +102,7 @@ def test_large_images_have_the_same_bytes(tmp_path: Path) -> None:
         tasks="derain,denoise",
         backend="openvino",
         precision="fp32",
+        tones="free",
         tile=64,
     )
     assert (tmp_path / "rows.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
@@ -127,14 +134,30 @@ def test_the_command_names_the_tasks(
     monkeypatch.chdir(tmp_path)
     for name in ("in/a.png", "in/b.png"):
         save_picture(tmp_path / name)
-    assert main(["restore", "in/a.png", "--tasks", "derain,denoise", "-o", "a.png"]) == 0
+    assert main(["restore", "in/a.png", "--tasks", "derain,denoise", "--tones", "free", "-o", "a.png"]) == 0
     assert capsys.readouterr() == ("a.png\n", "uformer: in/a.png: restored for derain, denoise\n")
     before, after = read("in/a.png").pixels, read("a.png").pixels
     np.testing.assert_allclose(after, 0.9 * before, atol=0.003)
-    assert main(["in", "--tasks", "derain,denoise"]) == 0
+    assert main(["in", "--tasks", "derain,denoise", "--tones", "free"]) == 0
     assert "[1/2] in/a.png derain, denoise (" in capsys.readouterr().err
-    assert main(["in", "--tasks", "derain,denoise", "--overwrite", "--json", "--quiet"]) == 0
+    assert (
+        main(["in", "--tasks", "derain,denoise", "--tones", "free", "--overwrite", "--json", "--quiet"]) == 0
+    )
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [record["tasks"] for record in records] == [["derain", "denoise"]] * 2
     assert main(["in", "--tasks", "derain,derain"]) == 2
     assert "tasks: 'derain,derain' must be different tasks" in capsys.readouterr().err
+
+
+def test_controls_and_masks_of_several_tasks() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    restorer = make_restorer(options())
+    restoration = restorer.infer(levels)
+    assert np.abs(restoration.blend().astype(int) - restorer(levels)).max() <= 1
+    assert np.array_equal(restoration.blend(strength=0), levels)
+    assert np.abs(restoration.blend(strength=0.5) - levels * 0.95).max() <= 1, "of the change by all tasks"
+    left = np.zeros((16, 16), np.uint8)
+    left[:, :8] = 255
+    masked = restorer(levels, mask=left)
+    assert np.array_equal(masked[:, 8:], levels[:, 8:])
+    assert np.abs(masked[:, :8].astype(int) - restorer(levels)[:, :8]).max() <= 1

@@ -1,5 +1,6 @@
 """`uformer restore` on good and bad files: one-line errors, exit codes, intact inputs, whole outputs."""
 
+import dataclasses
 import errno
 import hashlib
 import io
@@ -14,6 +15,7 @@ import PIL.Image
 import pytest
 
 import uformer
+from tests.restore.test_restorer import darker, make
 from uformer.cli import main
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image
@@ -271,3 +273,36 @@ def test_quality_sets_the_size_of_lossy_outputs(run: Run, tmp_path: Path, suffix
         sizes.append((tmp_path / ("a" + suffix)).stat().st_size)
     assert sizes[0] < 0.8 * sizes[1]
     assert run("a.png", "--quality", "0")[2] == "uformer: error: quality: 0 must be between 1 and 100\n"
+
+
+def test_controls_and_mask(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A file, a folder and streams; the mask is stretched to each image."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        Restorer,
+        "from_options",
+        lambda options: make(darker, **{**dataclasses.asdict(options.controls), "tones": "free"})[0],
+    )
+    save_picture(tmp_path / "a.png")
+    mask = np.zeros((10, 15), np.uint8)
+    mask[:, 8:] = 255
+    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+    (tmp_path / "in").mkdir()
+    save_picture(tmp_path / "in" / "b.png")
+    assert main(["restore", "a.png", "--mask", "mask.png", "--luma", "50%"]) == 0
+    assert main(["restore", "in", "--mask", "mask.png", "--luma", "0.5"]) == 0
+    assert main(["restore", "a.png", "-o", "c.png", "--quiet"]) == 0
+    change = level(tmp_path / "a.restored.png") - level(tmp_path / "a.png")
+    assert np.array_equal(level(tmp_path / "a.restored.png"), level(tmp_path / "in.restored" / "b.png"))
+    assert (change[:, :15] == 0).all()
+    assert (change[:, 18:] == -32).all()
+    assert ((level(tmp_path / "c.png") - level(tmp_path / "a.png")) <= -60).all()
+    capsys.readouterr()
+    assert main(["restore", "a.png", "-o", "d.png", "--mask", "none.png"]) == 1
+    assert "none.png" in capsys.readouterr().err
+    PIL.Image.fromarray(mask[:, :10]).save(tmp_path / "square.png")
+    assert main(["restore", "a.png", "-o", "d.png", "--mask", "square.png"]) == 1
+    assert "mask: 10 x 10 does not fit an image of 30 x 20; use a mask with" in capsys.readouterr().err
+    assert not (tmp_path / "d.png").exists()

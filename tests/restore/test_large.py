@@ -11,6 +11,7 @@ import pyvips
 
 from uformer.config import UformerConfig
 from uformer.errors import PictureError
+from uformer.image import regions as regions_of
 from uformer.image import value_range
 from uformer.image.image import Header, Pixels
 from uformer.image.read import header, read
@@ -43,7 +44,7 @@ class Arithmetic(Network):
 
 
 def restorer(**options: Any) -> Restorer:
-    chosen = RestoreOptions(backend="openvino", precision="fp32", **options)
+    chosen = RestoreOptions(backend="openvino", precision="fp32", **{"tones": "free", **options})
     return Restorer(Arithmetic(Weights(SMALL, {}), chosen.network), chosen)
 
 
@@ -92,6 +93,8 @@ def save(
         {"tile": 32, "ensemble": True},
         {"tile": 64, "strength": 0.3},
         {"strength": 0.0},
+        {"tile": 32, "tones": "lock"},
+        {"tile": 64, "luma": 0.5, "detail": 0.7, "grain": 0.3, "shadows": 0.4},
     ],
 )
 def test_the_same_bytes(
@@ -212,6 +215,6 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
             network.network.run = lambda tile, notify: tile  # type: ignore[method-assign]
             for _ in large._restored(network, picture, [], FULL, None, ignore):
-                assert len(picture._held) <= 64
+                assert len(picture._held) <= 64 + regions_of._BACK
     assert max(asked) <= 64
     assert head.height == 3000

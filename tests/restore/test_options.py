@@ -92,7 +92,7 @@ def test_the_part_that_chooses_a_network() -> None:
 
 def test_an_unknown_name_is_said_with_those_that_are_known() -> None:
     assert make_options({"tile": 64}) == RestoreOptions(tile=64)
-    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
+    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, quality$"):
         make_options({"tiles": 3})
 
 

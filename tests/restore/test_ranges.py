@@ -113,3 +113,14 @@ def test_floats_outside_are_refused_only_with_the_full_range() -> None:
 def test_strength_zero_keeps_every_bit_of_scaled_data() -> None:
     noisy, _ = stars()
     assert np.array_equal(make(darker, strength=0)[0](noisy), noisy)
+
+
+@pytest.mark.parametrize("data", [dim, twelve, stars])
+def test_blending_an_answer_scales_as_restoring_does(
+    data: Callable[[], tuple[NDArray[Any], NDArray[Any]]],
+) -> None:
+    noisy, _ = data()
+    restorer, _ = make(darker)
+    restoration = restorer.infer(noisy)
+    np.testing.assert_allclose(restoration.blend().astype(float), restorer(noisy).astype(float), atol=1)
+    assert np.array_equal(restoration.blend(strength=0), noisy)

@@ -57,7 +57,7 @@ def make(
     backend = Arithmetic(function, config)
     network = Network(Weights(config, {}))
     network.backend = backend
-    return Restorer(network, RestoreOptions(**options)), backend
+    return Restorer(network, RestoreOptions(**{"tones": "free", **options})), backend
 
 
 def darker(tiles: Tiles) -> Tiles:
@@ -240,13 +240,13 @@ def test_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_options_for_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: 1000)
     restorer, backend = make(darker)
-    half = restorer.with_options(RestoreOptions(strength=0.5, tile=32))
+    half = restorer.with_options(RestoreOptions(strength=0.5, tile=32, tones="free"))
     assert restorer.memory_budget == 500
     monkeypatch.setattr(module, "available_memory", lambda: 10)
     assert half.memory_budget == 500, "the same plan, although the network has taken its memory since"
     assert np.array_equal(half(picture()), picture() - 32)
     assert set(backend.shapes) == {(1, 3, 32, 32)}
-    assert (restorer.options, half.options.strength) == (RestoreOptions(), 0.5)
+    assert (restorer.options, half.options.strength) == (RestoreOptions(tones="free"), 0.5)
     with pytest.raises(ValueError, match=r"precision='fp32'.* is not the network of this restorer"):
         restorer.with_options(RestoreOptions(precision="fp32"))
 
@@ -338,7 +338,7 @@ def test_unknown_names_are_refused() -> None:
         OptionError, match=r"'uformer_b' is a network without weights; weights that ship: uformer_t\.denoise"
     ):
         Restorer.from_pretrained("uformer_b")
-    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, strength$"):
+    with pytest.raises(OptionError, match=r"^unknown option 'tiles'; known: task, weights, .*, quality$"):
         uformer.restore(picture(), tiles=3)
     with pytest.raises(OptionError, match="device"):
         Restorer.from_pretrained("uformer_t.denoise", backend="openvino", device="cuda")

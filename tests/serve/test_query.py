@@ -18,8 +18,9 @@ def test_every_option_is_a_parameter_or_set_by_the_operator(client: TestClient) 
 
 def test_bounds_are_described(client: TestClient) -> None:
     described = client.get("/openapi.json").json()["paths"]["/v1/restore"]["post"]["parameters"]
-    (strength,) = (each for each in described if each["name"] == "strength")
-    assert (strength["schema"]["anyOf"][0]["minimum"], strength["schema"]["anyOf"][0]["maximum"]) == (0, 1)
+    schemas = {each["name"]: each["schema"]["anyOf"][0] for each in described if "anyOf" in each["schema"]}
+    for name in ("strength", "luma", "chroma", "detail", "grain", "shadows"):
+        assert (schemas[name]["minimum"], schemas[name]["maximum"]) == (0, 1)
 
 
 def test_words_of_the_fields() -> None:

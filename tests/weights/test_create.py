@@ -1,15 +1,17 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import uformer
 from tests.networks import TINY, build
 from uformer.config import VARIANTS
 from uformer.errors import CheckpointError, OptionError
 from uformer.model.uformer import Uformer
 from uformer.weights import checkpoint, registry
-from uformer.weights.create import create_model, weights_file
+from uformer.weights.create import create_model, list_models, weights_file
 
 
 @pytest.fixture
@@ -81,3 +83,63 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("not weights")
     with pytest.raises(CheckpointError, match="text.safetensors"):
         create_model(tmp_path / "text.safetensors")
+
+
+def test_fields_replace_those_of_a_variant() -> None:
+    model = create_model("uformer_t", in_channels=1, window_size=4, drop_path_rate=0.0)
+    assert model.config == dataclasses.replace(
+        VARIANTS["uformer_t"], in_channels=1, out_channels=1, window_size=4, drop_path_rate=0.0
+    )
+    assert model.training
+    assert create_model("uformer_t", in_channels=4, out_channels=3).config.out_channels == 3
+
+
+def test_a_variant_with_its_first_weights() -> None:
+    model = create_model("uformer_t", pretrained=True)
+    assert same(model, create_model("uformer_t.denoise"))
+    assert not model.training
+
+
+def test_weights_for_other_channels_and_windows() -> None:
+    model = create_model("uformer_t", in_channels=1, window_size=4, pretrained=True).eval()
+    assert (model.config.in_channels, model.config.out_channels, model.config.window_size) == (1, 1, 4)
+    rng = torch.Generator().manual_seed(0)
+    clean = torch.linspace(0.2, 0.8, 64).expand(1, 1, 64, 64)
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=rng)
+    with torch.inference_mode():
+        error = (model(noisy) - clean).square().mean()
+    assert error < 0.1 * (noisy - clean).square().mean()
+
+
+def test_weights_without_their_values(tiny_file: Path) -> None:
+    torch.manual_seed(0)
+    model = create_model(tiny_file, pretrained=False, drop_path_rate=0.2)
+    assert model.training
+    assert model.config == dataclasses.replace(TINY, drop_path_rate=0.2)
+    assert not torch.equal(
+        model.state_dict()["input_proj.conv.weight"], build(TINY).state_dict()["input_proj.conv.weight"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "said"),
+    [
+        ("uformer_t", {"windowsize": 4}, "unknown setting 'windowsize'; did you mean 'window_size'?"),
+        ("uformer_t", {"window_size": "x"}, "window_size: 'x' is not a whole number"),
+        ("uformer_t", {"pretrained": True, "embed_dim": 32}, "embed_dim: uformer_t.denoise has 16, not 32"),
+        ("uformer_b", {"pretrained": True}, "pretrained: no weights ship for uformer_b; weights that ship: "),
+    ],
+)
+def test_fields_that_do_not_fit(name: str, fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        create_model(name, **fields)
+    assert str(caught.value).startswith(said)
+
+
+def test_names() -> None:
+    assert list_models() == [*VARIANTS, *registry.WEIGHTS]
+    assert list_models(pretrained=True) == list(registry.WEIGHTS)
+    assert list_models("*.derain") == ["uformer_t.derain"]
+    assert list_models("uformer_t*", pretrained=True) == list(registry.WEIGHTS)
+    assert list_models("none") == []
+    assert uformer.list_models is list_models

@@ -153,7 +153,10 @@ def _broken(**changes: Any) -> dict[str, Any]:
             _broken(conv__blocks__0__attn__relative_position_bias_table=np.zeros((9, 3))),
             "num_heads: .* stage 4",
         ),
-        (_broken(module__conv__blocks__0__norm1__weight=np.zeros(64)), "exists with and without 'module"),
+        (
+            _broken(module__conv__blocks__0__norm1__weight=np.zeros(64)),
+            "exists with and without a prefix such as 'module",
+        ),
         (
             _broken(input_proj__proj__0__weight=np.zeros((0, 3, 3, 3))),
             "no usable tensor 'input_proj.proj.0.weight'",

@@ -8,7 +8,7 @@ from typing import Any
 from uformer.errors import CheckpointError
 from uformer.files import sha256_of
 from uformer.image.write import MetadataPolicy
-from uformer.restore.options import RestoreOptions
+from uformer.restore.options import Controls, RestoreOptions
 from uformer.version import __version__
 from uformer.weights import registry
 from uformer.weights.create import weights_file
@@ -16,6 +16,7 @@ from uformer.weights.create import weights_file
 Identity = dict[str, Any]
 
 _NOT_COMPARED = ("uformer", "weights", "redo")
+_CONTROLS = tuple(field.name for field in dataclasses.fields(Controls))
 _OPTIONS = (
     "backend",
     "device",
@@ -24,9 +25,9 @@ _OPTIONS = (
     "overlap",
     "ensemble",
     "range",
-    "strength",
     "tasks",
     "quality",
+    *_CONTROLS,
 )
 """The options that change the bytes of an output. Memory can, by the tile, but jobs may change machines."""
 

@@ -175,7 +175,12 @@ def _submit(
 
 
 def _with_weights(options: RestoreOptions, protocol: Protocol) -> RestoreOptions:
-    """Return the options with weights; by default, those that ship for the protocol's task."""
+    """Return the options with weights; by default, those that ship for the protocol's task.
+
+    Tones are free by default, because published results are those of the network alone.
+    """
+    if options.tones == "auto":
+        options = dataclasses.replace(options, tones="free")
     if options.weights is not None:
         return options
     task = protocol.task or options.task

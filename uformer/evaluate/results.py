@@ -22,7 +22,7 @@ from uformer.evaluate.evaluation import Evaluation, Failure, mean
 from uformer.evaluate.protocols import PROTOCOLS, Protocol
 from uformer.evaluate.score import Score
 from uformer.files import atomic_file, one_line
-from uformer.restore.options import RestoreOptions
+from uformer.restore.options import Controls, RestoreOptions
 from uformer.version import __version__
 from uformer.words import counted
 
@@ -61,14 +61,24 @@ class Setting:
 def given(options: RestoreOptions) -> list[str]:
     """Return the given options that change the scores or a submission, as on the command line."""
     valued = {
-        "strength": None if options.strength == 1 else options.strength,
+        **changed_controls(options),
         "tile": options.tile,
         "overlap": options.overlap,
     }
     return [
         *(["--ensemble"] if options.ensemble else []),
-        *(f"--{name} {value:g}" for name, value in valued.items() if value is not None),
+        *(f"--{name} {_shown(value)}" for name, value in valued.items() if value is not None),
     ]
+
+
+def changed_controls(options: RestoreOptions) -> dict[str, Any]:
+    """Return the controls with which the output is not what the network returns."""
+    chosen, usual = dataclasses.asdict(options.controls), dataclasses.asdict(Controls(tones="free"))
+    return {name: value for name, value in chosen.items() if value not in (usual[name], "auto")}
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: Setting) -> None:
@@ -125,8 +135,8 @@ def warnings_of(protocol: Protocol, evaluation: Evaluation, setting: Setting) ->
         found.append(other_count)
     if setting.limit is not None and setting.limit < setting.found:
         found.append(f"--limit {setting.limit}: only the first {setting.limit} of {setting.found} images")
-    if setting.options.strength != 1:
-        found.append(f"--strength {setting.options.strength:g}: only part of the change was applied")
+    for name, value in changed_controls(setting.options).items():
+        found.append(f"--{name} {_shown(value)}: not all of the change, or not only the change, was applied")
     if evaluation.failures:
         failed = _failed_images(evaluation.failures)
         found.append(
@@ -146,7 +156,7 @@ def as_json(protocol: Protocol, evaluation: Evaluation, setting: Setting) -> str
         "backend": setting.backend,
         "precision": setting.precision,
         "ensemble": setting.options.ensemble,
-        "strength": setting.options.strength,
+        **dataclasses.asdict(setting.options.controls),
         "tile": setting.options.tile,
         "overlap": setting.options.overlap,
         "channels": setting.channels,

@@ -10,29 +10,44 @@ from uformer.weights.provenance import Provenance
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 
 
-def metadata(about: Provenance, precision: ExportPrecision) -> dict[str, str]:
-    """Return the metadata of a file, by key."""
+def metadata(
+    about: Provenance,
+    precision: ExportPrecision,
+    *,
+    shape: tuple[int, int] | None = None,
+    names: tuple[str, str] = ("image", "restored"),
+) -> dict[str, str]:
+    """Return the metadata of a file, by key. `shape`, `names`: see `contract`."""
     return {
         "format": FORMAT,
         "name": about.name,
         "sha256": about.sha256,
         "licence": about.licence,
         "precision": precision,
-        "input": contract(about.config),
+        "input": contract(about.config, shape, names),
         "config": about.config.to_json(),
         "made_by": f"uformer {__version__}",
     }
 
 
-def contract(config: UformerConfig) -> str:
-    """Return a description of the network's input and output."""
+def contract(
+    config: UformerConfig,
+    shape: tuple[int, int] | None = None,
+    names: tuple[str, str] = ("image", "restored"),
+) -> str:
+    """Return a description of the network's input and output, which are called `names`.
+
+    `shape`: the only height and width that it accepts, or None if it accepts any.
+    """
     colours = (
         "sRGB as in image files (not linear light)"
         if config.in_channels == 3
         else "sample values as in image files"
     )
+    batch, size, free = "batch", "height, width", "any height and width from 1"
+    if shape is not None:
+        batch, size, free = "1", f"{shape[0]}, {shape[1]}", "no other size"
     return (
-        f"'image': float32 (batch, {config.in_channels}, height, width) in [0, 1], {colours}, "
-        "any height and width from 1; "
-        f"'restored': float32 (batch, {config.out_channels}, height, width), to be clipped to [0, 1]"
+        f"'{names[0]}': float32 ({batch}, {config.in_channels}, {size}) in [0, 1], {colours}, {free}; "
+        f"'{names[1]}': float32 ({batch}, {config.out_channels}, {size}), to be clipped to [0, 1]"
     )

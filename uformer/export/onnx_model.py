@@ -23,10 +23,12 @@ OPSET = 18
 DIMENSIONS = {0: "batch", 2: "height", 3: "width"}
 
 
-def from_program(program: Any) -> ModelProto:
-    """Convert a torch.export program (`torch_program.trace`) to an ONNX model.
+def from_program(
+    program: Any, *, opset: int = OPSET, names: tuple[str, str] = ("image", "restored")
+) -> ModelProto:
+    """Convert a torch.export program (`torch_program.trace`) to an ONNX model, which contains all weights.
 
-    Its input is `image`, its output `restored`, and it contains all weights.
+    `names`: those of its input and its output.
     """
     import torch  # noqa: PLC0415 - reading ONNX files does not need torch
 
@@ -35,9 +37,9 @@ def from_program(program: Any) -> ModelProto:
             program,
             (),
             dynamo=True,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=["restored"],
+            opset_version=opset,
+            input_names=[names[0]],
+            output_names=[names[1]],
             verbose=False,
         )
     if made is None:  # for the type checker: torch returns None only when it writes a file itself
@@ -50,21 +52,29 @@ def from_program(program: Any) -> ModelProto:
 
 def write(path: Path, model: ModelProto, facts: Mapping[str, str]) -> None:
     """Check a model with ONNX's checker, and write it to a .onnx file with the facts as metadata."""
-    onnx.helper.set_model_props(model, dict(facts))
-    model.doc_string = facts["input"]
-    check_model(model)
+    describe(model, facts)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def load(path: Path) -> Any:
-    """Return a file written by `write` as a function of arrays."""
+def describe(model: ModelProto, facts: Mapping[str, str]) -> None:
+    """Check a model with ONNX's checker, and add the facts to it as metadata."""
+    onnx.helper.set_model_props(model, dict(facts))
+    model.doc_string = facts["input"]
+    check_model(model)
+
+
+def load(model: Path | bytes) -> Any:
+    """Return a model, or a file written by `write`, as a function of arrays."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+    )
+    name = session.get_inputs()[0].name
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            (restored,) = session.run(["restored"], {"image": images})
+            (restored,) = session.run(None, {name: images})
         except ERRORS as error:
             raise RuntimeError(str(error)) from None
         answer: NDArray[np.float32] = restored

@@ -1,4 +1,4 @@
-"""Export of the network to a torch.export program with free batch, height and width."""
+"""Export of the network to a torch.export program, with free batch, height and width or with fixed ones."""
 
 import copy
 import io
@@ -32,12 +32,16 @@ class _Half(nn.Module):
         return restored
 
 
-def trace(model: Uformer, *, half: bool = False) -> ExportedProgram:
+def trace(model: Uformer, *, half: bool = False, shape: tuple[int, int] | None = None) -> ExportedProgram:
     """Trace the network; `half` makes it compute in float16.
 
-    The input is `image`, (B, in_channels, H, W) float32 with any B, H and W from 1; the output is `restored`.
+    The input is `image`, (B, in_channels, H, W) float32 with any B, H and W from 1; with `shape`, one image
+    of exactly that height and width. The output is `restored`.
     """
     network = _Half(model).eval() if half else model
+    if shape is not None:
+        with torch.no_grad():
+            return torch.export.export(network, (torch.rand(1, model.config.in_channels, *shape),))
     # A batch of two with sides that need padding, so that torch.export does not specialize on special sizes.
     example = torch.rand(2, model.config.in_channels, 19, 30)
     free = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}

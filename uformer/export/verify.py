@@ -1,4 +1,4 @@
-"""Comparing an exported file with the network at three sizes."""
+"""Comparing an exported file with the network, at three sizes or at the only one that it accepts."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,13 +34,15 @@ class Agreement:
         return f"against the network at {self.height} x {self.width}: {error}"
 
 
-def examples(config: UformerConfig) -> list[Pictures]:
-    """Return images (1 or 2, C, h, w) of three sizes.
+def examples(config: UformerConfig, shape: tuple[int, int] | None = None) -> list[Pictures]:
+    """Return images (1 or 2, C, h, w) of three sizes, or one image of the given shape.
 
     One is a square that needs no padding, one is not square and needs padding, one has a few pixels only.
     """
     side, rng = config.multiple, np.random.default_rng(0)
     sizes = [(1, side, side), (1, side + 1, side // 2 + 1), (2, 3, 7)]
+    if shape is not None:
+        sizes = [(1, *shape)]
     images = []
     for count, height, width in sizes:
         y, x = np.mgrid[:height, :width] / side

@@ -30,3 +30,17 @@ def rgb_to_y(rgb: NDArray[Real]) -> NDArray[Real]:
     Computed like MATLAB's rgb2ycbcr (ITU-R BT.601).
     """
     return ((rgb @ np.array([65.481, 128.553, 24.966], rgb.dtype) + 16) / 255).astype(rgb.dtype)
+
+
+def luma(red: Pixels, green: Pixels, blue: Pixels) -> Pixels:
+    """Luma in [0, 1] of encoded RGB values (ITU-R BT.601); exact where the three are equal."""
+    value: Pixels = green + np.float32(0.299) * (red - green) + np.float32(0.114) * (blue - green)
+    return value
+
+
+def luma_of(pixels: Pixels) -> Pixels:
+    """Luma (h, w) of (C, h, w); the mean of the channels if there are not three of them."""
+    if len(pixels) == 3:
+        return luma(*pixels)
+    mean: Pixels = pixels[0] if len(pixels) == 1 else pixels.mean(axis=0)
+    return mean

@@ -45,6 +45,7 @@ BY_REGIONS = (formats.PNG.suffixes[0], formats.JPEG.suffixes[0], formats.TIFF.su
 """Suffixes of the formats that are read by regions; other decoders hold the whole image in memory."""
 
 _ROWS = 64  # rows decoded at a time
+_BACK = 128  # rows above the last requested ones that can be requested again without another decoding
 _FULL = 2**20  # bytes; with less free space, a failed encoder has filled the disk
 _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG in which metadata is inserted
 
@@ -52,7 +53,7 @@ _HEAD = 2**16  # bytes at the beginning of a PNG or JPEG in which metadata is in
 class Regions:
     """The upright rows of an image file; created by `regions`, for use by one thread.
 
-    Each row is decoded once if they are requested from top to bottom.
+    Each row is decoded once if they are requested from top to bottom; a request may go back a few rows.
     """
 
     frame: Image
@@ -94,11 +95,13 @@ class Regions:
         if first < self._first:  # decoding cannot go back, so start again
             image, _ = to_gray_or_rgb(self._file.name, self._file.again(), Metadata())
             self._region, self._held, self._first = vips.region(image), self._held[:0], 0
-        kept = self._held[first - self._first :]
-        at = max(self._first + len(self._held), first)
+        end = self._first + len(self._held)
+        oldest = max(first - _BACK, self._first) if first <= end else first
+        kept = self._held[oldest - self._first :]
+        at = max(end, first)
         fresh = [self._decoded(start, min(start + _ROWS, last)) for start in range(at, last, _ROWS)]
-        self._held, self._first = np.concatenate([kept, *fresh]), first
-        return turned(self._held[: last - first], self._orientation)
+        self._held, self._first = np.concatenate([kept, *fresh]), oldest
+        return turned(self._held[first - oldest : last - oldest], self._orientation)
 
     def _decoded(self, first: int, last: int) -> Samples:
         width, bands = self._image.width, self._image.bands

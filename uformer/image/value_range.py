@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uformer.errors import OptionError
+from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
+from uformer.notices import Notify
 
 FULL_SHARE = 0.25
 """Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
@@ -45,9 +46,12 @@ class ValueRange:
         return np.clip(self._scaled(values), 0, 1)
 
     def from_unit(self, restored: Pixels, values: Pixels) -> Pixels:
-        """Return restored pixels as values, plus what the values before had outside the range."""
+        """Return restored pixels as values, plus what the values before had outside the range.
+
+        Where a pixel is as it was, so is its value, to the last bit.
+        """
         unit = self.to_unit(values)
-        return restored if unit is values else self._unscaled(restored) + (values - self._unscaled(unit))
+        return restored if unit is values else values + (self._unscaled(restored) - self._unscaled(unit))
 
     def samples(self, depth: int) -> tuple[float, float]:
         """Return low and high in the units of a file with this bit depth."""
@@ -90,6 +94,22 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
     used = used_range(sample)
     within = depth != 32 or share_outside(sample) <= MOST_OUTSIDE
     return FULL if used is None or (within and used.width > FULL_SHARE) else used
+
+
+def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> ValueRange:
+    """Return `choose`, and call `notify` if float values outside [0, 1] are kept as they are.
+
+    Raises PictureError if the full range is requested for too many of them.
+    """
+    used = choose(asked, sample, depth)
+    if used == FULL and depth == 32 and (share := share_outside(sample)):
+        if asked == "full" and share > MOST_OUTSIDE:
+            raise PictureError(
+                f"the image has float samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
+                "of them outside 0 to 1; use --range auto, or scale them so that white is 1"
+            )
+        notify("the image has samples outside 0 to 1; the excess is kept unchanged")
+    return used
 
 
 def used_range(sample: Pixels) -> ValueRange | None:

@@ -11,8 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from uformer import structure
 from uformer.config import UformerConfig
+from uformer.errors import OptionError
 from uformer.model.blocks import LeWinBlock
-from uformer.model.padding import reflect_to_multiple
+from uformer.model.padding import jit_traces, reflect_to_multiple
 from uformer.model.windows import Windows
 from uformer.structure import ConvPlan, StagePlan
 
@@ -45,6 +46,8 @@ class Uformer(nn.Module):
         minimum is `config.stride`: windows may then reach beyond the border of a map, and masked tokens pad
         them.
         """
+        if jit_traces() and multiple not in (None, self.config.multiple):
+            raise OptionError(f"multiple: {multiple} cannot be traced by torch.jit; leave it out")
         height, width = image.shape[2:]
         image = reflect_to_multiple(image, multiple or self.config.multiple)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from uformer.model.padding import jit_traces
 from uformer.structure import MASKED
 
 
@@ -28,7 +29,8 @@ class Windows:
         self.height, self.width = tokens.shape[1:3]
         self.side, self.shift = side, shift
         bottom, right = -self.height % side, -self.width % side  # padding, in tokens
-        self.padded = bottom != 0 or right != 0
+        # Uformer pads the image for traces, so windows need no padding, and a trace must not test for it.
+        self.padded = not jit_traces() and (bottom != 0 or right != 0)
         self.bottom, self.right = (bottom, right) if self.padded else (0, 0)
         self.mask = self._mask(tokens) if shift or self.padded else None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
-from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.restorer import Bands, Progress, Restorer
 from uformer.restore.tiles import Rows
 
 
@@ -51,6 +53,15 @@ class Chain(Restorer):
         first, *_ = (stage.tile_for(height, width) for stage in self._stages)  # raises if memory is too low
         return first
 
+    @property
+    def controls(self) -> Controls:
+        """The controls of the options. Tones are free unless all stages lock them."""
+        tones = {stage.controls.tones for stage in self._stages}
+        return dataclasses.replace(self.options.controls, tones="lock" if tones == {"lock"} else "free")
+
+    def masked(self, mask: Any) -> Chain:
+        return Chain([stage.masked(mask) for stage in self._stages], self.options)
+
     def with_options(self, options: RestoreOptions) -> Chain:
         pairs = zip(self._stages, options.chain, strict=True)
         return Chain([stage.with_options(each) for stage, each in pairs], options)
@@ -67,6 +78,20 @@ class Chain(Restorer):
         for stage, counted in zip(self._stages, shares(progress, len(self._stages)), strict=True):
             restored = stage.restore_pixels(restored, progress=counted, notify=notify)
         return used.from_unit(restored, pixels)
+
+    def _network_rows(
+        self,
+        read: Rows,
+        shape: tuple[int, ...],
+        progress: Progress | None,
+        notify: Notify,
+        finished: Callable[[Bands], Bands] = lambda bands: bands,
+    ) -> Bands:
+        restored = read(0, shape[0]).transpose(1, 2, 0)
+        for stage, counted in zip(self._stages, shares(progress, len(self._stages)), strict=True):
+            whole = dataclasses.replace(stage.options, **dataclasses.asdict(Controls(tones="free")))
+            restored = stage.with_options(whole).restore_pixels(restored, progress=counted, notify=notify)
+        yield from finished(iter([(0, restored.transpose(2, 0, 1))]))
 
     def restore_rows(
         self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None, notify: Notify = warn

@@ -18,7 +18,7 @@ def note_little_change(
 
     `before` and `after`: (H, W, C), of which `used` is black to white.
     """
-    if options.task_names != ("deblur",) or options.strength == 0:
+    if options.task_names != ("deblur",) or options.controls.idle:
         return
     levels = 255 / used.width * float(np.mean(np.abs(after[::2, ::2] - before[::2, ::2])))
     if levels < LITTLE:

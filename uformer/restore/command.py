@@ -1,8 +1,8 @@
 """`uformer restore`."""
 
-import functools
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,9 @@ from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer, range_used
 from uformer.restore.chain import make_restorer
 from uformer.restore.changes import note_little_change
+from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
 from uformer.signals import stops_like_ctrl_c
 
@@ -30,6 +32,7 @@ def restore(
     *images: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Annotated[str | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)] = None,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    mask: str | None = None,
     metadata: MetadataPolicy = "keep",
     times: Times = "now",
     overwrite: bool = False,
@@ -47,6 +50,9 @@ def restore(
         For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for
         standard output. Default: NAME.restored.EXT beside the image. For several images: a folder. Default:
         NAME.restored beside a folder NAME.
+    mask
+        Gray image file: its white parts are restored, its black parts stay as they are. It needs the width
+        and height of the image, or the same ratio of them.
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
@@ -68,12 +74,18 @@ def restore(
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
         )
+    shares = None if mask is None else mask_values(mask)
+
+    def make() -> Restorer:
+        restorer = make_restorer(options)
+        return restorer if shares is None else restorer.masked(shares)
+
     with stops_like_ctrl_c():
         if "-" in (*images, output):
             if times == "keep":
                 raise OptionError("--times keep: standard input and output have no times; name files")
             return _through_streams(
-                images, output, options, metadata, overwrite=overwrite, records=records, quiet=quiet
+                images, output, make, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
         one = is_one_picture(images)
         todo = (
@@ -89,7 +101,7 @@ def restore(
                 if todo.jobs:
                     pipeline.run(
                         todo.jobs,
-                        functools.partial(make_restorer, options),
+                        make,
                         announcer,
                         metadata=metadata,
                         times=times,
@@ -104,7 +116,7 @@ def restore(
 def _through_streams(
     images: tuple[str, ...],
     output: str | None,
-    options: RestoreOptions,
+    make: Callable[[], Restorer],
     metadata: MetadataPolicy,
     *,
     overwrite: bool,
@@ -129,21 +141,21 @@ def _through_streams(
     )
     suffix = image.suffix if path is None else path.suffix
     check(image, by_suffix(suffix), metadata, notify=ignore)  # before the network runs for nothing
-    restorer = make_restorer(options)
+    restorer = make()
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
         used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
         restored = restorer.restore_image(image, used=used, progress=bars.tile, notify=notify)
-        note_little_change(image.pixels, restored.pixels, used, options, notify)
+        note_little_change(image.pixels, restored.pixels, used, restorer.options, notify)
         if used != FULL:
             notify(range_used(used.samples(image.depth)))
     if path is None:
         sys.stdout.buffer.write(
-            encode(restored, suffix, metadata=metadata, quality=options.quality, notify=notify)
+            encode(restored, suffix, metadata=metadata, quality=restorer.options.quality, notify=notify)
         )
         sys.stdout.buffer.flush()
         return 0
-    write(restored, path, metadata=metadata, quality=options.quality, notify=notify)
+    write(restored, path, metadata=metadata, quality=restorer.options.quality, notify=notify)
     if not quiet:
         print(path)
     return 0

@@ -5,6 +5,8 @@ The values of integer types are scaled to [0, 1]. Float values stay as they are.
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +17,18 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import RAW, can_write, output_suffix, read_only
-from uformer.image.image import Pixels
+from uformer.image.image import Image, Pixels
+from uformer.output import check_output
 
 if TYPE_CHECKING:
     import PIL.Image
     import torch
 
-Restore = Callable[[Pixels, int], Pixels]
-"""Takes values (H, W, C) and their bit depth (8, 16, or 32 for float), and returns restored values."""
+Restore = Callable[[NDArray[Any], int], NDArray[Any]]
+"""Takes values (H, W, C) and their bit depth (8, 16, or 32 for float), and returns restored values.
+
+The values are as `to_values` returns them; with `samples`, they are of the type of the image.
+"""
 
 
 _PIL_MODES = {  # in -> out
@@ -57,7 +63,9 @@ def is_pil(value: object) -> TypeGuard[PIL.Image.Image]:
     return module is not None and isinstance(value, module.Image)
 
 
-def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -> NDArray[Any]:
+def through_array(
+    array: NDArray[Any], restore: Restore, *, channels: int = 3, samples: bool = False
+) -> NDArray[Any]:
     """Restore (H, W) or (H, W, C) of type uint8, uint16 or float.
 
     A second or fourth channel is alpha and stays unchanged. `channels`: the network's number of channels; an
@@ -70,13 +78,18 @@ def through_array(array: NDArray[Any], restore: Restore, *, channels: int = 3) -
         raise PictureError(f"the image has {colours.shape[2]} channels; expected 1 to 4, or {channels}")
     seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
     depth = {1: 8, 2: 16}[array.dtype.itemsize] if array.dtype.kind == "u" else 32
-    restored = from_values(restore(to_values(colours[..., :seen]), depth), array.dtype)
-    return np.concatenate([restored, colours[..., seen:]], axis=2).reshape(
-        *array.shape[:2], *([-1] if array.ndim == 3 else [])
+    values = colours[..., :seen]
+    restored = (
+        restore(values, depth) if samples else from_values(restore(to_values(values), depth), array.dtype)
     )
+    if seen < colours.shape[2]:
+        restored = np.concatenate([restored, colours[..., seen:]], axis=2)
+    return restored.reshape(*array.shape[:2], *([-1] if array.ndim == 3 else []))
 
 
-def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3) -> torch.Tensor:
+def through_tensor(
+    tensor: torch.Tensor, restore: Restore, *, channels: int = 3, samples: bool = False
+) -> torch.Tensor:
     """Restore (C, H, W) or (B, C, H, W); device and dtype stay. Types and channels: see `through_array`."""
     import torch  # noqa: PLC0415 - already imported: the caller passed a tensor
 
@@ -88,14 +101,16 @@ def through_tensor(tensor: torch.Tensor, restore: Restore, *, channels: int = 3)
     half = values.dtype == torch.bfloat16  # numpy has no bfloat16
     arrays = (values.float() if half else values).numpy().reshape(-1, *tensor.shape[-3:])
     restored = [
-        through_array(array.transpose(1, 2, 0), restore, channels=channels).transpose(2, 0, 1)
+        through_array(array.transpose(1, 2, 0), restore, channels=channels, samples=samples).transpose(
+            2, 0, 1
+        )
         for array in arrays
     ]
     stacked = torch.from_numpy(np.stack(restored) if tensor.ndim == 4 else np.ascontiguousarray(restored[0]))
     return stacked.to(device=tensor.device, dtype=tensor.dtype)
 
 
-def through_pil(image: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
+def through_pil(image: PIL.Image.Image, restore: Restore, *, samples: bool = False) -> PIL.Image.Image:
     """Restore a Pillow image.
 
     Modes L, LA, RGB, RGBA and I;16 stay; other modes become one of these without loss of bit depth or alpha.
@@ -110,11 +125,71 @@ def through_pil(image: PIL.Image.Image, restore: Restore) -> PIL.Image.Image:
     if "transparency" in image.info and mode in ("L", "RGB"):  # one colour is transparent
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
     array = np.asarray(image if mode in (image.mode, "I;16") else image.convert(mode))
-    restored = PIL.Image.fromarray(
-        np.ascontiguousarray(through_array(array.astype(np.uint16) if mode == "I;16" else array, restore))
-    )
+    array = array.astype(np.uint16) if mode == "I;16" else array
+    restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array, restore, samples=samples)))
     restored.info = {key: value for key, value in image.info.items() if key != "transparency"}
     return restored
+
+
+def through(
+    picture: NDArray[Any] | torch.Tensor | PIL.Image.Image | Image,
+    restore: Restore,
+    *,
+    channels: int = 3,
+    samples: bool = False,
+) -> Any:
+    """Restore an image in memory in any form. Raises PictureError for another value."""
+    if isinstance(picture, np.ndarray):
+        return through_array(picture, restore, channels=channels, samples=samples)
+    if is_tensor(picture):
+        return through_tensor(picture, restore, channels=channels, samples=samples)
+    if is_pil(picture):
+        return through_pil(picture, restore, samples=samples)
+    if isinstance(picture, Image):
+        values = picture.values
+        restored = restore(values, picture.depth)
+        return picture if restored is values else picture.with_values(restored)
+    raise PictureError(
+        f"cannot restore a {type(picture).__name__};"
+        " expected a path, bytes, an array, a tensor or a Pillow image"
+    )
+
+
+def copied(picture: Any) -> Any:
+    """Return a copy that stays as it is when the caller changes the image. An Image is not copied."""
+    if is_tensor(picture):
+        return picture.detach().clone()
+    return picture.copy() if isinstance(picture, np.ndarray) or is_pil(picture) else picture
+
+
+def cropped(picture: Any, rows: slice, columns: slice) -> Any:
+    """Return a part of an image in any form, without changing it."""
+    if isinstance(picture, np.ndarray):
+        return picture[rows, columns]
+    if is_tensor(picture):
+        return picture[..., rows, columns]
+    if is_pil(picture):
+        return picture.crop((columns.start, rows.start, columns.stop, rows.stop))
+    planes = {
+        name: np.ascontiguousarray(plane[rows, columns])
+        for name in ("pixels", "alpha", "beyond")
+        if (plane := getattr(picture, name)) is not None
+    }
+    return dataclasses.replace(picture, **planes)
+
+
+def size_of(picture: Any) -> tuple[int, int]:
+    """Return height and width of an image in any form."""
+    if is_tensor(picture):
+        return int(picture.shape[-2]), int(picture.shape[-1])
+    return (
+        (int(picture.shape[0]), int(picture.shape[1]))
+        if isinstance(picture, np.ndarray)
+        else (
+            picture.height,
+            picture.width,
+        )
+    )
 
 
 def to_values(values: NDArray[Any]) -> Pixels:
@@ -136,9 +211,10 @@ def to_values(values: NDArray[Any]) -> Pixels:
 def from_values(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Convert float32 to another type; for integer types, clip to [0, 1] and round to the nearest."""
     if np.issubdtype(dtype, np.floating):
-        return pixels.astype(dtype)
+        return pixels.astype(dtype, copy=False)
     clipped = np.clip(pixels, 0, 1)
-    return np.rint(clipped * np.float32(np.iinfo(dtype).max)).astype(dtype)
+    clipped *= np.float32(np.iinfo(dtype).max)
+    return np.rint(clipped, out=clipped).astype(dtype)
 
 
 def default_output(path: Path) -> Path:
@@ -149,6 +225,17 @@ def default_output(path: Path) -> Path:
     if not path.name or path.is_dir():
         raise PictureError(f"{str(path)!r} is a folder, not an image")
     return path.with_name(f"{path.stem}.restored{output_suffix(path.suffix)}")
+
+
+def output_for(
+    source: str | os.PathLike[str], output: str | os.PathLike[str] | None, overwrite: bool
+) -> Path:
+    """Return the file to write for an image file; None is the default. Raises OptionError if it cannot be."""
+    path = default_output(Path(source)) if output is None else Path(output)
+    if output is not None:
+        check_suffix(path)
+    check_output(path, overwrite=overwrite, source=Path(source), how="pass overwrite=True")
+    return path
 
 
 def check_suffix(output: Path) -> None:

@@ -32,6 +32,9 @@ _IMAGE = 40
 """Bytes per pixel of an image in memory: three float32 colours twice, encoded and decoded samples, alpha."""
 _BAND = 40
 """Bytes per pixel of a row of tiles: three float32 colours as read, as restored, and in transit."""
+_CONTROLS = 32
+"""Bytes per pixel of the rows that the controls and locked tones hold: image and change, and copies."""
+_CONTROLLED_ROWS = 192
 _CODEC = 10_000
 """Bytes per column that the decoder or encoder holds for an image that is read and written by regions."""
 
@@ -110,10 +113,11 @@ def fits_in_memory(pixels: int, budget: int) -> bool:
 
 
 def image_memory(height: int, width: int, tile: int, budget: int) -> int:
-    """Return the bytes of an image (or of its codec, if the image does not fit) and of a row of its tiles."""
+    """Return the bytes of an image (or of its codec, if it does not fit) and of the rows in work."""
     whole = fits_in_memory(height * width, budget)
     image = height * width * _IMAGE if whole else width * _CODEC
-    return image + width * min(tile, height) * _BAND
+    rows = min(tile, height) * _BAND + min(_CONTROLLED_ROWS, height) * _CONTROLS
+    return image + width * rows
 
 
 def needed(network: NetworkMemory, height: int, width: int, tile: Size, budget: int) -> int:

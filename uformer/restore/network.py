@@ -89,6 +89,31 @@ class Network:
         """The tile sizes for which this network is compiled."""
         return self._compiled.sizes
 
+    def restore(self, tile: Pixels, notify: Notify, *, ensemble: bool = False) -> Pixels:
+        """Restore a tile (C, h, w) to the same shape, whatever its channels; see `run`.
+
+        A tile without colour stays without colour. `ensemble`: return the mean of g^-1(f(g(tile))) over the
+        eight symmetries g of the square, where f is the network.
+        """
+        views = self._in_eight_views if ensemble else self.run
+        channels = self.config.in_channels
+        if len(tile) == channels:
+            restored = views(tile, notify)
+            neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
+            return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
+        if channels == 1:
+            return np.concatenate([views(plane[None], notify) for plane in tile])
+        return views(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
+
+    def _in_eight_views(self, tile: Pixels, notify: Notify) -> Pixels:
+        total = np.zeros_like(tile)
+        for flip in (False, True):
+            for quarters in range(4):
+                turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
+                restored = np.rot90(self.run(turned, notify), -quarters, axes=(1, 2))
+                total += restored[:, :, ::-1] if flip else restored
+        return total / np.float32(8)
+
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
         """Restore a tile (C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.
 

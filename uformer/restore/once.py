@@ -20,6 +20,7 @@ def restore(
     picture: Any,
     task: str = "denoise",
     *,
+    mask: Any = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     times: Times = "now",
@@ -30,6 +31,7 @@ def restore(
     - `picture`: the path or the bytes of an image file, a numpy array (H, W) or (H, W, C), a torch tensor
       (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16 or float.
     - `task`: denoise, derain or deblur.
+    - `mask`: a gray image; only where it is white, the image is restored (see `Restorer.masked`).
     - `output`: for a path, the file to write. The default is NAME.restored.EXT beside the input.
     - `overwrite`: replace an existing output. Otherwise it is an error.
     - `times`: keep gives the output the modification time of the input.
@@ -52,7 +54,7 @@ def restore(
         raise OptionError("times: needs the path of an image file; other images have no time")
     restorers = [Restorer(_network(each.network, file), each) for each in chosen.chain]
     restorer = restorers[0] if chosen.tasks is None else Chain(restorers, chosen)
-    restored = restorer(picture, output=output, overwrite=overwrite)
+    restored = restorer(picture, mask=mask, output=output, overwrite=overwrite)
     if times == "keep":
         keep_time(Path(picture), Path(restored))
     return restored

@@ -1,5 +1,6 @@
 """The options of a restoration, declared once for the library, the command line and the HTTP API."""
 
+import dataclasses
 import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from uformer.values import set_types
 
 BackendName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Tones = Literal["auto", "lock", "free"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,54 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreOptions(NetworkOptions):
+class Controls:
+    """How much of the network's change reaches the image, and of which kind; see docs/controls.md.
+
+    They are applied after the network, so a Restoration applies others without a new run. Raises OptionError
+    for a value out of range.
+    """
+
+    strength: float = 1.0
+    """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
+    luma: float = 1.0
+    """How much of the change in brightness to apply, from 0 to 1. 0 leaves the luma as it is."""
+    chroma: float = 1.0
+    """How much of the change in colour to apply, from 0 to 1. 0 leaves the colours as they are."""
+    detail: float = 0.0
+    """How much of the removed fine texture to return, from 0 to 1. Most returns where the restored image has
+    structure."""
+    grain: float = 0.0
+    """How much neutral grain to add, from 0 to 1. The same image gets the same grain."""
+    shadows: float = 0.0
+    """How much to spare bright parts, from 0 to 1. 1 restores the shadows only."""
+
+    tones: Tones = "auto"
+    """lock keeps the mean brightness of each region of about 32 pixels, except where the input is clipped;
+    free leaves it to the network. auto locks it for the denoising weights that ship."""
+
+    def __post_init__(self) -> None:
+        set_types(self)
+        for name in ("strength", "luma", "chroma", "detail", "grain", "shadows"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name}: {getattr(self, name)} must be between 0 and 1")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the output is what the network returns."""
+        return self == Controls(tones="free")
+
+    @property
+    def idle(self) -> bool:
+        """Whether the output is the input."""
+        return self.grain == 0 and self.strength * max(self.luma, self.chroma) == 0
+
+    def for_channels(self, channels: int) -> "Controls":
+        """Return the controls for an image with this number of channels: a gray image has no colours."""
+        return dataclasses.replace(self, chroma=self.luma) if channels == 1 else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions(Controls, NetworkOptions):
     """All options of a restoration. Raises OptionError for a value out of range."""
 
     tile: int | None = None
@@ -61,17 +110,16 @@ class RestoreOptions(NetworkOptions):
     small part of its range."""
     tasks: str | None = None
     """Tasks to restore for in one run, one after the other, such as derain,denoise; replaces task. The pixels
-    are not rounded in between, and strength applies to each task."""
+    are not rounded in between, and the controls apply to each task."""
     quality: int | None = None
     """Quality of JPEG, WebP and AVIF outputs, from 1 to 100. Default: that of a JPEG input, at least 90;
     otherwise 95 for JPEG, 98 for WebP (lossless if the input is) and 90 for AVIF."""
-    strength: float = 1.0
-    """How much of the change to apply: 0 returns the image unchanged, 1 restores it fully."""
 
     def __post_init__(self) -> None:
         if isinstance(self.tasks, list | tuple):
             object.__setattr__(self, "tasks", ",".join(map(str, self.tasks)))
-        super().__post_init__()
+        NetworkOptions.__post_init__(self)
+        Controls.__post_init__(self)
         self._check_tasks()
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise OptionError(f"quality: {self.quality} must be between 1 and 100")
@@ -82,8 +130,6 @@ class RestoreOptions(NetworkOptions):
         if self.memory is not None:
             memory_in_bytes(self.memory, free=0)
         value_range.check(self.range)
-        if not 0 <= self.strength <= 1:
-            raise OptionError(f"strength: {self.strength} must be between 0 and 1")
 
     def _check_tasks(self) -> None:
         """Raise OptionError for tasks that are empty, repeated or combined with `weights`."""
@@ -113,6 +159,11 @@ class RestoreOptions(NetworkOptions):
     def network(self) -> NetworkOptions:
         """The options that select the network. The other options can change from call to call."""
         return NetworkOptions(**{field.name: getattr(self, field.name) for field in fields(NetworkOptions)})
+
+    @property
+    def controls(self) -> Controls:
+        """The options that are applied after the network."""
+        return Controls(**{field.name: getattr(self, field.name) for field in fields(Controls)})
 
 
 def make_options(values: dict[str, Any]) -> RestoreOptions:

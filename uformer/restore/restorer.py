@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import copy
 import math
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,23 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Image, Pixels
 from uformer.image.prepare import check
 from uformer.image.read import read
-from uformer.image.value_range import FULL, MOST_OUTSIDE, ValueRange, choose, sampled, share_outside
+from uformer.image.value_range import FULL, ValueRange, choose_for, sampled
 from uformer.image.write import encode, write
 from uformer.notices import Notify, ignore, warn
-from uformer.output import check_output
 from uformer.restore import forms, memory
+from uformer.restore.controls import Stream, blend_rows, tone_shifts
+from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
-from uformer.restore.options import RestoreOptions, make_options
+from uformer.restore.options import Controls, RestoreOptions, make_options
+from uformer.restore.restoration import Held, Residual, Restoration, reader, residual_of
 from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
+from uformer.restore.tones import decided
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of finished tiles and the number of all tiles."""
+
+Bands = Iterator[tuple[int, Pixels]]
+"""The number of the first row, and the rows (C, n, W), from top to bottom."""
 
 OVERLAP = 32  # pixels
 MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
@@ -56,6 +61,8 @@ class Restorer:
         self.network = network
         self.options = options
         self._share = share
+        self.mask: Pixels | None = None
+        """Shares of the change (H, W) that `masked` sets; None for all of it."""
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
@@ -85,7 +92,9 @@ class Restorer:
         """
         if options.network != self.options.network:
             raise ValueError(f"{options.network} is not the network of this restorer, {self.options.network}")
-        return type(self)(self.network, options, share=self._share)
+        restorer = copy.copy(self)
+        restorer.options = options
+        return restorer
 
     @property
     def stages(self) -> tuple[Restorer, ...]:
@@ -95,6 +104,11 @@ class Restorer:
     @property
     def config(self) -> UformerConfig:
         return self.network.config
+
+    @property
+    def controls(self) -> Controls:
+        """The controls of the options, with the tones decided."""
+        return decided(self.options)
 
     @property
     def backend(self) -> str:
@@ -127,6 +141,7 @@ class Restorer:
         self,
         picture: Any,
         *,
+        mask: Any = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
@@ -143,39 +158,73 @@ class Restorer:
           the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif; an `output` of
           camera raw may also end in .dng. An existing file is replaced only with `overwrite`.
 
+        `mask`: a gray image; only where it is white, the image is restored (see `masked`).
+
         Raises PictureError for an image that cannot be restored, OptionError if the requested precision or
         device is not available, or if the output exists or cannot be written.
         """
-        is_path = isinstance(picture, str | os.PathLike)
-        if output is not None and not is_path:
-            raise OptionError("output: needs the path of an image file; other results are returned")
-        run = functools.partial(self._restore_values, progress=progress)
-        if isinstance(picture, np.ndarray):
-            return forms.through_array(picture, run, channels=self.config.in_channels)
-        if forms.is_tensor(picture):
-            return forms.through_tensor(picture, run, channels=self.config.in_channels)
-        if forms.is_pil(picture):
-            return forms.through_pil(picture, run)
-        if isinstance(picture, Image):
-            return self.restore_image(picture, progress=progress)
-        if isinstance(picture, bytes | bytearray | memoryview):
-            image = read(bytes(picture))
-            restored = self.restore_image(image, progress=progress)
-            return encode(restored, image.suffix, quality=self.options.quality)
-        if is_path:
-            path = forms.default_output(Path(picture)) if output is None else Path(output)
-            if output is not None:
-                forms.check_suffix(path)
-            check_output(path, overwrite=overwrite, source=Path(picture), how="pass overwrite=True")
+        restorer = self if mask is None else self.masked(mask)
+        if isinstance(picture, str | os.PathLike):
+            path = forms.output_for(picture, output, overwrite)
             image = read(picture)
             check(image, by_suffix(path.suffix), "keep", notify=ignore)  # before the network runs for nothing
-            restored = self.restore_image(image, progress=progress)
-            write(restored, path, quality=self.options.quality)
+            write(restorer.restore_image(image, progress=progress), path, quality=self.options.quality)
             return str(path) if isinstance(picture, str) else path
-        raise PictureError(
-            f"cannot restore a {type(picture).__name__};"
-            " expected a path, bytes, an array, a tensor or a Pillow image"
+        if output is not None:
+            raise OptionError("output: needs the path of an image file; other results are returned")
+        if isinstance(picture, bytes | bytearray | memoryview):
+            image = read(bytes(picture))
+            restored = restorer.restore_image(image, progress=progress)
+            return encode(restored, image.suffix, quality=self.options.quality)
+
+        def run(values: Pixels, depth: int) -> Pixels:
+            used = restorer.range_of(sampled(values), depth)
+            return restorer.restore_pixels(values, used=used, progress=progress)
+
+        return forms.through(picture, run, channels=self.config.in_channels)
+
+    def infer(self, picture: Any, *, progress: Progress | None = None, notify: Notify = warn) -> Restoration:
+        """Run the network on an image and return its answer, from which `blend` makes any number of results.
+
+        `picture` and errors: as for calling the restorer. The file of a path is read only here.
+        """
+        residuals: list[Residual] = []
+        shifts: list[Pixels] = []
+        ranges: list[ValueRange] = []
+
+        def run(values: Pixels, depth: int) -> Pixels:
+            used = self.range_of(sampled(values), depth, notify=notify)
+            pixels = used.to_unit(values)
+            planar = pixels.transpose(2, 0, 1)
+            bands = self._network_rows(
+                lambda start, end: planar[:, start:end], pixels.shape, progress, notify
+            )
+            residual = residual_of(bands, planar)
+            residuals.append(residual)
+            shifts.append(tone_shifts(reader(pixels, residual, FULL), residual.shape))
+            ranges.append(used)
+            return values
+
+        held = Held.of(picture)
+        forms.through(held.image, run, channels=self.config.in_channels)
+        return Restoration(
+            held,
+            residuals,
+            shifts,
+            ranges,
+            self.controls,
+            channels=self.config.in_channels,
+            quality=self.options.quality,
         )
+
+    def masked(self, mask: Any) -> Restorer:
+        """Return a restorer for the same network that restores only where a mask is white.
+
+        `mask`: see `mask_values`. It is stretched to each image. Raises PictureError for other values.
+        """
+        restorer = copy.copy(self)
+        restorer.mask = mask_values(mask)
+        return restorer
 
     def restore_image(
         self,
@@ -200,19 +249,7 @@ class Restorer:
         `sample`: values of the image, from `value_range.sampled`. `depth`: its bits per sample. Raises
         PictureError for float values outside [0, 1] if the full range is requested.
         """
-        used = choose(self.options.range, sample, depth)
-        if used == FULL and depth == 32 and (share := share_outside(sample)):
-            if self.options.range == "full" and share > MOST_OUTSIDE:
-                raise PictureError(
-                    f"the image has float samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
-                    "of them outside 0 to 1; use --range auto, or scale them so that white is 1"
-                )
-            notify("the image has samples outside 0 to 1; the excess is kept unchanged")
-        return used
-
-    def _restore_values(self, values: Pixels, depth: int, *, progress: Progress | None) -> Pixels:
-        used = self.range_of(sampled(values), depth)
-        return self.restore_pixels(values, used=used, progress=progress)
+        return choose_for(self.options.range, sample, depth, notify=notify)
 
     def restore_pixels(
         self,
@@ -227,7 +264,7 @@ class Restorer:
         `used`: the range of values that the network sees as [0, 1]. What lies outside is kept. A gray image
         goes through a colour network and stays gray.
         """
-        if self.options.strength == 0:
+        if self.controls.for_channels(pixels.shape[2]).idle:
             return pixels
         restored = np.empty_like(pixels, order="C")
         rows_of = self.restore_rows(
@@ -247,9 +284,37 @@ class Restorer:
         """Restore an image of `shape` (H, W, C) in bands of rows, so that it need not fit in memory.
 
         `read(first, last)` returns the rows from `first` up to but not including `last`, as (C, n, W) float32
-        in [0, 1]. It is called from top to bottom, once for each row of tiles. Yields the number of the first
-        row and the restored rows (n, W, C); their buffer is reused by the next iteration. If the device runs
-        out of memory and no tile size was requested, the tile is halved and the image starts again at row 0.
+        in [0, 1]. It is called from top to bottom, once for each row of tiles, and again for rows to which
+        controls or a mask are applied. Yields the number of the first row and the restored rows (n, W, C);
+        their buffer is reused by the next iteration. If the device runs out of memory and no tile size was
+        requested, the tile is halved and the image starts again at row 0.
+        """
+        height, width, channels = shape
+        controls = self.controls.for_channels(channels)
+        mask = None if self.mask is None else Mask(self.mask, height, width)
+        if mask is not None and mask.white:
+            mask = None
+
+        def finished(bands: Bands) -> Bands:
+            if controls.plain and mask is None:
+                return bands
+            return blend_rows(Stream(bands, read), (channels, height, width), controls, mask)
+
+        for first, rows in self._network_rows(read, shape, progress, notify, finished):
+            yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
+
+    def _network_rows(
+        self,
+        read: Rows,
+        shape: tuple[int, ...],
+        progress: Progress | None,
+        notify: Notify,
+        finished: Callable[[Bands], Bands] = lambda bands: bands,
+    ) -> Bands:
+        """Yield the number of the first row and the rows (C, n, W) that `finished` makes of the network's.
+
+        The network's rows are not clipped. Arguments: see `restore_rows`, which also says what happens if
+        memory runs out. Raises PictureError for a wrong number of channels.
         """
         height, width, channels = shape
         if channels not in (1, self.config.in_channels) and self.config.in_channels != 1:
@@ -261,10 +326,7 @@ class Restorer:
             tiles = self._plan(height, width, largest)
             self._make_room(height, width, tiles.tile)
             try:
-                for first, rows in blend(self._run(cut(read, tiles), tiles, progress, notify), tiles):
-                    if self.options.strength != 1:
-                        _mix(rows, read(first, first + rows.shape[1]), self.options.strength)
-                    yield first, np.clip(rows, 0, 1, out=rows).transpose(1, 2, 0)
+                yield from finished(blend(self._run(cut(read, tiles), tiles, progress, notify), tiles))
             except MemoryError:
                 side = max(tiles.tile)
                 if self.options.tile is not None or side <= self.config.multiple:
@@ -327,45 +389,7 @@ class Restorer:
         self, tiles: Iterator[Pixels], planned: TilePlan, progress: Progress | None, notify: Notify
     ) -> Iterator[Pixels]:
         for done, tile in enumerate(tiles, start=1):
-            restored = self._restore_tile(tile, notify)
+            restored = self.network.restore(tile, notify, ensemble=self.options.ensemble)
             if progress:
                 progress(done, planned.count)
             yield restored
-
-    def _restore_tile(self, tile: Pixels, notify: Notify) -> Pixels:
-        """Restore (C, h, w) to the same shape, whatever the channels of image and network.
-
-        A tile without colour stays without colour.
-        """
-        if len(tile) == self.config.in_channels:
-            restored = self._restore_colours(tile, notify)
-            neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
-            return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
-        if self.config.in_channels == 1:
-            return np.concatenate([self._restore_colours(plane[None], notify) for plane in tile])
-        return self._restore_colours(np.repeat(tile, self.config.in_channels, axis=0), notify).mean(
-            axis=0, keepdims=True
-        )
-
-    def _restore_colours(self, tile: Pixels, notify: Notify) -> Pixels:
-        """Restore (C, h, w) to the same shape, where C is the network's number of channels.
-
-        With `ensemble`, return the mean of g^-1(f(g(tile))) over the eight symmetries g of the square, where
-        f is the network.
-        """
-        if not self.options.ensemble:
-            return self.network.run(tile, notify)
-        total = np.zeros_like(tile)
-        for flip in (False, True):
-            for quarters in range(4):
-                turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
-                restored = np.rot90(self.network.run(turned, notify), -quarters, axes=(1, 2))
-                total += restored[:, :, ::-1] if flip else restored
-        return total / np.float32(8)
-
-
-def _mix(restored: Pixels, original: Pixels, strength: float) -> None:
-    """Set `restored` to original + strength * (restored - original), in place."""
-    restored -= original
-    restored *= np.float32(strength)
-    restored += original

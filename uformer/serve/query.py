@@ -20,7 +20,7 @@ OPERATORS = ("backend", "device", "memory", "threads")
 BOUNDS: dict[str, dict[str, Any]] = {
     "tile": {"ge": 1, "le": 2048},
     "overlap": {"ge": 0, "le": 1024},
-    "strength": {"ge": 0, "le": 1},
+    **{name: {"ge": 0, "le": 1} for name in ("strength", "luma", "chroma", "detail", "grain", "shadows")},
     "quality": {"ge": 1, "le": 100},
 }
 """Ranges of numbers. RestoreOptions has no upper limit for tiles, which would let a client use any memory."""
@@ -71,7 +71,12 @@ def only(*names: str) -> Callable[[Request], None]:
 
 def field_words(kind: type) -> dict[str, str]:
     """Return the docstrings below the fields of a class and its base classes, by field name."""
-    words = {} if kind.__base__ in (None, object) else field_words(kind.__base__)
+    words = {
+        name: text
+        for base in kind.__bases__
+        if base is not object
+        for name, text in field_words(base).items()
+    }
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
     for field, below in itertools.pairwise(body):

@@ -2,38 +2,89 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from uformer.config import VARIANTS
+from uformer.config import VARIANTS, UformerConfig
 from uformer.errors import OptionError
 from uformer.files import require
-from uformer.weights import registry, repository
-from uformer.weights.checkpoint import load
+from uformer.values import unknown
+from uformer.weights import checkpoint, registry, repository
+from uformer.weights.adapt import adapt
 
 if TYPE_CHECKING:
     from uformer.model.uformer import Uformer
 
 
-def create_model(name_or_path: str | os.PathLike[str]) -> Uformer:
+def create_model(
+    name_or_path: str | os.PathLike[str], *, pretrained: bool | None = None, **fields: Any
+) -> Uformer:
     """Create a network on the CPU in float32.
 
-    - The name of a variant ("uformer_t") gives random weights from torch's global generator, in training
-      mode, like any new nn.Module.
-    - The name of weights ("uformer_t.denoise") or the path of a .safetensors checkpoint gives those weights,
-      in evaluation mode.
+    `name_or_path`: the name of a variant ("uformer_t"), the name of weights ("uformer_t.denoise"), the path
+    of a .safetensors checkpoint, or whatever else `weights_file` accepts.
 
-    Raises OptionError, which lists the known names, for anything else, and CheckpointError for a file that is
-    missing or damaged.
+    `pretrained`: True loads weights; for a variant, these are the first that ship for it. False gives random
+    weights from torch's global generator. By default, a variant gets random weights, and everything else
+    loads its weights. A network with loaded weights is in evaluation mode, one with random weights in
+    training mode, like any new nn.Module.
+
+    `fields`: fields of `UformerConfig` that replace those of the network, such as `in_channels=1`.
+    `out_channels` follows `in_channels` unless it is given too. Loaded weights are adapted to other channels
+    and to another `window_size` as `uformer.weights.adapt.adapt` describes. They are then a start for
+    training rather than finished weights, except for one channel, where a gray image gives the mean of the
+    three channels that the original weights return.
+
+    Raises OptionError, which lists the known names, for an unknown name; OptionError, which names the field,
+    for an unknown field or one that does not fit the weights; and CheckpointError for a file that is missing
+    or damaged.
     """
     name = os.fspath(name_or_path)
-    if name not in VARIANTS:
-        return load(weights_file(name))
-    require("torch", "torch")
-    from uformer.model.uformer import Uformer  # noqa: PLC0415 - torch is optional
+    if pretrained is None:
+        pretrained = name not in VARIANTS
+    if not pretrained:
+        require("torch", "torch")
+        from uformer.model.uformer import Uformer  # noqa: PLC0415 - torch is optional
 
-    return Uformer(VARIANTS[name])
+        config = VARIANTS[name] if name in VARIANTS else checkpoint.read_config(weights_file(name))
+        return Uformer(_replaced(config, fields))
+    path = _first_weights(name).verify() if name in VARIANTS else weights_file(name)
+    config, state = checkpoint.read(path)
+    wanted = _replaced(config, fields)
+    return checkpoint.to_model(wanted, adapt(state, config, wanted, name=path.stem))
+
+
+def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
+    """Return the names that `create_model` accepts: of the variants, then of the weights that ship.
+
+    `pattern` selects by a shell pattern, such as "*.denoise" or "uformer_t*"; `pretrained` selects the names
+    of weights.
+    """
+    names = [*([] if pretrained else VARIANTS), *registry.WEIGHTS]
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
+def _first_weights(variant: str) -> registry.ShippedWeights:
+    for weights in registry.WEIGHTS.values():
+        if weights.variant == variant:
+            return weights
+    raise OptionError(
+        f"pretrained: no weights ship for {variant}; weights that ship: {', '.join(registry.WEIGHTS)}"
+    )
+
+
+def _replaced(config: UformerConfig, fields: dict[str, Any]) -> UformerConfig:
+    """The configuration with some fields replaced. Raises OptionError for an unknown or impossible field."""
+    known = [field.name for field in dataclasses.fields(UformerConfig)]
+    for name in fields:
+        if name not in known:
+            raise unknown(name, known)
+    if "in_channels" in fields:
+        fields = {"out_channels": fields["in_channels"], **fields}
+    return dataclasses.replace(config, **fields)
 
 
 def weights_file(name_or_path: str | os.PathLike[str]) -> Path:

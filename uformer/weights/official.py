@@ -7,6 +7,7 @@ the bottleneck shift, which follows from the size that the network was built for
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,6 +28,8 @@ INDEX = "relative_position_index"
 BIAS_TABLE = "relative_position_bias_table"
 """The parameter beside each such buffer."""
 
+_PREFIXES = re.compile(r"^(?:(?:module|model|_orig_mod)\.)+")
+
 _MODULES = {  # checkpoint name -> the authors' name
     "input_proj": "input_proj.proj.0",
     "encoder": "encoderlayer_{}",
@@ -43,7 +46,7 @@ def from_original(
 ) -> tuple[UformerConfig, dict[str, NDArray[np.generic]]]:
     """The configuration and tensors (views, with unchanged dtypes) for the authors' state dict.
 
-    Keys may have the prefix `module.`.
+    Keys may have the prefix `module.`, `model.` or `_orig_mod.`, which wrappers of networks add.
 
     - `train_size`: side in pixels of the images that the network was built for (the authors trained denoising
       at 128, deblurring at 256). If the bottleneck's map is then no larger than one window, it does not
@@ -124,9 +127,9 @@ def original_call(config: UformerConfig) -> str:
 def _without_prefix(state: State) -> dict[str, NDArray[np.generic]]:
     found: dict[str, NDArray[np.generic]] = {}
     for key, value in state.items():
-        name = key.removeprefix("module.")
+        name = _PREFIXES.sub("", key)
         if name in found:
-            raise _foreign(f"tensor {_quote(name)} exists with and without 'module.'")
+            raise _foreign(f"tensor {_quote(name)} exists with and without a prefix such as 'module.'")
         found[name] = value
     return found
 

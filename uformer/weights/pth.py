@@ -28,6 +28,8 @@ Arrays = dict[str, NDArray[np.generic]]
 _TORCH = (2, 10)  # the first version that fixes the known holes of the weights_only reader
 # uformer_b with its optimizer has a quarter of these; from 80,000 on, Python's stack can overflow.
 _TUPLES = 40_000
+_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
+"""Keys under which training programs keep a network's state dict; the averaged weights come first."""
 # Torch's older format begins with so many: two numbers, the machine, the object, the names of its storages.
 _PICKLES = 5
 _UNREADABLE = (  # what torch.load and safetensors raise on damaged files
@@ -65,7 +67,8 @@ def is_safetensors(path: PathLike) -> bool:
 def read(path: PathLike) -> Arrays:
     """The tensors of a .pth or safetensors file by name, in float16 if all of them are, otherwise in float32.
 
-    The state dict may be wrapped in "state_dict", with anything beside it. Index buffers stay unchanged.
+    The state dict may be wrapped in "state_dict", "params" and the like, with anything beside it. Index
+    buffers stay unchanged.
     Raises CheckpointError for a file that is damaged, asks for code, or holds anything but finite tensors,
     and OptionError if torch is missing or older than 2.10.
     """
@@ -178,8 +181,7 @@ def _load_safetensors(path: PathLike) -> dict[str, Any]:
 
 
 def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
-    if isinstance(loaded, dict):
-        loaded = loaded.get("state_dict", loaded)
+    loaded = _unwrapped(loaded, torch)
     if not isinstance(loaded, dict):
         raise CheckpointError(f"holds {_article(loaded)}, not a state dict")
     if not loaded:
@@ -197,6 +199,15 @@ def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
     floats = [value for key, value in loaded.items() if not key.endswith(INDEX)]
     dtype = torch.float16 if all(value.dtype == torch.float16 for value in floats) else torch.float32
     return {key: _array(key, value, None if key.endswith(INDEX) else dtype) for key, value in loaded.items()}
+
+
+def _unwrapped(loaded: object, torch: ModuleType) -> object:
+    """The state dict inside a file's content; the content itself if it has none of the known keys."""
+    if isinstance(loaded, dict):
+        for key in _WRAPPERS:
+            if key in loaded and not isinstance(loaded[key], torch.Tensor):
+                return loaded[key]
+    return loaded
 
 
 def _array(key: str, tensor: Any, dtype: object) -> NDArray[np.generic]:

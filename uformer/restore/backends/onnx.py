@@ -71,6 +71,12 @@ class OnnxBackend:
         ]
         if found != [("image", "tensor(float)"), ("restored", "tensor(float)")]:
             raise CheckpointError(f"{path}: inputs and outputs differ from those of `uformer export`")
+        height, width = self._session.get_inputs()[0].shape[2:]
+        if isinstance(height, int):
+            raise CheckpointError(
+                f"{path}: accepts images of {height}x{width} only, which is for other programs; "
+                "export it again without --shape"
+            )
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, in_channels, h, w) float32 in [0, 1] to (B, out_channels, h, w) float32, not clipped.

@@ -3,7 +3,7 @@
 import pytest
 
 from uformer.config import VARIANTS
-from uformer.list_models import models
+from uformer.show_models import models
 from uformer.weights.registry import WEIGHTS
 
 

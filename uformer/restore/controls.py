@@ -1,0 +1,295 @@
+"""Applies the controls to what the network changed. docs/controls.md has the formulas.
+
+The residual is the network's output minus its input. Bands and windows of an image are (C, h, w) float32.
+An image is worked through in small blocks whose temporary values stay in the processor's cache. Every output
+pixel is the same whatever the bands, blocks and tiles, because it depends on its neighbourhood only.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from uformer.image.color import luma_of
+from uformer.image.image import Pixels
+from uformer.restore import tones
+from uformer.restore.masks import Mask
+from uformer.restore.options import Controls
+
+REACH = 3
+"""Pixels on each side of a pixel that influence it, through `detail`."""
+CHUNK = 64
+"""Rows of a block: a multiple of the cells of the tone lock, as are the columns, and at least its reach."""
+COLUMNS = 128
+"""Columns of a block. Its values take less than 128 KiB, from where on malloc asks the system each time."""
+
+GRAIN = 10 / 255
+"""Standard deviation of the grain in the middle tones, for `grain` 1."""
+_SEED = 2022
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of an image, in pixels; bottom and right lie outside."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def grown(self, height: int, width: int, reach: int = REACH) -> "Window":
+        """Return the window with more pixels on each side, as far as the image has them."""
+        return Window(
+            max(self.top - reach, 0),
+            min(self.bottom + reach, height),
+            max(self.left - reach, 0),
+            min(self.right + reach, width),
+        )
+
+    def inside(self, outer: "Window") -> tuple[slice, slice]:
+        """Return the rows and columns of this window in an array that holds `outer`."""
+        return (
+            slice(self.top - outer.top, self.bottom - outer.top),
+            slice(self.left - outer.left, self.right - outer.left),
+        )
+
+    def ranges(self, whole: "Window") -> tuple[range, range]:
+        """Return the rows and columns in a larger image, in which `whole` is the image of this window."""
+        return (
+            range(whole.top + self.top, whole.top + self.bottom),
+            range(whole.left + self.left, whole.left + self.right),
+        )
+
+
+Read = Callable[[Window], tuple[Pixels, Pixels]]
+"""Returns the original and the residual in a window; the caller may change the residual."""
+
+
+def blend_blocks(
+    read: Read,
+    shape: tuple[int, int, int],
+    controls: Controls,
+    mask: Mask | None,
+    *,
+    at: Window | None = None,
+    shifts: Pixels | None = None,
+) -> Iterator[tuple[Window, Pixels]]:
+    """Yield each block of an image and its pixels (C, h, w) with the controls applied.
+
+    `read` is called for an image of `shape` (C, H, W), from top to bottom and from left to right. `at`: the
+    place of the image in a larger one, on which grain, mask and tones depend. `shifts`: what `tone_shifts`
+    returned for the larger one; default: they are computed on the way.
+    """
+    channels, height, width = shape
+    controls = controls.for_channels(channels)
+    whole = at or Window(0, height, 0, width)
+    reach = REACH if controls.detail else 0
+    for top in range(0, height, CHUNK):
+        bottom = min(top + CHUNK, height)
+        place = Window(whole.top + top, whole.top + bottom, whole.left, whole.right)
+        share = None if mask is None else mask.window(place.top, place.bottom, place.left, place.right)
+        grain = _grain(place) if controls.grain else None
+        locked, skipped = shifts, 0
+        if controls.tones == "lock" and shifts is None:
+            locked, skipped = _shifts_of_rows(read, shape, top, bottom)
+        for left in range(0, width, COLUMNS):
+            block = Window(top, bottom, left, min(left + COLUMNS, width))
+            around = block.grown(height, width, reach)
+            columns = slice(block.left, block.right)
+            original, residual = read(around)
+            if controls.tones == "lock" and locked is not None:
+                rows_of, columns_of = around.ranges(whole)
+                residual -= tones.spread(locked, rows_of, columns_of, skipped=skipped)
+            yield (
+                block,
+                _applied(
+                    original,
+                    residual,
+                    controls,
+                    block.inside(around),
+                    None if share is None else share[:, columns],
+                    None if grain is None else grain[:, columns],
+                ),
+            )
+
+
+def tone_shifts(read: Read, shape: tuple[int, int, int]) -> Pixels:
+    """Return what the tone lock subtracts from an image of `shape` (C, H, W), for each of its cells."""
+    _, height, _ = shape
+    rows = [_cells(read, shape, top, min(top + CHUNK, height)) for top in range(0, height, CHUNK)]
+    return tones.shifts(np.concatenate(rows, axis=1))
+
+
+def _shifts_of_rows(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> tuple[Pixels, int]:
+    """Return the shifts of the cells that some rows need, and the number of rows of cells above them."""
+    reach = tones.REACH * tones.CELL
+    first, last = max(top - reach, 0), min(bottom + reach, shape[1])
+    shifts = tones.shifts(_cells(read, shape, first, last))
+    above = 2 if first else 0  # smoothed with a border that is not that of the image
+    below = len(shifts) - (2 if last < shape[1] else 0)
+    return shifts[above:below], first // tones.CELL + above
+
+
+def _cells(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> Pixels:
+    width = shape[2]
+    windows = [Window(top, bottom, left, min(left + COLUMNS, width)) for left in range(0, width, COLUMNS)]
+    return np.concatenate([tones.measured(*read(window)) for window in windows], axis=2)
+
+
+def blend_rows(
+    read: Read, shape: tuple[int, int, int], controls: Controls, mask: Mask | None
+) -> Iterator[tuple[int, Pixels]]:
+    """Yield the number of the first row and the rows (C, n, W) of what `blend_blocks` returns.
+
+    The buffer of the rows is reused by the next iteration.
+    """
+    channels, _, width = shape
+    rows = np.empty((channels, CHUNK, width), np.float32)
+    for block, pixels in blend_blocks(read, shape, controls, mask):
+        rows[:, : block.bottom - block.top, block.left : block.right] = pixels
+        if block.right == width:
+            yield block.top, rows[:, : block.bottom - block.top]
+
+
+class Stream:
+    """Rows of an original and its residual, which arrive from top to bottom, as a `Read`.
+
+    `bands` yields the number of the first row and the restored rows (C, n, W), whose buffer may be reused;
+    `original(first, last)` returns the rows of the original. Rows above the last window are dropped.
+    """
+
+    def __init__(self, bands: Iterator[tuple[int, Pixels]], original: Callable[[int, int], Pixels]) -> None:
+        self._pieces = self._cut(bands, original)
+        self._first = 0
+        self._held: list[tuple[Pixels, Pixels]] = []
+
+    @staticmethod
+    def _cut(
+        bands: Iterator[tuple[int, Pixels]], original: Callable[[int, int], Pixels]
+    ) -> Iterator[tuple[Pixels, Pixels]]:
+        """Yield copies of a few rows at a time."""
+        for first, rows in bands:
+            for start in range(0, rows.shape[1], CHUNK):
+                piece = rows[:, start : start + CHUNK]
+                before = original(first + start, first + start + piece.shape[1])
+                yield before, piece - before
+
+    def __call__(self, window: Window) -> tuple[Pixels, Pixels]:
+        while self._held and self._first + self._held[0][0].shape[1] <= window.top:
+            self._first += self._held.pop(0)[0].shape[1]
+        while self._first + sum(before.shape[1] for before, _ in self._held) < window.bottom:
+            self._held.append(next(self._pieces))
+        rows = slice(window.top - self._first, window.bottom - self._first)
+        columns = slice(window.left, window.right)
+        before, residual = (
+            np.concatenate([piece[:, :, columns] for piece in pieces], axis=1)[:, rows]
+            for pieces in zip(*self._held, strict=True)
+        )
+        return before, residual
+
+
+def _applied(
+    original: Pixels,
+    residual: Pixels,
+    controls: Controls,
+    inner: tuple[slice, slice],
+    share: Pixels | None,
+    grain: Pixels | None,
+) -> Pixels:
+    """Return the inner part of a block. `share` (h, w): the mask; `grain` (h, w): noise of deviation 1."""
+    returned = _detail(original, residual)[inner] if controls.detail else None
+    original, residual = original[:, *inner], residual[:, *inner]
+    if returned is not None:
+        residual -= np.float32(controls.detail) * returned
+    if controls.shadows:
+        darkness = 1 - np.clip(luma_of(original + residual), 0, 1)
+        spared = 1 - np.float32(controls.shadows) * (1 - darkness * darkness)
+        share = spared if share is None else share * spared
+    if share is not None:
+        residual *= share
+    out = _mixed(original, residual, controls)
+    if grain is not None:
+        light = luma_of(out)
+        strength = np.float32(4 * GRAIN * controls.grain) * light * (1 - light)
+        out += strength * grain if share is None else strength * grain * share
+    return np.clip(out, 0, 1, out=out)
+
+
+def _mixed(original: Pixels, residual: Pixels, controls: Controls) -> Pixels:
+    """Return the original with both parts of the residual, each by its own strength, in [0, 1].
+
+    The part that both strengths share comes first; the rest of the stronger one comes on top. The rest of the
+    colours is reduced where it leaves [0, 1], because clipping it would change the luma.
+    """
+    bright, colour = controls.strength * controls.luma, controls.strength * controls.chroma
+    out = residual * np.float32(min(bright, colour))
+    out += original
+    np.clip(out, 0, 1, out=out)
+    if bright > colour:
+        out += np.float32(bright - colour) * luma_of(residual)
+    elif colour > bright:
+        rest = residual - luma_of(residual)
+        rest *= np.float32(colour - bright)
+        _add_within(out, rest)
+    return out
+
+
+def _add_within(out: Pixels, change: Pixels) -> None:
+    """Add to each pixel the largest share of a change with which all its channels stay in [0, 1]."""
+    moved = out + change
+    outside = ((moved < 0) | (moved > 1)).any(axis=0)
+    if outside.any():
+        start, step = out[:, outside], change[:, outside]
+        room = np.where(step > 0, 1 - start, start)
+        shares = np.divide(room, np.abs(step), out=np.ones_like(step), where=np.abs(step) > room)
+        change[:, outside] = step * shares.min(axis=0)
+    out += change
+
+
+def _detail(original: Pixels, residual: Pixels) -> Pixels:
+    """Return the fine texture (h, w) in the luma of the residual.
+
+    It is the part that a local mean over 7 x 7 pixels removes, weighted by the share that the restored image
+    has of the local variance of both. In flat parts the restored image has none, so the noise stays away.
+    """
+    removed = luma_of(residual)
+    restored = _padded(luma_of(original) + removed)
+    change = _padded(removed)
+    mean, level = _local_mean(change), _local_mean(restored)
+    noise = np.maximum(_local_mean(change * change) - mean * mean, np.float32(0))
+    structure = np.maximum(_local_mean(restored * restored) - level * level, np.float32(0))
+    fine = (removed - mean) * (structure / (structure + noise + np.float32(1e-8)))
+    return fine.astype(np.float32, copy=False)
+
+
+def _padded(plane: Pixels) -> Pixels:
+    """Return a plane with REACH pixels more on each side, which repeat its border; faster than np.pad."""
+    height, width = plane.shape
+    out = np.empty((height + 2 * REACH, width + 2 * REACH), np.float32)
+    out[REACH:-REACH, REACH:-REACH] = plane
+    out[:REACH, REACH:-REACH], out[-REACH:, REACH:-REACH] = plane[0], plane[-1]
+    out[:, :REACH], out[:, -REACH:] = out[:, REACH, None], out[:, -REACH - 1, None]
+    return out
+
+
+def _local_mean(sums: Pixels) -> Pixels:
+    """Return the mean over 7 x 7 pixels with triangular weights, of a plane that `_padded` returned.
+
+    It adds shifted copies, so that each sum has the same rounding wherever the pixel lies in a block.
+    """
+    for _ in range(2):  # four neighbours, twice
+        sums = sums[:-1] + sums[1:]
+        sums = sums[:-2] + sums[2:]
+        sums = sums[:, :-1] + sums[:, 1:]
+        sums = sums[:, :-2] + sums[:, 2:]
+    sums *= np.float32(1 / 256)
+    return sums
+
+
+def _grain(place: Window) -> Pixels:
+    """Return noise of deviation 1 that depends only on the place in the image; each row has its own seed."""
+    rows = [
+        np.random.Generator(np.random.Philox(key=(_SEED, row))).standard_normal(place.right, np.float32)
+        for row in range(place.top, place.bottom)
+    ]
+    return np.stack(rows)[:, place.left :]

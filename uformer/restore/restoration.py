@@ -1,0 +1,205 @@
+"""Restoration: the network's answer for one image, from which the controls make any number of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uformer.errors import OptionError
+from uformer.image.image import Pixels
+from uformer.image.read import read
+from uformer.image.value_range import FULL, ValueRange
+from uformer.image.write import encode, write
+from uformer.restore import forms
+from uformer.restore.controls import Read, Window, blend_blocks
+from uformer.restore.masks import Mask, mask_values
+from uformer.restore.options import Controls
+
+Residual = NDArray[np.float16]
+"""The network's output minus its input, (C, H, W)."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """An image in memory, and the form in which it was passed."""
+
+    image: Any
+    """A copy of the array, tensor or Pillow image; an Image for a file."""
+    source: str | os.PathLike[str] | None = None
+    """The path, if it was passed as one."""
+    encoded: bool = False
+    """Whether it was passed as the bytes of a file."""
+
+    @classmethod
+    def of(cls, picture: Any) -> Held:
+        """Return an image as it is now. Raises PictureError for a file that is not an image."""
+        if isinstance(picture, str | os.PathLike):
+            return cls(read(picture), source=picture)
+        if isinstance(picture, bytes | bytearray | memoryview):
+            return cls(read(bytes(picture)), encoded=True)
+        return cls(forms.copied(picture))
+
+
+class Restoration:
+    """The network's answer for one image: its change, in float16, and the image.
+
+    `residuals`, `shifts` (see `tone_shifts`) and `ranges` (of the values that the network saw as black to
+    white): one for each image of a batch. `controls`: the defaults of `blend`. `channels`: the network's
+    number of channels. `quality`: as in RestoreOptions.
+    """
+
+    def __init__(
+        self,
+        held: Held,
+        residuals: list[Residual],
+        shifts: list[Pixels],
+        ranges: list[ValueRange],
+        controls: Controls,
+        *,
+        channels: int = 3,
+        quality: int | None = None,
+    ) -> None:
+        self.residuals = residuals
+        self.shifts = shifts
+        self.ranges = ranges
+        self.controls = controls
+        self._held = held
+        self._channels = channels
+        self._quality = quality
+
+    def blend(
+        self,
+        *,
+        mask: Any = None,
+        crop: tuple[int, int, int, int] | None = None,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        **controls: Any,
+    ) -> Any:
+        """Return the restored image, in the form in which the image was passed. The network does not run.
+
+        - `controls`: the fields of Controls. Default: those of the restorer.
+        - `mask`: a gray image of the same size, or the same ratio of width and height: white restores, black
+          leaves the image as it is. See `mask_values` for its forms.
+        - `crop`: left, top, width and height of a part; the result is that part of the whole result.
+        - `output`, `overwrite`: as for calling the restorer.
+
+        Raises OptionError for a control that is unknown or out of range and for a crop outside of the image,
+        PictureError for a mask that does not fit.
+        """
+        chosen = self._chosen(controls)
+        values = None if mask is None else mask_values(mask)
+        source = self._held.source
+        if source is None and output is not None:
+            raise OptionError("output: needs the path of an image file; other results are returned")
+        path = None if source is None else forms.output_for(source, output, overwrite)
+        result = self._blended(chosen, values, crop)
+        if path is not None:
+            write(result, path, quality=self._quality)
+            return str(path) if isinstance(source, str) else path
+        return encode(result, result.suffix, quality=self._quality) if self._held.encoded else result
+
+    def _chosen(self, controls: dict[str, Any]) -> Controls:
+        known = [field.name for field in fields(Controls)]
+        for name in controls:
+            if name not in known:
+                raise OptionError(f"unknown control {name!r}; known: {', '.join(known)}")
+        chosen = replace(self.controls, **controls)
+        return replace(chosen, tones=self.controls.tones) if chosen.tones == "auto" else chosen
+
+    def _blended(
+        self, controls: Controls, mask: Pixels | None, crop: tuple[int, int, int, int] | None
+    ) -> Any:
+        image = self._held.image
+        height, width = forms.size_of(image)
+        window = Window(0, height, 0, width) if crop is None else _window(crop, height, width)
+        around = window.grown(height, width)
+        fitted = None if mask is None else Mask(mask, height, width)
+        rows, columns = slice(around.top, around.bottom), slice(around.left, around.right)
+        answers = zip(self.residuals, self.shifts, self.ranges, strict=True)
+
+        def run(samples: NDArray[Any], _depth: int) -> NDArray[Any]:
+            residual, shifts, used = next(answers)
+            part = residual[:, rows, columns]
+            return blend_samples(samples, part, controls, fitted, at=around, shifts=shifts, used=used)
+
+        if crop is None:
+            return forms.through(image, run, channels=self._channels, samples=True)
+        part = forms.cropped(image, rows, columns)
+        part = forms.through(part, run, channels=self._channels, samples=True)
+        return forms.cropped(part, *window.inside(around))
+
+
+def residual_of(bands: Iterable[tuple[int, Pixels]], planar: Pixels) -> Residual:
+    """Return the change of an image (C, H, W) from the restored rows (C, n, W) and their first row."""
+    most = float(np.finfo(np.float16).max)
+    residual: Residual = np.empty(planar.shape, np.float16)
+    for first, rows in bands:
+        last = first + rows.shape[1]
+        residual[:, first:last] = np.clip(rows - planar[:, first:last], -most, most)
+    return residual
+
+
+def blend_samples(
+    samples: NDArray[Any],
+    residual: Residual,
+    controls: Controls,
+    mask: Mask | None,
+    *,
+    at: Window,
+    shifts: Pixels,
+    used: ValueRange = FULL,
+) -> NDArray[Any]:
+    """Return samples (H, W, C) of any type, with the controls applied to a residual.
+
+    `at`, `shifts`: see `blend_blocks`. `used`: the range of values that the network saw as [0, 1]. Each block
+    is converted on its own: that takes less time and memory than converting the whole image first.
+    """
+    out = np.empty_like(samples, order="C")
+    read_window = reader(samples, residual, used)
+    plain = used == FULL and samples.dtype.kind == "u"
+    for block, pixels in blend_blocks(read_window, residual.shape, controls, mask, at=at, shifts=shifts):
+        rows, columns = slice(block.top, block.bottom), slice(block.left, block.right)
+        for channel, plane in enumerate(pixels):
+            values = plane
+            if not plain:
+                before = forms.to_values(samples[rows, columns, channel])
+                values = used.from_unit(np.clip(plane, 0, 1), before)
+            out[rows, columns, channel] = forms.from_values(values, samples.dtype)
+    return out
+
+
+def reader(samples: NDArray[Any], residual: Residual, used: ValueRange) -> Read:
+    """Return a function that reads windows of samples (H, W, C) of any type and of a residual (C, H, W).
+
+    The samples become pixels in [0, 1], where `used` is the range of values from 0 to 1.
+    """
+
+    def read_window(window: Window) -> tuple[Pixels, Pixels]:
+        rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
+        pixels = used.to_unit(forms.to_values(samples[rows, columns]))
+        planar = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+        for channel in range(len(planar)):  # faster than a transposed copy
+            planar[channel] = pixels[:, :, channel]
+        return planar, residual[:, rows, columns].astype(np.float32)
+
+    return read_window
+
+
+def _window(crop: tuple[int, int, int, int], height: int, width: int) -> Window:
+    """Return the window of a crop. Raises OptionError unless it lies in the image."""
+    try:
+        left, top, across, down = (int(value) for value in crop)
+    except (TypeError, ValueError):
+        raise OptionError(f"crop: {crop!r} must be four numbers: left, top, width and height") from None
+    if min(left, top) < 0 or min(across, down) < 1 or left + across > width or top + down > height:
+        raise OptionError(
+            f"crop: left {left}, top {top}, width {across} and height {down}"
+            f" must lie in the image of {width} x {height}"
+        )
+    return Window(top, top + down, left, left + across)
