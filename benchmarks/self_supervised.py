@@ -3,7 +3,7 @@
 The set: 16-bit gray images of blurred spots and filaments on a dark background, with Poisson noise of a few
 photons. Each row trains the same small network from random weights, for the same number of steps.
 
-    python benchmarks/self_supervised.py [--steps 300] [--folder FOLDER]
+    python benchmarks/self_supervised.py [--steps 2000] [--folder FOLDER] [--device cuda]
 """
 
 import argparse
@@ -71,7 +71,7 @@ def make_set(folder: Path, count: int, rng: Generator) -> None:
             tifffile.imwrite(folder / name / f"{index:02}.tif", image)
 
 
-def train(recipe: str, folder: Path, steps: int) -> float:
+def train(recipe: str, folder: Path, steps: int, device: str) -> float:
     """Train a recipe, and return the PSNR of the last weights on the images to score with, in dB."""
     first, second = ROWS[recipe]
     data = (
@@ -83,12 +83,12 @@ def train(recipe: str, folder: Path, steps: int) -> float:
     options = [word for setting in settings for word in ("--set", setting)]
     run = folder / "runs" / recipe
     words = ["train", recipe, *data, "--validation", f"{folder}/scored", "--out", str(run), *options]
-    if main([*words, "--device", "cpu", "--quiet"]):
+    if main([*words, "--device", device, "--quiet"]):
         raise SystemExit(1)
     return float(next(line["psnr"] for line in RunFolder(run).read_log() if "psnr" in line))
 
 
-def compare(folder: Path, steps: int) -> None:
+def compare(folder: Path, steps: int, device: str) -> None:
     """Print the table."""
     rng = np.random.default_rng(0)
     make_set(folder / "set", TRAINING, rng)
@@ -99,15 +99,16 @@ def compare(folder: Path, steps: int) -> None:
     print(f"{steps} steps of 4 patches of 32 x 32; PSNR of {SCORED} other images", flush=True)
     print(f"{'noisy input':20} {input_score(held, range(SCORED)) / SCORED:.2f} dB", flush=True)
     for recipe in ROWS:
-        print(f"{recipe:20} {train(recipe, folder, steps):.2f} dB", flush=True)
+        print(f"{recipe:20} {train(recipe, folder, steps, device):.2f} dB", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        compare(chosen.folder or Path(temporary), chosen.steps)
+        compare(chosen.folder or Path(temporary), chosen.steps, chosen.device)
