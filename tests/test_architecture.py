@@ -41,6 +41,7 @@ NEEDS_TORCH = (
                 "loop",
                 "losses",
                 "muon",
+                "objectives",
                 "optimizers",
             ),
             *("processes", "report", "session", "sharding", "validate"),

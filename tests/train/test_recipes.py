@@ -45,6 +45,14 @@ def test_ours(name: str, degradation: str) -> None:
     assert recipe.network.embed_dim == variant("uformer_t").embed_dim
 
 
+@pytest.mark.parametrize("name", ["noise2noise", "noise2void", "neighbor2neighbor"])
+def test_those_without_clean_images_minimise_squares_and_fine_tune(name: str) -> None:
+    recipe = find(name)
+    assert recipe.supervision == name
+    assert (recipe.degradation, recipe.loss, recipe.start) == ("none", "squares", "uformer_t.denoise")
+    assert recipe.network == find("pairs").network
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_is_called_by_its_name_and_says_what_it_is_in_a_line(name: str) -> None:
     assert find(name).name == name
