@@ -76,7 +76,7 @@ def test_motion_blur_lessens() -> None:
     assert psnr(restored, sharp) > psnr(blurred, sharp) + 0.3
 
 
-@pytest.mark.parametrize("tile", [128, 192])
+@pytest.mark.parametrize("tile", [128, pytest.param(192, marks=pytest.mark.slow)])
 def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: int) -> None:
     """Neither the change by tiling nor the image is steeper across tile borders than elsewhere.
 

@@ -265,6 +265,7 @@ def test_a_save_is_due_by_the_clock_too(pairs: Path, tmp_path: Path) -> None:
     assert saved == [0, 1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_compiled_it_is_the_same(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dynamo's graphs run uncompiled, because compiling takes minutes. The settings are those of a GPU."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
