@@ -26,7 +26,7 @@ def counted(config: UformerConfig, height: int, width: int) -> dict[str, int]:
     return {name: sum(operations.values()) // 2 for name, operations in counter.get_flop_counts().items()}
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(configs(), st.integers(1, 40), st.integers(1, 40))
 def test_is_what_torch_counts(config: UformerConfig, height: int, width: int) -> None:
     ours, theirs = multiply_adds(config, height, width), counted(config, height, width)

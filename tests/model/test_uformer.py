@@ -26,7 +26,7 @@ def picture(config: UformerConfig, height: int, width: int, *, batch: int = 1) -
     return torch.rand(batch, config.in_channels, height, width, generator=torch.Generator().manual_seed(1))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(KINDS)), st.integers(1, 40), st.integers(1, 40), st.integers(1, 3))
 def test_any_size_and_batch(kind: str, height: int, width: int, batch: int) -> None:
     image = picture(KINDS[kind], height, width, batch=batch)
@@ -37,7 +37,7 @@ def test_any_size_and_batch(kind: str, height: int, width: int, batch: int) -> N
     assert not torch.equal(restored, image)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(configs(), st.integers(1, 20), st.integers(1, 20))
 def test_any_configuration(config: UformerConfig, height: int, width: int) -> None:
     with torch.inference_mode():

@@ -333,7 +333,7 @@ def test_no_request_makes_it_fail(build: Build, mode: schemathesis.GenerationMod
         for each in schema.get_all_operations():
             assert isinstance(each, Ok)
 
-            @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=8, suppress_health_check=list(HealthCheck))
             @given(case=each.ok().as_strategy(generation_mode=mode), sound=st.booleans())
             def call(case: schemathesis.Case, *, sound: bool) -> None:
                 if sound and (case.media_type or "").startswith("image/"):
