@@ -21,7 +21,7 @@ from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read_samples
-from uformer.image.value_range import choose, sampled
+from uformer.image.value_range import auto_range
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
 from uformer.output import check_output
@@ -131,7 +131,7 @@ def check(sources: Sequence[Source], *, shown: int) -> Findings:
                 found.problems.append(str(error))
                 continue
             depth = 8 * samples[-1].dtype.itemsize
-            used = choose("auto", sampled(_unit(samples[0])), 8 * samples[0].dtype.itemsize)
+            used = auto_range(samples[0])
             images = [used.to_unit(_unit(each)) for each in samples]
             _look(source, images, depth, found)
             if index in kept:

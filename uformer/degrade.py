@@ -23,9 +23,10 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read
-from uformer.image.value_range import FULL, ValueRange, check, choose, sampled
+from uformer.image.value_range import ValueRange, check, choose, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
+from uformer.restore.announcer import range_used
 from uformer.restore.unread import is_unread_image, summary
 from uformer.restore.walk import walk, written_name
 from uformer.values import option
@@ -266,9 +267,8 @@ def _degrade(
     image = read(path, notify=_notify)
     used = choose(asked, sampled(image.values), image.depth)
     write(degrade_image(image, used, apply, rng), output, notify=_notify)
-    if used != FULL:
-        low, high = used.samples(image.depth)
-        _notify(f"{path}: range {low} to {high}")
+    if (limits := used.reported(image.depth)) is not None:
+        _notify(f"{path}: {range_used(limits)}")
 
 
 def _notify(message: str) -> None:

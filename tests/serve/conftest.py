@@ -17,7 +17,7 @@ import PIL.Image
 import pytest
 from fastapi.testclient import TestClient
 
-from uformer.image.image import Header, Image, Pixels
+from uformer.image.image import Header, Image
 from uformer.image.value_range import ValueRange, choose
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -57,8 +57,8 @@ class StandIn:
         other.options = options
         return other
 
-    def range_of(self, sample: Pixels, depth: int, *, notify: Callable[[str], None]) -> ValueRange:
-        return choose(self.options.range, sample, depth)
+    def range_of_image(self, image: Image, *, notify: Callable[[str], None]) -> ValueRange:
+        return choose(self.options.range, image.values, image.depth)
 
     def restore_image(
         self,

@@ -32,7 +32,7 @@ from uformer.image.write import MetadataPolicy
 from uformer.processors import available_processors
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import read_weights
-from uformer.restore.chain import Chain
+from uformer.restore.chain import joined
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -301,4 +301,4 @@ def _make_restorer(task: Task, weights: list[Weights]) -> Restorer:
         Restorer(Network(loaded, each.network), each, share=share)
         for loaded, each in zip(weights, options.chain, strict=True)
     ]
-    return stages[0] if options.tasks is None else Chain(stages, options)
+    return joined(stages, options)

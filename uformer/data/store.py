@@ -15,7 +15,7 @@ from uformer.errors import PictureError
 from uformer.files import atomic_file
 from uformer.image.read import read_samples
 from uformer.image.samples import Samples
-from uformer.image.value_range import ValueRange, choose, sampled
+from uformer.image.value_range import ValueRange, auto_range
 from uformer.processors import available_processors
 from uformer.staging import sweep
 
@@ -53,10 +53,7 @@ class Store:
     def range_of(self, index: int) -> ValueRange:
         """Return the range of values that an image uses, as restoring it would find it."""
         if index not in self._ranges:
-            picture = self[index]
-            depth = 8 * picture.dtype.itemsize
-            sample = sampled(picture) / np.float32(np.iinfo(picture.dtype).max) if depth != 8 else picture
-            self._ranges[index] = choose("auto", sample, depth)
+            self._ranges[index] = auto_range(self[index])
         return self._ranges[index]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, ExportError, OptionError
 from uformer.export import darktable
 from uformer.export.calibrate import CalibrationPair, calibration_pairs, load_nncf, measure, quantize
-from uformer.export.facts import ExportPrecision, metadata
+from uformer.export.facts import NAMES, ExportPrecision, metadata
 from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
 from uformer.files import atomic_path, require
 from uformer.output import check_output
@@ -147,7 +147,8 @@ def _write(
     """Write the file and load it again. `name`: that of a model for darktable."""
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
 
-    half, facts = precision == "fp16", metadata(about, precision, shape=shape)
+    names = darktable.NAMES if format_ == "darktable" else NAMES
+    half, facts = precision == "fp16", metadata(about, precision, shape=shape, names=names)
     # An OpenVINO file stores float16 weights, but its user chooses the precision, so its graph is float32.
     program = torch_program.trace(model, half=half and format_ != "openvino", shape=shape)
     if format_ == "torch":
@@ -157,8 +158,8 @@ def _write(
     from uformer.export import onnx_model  # noqa: PLC0415 - onnx is optional
 
     if format_ == "darktable" and shape:
-        graph = onnx_model.from_program(program, opset=darktable.OPSET, names=darktable.NAMES)
-        onnx_model.describe(graph, metadata(about, precision, shape=shape, names=darktable.NAMES))
+        graph = onnx_model.from_program(program, opset=darktable.OPSET, names=names)
+        onnx_model.describe(graph, facts)
         darktable.write(path, graph, about, name=name, side=shape[0])
         return onnx_model.load(darktable.model_in(path))
     graph = onnx_model.from_program(program)

@@ -9,13 +9,16 @@ from uformer.weights.provenance import Provenance
 
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 
+NAMES = ("image", "restored")
+"""Input and output of an exported network, except in packages for other programs."""
+
 
 def metadata(
     about: Provenance,
     precision: ExportPrecision,
     *,
     shape: tuple[int, int] | None = None,
-    names: tuple[str, str] = ("image", "restored"),
+    names: tuple[str, str] = NAMES,
 ) -> dict[str, str]:
     """Return the metadata of a file, by key. `shape`, `names`: see `contract`."""
     return {
@@ -33,7 +36,7 @@ def metadata(
 def contract(
     config: UformerConfig,
     shape: tuple[int, int] | None = None,
-    names: tuple[str, str] = ("image", "restored"),
+    names: tuple[str, str] = NAMES,
 ) -> str:
     """Return a description of the network's input and output, which are called `names`.
 

@@ -15,6 +15,7 @@ from onnx import ModelProto
 from onnx.checker import check_model
 
 from uformer.errors import ExportError
+from uformer.export.facts import NAMES
 from uformer.restore.backends.onnx import FATAL, errors
 
 ERRORS = errors(onnxruntime)
@@ -23,9 +24,7 @@ OPSET = 18
 DIMENSIONS = {0: "batch", 2: "height", 3: "width"}
 
 
-def from_program(
-    program: Any, *, opset: int = OPSET, names: tuple[str, str] = ("image", "restored")
-) -> ModelProto:
+def from_program(program: Any, *, opset: int = OPSET, names: tuple[str, str] = NAMES) -> ModelProto:
     """Convert a torch.export program (`torch_program.trace`) to an ONNX model, which contains all weights.
 
     `names`: those of its input and its output.

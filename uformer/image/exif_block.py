@@ -10,7 +10,18 @@ import struct
 from collections.abc import Container
 
 from uformer.image import maker_note
-from uformer.image.fields import EXIF_IFD, GPS_IFD, Allowance, Ifd, Value, block, pack, parse, swapped
+from uformer.image.fields import (
+    EXIF_IFD,
+    GPS_IFD,
+    Allowance,
+    Ifd,
+    Value,
+    block,
+    fields_of,
+    pack,
+    parse,
+    swapped,
+)
 from uformer.image.formats import Encoded
 from uformer.image.ifd import Entry, Form, entries, header, unpack
 
@@ -82,19 +93,14 @@ def put(exif: bytearray, form: Form, entry: Entry, value: int) -> None:
 
 def has_maker_note(data: Encoded | None) -> bool:
     """Whether an EXIF block, or the EXIF of a TIFF file, has a maker note."""
-    with contextlib.suppress(ValueError):
-        form, offset = header(data or b"")
-        inner = parse(data or b"", form, offset, Allowance(), wanted=(EXIF_IFD,)).get(EXIF_IFD)
-        return isinstance(inner, dict) and maker_note.TAG in inner
-    return False
+    inner = fields_of(data, wanted=(EXIF_IFD,)).get(EXIF_IFD)
+    return isinstance(inner, dict) and maker_note.TAG in inner
 
 
 def loses_maker_note(exif: bytes | None) -> bool:
     """Whether the block has a maker note that readers could not decode in a little-endian TIFF file."""
     with contextlib.suppress(ValueError):
-        form, offset = header(exif or b"")
-        fields = parse(exif or b"", form, offset, Allowance(), wanted=(EXIF_IFD,))
-        return has_maker_note(exif) and not has_maker_note(block(fields, "<"))
+        return has_maker_note(exif) and not has_maker_note(block(fields_of(exif, wanted=(EXIF_IFD,)), "<"))
     return False
 
 
@@ -113,12 +119,8 @@ def iptc_of_tiff(data: Encoded) -> bytes | None:
 
     Some programs declare them as 32-bit numbers, but do not swap their bytes.
     """
-    try:
-        form, offset = header(data)
-        value = parse(data, form, offset, Allowance(), wanted=(IPTC,)).get(IPTC)
-    except ValueError:
-        return None
-    return swapped(value.data, value.kind, form.order) or None if isinstance(value, Value) else None
+    value = fields_of(data, wanted=(IPTC,)).get(IPTC)
+    return swapped(value.data, value.kind, value.order) or None if isinstance(value, Value) else None
 
 
 def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None, tags: bytes | None = None) -> bytes:
@@ -137,8 +139,8 @@ def tiff_change(
 ) -> tuple[int, bytes, bytes] | None:
     """The changes of `into_tiff`: position and new value of the first IFD's pointer, and bytes to append."""
     added: Ifd = {IPTC: Value(7, iptc)} if iptc else {}
-    added |= _fields(exif, wanted=_DESCRIPTIVE)
-    replaced = _fields(tags)
+    added |= fields_of(exif, wanted=_DESCRIPTIVE)
+    replaced = fields_of(tags)
     if not added and not replaced:
         return None
     form, offset = header(data)
@@ -146,15 +148,6 @@ def tiff_change(
     padding = bytes(-len(data) % 8)
     end = len(data) + len(padding)
     return 8 if form.big else 4, struct.pack(form.word, end), padding + pack(fields, form, end)
-
-
-def _fields(block: bytes | None, *, wanted: Container[int] | None = None) -> Ifd:
-    """The wanted (None: all) fields of a block; empty if it is malformed."""
-    try:
-        form, offset = header(block or b"")
-        return parse(block or b"", form, offset, Allowance(), wanted=wanted)
-    except ValueError:
-        return {}
 
 
 def selected(exif: bytes, first: Container[int], inner: Container[int]) -> bytes | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from uformer.image import maker_note
 from uformer.image.formats import Encoded
-from uformer.image.ifd import BYTES, MOST_TAGS, Entry, Form, entries, unpack
+from uformer.image.ifd import BYTES, MOST_TAGS, Entry, Form, entries, header, unpack
 
 EXIF_IFD, GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _POINTERS = {EXIF_IFD, GPS_IFD, _INTEROP_IFD}
@@ -77,6 +77,15 @@ def parse(
                 entry.kind, swapped(found, entry.kind, form.order), entry.start, form.order
             )
     return fields
+
+
+def fields_of(block: Encoded | None, *, wanted: Container[int] | None = None) -> Ifd:
+    """The wanted (None: all) fields of the first IFD of a block or a file; empty if it is malformed."""
+    try:
+        form, offset = header(block or b"")
+        return parse(block or b"", form, offset, Allowance(), wanted=wanted)
+    except ValueError:
+        return {}
 
 
 def _pointer(data: Encoded, form: Form, entry: Entry) -> int:

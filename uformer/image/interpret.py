@@ -25,10 +25,10 @@ _COLOUR_SPACES = {
 """Colour spaces that are converted to sRGB: libvips' names and the usual names."""
 
 
-def header_of(file: Opened) -> Header:
-    """The header of an opened file."""
+def header_of(file: Opened, gathered: tuple[Metadata, int] | None = None) -> Header:
+    """The header of an opened file. `gathered`: its `metadata_of`, if the caller has it already."""
     image = file.image
-    metadata, orientation = metadata_of(file)
+    metadata, orientation = gathered or metadata_of(file)
     space = _COLOUR_SPACES.get(image.interpretation)
     colours = 4 if space == "CMYK" else 1 if image.bands < 3 else 3
     width, height = (image.width, image.height) if orientation < 5 else (image.height, image.width)

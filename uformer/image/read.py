@@ -95,7 +95,8 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
     """The image, and a line for each thing that reading leaves out or changes."""
     refuse_several(file)
     image, picture_format = file.image, file.format
-    metadata, orientation = metadata_of(file)
+    gathered = metadata_of(file)
+    metadata, orientation = gathered
     image, metadata = to_gray_or_rgb(file.name, image, metadata)
     samples = turned(file.samples(image), orientation)
     channels = 1 if samples.shape[2] < 3 else 3
@@ -103,7 +104,7 @@ def _decode(file: Opened) -> tuple[Image, list[str]]:
     lossless = is_lossless(file)
     if not picture_format.gray and channels == 3 and _is_gray(pixels, tolerance=0 if lossless else 1 / 255):
         pixels = np.ascontiguousarray(pixels[..., 1:2])
-    notes = [f"{file.name}: {note}" for note in header_of(file).notes]
+    notes = [f"{file.name}: {note}" for note in header_of(file, gathered).notes]
     return as_image(file, metadata, samples.dtype, pixels, alpha, beyond), notes
 
 

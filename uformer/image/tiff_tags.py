@@ -5,7 +5,7 @@ They are kept as a block, a small TIFF file like an EXIF block, and packed into 
 
 import contextlib
 
-from uformer.image.fields import Allowance, Ifd, block, parse
+from uformer.image.fields import Allowance, Ifd, block, fields_of, parse
 from uformer.image.formats import Encoded
 from uformer.image.ifd import Directory, entries, header
 
@@ -18,6 +18,7 @@ _GDAL = {42112, 42113}  # metadata, and the value of pixels without data
 _NAMES = {269, 285, 286, 287, 51123}  # document, page, position of the page, Micro-Manager's metadata
 _KEPT = _COLOURS | _GEO | _GDAL | _NAMES
 
+_MAP_POSITION = "the map position (GeoTIFF)"
 _REPORTED = {
     301: "the transfer function",
     330: "reduced copies",
@@ -67,9 +68,9 @@ def of_pixels(tags: bytes | None) -> bytes | None:
 
 def names(tags: bytes | None) -> list[str]:
     """What a block holds, in words."""
-    fields = _fields(tags)
+    fields = fields_of(tags)
     groups = (
-        ("the map position (GeoTIFF)", _GEO),
+        (_MAP_POSITION, _GEO),
         ("GDAL metadata", _GDAL),
         ("the names of its page", _NAMES),
         ("a resolution without a unit", {_X_RESOLUTION}),
@@ -85,7 +86,7 @@ def left_out(data: Encoded, *, turned: bool) -> list[str]:
         form, offset = header(data)
         tags = {entry.tag for entry in entries(data, form, offset)}
         if turned and tags & _GEO:
-            found.append("the map position (GeoTIFF)")
+            found.append(_MAP_POSITION)
         found += [name for tag, name in _REPORTED.items() if tag in tags]
         others = {tag for tag in tags if tag > 32767} - _KEPT - _FAMILIAR - _REPORTED.keys()
         found += [f"tag {tag}" for tag in sorted(others)]
@@ -99,12 +100,5 @@ def _swap(fields: Ifd) -> None:
         fields[_X_RESOLUTION], fields[_Y_RESOLUTION] = down, across
 
 
-def _fields(tags: bytes | None) -> Ifd:
-    with contextlib.suppress(ValueError):
-        form, offset = header(tags or b"")
-        return parse(tags or b"", form, offset, Allowance())
-    return {}
-
-
 def _selected(tags: bytes | None, wanted: set[int]) -> bytes | None:
-    return block({tag: value for tag, value in _fields(tags).items() if tag in wanted}, "<")
+    return block({tag: value for tag, value in fields_of(tags).items() if tag in wanted}, "<")

@@ -10,8 +10,10 @@ as in the file.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
@@ -57,6 +59,10 @@ class ValueRange:
         """Return low and high in the units of a file with this bit depth."""
         low, high = (float(f"{value * peak(depth):.6g}") for value in (self.low, self.high))
         return (low, high) if depth == 32 else (round(low), round(high))
+
+    def reported(self, depth: int) -> tuple[float, float] | None:
+        """Return `samples` for what users are told: None for the full range."""
+        return None if self == FULL else self.samples(depth)
 
     def _scaled(self, values: Pixels) -> Pixels:
         return (values - np.float32(self.low)) / np.float32(self.width)
@@ -110,6 +116,12 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
             )
         notify("the image has samples outside 0 to 1; the excess is kept unchanged")
     return used
+
+
+def auto_range(samples: NDArray[Any]) -> ValueRange:
+    """Return the range of an image (H, W, C) with integer samples, as restoring it finds it."""
+    depth = 8 * samples.dtype.itemsize
+    return choose("auto", sampled(samples).astype(np.float32) / np.float32(peak(depth)), depth)
 
 
 def used_range(sample: Pixels) -> ValueRange | None:

@@ -17,9 +17,12 @@ from uformer.restore.tiles import Rows
 
 def make_restorer(options: RestoreOptions) -> Restorer:
     """Return a restorer for `task`, or for all `tasks`. Errors: see `Restorer.from_pretrained`."""
-    if options.tasks is None:
-        return Restorer.from_options(options)
-    return Chain([Restorer.from_options(each) for each in options.chain], options)
+    return joined([Restorer.from_options(each) for each in options.chain], options)
+
+
+def joined(restorers: Sequence[Restorer], options: RestoreOptions) -> Restorer:
+    """Return one restorer from those for each of `options.chain`."""
+    return restorers[0] if options.tasks is None else Chain(restorers, options)
 
 
 class Chain(Restorer):
@@ -87,10 +90,9 @@ class Chain(Restorer):
         notify: Notify,
         finished: Callable[[Bands], Bands] = lambda bands: bands,
     ) -> Bands:
-        restored = read(0, shape[0]).transpose(1, 2, 0)
-        for stage, counted in zip(self._stages, shares(progress, len(self._stages)), strict=True):
-            whole = dataclasses.replace(stage.options, **dataclasses.asdict(Controls(tones="free")))
-            restored = stage.with_options(whole).restore_pixels(restored, progress=counted, notify=notify)
+        whole = dataclasses.replace(self.options, **dataclasses.asdict(Controls(tones="free")))
+        pixels = read(0, shape[0]).transpose(1, 2, 0)
+        restored = self.with_options(whole).restore_pixels(pixels, progress=progress, notify=notify)
         yield from finished(iter([(0, restored.transpose(2, 0, 1))]))
 
     def restore_rows(

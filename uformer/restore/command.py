@@ -14,7 +14,6 @@ from uformer.files import Times
 from uformer.image.formats import by_suffix
 from uformer.image.prepare import check
 from uformer.image.read import DEFAULT_LIMITS, read
-from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.notices import ignore
 from uformer.restore import pipeline
@@ -144,11 +143,11 @@ def _through_streams(
     restorer = make()
     with bars:
         bars.started("standard input" if source == "-" else Path(source).name)
-        used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
+        used = restorer.range_of_image(image, notify=notify)
         restored = restorer.restore_image(image, used=used, progress=bars.tile, notify=notify)
         note_little_change(image.pixels, restored.pixels, used, restorer.options, notify)
-        if used != FULL:
-            notify(range_used(used.samples(image.depth)))
+        if (limits := used.reported(image.depth)) is not None:
+            notify(range_used(limits))
     if path is None:
         sys.stdout.buffer.write(
             encode(restored, suffix, metadata=metadata, quality=restorer.options.quality, notify=notify)

@@ -13,7 +13,7 @@ from uformer.errors import PictureError
 from uformer.image.image import Header, Image, Pixels
 from uformer.image.read import header, read
 from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
-from uformer.image.value_range import FULL, ValueRange, sampled
+from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, warn
 from uformer.restore import memory
@@ -55,7 +55,7 @@ def restore_file(
     head = header(source)
     if head.whole or head.suffix not in BY_REGIONS:
         image = read(source, notify=notify)
-        used = restorer.range_of(sampled(image.values), image.depth, notify=notify)
+        used = restorer.range_of_image(image, notify=notify)
         restored = restorer.restore_image(image, used=used, progress=progress, notify=notify)
         write(restored, output, metadata=metadata, quality=restorer.options.quality, notify=notify)
         return used

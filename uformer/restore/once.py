@@ -8,7 +8,7 @@ from typing import Any
 
 from uformer.errors import OptionError
 from uformer.files import Times, keep_time
-from uformer.restore.chain import Chain
+from uformer.restore.chain import joined
 from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions, make_options
 from uformer.restore.restorer import Restorer
@@ -53,8 +53,7 @@ def restore(
     if times == "keep" and not isinstance(picture, str | os.PathLike):
         raise OptionError("times: needs the path of an image file; other images have no time")
     restorers = [Restorer(_network(each.network, file), each) for each in chosen.chain]
-    restorer = restorers[0] if chosen.tasks is None else Chain(restorers, chosen)
-    restored = restorer(picture, mask=mask, output=output, overwrite=overwrite)
+    restored = joined(restorers, chosen)(picture, mask=mask, output=output, overwrite=overwrite)
     if times == "keep":
         keep_time(Path(picture), Path(restored))
     return restored

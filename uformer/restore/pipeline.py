@@ -21,7 +21,6 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
 from uformer.image.read import header, read
-from uformer.image.value_range import FULL, sampled
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.processors import available_processors
@@ -136,6 +135,8 @@ class _Read:
     image: Image | None
     cost: int
     """Bytes of the budget that the image takes."""
+    depth: int
+    """Bits per sample."""
 
 
 class _Line:
@@ -193,11 +194,11 @@ class _Line:
 
     def _read(self, number: int, outcome: Outcome) -> _Read:
         restorer = self._made.result()
-        source, cost, whole = outcome.job.source, 0, True
+        source, cost, whole, depth = outcome.job.source, 0, True, 8
         try:
             with self._working(outcome):
                 head = header(source)
-                outcome.width, outcome.height = head.width, head.height
+                outcome.width, outcome.height, depth = head.width, head.height, head.depth
                 whole = not should_stream(head, restorer.memory_budget)
                 cost = decoded_size(head) if whole else 0
         finally:
@@ -207,7 +208,7 @@ class _Line:
             if image is not None:
                 # Fail before the network runs for nothing. `write` gives the warnings later.
                 check(image, by_suffix(outcome.job.output.suffix), self._metadata, notify=ignore)
-            return _Read(image, cost)
+            return _Read(image, cost, depth if image is None else image.depth)
 
     def _restore(self, outcome: Outcome, reading: Future[_Read]) -> Future[None]:
         restorer, source, job = self._made.result(), reading.result(), outcome.job
@@ -219,13 +220,11 @@ class _Line:
             restored, warn = None, functools.partial(self._warn, outcome)
             if source.image is not None:
                 image = source.image
-                used = restorer.range_of(sampled(image.values), image.depth, notify=warn)
+                used = restorer.range_of_image(image, notify=warn)
                 restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
                 note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
-                depth = image.depth
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
-                depth = header(job.source).depth
                 used = restore_file(
                     restorer,
                     job.source,
@@ -234,7 +233,7 @@ class _Line:
                     progress=self._tile,
                     notify=warn,
                 )
-            outcome.range = None if used == FULL else used.samples(depth)
+            outcome.range = used.reported(source.depth)
             return self._writers.submit(self._write, outcome, restored, source.cost)
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:

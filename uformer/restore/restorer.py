@@ -236,10 +236,10 @@ class Restorer:
     ) -> Image:
         """Restore the pixels of an Image; alpha, bit depth and metadata stay unchanged.
 
-        `used`: the range of its values; default: `range_of` the image.
+        `used`: the range of its values; default: `range_of_image`.
         """
         values = image.values
-        used = used or self.range_of(sampled(values), image.depth, notify=notify)
+        used = used or self.range_of_image(image, notify=notify)
         restored = self.restore_pixels(values, used=used, progress=progress, notify=notify)
         return image if restored is values else image.with_values(restored)
 
@@ -250,6 +250,10 @@ class Restorer:
         PictureError for float values outside [0, 1] if the full range is requested.
         """
         return choose_for(self.options.range, sample, depth, notify=notify)
+
+    def range_of_image(self, image: Image, *, notify: Notify = warn) -> ValueRange:
+        """Return `range_of` the values of an image."""
+        return self.range_of(sampled(image.values), image.depth, notify=notify)
 
     def restore_pixels(
         self,

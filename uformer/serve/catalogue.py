@@ -9,7 +9,7 @@ from typing import Any
 from uformer.errors import OptionError
 from uformer.layout import parameter_count
 from uformer.restore.backends.choose import read_config
-from uformer.restore.chain import Chain, make_restorer
+from uformer.restore.chain import Chain
 from uformer.restore.options import NetworkOptions, RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
@@ -96,7 +96,7 @@ class Catalogue:
 class Restorers:
     """The restorers of one device. Each network is loaded once. Not thread-safe."""
 
-    def __init__(self, load: Load = make_restorer) -> None:
+    def __init__(self, load: Load = Restorer.from_options) -> None:
         self._load = load
         self._kept: OrderedDict[NetworkOptions, Restorer] = OrderedDict()
 

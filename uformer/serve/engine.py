@@ -12,10 +12,9 @@ from functools import partial
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
-from uformer.image.value_range import FULL, sampled
 from uformer.image.write import encode
-from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
@@ -66,7 +65,7 @@ class Engine:
         settings: Settings,
         metrics: Metrics,
         *,
-        load: Load = make_restorer,
+        load: Load = Restorer.from_options,
     ) -> None:
         self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
         self._lock = threading.Lock()
@@ -251,8 +250,8 @@ class _Worker:
             job.check()
             with refused_as(422, "not-restored"):
                 restorer = self._restorers.get(self._here(job.options))
-                used = restorer.range_of(sampled(image.values), image.depth, notify=_note)
-                job.range = None if used == FULL else used.samples(image.depth)
+                used = restorer.range_of_image(image, notify=_note)
+                job.range = used.reported(image.depth)
                 restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
                 job.check()
                 return encode(

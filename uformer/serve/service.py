@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
-from uformer.restore.chain import make_restorer
 from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load
 from uformer.serve.engine import Engine
 from uformer.serve.jobs import JobStore
@@ -26,7 +26,9 @@ class Service:
     store: JobStore
 
     @classmethod
-    def build(cls, settings: Settings, options: RestoreOptions, *, load: Load = make_restorer) -> Self:
+    def build(
+        cls, settings: Settings, options: RestoreOptions, *, load: Load = Restorer.from_options
+    ) -> Self:
         """Return the parts for the operator's settings. Raises the errors of `Catalogue`.
 
         `options`: the defaults of requests.

@@ -39,7 +39,7 @@ def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
     if not held.truth:
         return -sum(own_loss(model, seen, target, held.recipe) for seen, target in held.targets(indices))
     return sum(
-        min(psnr(restore(model, degraded), clean, rounded=held.pictures.depth(index) == 8), MOST)
+        _capped(restore(model, degraded), clean, held.pictures.depth(index))
         for index, (degraded, clean) in zip(indices, held.pairs(indices), strict=True)
     )
 
@@ -47,11 +47,16 @@ def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
 def input_score(held: HeldOut, indices: Sequence[int]) -> float:
     """Like `score`, but for the degraded images. nan if they and the clean images differ in channels."""
     return sum(
-        min(psnr(degraded, clean, rounded=held.pictures.depth(index) == 8), MOST)
+        _capped(degraded, clean, held.pictures.depth(index))
         if degraded.shape == clean.shape
         else float("nan")
         for index, (degraded, clean) in zip(indices, held.pairs(indices), strict=True)
     )
+
+
+def _capped(image: Pixels, clean: Pixels, depth: int) -> float:
+    """Return PSNR in dB, at most MOST; images of 8 bits are rounded before."""
+    return min(psnr(image, clean, rounded=depth == 8), MOST)
 
 
 def named(score: float, held: HeldOut) -> dict[str, float]:
