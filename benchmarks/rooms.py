@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 BOTTOM = (
-    *("alone", "allocator", "bars", "console", "errors", "files", "memory", "system_memory", "notices"),
-    *("output", "signals", "staging", "values", "version", "words"),
+    *("alone", "allocator", "bars", "console", "errors", "files", "system_memory", "notices"),
+    *("output", "processors", "signals", "staging", "values", "version", "words"),
 )
 
 

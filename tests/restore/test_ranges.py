@@ -1,7 +1,6 @@
 """Data in a small part of its range: scaled, restored and scaled back; photos stay as they were."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,43 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.ranges import dim, stars, twelve
 from tests.restore.test_restorer import darker, make, picture
 from uformer.errors import PictureError
 from uformer.restore.restorer import Restorer
-
-
-def texture(*shape: int) -> NDArray[np.float64]:
-    """Smooth shapes with edges, from 0 to 1."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    waves = 0.5 + 0.35 * np.sin(x / 17) * np.cos(y / 11) + 0.15 * ((x // 24 + y // 24) % 2)
-    return np.broadcast_to(waves.reshape(*waves.shape, *[1] * (len(shape) - 2)), shape) / waves.max()
-
-
-def dim() -> tuple[NDArray[Any], NDArray[Any]]:
-    """16-bit gray with 100 to 400 counts, noisy and true."""
-    rng, truth = np.random.default_rng(0), 100 + 300 * texture(120, 130)
-    noisy = rng.poisson(truth) + rng.normal(0, 5, truth.shape)
-    noisy[5, 5] = 60000  # a hot pixel
-    truth[5, 5] = 60000
-    return np.rint(noisy).clip(0).astype(np.uint16), truth
-
-
-def twelve() -> tuple[NDArray[Any], NDArray[Any]]:
-    """12-bit colour in 16 bits, noisy and true."""
-    truth = 100 + 3500 * texture(120, 130, 3)
-    noisy = truth + np.random.default_rng(0).normal(0, 120, truth.shape)
-    return np.rint(noisy).clip(0, 4095).astype(np.uint16), truth
-
-
-def stars() -> tuple[NDArray[Any], NDArray[Any]]:
-    """A sky with faint and bright stars, noisy and true, as float with negative values."""
-    rng = np.random.default_rng(0)
-    truth = np.zeros((128, 128))
-    y, x = np.mgrid[-6:7, -6:7]
-    spot = np.exp(-(y**2 + x**2) / 2)
-    for number, (row, column) in enumerate(itertools.product(range(8, 120, 14), range(8, 120, 14))):
-        truth[row - 6 : row + 7, column - 6 : column + 7] += spot * (100 if number % 8 == 0 else 5)
-    return (truth + rng.normal(0, 1, truth.shape)).astype(np.float32), truth
 
 
 @pytest.fixture(scope="module")
