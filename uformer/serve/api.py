@@ -17,7 +17,7 @@ from uformer.serve.query import Asked, asked_options, blend_names, only, option_
 from uformer.serve.service import Service
 from uformer.serve.upload import FIELD, MEDIA_TYPES, Rules, check_header, picture_bytes
 
-_POLL = 0.2  # seconds between checks whether a job was interrupted
+_POLL = 0.1  # seconds between checks whether a job was interrupted
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {

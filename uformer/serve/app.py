@@ -18,7 +18,7 @@ from uformer.serve.status import status
 from uformer.serve.subpath import SubPath
 from uformer.version import __version__
 
-_LAST_WAIT = 0.25  # seconds for a tile that is still being restored
+_LAST_WAIT = 0.1  # seconds for a tile that is still being restored
 
 _DESCRIPTION = """Restores noisy, rainy and slightly blurred images.
 By default, a response has the same bytes as the output of `uformer restore --metadata strip`.

@@ -82,9 +82,8 @@ class Server(uvicorn.Server):
         if not service.idle:
             service.engine.interrupt()
             service.blender.interrupt()
-            await asyncio.sleep(_LAST_WORDS)  # for the responses
         left = until - time.monotonic() if len(self._signals) == 1 else 0
-        # uvicorn waits this long for responses that are being sent.
+        # uvicorn waits this long for responses to be sent.
         self.config.timeout_graceful_shutdown = max(left, _LAST_WORDS)  # type: ignore[assignment] # any number
         self.should_exit = True
 
