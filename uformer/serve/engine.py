@@ -216,8 +216,7 @@ class _Worker:
         self.engine, self.device = engine, device
         self.jobs: dict[str, Job] = {}  # by id, in queue order, the running one first
         self._restorers = Restorers(load)
-        self._warming: Future[None] = Future()
-        self._warming.cancel()
+        self._warming: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"uformer-{device}")
 
     def warm(self) -> Future[None]:
@@ -239,15 +238,16 @@ class _Worker:
 
     def close(self) -> list[Future[Any]]:
         """Accept no more work, and return the futures of what is still being done."""
-        jobs = list(self.jobs.values())
-        for job in jobs:
+        futures: list[Future[Any]] = [self._warming] if self._warming else []
+        for job in list(self.jobs.values()):
             job.cancel()
+            futures.append(job.future)
         self._thread.shutdown(wait=False, cancel_futures=True)
-        return [self._warming, *(job.future for job in jobs)]
+        return [future for future in futures if not future.done()]
 
     @property
     def busy(self) -> bool:
-        return bool(self.jobs) or not self._warming.done()
+        return bool(self.jobs) or not (self._warming is None or self._warming.done())
 
     def _restore(self, job: Job) -> Ending:
         return settled(job, partial(self._restored, job))
