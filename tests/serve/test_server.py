@@ -3,7 +3,6 @@
 import logging
 import re
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -95,6 +94,7 @@ def test_a_second_signal_stops_at_the_next_tile(build: Build, pace: Pace) -> Non
         assert pace.at_work.wait(20)
         server.handle_exit(signal.SIGTERM, None)
         server.handle_exit(signal.SIGTERM, None)
-        threading.Timer(0.3, pace.go.set).start()
         wait_until(lambda: server.should_exit)
+        pace.go.set()
+        wait_until(lambda: not service.engine.busy)
     assert pace.tiles_done == 1
