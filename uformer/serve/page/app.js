@@ -1,6 +1,6 @@
 // The page: choosing photos, restoring them, and showing the results.
 
-import * as api from "./client.js";
+import * as engine from "./engine.js";
 import { Viewer } from "./viewer.js";
 import { Picture, Work } from "./work.js";
 import { bytes, duration, pixels, refusal } from "./words.js";
@@ -96,7 +96,7 @@ $("download-all").addEventListener("click", async () => {
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 });
-addEventListener("pagehide", () => { if (work.active?.job) api.forget(work.active.job.id); });
+addEventListener("pagehide", () => { work.active?.abort.abort(); for (const each of pictures) each.answer?.close(); });
 
 // Display
 
@@ -127,9 +127,9 @@ async function show(picture) {
 
 // The server converts formats that this browser cannot show to PNG.
 async function makeVisible(picture) {
-  if (picture.before === picture.url && !(await decodes(picture.url))) picture.before = URL.createObjectURL(await api.preview(picture.file));
+  if (picture.before === picture.url && !(await decodes(picture.url))) picture.before = URL.createObjectURL(await engine.preview(picture.file));
   const restored = picture.restored;
-  if (restored && !(await decodes(restored.shown))) restored.shown = URL.createObjectURL(await api.preview(restored.blob));
+  if (restored && !(await decodes(restored.shown))) restored.shown = URL.createObjectURL(await engine.preview(restored.blob));
 }
 
 async function decodes(url) {
@@ -195,44 +195,41 @@ function render() {
 }
 
 function facts(picture) {
-  const { width, height } = picture.job ?? viewer;
+  const about = picture.answer?.facts;
+  const { width, height } = about ?? viewer;
   const parts = picture === current && width ? [`${width} × ${height}`] : [];
-  if (picture.job?.format) parts.push(`${picture.job.format}, ${picture.job.depth}-bit`);
+  if (about) parts.push(`${about.format}, ${about.depth}-bit`);
   parts.push(bytes(picture.file.size));
   if (picture.restored) parts.push(`restored in ${duration(picture.restored.seconds)}`);
-  return [...parts, ...(picture.job?.notes ?? [])].join(" · ");
+  return [...parts, ...(about?.notes ?? [])].join(" · ");
 }
 
 function renderProgress() {
   const picture = work.active;
   $("progress").hidden = !picture;
   if (!picture) return;
-  const { job, state } = picture;
+  const { state, progress } = picture;
   const several = work.line.length || picture !== current ? `${picture.name}: ` : "";
+  const share = progress.share ?? null;
   let words = "Preparing";
-  let share = null;
-  let eta = "";
-  if (state === "uploading") { words = "Uploading"; share = picture.upload; }
-  else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${picture.wait} s`; }
-  else if (state === "queued") words = job.ahead ? `Waiting, ${job.ahead} ahead of this one` : "Waiting";
-  else if (job?.tiles) {
-    words = `${job.tiles_done} of ${job.tiles} ${job.tiles === 1 ? "tile" : "tiles"}`;
-    share = job.tiles_done / job.tiles;
-    if (job.eta_seconds) eta = `${duration(job.eta_seconds)} left`;
-  }
+  let eta = progress.seconds ? `${duration(progress.seconds)} left` : "";
+  if (state === "uploading") words = "Uploading";
+  else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${progress.seconds} s`; }
+  else if (state === "waiting") words = progress.ahead ? `Waiting, ${progress.ahead} ahead of this one` : "Waiting";
+  else if (progress.tiles) words = `${progress.done} of ${progress.tiles} ${progress.tiles === 1 ? "tile" : "tiles"}`;
   $("progress-words").textContent = several + words;
   $("progress-eta").textContent = eta || (work.line.length ? `${work.line.length} more` : "");
   $("bar").classList.toggle("unknown", share === null);
   $("bar").firstElementChild.style.transform = share === null ? "" : `scaleX(${share})`;
   if (share === null) $("bar").removeAttribute("aria-valuenow"); else $("bar").setAttribute("aria-valuenow", Math.round(100 * share));
-  if (state === "running" && job?.tiles) {
-    const quarter = Math.floor((4 * job.tiles_done) / job.tiles) * 25;
+  if (progress.tiles) {
+    const quarter = Math.floor((4 * progress.done) / progress.tiles) * 25;
     if (quarter && quarter < 100) say(`${picture.name}: ${quarter}%`);
-  } else if (state === "queued" || state === "busy") say(`${picture.name}: ${words}`);
+  } else if (state === "waiting" || state === "busy") say(`${picture.name}: ${words}`);
 }
 
-const BADGES = { done: "✓", failed: "!", waiting: "…", uploading: "…", queued: "…", busy: "…" };
-const STATES = { ready: "not restored yet", waiting: "waiting", uploading: "uploading", queued: "waiting", busy: "waiting", running: "restoring", done: "restored", failed: "failed" };
+const BADGES = { done: "✓", failed: "!" };
+const STATES = { ready: "not restored yet", waiting: "waiting", uploading: "uploading", busy: "waiting", preparing: "preparing", loading: "loading", running: "restoring", done: "restored", failed: "failed" };
 
 function renderStrip() {
   const list = $("items");
@@ -248,8 +245,7 @@ function renderStrip() {
     if (image.getAttribute("src") !== source) image.src = source;
     const badge = thumb.querySelector(".badge");
     badge.dataset.state = picture.state;
-    const share = picture.job?.tiles ? picture.job.tiles_done / picture.job.tiles : 0;
-    badge.textContent = picture.state === "running" ? (share ? `${Math.round(100 * share)}%` : "…") : BADGES[picture.state] ?? "";
+    badge.textContent = picture.busy ? (picture.state === "running" ? `${Math.round(100 * picture.progress.share)}%` : "…") : BADGES[picture.state] ?? "";
   }
 }
 
@@ -286,19 +282,18 @@ $("theme").addEventListener("click", () => {
   $("theme").setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
 });
 
-api.onTokenNeeded(() => new Promise((resolve) => {
+engine.onTokenNeeded(() => new Promise((resolve) => {
   const dialog = $("ask");
   $("token").value = "";
   dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok" ? $("token").value : ""), { once: true });
   dialog.showModal();
 }));
 
-const [about, known] = await Promise.all([api.about().catch(() => null), api.parameters().catch(() => new Set())]);
-$("ensemble-label").hidden = !known.has("ensemble");
-if (about) {
-  work.limits = about.limits;
-  $("limits").textContent = `, up to ${bytes(about.limits.max_bytes)} and ${pixels(about.limits.max_pixels)}`;
-  const own = about.models.filter((model) => !model.task);
-  $("weights-label").hidden = !own.length;
-  for (const model of own) $("weights").append(new Option(model.name, model.name, false, model.default));
+const can = await engine.describe().catch(() => null);
+$("ensemble-label").hidden = !can?.options.includes("ensemble");
+if (can) {
+  work.limits = can.limits;
+  if (can.limits) $("limits").textContent = `, up to ${bytes(can.limits.bytes)} and ${pixels(can.limits.pixels)}`;
+  $("weights-label").hidden = !can.weights.length;
+  for (const each of can.weights) $("weights").append(new Option(each.name, each.name, false, each.default));
 }

@@ -1,13 +1,8 @@
 // The photos of this visit, restored one after another.
 
-import * as api from "./client.js";
+import * as engine from "./engine.js";
 
 const OTHER = { "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/tiff": "tif", "image/avif": "avif" };
-const sleep = (ms, signal) => new Promise((resolve, reject) => {
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => { clearTimeout(timer); reject(new DOMException("cancelled", "AbortError")); }, { once: true });
-});
-
 let number = 0;
 
 export class Picture {
@@ -17,13 +12,14 @@ export class Picture {
     this.name = file.name || "photo.png";
     this.url = URL.createObjectURL(file);
     this.before = this.url; // a version that this browser can show
-    this.state = "ready"; // waiting, uploading, queued, running, done, failed
-    this.job = null;
+    this.state = "ready"; // busy (a state of engine.js), done, failed
+    this.answer = null;
+    this.progress = {};
     this.problem = null;
     this.restored = null; // {blob, url, shown, seconds}
   }
 
-  get busy() { return ["waiting", "uploading", "queued", "running"].includes(this.state); }
+  get busy() { return ["waiting", "preparing", "loading", "uploading", "busy", "running"].includes(this.state); }
 
   get target() {
     const dot = this.name.lastIndexOf(".");
@@ -51,7 +47,7 @@ export class Work {
 
   add(picture, query) {
     picture.forgetRestored();
-    Object.assign(picture, { state: "waiting", problem: null, job: null, upload: 0, query });
+    Object.assign(picture, { state: "waiting", problem: null, answer: null, progress: {}, query });
     this.line.push(picture);
     this.pump();
   }
@@ -76,7 +72,6 @@ export class Work {
       await this.restore(picture, picture.abort.signal);
       picture.state = "done";
     } catch (problem) {
-      if (picture.job) api.forget(picture.job.id);
       const cancelled = problem.name === "AbortError";
       picture.state = cancelled ? "ready" : "failed";
       picture.problem = cancelled ? null : problem;
@@ -87,40 +82,13 @@ export class Work {
   }
 
   async restore(picture, signal) {
-    const limit = this.limits?.max_bytes;
+    const { strength, format, metadata, ...options } = Object.fromEntries(new URLSearchParams(picture.query));
+    const limit = this.limits?.bytes;
     if (limit && picture.file.size > limit) throw { type: "urn:uformer:too-many-bytes", detail: `the file has ${picture.file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}` };
-    picture.job = await this.begin(picture, signal);
-    while (["queued", "running"].includes(picture.job.state)) {
-      picture.state = picture.job.state;
-      this.onChange();
-      await sleep(picture.job.seconds > 10 ? 600 : 200, signal);
-      picture.job = await api.look(picture.job.id, signal);
-    }
-    this.onChange();
-    if (picture.job.state === "failed") throw picture.job.problem;
-    if (picture.job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
-    const blob = await api.result(picture.job.id, signal);
+    const report = (progress) => { Object.assign(picture, { state: progress.state, progress }); this.onChange(); };
+    picture.answer = await engine.run(picture.file, options, report, signal);
+    const blob = await picture.answer.render({ strength }, { format, metadata }, signal);
     const url = URL.createObjectURL(blob);
-    picture.restored = { blob, url, shown: url, seconds: picture.job.seconds };
-    api.forget(picture.job.id);
-  }
-
-  // Uploads the photo. If the server is busy, waits as long as it asks for and tries again.
-  async begin(picture, signal) {
-    for (let tries = 0; ; tries += 1) {
-      picture.state = "uploading";
-      this.onChange();
-      try {
-        return await api.begin(picture.file, picture.query, (share) => { picture.upload = share; this.onChange(); }, signal);
-      } catch (problem) {
-        if (problem.status !== 429 || tries > 60) throw problem;
-        picture.state = "busy";
-        for (let left = Math.max(problem.retryAfter, 1); left > 0; left -= 1) {
-          picture.wait = left;
-          this.onChange();
-          await sleep(1000, signal);
-        }
-      }
-    }
+    picture.restored = { blob, url, shown: url, seconds: picture.answer.facts.seconds };
   }
 }
