@@ -97,7 +97,7 @@ $("download").addEventListener("click", () => { current.result.saved = true; });
 $("download-all").addEventListener("click", async () => {
   try {
     const left = await saveAll(photos, work, (words) => { packing = words; render(); });
-    if (left.length) say("Some photos have to be restored again first.", true);
+    if (left.length) say("Some photos are being restored again. Download all once they are done.", true);
   } catch (error) {
     say(`The archive could not be made: ${error.message}.`, true);
   }
@@ -219,6 +219,7 @@ function renderActions(photo) {
   $("go").hidden = working || !todo.length;
   $("go").disabled = false;
   $("go").textContent = ["Restore", todo.length > 1 && `${todo.length} photos`, again && "again"].filter(Boolean).join(" ");
+  $("go").className = photo.result && photo.current ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
   const { result, trouble } = photo;
   $("download").hidden = !result;
@@ -247,7 +248,7 @@ function facts(photo) {
   const parts = width ? [`${width} × ${height}`] : [];
   if (about) parts.push(`${about.format}, ${about.depth}-bit`);
   parts.push(bytes(photo.file.size));
-  if (photo.result && about) parts.push(`restored in ${duration(about.seconds)}`);
+  if (photo.result && about?.seconds >= 1.5) parts.push(`restored in ${duration(about.seconds)}`);
   return [...parts, ...(about?.notes ?? [])].join(" · ");
 }
 
