@@ -339,6 +339,9 @@ def test_text_contrasts_with_its_background() -> None:
             ("soft", "wash"),
             ("accent", "paper"),
             ("accent", "card"),
+            ("accent", "wash"),
+            ("ink", "raised"),
+            ("bad", "card"),
         ]
         for one, other in behind:
             light, dark = sorted((_luminance(theme[one]), _luminance(theme[other])), reverse=True)
