@@ -133,10 +133,11 @@ def load(
     files = [source.clean for source in sources] + [
         source.degraded for source in sources if source.degraded is not None
     ]
+    pages = [source.page for source in sources] * (2 if pairs else 1)
     store = (
         wait_for(cache, len(files))
         if decoded and cache is not None
-        else decode(files, memory=memory, cache=cache)
+        else decode(files, pages=pages, memory=memory, cache=cache)
     )
     count = len(sources)
     unreadable = {index % count for index in store.failures}

@@ -62,8 +62,8 @@ def eval_command(
     json
         Also write the scores of every image and their settings to this file.
     save
-        Save the restored images in this folder: as PNG, for pairs in the depth of the input, and TIFF as TIFF.
-        For sidd-benchmark and dnd, save the files to submit.
+        Save the restored images in this folder as PNG; pairs keep their depth, and TIFF stays TIFF. For
+        sidd-benchmark and dnd, save the files to submit.
     limit
         Use only the first N images, for a quick look.
     list_protocols

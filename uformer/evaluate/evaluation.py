@@ -77,8 +77,8 @@ def evaluate(
 ) -> Evaluation:
     """Restore and score each sample. An image that cannot be read, restored, scored or kept is a failure.
 
-    `data_range`: the peak of PSNR in the units of the files, for a scoring in their own depth; by default, the
-    width of the range that the network sees as black to white.
+    `data_range`: the peak of PSNR in the units of the files, for a scoring in their own depth; by default,
+    the width of the range that the network sees as black to white.
     """
     measured: list[Measured] = []
     failures: list[Failure] = []

@@ -36,8 +36,9 @@ def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
     """Return the sum of the scores of some restored images; the higher, the better.
 
-    The score is PSNR in dB, over all channels, and at most MOST. The peak is the width of
-    the range that the network sees as black to white. Images of 8 bits are rounded to 8 bits before. Without clean images, it is minus the loss that training minimises.
+    The score is PSNR in dB, over all channels, and at most MOST. The peak is the width of the range that the
+    network sees as black to white. Images of 8 bits are rounded to 8 bits before. Without clean images, it is
+    minus the loss that training minimises.
     """
     if not held.truth:
         return -sum(own_loss(model, seen, target, held.recipe) for seen, target in held.targets(indices))
