@@ -1,5 +1,6 @@
 """Images of a dataset are read one by one, and stacks stay open between their pages."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,19 @@ from tests.image.stacks import counts, save_imagej
 from uformer.errors import PictureError
 from uformer.image import page_reader
 from uformer.image.page_reader import PageReader, page_count
+from uformer.image.stack import Stack, opened_stack
 
 
 def test_pages_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = save_imagej(tmp_path / "a.tif", counts(3, 8, 10), "TYX")
     tifffile.imwrite(tmp_path / "b.tif", counts(8, 10))
     opened: list[Path] = []
-    real = page_reader.opened_stack
-    monkeypatch.setattr(page_reader, "opened_stack", lambda path: opened.append(path) or real(path))  # type: ignore[func-returns-value]
+
+    def noticed(path: Path) -> AbstractContextManager[Stack]:
+        opened.append(path)
+        return opened_stack(path)
+
+    monkeypatch.setattr(page_reader, "opened_stack", noticed)
     with PageReader() as reader:
         assert np.array_equal(reader.read(tmp_path / "a.tif", 2)[..., 0], values[2])
         assert np.array_equal(reader.read(tmp_path / "a.tif", 0)[..., 0], values[0])
