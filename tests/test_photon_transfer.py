@@ -35,7 +35,8 @@ def test_without_them_the_variance_is_found() -> None:
     for signal in (500, 2500):
         assert found.noise.variance(signal) == pytest.approx(NOISE.variance(signal), rel=0.05)
     assert not found.separate
-    assert estimate(iter(takes(4)), offset=100).noise.read == pytest.approx(6, abs=2.5)
+    told = estimate(iter(takes(4)), offset=100)
+    assert (told.separate, told.noise.read) == (True, pytest.approx(6, abs=2.5))
 
 
 def test_hot_pixels_motion_and_saturation_do_not_count() -> None:

@@ -73,7 +73,7 @@ def photon_transfer(
     noise = found.noise
     if not found.separate:
         print(
-            "uformer: without --dark, offset and read noise cannot be told apart; the variance is right, "
+            "uformer: without --dark or --offset, offset and read noise cannot be told apart; the variance is right, "
             "each of the two may not be",
             file=sys.stderr,
         )
@@ -111,6 +111,7 @@ def estimate(
                 "add --dark with images without light, or --offset"
             )
         read_variance = 0.0
+    separate = offset is not None
     if read_variance is not None and offset is not None:
         gain = _slope(means - offset, variances, read_variance)
     else:
@@ -122,7 +123,7 @@ def estimate(
             "the noise does not grow with the signal; are these the camera's own counts, of a still scene?"
         )
     noise = CountNoise(gain=gain, read=max(read_variance, 0.0) ** 0.5, offset=offset)
-    return Transfer(noise=noise, levels=len(means), pairs=pairs, separate=dark is not None)
+    return Transfer(noise=noise, levels=len(means), pairs=pairs, separate=separate)
 
 
 def _takes(paths: Sequence[Path]) -> Iterator[Array]:
