@@ -73,8 +73,8 @@ def photon_transfer(
     noise = found.noise
     if not found.separate:
         print(
-            "uformer: without --dark or --offset, offset and read noise cannot be told apart; the variance is right, "
-            "each of the two may not be",
+            "uformer: without --dark or --offset, offset and read noise cannot be told apart; the variance "
+            "is right, each of the two may not be",
             file=sys.stderr,
         )
     if records:
