@@ -29,8 +29,7 @@ class Scoring:
     ssim_range: float = 1.0
     aligned: bool = False
     """Whether the restored image is first warped onto the clean one (see align.py)."""
-    own_depth: bool = False
-    """Whether images are compared in the bit depth and the range of their files, not in 8 bits."""
+    own_depth: bool = False  # whether to compare in the depth and range of the files, not in 8 bits
 
     def describe(self, channels: int = 3) -> str:
         """Return a short description for a row of the table.
@@ -39,11 +38,8 @@ class Scoring:
         """
         full = "gray" if self.gray else "RGB" if channels in (1, 3) else f"{channels} channels"
         colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else full
-        rounding = (
-            f"restored rounded to {'the depth of its file' if self.own_depth else '8 bits'}"
-            if self.rounded
-            else "restored not rounded"
-        )
+        levels = "the depth of its file" if self.own_depth else "8 bits"
+        rounding = f"restored rounded to {levels}" if self.rounded else "restored not rounded"
         border = f"border of {self.border} left out" if self.border else "no border"
         return ", ".join([colour, rounding, border, *(["aligned"] if self.aligned else [])])
 
