@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from uformer.errors import PictureError
 from uformer.image.formats import TIFF, by_suffix
+from uformer.image.image import Image, Pixels
 from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.stack import Plane, Stack, is_stack, opened_stack
@@ -24,18 +25,39 @@ from uformer.image.stack_writer import left_out, writing
 from uformer.image.value_range import ValueRange, step
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
+from uformer.restore.options import RestoreOptions
 
-if TYPE_CHECKING:
-    from uformer.restore.restorer import Progress, Restorer
+Progress = Callable[[int, int], None]
+"""Called after each tile with the number of finished tiles and the number of all tiles."""
 
 PageStarted = Callable[[int, int], None]
 """Called before each page with its number, from 1, and the number of all pages."""
+
+
+class PlaneRestorer(Protocol):
+    """What is needed of a Restorer here."""
+
+    options: RestoreOptions
+
+    def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange: ...
+
+    def restore_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        used: ValueRange = ...,
+        progress: Progress | None = None,
+        notify: Notify = warn,
+    ) -> Pixels: ...
+
+    def restore_image(self, image: Image, *, progress: Progress | None = None) -> Image: ...
+
 
 _PAGES = 64  # of a channel, evenly spread, from which its range is found
 
 
 def restore_path(
-    restorer: Restorer,
+    restorer: PlaneRestorer,
     source: str | os.PathLike[str],
     output: Path,
     *,
@@ -65,7 +87,7 @@ def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: M
 
 
 def restore_stack(
-    restorer: Restorer,
+    restorer: PlaneRestorer,
     source: str | os.PathLike[str],
     output: Path,
     *,
@@ -103,7 +125,7 @@ def restore_stack(
     return ranges
 
 
-def _ranges(restorer: Restorer, stack: Stack, notify: Notify) -> list[ValueRange]:
+def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[ValueRange]:
     """Return the range of values of each channel, as the options select it."""
     of_channel = sorted(stack.planes, key=attrgetter("channel"))
     return [
@@ -112,7 +134,7 @@ def _ranges(restorer: Restorer, stack: Stack, notify: Notify) -> list[ValueRange
     ]
 
 
-def _sampled(restorer: Restorer, stack: Stack, planes: Sequence[Plane]) -> np.ndarray:
+def _sampled(restorer: PlaneRestorer, stack: Stack, planes: Sequence[Plane]) -> Pixels:
     """Return values of evenly spread planes, enough to find their range."""
     if stack.depth != 32 and (restorer.options.range != "auto" or stack.depth == 8):
         return np.zeros((1, 1, 1), np.float32)  # the values do not matter
