@@ -8,6 +8,7 @@ from tests.data.pictures import make_pairs, save
 from tests.data.stand_in import Halve, Identity
 from tests.networks import TINY, build
 from tests.train.runs import tiny
+from uformer.data.lettering import HEIGHT
 from uformer.data.pairs import find, find_clean
 from uformer.data.pictures import load
 from uformer.metrics import psnr
@@ -46,10 +47,10 @@ def test_restoring_is_the_network_clipped() -> None:
 
 def test_a_sample_is_rows_of_degraded_restored_clean(held: HeldOut) -> None:
     image = sample(build(TINY), held)
-    assert image.pixels.shape == (3 * 32 + 2 * 4, 3 * 32 + 2 * 4, 3)
+    assert image.pixels.shape == (3 * (HEIGHT + 32) + 2 * 4, 3 * 150 + 2 * 4, 3)
     degraded, clean = next(held.pairs([0]))
-    assert np.allclose(image.pixels[:32, :32], degraded)
-    assert np.allclose(image.pixels[:32, -32:], clean)
+    assert np.allclose(image.pixels[HEIGHT : HEIGHT + 32, :32], degraded)
+    assert np.allclose(image.pixels[HEIGHT : HEIGHT + 32, 308:340], clean)
 
 
 def test_clean_pictures_are_degraded_the_same_way_each_time(tmp_path: Path) -> None:
