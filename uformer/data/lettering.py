@@ -37,4 +37,5 @@ def _ink(text: str) -> Pixels:
         drawn = pyvips.Image.text(shown, font="sans 8", dpi=_DPI)
     except pyvips.Error:  # no ink: an empty text, or no font
         return np.zeros((0, 0, 1), np.float32)
-    return np.asarray(drawn.numpy(), np.float32).reshape(drawn.height, drawn.width, -1)[..., :1] / 255
+    ink: Pixels = drawn.numpy().reshape(drawn.height, drawn.width, -1)[..., :1].astype(np.float32)
+    return ink / np.float32(255)

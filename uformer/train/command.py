@@ -103,10 +103,10 @@ def train(
                 processes=processes,
             )
         chosen, note = _for_device(find(recipe), recipe, settings, device, processes)
-        if note and processes.first and not quiet:
-            print(f"uformer: {note}", file=sys.stderr)
         chosen = override(chosen, settings)
         check_sources(chosen, folders.sources(chosen))
+        if note and processes.first and not quiet:
+            print(f"uformer: {note}", file=sys.stderr)
         return Session.new(
             chosen,
             folders,

@@ -49,6 +49,7 @@ def train(
             save(prepared, learner, folder, processes)
         saved_step, saved_seconds = learner.step, learner.seconds
         scored, scored_seconds = False, learner.seconds
+        interval = recipe.validate_minutes or recipe.minutes / 10
         batches = start_loader(prepared.patches, share, workers=workers, pin_memory=device.type == "cuda")
         figures = Figures()
         clock = time.perf_counter()
@@ -93,7 +94,7 @@ def train(
             # Log, validate, save, stop.
             stopping = processes.asked_to_stop(interrupt)
             scored = learner.done >= 1 or learner.step % recipe.validate_every == 0
-            scored = scored or 0 < 60 * recipe.validate_minutes <= learner.seconds - scored_seconds
+            scored = scored or 0 < 60 * interval <= learner.seconds - scored_seconds
             saving = stopping or scored or learner.step % recipe.save_every == 0
             if saving or learner.step % recipe.log_every == 0:
                 saving = saving or learner.seconds - saved_seconds >= 60 * recipe.save_minutes

@@ -105,7 +105,7 @@ class Recipe:
     validate_every: int = 1000
     """Steps between scores on the held-out images. Samples and curves are drawn at the same time."""
     validate_minutes: float = 0.0
-    """Minutes between scores, besides those after `validate_every` steps; 0 turns this off."""
+    """Minutes between scores, besides those after `validate_every` steps; 0 is a tenth of `minutes`."""
     held_out: int = 8
     """Images held out of training to score with, at most a quarter of all. Ignored with `--validation`."""
     validation_side: int = 512
