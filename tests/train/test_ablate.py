@@ -76,6 +76,14 @@ def test_wrong_usage_is_one_line(more: list[str], said: str, capsys: pytest.Capt
     assert err.count("\n") == 1
 
 
+def test_images_to_score_with_are_missed_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(make_pairs(tmp_path / "set", 3), tmp_path / "out")) == 2
+    assert "give --validation, or 4 images or more" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_all_runs_last_equally_long_and_are_scored_on_the_way() -> None:
     assert "validate_every=60" in module._length(5, 600)
     assert {"minutes=5", "validate_minutes=0.5"} <= set(module._length(5, None))

@@ -110,7 +110,7 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
     out = tmp_path / "killed"
     folder = RunFolder(out)
     process = start(arguments(pairs, out, *settings, "steps=100000", "save_every=1"))
-    wait_for(lambda: len(folder.read_log()) > 2, process)
+    wait_for(lambda: len(folder.read_log()) > 3, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     killed = folder.load_state()["step"]
@@ -212,7 +212,7 @@ def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> Non
     """The kernel kills a worker like this if memory is short."""
     out = tmp_path / "run"
     process = start(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1"))
-    wait_for(lambda: len(RunFolder(out).read_log()) > 0, process)
+    wait_for(lambda: any("loss" in line for line in RunFolder(out).read_log()), process)
     (worker,) = [
         child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
     ]

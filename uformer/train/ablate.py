@@ -80,8 +80,13 @@ def ablate(
         name: (*chosen, *length, *settings) for name, chosen in presets.rows(preset, small=not full).items()
     }
     recipe = _recipe_for(folders)
+    sources = folders.sources(recipe)
     for chosen in wanted.values():
-        check_sources(override(recipe, chosen), folders.sources(recipe))
+        changed = check_sources(override(recipe, chosen), sources)
+        if validation is None and not min(changed.held_out, len(sources) // 4):
+            raise OptionError(
+                "no images would be held out to score with; give --validation, or 4 images or more"
+            )
     folder = out or Path("runs") / f"ablate-{preset}"
     check_output_folder(folder)
     return _compare(wanted, recipe, folders, folder, device=device)

@@ -49,8 +49,11 @@ def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
 def input_score(held: HeldOut, indices: Sequence[int]) -> float:
     """Like `score`, but for the degraded images. nan if they and the clean images differ in channels.
 
-    Without clean images, it is the score of a network that returns its input.
+    Without clean images, it is the score of a network that returns its input. It is nan for noise2void, whose
+    input is not the image, and for neighbor2neighbor, whose second term is 0 for such a network.
     """
+    if not held.truth and held.recipe.supervision != "noise2noise":
+        return float("nan")
     if not held.truth:
         return -sum(
             _loss(lambda batch: batch, seen, target, held.recipe) for seen, target in held.targets(indices)
