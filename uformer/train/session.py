@@ -175,7 +175,8 @@ class Session:
                 if processes.first:
                     for line in introduction(prepared, learner, folder, processes, baselines):
                         reporter.say(line)
-                reporter.remember(learner.step, baselines, logged=self._same_held_out(prepared))
+                logged = self._same_held_out(prepared)
+                processes.on_first(reporter.remember, learner.step, baselines, logged=logged)
                 finished = train(prepared, learner, folder, reporter, processes)
             processes.wait_for_all()
             if finished and processes.first:
