@@ -5,7 +5,7 @@ from uformer.data.stretch import stretched
 
 def test_dark_images_become_visible_and_keep_their_relation() -> None:
     dark = np.linspace(0.01, 0.03, 300, dtype=np.float32).reshape(10, 10, 3)
-    (one, other), changed = stretched([dark, dark / 2])
+    (one, other), changed = stretched([dark, dark * np.float32(0.5)])
     assert changed
     assert one.max() == 1
     assert 0.3 < other.max() < 0.6

@@ -41,7 +41,7 @@ RESULTS: Mapping[str, str] = types.MappingProxyType(
         "denoise": "CBSD68, sigma 25: 20.54 to 30.74 dB (measured, bundled weights)",
         "derain": "Rain100L, on Y: 26.84 to 34.23 dB (measured, bundled weights)",
         "deblur": "GoPro, 2 images: 32.30 to 32.98 dB (measured, bundled weights)",
-        "neighbor2neighbor": "one image of few photons: 21.40 to 25.00 dB (measured, examples/microscopy.ipynb)",
+        "neighbor2neighbor": "few photons, one image: 21.40 to 25.00 dB (examples/microscopy.ipynb)",
         "sidd_denoise": "SIDD: 39.89 dB (published)",
         "gopro_deblur": "GoPro: 33.06 dB (published)",
         "dpdd_defocus": "DPDD: 26.28 dB (published, from both dual-pixel views)",
