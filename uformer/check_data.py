@@ -239,5 +239,6 @@ def _write_sheet(found: Findings, path: Path) -> None:
         cells += shown
         labels += [name + note] if len(shown) == 1 else [f"{name}: degraded{note}", "clean"]
     starts = range(0, len(cells), _COLUMNS)
-    grid, names = ([part[start : start + _COLUMNS] for start in starts] for part in (cells, labels))
+    grid = [cells[start : start + _COLUMNS] for start in starts]
+    names = [labels[start : start + _COLUMNS] for start in starts]
     write(Image(pixels=lay_out(grid, names)), path)
