@@ -34,7 +34,7 @@ def python_of(code: str) -> str:
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.name for path in NOTEBOOKS} == {"microscopy.ipynb", "uformer.ipynb"}
+    assert {path.name for path in NOTEBOOKS} == {"microscopy.ipynb"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
