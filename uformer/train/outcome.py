@@ -14,7 +14,7 @@ _NOTHING = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """The best score of a run, and the scores that it is compared with."""
 
     kind: str
@@ -65,7 +65,7 @@ class Outcome:
         return f"{amount} {'better' if gain > 0 else 'worse'} than"
 
 
-def outcome(log: Sequence[dict[str, Any]]) -> Outcome | None:
+def outcome(log: Sequence[dict[str, Any]]) -> RunOutcome | None:
     """Return the outcome that a log tells, or None if no images were held out.
 
     Scores before the last baselines do not count, because they are of other images.
@@ -81,7 +81,7 @@ def outcome(log: Sequence[dict[str, Any]]) -> Outcome | None:
     kind = scored[-1][0]
     choose = max if kind == "psnr" else min
     _, best, step = choose((each for each in scored if each[0] == kind), key=lambda each: each[1])
-    return Outcome(
+    return RunOutcome(
         kind=kind,
         best=best,
         step=step,
