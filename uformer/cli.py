@@ -35,6 +35,10 @@ COMMANDS = {
         "Restore millions of images, here or on a Ray cluster; an interrupted job resumes.",
     ),
     "train": ("uformer.train.command:train", "Train a network on your own image pairs, or on clean images."),
+    "ablate": (
+        "uformer.train.ablate:ablate",
+        "Compare networks that train for the same time: a table and curves.",
+    ),
     "data": ("uformer.check_data:data", "Check a dataset before training."),
     "eval": (
         "uformer.evaluate.command:eval_command",

@@ -12,7 +12,7 @@ from uformer.values import hints, option, plain, set_types, unknown
 
 MAY_CHANGE = (
     *("steps", "minutes", "decay", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
-    *("accumulate", "sharding", "network.gradient_checkpointing"),
+    *("validate_minutes", "accumulate", "sharding", "network.gradient_checkpointing"),
 )
 """Fields that a resumed run may change: its length, intervals, and what affects weights only by rounding."""
 
@@ -110,6 +110,8 @@ class Recipe:
     """Minutes between saves of the state. The run saves at whichever interval ends first."""
     validate_every: int = 1000
     """Steps between scores on the held-out images. Samples and curves are drawn at the same time."""
+    validate_minutes: float = 0.0
+    """Minutes between scores, besides those after `validate_every` steps; 0 is a tenth of `minutes`."""
     held_out: int = 8
     """Images held out of training to score with, at most a quarter of all. Ignored with `--validation`."""
     validation_side: int = 512
@@ -135,6 +137,7 @@ class Recipe:
             "weight_decay",
             "clip",
             "save_minutes",
+            "validate_minutes",
             "warmup",
             "seed",
             "held_out",
