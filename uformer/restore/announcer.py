@@ -90,10 +90,13 @@ class Announcer:
             backend=outcome.backend,
             precision=outcome.precision,
             range=outcome.range,
+            report=outcome.report,
             warnings=outcome.warnings,
             error=outcome.error,
         )
         self._bars.file_done()
+        if outcome.report is not None and not self._many and not self._quiet:
+            self._bars.say(f"uformer: report: {Path(outcome.report).with_suffix('.png')} and .json")
         used = "" if outcome.range is None or outcome.error is not None else range_used(outcome.range)
         if self._many and not self._quiet and not self._bars.shown:
             comma = ", " if used else ""
@@ -164,7 +167,7 @@ class Announcer:
         if self._records:
             known = (
                 dict.fromkeys(
-                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range")
+                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range", "report")
                 )
                 | {"tasks": self._tasks or None}
                 | figures

@@ -11,8 +11,8 @@ from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.options import Controls, RestoreOptions
-from uformer.restore.restorer import Bands, Progress, Restorer
-from uformer.restore.tiles import Rows
+from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 
 def make_restorer(options: RestoreOptions) -> Restorer:
@@ -64,6 +64,11 @@ class Chain(Restorer):
 
     def masked(self, mask: Any) -> Chain:
         return Chain([stage.masked(mask) for stage in self._stages], self.options)
+
+    def observed(self, spread_to: SpreadTo) -> Chain:
+        """Return the same restorer: several networks have no common spread, so none is reported."""
+        del spread_to
+        return self
 
     def with_options(self, options: RestoreOptions) -> Chain:
         pairs = zip(self._stages, options.chain, strict=True)

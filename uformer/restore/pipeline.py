@@ -25,10 +25,13 @@ from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.processors import available_processors
 from uformer.restore.budget import Budget
+from uformer.restore.change_report import Recorder
 from uformer.restore.changes import note_little_change
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
+from uformer.restore.report_files import write_report
 from uformer.restore.restorer import Restorer
+from uformer.restore.views import views_of
 from uformer.restore.worklist import FileJob
 
 READERS, WRITERS = 4, 8
@@ -53,6 +56,8 @@ class Outcome:
     """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
+    report: str | None = None
+    """The JSON file of the report, if one was written."""
     range: tuple[float, float] | None = None
     """The range of values that was scaled for the network, in the file's own units; None for all of it."""
     warnings: list[str] = field(default_factory=list)
@@ -77,17 +82,19 @@ def run(
     metadata: MetadataPolicy = "keep",
     times: Times = "now",
     threads: int | None = None,
+    reports: bool = False,
 ) -> None:
     """Restore images, write their outputs, and report each outcome to the watcher, in order.
 
-    `times`: keep gives each output the modification time of its input. `threads`: the most images that are
+    `times`: keep gives each output the modification time of its input. `reports`: write a report beside each
+    output. `threads`: the most images that are
     read at once, and the most that are written at once; None: as many as there are processors.
 
     The first images are read while the network loads. If the run is interrupted, images that are already
     restored are still written. Raises what `make_restorer` raises, and OptionError if the options cannot
     restore any image.
     """
-    line = _Line(watcher, metadata, times, make_restorer, threads or available_processors())
+    line = _Line(watcher, metadata, times, make_restorer, threads or available_processors(), reports)
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
 
     def finish_first() -> None:
@@ -149,6 +156,7 @@ class _Line:
         times: Times,
         make_restorer: Callable[[], Restorer],
         processors: int,
+        reports: bool,
     ) -> None:
         readers, writers = min(READERS, processors), min(WRITERS, processors)
         self.width = readers + writers
@@ -157,6 +165,7 @@ class _Line:
         self._network = ThreadPoolExecutor(1, "uformer-network")
         self._writers = ThreadPoolExecutor(writers, "uformer-write")
         self._watcher, self._metadata, self._times = watcher, metadata, times
+        self._reports = reports
         self._budget = Budget()
         self._stopped = threading.Event()
         self._made = self._network.submit(self._make, make_restorer)
@@ -218,11 +227,18 @@ class _Line:
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
             restored, warn = None, functools.partial(self._warn, outcome)
+            recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble)) if self._reports else None
+            if recorder is not None:
+                restorer = restorer.observed(recorder.add_spread)
             if source.image is not None:
                 image = source.image
+                if recorder is not None:
+                    recorder.begin(*image.pixels.shape)
                 used = restorer.range_of_image(image, notify=warn)
                 restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
                 note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
+                if recorder is not None:
+                    recorder.add_image(image, restored, used)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
                 used = restore_file(
@@ -232,11 +248,12 @@ class _Line:
                     metadata=self._metadata,
                     progress=self._tile,
                     notify=warn,
+                    recorder=recorder,
                 )
             outcome.range = used.reported(source.depth)
-            return self._writers.submit(self._write, outcome, restored, source.cost)
+            return self._writers.submit(self._write, outcome, restored, recorder, source.cost)
 
-    def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
+    def _write(self, outcome: Outcome, restored: Image | None, recorder: Recorder | None, cost: int) -> None:
         output = outcome.job.output
         try:
             with self._working(outcome):
@@ -252,6 +269,8 @@ class _Line:
                 if self._times == "keep":
                     keep_time(outcome.job.source, output)
                 outcome.bytes = output.stat().st_size
+                if recorder is not None:
+                    outcome.report = str(write_report(recorder.report(), outcome.job.source, output))
         finally:
             self._budget.give_back(cost)
 

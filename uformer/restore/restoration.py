@@ -16,9 +16,11 @@ from uformer.image.read import read
 from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
 from uformer.restore import forms
-from uformer.restore.controls import Read, Window, blend_blocks
+from uformer.restore.change_report import ChangeReport, Recorder
+from uformer.restore.controls import Read, Window, blend_blocks, tone_shifts
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.options import Controls
+from uformer.restore.tiles import Bands
 
 Residual = NDArray[np.float16]
 """The network's output minus its input, (C, H, W)."""
@@ -45,32 +47,93 @@ class Held:
         return cls(forms.copied(picture))
 
 
+class SpreadMap:
+    """The spread (H, W) of the network's answers, which arrives from top to bottom."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.values: Pixels = np.full((height, width), np.nan, np.float32)
+
+    def add(self, first: int, rows: Pixels) -> None:
+        """Set rows (n, W), the first of which is row `first`."""
+        self.values[first : first + len(rows)] = rows
+
+    @property
+    def complete(self) -> bool:
+        return not np.isnan(self.values).any()
+
+
 class Restoration:
     """The network's answer for one image: its change, in float16, and the image.
 
     `residuals`, `shifts` (see `tone_shifts`) and `ranges` (of the values that the network saw as black to
-    white): one for each image of a batch. `controls`: the defaults of `blend`. `channels`: the network's
-    number of channels. `quality`: as in RestoreOptions.
+    white): one for each image of a batch, which `add` appends. `controls`: the defaults of `blend`.
+    `channels`: the network's number of channels. `quality`: as in RestoreOptions. `views`: the number of
+    views whose spread was measured; None for no trust map.
     """
 
     def __init__(
         self,
         held: Held,
-        residuals: list[Residual],
-        shifts: list[Pixels],
-        ranges: list[ValueRange],
-        controls: Controls,
+        residuals: Iterable[Residual] = (),
+        shifts: Iterable[Pixels] = (),
+        ranges: Iterable[ValueRange] = (),
+        controls: Controls = Controls(),
         *,
         channels: int = 3,
         quality: int | None = None,
+        views: int | None = None,
     ) -> None:
-        self.residuals = residuals
-        self.shifts = shifts
-        self.ranges = ranges
+        self.residuals = list(residuals)
+        self.shifts = list(shifts)
+        self.ranges = list(ranges)
         self.controls = controls
         self._held = held
         self._channels = channels
         self._quality = quality
+        self._views = views
+        self._spreads: list[SpreadMap] = []
+
+    def through(self, answer: forms.Restore) -> None:
+        """Call `answer` with the values (H, W, C) and the depth of each image of the batch."""
+        forms.through(self._held.image, answer, channels=self._channels)
+
+    def add(self, bands: Bands, planar: Pixels, used: ValueRange, spread: SpreadMap) -> None:
+        """Append the network's rows for an image (C, H, W), of which `used` is black to white.
+
+        `spread` is complete after the last row, unless it is not measured.
+        """
+        residual = residual_of(bands, planar)
+        self.residuals.append(residual)
+        self.shifts.append(tone_shifts(reader(planar.transpose(1, 2, 0), residual, FULL), residual.shape))
+        self.ranges.append(used)
+        self._spreads.append(spread)
+
+    def report(self, **controls: Any) -> ChangeReport | list[ChangeReport]:
+        """Return what `blend` with these controls changes, before a file is encoded; for a batch, a list.
+
+        The trust map is that of the network's answer, whatever the controls. It needs `infer(trust=True)`.
+        Raises OptionError for a control that is unknown or out of range.
+        """
+        images: list[tuple[Pixels, int]] = []
+
+        def keep(values: NDArray[Any], depth: int) -> NDArray[Any]:
+            images.append((values, depth))
+            return values
+
+        forms.through(self._held.image, keep, channels=self._channels)
+        before = list(images)
+        images.clear()
+        forms.through(self._blended(self._chosen(controls), None, None), keep, channels=self._channels)
+        reports = []
+        for number, ((old, depth), (new, _)) in enumerate(zip(before, images, strict=True)):
+            recorder = Recorder(views=self._views or 0)
+            recorder.begin(*old.shape)
+            recorder.add_values(0, old, new, depth, self.ranges[number])
+            if self._views and self._spreads[number].complete:
+                recorder.add_spread(0, self._spreads[number].values)
+            reports.append(recorder.report())
+        batch = forms.is_tensor(self._held.image) and self._held.image.ndim == 4
+        return reports if batch else reports[0]
 
     def blend(
         self,
