@@ -10,7 +10,8 @@ from typing import Any
 from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
-from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.auto import Auto
+from uformer.restore.options import AUTO, Controls, RestoreOptions
 from uformer.restore.restorer import Progress, Restorer
 from uformer.restore.tiles import Bands, Rows, SpreadTo
 
@@ -22,6 +23,8 @@ def make_restorer(options: RestoreOptions) -> Restorer:
 
 def joined(restorers: Sequence[Restorer], options: RestoreOptions) -> Restorer:
     """Return one restorer from those for each of `options.chain`."""
+    if options.task_names == (AUTO,):
+        return Auto(restorers, options)
     return restorers[0] if options.tasks is None else Chain(restorers, options)
 
 

@@ -95,12 +95,13 @@ def _restored(
     `files`: for the pixels between each two stages of the restorer. `used`: the range of values of the image.
     """
     shape = image_rows.frame.pixels.shape
-    *earlier, last = restorer.stages
-    *counting, count = shares(progress, len(restorer.stages))
 
     def read_image(first: int, last: int) -> Pixels:
         return used.to_unit(image_rows.part(first, last).values).transpose(2, 0, 1)
 
+    restorer = restorer.suited(read_image, shape, notify=notify)
+    *earlier, last = restorer.stages
+    *counting, count = shares(progress, len(restorer.stages))
     read_rows: Rows = read_image
     for stage, counted, file in zip(earlier, counting, files, strict=True):
         between = _Between(file, shape)

@@ -24,9 +24,11 @@ from uformer.image.read import header, read
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.processors import available_processors
+from uformer.restore.auto import Auto
 from uformer.restore.budget import Budget
 from uformer.restore.change_report import Recorder
 from uformer.restore.changes import note_little_change
+from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.report_files import write_report
@@ -56,6 +58,8 @@ class Outcome:
     """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
+    diagnosis: Diagnosis | None = None
+    """What `--task auto` found."""
     report: str | None = None
     """The JSON file of the report, if one was written."""
     range: tuple[float, float] | None = None
@@ -230,6 +234,8 @@ class _Line:
             recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble)) if self._reports else None
             if recorder is not None:
                 restorer = restorer.observed(recorder.add_spread)
+            if isinstance(restorer, Auto):
+                restorer = restorer.telling(functools.partial(setattr, outcome, "diagnosis"))
             if source.image is not None:
                 image = source.image
                 if recorder is not None:

@@ -40,10 +40,10 @@ def draw(report: ChangeReport) -> Pixels:
 def summary(report: ChangeReport) -> list[str]:
     """Return the main figures in a few lines."""
     lines = [
-        f"{channel.name}: mean {channel.mean_before:.2f} {channel.mean_after - channel.mean_before:+.2f},"
-        f" histogram {channel.histogram_shift:.2f},"
-        f" black {channel.black_before:.2%} {channel.black_after - channel.black_before:+.2%},"
-        f" white {channel.white_before:.2%} {channel.white_after - channel.white_before:+.2%}"
+        f"{channel.name}: mean {channel.mean_before:.2f} to {channel.mean_after:.2f},"
+        f" histogram moved by {channel.histogram_shift:.2f},"
+        f" black {channel.black_before:.2%} to {channel.black_after:.2%},"
+        f" white {channel.white_before:.2%} to {channel.white_after:.2%}"
         for channel in report.channels
     ]
     steps = ", ".join(f"{step}: {share:.1%}" for step, share in report.changed.items())
@@ -65,8 +65,7 @@ def _in_colours(shares: Pixels) -> Pixels:
 def _legend(most: float) -> Pixels:
     """Return the colours of the trust map with the spreads that they stand for."""
     bar = _in_colours(np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(_LINE - 8, axis=0))
-    words = f"{most:g} levels of 255 or more: do not trust"
-    return _beside([_text("Trust: 0"), bar, _text(words)])
+    return _beside([_text("Spread: 0"), bar, _text(f"{most:g} levels of 255 or more")])
 
 
 def _labelled(title: str, panel: Pixels) -> Pixels:

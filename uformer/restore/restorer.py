@@ -22,7 +22,7 @@ from uformer.restore import forms, memory
 from uformer.restore.controls import Stream, blend_rows
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
-from uformer.restore.options import Controls, RestoreOptions, make_options
+from uformer.restore.options import AUTO, Controls, RestoreOptions, make_options
 from uformer.restore.restoration import Held, Restoration, SpreadMap
 from uformer.restore.tile_size import largest_side, make_room, overlap_of
 from uformer.restore.tiles import Bands, Rows, SpreadTo, TilePlan, blend, cut, plan_freely, plan_tiles
@@ -78,10 +78,12 @@ class Restorer:
     def from_options(cls, options: RestoreOptions) -> Restorer:
         """Return a restorer with the network that the options select. Errors: see `from_pretrained`.
 
-        For several tasks, use `uformer.restore`, or one restorer for each.
+        For several tasks and `auto`, use `uformer.restore`, or one restorer for each task.
         """
-        if options.tasks is not None:
-            raise OptionError(f"tasks: {options.tasks!r} is not possible here; set task to a single task")
+        if options.chain != (options,):
+            raise OptionError(
+                f"tasks: {options.tasks or AUTO!r} is not possible here; set task to a single task"
+            )
         return cls(Network.load(options.network), options)
 
     def with_options(self, options: RestoreOptions) -> Restorer:
@@ -99,6 +101,11 @@ class Restorer:
     def stages(self) -> tuple[Restorer, ...]:
         """The restorers that an image passes, one after the other: only this one, except in a Chain."""
         return (self,)
+
+    def suited(self, read: Rows, shape: tuple[int, ...], *, notify: Notify = warn) -> Restorer:
+        """Return the restorer for an image: this one, except in an Auto, which looks at the image."""
+        del read, shape, notify
+        return self
 
     @property
     def config(self) -> UformerConfig:
