@@ -50,7 +50,9 @@ class Auto(Restorer):
         return self.choices[0] if found.finding == "denoise" else self.choices[1]
 
     def masked(self, mask: Any) -> Auto:
-        return self._of([stage.masked(mask) for stage in self.choices])
+        restorer = self._of([stage.masked(mask) for stage in self.choices])
+        restorer.mask = restorer.choices[0].mask
+        return restorer
 
     def observed(self, spread_to: SpreadTo) -> Auto:
         return self._of([stage.observed(spread_to) for stage in self.choices])

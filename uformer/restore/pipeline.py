@@ -32,6 +32,8 @@ from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.report_files import write_report
+from uformer.restore.residual_file import check_room_to_keep, residual_file
+from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer
 from uformer.restore.views import views_of
 from uformer.restore.worklist import FileJob
@@ -87,18 +89,20 @@ def run(
     times: Times = "now",
     threads: int | None = None,
     reports: bool = False,
+    keep: bool = False,
 ) -> None:
     """Restore images, write their outputs, and report each outcome to the watcher, in order.
 
-    `times`: keep gives each output the modification time of its input. `reports`: write a report beside each
-    output. `threads`: the most images that are
-    read at once, and the most that are written at once; None: as many as there are processors.
+    `times`: keep gives each output the modification time of its input. `threads`: the most images that are
+    read at once, and the most that are written at once; None: as many as there are processors. `reports`:
+    write a report beside each output. `keep`: keep the answer beside it, from which the output is blended.
 
     The first images are read while the network loads. If the run is interrupted, images that are already
     restored are still written. Raises what `make_restorer` raises, and OptionError if the options cannot
     restore any image.
     """
-    line = _Line(watcher, metadata, times, make_restorer, threads or available_processors(), reports)
+    line = _Line(watcher, metadata, times, make_restorer, threads or available_processors())
+    line.reports, line.keep = reports, keep
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
 
     def finish_first() -> None:
@@ -160,7 +164,6 @@ class _Line:
         times: Times,
         make_restorer: Callable[[], Restorer],
         processors: int,
-        reports: bool,
     ) -> None:
         readers, writers = min(READERS, processors), min(WRITERS, processors)
         self.width = readers + writers
@@ -169,7 +172,7 @@ class _Line:
         self._network = ThreadPoolExecutor(1, "uformer-network")
         self._writers = ThreadPoolExecutor(writers, "uformer-write")
         self._watcher, self._metadata, self._times = watcher, metadata, times
-        self._reports = reports
+        self.reports = self.keep = False
         self._budget = Budget()
         self._stopped = threading.Event()
         self._made = self._network.submit(self._make, make_restorer)
@@ -213,6 +216,9 @@ class _Line:
                 head = header(source)
                 outcome.width, outcome.height, depth = head.width, head.height, head.depth
                 whole = not should_stream(head, restorer.memory_budget)
+                if self.keep and not whole:
+                    check_room_to_keep(head, restorer.memory_budget)
+                    whole = True
                 cost = decoded_size(head) if whole else 0
         finally:
             self._budget.take(number, cost)  # even if cost is 0: the next image waits for this one's turn
@@ -230,8 +236,8 @@ class _Line:
             outcome.backend, outcome.precision = restorer.backend, restorer.precision
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
-            restored, warn = None, functools.partial(self._warn, outcome)
-            recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble)) if self._reports else None
+            restored, answer, warn = None, None, functools.partial(self._warn, outcome)
+            recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble)) if self.reports else None
             if recorder is not None:
                 restorer = restorer.observed(recorder.add_spread)
             if isinstance(restorer, Auto):
@@ -240,8 +246,12 @@ class _Line:
                 image = source.image
                 if recorder is not None:
                     recorder.begin(*image.pixels.shape)
-                used = restorer.range_of_image(image, notify=warn)
-                restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
+                if self.keep:
+                    answer = restorer.infer(image, progress=self._tile, notify=warn)
+                    used, restored = answer.ranges[0], answer.blend(mask=restorer.mask)
+                else:
+                    used = restorer.range_of_image(image, notify=warn)
+                    restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
                 note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
                 if recorder is not None:
                     recorder.add_image(image, restored, used)
@@ -257,9 +267,16 @@ class _Line:
                     recorder=recorder,
                 )
             outcome.range = used.reported(source.depth)
-            return self._writers.submit(self._write, outcome, restored, recorder, source.cost)
+            return self._writers.submit(self._write, outcome, restored, (recorder, answer), source.cost)
 
-    def _write(self, outcome: Outcome, restored: Image | None, recorder: Recorder | None, cost: int) -> None:
+    def _write(
+        self,
+        outcome: Outcome,
+        restored: Image | None,
+        kept: tuple[Recorder | None, Restoration | None],
+        cost: int,
+    ) -> None:
+        recorder, answer = kept
         output = outcome.job.output
         try:
             with self._working(outcome):
@@ -277,6 +294,8 @@ class _Line:
                 outcome.bytes = output.stat().st_size
                 if recorder is not None:
                     outcome.report = str(write_report(recorder.report(), outcome.job.source, output))
+                if answer is not None:
+                    answer.save(residual_file(output), overwrite=True)
         finally:
             self._budget.give_back(cost)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from uformer.output import check_output
 from uformer.restore.change_report import ChangeReport
 from uformer.restore.report_image import draw
 from uformer.restore.walk import REPORT
-from uformer.restore.worklist import FileJob, WorkList
+from uformer.restore.worklist import WorkList
 from uformer.version import __version__
 
 
@@ -22,25 +23,24 @@ def report_files(output: Path) -> tuple[Path, Path]:
     return output.with_name(f"{output.name}{REPORT}.json"), output.with_name(f"{output.name}{REPORT}.png")
 
 
-def check_reports(work: WorkList, *, alone: bool, overwrite: bool) -> None:
-    """Make a job fail if a file of its report exists and must not be replaced, or cannot be written.
+def check_beside(
+    work: WorkList, beside: Callable[[Path], Sequence[Path]], *, alone: bool, overwrite: bool
+) -> None:
+    """Make a job fail if a file that will lie beside its output exists and must not be replaced.
 
-    Raises OptionError instead if the job is the only one (`alone`).
+    `beside`: returns these files for an output. Raises OptionError instead if the job is the only one
+    (`alone`).
     """
     for job in list(work.jobs):
         try:
-            for path in report_files(job.output):
-                _check(path, job, overwrite=overwrite)
+            if job.output.parent.is_dir():  # the folder of several outputs is created later
+                for path in beside(job.output):
+                    check_output(path, overwrite=overwrite, source=job.source)
         except OptionError as error:
             if alone:
                 raise
             work.jobs.remove(job)
             work.failures.append((job.source, str(error)))
-
-
-def _check(path: Path, job: FileJob, *, overwrite: bool) -> None:
-    if path.parent.is_dir():  # the folder of several outputs is created later
-        check_output(path, overwrite=overwrite, source=job.source)
 
 
 def write_report(report: ChangeReport, source: Path, output: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,14 @@ from uformer.image.image import Pixels
 from uformer.image.read import read
 from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
+from uformer.output import check_output
 from uformer.restore import forms
 from uformer.restore.change_report import ChangeReport, Recorder
 from uformer.restore.controls import Read, Window, blend_blocks, tone_shifts
 from uformer.restore.masks import Mask, mask_values
-from uformer.restore.options import Controls
+from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.residual_file import KeptAnswer, Residual, load_answer, networks_of, save_answer
 from uformer.restore.tiles import Bands
-
-Residual = NDArray[np.float16]
-"""The network's output minus its input, (C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Restoration:
     `residuals`, `shifts` (see `tone_shifts`) and `ranges` (of the values that the network saw as black to
     white): one for each image of a batch, which `add` appends. `controls`: the defaults of `blend`.
     `channels`: the network's number of channels. `quality`: as in RestoreOptions. `views`: the number of
-    views whose spread was measured; None for no trust map.
+    views whose spread was measured; None for no trust map. `options`: those of the restorer, for `save`.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Restoration:
         channels: int = 3,
         quality: int | None = None,
         views: int | None = None,
+        options: RestoreOptions | None = None,
     ) -> None:
         self.residuals = list(residuals)
         self.shifts = list(shifts)
@@ -91,6 +92,8 @@ class Restoration:
         self._channels = channels
         self._quality = quality
         self._views = views
+        self._options = options
+        self._networks: tuple[dict[str, str], ...] = ()
         self._spreads: list[SpreadMap] = []
 
     def through(self, answer: forms.Restore) -> None:
@@ -107,6 +110,50 @@ class Restoration:
         self.shifts.append(tone_shifts(reader(planar.transpose(1, 2, 0), residual, FULL), residual.shape))
         self.ranges.append(used)
         self._spreads.append(spread)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Keep the network's answer in a .npz file, from which `load` makes a Restoration of the same image.
+
+        The image itself and a trust map are not kept. Raises OptionError for a batch, and if the file exists
+        or cannot be written.
+        """
+        check_output(Path(path), overwrite=overwrite, how="pass overwrite=True")
+        save_answer(Path(path), self.kept(), self._values())
+
+    def kept(self) -> KeptAnswer:
+        """Return what `save` writes."""
+        networks = self._networks if self._options is None else networks_of(self._options)
+        answer = self.residuals[0], self.shifts[0], self.ranges[0], self.controls.tones
+        return KeptAnswer(*answer, networks, self._channels)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], picture: Any) -> Restoration:
+        """Return the Restoration of an image from a file that `save` wrote, without loading a network.
+
+        `picture`: the same image, in any form. Raises PictureError if the file is damaged or belongs to
+        another image.
+        """
+        restoration = cls(Held.of(picture))
+        answer = load_answer(Path(path), restoration._values())
+        restoration.residuals, restoration.shifts = [answer.residual], [answer.shifts]
+        restoration.ranges, restoration._networks = [answer.used], answer.networks
+        restoration.controls = Controls(tones=answer.tones)
+        restoration._channels = answer.channels
+        restoration._spreads = [SpreadMap(*answer.residual.shape[1:])]
+        return restoration
+
+    def _values(self) -> Pixels:
+        """Return the values (H, W, C) of the only image. Raises OptionError for a batch."""
+        images: list[Pixels] = []
+
+        def keep(values: Pixels, _depth: int) -> Pixels:
+            images.append(values)
+            return values
+
+        self.through(keep)
+        if len(images) != 1:
+            raise OptionError(f"the answer of one image can be kept, not of a batch of {len(images)}")
+        return images[0]
 
     def report(self, **controls: Any) -> ChangeReport | list[ChangeReport]:
         """Return what `blend` with these controls changes, before a file is encoded; for a batch, a list.

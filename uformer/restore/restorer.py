@@ -200,8 +200,7 @@ class Restorer:
         """Run the network on an image and return its answer, from which `blend` makes any number of results.
 
         `picture` and errors: as for calling the restorer. The file of a path is read only here. `trust`: keep
-        the spread of the network's answers for `Restoration.report`, which takes FEW times as long unless
-        `ensemble` is set. Several tasks have none.
+        the spread of the answers for `Restoration.report`: FEW times as long, or no longer with `ensemble`.
         """
         restoration = Restoration(
             Held.of(picture),
@@ -209,16 +208,16 @@ class Restorer:
             channels=self.config.in_channels,
             quality=self.options.quality,
             views=views_of(ensemble=self.options.ensemble) if trust else None,
+            options=self.options,
         )
 
         def run(values: Pixels, depth: int) -> Pixels:
             used = self.range_of(sampled(values), depth, notify=notify)
-            pixels = used.to_unit(values)
-            planar = pixels.transpose(2, 0, 1)
+            planar = used.to_unit(values).transpose(2, 0, 1)
             spread = SpreadMap(*planar.shape[1:])
             restorer = self.observed(spread.add) if trust else self
             bands = restorer._network_rows(  # noqa: SLF001 - of a restorer of this class
-                lambda start, end: planar[:, start:end], pixels.shape, progress, notify
+                lambda start, end: planar[:, start:end], values.shape, progress, notify
             )
             restoration.add(bands, planar, used, spread)
             return values
@@ -236,10 +235,9 @@ class Restorer:
         return restorer
 
     def observed(self, spread_to: SpreadTo) -> Restorer:
-        """Return a restorer for the same network that also reports the spread of the network's answers.
+        """Return a restorer for the same network that also passes on the spread of the network's answers.
 
-        `spread_to` receives it before the restored rows. The results stay the same to the last bit. Without
-        `ensemble`, the network runs FEW times as often; see `Network.restore_with_spread`.
+        `spread_to` receives it before the restored rows; see `Network.restore_with_spread`.
         """
         restorer = copy.copy(self)
         restorer.spread_to = spread_to
