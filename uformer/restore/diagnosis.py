@@ -161,8 +161,8 @@ def _texture(strip: Pixels) -> Pixels:
     """Return how much texture each column of a strip (C, h, W) has; much where it is clipped."""
     level = strip.mean(axis=0)
     variance = np.maximum(_blocks(level * level) - _blocks(level) ** 2, 0)
-    clipped = _blocks(((strip < _EDGE) | (strip > 1 - _EDGE)).any(axis=0).astype(np.float32))
-    columns = (np.sqrt(variance) + 0.5 * clipped).mean(axis=0)
+    clipped = np.any((strip < _EDGE) | (strip > 1 - _EDGE), axis=0)
+    columns = (np.sqrt(variance) + 0.5 * _blocks(np.asarray(clipped, np.float32))).mean(axis=0)
     texture = np.repeat(columns, min(_BLOCK, *level.shape))
     return np.pad(texture, (0, strip.shape[2] - len(texture)), mode="edge")
 
