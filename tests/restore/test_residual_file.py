@@ -1,6 +1,7 @@
 """Kept answers: the same image only, undamaged only."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,12 @@ def test_a_loaded_answer_blends_as_the_kept_one(tmp_path: Path, channels: int) -
     answer = restorer(tones="lock").infer(photo)
     answer.save(tmp_path / "a.npz")
     loaded = Restoration.load(tmp_path / "a.npz", photo)
-    for controls in ({}, {"luma": 0.5, "tones": "free"}, {"crop": (8, 4, 20, 30), "detail": 1}):
+    choices: tuple[dict[str, Any], ...] = (
+        {},
+        {"luma": 0.5, "tones": "free"},
+        {"crop": (8, 4, 20, 30), "detail": 1},
+    )
+    for controls in choices:
         assert np.array_equal(loaded.blend(**controls), answer.blend(**controls))
     loaded.save(tmp_path / "b.npz")
     assert loaded.kept().networks == answer.kept().networks

@@ -108,7 +108,8 @@ class Announcer:
             number = self._restored + len(self._failures) - len(self._work.failures)
             self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source}{self._several} {end}")
         elif not self._quiet:
-            for message in filter(None, (used, found and outcome.error is None and f"task: {found}")):
+            chosen = f"task: {found}" if found is not None and outcome.error is None else ""
+            for message in filter(None, (used, chosen)):
                 self._bars.say(f"uformer: {_with_name(job.source, message)}")
 
     def end(self) -> int:

@@ -97,28 +97,37 @@ def load_answer(path: Path, values: Pixels) -> KeptAnswer:
     height, width, channels = values.shape
     shape = channels, height, width
     cells = math.ceil(height / tones.CELL), math.ceil(width / tones.CELL)
-    most = 2 * math.prod(shape) + 4 * math.prod(cells) + _HEADERS
+    size, image, answer = _content(path, 2 * math.prod(shape) + 4 * math.prod(cells) + _HEADERS)
+    if answer is None or size != values.shape or image != fingerprint(values):
+        raise PictureError(f"{path}: belongs to another image, or this one has changed since")
+    residual, shifts = answer.residual, answer.shifts
+    whole = residual.dtype == np.float16 and residual.shape == shape and np.isfinite(residual).all()
+    if not whole or shifts.dtype != np.float32 or shifts.shape != cells or not np.isfinite(shifts).all():
+        raise PictureError(f"{path}: is damaged; restore the image again with --keep-residual")
+    return answer
+
+
+def _content(path: Path, most: int) -> tuple[tuple[int, ...], str, KeptAnswer | None]:
+    """Return size and fingerprint of the image, and the answer; no answer if it has more than `most` bytes.
+
+    Raises PictureError for a file that is damaged or of another kind.
+    """
     try:
         with zipfile.ZipFile(path) as members:
-            if sum(member.file_size for member in members.infolist()) > most:
-                raise _another(path)
+            unpacked = sum(member.file_size for member in members.infolist())
+        if unpacked > most:
+            return (), "", None
         with np.load(path, allow_pickle=False) as content:
             about: dict[str, Any] = json.loads(str(content["about"][()]))
-            if (about["height"], about["width"], about["channels"]) != values.shape or about[
-                "values"
-            ] != fingerprint(values):
-                raise _another(path)
-            residual, shifts = content["residual"], content["shifts"]
-        if about["format"] != _FORMAT:
-            raise PictureError(f"{path}: has format {about['format']}; this version reads {_FORMAT}")
-        whole = residual.dtype == np.float16 and residual.shape == shape and np.isfinite(residual).all()
-        if not whole or shifts.dtype != np.float32 or shifts.shape != cells or not np.isfinite(shifts).all():
-            raise PictureError(f"{path}: is damaged; restore the image again with --keep-residual")
-        used = ValueRange(*map(float, about["range"]))
-        networks = tuple(about["networks"])
-        return KeptAnswer(residual, shifts, used, about["tones"], networks, int(about["network_channels"]))
-    except PictureError:  # also a ValueError
-        raise
+            answer = KeptAnswer(
+                content["residual"],
+                content["shifts"],
+                ValueRange(*map(float, about["range"])),
+                about["tones"],
+                tuple(about["networks"]),
+                int(about["network_channels"]),
+            )
+            return (about["height"], about["width"], about["channels"]), about["values"], answer
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError, NotImplementedError):
         raise PictureError(f"{path}: is damaged, or not a file that --keep-residual wrote") from None
     except OSError as error:
@@ -128,7 +137,3 @@ def load_answer(path: Path, values: Pixels) -> KeptAnswer:
 def fingerprint(values: Pixels) -> str:
     """Return the SHA-256 of the values of an image (H, W, C) in float32."""
     return hashlib.sha256(np.ascontiguousarray(values, "<f4").data).hexdigest()
-
-
-def _another(path: Path) -> PictureError:
-    return PictureError(f"{path}: belongs to another image, or this one has changed since")
