@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from uformer.restore.backends.choose import choose, read_weights
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import Size
 from uformer.restore.options import NetworkOptions
+from uformer.restore.views import FEW, VIEWS, Tally, View
 from uformer.system_memory import available_memory
 
 
@@ -92,27 +94,36 @@ class Network:
     def restore(self, tile: Pixels, notify: Notify, *, ensemble: bool = False) -> Pixels:
         """Restore a tile (C, h, w) to the same shape, whatever its channels; see `run`.
 
-        A tile without colour stays without colour. `ensemble`: return the mean of g^-1(f(g(tile))) over the
-        eight symmetries g of the square, where f is the network.
+        A tile without colour stays without colour. `ensemble`: return the mean over all VIEWS of the tile.
         """
-        views = self._in_eight_views if ensemble else self.run
+        return self._tally(tile, notify, VIEWS).mean if ensemble else self._answer(tile, notify)
+
+    def restore_with_spread(
+        self, tile: Pixels, notify: Notify, *, ensemble: bool = False
+    ) -> tuple[Pixels, Pixels]:
+        """Return what `restore` returns, and the spread (1, h, w) of the answers to several views.
+
+        The network runs for all VIEWS with `ensemble`, otherwise for the first FEW.
+        """
+        tally = self._tally(tile, notify, VIEWS if ensemble else VIEWS[:FEW])
+        return tally.mean if ensemble else tally.first, tally.spread
+
+    def _tally(self, tile: Pixels, notify: Notify, views: Sequence[View]) -> Tally:
+        tally = Tally(self._answer(tile, notify))
+        for view in views[1:]:
+            tally.add(view.undo(self._answer(view.of(tile), notify)))
+        return tally
+
+    def _answer(self, tile: Pixels, notify: Notify) -> Pixels:
+        """Return the answer to one view of a tile, with the channels of the tile."""
         channels = self.config.in_channels
         if len(tile) == channels:
-            restored = views(tile, notify)
+            restored = self.run(tile, notify)
             neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
             return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
         if channels == 1:
-            return np.concatenate([views(plane[None], notify) for plane in tile])
-        return views(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
-
-    def _in_eight_views(self, tile: Pixels, notify: Notify) -> Pixels:
-        total = np.zeros_like(tile)
-        for flip in (False, True):
-            for quarters in range(4):
-                turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
-                restored = np.rot90(self.run(turned, notify), -quarters, axes=(1, 2))
-                total += restored[:, :, ::-1] if flip else restored
-        return total / np.float32(8)
+            return np.concatenate([self.run(plane[None], notify) for plane in tile])
+        return self.run(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
         """Restore a tile (C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.

@@ -34,11 +34,19 @@ def read_weights(options: NetworkOptions) -> Weights:
 
     Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
     """
-    named = options.weights
-    path = registry.for_task(options.task).verify() if named is None else weights_file(named)
+    path = weights_path(options)
     if onnx.is_onnx(path):
         return Weights(onnx.read_config(path), {}, path)
     return Weights(*checkpoint.read(path))
+
+
+def weights_path(options: NetworkOptions) -> Path:
+    """Return the file of the weights that the options name, or of those that ship for their task.
+
+    Raises OptionError for an unknown name or task.
+    """
+    named = options.weights
+    return registry.for_task(options.task).verify() if named is None else weights_file(named)
 
 
 def read_config(path: Path) -> UformerConfig:
