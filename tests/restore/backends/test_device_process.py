@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
+from uformer.errors import PictureError
 from uformer.restore.backends import device_process
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import Choice
@@ -46,3 +47,9 @@ def test_a_list_and_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert answer(tmp_path, {"list": "openvino"}) == {"devices": [{"device": "openvino"}]}
     refused = answer(tmp_path, {"options": {"weights": "none.safetensors"}, "side": 32, "timed": False})
     assert "none.safetensors" in refused["refused"]
+
+    def broken(_: object) -> None:
+        raise PictureError("the device npu failed") from RuntimeError("in driver.cpp:\nno memory for it\n")
+
+    monkeypatch.setattr(device_process, "devices_of", broken)
+    assert answer(tmp_path, {"list": "openvino"}) == {"failed": "no memory for it"}

@@ -57,6 +57,13 @@ def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert time.monotonic() - start < 20
 
 
+def test_an_error_of_the_driver_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answer = "pathlib.Path(sys.argv[1], 'answer.json').write_text(json.dumps({'failed': 'ze error'}))"
+    driver(monkeypatch, tmp_path, answer)
+    with pytest.raises(DeviceError, match=r"^failed \(ze error\)$"):
+        list_devices("openvino")
+
+
 def test_an_error_of_the_user_stays_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answer = "pathlib.Path(sys.argv[1], 'answer.json').write_text(json.dumps({'refused': 'no such device'}))"
     driver(monkeypatch, tmp_path, answer)

@@ -13,7 +13,8 @@ EXPECTED = golden_tile(3, 32)
 
 def test_the_tile_is_a_pure_function() -> None:
     tile = golden_tile(3)
-    assert (tile.shape, tile.dtype) == ((3, 256, 256), np.float32)
+    assert tile.shape == (3, 256, 256)
+    assert tile.dtype == np.float32
     assert np.array_equal(tile, golden_tile(3))
     assert tile.min() == 0
     assert tile.max() == 1

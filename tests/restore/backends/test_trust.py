@@ -1,6 +1,7 @@
 """A device is trusted after it restored the golden tile as the CPU does; the result is remembered."""
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from tests.networks import TINY
 from uformer.errors import OptionError
 from uformer.layout import parameter_shapes
-from uformer.restore.backends import drivers, elsewhere, pytorch, trust
+from uformer.restore.backends import cache, drivers, elsewhere, pytorch, trust
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import Choice, choose
 from uformer.restore.backends.elsewhere import DeviceError, Run
@@ -86,7 +87,7 @@ def test_a_device_that_lies_crashes_or_hangs_is_replaced_by_the_cpu(
 
 def test_whatever_changes_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(RIGHT)
-    changed = Weights(TINY, WEIGHTS.state | {"output_proj.conv.bias": np.ones(3, np.float32)})
+    changed = Weights(TINY, {**WEIGHTS.state, "output_proj.conv.bias": np.ones(3, np.float32)})
     for options, weights in (
         (NPU, WEIGHTS),
         (dataclasses.replace(NPU, device="gpu"), WEIGHTS),
@@ -106,7 +107,7 @@ def test_whatever_changes_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(("answer", "days"), [(RIGHT, 90), (-RIGHT, 1)])
 def test_a_result_expires(monkeypatch: pytest.MonkeyPatch, answer: Tile, days: float) -> None:
     device, now = Device(answer), [1e9]
-    monkeypatch.setattr(trust.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     decide(monkeypatch, device)
     for passed, checks in ((days - 0.1, 1), (0.2, 2)):
         now[0] += passed * 86400
@@ -116,7 +117,7 @@ def test_a_result_expires(monkeypatch: pytest.MonkeyPatch, answer: Tile, days: f
 
 def test_without_a_cache_every_run_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(RIGHT)
-    monkeypatch.setattr(trust.cache, "default_cache_dir", lambda: None)
+    monkeypatch.setattr(cache, "default_cache_dir", lambda: None)
     for _ in range(2):
         assert decide(monkeypatch, device)[1] is None
     assert device.checks == 2

@@ -106,6 +106,8 @@ def _run(job: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
         raise DeviceError(f"failed ({one_line(lines[-1] if lines else f'exit code {code}')})")
     with _readable():
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_bytes())
+    if "failed" in answer:
+        raise DeviceError(f"failed ({one_line(answer['failed'])})")
     if "refused" in answer:
         raise OptionError(str(answer["refused"]))
     return answer

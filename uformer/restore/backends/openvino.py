@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
-from uformer.files import one_line
 from uformer.restore.backends import cache, drivers, openvino_graph
 from uformer.restore.backends.accelerators import parse_device
-from uformer.restore.backends.base import window_grain
+from uformer.restore.backends.base import reason, window_grain
 from uformer.restore.backends.cache import default_cache_dir
 from uformer.restore.backends.quiet import ov
 from uformer.restore.memory import openvino_memory
@@ -227,10 +226,14 @@ def choose_precision(precision: Precision, device: str = "cpu") -> Literal["fp32
 
 def _capabilities(device: str) -> list[str]:
     """Return what a device supports, in OpenVINO's words. Raises OptionError if it is not available."""
+    name = parse_device(device).openvino
     try:
-        return list(_core().get_property(parse_device(device).openvino, "OPTIMIZATION_CAPABILITIES"))
+        # The plugin of NPUs tells capabilities even if there is no NPU. "GPU" is the first of several.
+        if any(there in (name, f"{name}.0") for there in _core().available_devices):
+            return list(_core().get_property(name, "OPTIMIZATION_CAPABILITIES"))
     except RuntimeError:
-        raise OptionError(f"device: OpenVINO finds no {device} on this machine; install its driver") from None
+        pass
+    raise OptionError(f"device: OpenVINO finds no {device} on this machine; install its driver")
 
 
 @functools.cache
@@ -253,4 +256,4 @@ def _device_errors(device: str) -> Iterator[None]:
             raise MemoryError(str(error).splitlines()[0]) from error
         if device == "cpu":
             raise
-        raise PictureError(f"the device {device} failed ({one_line(error)}); try --device cpu") from error
+        raise PictureError(f"the device {device} failed ({reason(error)}); try --device cpu") from error

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
-from uformer.files import one_line, require
+from uformer.files import require
 from uformer.restore.backends.accelerators import KINDS, parse_device
-from uformer.restore.backends.base import window_grain
+from uformer.restore.backends.base import reason, window_grain
 from uformer.restore.memory import torch_memory
 from uformer.weights.checkpoint import State, to_model
 
@@ -63,7 +63,7 @@ class TorchRunner:
         self._torch = require("torch", "torch")
         self._model, self._device, self.precision = model.to(device), device, precision
         if device != "cpu":  # tokens are (B, H, W, C), so convolutions see channels-last maps
-            self._model.to(memory_format=self._torch.channels_last)
+            self._model.to(memory_format=self._torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, C, h, w) float32 in [0, 1] to the same shape, not clipped.
@@ -86,7 +86,7 @@ class TorchRunner:
                 raise MemoryError(str(error).splitlines()[0]) from None
             if self._device == "cpu":
                 raise
-            failed = f"the device {self._device} failed ({one_line(error)}); try --device cpu"
+            failed = f"the device {self._device} failed ({reason(error)}); try --device cpu"
             raise PictureError(failed) from error
         return answer
 

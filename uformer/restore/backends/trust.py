@@ -21,7 +21,7 @@ from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import Choice, choose
 from uformer.restore.backends.elsewhere import DeviceError, Run
 from uformer.restore.backends.golden import Tile, fault, golden_tile
-from uformer.restore.options import NetworkOptions
+from uformer.restore.options import NetworkOptions, Precision
 
 PASSED_DAYS, FAILED_DAYS = 90.0, 1.0
 """How long a result is remembered. Passing expires because a driver may change without a trace."""
@@ -34,7 +34,7 @@ def trusted(weights: Weights, options: NetworkOptions, choice: Choice) -> tuple[
     if the device or precision is not available.
     """
     device = choice.device
-    if choice.name == "torch" and device == "auto":
+    if device == "auto":  # torch chooses
         from uformer.restore.backends.pytorch import choose_device  # noqa: PLC0415 - torch is optional
 
         device = choose_device("auto")
@@ -57,7 +57,7 @@ def on_cpu(weights: Weights, options: NetworkOptions, *, exact: bool = False) ->
 
     A file has its precision fixed.
     """
-    precision = "fp32" if exact and weights.file is None else "auto"
+    precision: Precision = "fp32" if exact and weights.file is None else "auto"
     return dataclasses.replace(options, backend="auto", device="cpu", precision=precision)
 
 
