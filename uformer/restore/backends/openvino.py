@@ -229,7 +229,7 @@ def _capabilities(device: str) -> list[str]:
     name = parse_device(device).openvino
     try:
         # The plugin of NPUs tells capabilities even if there is no NPU. "GPU" is the first of several.
-        if any(there in (name, f"{name}.0") for there in _core().available_devices):
+        if name == "CPU" or any(there in (name, f"{name}.0") for there in _core().available_devices):
             return list(_core().get_property(name, "OPTIMIZATION_CAPABILITIES"))
     except RuntimeError:
         pass
