@@ -14,7 +14,7 @@ from uformer.restore.backends.drivers import cpu_name
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundDevice:
     """A device that a backend can use."""
 
     device: str
@@ -31,7 +31,7 @@ class Found:
 
 def devices_of(backend: str) -> list[dict[str, Any]]:
     """Return the devices of a backend. Raises OptionError if its library is not installed."""
-    finders: dict[str, Callable[[], Iterator[Found]]] = {
+    finders: dict[str, Callable[[], Iterator[FoundDevice]]] = {
         "openvino": _of_openvino,
         "torch": _of_torch,
         "onnx": _of_onnxruntime,
@@ -39,7 +39,7 @@ def devices_of(backend: str) -> list[dict[str, Any]]:
     return [asdict(found) for found in finders[backend]()]
 
 
-def _of_openvino() -> Iterator[Found]:
+def _of_openvino() -> Iterator[FoundDevice]:
     from uformer.restore.backends.quiet import ov  # noqa: PLC0415 - slow to import
 
     core = ov.Core()
@@ -54,7 +54,7 @@ def _of_openvino() -> Iterator[Found]:
             return None
 
         offered = ask("OPTIMIZATION_CAPABILITIES") or ()
-        yield Found(
+        yield FoundDevice(
             device=f"{kind}:{index}" if index else kind,
             backend="openvino",
             name=str(ask("FULL_DEVICE_NAME") or kind),
@@ -64,17 +64,17 @@ def _of_openvino() -> Iterator[Found]:
         )
 
 
-def _of_torch() -> Iterator[Found]:
+def _of_torch() -> Iterator[FoundDevice]:
     torch = require("torch", "torch")
-    yield Found("cpu", "torch", cpu_name(), ("fp32", "bf16"))
+    yield FoundDevice("cpu", "torch", cpu_name(), ("fp32", "bf16"))
     if torch.backends.mps.is_available():
-        yield Found("mps", "torch", f"{cpu_name()} GPU", ("fp32", "fp16"), driver=platform.mac_ver()[0])
+        yield FoundDevice("mps", "torch", f"{cpu_name()} GPU", ("fp32", "fp16"), driver=platform.mac_ver()[0])
     for kind in ("cuda", "xpu"):
         library = getattr(torch, kind)
         for index in range(library.device_count() if library.is_available() else 0):
             facts = library.get_device_properties(index)
             half = ("fp16", "bf16") if library.is_bf16_supported() else ("fp16",)
-            yield Found(
+            yield FoundDevice(
                 device=f"{kind}:{index}",
                 backend="torch",
                 name=str(facts.name),
@@ -91,14 +91,14 @@ def _torch_runtime(torch: Any, kind: str) -> str | None:
     return f"{name} {version}" if kind == "cuda" and version else None
 
 
-def _of_onnxruntime() -> Iterator[Found]:
+def _of_onnxruntime() -> Iterator[FoundDevice]:
     ort = require("onnxruntime", "onnx")
     kinds = {provider: kind for kind, provider in PROVIDERS.items()} | {"CPUExecutionProvider": "cpu"}
     of_file = ("as exported",)
     for provider in reversed(ort.get_available_providers()):  # the CPU is the last one
         if provider in kinds:
             kind = kinds[provider]
-            yield Found(kind, "onnx", cpu_name() if kind == "cpu" else provider, of_file)
+            yield FoundDevice(kind, "onnx", cpu_name() if kind == "cpu" else provider, of_file)
 
 
 def _text(value: Any) -> str | None:
