@@ -55,6 +55,10 @@ COMMANDS = {
     ),
     "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.show_models:models", "List the networks and the weights that ship."),
+    "devices": (
+        "uformer.show_devices:devices",
+        "List the devices of this machine, and time them.",
+    ),
     "export": (
         "uformer.export.command:export",
         "Export weights for other programs: ONNX, OpenVINO or torch.export.",

@@ -14,6 +14,7 @@ from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore.backends.base import Backend, Runner, Weights
 from uformer.restore.backends.choose import choose, read_weights
+from uformer.restore.backends.trust import trusted
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import Size
 from uformer.restore.options import NetworkOptions
@@ -36,6 +37,7 @@ class Network:
         self.options = options
         self._weights = weights
         self._choice = choose(weights, options)
+        self._notice: str | None = None
         if options.threads is not None:
             vips.use_threads(options.threads)
         self._compiled = Compiled()
@@ -58,7 +60,12 @@ class Network:
 
     @functools.cached_property
     def backend(self) -> Backend:
-        """The backend, made on first use. Raises OptionError if the device or precision is not available."""
+        """The backend, made on first use.
+
+        It runs on the CPU if the device fails its check (`trust`); the first tile that is restored gives a
+        notice of that. Raises OptionError if the device or precision is not available.
+        """
+        self._choice, self._notice = trusted(self._weights, self.options, self._choice)
         return self._choice.make()
 
     @functools.cached_property
@@ -132,6 +139,9 @@ class Network:
         finite, MemoryError if the device has too little memory.
         """
         runner = self.for_size(*tile.shape[1:])
+        if self._notice is not None:
+            notify(self._notice)
+            self._notice = None
         batch = np.ascontiguousarray(tile[None])
         restored = runner(batch)
         if not np.isfinite(restored).all() and runner.precision != "fp32":

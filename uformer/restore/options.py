@@ -30,11 +30,11 @@ class NetworkOptions:
     """Weights to use instead of the task's own: a name, a .safetensors or .onnx file, the folder of a
     training run, or org/name on the Hugging Face Hub."""
     backend: BackendName = "auto"
-    """Inference backend: openvino (CPU, without PyTorch) or torch. auto selects torch if it is installed
-    and sees a GPU, otherwise openvino."""
+    """Inference backend: openvino (without PyTorch) or torch. auto selects the one for the device; without
+    a device, torch if it is installed and sees a GPU, otherwise openvino."""
     device: str = "auto"
-    """Device: cpu, cuda, cuda:1 or mps; all but cpu need PyTorch. auto selects the best that the backend
-    offers."""
+    """Device: cpu, gpu or npu (OpenVINO), cuda, mps or xpu (PyTorch), cuda:1 for the second one; for .onnx
+    files, one of onnxruntime's. auto selects a GPU of PyTorch or the CPU; `uformer devices` lists yours."""
     precision: Precision = "auto"
     """Numeric precision. auto selects the fastest within one 8-bit level of fp32."""
     threads: int | None = None
