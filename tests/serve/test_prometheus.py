@@ -45,7 +45,7 @@ def test_no_metric_but_those_documented() -> None:
     metrics.images.labels(outcome="done", weights="w").inc()
     histograms = {
         f"uformer_{name}_seconds_{part}"
-        for name in ("http_request", "restore")
+        for name in ("http_request", "restore", "blend")
         for part in ("bucket", "sum", "count")
     }
     counters = {"uformer_http_requests_total", "uformer_pictures_total", "uformer_pixels_total"}

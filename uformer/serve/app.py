@@ -33,6 +33,7 @@ def create_app(service: Service) -> Leftover:
         yield
         sweeper.cancel()
         await asyncio.to_thread(service.engine.close)
+        await asyncio.to_thread(service.blender.close)
         service.store.clear()
 
     api = FastAPI(

@@ -1,7 +1,6 @@
 """The workers, one thread per device, and the bounded queue in front of them."""
 
 import contextlib
-import copy
 import dataclasses
 import logging
 import threading
@@ -13,11 +12,13 @@ from functools import partial
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
 from uformer.image.write import encode
+from uformer.restore.memory import answer_size
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
-from uformer.serve.jobs import Ending, Job
-from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
+from uformer.serve.held import HeldAnswers
+from uformer.serve.jobs import Ending, Job, settled
+from uformer.serve.problems import Problem, refused_as
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
 from uformer.weights import registry
@@ -56,7 +57,7 @@ class Slot:
 class Engine:
     """Restores images, one at a time on each device of `catalogue.defaults.device` ("cuda:0,cuda:1").
 
-    `load` creates a restorer from options.
+    `held` receives the network's answers to hold. `load` creates a restorer from options.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class Engine:
         catalogue: Catalogue,
         settings: Settings,
         metrics: Metrics,
+        held: HeldAnswers,
         *,
         load: Load = Restorer.from_options,
     ) -> None:
-        self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
+        self.catalogue, self.settings, self.metrics, self.held = catalogue, settings, metrics, held
         self._lock = threading.Lock()
         self._admitted = 0
         self._uploaded = 0
@@ -227,15 +229,7 @@ class _Worker:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _restore(self, job: Job) -> Ending:
-        try:
-            return self._restored(job)
-        except Cancelled:
-            return None
-        except Problem as problem:
-            return copy.copy(problem)  # the copy has no traceback, whose frames hold the decoded image
-        except Exception:
-            log.exception("restoring an image of %d x %d pixels failed", job.header.width, job.header.height)
-            return Problem(500, "internal", BUG)
+        return settled(job, partial(self._restored, job))
 
     def _restored(self, job: Job) -> bytes:
         data = job.begin()
@@ -246,17 +240,36 @@ class _Worker:
                     limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels),
                     notify=_note,
                 )
+            holds = job.hold and self._can_hold(job, answer_size(job.header) + len(data))
             del data
             job.check()
             with refused_as(422, "not-restored"):
                 restorer = self._restorers.get(self._here(job.options))
-                used = restorer.range_of_image(image, notify=_note)
-                job.range = used.reported(image.depth)
-                restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
+                answer = None
+                if holds:
+                    answer = restorer.infer(image, progress=job.progress, notify=_note)
+                    job.range = answer.ranges[0].reported(image.depth)
+                    restored = answer.blend(check=job.check)
+                else:
+                    used = restorer.range_of_image(image, notify=_note)
+                    job.range = used.reported(image.depth)
+                    restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
                 job.check()
-                return encode(
+                encoded = encode(
                     restored, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=_note
                 )
+        if answer is not None:
+            self.engine.held.put(job, answer)
+        return encoded
+
+    def _can_hold(self, job: Job, cost: int) -> bool:
+        """Make room for the answer of a job, or record why it cannot be held."""
+        if len(job.options.chain) > 1:
+            job.not_held = "the controls of several tasks apply to each of them in turn"
+        elif not self.engine.held.reserve(job, cost):
+            most = self.engine.held.limit // 2
+            job.not_held = f"the answer takes {cost:,} bytes; the limit is {most:,} (half of --hold-memory)"
+        return job.not_held is None
 
     def _finish(self, job_id: str, future: Future[Ending]) -> None:
         job = self.jobs.pop(job_id)
@@ -267,6 +280,8 @@ class _Worker:
         metrics.images.labels(outcome=outcome, weights=self.engine.catalogue.name(job.options)).inc()
         if outcome == "done":
             metrics.pixels.inc(job.header.pixels)
+        else:
+            self.engine.held.drop(job)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:

@@ -13,15 +13,18 @@
 //     reference,               address of the API reference, or ""
 //     promise }                where the photos are meanwhile, in a sentence for the page
 // run(file, options, onProgress, signal) -> Promise of an answer. Runs the network.
-//   options: { task, weights, precision, tile, overlap, ensemble }; those that are not set have their default
+//   options: { task, weights, precision, tile, overlap, ensemble, controls, output }; those that are not set, or
+//     "", have their default. controls, output: what `render` will be asked for first, which may save work
 //   onProgress({ state, share, done, tiles, seconds, ahead }): state is "preparing", "uploading", "loading",
 //     "busy", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if known;
 //     seconds: those left, if known
 // An answer has
+//   held                       whether `images` works, and `render` with other values than the first ones; an
+//                              engine that cannot keep an answer says false, and the page runs the network again
 //   facts                      { width, height, format, depth, seconds, notes: [sentences] }
 //   images()                   -> Promise of {before, after}: ImageBitmaps of the original and of the image
 //                              restored at full strength, upright and of equal size; the page blends them
-//                              (blend.js) to show the controls at once. The answer owns and closes them.
+//                              (blend.js) to show the controls at once, and closes them
 //   render(controls, output, signal)   -> Promise of a Blob: the file to save, with exactly these controls
 //                              (strength, luma, chroma, detail, grain, shadows, as in blend.js) and output:
 //                              { format: "same" or a suffix, quality: 1 to 100 or null, metadata }
@@ -33,6 +36,7 @@
 // AbortError. `render` and `images` throw the type "urn:uformer:no-such-job" if the answer is no longer kept;
 // the page then runs the network again.
 
+import { NEUTRAL, isNeutral } from "./blend.js";
 import { call, onTokenNeeded, upload } from "./http.js";
 
 export { onTokenNeeded };
@@ -58,8 +62,9 @@ export async function describe() {
   };
 }
 
-export async function run(file, options, onProgress, signal) {
-  let job = await begin(file, queryOf(options), onProgress, signal);
+export async function run(file, { controls, output, ...options }, onProgress, signal) {
+  const first = queryOf({ ...options, ...controls, ...output });
+  let job = await begin(file, `${first}&hold=true`, onProgress, signal);
   try {
     while (["queued", "running"].includes(job.state)) {
       onProgress(progressOf(job));
@@ -68,9 +73,11 @@ export async function run(file, options, onProgress, signal) {
     }
     if (job.state === "failed") throw job.problem;
     if (job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
-    return new Answer(file, options, job, await (await call(`v1/jobs/${job.id}/result`, { signal })).blob());
-  } finally {
+    const blob = await (await call(`v1/jobs/${job.id}/result`, { signal })).blob();
+    return new Answer(file, job, { query: queryOf({ ...controls, ...output }), blob, plain: isNeutral(controls) });
+  } catch (problem) {
     forget(job.id);
+    throw problem;
   }
 }
 
@@ -80,25 +87,35 @@ export async function preview(blob, signal) {
 }
 
 class Answer {
-  constructor(file, options, job, full) {
-    Object.assign(this, { file, options, full });
+  // `first`: the result of the job: what it was asked for, its file, and whether its controls are neutral.
+  constructor(file, job, first) {
+    Object.assign(this, { file, id: job.id, first, held: job.held });
     const { width, height, format, depth, seconds, notes } = job;
     this.facts = { width, height, format, depth, seconds, notes };
+    if (!this.held) this.close(); // the result is here, and nothing else can come of the job
   }
 
   async images() {
-    this.shown ??= Promise.all([this.file, this.full].map(bitmap)).then(([before, after]) => ({ before, after }));
-    return this.shown;
+    this.full ??= this.first.plain ? this.first.blob : await this.result({ ...NEUTRAL, format: "png", metadata: "strip" });
+    const [before, after] = await Promise.all([this.file, this.full].map(bitmap));
+    return { before, after };
   }
 
   async render(controls, output, signal) {
-    const query = queryOf({ ...this.options, ...controls, ...output });
-    return (await call(`v1/restore?${query}`, { method: "POST", body: this.file, headers: typeOf(this.file), signal })).blob();
+    const query = { ...controls, ...output };
+    return queryOf(query) === this.first.query ? this.first.blob : this.result(query, signal);
   }
 
-  close() {
-    this.shown?.then(({ before, after }) => { before.close(); after.close(); }, () => {});
+  async result(query, signal) {
+    try {
+      return await (await call(`v1/jobs/${this.id}/result?${queryOf(query)}`, { signal })).blob();
+    } catch (problem) {
+      if (![404, 409, 410].includes(problem.status)) throw problem;
+      throw { ...problem, type: "urn:uformer:no-such-job" };
+    }
   }
+
+  close() { forget(this.id); }
 }
 
 async function bitmap(blob) {

@@ -29,7 +29,7 @@ export async function upload(path, file, headersOfFile, onShare, signal) {
     request.open("POST", new URL(path, ROOT));
     for (const [name, value] of Object.entries(headers(headersOfFile))) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && onShare(event.loaded / event.total);
-    request.onerror = () => reject(UNREACHABLE);
+    request.onerror = () => broken().then(reject);
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     request.onload = () => resolve(new Response(request.responseText, {
       status: request.status,
@@ -38,6 +38,12 @@ export async function upload(path, file, headersOfFile, onShare, signal) {
     signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
   }));
+}
+
+// Says why an upload ended without a response. Proxies close the connection to a file that they find too large.
+async function broken() {
+  const alive = await fetch(new URL("healthz", ROOT)).then((response) => response.ok, () => false);
+  return alive ? { type: "urn:uformer:upload-cut", status: 0, detail: "" } : UNREACHABLE;
 }
 
 async function withToken(send) {
