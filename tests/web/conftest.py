@@ -50,7 +50,9 @@ def stand_ins() -> tuple[list[SiteModel], dict[str, bytes]]:
     """Return models and a runtime that need no download."""
     at = np.arange(3 * 128 * 128, dtype=np.int64)
     answer = (((31 * at * at + 17 * at) % 256) / 255 - 0.2)[::997]
-    models = [SiteModel(task, f"tiny.{task}", "CC0 1.0", bytes([kind, 7]), answer) for task, kind in KINDS.items()]
+    models = [
+        SiteModel(task, f"tiny.{task}", "CC0 1.0", bytes([kind, 7]), answer) for task, kind in KINDS.items()
+    ]
     return models, dict.fromkeys(RUNTIME_FILES, b"export {};\n") | {RUNTIME_FILES[0]: STAND_IN.encode()}
 
 
@@ -86,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_node(folder: Path, script: str, values: object) -> Any:
-    """Run a script among the page's modules. It reads `values` as `given`, and calls `answer` with its result."""
+    """Run a script among the page's modules; `given` is `values`, and `answer` takes its result."""
     (folder / "package.json").write_text('{"type": "module"}')
     for name, data in page_files().items():
         if name.endswith(".js"):
@@ -125,7 +127,9 @@ def exif(orientation: int = 6) -> PIL.Image.Exif:
     return values
 
 
-def photo(kind: str, mode: str = "RGB", *, size: tuple[int, int] = (40, 24), orientation: int = 6, **options: Any) -> bytes:
+def photo(
+    kind: str, mode: str = "RGB", *, size: tuple[int, int] = (40, 24), orientation: int = 6, **options: Any
+) -> bytes:
     """Return an image file with a profile, EXIF and XMP; `kind` is Pillow's name of its format."""
     rng = np.random.default_rng(size[0])
     levels = rng.integers(60, 256, (size[1], size[0], 4), dtype=np.uint8)

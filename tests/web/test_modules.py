@@ -1,9 +1,8 @@
-"""The modules of the static site: tiles as in the library, and files whose metadata are kept. They run in node."""
+"""The modules of the static site, in node: tiles as in the library, and files whose metadata are kept."""
 
 import io
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,19 +23,25 @@ import { decode, encode, turned } from "./codec.js";
 const axes = given.lengths.map((length) => {
   const axis = planAxis(length, { tile: 256 });
   const last = axis.starts.at(-1);
-  return { ...axis, weights: weightsOf(axis).map((each) => [...each]), source: [...sourceOf(axis, 0), ...sourceOf(axis, last)] };
+  const source = [...sourceOf(axis, 0), ...sourceOf(axis, last)];
+  return { ...axis, weights: weightsOf(axis).map((each) => [...each]), source };
 });
 
 const { width, height, pixels } = given.image;
 const rows = [];
 const network = async (values) => values.map((value, at) => value * (0.5 + (at % 7) / 20));
 const steps = [];
-await restoreTiles(Uint8ClampedArray.from(pixels), width, height, { tile: 128 }, network, async (done, all) => steps.push([done, all]),
-  (first, planes, count) => rows.push([first, count, planes.map((plane) => [...plane])]));
+const next = async (done, all) => { steps.push([done, all]); };
+const finished = (first, planes, count) => { rows.push([first, count, planes.map((plane) => [...plane])]); };
+await restoreTiles(Uint8ClampedArray.from(pixels), width, height, { tile: 128 }, network, next, finished);
 
 const refused = {};
 for (const [name, data] of Object.entries(given.refused)) {
-  try { split(bytes(data)); refused[name] = "read"; } catch (problem) { refused[name] = `${problem.type} ${problem.detail}`; }
+  try {
+    split(bytes(data));
+  } catch (problem) {
+    refused[name] = `${problem.type} ${problem.detail}`;
+  }
 }
 
 const made = {};
@@ -57,7 +62,10 @@ const joined = {
 };
 const large = await decode(new Blob([bytes(given.files.rgba)]), 100).catch((problem) => problem.type);
 const grid = Uint8ClampedArray.from({ length: 4 * 6 }, (_, at) => at);
-const turns = [1, 2, 3, 4, 5, 6, 7, 8].map((orientation) => { const out = turned(grid, 3, 2, orientation); return { ...out, pixels: [...out.pixels] }; });
+const turns = [1, 2, 3, 4, 5, 6, 7, 8].map((orientation) => {
+  const out = turned(grid, 3, 2, orientation);
+  return { ...out, pixels: [...out.pixels] };
+});
 answer({ axes, rows, steps, refused, made, joined, large, turns });
 """
 
@@ -75,7 +83,9 @@ def deep_png() -> bytes:
 def animated(kind: str) -> bytes:
     frames = [PIL.Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     file = io.BytesIO()
-    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **({"lossless": True} if kind == "WEBP" else {}))
+    frames[0].save(
+        file, kind, save_all=True, append_images=frames[1:], **({"lossless": True} if kind == "WEBP" else {})
+    )
     return file.getvalue()
 
 
@@ -106,7 +116,9 @@ def files() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory, image: np.ndarray, files: dict[str, bytes]) -> dict[str, Any]:
+def found(
+    tmp_path_factory: pytest.TempPathFactory, image: np.ndarray, files: dict[str, bytes]
+) -> dict[str, Any]:
     values = {
         "lengths": LENGTHS,
         "image": {"width": 140, "height": 170, "pixels": image.ravel().tolist()},
@@ -146,7 +158,10 @@ def test_tiles_are_blended_as_in_the_library(found: dict[str, Any], image: np.nd
     tiles = (tile * factors for tile in cut(lambda first, last: planar[:, first:last], plan))
     wanted = np.concatenate([rows.copy() for _, rows in blend(tiles, plan)], axis=1)
     got = np.concatenate([np.reshape(planes, (3, count, 140)) for _, count, planes in found["rows"]], axis=1)
-    assert [first for first, _, _ in found["rows"]] == [0, *np.cumsum([count for _, count, _ in found["rows"]])[:-1]]
+    assert [first for first, _, _ in found["rows"]] == [
+        0,
+        *np.cumsum([count for _, count, _ in found["rows"]])[:-1],
+    ]
     np.testing.assert_allclose(got, wanted, atol=1e-6)
     assert found["steps"] == [[done, plan.count] for done in range(plan.count)]
 
@@ -154,11 +169,13 @@ def test_tiles_are_blended_as_in_the_library(found: dict[str, Any], image: np.nd
 @needs_node
 def test_files_that_the_page_cannot_restore_are_named(found: dict[str, Any]) -> None:
     wanted = {
-        "deep": "cannot-read this PNG has 16 bits per sample; the page restores 8, uformer on a computer keeps 16",
+        "deep": "cannot-read this PNG has 16 bits per sample; the page restores 8, "
+        "uformer on a computer keeps 16",
         "cmyk": "cannot-read this JPEG has CMYK colours; save it as RGB first",
         "apng": "cannot-read an animation cannot be restored; save its frames as images",
         "webp": "cannot-read an animation cannot be restored; save its frames as images",
-        "tiff": "cannot-read TIFF or camera raw cannot be read in the browser; uformer on a computer reads it",
+        "tiff": "cannot-read TIFF or camera raw cannot be read in the browser; "
+        "uformer on a computer reads it",
         "heic": "cannot-read HEIC cannot be read in the browser; uformer on a computer reads it",
         "text": "not-a-picture not a PNG, JPEG or WebP file",
         "cut": "not-a-picture the PNG is cut off",
@@ -211,7 +228,9 @@ def test_metadata_can_be_made_safe_or_removed(found: dict[str, Any]) -> None:
 def test_jpeg_and_webp_get_their_metadata_back(found: dict[str, Any]) -> None:
     for kind in ("jpeg", "webp"):
         image = opened(found["joined"][kind])
-        assert image.convert("RGB").getpixel((5, 5)) == opened(encoded(plain(kind.upper()))).convert("RGB").getpixel((5, 5))
+        assert image.convert("RGB").getpixel((5, 5)) == opened(encoded(plain(kind.upper()))).convert(
+            "RGB"
+        ).getpixel((5, 5))
         assert image.info["icc_profile"] == ICC
         assert image.info["xmp"] == XMP
         assert image.getexif()[0x013B] == "The owner"

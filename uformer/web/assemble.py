@@ -25,8 +25,9 @@ from uformer.web.npm import Release
 RUNTIME = Release(
     name="onnxruntime-web",
     version="1.30.0",
-    integrity="sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-    .removeprefix("sha512-"),
+    integrity="sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==".removeprefix(
+        "sha512-"
+    ),
 )
 RUNTIME_FILES = (
     "dist/ort.webgpu.min.mjs",
@@ -38,8 +39,8 @@ RUNTIME_FILES = (
 PAGE_SUFFIXES = {".html", ".js", ".css", ".svg", ".jpg", ".png"}
 SERVER_ONLY = {"docs.html", "docs.js", "http.js"}
 """Files of the page that only the server uses."""
-LARGE = 2**20
-"""Files of at least this many bytes are stored for offline use once the page runs, not before."""
+LARGE = ("models/", "runtime/")
+"""Folders whose files browsers store for offline use once the page runs, not before."""
 AT_TOP = ("index.html", "service-worker.js", "site.webmanifest")
 """Files beside the folder of the page, because the page's address and the worker's scope are there."""
 _CONTENTS = {*AT_TOP, "site.json", ".nojekyll", "page", "models", "runtime"}
@@ -73,7 +74,9 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     if not there:
         return
     if not overwrite:
-        raise OptionError(f"{folder} is not empty; add --overwrite to replace the site, or give another folder")
+        raise OptionError(
+            f"{folder} is not empty; add --overwrite to replace the site, or give another folder"
+        )
     others = [name for name in there if name not in _CONTENTS]
     if others or "site.json" not in there:
         holds = f"holds {others[0]}" if others else "holds no site.json"
@@ -107,7 +110,10 @@ def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> Iterato
     code, helper, binary = (_without_map(runtime[name]) for name in RUNTIME_FILES)
     # The runtime asks for its two other files by names of its own, so the hash is that of a folder.
     at = f"runtime/{_hash(code + helper + binary)}"
-    files |= {f"{at}/{Path(name).name}": data for name, data in zip(RUNTIME_FILES, (code, helper, binary), strict=True)}
+    files |= {
+        f"{at}/{Path(name).name}": data
+        for name, data in zip(RUNTIME_FILES, (code, helper, binary), strict=True)
+    }
     files |= {model.path: model.data for model in models}
     files["index.html"] = with_manifest(files["index.html"])
     files["site.json"] = _json(_described(models, at))
@@ -115,10 +121,12 @@ def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> Iterato
     stored = [name for name in files if name not in ("service-worker.js", ".nojekyll")]
     list_ = {
         "version": _hash(b"".join(files[name] for name in stored)),
-        "small": ["./", *(name for name in stored if len(files[name]) < LARGE and name != "index.html")],
-        "large": [name for name in stored if len(files[name]) >= LARGE],
+        "small": ["./", *(name for name in stored if not name.startswith(LARGE) and name != "index.html")],
+        "large": [name for name in stored if name.startswith(LARGE)],
     }
-    files["service-worker.js"] = b"const SITE = " + _json(list_).rstrip() + b";\n" + files["service-worker.js"]
+    files["service-worker.js"] = (
+        b"const SITE = " + _json(list_).rstrip() + b";\n" + files["service-worker.js"]
+    )
     yield from files.items()
 
 
@@ -128,7 +136,11 @@ def page_files() -> dict[str, bytes]:
     for package in ("uformer.serve", "uformer.web"):
         for entry in importlib.resources.files(package).joinpath("page").iterdir():
             suffix = Path(entry.name).suffix
-            if entry.is_file() and suffix in PAGE_SUFFIXES | {".webmanifest"} and entry.name not in SERVER_ONLY:
+            if (
+                entry.is_file()
+                and suffix in PAGE_SUFFIXES | {".webmanifest"}
+                and entry.name not in SERVER_ONLY
+            ):
                 found[entry.name] = entry.read_bytes()
     return found
 

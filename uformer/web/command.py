@@ -36,7 +36,9 @@ def web(out: Path, *, runtime: Path | None = None, overwrite: bool = False) -> N
         files = npm.files_in(archive, RUNTIME_FILES)
         size = write_site(out, [_model(name) for name in WEIGHTS], files)
     print(f"{out}: {size / 1e6:.1f} MB, {RUNTIME.name} {RUNTIME.version}")
-    print(f"next: {Path(sys.executable).name} -m http.server --directory {out}, then open http://localhost:8000/")
+    print(
+        f"next: {Path(sys.executable).name} -m http.server --directory {out}, then open http://localhost:8000/"
+    )
 
 
 def _model(name: str) -> SiteModel:

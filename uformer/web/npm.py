@@ -19,7 +19,7 @@ _SECONDS = 60  # without a byte
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A release of a package. `integrity`: the SHA-512 of its archive in Base64, as the registry states it."""
+    """A release of a package. `integrity`: SHA-512 of its archive in Base64, as the registry states it."""
 
     name: str
     version: str

@@ -1,10 +1,23 @@
 // The engine of the static site: it restores photos in this browser, in a worker. Its exports are those of the
 // server's engine.js, which describes them.
 
+import { Problem, split } from "./containers.js";
+
 const BASE = new URL("../", import.meta.url);
 const READS = ["png", "jpg", "jpeg", "webp"];
 const MOST_PIXELS = 60e6;
 const RELOADED = "uformer-reloaded"; // whether this tab was reloaded for the sake of threads
+
+// What the page says about a problem, where its own words speak of a server.
+const WORDS = {
+  "not-a-picture": { help: "PNG, JPEG and WebP work. Convert other files to one of these first." },
+  "cannot-read": { help: "" },
+  "too-many-bytes": { help: "Save a smaller file, or restore it with uformer on a computer." },
+  "too-many-pixels": { help: "Crop or resize the photo, or restore it with uformer on a computer." },
+  "out-of-memory": { help: "Close other tabs, or set a smaller tile under More options." },
+  "not-ready": { title: "The network could not be loaded", help: "Reload the page to try again." },
+  "unreachable": { title: "The network could not be loaded", help: "Connect to the internet once; afterwards the page works offline." },
+};
 
 const site = await (await fetch(new URL("site.json", BASE))).json();
 const prepared = prepareOffline();
@@ -36,8 +49,14 @@ export async function run(file, options, onProgress, signal) {
   return new Answer(id, facts);
 }
 
-export async function preview() {
-  throw { type: "urn:uformer:cannot-read", detail: "PNG, JPEG and WebP can be restored in the browser", status: 0 };
+// The page asks for a preview of what this browser cannot show: the file says why.
+export async function preview(blob) {
+  try {
+    split(new Uint8Array(await blob.arrayBuffer()));
+  } catch (problem) {
+    throw inWords(problem);
+  }
+  throw inWords(new Problem("not-a-picture", "the file is damaged"));
 }
 
 export function onTokenNeeded() {}
@@ -80,29 +99,31 @@ function started() {
     }
     const { resolve, reject } = calls.get(call) ?? {};
     calls.delete(call);
-    if (problem) reject?.(problem.name ? new DOMException("cancelled", problem.name) : problem);
+    if (problem) reject?.(problem.name ? new DOMException("cancelled", problem.name) : inWords(problem));
     else resolve?.(result);
   };
   made.onerror = (event) => {
     event.preventDefault();
     worker = null; // the next photo gets a new one
     made.terminate();
-    for (const { reject } of calls.values()) reject({ type: "urn:uformer:out-of-memory", detail: event.message || "the worker ended", status: 0 });
+    for (const { reject } of calls.values()) reject(inWords(new Problem("out-of-memory", event.message || "the worker ended")));
     calls.clear();
   };
   made.postMessage({ act: "start", base: BASE.href, site, wanted: new URLSearchParams(location.search).get("engine") ?? "" });
   return made;
 }
 
+function inWords({ type, detail, status = 0 }) { return { type, detail, status, ...WORDS[type.replace("urn:uformer:", "")] }; }
+
 // Offline use, and the headers that threads need: the service worker cares for both.
 
 async function prepareOffline() {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // some private windows, and pages without https
+  const late = new Promise((resolve) => { setTimeout(resolve, 10_000, false); });
   try {
-    await workers.register(new URL("service-worker.js", BASE));
-    await workers.ready;
-    return true;
+    const registered = await workers.register(new URL("service-worker.js", BASE));
+    return Boolean(registered) && await Promise.race([workers.ready.then(() => true), late]);
   } catch {
     return false;
   }
