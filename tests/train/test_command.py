@@ -125,6 +125,7 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
     assert logged[-1] == steps
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_workers_start_saves_too(pairs: Path, tmp_path: Path) -> None:
     """As on a terminal, Ctrl-C also reaches the workers, which print nothing."""
     out = tmp_path / "run"

@@ -70,9 +70,7 @@ def mask_values(mask: Any) -> Pixels:
             return _of_array(mask.detach().cpu().numpy())
     except PictureError as error:
         raise PictureError(f"mask: {error}") from None
-    raise PictureError(
-        f"mask: cannot use a {type(mask).__name__}; expected a path, bytes, an array or an image"
-    )
+    raise PictureError(f"mask: expected a path, bytes, an array or an image, not {type(mask).__name__}")
 
 
 def _of_array(array: NDArray[Any]) -> Pixels:

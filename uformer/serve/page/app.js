@@ -97,7 +97,9 @@ $("download").addEventListener("click", () => { current.result.saved = true; });
 $("download-all").addEventListener("click", async () => {
   try {
     const left = await saveAll(photos, work, (words) => { packing = words; render(); });
-    if (left.length) say("Some photos are being restored again. Download all once they are done.", true);
+    const refused = left.find((each) => each.trouble);
+    if (refused) say(`${refused.name}: ${refusal(refused.trouble).text}`, true);
+    else if (left.length) say("Some photos are being restored again. Download all once they are done.", true);
   } catch (error) {
     say(`The archive could not be made: ${error.message}.`, true);
   }

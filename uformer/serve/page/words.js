@@ -71,7 +71,7 @@ const AWAY = new Set(["status-502", "status-503", "status-504"]); // what a prox
 export function refusal(problem) {
   let kind = (problem?.type ?? "").replace("urn:uformer:", "");
   if (AWAY.has(kind)) kind = "unreachable";
-  const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/\.?$/, ".");
+  const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/; use format=.*/, "; choose another format").replace(/\.?$/, ".");
   const known = detail === "." || ALREADY_SAID.test(detail);
   const other = TITLES[kind] ? "" : `Its response has status ${problem?.status || "unknown"}.`;
   const text = [known ? other : detail[0].toUpperCase() + detail.slice(1), problem?.help ?? HELP[kind]].filter(Boolean).join(" ");

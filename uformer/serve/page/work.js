@@ -68,11 +68,13 @@ export class Work {
   // Makes the file of a restored photo with its present settings, without a run. If the answer is no longer
   // kept, runs the network again.
   async refresh(photo) {
-    if (photo.busy || photo.current || photo.needsRun) return;
-    photo.abort?.abort();
+    if (photo.busy) return;
+    photo.abort?.abort(); // a file with earlier settings
+    Object.assign(photo, { rendering: false, trouble: null });
+    if (photo.current || photo.needsRun) { this.onChange(); return; }
     const { signal } = photo.abort = new AbortController();
     const { settings } = photo;
-    Object.assign(photo, { rendering: true, trouble: null });
+    photo.rendering = true;
     this.onChange();
     try {
       const blob = await photo.answer.render(settings.controls, outputOf(settings, photo.facts), signal);
