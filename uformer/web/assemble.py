@@ -162,7 +162,7 @@ def _described(models: Sequence[SiteModel], runtime: str) -> dict[str, Any]:
                 "licence": model.licence,
                 "file": model.path,
                 "bytes": len(model.data),
-                "answer": [round(each, 6) for each in model.answer],
+                "answer": [round(float(each), 6) for each in model.answer],
             }
             for model in models
         ],
