@@ -25,9 +25,7 @@ from uformer.web.npm import Release
 RUNTIME = Release(
     name="onnxruntime-web",
     version="1.30.0",
-    integrity="sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==".removeprefix(
-        "sha512-"
-    ),
+    integrity="q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
 )
 RUNTIME_FILES = (
     "dist/ort.webgpu.min.mjs",
