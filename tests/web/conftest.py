@@ -49,7 +49,7 @@ KINDS = {"denoise": 0, "derain": 1, "deblur": 2}
 def stand_ins() -> tuple[list[SiteModel], dict[str, bytes]]:
     """Return models and a runtime that need no download."""
     at = np.arange(3 * 128 * 128, dtype=np.int64)
-    answer = (((31 * at * at + 17 * at) % 256) / 255 - 0.2)[::997]
+    answer = [float(each) for each in (((31 * at * at + 17 * at) % 256) / 255 - 0.2)[::997]]
     models = [
         SiteModel(task, f"tiny.{task}", "CC0 1.0", bytes([kind, 7]), answer) for task, kind in KINDS.items()
     ]

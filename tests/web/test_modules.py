@@ -152,7 +152,7 @@ def test_tiles_lie_where_the_library_puts_them(found: dict[str, Any]) -> None:
 
 @needs_node
 def test_tiles_are_blended_as_in_the_library(found: dict[str, Any], image: np.ndarray) -> None:
-    planar = image[:, :, :3].transpose(2, 0, 1) / np.float32(255)
+    planar = image[:, :, :3].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     plan = plan_tiles(170, 140, tile=128, **SETTINGS)
     factors = (0.5 + np.arange(3 * 128 * 128) % 7 / 20).astype(np.float32).reshape(3, 128, 128)
     tiles = (tile * factors for tile in cut(lambda first, last: planar[:, first:last], plan))
