@@ -20,7 +20,7 @@ from uformer.data.pairs import Search, Source
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
-from uformer.image.read import read_samples
+from uformer.image.page_reader import PageReader
 from uformer.image.value_range import auto_range
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
@@ -122,11 +122,13 @@ def check(sources: Sequence[Source], *, shown: int) -> Findings:
     found = Findings()
     step = max(len(sources) / max(shown, 1), 1)
     kept = {int(index * step) for index in range(min(shown, len(sources)))}
-    with Bars(len(sources), shown=sys.stderr.isatty(), title="reading", tiles=False) as bars:
+    shown_bars = Bars(len(sources), shown=sys.stderr.isatty(), title="reading", tiles=False)
+    with shown_bars as bars, PageReader() as reader:
         for index, source in enumerate(sources):
             bars.file_done()
             try:
-                samples = [read_samples(path) for path in (source.degraded, source.clean) if path is not None]
+                paths = [path for path in (source.degraded, source.clean) if path is not None]
+                samples = [reader.read(path, source.page) for path in paths]
             except PictureError as error:
                 found.problems.append(str(error))
                 continue

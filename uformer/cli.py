@@ -49,6 +49,10 @@ COMMANDS = {
         "uformer.degrade:degrade",
         "Degrade clean images with noise, rain or blur, for tests or training.",
     ),
+    "photon-transfer": (
+        "uformer.photon_transfer:photon_transfer",
+        "Estimate the gain and read noise of a camera from a stack.",
+    ),
     "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.show_models:models", "List the networks and the weights that ship."),
     "export": (

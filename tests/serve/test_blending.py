@@ -213,7 +213,7 @@ def test_those_that_wait_are_bounded_and_closing_stops_them() -> None:
     assert slow.begun.wait(20)
     blender.close()
     assert [job.state for job in jobs] == ["cancelled"] * 2
-    assert blender.count == 0
+    wait_until(lambda: blender.count == 0)
 
 
 def test_a_client_that_leaves_stops_the_blend_and_others_go_on(

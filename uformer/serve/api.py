@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -15,6 +16,8 @@ from uformer.serve.problems import GUARDED, Cancelled, Problem, refused_as, resp
 from uformer.serve.query import Asked, asked_options, blend_names, only, option_names
 from uformer.serve.service import Service
 from uformer.serve.upload import FIELD, MEDIA_TYPES, Rules, check_header, picture_bytes
+
+_POLL = 0.1  # seconds between checks whether a job was interrupted
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -179,7 +182,8 @@ def posts(service: Service) -> APIRouter:
         service.store.check_room()
         job = await take(request, asked, metadata, answer, None, settings.job_timeout, hold)
         service.store.add(job)
-        return JSONResponse(job.to_json(ahead=engine.ahead(job)), 202, {"Location": f"/v1/jobs/{job.id}"})
+        shown = job.to_json(ahead=engine.ahead(job), root=settings.root_path)
+        return JSONResponse(shown, 202, {"Location": f"{settings.root_path}/v1/jobs/{job.id}"})
 
     return routes
 
@@ -199,7 +203,7 @@ def jobs(service: Service) -> APIRouter:
     )
     async def look(job_id: str) -> Response:
         job = store.get(job_id)
-        return JSONResponse(job.to_json(ahead=engine.ahead(job)))
+        return JSONResponse(job.to_json(ahead=engine.ahead(job), root=service.settings.root_path))
 
     @routes.get(
         "/v1/jobs/{job_id}/result",
@@ -269,14 +273,17 @@ def jobs(service: Service) -> APIRouter:
 async def _finished(request: Request, job: Job, seconds: float) -> bytes:
     """Wait for a job and return its result.
 
-    Raises Problem if the job fails or takes too long, and Cancelled if the client disconnects. Both stop the
-    job.
+    Raises Problem if the job fails, is interrupted or takes too long, and Cancelled if the client
+    disconnects. All of them stop the job.
     """
+    until = time.monotonic() + seconds
     done: asyncio.Future[Ending] = asyncio.wrap_future(job.future)
     gone = asyncio.create_task(_left(request))
     try:
         waited: set[asyncio.Future[Any]] = {done, gone}
-        await asyncio.wait(waited, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        while job.problem is None and time.monotonic() < until:
+            if (await asyncio.wait(waited, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED))[0]:
+                break
         if job.problem is not None:
             raise job.problem
         if job.restored:

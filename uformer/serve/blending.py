@@ -44,11 +44,16 @@ class Blender:
         # A future keeps its callbacks, so the callback must not hold the job.
         job.future.add_done_callback(partial(self._finish, job.id))
 
+    def interrupt(self) -> None:
+        """Refuse all images; the work on one of them stops at the next block."""
+        for job in list(self._jobs.values()):
+            job.interrupt(Problem(503, "not-ready", "the server is stopping", retry_after=5))
+
     def close(self) -> None:
-        """Cancel all work, and wait until it has stopped."""
+        """Cancel all work, and accept no more."""
         for job in list(self._jobs.values()):
             job.cancel()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _blend(self, job: Job, answer: Restoration) -> Ending:
         start = time.monotonic()

@@ -6,8 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from typing import Any
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
@@ -179,11 +180,21 @@ class Engine:
                 if not job.started:
                     job.refuse(Problem(503, "not-ready", "the server is stopping", retry_after=5))
 
-    def close(self) -> None:
-        """Stop all work at the next tile, and wait until it has stopped."""
-        self._draining = True
+    def interrupt(self) -> None:
+        """Refuse the images in progress too; their work stops at the next tile."""
         for worker in self._workers:
-            worker.close()
+            for job in list(worker.jobs.values()):
+                job.interrupt(Problem(503, "not-ready", "the server is stopping", retry_after=5))
+
+    def close(self, seconds: float | None = None) -> None:
+        """Stop all work at the next tile, and wait until it has stopped, at most `seconds`."""
+        self._draining = True
+        wait([future for worker in self._workers for future in worker.close()], seconds)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is still in the middle of a tile, or loading weights."""
+        return any(worker.busy for worker in self._workers)
 
     def _become_ready(self, futures: list[Future[None]]) -> None:
         if all(future.done() for future in futures):
@@ -205,10 +216,12 @@ class _Worker:
         self.engine, self.device = engine, device
         self.jobs: dict[str, Job] = {}  # by id, in queue order, the running one first
         self._restorers = Restorers(load)
+        self._warming: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"uformer-{device}")
 
     def warm(self) -> Future[None]:
-        return self._thread.submit(self._warm)
+        self._warming = self._thread.submit(self._warm)
+        return self._warming
 
     def _warm(self) -> None:
         options = [self.engine.catalogue.defaults]
@@ -223,10 +236,18 @@ class _Worker:
         # A future keeps its callbacks, so the callback must not hold the job.
         job.future.add_done_callback(partial(self._finish, job.id))
 
-    def close(self) -> None:
+    def close(self) -> list[Future[Any]]:
+        """Accept no more work, and return the futures of what is still being done."""
+        futures: list[Future[Any]] = [self._warming] if self._warming else []
         for job in list(self.jobs.values()):
             job.cancel()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+            futures.append(job.future)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        return [future for future in futures if not future.done()]
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.jobs) or not (self._warming is None or self._warming.done())
 
     def _restore(self, job: Job) -> Ending:
         return settled(job, partial(self._restored, job))

@@ -91,6 +91,12 @@ class Job:
         if not self.future.cancel():
             self._refusal = None
 
+    def interrupt(self, problem: Problem) -> None:
+        """Fail the job with a problem now, unless it is done. Its work stops at the next tile."""
+        if not self.future.done():
+            self._refusal = problem
+            self.cancel()
+
     def check(self) -> None:
         """Raise Cancelled if the job was cancelled, and Problem if it took too long."""
         if self._cancelled.is_set():
@@ -144,8 +150,11 @@ class Job:
         converted = "the colours are converted to sRGB"
         return [several] * (self.header.frames > 1) + [converted] * self.header.converted
 
-    def to_json(self, *, ahead: int) -> dict[str, Any]:
-        """Return the JSON that clients see. `ahead`: number of images ahead in the queue."""
+    def to_json(self, *, ahead: int, root: str = "") -> dict[str, Any]:
+        """Return the JSON that clients see.
+
+        `ahead`: number of images ahead in the queue. `root`: path below which a proxy serves the server.
+        """
         until = self.finished or time.monotonic()
         seconds = until - self.started if self.started else 0.0
         share = self.tiles_done / self.tiles if self.tiles else 0.0
@@ -168,7 +177,7 @@ class Job:
             "problem": None if problem is None else problem.to_json(),
             "held": self.held,
             "not_held": self.not_held,
-            "result": f"/v1/jobs/{self.id}/result",
+            "result": f"{root}/v1/jobs/{self.id}/result",
         }
 
 

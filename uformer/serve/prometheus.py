@@ -34,7 +34,7 @@ class Metrics(Collector):
         )
         self.pixels = self._counter("uformer_pixels_total", "Pixels restored.")
         self.request_seconds = self._histogram(
-            "uformer_http_request_seconds", "Seconds from a request to the end of its response."
+            "uformer_http_request_seconds", "Seconds from a request to the end of its response.", "route"
         )
         self.restore_seconds = self._histogram(
             "uformer_restore_seconds", "Seconds to decode, restore and encode an image."
@@ -72,5 +72,5 @@ class Metrics(Collector):
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(name, words, labels, registry=self._registry)
 
-    def _histogram(self, name: str, words: str) -> Histogram:
-        return Histogram(name, words, registry=self._registry, buckets=BUCKETS)
+    def _histogram(self, name: str, words: str, *labels: str) -> Histogram:
+        return Histogram(name, words, labels, registry=self._registry, buckets=BUCKETS)

@@ -1,6 +1,7 @@
 """The settings of a server."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from cyclopts import Parameter
 from uformer.errors import OptionError
 from uformer.restore.options import memory_in_bytes
 from uformer.values import set_types
+
+_PATHS = ("v1", "docs", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +48,11 @@ class Settings:
     hold_memory: str = "25%"
     """Memory for the answers of jobs that clients ask to hold: 500MB, 2GB, or a percentage of the memory
     limit, of which it is a part; 0 for none."""
-    grace: float = 30
-    """Seconds that a stopping server still hands out results, after the last image is finished."""
+    grace: float = 8
+    """Seconds in which a stopping server finishes images and hands out results. `docker stop` kills it after
+    ten."""
+    root_path: str = ""
+    """Path below which a proxy serves this server, such as /uformer."""
 
     def __post_init__(self) -> None:
         set_types(self)
@@ -62,6 +68,13 @@ class Settings:
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name}: {getattr(self, name)} must be more than 0 seconds")
         self.held_bytes(0)
+        object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        own = self.root_path.split("/")[1:2] in ([name] for name in _PATHS)
+        if own or not re.fullmatch(r"(/[\w.~-]+)*", self.root_path, re.ASCII):
+            raise OptionError(
+                f"root_path: {self.root_path!r} must be a path such as /uformer that does not begin with one"
+                f" of the server's own ({', '.join(_PATHS)})"
+            )
         if not self.grace >= 0:
             raise OptionError(f"grace: {self.grace} must not be negative")
         if self.token is not None and not (

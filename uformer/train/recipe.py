@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from uformer.config import UformerConfig, variant
+from uformer.degradations.counts import CountNoise
 from uformer.errors import CheckpointError, OptionError
 from uformer.values import hints, option, plain, set_types, unknown
 
@@ -35,6 +36,11 @@ class Recipe:
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """Degradation of clean images. `none` needs pairs."""
+    noise: str = ""
+    """Noise of linear data instead of that of photographs, for the degradation `noise`.
+
+    It is poisson:gain=G,read=R,offset=O in the units of the files, as `uformer photon-transfer` prints it.
+    """
     supervision: Supervision = "clean"
     """What the network learns from: clean images, or noisy images alone (`uformer.data.targets`)."""
     start: str = ""
@@ -141,6 +147,9 @@ class Recipe:
         for name in ("drawn", "structured", "dry", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
+        if self.noise:
+            CountNoise.parse(self.noise)
+            self._check("noise", self.degradation == "noise", "empty unless degradation is noise")
         if self.supervision != "clean":
             needed = f"none: {self.supervision} learns from noisy images as they are"
             self._check("degradation", self.degradation == "none", needed)

@@ -14,8 +14,11 @@ from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 from uformer.train.setup import HeldOut
 
-MOST = 60.0
-"""PSNR in dB at which a score is capped. Exactly restored images would score infinity, which has no mean."""
+MOST = {8: 60.0, 16: 110.0}
+"""PSNR in dB at which a score is capped, by bits per sample: just above what rounding to these bits allows.
+
+Exactly restored images would score infinity, which has no mean.
+"""
 
 _SHOWN = 4  # images in a sample
 _SIDE = 384  # pixels
@@ -33,8 +36,9 @@ def mean_score(model: Uformer, held: HeldOut, processes: Processes) -> float:
 def score(model: Uformer, held: HeldOut, indices: Sequence[int]) -> float:
     """Return the sum of the scores of some restored images; the higher, the better.
 
-    The score is PSNR in dB, over all channels, and at most MOST. Images of 8 bits are rounded to 8 bits
-    before. Without clean images, it is minus the loss that training minimises.
+    The score is PSNR in dB, over all channels, and at most MOST. The peak is the width of the range that the
+    network sees as black to white. Images of 8 bits are rounded to 8 bits before. Without clean images, it is
+    minus the loss that training minimises.
     """
     if not held.truth:
         return -sum(own_loss(model, seen, target, held.recipe) for seen, target in held.targets(indices))
@@ -56,7 +60,7 @@ def input_score(held: HeldOut, indices: Sequence[int]) -> float:
 
 def _capped(image: Pixels, clean: Pixels, depth: int) -> float:
     """Return PSNR in dB, at most MOST; images of 8 bits are rounded before."""
-    return min(psnr(image, clean, rounded=depth == 8), MOST)
+    return min(psnr(image, clean, rounded=depth == 8), MOST[depth])
 
 
 def named(score: float, held: HeldOut) -> dict[str, float]:
