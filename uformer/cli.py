@@ -45,6 +45,10 @@ COMMANDS = {
         "Evaluate weights on a benchmark, with the metrics of published results.",
     ),
     "serve": ("uformer.serve.command:serve", "Restore images in the browser and over HTTP."),
+    "web": (
+        "uformer.web.command:web",
+        "Write a static site that restores photos in the browser, without a server.",
+    ),
     "degrade": (
         "uformer.degrade:degrade",
         "Degrade clean images with noise, rain or blur, for tests or training.",

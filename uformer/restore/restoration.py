@@ -170,7 +170,7 @@ class Restoration:
         forms.through(self._held.image, keep, channels=self._channels)
         before = list(images)
         images.clear()
-        forms.through(self._blended(self._chosen(controls), None, None), keep, channels=self._channels)
+        forms.through(self._blended(self._chosen(controls), None, None, None), keep, channels=self._channels)
         reports = []
         for number, ((old, depth), (new, _)) in enumerate(zip(before, images, strict=True)):
             recorder = Recorder(views=self._views or 0)
