@@ -29,6 +29,8 @@ _SAMPLED = 64  # planes, evenly spread, from which the range is found
 _EACH_AXIS = ("scale", "translate", "units", "axis_labels")
 _ALL_AXES = ("rotate", "shear", "affine")
 _GRAY = ("colormap", "contrast_limits", "gamma")
+RUN = "run"
+"""The run folder in the folder of a training (see `learning`)."""
 _OF_A_RUN = ("best", "last")  # weights files that are named after the folder of their run
 
 
@@ -184,11 +186,14 @@ def as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.clip(np.rint(values.astype(np.float64)), limits.min, largest).astype(dtype)
 
 
-def label_of(task: str, weights: Path | None) -> str:
-    """Return what a restored layer is named after: the task, or the weights."""
+def label_of(task: str, weights: str | None) -> str:
+    """Return what a restored layer is named after: the task, or the weights, or the folder of their run."""
     if weights is None:
         return task
-    return weights.absolute().parent.name if weights.stem in _OF_A_RUN else weights.stem
+    path = Path(weights)
+    path = path.absolute().parent if path.stem in _OF_A_RUN else path
+    path = path.parent if path.name == RUN else path
+    return path.name.removesuffix(".safetensors").removesuffix(".onnx")
 
 
 def layer_options(layer: Any, label: str, plane: Index = ()) -> dict[str, Any]:

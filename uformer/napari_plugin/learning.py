@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from uformer.errors import OptionError, TrainingError
 from uformer.files import one_line
 from uformer.image.value_range import ValueRange
-from uformer.napari_plugin.layers import Index, Monitor, Planes, evenly, find_range, restore_planes
+from uformer.napari_plugin.layers import RUN, Index, Monitor, Planes, evenly, find_range, restore_planes
 from uformer.notices import Notify
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -91,7 +91,7 @@ def command(folder: Path, minutes: float) -> list[str]:
     """Return the command that trains for some minutes in a folder that `write_images` filled."""
     return [
         *(sys.executable, "-m", "uformer", "train", "noise2void"),
-        *("--data", str(folder / "images"), "--out", str(folder / "run")),
+        *("--data", str(folder / "images"), "--out", str(folder / RUN)),
         *("--start", "uformer_t.denoise", "--set", f"minutes={minutes:g}", "--set", f"steps={_STEPS}"),
     ]
 
@@ -114,7 +114,7 @@ def train(folder: Path, minutes: float, monitor: Monitor) -> Path:
         raise TrainingError(
             _last_line(log) or f"the training ended with code {process.returncode}; see {log}"
         )
-    return folder / "run" / "best.safetensors"
+    return folder / RUN / "best.safetensors"
 
 
 @contextlib.contextmanager
@@ -141,7 +141,7 @@ def _process(arguments: list[str], output: Any) -> Iterator[subprocess.Popen[byt
 
 def _figures(folder: Path) -> str:
     """Return the last figures of a run: ", step 120, loss 0.0123"; nothing before the first ones."""
-    lines = _lines(folder / "run" / "log.jsonl")
+    lines = _lines(folder / RUN / "log.jsonl")
     for line in reversed(lines):
         with contextlib.suppress(ValueError):  # the run is writing this line
             found = json.loads(line)

@@ -181,10 +181,9 @@ class RestoreForm:
 
     def options(self) -> RestoreOptions:
         """Return the options as set. Raises OptionError for an impossible range."""
-        weights = _path_in(self.weights)
         return RestoreOptions(
             task=self.task.value,
-            weights=None if weights is None else str(weights),
+            weights=_text(self.weights),
             strength=self.strength.value,
             detail=self.detail.value,
             tones=self.tones.value,
@@ -199,7 +198,7 @@ class RestoreForm:
         if self.current.value:
             only = plane_at(planes, layer.world_to_data(self.viewer.dims.point))
         indices = [only] if only else planes.indices
-        look = layer_options(layer, label_of(options.task, _path_in(self.weights)), only)
+        look = layer_options(layer, label_of(options.task, options.weights), only)
 
         def work(monitor: Monitor, notify: Notify) -> Any:
             monitor.show(0, "loading the network")
@@ -225,10 +224,10 @@ class TrainForm:
     def prepare(self) -> tuple[Work, Use]:
         """Return the job, and the function that adds its result to the viewer."""
         layer, minutes = _chosen(self.layer), float(self.minutes.value)
-        parent = _path_in(self.folder)
+        parent = _text(self.folder)
         if parent is None:
-            raise OptionError("no folder for the weights is set")
-        planes, folder = Planes.of(layer), learning.new_folder(parent.expanduser(), layer.name)
+            raise OptionError("folder: choose one, in which the weights get a folder of their own")
+        planes, folder = Planes.of(layer), learning.new_folder(Path(parent).expanduser(), layer.name)
         look = layer_options(layer, "noise2void")
 
         def work(monitor: Monitor, notify: Notify) -> Any:
@@ -267,9 +266,8 @@ def _weights_choice() -> FileEdit:
     return weights
 
 
-def _path_in(choice: FileEdit) -> Path | None:
-    text = choice.line_edit.value.strip()
-    return Path(text) if text else None
+def _text(choice: FileEdit) -> str | None:
+    return choice.line_edit.value.strip() or None
 
 
 def _chosen(choice: Widget) -> Image:
