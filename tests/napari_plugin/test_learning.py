@@ -53,10 +53,11 @@ def test_8_bit_colours_stay(tmp_path: Path) -> None:
     assert np.array_equal(tifffile.imread(tmp_path / "new" / "0001.tif"), values[1, ..., :3])
 
 
-def test_long_stack_is_thinned(tmp_path: Path) -> None:
-    planes = Planes(np.zeros((200, 2, 2), np.uint8), rgb=False)
+def test_long_stack_is_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MOST_IMAGES", 4)
+    planes = Planes(np.zeros((9, 2, 2), np.uint8), rgb=False)
     learning.write_images(planes, FULL, tmp_path / "new", Monitor())
-    assert len(list((tmp_path / "new").iterdir())) == learning.MOST_IMAGES
+    assert len(list((tmp_path / "new").iterdir())) == 4
 
 
 def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -76,6 +77,8 @@ def test_training_shows_its_figures_and_returns_the_weights(tmp_path: Path, prog
     monitor = Monitor()
     assert learning.train(tmp_path, 2, monitor) == tmp_path / "run" / "best.safetensors"
     assert monitor.text == "training: 0.0 of 2 min, step 50, loss 0.01235"
+    learning.train(tmp_path, 1e-9, monitor)
+    assert (monitor.share, monitor.text) == (1, "finishing the training, step 50, loss 0.01235")
 
 
 def test_failed_training_says_why(tmp_path: Path, program: Program) -> None:

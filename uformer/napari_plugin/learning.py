@@ -106,9 +106,10 @@ def train(folder: Path, minutes: float, monitor: Monitor) -> Path:
     with open(log, "wb") as output, _process(command(folder, minutes), output) as process:
         while process.poll() is None:
             spent = (time.monotonic() - start) / 60
-            monitor.show(
-                min(spent / minutes, 1), f"training: {spent:.1f} of {minutes:g} min{_figures(folder)}"
+            what = (
+                f"training: {spent:.1f} of {minutes:g} min" if spent < minutes else "finishing the training"
             )
+            monitor.show(min(spent / minutes, 1), what + _figures(folder))
             time.sleep(_EVERY)
     if process.returncode:
         raise TrainingError(
