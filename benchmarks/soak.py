@@ -112,9 +112,9 @@ class Client:
             time.sleep(seconds)
         return "left"
 
-    def begin(self, body: bytes) -> tuple[int, str]:
+    def begin(self, body: bytes, query: str = "tile=128") -> tuple[int, str]:
         """Start a job and return its (status, path)."""
-        status, answer = self.ask("POST", "/v1/jobs?tile=128", body)
+        status, answer = self.ask("POST", f"/v1/jobs?{query}", body)
         return status, f"/v1/jobs/{json.loads(answer).get('id')}"
 
     def gauge(self, name: str) -> float:
@@ -171,6 +171,15 @@ def job(client: Client) -> int:
     return status
 
 
+def held_job(client: Client) -> int:
+    status, path = client.begin(client.small[0], "hold=true")
+    if status == 202:
+        client.wait_until(lambda: json.loads(client.ask("GET", path)[1])["state"] == "done")
+        status = client.ask("GET", f"{path}/result?luma=0.5")[0]
+        client.ask("DELETE", path)
+    return status
+
+
 def deleted_job(client: Client) -> int:
     status, path = client.begin(client.large)
     if status == 202:
@@ -190,6 +199,7 @@ KINDS: dict[str, Callable[[Client], int | str]] = {
         disconnected,
         cut,
         job,
+        held_job,
         deleted_job,
     )
 }

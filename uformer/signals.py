@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 INTERRUPTED = 130
 """The exit code of a process that Ctrl-C ended."""
@@ -83,16 +83,21 @@ def second_ctrl_c_ends() -> None:
 
 
 def leave(code: int) -> int:
-    """Return the exit code of a finished command, or end the process here if Ctrl-C came twice.
-
-    An ordinary exit would run the destructors of C++ libraries, which crash while a native call is still
-    running.
-    """
+    """Return the exit code of a finished command, or end the process here if Ctrl-C came twice."""
     if code == INTERRUPTED and _told_twice.wait(_NOTICED):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_now(code)
     return code
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process although threads are still at work.
+
+    An ordinary exit would wait for them, and run the destructors of C++ libraries, which crash while a native
+    call is still running.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _watch(reader: socket.socket, _writer: socket.socket) -> None:  # the argument keeps the writer open

@@ -305,7 +305,11 @@ def test_exports_with_free_batch_height_and_width(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("size", "strict"),
-    [((32, 32), False), ((8, 24), False), pytest.param((31, 9), True, marks=pytest.mark.slow)],
+    [
+        ((32, 32), False),
+        pytest.param((8, 24), False, marks=pytest.mark.slow),
+        pytest.param((31, 9), True, marks=pytest.mark.slow),
+    ],
 )
 def test_exports_whatever_the_example(size: tuple[int, int], strict: bool) -> None:
     """For a multiple, one window and neither, the graph does not depend on the example's size."""

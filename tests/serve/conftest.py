@@ -20,7 +20,9 @@ from fastapi.testclient import TestClient
 from uformer.image.image import Header, Image
 from uformer.image.value_range import ValueRange, choose
 from uformer.restore.options import RestoreOptions
+from uformer.restore.restoration import Held, Restoration
 from uformer.restore.restorer import Restorer
+from uformer.restore.tones import decided
 from uformer.serve.app import create_app
 from uformer.serve.command import listen
 from uformer.serve.server import Server
@@ -68,6 +70,20 @@ class StandIn:
         progress: Callable[[int, int], None],
         notify: Callable[[str], None],
     ) -> Image:
+        self._run(image, progress)
+        return image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
+
+    def infer(
+        self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]
+    ) -> Restoration:
+        """Return an answer that any tones leave as it is."""
+        self._run(image, progress)
+        residual = np.full((image.channels, image.height, image.width), -0.2, np.float16)
+        cells = np.zeros((-(-image.height // 8), -(-image.width // 8)), np.float32)
+        used = self.range_of_image(image, notify=notify)
+        return Restoration(Held.of(image), [residual], [cells], [used], decided(self.options.chain[0]))
+
+    def _run(self, image: Image, progress: Callable[[int, int], None]) -> None:
         pace = self._pace
         pace.seen.append(self.options)
         pace.images.append(weakref.ref(image))
@@ -78,10 +94,24 @@ class StandIn:
             assert pace.go.wait(20), "the test never set pace.go"
             pace.tiles_done += 1
             progress(tile + 1, pace.tiles)
-        return image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
 
 
 Build = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Yield a Chromium; tests that use it have the marks of tests/serve/visits.py."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.serve.visits import CHROMIUM
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tests.serve.conftest import png, send
 from uformer.cli import main
 from uformer.serve import command
 from uformer.serve.command import page_url
+from uformer.serve.engine import Engine
 from uformer.serve.server import Server
 from uformer.serve.settings import Settings
 from uformer.weights import checkpoint
@@ -62,9 +63,8 @@ def weights(tmp_path: Path) -> str:
 
 
 def test_sigterm_in_the_middle_of_an_image(weights: str, tmp_path: Path) -> None:
-    with started(
-        "--weights", weights, "--tile", "16", "--overlap", "8", TMPDIR=str(tmp_path), HOME=str(tmp_path)
-    ) as (process, port, printed):
+    options = ["--weights", weights, "--tile", "16", "--overlap", "8", "--grace", "60"]
+    with started(*options, TMPDIR=str(tmp_path), HOME=str(tmp_path)) as (process, port, printed):
         assert printed.startswith(f"http://127.0.0.1:{port}/ ")
         answers: list[tuple[int, bytes]] = []
         asking = threading.Thread(
@@ -142,6 +142,18 @@ def test_a_warning_is_one_line_without_a_path(
         )
         assert main(["serve", "--port", "0", "--no-browser"]) == 0
     assert capsys.readouterr().err == "uformer: out of memory with tiles of 832\n"
+
+
+def test_a_server_that_stops_in_the_middle_of_a_tile_ends_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(Server, "run", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(command, "end_now", ended.append)
+    for busy in (False, True):
+        monkeypatch.setattr(Engine, "busy", busy)
+        assert main(["serve", "--port", "0", "--no-browser"]) == 0
+    assert ended == [0]
 
 
 def test_urls() -> None:

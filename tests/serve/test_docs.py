@@ -1,5 +1,6 @@
 """docs/http-api.md and the Dockerfile agree with the code."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ def run(command: list[str], folder: Path) -> None:
     assert "urn:uformer" not in done.stdout
 
 
-@pytest.mark.parametrize("block", [*blocks("bash", "curl "), *blocks("python", "urlopen")], ids=range(5))
+@pytest.mark.parametrize("block", [*blocks("bash", "curl "), *blocks("python", "urlopen")], ids=range(6))
 def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
     if "curl " in block and shutil.which("curl") is None:
         pytest.skip("no curl")
@@ -80,8 +81,9 @@ def test_every_setting_is_in_the_table() -> None:
         3600,
         600,
         512 * 2**20,
-        30,
+        8,
     )
+    assert (settings.hold_memory, settings.root_path) == ("25%", "")
 
 
 def test_the_image_holds_what_it_copies_and_no_rights() -> None:
@@ -95,6 +97,10 @@ def test_the_image_holds_what_it_copies_and_no_rights() -> None:
     for name in copied:
         assert (ROOT / name).exists(), name
         assert f"!{name}" in ignored, name
+    assert re.search(r"^VOLUME (\S+)$", DOCKERFILE, flags=re.MULTILINE)[1] in PAGE  # type: ignore[index]
+    assert "UFORMER_CACHE=/var/cache/uformer" in DOCKERFILE
+    (module,) = re.findall(r'^HEALTHCHECK .*"-m", "([\w.]+)"\]$', DOCKERFILE, flags=re.MULTILINE)
+    assert importlib.util.find_spec(module)
     assert re.search(r"^USER 10001$", DOCKERFILE, flags=re.MULTILINE)
     assert DOCKERFILE.index("USER 10001") > DOCKERFILE.rindex("RUN ")
 

@@ -110,11 +110,17 @@ def test_an_upload_that_ends_after_draining_is_refused(engine: Engine) -> None:
 
 def test_closing_stops_at_the_next_tile(engine: Engine, pace: Pace) -> None:
     pace.go.clear()
-    job = submit(engine)
+    job, waiting = submit(engine), submit(engine)
     assert pace.at_work.wait(20)
     threading.Timer(0.05, pace.go.set).start()
     engine.close()
-    assert (job.state, pace.tiles_done) == ("cancelled", 1)
+    assert (job.state, waiting.state, pace.tiles_done, engine.busy) == ("cancelled", "cancelled", 1, False)
+
+
+def test_an_engine_that_was_never_started_can_be_closed(build: Build) -> None:
+    engine = build().engine
+    engine.close()
+    assert not engine.busy
 
 
 @pytest.mark.parametrize("error", [None, PictureError("no"), RuntimeError("a bug")])

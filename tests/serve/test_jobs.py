@@ -95,7 +95,7 @@ def test_other_changes_are_noted() -> None:
 
 
 def stored(*jobs: Job, **settings: Any) -> JobStore:
-    store = JobStore(**{"keep": 60, "max_bytes": 1000, **settings})
+    store = JobStore(**{"keep": 60, "max_bytes": 1000, "dropped": lambda _: None, **settings})
     for job in jobs:
         store.add(job)
     return store

@@ -1,18 +1,15 @@
 """The page in a real browser: using it, and what it shows when something goes wrong."""
 
 import base64
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
+from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium
 from uformer.cli import main
 from uformer.image.read import read
 from uformer.restore.options import RestoreOptions
@@ -22,95 +19,6 @@ from uformer.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 TIMES = "\N{MULTIPLICATION SIGN}"
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-browser_test = pytest.mark.browser
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: apt-get install chromium, or set $CHROMIUM to its path"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A page that fails its test if it contacts another host or logs an error other than an HTTP status."""
-
-    def __init__(
-        self,
-        browser: Browser,
-        port: int,
-        *,
-        width: int = 1280,
-        height: int = 800,
-        phone: bool = False,
-        token: str = "",
-    ) -> None:
-        self.context = browser.new_context(
-            viewport={"width": width, "height": height},
-            has_touch=phone,
-            is_mobile=phone,
-            reduced_motion="reduce",
-            accept_downloads=True,
-        )
-        self.page = self.context.new_page()
-        self.errors: list[str] = []
-        self.hosts: set[str] = set()
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda message: self._hear(message.type, message.text))
-        self.page.on(
-            "request", lambda request: self.hosts.add(re.sub(r"^(blob:)?(\w+://[^/]+).*", r"\2", request.url))
-        )
-        self.page.goto(f"http://127.0.0.1:{port}/{token}")
-        self.port = port
-
-    def _hear(self, kind: str, text: str) -> None:
-        if kind == "error" and "the server responded with a status of" not in text:
-            self.errors.append(text)
-
-    def __enter__(self) -> Page:
-        return self.page
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.context.close()
-        if kind is None:
-            assert self.errors == []
-            assert {host for host in self.hosts if not host.startswith("data:")} == {
-                f"http://127.0.0.1:{self.port}"
-            }
-
-
-def drop(page: Page, *files: tuple[str, bytes], kind: str = "image/png") -> None:
-    """Drop files onto the page, as from a file manager."""
-    given = [{"name": name, "data": base64.b64encode(data).decode()} for name, data in files]
-    make = """([files, type]) => {
-        const transfer = new DataTransfer();
-        for (const {name, data} of files) {
-            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-            transfer.items.add(new File([bytes], name, {type}));
-        }
-        return transfer;
-    }"""
-    transfer = page.evaluate_handle(make, [given, kind])
-    page.dispatch_event("main", "dragenter", {"dataTransfer": transfer})
-    expect(page.locator("body")).to_have_class("dropping")
-    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
-
-
-def download(page: Page) -> tuple[str, bytes]:
-    """Click the download button; return the file's name and bytes."""
-    with page.expect_download() as waiting:
-        page.click("#download")
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
 @browser_test
@@ -119,7 +27,7 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
     noisy = tmp_path / "ma photo.png"
     PIL.Image.open(ROOT / "examples" / "night.png").crop((100, 100, 196, 180)).save(noisy)
     options = ["--precision", "fp32", "--backend", "openvino"]
-    assert main(["restore", str(noisy), *options, "--metadata", "strip", "--quiet"]) == 0
+    assert main(["restore", str(noisy), *options, "--quiet"]) == 0
     service = Service.build(Settings(), RestoreOptions(precision="fp32", backend="openvino"))
     with served(service) as (_, port), Visit(browser, port) as page:
         drop(page, (noisy.name, noisy.read_bytes()))
@@ -139,8 +47,10 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
         assert page.locator("#viewer").screenshot() != shown
         name, data = download(page)
         assert name == "ma photo.restored.png"
-        assert data == (tmp_path / name).read_bytes()
-        assert service.store.kept == 0, "the page did not delete the job"
+        by_command = (tmp_path / name).read_bytes()
+        assert np.abs(levels(data) - levels(by_command)).max() <= 1, "the answer is held as float16"
+        page.click("[aria-label='Remove ma photo.png']")
+        wait_until(lambda: service.store.kept == 0)
 
 
 @browser_test
@@ -216,14 +126,11 @@ def test_several_wait_their_turn_and_can_be_cancelled(browser: Browser, build: B
         page.wait_for_timeout(100)
         assert len(pace.seen) == 1
         page.click(".tasks label:has([value=derain])")
-        page.locator("#strength").fill("50")
         page.click("#go")
         expect(page.locator(".badge[data-state=done]")).to_have_count(3)
-        assert [(each.task, each.strength) for each in pace.seen[1:]] == [("derain", 0.5)] * 3
+        assert [each.task for each in pace.seen[1:]] == ["derain"] * 3
         page.click("[aria-label='Remove b.png']")
         expect(page.locator(".thumb")).to_have_count(2)
-        with page.expect_download():
-            page.click("#download-all")
 
 
 @browser_test
@@ -254,7 +161,7 @@ def test_every_error_has_a_title_and_help(browser: Browser, build: Build, pace: 
         assert send(port, "POST", "/v1/restore", png())[0] == 200
         drop(page, ("notes.txt", b"hello"), kind="text/plain")
         expect(title).to_have_text("This file cannot be read as a photo")
-        expect(text).to_contain_text("HEIC")
+        expect(text).to_contain_text("Convert other files")
         page.click("#drop-it")
         expect(page.locator("#welcome")).to_be_visible()
         drop(page, ("big.png", png(100, 51, "1")))
@@ -274,7 +181,7 @@ def test_every_error_has_a_title_and_help(browser: Browser, build: Build, pace: 
         pace.go.set()
         page.wait_for_selector("#download:not([hidden])")
         pace.error = RuntimeError("a bug")
-        page.locator("#strength").fill("40")
+        page.click(".tasks label:has([value=derain])")
         page.click("#go")
         expect(title).to_have_text("Something went wrong on the server")
         pace.error = None
@@ -338,10 +245,18 @@ def test_a_phone(browser: Browser, build: Build) -> None:
         page.click("summary")
         assert page.evaluate(fits)
         small = """[...document.querySelectorAll("button, a, input, select")]
-            .filter((each) => each.offsetWidth && !each.closest(".tasks, .check, .skip"))
+            .filter((each) => each.offsetWidth && !each.closest(".tasks, .segments, .check, .skip"))
             .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 22)
             .map((each) => each.outerHTML)"""
         assert page.evaluate(small) == []
+        page.locator("#shadows").scroll_into_view_if_needed()
+        covered = """(() => {
+            const box = document.getElementById("shadows").getBoundingClientRect();
+            return document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2).id;
+        })()"""
+        assert page.evaluate(covered) == "shadows", "the photo or the buttons cover a control"
+        expect(page.locator("#viewer")).to_be_in_viewport()
+        expect(page.locator("#download")).to_be_in_viewport()
 
 
 @browser_test
@@ -389,6 +304,19 @@ def test_the_api_reference(browser: Browser, build: Build) -> None:
         expect(page.locator("article").first).to_contain_text("/v1/restore")
 
 
+@browser_test
+@needs_chromium
+def test_a_small_laptop_cuts_nothing_off(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port, width=1024, height=640) as page:
+        drop(page, ("a.png", png(30, 20)), ("b.png", png()))
+        page.click("#go")
+        expect(page.locator(".badge[data-state=done]")).to_have_count(2)
+        whole = "(({ scrollWidth, scrollHeight }) => [scrollWidth, scrollHeight])(document.documentElement)"
+        assert page.evaluate(whole) == [1024, 640]
+        for part in ("#viewer", "#tools", "#strip", "#download", "#download-all", "#strength"):
+            expect(page.locator(part)).to_be_in_viewport(ratio=0.99)
+
+
 def _luminance(colour: str) -> float:
     """Return the relative luminance of #rrggbb (WCAG 2.2)."""
     values = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -411,6 +339,9 @@ def test_text_contrasts_with_its_background() -> None:
             ("soft", "wash"),
             ("accent", "paper"),
             ("accent", "card"),
+            ("accent", "wash"),
+            ("ink", "raised"),
+            ("bad", "card"),
         ]
         for one, other in behind:
             light, dark = sorted((_luminance(theme[one]), _luminance(theme[other])), reverse=True)

@@ -43,9 +43,10 @@ def test_no_metric_but_those_documented() -> None:
     metrics = Metrics()
     metrics.requests.labels(route="/", status="200").inc()
     metrics.images.labels(outcome="done", weights="w").inc()
+    metrics.request_seconds.labels(route="/").observe(1)
     histograms = {
         f"uformer_{name}_seconds_{part}"
-        for name in ("http_request", "restore")
+        for name in ("http_request", "restore", "blend")
         for part in ("bucket", "sum", "count")
     }
     counters = {"uformer_http_requests_total", "uformer_pictures_total", "uformer_pixels_total"}

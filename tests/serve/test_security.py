@@ -63,6 +63,13 @@ def test_pages_of_other_sites_cannot_use_it(build: Build, origin: str) -> None:
             assert not [name for name in asked.headers if name.startswith("access-control")]
 
 
+def test_the_histogram_has_one_label_for_all_jobs(build: Build) -> None:
+    with client_of(build()) as client:
+        for job in range(3):
+            assert client.get(f"/v1/jobs/{job}").status_code == 404
+        assert 'request_seconds_count{route="/v1/jobs/{job_id}"} 3.0' in client.get("/metrics").text
+
+
 def test_insecure_answers_to_any_name(build: Build) -> None:
     with client_of(build(host="0.0.0.0", insecure=True), host="box.example") as client:
         assert client.get("/v1/models").status_code == 200

@@ -1,12 +1,15 @@
 """A stopping server loses no image."""
 
+import logging
+import re
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.serve.conftest import Build, Pace, png, send, served, wait_until
+from uformer.serve.security import access_log
+from uformer.serve.server import log_requests
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -44,6 +47,44 @@ def test_a_finished_job_can_still_be_fetched(build: Build, pace: Pace) -> None:
         wait_until(lambda: server.should_exit, 5)
 
 
+def test_stopping_takes_no_longer_than_the_grace(build: Build, pace: Pace) -> None:
+    """Even in the middle of a long tile; its client is told."""
+    pace.go.clear()
+    service = build(grace=0.1)
+    with ThreadPoolExecutor() as threads, served(service) as (server, port):
+        running = threads.submit(send, port, "POST", "/v1/restore", png())
+        assert pace.at_work.wait(20)
+        server.handle_exit(signal.SIGTERM, None)
+        status, body = running.result(20)
+        assert (status, b"the server is stopping" in body) == (503, True)
+        wait_until(lambda: server.should_exit)
+        wait_until(lambda: not server.started or not server.server_state.connections)
+        assert service.engine.busy  # so that the command ends the process
+        pace.go.set()
+        wait_until(lambda: not service.engine.busy)
+
+
+def test_requests_are_logged(build: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    log_requests()
+    try:
+        with served(build()) as (_, port):
+            assert send(port, "POST", "/v1/restore?task=derain", png())[0] == 200
+            assert send(port, "GET", "/a%0Ab")[0] == 404
+            metrics = send(port, "GET", "/metrics")[1].decode()
+    finally:
+        access_log.handlers = []
+        access_log.setLevel(logging.NOTSET)
+    lines = capsys.readouterr().err.splitlines()
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    restored, missing, measured = lines
+    assert re.fullmatch(
+        time + r' 127\.0\.0\.1 "POST /v1/restore\?task=derain" 200 \d{3} \d+\.\d{3}', restored
+    )
+    assert '"GET /a%0Ab" 404 ' in missing
+    assert f'"GET /metrics" 200 {len(metrics)} ' in measured
+    assert 'uformer_http_request_seconds_count{route="/v1/restore"} 1.0' in metrics
+
+
 def test_a_second_signal_stops_at_the_next_tile(build: Build, pace: Pace) -> None:
     pace.go.clear()
     service = build()
@@ -53,6 +94,7 @@ def test_a_second_signal_stops_at_the_next_tile(build: Build, pace: Pace) -> Non
         assert pace.at_work.wait(20)
         server.handle_exit(signal.SIGTERM, None)
         server.handle_exit(signal.SIGTERM, None)
-        threading.Timer(0.3, pace.go.set).start()
         wait_until(lambda: server.should_exit)
+        pace.go.set()
+        wait_until(lambda: not service.engine.busy)
     assert pace.tiles_done == 1

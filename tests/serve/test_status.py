@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 from tests.serve.conftest import HEADERS, Build, Pace, client_of, png
 from tests.serve.test_prometheus import samples
 from uformer.errors import CheckpointError
+from uformer.image import extras
 from uformer.weights import registry
 
 
@@ -14,6 +15,8 @@ def test_models_and_limits(client: TestClient) -> None:
     assert [model["name"] for model in answer["models"] if model["default"]] == ["uformer_t.denoise"]
     assert answer["limits"]["max_pixels"] == 50_000_000
     assert "image/avif" in answer["media_types"]
+    assert answer["suffixes"][:3] == [".png", ".jpg", ".jpeg"]
+    assert (".heic" in answer["suffixes"]) is extras.can_read(".heic")
 
 
 def test_healthy_and_ready(client: TestClient) -> None:

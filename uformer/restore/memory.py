@@ -107,6 +107,12 @@ def decoded_size(header: Header) -> int:
     return header.pixels * (4 * header.channels + (header.depth // 8 if header.alpha else 0))
 
 
+def answer_size(header: Header) -> int:
+    """Return the bytes of a Restoration: the image, with the excess of a float image, and the residual."""
+    beyond = 4 if header.depth == 32 else 0
+    return decoded_size(header) + header.pixels * header.channels * (2 + beyond)
+
+
 def fits_in_memory(pixels: int, budget: int) -> bool:
     """Return whether an image may be in memory as a whole, if the limit of the process is `budget` bytes."""
     return pixels <= MOST_IN_MEMORY and pixels * _IMAGE <= budget * SHARE_FOR_IMAGE

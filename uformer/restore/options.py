@@ -182,14 +182,14 @@ _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?P<percent>%)|(?P<unit>[kmgt]?)(?P<binary>i?)b?)", re.IGNORECASE)
 
 
-def memory_in_bytes(amount: str, *, free: int) -> int:
+def memory_in_bytes(amount: str, *, free: int, name: str = "memory") -> int:
     """Return an amount of memory in bytes: 500MB (10^6), 1.5GiB (2^30), 2g, 100000, or 50% of `free` bytes.
 
-    Raises OptionError for anything else.
+    Raises OptionError for anything else; it begins with `name`.
     """
     found = _AMOUNT.fullmatch(amount.strip())
     if found is None or not float(found[1]) or (found["percent"] and float(found[1]) > 100):
-        raise OptionError(f"memory: {amount!r} is not an amount such as 500MB, 2GB, 1.5GiB or 50%")
+        raise OptionError(f"{name}: {amount!r} is not an amount such as 500MB, 2GB, 1.5GiB or 50%")
     if found["percent"]:
         return int(float(found[1]) / 100 * free)
     return int(float(found[1]) * (1024 if found["binary"] else 1000) ** _UNITS[found["unit"].lower()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -79,6 +79,7 @@ class Restoration:
         crop: tuple[int, int, int, int] | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
+        check: Callable[[], None] | None = None,
         **controls: Any,
     ) -> Any:
         """Return the restored image, in the form in which the image was passed. The network does not run.
@@ -88,6 +89,7 @@ class Restoration:
           leaves the image as it is. See `mask_values` for its forms.
         - `crop`: left, top, width and height of a part; the result is that part of the whole result.
         - `output`, `overwrite`: as for calling the restorer.
+        - `check`: called before each block of pixels; an exception that it raises ends the work.
 
         Raises OptionError for a control that is unknown or out of range and for a crop outside of the image,
         PictureError for a mask that does not fit.
@@ -98,7 +100,7 @@ class Restoration:
         if source is None and output is not None:
             raise OptionError("output: needs the path of an image file; other results are returned")
         path = None if source is None else forms.output_for(source, output, overwrite)
-        result = self._blended(chosen, values, crop)
+        result = self._blended(chosen, values, crop, check)
         if path is not None:
             write(result, path, quality=self._quality)
             return str(path) if isinstance(source, str) else path
@@ -113,7 +115,11 @@ class Restoration:
         return replace(chosen, tones=self.controls.tones) if chosen.tones == "auto" else chosen
 
     def _blended(
-        self, controls: Controls, mask: Pixels | None, crop: tuple[int, int, int, int] | None
+        self,
+        controls: Controls,
+        mask: Pixels | None,
+        crop: tuple[int, int, int, int] | None,
+        check: Callable[[], None] | None,
     ) -> Any:
         image = self._held.image
         height, width = forms.size_of(image)
@@ -126,7 +132,9 @@ class Restoration:
         def run(samples: NDArray[Any], _depth: int) -> NDArray[Any]:
             residual, shifts, used = next(answers)
             part = residual[:, rows, columns]
-            return blend_samples(samples, part, controls, fitted, at=around, shifts=shifts, used=used)
+            return blend_samples(
+                samples, part, controls, fitted, at=around, shifts=shifts, used=used, check=check
+            )
 
         if crop is None:
             return forms.through(image, run, channels=self._channels, samples=True)
@@ -154,16 +162,20 @@ def blend_samples(
     at: Window,
     shifts: Pixels,
     used: ValueRange = FULL,
+    check: Callable[[], None] | None = None,
 ) -> NDArray[Any]:
     """Return samples (H, W, C) of any type, with the controls applied to a residual.
 
-    `at`, `shifts`: see `blend_blocks`. `used`: the range of values that the network saw as [0, 1]. Each block
-    is converted on its own: that takes less time and memory than converting the whole image first.
+    `at`, `shifts`: see `blend_blocks`. `used`: the range of values that the network saw as [0, 1]. `check`:
+    see `Restoration.blend`. Each block is converted on its own: that takes less time and memory than
+    converting the whole image first.
     """
     out = np.empty_like(samples, order="C")
     read_window = reader(samples, residual, used)
     plain = used == FULL and samples.dtype.kind == "u"
     for block, pixels in blend_blocks(read_window, residual.shape, controls, mask, at=at, shifts=shifts):
+        if check is not None:
+            check()
         rows, columns = slice(block.top, block.bottom), slice(block.left, block.right)
         for channel, plane in enumerate(pixels):
             values = plane

@@ -1,18 +1,23 @@
 """The routes that restore images, in one request or as jobs."""
 
 import asyncio
+import dataclasses
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from uformer.image.write import MetadataPolicy
+from uformer.restore.restoration import Restoration
 from uformer.serve.accept import Answer, check_accepted, choose_suffix
 from uformer.serve.jobs import FINISHED, Ending, Job, too_slow
 from uformer.serve.problems import GUARDED, Cancelled, Problem, refused_as, responses
-from uformer.serve.query import Asked, asked_options, only, option_names
+from uformer.serve.query import Asked, asked_options, blend_names, only, option_names
 from uformer.serve.service import Service
 from uformer.serve.upload import FIELD, MEDIA_TYPES, Rules, check_header, picture_bytes
+
+_POLL = 0.1  # seconds between checks whether a job was interrupted
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -62,6 +67,14 @@ _JOB_SCHEMA: dict[str, Any] = {
         "seconds": {"type": "number", "description": "Processing time so far, in seconds."},
         "eta_seconds": {"type": ["number", "null"]},
         "problem": {"type": ["object", "null"], "description": "Why the job failed."},
+        "held": {
+            "type": "boolean",
+            "description": "Whether the result can have other controls without a new run.",
+        },
+        "not_held": {
+            "type": ["string", "null"],
+            "description": "Why it cannot, although `hold` asked for it.",
+        },
         "result": {"type": "string", "description": "Path of the restored image, once the job is done."},
     },
 }
@@ -78,12 +91,23 @@ Metadata = Annotated[
 Format = Annotated[
     Answer, Query(alias="format", description="Format of the response; `same` is that of the upload.")
 ]
+OtherFormat = Annotated[
+    Answer | None, Query(alias="format", description="Format of the response; `same` is that of the upload.")
+]
+Hold = Annotated[
+    bool,
+    Query(
+        description="Hold the network's answer, so that `GET /v1/jobs/{job_id}/result` can apply other "
+        "controls without a new run. The job's `held` says whether it is held."
+    ),
+]
 
 
 def posts(service: Service) -> APIRouter:
     """Return the routes that accept images."""
-    routes = APIRouter(dependencies=[Depends(only(*option_names(), "metadata", "format"))])
-    chosen = Depends(asked_options(service.catalogue.names))
+    routes = APIRouter()
+    known = (*option_names(), "metadata", "format")
+    chosen = Depends(asked_options(option_names(), service.catalogue.names))
     settings, engine = service.settings, service.engine
 
     async def take(
@@ -93,6 +117,7 @@ def posts(service: Service) -> APIRouter:
         answer: Answer,
         accept: str | None,
         seconds: float,
+        hold: bool = False,
     ) -> Job:
         """Admit, read, check and queue an image. Raises Problem or Cancelled."""
         with refused_as(422, "options"):
@@ -108,7 +133,7 @@ def posts(service: Service) -> APIRouter:
             data = await picture_bytes(request, rules)
             header = await asyncio.to_thread(check_header, data, max_pixels=settings.max_pixels)
             suffix = choose_suffix(answer, accept, header)
-            job = Job(data, header, options, suffix=suffix, metadata=metadata, seconds=seconds)
+            job = Job(data, header, options, suffix=suffix, metadata=metadata, seconds=seconds, hold=hold)
             del data
             engine.submit(job, slot)
         except BaseException:
@@ -120,6 +145,7 @@ def posts(service: Service) -> APIRouter:
         "/v1/restore",
         summary="Restore an image",
         tags=["restore"],
+        dependencies=[Depends(only(*known))],
         response_class=Response,
         responses={200: _PICTURE, **responses(*_UPLOAD_ERRORS, *GUARDED, 500, 504)},
         openapi_extra=_BODY,
@@ -140,18 +166,24 @@ def posts(service: Service) -> APIRouter:
         summary="Start a job",
         tags=["jobs"],
         status_code=202,
+        dependencies=[Depends(only(*known, "hold"))],
         response_class=JSONResponse,
         responses={202: _JOB, **responses(*_UPLOAD_ERRORS, *GUARDED, 500)},
         openapi_extra=_BODY,
     )
     async def begin(
-        request: Request, asked: Asked = chosen, metadata: Metadata = "strip", answer: Format = "same"
+        request: Request,
+        asked: Asked = chosen,
+        metadata: Metadata = "strip",
+        answer: Format = "same",
+        hold: Hold = False,
     ) -> Response:
         """Starts a job and returns it; poll it until it is done. Use jobs for large images or progress."""
         service.store.check_room()
-        job = await take(request, asked, metadata, answer, None, settings.job_timeout)
+        job = await take(request, asked, metadata, answer, None, settings.job_timeout, hold)
         service.store.add(job)
-        return JSONResponse(job.to_json(ahead=engine.ahead(job)), 202, {"Location": f"/v1/jobs/{job.id}"})
+        shown = job.to_json(ahead=engine.ahead(job), root=settings.root_path)
+        return JSONResponse(shown, 202, {"Location": f"{settings.root_path}/v1/jobs/{job.id}"})
 
     return routes
 
@@ -159,7 +191,8 @@ def posts(service: Service) -> APIRouter:
 def jobs(service: Service) -> APIRouter:
     """Return the routes of existing jobs: progress, result and deletion."""
     routes = APIRouter()
-    engine, store = service.engine, service.store
+    chosen = Depends(asked_options(blend_names()))
+    engine, store, blender = service.engine, service.store, service.blender
 
     @routes.get(
         "/v1/jobs/{job_id}",
@@ -170,17 +203,28 @@ def jobs(service: Service) -> APIRouter:
     )
     async def look(job_id: str) -> Response:
         job = store.get(job_id)
-        return JSONResponse(job.to_json(ahead=engine.ahead(job)))
+        return JSONResponse(job.to_json(ahead=engine.ahead(job), root=service.settings.root_path))
 
     @routes.get(
         "/v1/jobs/{job_id}/result",
-        summary="Get a job's restored image",
+        summary="Get a job's restored image, if necessary with other controls",
         tags=["jobs"],
+        dependencies=[Depends(only(*blend_names(), "metadata", "format"))],
         response_class=Response,
-        responses={200: _PICTURE, **responses(400, 404, 406, 409, 410, 422, *GUARDED, 500, 503, 504)},
+        responses={200: _PICTURE, **responses(400, 404, 406, 409, 410, 422, 429, *GUARDED, 500, 503, 504)},
     )
-    async def result(request: Request, job_id: str) -> Response:
-        """Returns the image until the job is deleted or expires. A failed job returns its error."""
+    async def result(
+        request: Request,
+        job_id: str,
+        asked: Asked = chosen,
+        metadata: MetadataPolicy | None = None,
+        answer: OtherFormat = None,
+    ) -> Response:
+        """Returns the image until the job is deleted or expires. A failed job returns its error.
+
+        A parameter that is not given is as it was for the job. Other values than those of the job need an
+        answer that is held (see `hold`); the network does not run again.
+        """
         job = store.get(job_id)
         if job.problem is not None:
             raise job.problem
@@ -188,11 +232,30 @@ def jobs(service: Service) -> APIRouter:
             raise Problem(410, "cancelled", "the job was cancelled")
         if job.state != "done":
             raise Problem(409, "not-finished", "the job has not finished yet", retry_after=1)
-        check_accepted(job.suffix, request.headers.get("accept"))
+        suffix = job.suffix if answer is None else choose_suffix(answer, None, job.header)
+        check_accepted(suffix, request.headers.get("accept"))
+        with refused_as(422, "options"):
+            options = dataclasses.replace(job.options, **asked)
+        policy = metadata or job.metadata
+        if not job.is_as(options, suffix, policy):
+            seconds = service.settings.timeout
+            blend = Job(b"", job.header, options, suffix=suffix, metadata=policy, seconds=seconds)
+            blender.submit(blend, held_answer(job))
+            data, timing = await _finished(request, blend, seconds), _timing(blend, "blend")
+        else:
+            data, timing = job.restored, _timing(job)
         job.fetched = True
-        return Response(
-            job.restored, media_type=MEDIA_TYPES[job.suffix], headers={"Server-Timing": _timing(job)}
-        )
+        return Response(data, media_type=MEDIA_TYPES[suffix], headers={"Server-Timing": timing})
+
+    def held_answer(job: Job) -> Restoration:
+        """Return the held answer of a job. Raises Problem if there is none or the server is stopping."""
+        if engine.not_ready is not None:
+            raise Problem(503, "not-ready", engine.not_ready, retry_after=5)
+        found = service.held.get(job)
+        if found is None:
+            reason = job.not_held or "the job was started without hold=true"
+            raise Problem(409, "not-held", f"{reason}; send the image again to change the controls")
+        return found
 
     @routes.delete(
         "/v1/jobs/{job_id}",
@@ -210,14 +273,17 @@ def jobs(service: Service) -> APIRouter:
 async def _finished(request: Request, job: Job, seconds: float) -> bytes:
     """Wait for a job and return its result.
 
-    Raises Problem if the job fails or takes too long, and Cancelled if the client disconnects. Both stop the
-    job.
+    Raises Problem if the job fails, is interrupted or takes too long, and Cancelled if the client
+    disconnects. All of them stop the job.
     """
+    until = time.monotonic() + seconds
     done: asyncio.Future[Ending] = asyncio.wrap_future(job.future)
     gone = asyncio.create_task(_left(request))
     try:
         waited: set[asyncio.Future[Any]] = {done, gone}
-        await asyncio.wait(waited, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        while job.problem is None and time.monotonic() < until:
+            if (await asyncio.wait(waited, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED))[0]:
+                break
         if job.problem is not None:
             raise job.problem
         if job.restored:
@@ -237,7 +303,7 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _timing(job: Job) -> str:
+def _timing(job: Job, work: str = "restore") -> str:
     """Return the Server-Timing header: milliseconds in the queue and of processing."""
-    queued, restoring = job.started - job.created, job.finished - job.started
-    return f"queue;dur={1000 * queued:.0f}, restore;dur={1000 * restoring:.0f}"
+    queued, working = job.started - job.created, job.finished - job.started
+    return f"queue;dur={1000 * queued:.0f}, {work};dur={1000 * working:.0f}"

@@ -15,7 +15,10 @@ from uformer.serve.problems import BUG, Cancelled, Problem
 from uformer.serve.security import Guard
 from uformer.serve.service import Service
 from uformer.serve.status import status
+from uformer.serve.subpath import SubPath
 from uformer.version import __version__
+
+_LAST_WAIT = 0.1  # seconds for a tile that is still being restored
 
 _DESCRIPTION = """Restores noisy, rainy and slightly blurred images.
 By default, a response has the same bytes as the output of `uformer restore --metadata strip`.
@@ -25,6 +28,7 @@ Errors are `application/problem+json` (RFC 9457); `detail` explains what is wron
 
 def create_app(service: Service) -> Leftover:
     """Return the ASGI application of a service. The workers run from its startup to its shutdown."""
+    root = service.settings.root_path
 
     @contextlib.asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -32,7 +36,8 @@ def create_app(service: Service) -> Leftover:
         sweeper = asyncio.create_task(service.sweep())
         yield
         sweeper.cancel()
-        await asyncio.to_thread(service.engine.close)
+        await asyncio.to_thread(service.engine.close, _LAST_WAIT)
+        service.blender.close()
         service.store.clear()
 
     api = FastAPI(
@@ -42,6 +47,7 @@ def create_app(service: Service) -> Leftover:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        servers=[{"url": root}] if root else None,
     )
     for routes in (posts, jobs, status):
         api.include_router(routes(service))
@@ -52,7 +58,7 @@ def create_app(service: Service) -> Leftover:
     api.add_exception_handler(404, _on_not_found)
     api.add_exception_handler(405, _on_wrong_method)
     api.add_exception_handler(Exception, _on_bug)
-    return Leftover(Guard(api, service.settings, service.metrics))
+    return Leftover(SubPath(Guard(api, service.settings, service.metrics), root))
 
 
 def _add_page(api: FastAPI) -> None:

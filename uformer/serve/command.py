@@ -14,6 +14,7 @@ from uformer.allocator import share_arenas
 from uformer.files import require
 from uformer.restore.options import RestoreOptions
 from uformer.serve.settings import Settings
+from uformer.signals import INTERRUPTED, end_now
 
 
 def serve(
@@ -34,7 +35,7 @@ def serve(
     browser
         Open the page in a browser. The default is to open it if there is a screen and a terminal.
     verbose
-        Log one line per request to standard error.
+        Log one line per request to standard error: time, client, request, status, bytes, seconds.
     """
     for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         require(module, "serve")
@@ -46,7 +47,7 @@ def serve(
     listener = listen(settings.host, settings.port)
     url = page_url(settings, listener.getsockname()[1])
     plain = url.partition("#")[0]
-    server = Server(service, access_log=verbose)
+    server = Server(service, log=verbose)
     shown = url if sys.stdout.isatty() else plain  # keep the token out of logs
     print(f"{shown}  (API: {plain}docs; press Ctrl-C to stop)", flush=True)
     if browser or (browser is None and settings.local and has_screen()):
@@ -56,7 +57,10 @@ def serve(
             f"uformer: {message}", file=sys.stderr, flush=True
         )
         server.run(sockets=[listener])
-    return 130 if server.interrupted else 0
+    code = INTERRUPTED if server.interrupted else 0
+    if service.engine.busy:  # in the middle of a tile, which can take longer than a stopping server has
+        end_now(code)
+    return code
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,23 +1,25 @@
 """The workers, one thread per device, and the bounded queue in front of them."""
 
 import contextlib
-import copy
 import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from typing import Any
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
 from uformer.image.write import encode
+from uformer.restore.memory import answer_size
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
-from uformer.serve.jobs import Ending, Job
-from uformer.serve.problems import BUG, Cancelled, Problem, refused_as
+from uformer.serve.held import HeldAnswers
+from uformer.serve.jobs import Ending, Job, settled
+from uformer.serve.problems import Problem, refused_as
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
 from uformer.weights import registry
@@ -56,7 +58,7 @@ class Slot:
 class Engine:
     """Restores images, one at a time on each device of `catalogue.defaults.device` ("cuda:0,cuda:1").
 
-    `load` creates a restorer from options.
+    `held` receives the network's answers to hold. `load` creates a restorer from options.
     """
 
     def __init__(
@@ -64,10 +66,11 @@ class Engine:
         catalogue: Catalogue,
         settings: Settings,
         metrics: Metrics,
+        held: HeldAnswers,
         *,
         load: Load = Restorer.from_options,
     ) -> None:
-        self.catalogue, self.settings, self.metrics = catalogue, settings, metrics
+        self.catalogue, self.settings, self.metrics, self.held = catalogue, settings, metrics, held
         self._lock = threading.Lock()
         self._admitted = 0
         self._uploaded = 0
@@ -177,11 +180,21 @@ class Engine:
                 if not job.started:
                     job.refuse(Problem(503, "not-ready", "the server is stopping", retry_after=5))
 
-    def close(self) -> None:
-        """Stop all work at the next tile, and wait until it has stopped."""
-        self._draining = True
+    def interrupt(self) -> None:
+        """Refuse the images in progress too; their work stops at the next tile."""
         for worker in self._workers:
-            worker.close()
+            for job in list(worker.jobs.values()):
+                job.interrupt(Problem(503, "not-ready", "the server is stopping", retry_after=5))
+
+    def close(self, seconds: float | None = None) -> None:
+        """Stop all work at the next tile, and wait until it has stopped, at most `seconds`."""
+        self._draining = True
+        wait([future for worker in self._workers for future in worker.close()], seconds)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is still in the middle of a tile, or loading weights."""
+        return any(worker.busy for worker in self._workers)
 
     def _become_ready(self, futures: list[Future[None]]) -> None:
         if all(future.done() for future in futures):
@@ -203,10 +216,12 @@ class _Worker:
         self.engine, self.device = engine, device
         self.jobs: dict[str, Job] = {}  # by id, in queue order, the running one first
         self._restorers = Restorers(load)
+        self._warming: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"uformer-{device}")
 
     def warm(self) -> Future[None]:
-        return self._thread.submit(self._warm)
+        self._warming = self._thread.submit(self._warm)
+        return self._warming
 
     def _warm(self) -> None:
         options = [self.engine.catalogue.defaults]
@@ -221,21 +236,21 @@ class _Worker:
         # A future keeps its callbacks, so the callback must not hold the job.
         job.future.add_done_callback(partial(self._finish, job.id))
 
-    def close(self) -> None:
+    def close(self) -> list[Future[Any]]:
+        """Accept no more work, and return the futures of what is still being done."""
+        futures: list[Future[Any]] = [self._warming] if self._warming else []
         for job in list(self.jobs.values()):
             job.cancel()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+            futures.append(job.future)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        return [future for future in futures if not future.done()]
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.jobs) or not (self._warming is None or self._warming.done())
 
     def _restore(self, job: Job) -> Ending:
-        try:
-            return self._restored(job)
-        except Cancelled:
-            return None
-        except Problem as problem:
-            return copy.copy(problem)  # the copy has no traceback, whose frames hold the decoded image
-        except Exception:
-            log.exception("restoring an image of %d x %d pixels failed", job.header.width, job.header.height)
-            return Problem(500, "internal", BUG)
+        return settled(job, partial(self._restored, job))
 
     def _restored(self, job: Job) -> bytes:
         data = job.begin()
@@ -246,17 +261,36 @@ class _Worker:
                     limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels),
                     notify=_note,
                 )
+            holds = job.hold and self._can_hold(job, answer_size(job.header) + len(data))
             del data
             job.check()
             with refused_as(422, "not-restored"):
                 restorer = self._restorers.get(self._here(job.options))
-                used = restorer.range_of_image(image, notify=_note)
-                job.range = used.reported(image.depth)
-                restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
+                answer = None
+                if holds:
+                    answer = restorer.infer(image, progress=job.progress, notify=_note)
+                    job.range = answer.ranges[0].reported(image.depth)
+                    restored = answer.blend(check=job.check)
+                else:
+                    used = restorer.range_of_image(image, notify=_note)
+                    job.range = used.reported(image.depth)
+                    restored = restorer.restore_image(image, used=used, progress=job.progress, notify=_note)
                 job.check()
-                return encode(
+                encoded = encode(
                     restored, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=_note
                 )
+        if answer is not None:
+            self.engine.held.put(job, answer)
+        return encoded
+
+    def _can_hold(self, job: Job, cost: int) -> bool:
+        """Make room for the answer of a job, or record why it cannot be held."""
+        if len(job.options.chain) > 1:
+            job.not_held = "the controls of several tasks apply to each of them in turn"
+        elif not self.engine.held.reserve(job, cost):
+            most = self.engine.held.limit // 2
+            job.not_held = f"the answer takes {cost:,} bytes; the limit is {most:,} (half of --hold-memory)"
+        return job.not_held is None
 
     def _finish(self, job_id: str, future: Future[Ending]) -> None:
         job = self.jobs.pop(job_id)
@@ -267,6 +301,8 @@ class _Worker:
         metrics.images.labels(outcome=outcome, weights=self.engine.catalogue.name(job.options)).inc()
         if outcome == "done":
             metrics.pixels.inc(job.header.pixels)
+        else:
+            self.engine.held.drop(job)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:

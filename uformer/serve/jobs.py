@@ -1,9 +1,11 @@
 """Jobs (one image each), and the store that keeps their results for a while."""
 
 import copy
+import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,7 +13,9 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Header
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
-from uformer.serve.problems import Cancelled, Problem
+from uformer.serve.problems import BUG, Cancelled, Problem
+
+log = logging.getLogger("uformer.serve")
 
 Ending = bytes | Problem | None
 """The outcome of a job: the restored file, the reason it failed, or None if it was cancelled.
@@ -26,7 +30,8 @@ FINISHED = ("done", "failed", "cancelled")
 class Job:
     """One image to restore.
 
-    `suffix`: suffix of the response's format. `seconds`: time after which the job is given up.
+    `suffix`: suffix of the response's format. `seconds`: time after which the job is given up. `hold`:
+    whether to hold the network's answer, if possible.
 
     The event loop reads fields that a worker thread writes; only one of the two writes each field.
     """
@@ -40,6 +45,7 @@ class Job:
         suffix: str,
         metadata: MetadataPolicy,
         seconds: float,
+        hold: bool = False,
     ) -> None:
         self.id = secrets.token_hex(16)
         self.options, self.suffix, self.metadata = options, suffix, metadata
@@ -49,6 +55,11 @@ class Job:
         self.created, self.started, self.finished = time.monotonic(), 0.0, 0.0
         self.range: tuple[float, float] | None = None
         self.fetched = False
+        self.hold = hold
+        self.held = False
+        """Whether the network's answer is held now; HeldAnswers sets it."""
+        self.not_held: str | None = None
+        """Why the answer is not held although `hold` is true, if this is decided."""
         self._data: bytes | None = data
         self._deadline, self._seconds = self.created + seconds, seconds
         self._cancelled = threading.Event()
@@ -80,6 +91,12 @@ class Job:
         if not self.future.cancel():
             self._refusal = None
 
+    def interrupt(self, problem: Problem) -> None:
+        """Fail the job with a problem now, unless it is done. Its work stops at the next tile."""
+        if not self.future.done():
+            self._refusal = problem
+            self.cancel()
+
     def check(self) -> None:
         """Raise Cancelled if the job was cancelled, and Problem if it took too long."""
         if self._cancelled.is_set():
@@ -93,11 +110,16 @@ class Job:
         self.check()
 
     @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called in time."""
+        return self._cancelled.is_set()
+
+    @property
     def state(self) -> str:
         """One of queued, running, done, failed and cancelled."""
         if self._refusal is not None:
             return "failed"
-        if self.future.cancelled() or self._cancelled.is_set():
+        if self.future.cancelled() or self.cancelled:
             return "cancelled"
         if not self.future.done():
             return "running" if self.started else "queued"
@@ -117,6 +139,10 @@ class Job:
         ending = self.future.result() if self.state == "done" else None
         return ending if isinstance(ending, bytes) else b""
 
+    def is_as(self, options: RestoreOptions, suffix: str, metadata: MetadataPolicy) -> bool:
+        """Return whether the result is what these options, format and metadata return."""
+        return (options, suffix, metadata) == (self.options, self.suffix, self.metadata)
+
     @property
     def notes(self) -> list[str]:
         """What happens to the image besides restoring it."""
@@ -124,8 +150,11 @@ class Job:
         converted = "the colours are converted to sRGB"
         return [several] * (self.header.frames > 1) + [converted] * self.header.converted
 
-    def to_json(self, *, ahead: int) -> dict[str, Any]:
-        """Return the JSON that clients see. `ahead`: number of images ahead in the queue."""
+    def to_json(self, *, ahead: int, root: str = "") -> dict[str, Any]:
+        """Return the JSON that clients see.
+
+        `ahead`: number of images ahead in the queue. `root`: path below which a proxy serves the server.
+        """
         until = self.finished or time.monotonic()
         seconds = until - self.started if self.started else 0.0
         share = self.tiles_done / self.tiles if self.tiles else 0.0
@@ -146,8 +175,23 @@ class Job:
             "seconds": round(seconds, 3),
             "eta_seconds": round(seconds * (1 - share) / share, 3) if running and share else None,
             "problem": None if problem is None else problem.to_json(),
-            "result": f"/v1/jobs/{self.id}/result",
+            "held": self.held,
+            "not_held": self.not_held,
+            "result": f"{root}/v1/jobs/{self.id}/result",
         }
+
+
+def settled(job: Job, work: Callable[[], bytes]) -> Ending:
+    """Do the work of a job and return its outcome."""
+    try:
+        return work()
+    except Cancelled:
+        return None
+    except Problem as problem:
+        return copy.copy(problem)  # the copy has no traceback, whose frames hold the decoded image
+    except Exception:
+        log.exception("restoring an image of %d x %d pixels failed", job.header.width, job.header.height)
+        return Problem(500, "internal", BUG)
 
 
 def too_slow(seconds: float) -> Problem:
@@ -162,11 +206,12 @@ def too_slow(seconds: float) -> Problem:
 class JobStore:
     """Jobs by id, with limits on how long and how many results are kept. Not thread-safe.
 
-    `keep`: seconds that a finished job is kept. `max_bytes`: total size of the results.
+    `keep`: seconds that a finished job is kept. `max_bytes`: total size of the results. `dropped`: called
+    with each job that is deleted.
     """
 
-    def __init__(self, *, keep: float, max_bytes: int) -> None:
-        self._keep, self._max_bytes = keep, max_bytes
+    def __init__(self, *, keep: float, max_bytes: int, dropped: Callable[[Job], None]) -> None:
+        self._keep, self._max_bytes, self._dropped = keep, max_bytes, dropped
         self._jobs: dict[str, Job] = {}
 
     def add(self, job: Job) -> None:
@@ -187,16 +232,17 @@ class JobStore:
         """Cancel a job and delete its result."""
         job.cancel()
         self._jobs.pop(job.id, None)
+        self._dropped(job)
 
     def sweep(self) -> None:
         """Delete expired jobs, and fetched ones while the results exceed `max_bytes`."""
         now = time.monotonic()
         for job in list(self._jobs.values()):
             if job.state in FINISHED and now > (job.finished or job.created) + self._keep:
-                del self._jobs[job.id]
+                self.remove(job)
         for job in list(self._jobs.values()):
             if self.kept_bytes > self._max_bytes and job.fetched:
-                del self._jobs[job.id]
+                self.remove(job)
 
     def check_room(self) -> None:
         """Raise Problem if unfetched results leave no room."""

@@ -20,7 +20,7 @@ REASONS: Mapping[int, str] = {
     405: "The path does not support this method.",
     406: "The client accepts no format that the server can send.",
     408: "The upload is too slow or has stopped.",
-    409: "The job has not finished yet.",
+    409: "The job has not finished yet, or other controls need a new run.",
     410: "The job was cancelled.",
     413: "The upload has too many bytes or pixels.",
     415: "The content type or content encoding is not supported.",

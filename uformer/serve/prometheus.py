@@ -14,6 +14,8 @@ GAUGES = {
     "uformer_upload_bytes": "Bytes of files that wait, run or are still being uploaded.",
     "uformer_kept_results": "Results of finished jobs that are kept.",
     "uformer_kept_bytes": "Bytes of results that are kept.",
+    "uformer_held_answers": "Answers of the network that are held.",
+    "uformer_held_bytes": "Bytes of answers that are held.",
     "uformer_ready": "Whether the server accepts images.",
     "process_resident_memory_bytes": "Resident memory in bytes.",
 }
@@ -32,10 +34,13 @@ class Metrics(Collector):
         )
         self.pixels = self._counter("uformer_pixels_total", "Pixels restored.")
         self.request_seconds = self._histogram(
-            "uformer_http_request_seconds", "Seconds from a request to the end of its response."
+            "uformer_http_request_seconds", "Seconds from a request to the end of its response.", "route"
         )
         self.restore_seconds = self._histogram(
             "uformer_restore_seconds", "Seconds to decode, restore and encode an image."
+        )
+        self.blend_seconds = self._histogram(
+            "uformer_blend_seconds", "Seconds to apply controls to a held answer and encode the image."
         )
         self._gauges = {name: Gauge(name, words, registry=self._registry) for name, words in GAUGES.items()}
 
@@ -67,5 +72,5 @@ class Metrics(Collector):
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(name, words, labels, registry=self._registry)
 
-    def _histogram(self, name: str, words: str) -> Histogram:
-        return Histogram(name, words, registry=self._registry, buckets=BUCKETS)
+    def _histogram(self, name: str, words: str, *labels: str) -> Histogram:
+        return Histogram(name, words, labels, registry=self._registry, buckets=BUCKETS)

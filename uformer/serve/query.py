@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
-from uformer.restore.options import RestoreOptions
+from uformer.restore.options import Controls, RestoreOptions
 from uformer.serve.problems import Problem
 from uformer.weights.registry import TASKS
 
@@ -33,10 +33,15 @@ def option_names() -> list[str]:
     return [name for name in typing.get_type_hints(RestoreOptions) if name not in OPERATORS]
 
 
-def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
-    """Return a dependency that reads the options of a request's query, without those that are None.
+def blend_names() -> list[str]:
+    """Return the names of the options that apply to a held answer, without a new run."""
+    return [*typing.get_type_hints(Controls), "quality"]
 
-    `weights`: the names that a client may use.
+
+def asked_options(names: list[str], weights: tuple[str, ...] = ()) -> Callable[..., Asked]:
+    """Return a dependency that reads options of a request's query, without those that are None.
+
+    `names`: the options. `weights`: the names of weights that a client may use.
     """
 
     def dependency(**values: Any) -> Asked:
@@ -46,7 +51,7 @@ def asked_options(weights: tuple[str, ...]) -> Callable[..., Asked]:
     words["task"] += f" One of {', '.join(TASKS)}."
     words["weights"] = f"Weights to use instead of the task's own: {', '.join(weights)}."
     parameters = []
-    for name in option_names():
+    for name in names:
         about = Query(description=words.get(name), **BOUNDS.get(name, {}))
         kind = Annotated[hints[name] | None, about]  # type: ignore[valid-type] # built at run time
         parameters.append(
@@ -61,6 +66,8 @@ def only(*names: str) -> Callable[[Request], None]:
 
     def dependency(request: Request) -> None:
         for name, _ in request.query_params.multi_items():
+            if name not in names and name in option_names():
+                raise Problem(422, "options", f"{name}: needs a new run; send the image again as a new job")
             if name not in names:
                 raise Problem(422, "options", f"unknown parameter {name[:64]!r}; known: {', '.join(names)}")
             if len(request.query_params.getlist(name)) > 1:

@@ -6,14 +6,18 @@ name of their own that points at this machine (checked by Host).
 """
 
 import asyncio
+import logging
 import secrets
 import time
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uformer.serve.problems import Problem
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings, is_local
+
+access_log = logging.getLogger("uformer.access")
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -36,7 +40,7 @@ _GUARDED = ("/v1/", "/metrics")  # paths that need the token; the page itself ho
 
 
 class Guard:
-    """Middleware that checks access, counts requests and adds the security headers to every response."""
+    """Middleware that checks access, logs and counts requests, and adds security headers to responses."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -45,15 +49,16 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, status = time.monotonic(), 0
+        start, status, size = time.monotonic(), 0, 0
 
         async def send_safely(message: Message) -> None:
-            nonlocal status
+            nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
                 present = {name.lower() for name, _ in message.get("headers", ())}
                 extra = [(name, value) for name, value in HEADERS.items() if name not in present]
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
+            size += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -67,8 +72,10 @@ class Guard:
             raise
         finally:
             route = getattr(scope.get("route"), "path", "refused" if status in (401, 403, 421) else "other")
+            seconds = time.monotonic() - start
             self._metrics.requests.labels(route=route, status=str(status or "gone")).inc()
-            self._metrics.request_seconds.observe(time.monotonic() - start)
+            self._metrics.request_seconds.labels(route=route).observe(seconds)
+            access_log.info("%s", log_line(scope, status, size, seconds))
 
     def refusal(self, scope: Scope) -> Problem | None:
         """Return why a request is denied; None if it is allowed."""
@@ -103,6 +110,15 @@ class Guard:
                 f"requests from pages of other sites are refused; this one comes from {origin[:64]!r}",
             )
         return None
+
+
+def log_line(scope: Scope, status: int, size: int, seconds: float) -> str:
+    """Return the line of the access log: client, request, status, bytes of the body and duration."""
+    target = quote(scope["path"])
+    if scope["query_string"]:
+        target += "?" + quote(scope["query_string"], safe="/=&%+:,")
+    client = (scope.get("client") or ("-",))[0]
+    return f'{client} "{scope["method"]} {target}" {status or "gone"} {size} {seconds:.3f}'
 
 
 def _name(host: str) -> str:

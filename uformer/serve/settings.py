@@ -1,13 +1,17 @@
 """The settings of a server."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from uformer.errors import OptionError
+from uformer.restore.options import memory_in_bytes
 from uformer.values import set_types
+
+_PATHS = ("v1", "docs", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,14 @@ class Settings:
     """Seconds that the result of a finished job is kept in memory."""
     max_kept: int = 512 * 2**20
     """Bytes of results that are kept. Beyond it, new jobs are refused until results are deleted or expire."""
-    grace: float = 30
-    """Seconds that a stopping server still hands out results, after the last image is finished."""
+    hold_memory: str = "25%"
+    """Memory for the answers of jobs that clients ask to hold: 500MB, 2GB, or a percentage of the memory
+    limit, of which it is a part; 0 for none."""
+    grace: float = 8
+    """Seconds in which a stopping server finishes images and hands out results. `docker stop` kills it after
+    ten."""
+    root_path: str = ""
+    """Path below which a proxy serves this server, such as /uformer."""
 
     def __post_init__(self) -> None:
         set_types(self)
@@ -57,6 +67,14 @@ class Settings:
         for name in ("timeout", "job_timeout", "keep"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name}: {getattr(self, name)} must be more than 0 seconds")
+        self.held_bytes(0)
+        object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        own = self.root_path.split("/")[1:2] in ([name] for name in _PATHS)
+        if own or not re.fullmatch(r"(/[\w.~-]+)*", self.root_path, re.ASCII):
+            raise OptionError(
+                f"root_path: {self.root_path!r} must be a path such as /uformer that does not begin with one"
+                f" of the server's own ({', '.join(_PATHS)})"
+            )
         if not self.grace >= 0:
             raise OptionError(f"grace: {self.grace} must not be negative")
         if self.token is not None and not (
@@ -68,6 +86,21 @@ class Settings:
                 f"host: other machines can reach {self.host}; set a token (--token or UFORMER_TOKEN), "
                 "or pass --insecure to let anyone use the server"
             )
+
+    def held_bytes(self, limit: int) -> int:
+        """Return `hold_memory` in bytes, for a process whose memory limit is `limit` bytes.
+
+        Raises OptionError for an amount that cannot be read or is more than half of the limit.
+        """
+        if self.hold_memory.strip() == "0":
+            return 0
+        amount = memory_in_bytes(self.hold_memory, free=limit, name="hold_memory")
+        if limit and amount > limit / 2:
+            raise OptionError(
+                f"hold_memory: {self.hold_memory} is more than half of the memory limit of"
+                f" {limit // 10**6:,}MB; use less, or raise --memory"
+            )
+        return amount
 
     @property
     def local(self) -> bool:

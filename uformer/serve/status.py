@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from uformer.image import extras, formats
 from uformer.serve.problems import GUARDED, Problem, responses
 from uformer.serve.prometheus import CONTENT_TYPE
 from uformer.serve.service import Service
@@ -15,6 +16,8 @@ def status(service: Service) -> APIRouter:
     """Return the status routes of a service."""
     routes = APIRouter(tags=["server"])
     settings, engine = service.settings, service.engine
+    known = (*formats.SUFFIXES, *(suffix for each in formats.READ_ONLY for suffix in each.suffixes))
+    readable = [suffix for suffix in known if extras.can_read(suffix)]
 
     @routes.get("/v1/models", summary="List the weights and the limits", responses=responses(*GUARDED, 500))
     async def models() -> dict[str, Any]:
@@ -28,6 +31,7 @@ def status(service: Service) -> APIRouter:
             "models": service.catalogue.describe(),
             "limits": limits,
             "media_types": list(MEDIA_TYPES.values()),
+            "suffixes": readable,
         }
 
     @routes.get("/healthz", summary="Check whether the server runs", responses=responses(*GUARDED))

@@ -1,135 +1,150 @@
-// The page: choosing photos, restoring them, and showing the results.
+// The page: choosing photos, restoring them, changing the controls, and saving the results.
 
-import * as api from "./client.js";
+import * as engine from "./engine.js";
+import { NAMES, takePhotos } from "./intake.js";
+import { Live } from "./live.js";
+import { Panel } from "./panel.js";
+import { Photo } from "./photo.js";
+import { guardLeaving, saveAll } from "./saving.js";
+import { DEFAULTS, described, same } from "./settings.js";
+import { renderStrip } from "./strip.js";
+import { bytes, duration, pixels, refusal, refusedKind } from "./words.js";
 import { Viewer } from "./viewer.js";
-import { Picture, Work } from "./work.js";
-import { bytes, duration, pixels, refusal } from "./words.js";
+import { Work } from "./work.js";
+import "./look.js";
 
+const PAUSE = 350; // milliseconds without a change, after which the file is made again
 const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const form = $("panel");
-const pictures = [];
+const photos = [];
+const shared = { settings: DEFAULTS };
+let can = null; // what the engine can do
 let current = null;
 let announced = "";
+let packing = "";
 
-const viewer = new Viewer($("viewer"), { onZoom: (text) => { $("level").textContent = text; } });
-const work = new Work((finished) => { render(); if (finished) onFinished(finished); });
+const viewer = new Viewer($("viewer"), {
+  onZoom: (text) => { $("level").textContent = text; },
+  onDraw: () => live?.draw(),
+});
+const live = new Live($("live"), viewer);
+const panel = new Panel($("panel"), { onSettings: change, onScope: (alone) => { current.own = alone ? current.settings : null; settled(); } });
+const work = new Work({ onChange: render, onEnd, onFile });
 
 // Adding and removing photos
 
-function add(files, task) {
-  const list = [...files].map((file) => new Picture(file));
+function add(files, { task, sample } = {}) {
+  const list = files.map(({ file, folder }) => new Photo(file, shared, { folder, sample }));
   if (!list.length) return;
-  if (task) form.elements.task.value = task;
-  pictures.push(...list);
+  for (const photo of list) {
+    const problem = refusedKind(photo.suffix, can?.reads);
+    if (problem) Object.assign(photo, { state: "failed", problem });
+    if (task) photo.own = { ...DEFAULTS, run: { ...DEFAULTS.run, task } };
+  }
+  photos.push(...list);
   select(list[0]);
   scrollTo({ top: 0, behavior: calm.matches ? "auto" : "smooth" });
 }
 
-async function addSample(button) {
-  const name = button.dataset.sample;
-  const response = await fetch(`/page/${name}`);
-  const blob = await response.blob();
-  add([new File([blob], name, { type: blob.type })], button.dataset.task);
+async function addSample({ dataset }) {
+  const blob = await (await fetch(new URL(dataset.sample, import.meta.url))).blob();
+  add([{ file: new File([blob], dataset.sample, { type: blob.type }) }], { task: dataset.task, sample: true });
   start();
 }
 
-function remove(picture) {
-  const at = pictures.indexOf(picture);
-  pictures.splice(at, 1);
-  work.remove(picture);
-  if (picture === current) select(pictures[Math.min(at, pictures.length - 1)] ?? null);
+function remove(photo) {
+  const at = photos.indexOf(photo);
+  photos.splice(at, 1);
+  work.remove(photo);
+  if (photo === current) select(photos[Math.min(at, photos.length - 1)] ?? null);
   else render();
 }
 
-for (const each of document.querySelectorAll("[data-choose]")) each.addEventListener("click", () => $("picker").click());
-document.querySelector("[data-camera]").addEventListener("click", () => $("camera").click());
-for (const input of [$("picker"), $("camera")]) {
-  input.addEventListener("change", () => { add(input.files); input.value = ""; });
-}
+takePhotos({ picker: $("picker"), camera: $("camera"), add, reads: () => can?.reads ?? Object.keys(NAMES), say });
 for (const each of document.querySelectorAll("[data-sample]")) each.addEventListener("click", () => addSample(each));
 
-let over = 0;
-const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-addEventListener("dragenter", (event) => { if (hasFiles(event)) { over += 1; document.body.classList.add("dropping"); } });
-addEventListener("dragleave", () => { over = Math.max(over - 1, 0); if (!over) document.body.classList.remove("dropping"); });
-addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
-addEventListener("drop", (event) => {
-  over = 0;
-  document.body.classList.remove("dropping");
-  if (hasFiles(event)) { event.preventDefault(); add(event.dataTransfer.files); }
-});
-addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-  if (files.length) { event.preventDefault(); add(files); }
-});
+// Restoring and changing the controls
 
-// Restoring
-
-function query() {
-  const values = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) {
-    if (name === "strength") values.set(name, Number(value) / 100);
-    else if (value !== "" && !(name === "format" && value === "same")) values.set(name, value);
-  }
-  if (values.get("weights")) values.delete("task");
-  return values.toString();
-}
-
-function open() { return pictures.filter((each) => each.state === "ready"); }
+function open() { return photos.filter((each) => !each.busy && each.state !== "failed" && each.needsRun); }
 
 function start() {
-  if (!form.reportValidity()) return;
-  const list = open();
-  for (const each of list.length ? list : [current]) if (each && !each.busy) work.add(each, query());
+  if (!$("panel").reportValidity()) return;
+  for (const each of open()) work.add(each);
 }
 
-form.addEventListener("submit", (event) => { event.preventDefault(); start(); });
-form.addEventListener("input", () => { $("strength-value").textContent = `${$("strength").value}%`; render(); });
+function change(settings) {
+  if (!current) return;
+  if (current.own) current.own = settings; else shared.settings = settings;
+  if (current.held && !same(current.result.settings.controls, settings.controls)) live.show(settings.controls);
+  settled();
+}
+
+let timer = 0;
+// Makes the file of the current photo again once its settings have not changed for a while.
+function settled() {
+  clearTimeout(timer);
+  const photo = current;
+  timer = setTimeout(async () => { await work.refresh(photo); if (photo === current && photo.current) live.hide(); }, PAUSE);
+  panel.write(current.settings);
+  render();
+}
+
+$("panel").addEventListener("submit", (event) => { event.preventDefault(); start(); });
 $("cancel").addEventListener("click", () => { work.cancelAll(); say("Cancelled."); });
-$("again").addEventListener("click", () => current && work.add(current, query()));
+$("again").addEventListener("click", () => current && work.add(current));
 $("drop-it").addEventListener("click", () => current && remove(current));
+$("download").addEventListener("click", () => { current.result.saved = true; });
 $("download-all").addEventListener("click", async () => {
-  for (const each of pictures.filter((picture) => picture.restored)) {
-    const link = Object.assign(document.createElement("a"), { href: each.restored.url, download: each.target });
-    link.click();
-    await new Promise((resolve) => setTimeout(resolve, 250));
+  try {
+    const left = await saveAll(photos, work, (words) => { packing = words; render(); });
+    const refused = left.find((each) => each.trouble);
+    if (refused) say(`${refused.name}: ${refusal(refused.trouble).text}`, true);
+    else if (left.length) say("Some photos are being restored again. Download all once they are done.", true);
+  } catch (error) {
+    say(`The archive could not be made: ${error.message}.`, true);
   }
+  packing = "";
+  render();
 });
-addEventListener("pagehide", () => { if (work.active?.job) api.forget(work.active.job.id); });
+guardLeaving(photos);
+addEventListener("pagehide", () => { work.active?.abort.abort(); for (const each of photos) each.forgetAnswer(); });
 
 // Display
 
-async function select(picture) {
-  current = picture;
-  document.body.dataset.view = picture ? "work" : "empty";
+async function select(photo) {
+  current = photo;
+  document.body.dataset.view = photo ? "work" : "empty";
+  live.forget();
+  if (photo) panel.write(photo.settings);
   render();
-  if (picture) {
-    viewer.clear();
-    await show(picture);
-  }
+  if (!photo) return;
+  viewer.clear();
+  await show(photo);
+  await work.refresh(photo);
 }
 
-async function show(picture) {
+async function show(photo) {
   try {
-    await viewer.show(picture.before, picture.restored?.shown, picture.name);
+    await viewer.show(photo.before, photo.result?.shown, photo.name);
   } catch {
+    if (photo.state === "failed") { render(); return; }
     try {
-      await makeVisible(picture);
-      if (picture === current) await viewer.show(picture.before, picture.restored?.shown, picture.name);
+      await makeVisible(photo);
+      if (photo === current) await viewer.show(photo.before, photo.result?.shown, photo.name);
     } catch (problem) {
-      if (picture === current) viewer.clear();
-      Object.assign(picture, { state: "failed", problem: problem?.type ? problem : { type: "urn:uformer:not-a-picture", detail: "" } });
+      if (photo === current) viewer.clear();
+      Object.assign(photo, { state: "failed", problem: problem?.type ? problem : { type: "urn:uformer:not-a-picture", detail: "" } });
     }
   }
+  if (photo === current && photo.current) live.load(photo.answer);
   render();
 }
 
-// The server converts formats that this browser cannot show to PNG.
-async function makeVisible(picture) {
-  if (picture.before === picture.url && !(await decodes(picture.url))) picture.before = URL.createObjectURL(await api.preview(picture.file));
-  const restored = picture.restored;
-  if (restored && !(await decodes(restored.shown))) restored.shown = URL.createObjectURL(await api.preview(restored.blob));
+// The engine converts formats that this browser cannot show.
+async function makeVisible(photo) {
+  if (photo.before === photo.url && !(await decodes(photo.url))) photo.before = URL.createObjectURL(await engine.preview(photo.file));
+  const { result } = photo;
+  if (result && !(await decodes(result.shown))) result.shown = URL.createObjectURL(await engine.preview(result.blob));
 }
 
 async function decodes(url) {
@@ -138,14 +153,16 @@ async function decodes(url) {
   return image.decode().then(() => true, () => false);
 }
 
-async function onFinished(picture) {
-  if (picture.state === "done") say(`${picture.name} is restored.`);
-  if (picture.state === "failed") say(`${picture.name}: ${refusal(picture.problem).title}.`);
-  if (picture !== current) return;
-  if (picture.restored) {
-    await show(picture);
-    if (!calm.matches) sweep();
-  }
+async function onFile(photo) {
+  if (photo !== current) return;
+  await show(photo);
+  if (photo.current) live.hide();
+}
+
+async function onEnd(photo) {
+  if (photo.state === "failed") { say(`${photo.name}: ${refusal(photo.problem).title}.`); return; }
+  say(`${photo.name} is restored.`);
+  if (photo === current && !calm.matches) sweep();
 }
 
 function sweep() {
@@ -158,147 +175,167 @@ function sweep() {
   requestAnimationFrame(step);
 }
 
-function say(text) { if (text !== announced) { announced = text; $("status").textContent = text; } }
-
-function render() {
-  const picture = current;
-  $("welcome").hidden = Boolean(picture);
-  $("viewer").hidden = $("strip").hidden = !picture;
-  renderStrip();
-  renderProgress();
-  if (!picture) return;
-  $("file").hidden = false;
-  $("file-name").textContent = picture.name;
-  $("file-facts").textContent = facts(picture);
-  const notice = picture.state === "failed";
-  $("notice").hidden = !notice;
-  $("zoom").hidden = notice;
-  if (notice) {
-    const words = refusal(picture.problem);
-    $("notice-title").textContent = words.title;
-    $("notice-text").textContent = words.text;
-    $("again").hidden = words.final;
-    $("drop-it").className = words.final ? "primary" : "quiet";
-  }
-  $("viewer").classList.toggle("busy", picture.busy || notice);
-  const ready = open().length;
-  const working = Boolean(work.active);
-  const changed = picture.restored && picture.query !== query();
-  $("go").hidden = working || (!ready && !changed);
-  $("go").disabled = false;
-  $("go").textContent = ready > 1 ? `Restore ${ready} photos` : ready ? "Restore" : "Restore again";
-  $("go").className = picture.restored ? "quiet wide" : "primary wide";
-  $("cancel").hidden = !working;
-  $("download").hidden = !picture.restored;
-  if (picture.restored) Object.assign($("download"), { href: picture.restored.url, download: picture.target, textContent: `Download · ${bytes(picture.restored.blob.size)}` });
-  $("download-all").hidden = working || pictures.filter((each) => each.restored).length < 2;
+// Says something to screen readers and, if it is `visible`, to everybody.
+let hideToast = 0;
+function say(text, visible = false) {
+  if (text !== announced) { announced = text; $("status").textContent = text; }
+  if (!visible) return;
+  $("toast").textContent = text;
+  $("toast").hidden = false;
+  clearTimeout(hideToast);
+  hideToast = setTimeout(() => { $("toast").hidden = true; }, 6000);
 }
 
-function facts(picture) {
-  const { width, height } = picture.job ?? viewer;
-  const parts = picture === current && width ? [`${width} × ${height}`] : [];
-  if (picture.job?.format) parts.push(`${picture.job.format}, ${picture.job.depth}-bit`);
-  parts.push(bytes(picture.file.size));
-  if (picture.restored) parts.push(`restored in ${duration(picture.restored.seconds)}`);
-  return [...parts, ...(picture.job?.notes ?? [])].join(" · ");
+function render() {
+  const photo = current;
+  $("welcome").hidden = Boolean(photo);
+  $("viewer").hidden = $("strip").hidden = !photo;
+  renderStrip($("items"), photos, current, { onSelect: select, onRemove: remove });
+  renderProgress();
+  if (!photo) return;
+  $("file-name").textContent = photo.name;
+  $("file-facts").textContent = facts(photo);
+  panel.show(photo, photos.length > 1);
+  renderNotice(photo);
+  renderActions(photo);
+}
+
+function renderNotice(photo) {
+  const failed = photo.state === "failed";
+  $("notice").hidden = !failed;
+  $("tools").hidden = $("zoom").hidden = failed;
+  $("compare").hidden = !photo.result;
+  $("viewer").classList.toggle("busy", photo.busy || failed);
+  if (!failed) return;
+  const words = refusal(photo.problem);
+  $("notice-title").textContent = words.title;
+  $("notice-text").textContent = words.text;
+  $("again").hidden = words.final;
+  $("drop-it").className = words.final ? "primary" : "quiet";
+}
+
+function renderActions(photo) {
+  const working = Boolean(work.active);
+  const todo = open();
+  const again = todo.length > 0 && todo.every((each) => each.result);
+  $("go").hidden = working || !todo.length;
+  $("go").disabled = false;
+  $("go").textContent = ["Restore", todo.length > 1 && `${todo.length} photos`, again && "again"].filter(Boolean).join(" ");
+  $("go").className = photo.result && photo.current ? "quiet wide" : "primary wide";
+  $("cancel").hidden = !working;
+  const { result, trouble } = photo;
+  $("download").hidden = !result;
+  if (result) {
+    const waits = !photo.current && !photo.needsRun && !trouble;
+    const words = described(result.settings);
+    $("download").classList.toggle("quiet", photo.needsRun || Boolean(trouble));
+    $("download").classList.toggle("primary", !photo.needsRun && !trouble);
+    $("download").classList.toggle("waits", waits);
+    $("download-with").textContent = waits ? "Applying the changes" : `${words[0].toUpperCase()}${words.slice(1)} · ${photo.format}, ${bytes(result.blob.size)}`;
+    $("download-word").textContent = photo.current || waits ? "Download" : "Download the last result";
+    if (waits) for (const name of ["href", "download"]) $("download").removeAttribute(name);
+    else Object.assign($("download"), { href: result.url, download: photo.target });
+  }
+  $("trouble").hidden = !trouble;
+  if (trouble) { const { title, text } = refusal(trouble); $("trouble").textContent = `${title}. ${text}`; }
+  const restored = photos.filter((each) => each.result);
+  $("download-all").hidden = working || restored.length < 2 || restored.some((each) => each.needsRun);
+  $("download-all").disabled = Boolean(packing);
+  $("download-all").textContent = packing || `Download all ${restored.length} (ZIP)`;
+}
+
+function facts(photo) {
+  const about = photo.facts;
+  const { width, height } = about ?? (photo === current ? viewer : {});
+  const parts = width ? [`${width} × ${height}`] : [];
+  if (about) parts.push(`${about.format}, ${about.depth}-bit`);
+  parts.push(bytes(photo.file.size));
+  if (photo.result && about?.seconds >= 1.5) parts.push(`restored in ${duration(about.seconds)}`);
+  return [...parts, ...(about?.notes ?? [])].join(" · ");
 }
 
 function renderProgress() {
-  const picture = work.active;
-  $("progress").hidden = !picture;
-  if (!picture) return;
-  const { job, state } = picture;
-  const several = work.line.length || picture !== current ? `${picture.name}: ` : "";
+  const photo = work.active;
+  $("progress").hidden = !photo;
+  if (!photo) return;
+  const { state, progress } = photo;
+  const several = work.line.length || photo !== current ? `${photo.name}: ` : "";
+  const share = progress.share ?? null;
   let words = "Preparing";
-  let share = null;
-  let eta = "";
-  if (state === "uploading") { words = "Uploading"; share = picture.upload; }
-  else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${picture.wait} s`; }
-  else if (state === "queued") words = job.ahead ? `Waiting, ${job.ahead} ahead of this one` : "Waiting";
-  else if (job?.tiles) {
-    words = `${job.tiles_done} of ${job.tiles} ${job.tiles === 1 ? "tile" : "tiles"}`;
-    share = job.tiles_done / job.tiles;
-    if (job.eta_seconds) eta = `${duration(job.eta_seconds)} left`;
-  }
+  let eta = progress.seconds ? `${duration(progress.seconds)} left` : "";
+  if (state === "uploading") words = "Uploading";
+  else if (state === "loading") words = "Loading the network";
+  else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${progress.seconds} s`; }
+  else if (state === "waiting") words = progress.ahead ? `Waiting, ${progress.ahead} ahead of this one` : "Waiting";
+  else if (progress.tiles) words = `${progress.done} of ${progress.tiles} ${progress.tiles === 1 ? "tile" : "tiles"}`;
   $("progress-words").textContent = several + words;
   $("progress-eta").textContent = eta || (work.line.length ? `${work.line.length} more` : "");
   $("bar").classList.toggle("unknown", share === null);
   $("bar").firstElementChild.style.transform = share === null ? "" : `scaleX(${share})`;
   if (share === null) $("bar").removeAttribute("aria-valuenow"); else $("bar").setAttribute("aria-valuenow", Math.round(100 * share));
-  if (state === "running" && job?.tiles) {
-    const quarter = Math.floor((4 * job.tiles_done) / job.tiles) * 25;
-    if (quarter && quarter < 100) say(`${picture.name}: ${quarter}%`);
-  } else if (state === "queued" || state === "busy") say(`${picture.name}: ${words}`);
+  if (progress.tiles) {
+    const quarter = Math.floor((4 * progress.done) / progress.tiles) * 25;
+    if (quarter && quarter < 100) say(`${photo.name}: ${quarter}%`);
+  } else if (state === "waiting" || state === "busy") say(`${photo.name}: ${words}`);
 }
 
-const BADGES = { done: "✓", failed: "!", waiting: "…", uploading: "…", queued: "…", busy: "…" };
-const STATES = { ready: "not restored yet", waiting: "waiting", uploading: "uploading", queued: "waiting", busy: "waiting", running: "restoring", done: "restored", failed: "failed" };
+// Zoom and comparison
 
-function renderStrip() {
-  const list = $("items");
-  const old = new Map([...list.children].map((item) => [Number(item.dataset.key), item]));
-  for (const [key, item] of old) if (!pictures.some((each) => each.key === key)) item.remove();
-  for (const picture of pictures) {
-    const item = old.get(picture.key) ?? list.appendChild(makeThumb(picture));
-    const thumb = item.querySelector(".thumb");
-    thumb.setAttribute("aria-current", String(picture === current));
-    thumb.setAttribute("aria-label", `${picture.name}, ${STATES[picture.state]}`);
-    const image = thumb.querySelector("img");
-    const source = picture.restored?.shown ?? picture.before;
-    if (image.getAttribute("src") !== source) image.src = source;
-    const badge = thumb.querySelector(".badge");
-    badge.dataset.state = picture.state;
-    const share = picture.job?.tiles ? picture.job.tiles_done / picture.job.tiles : 0;
-    badge.textContent = picture.state === "running" ? (share ? `${Math.round(100 * share)}%` : "…") : BADGES[picture.state] ?? "";
+$("tools").addEventListener("click", (event) => {
+  const { zoom, view } = event.target.closest("button")?.dataset ?? {};
+  if (zoom === "in") viewer.zoomBy(1.5);
+  if (zoom === "out") viewer.zoomBy(1 / 1.5);
+  if (zoom === "toggle") viewer.toggle();
+  if (view) {
+    viewer.setBeside(view === "beside");
+    for (const each of document.querySelectorAll("[data-view]")) each.setAttribute("aria-pressed", String(each.dataset.view === view));
+    $("original").disabled = viewer.beside;
   }
-}
-
-function makeThumb(picture) {
-  const item = document.createElement("li");
-  item.dataset.key = picture.key;
-  const thumb = Object.assign(document.createElement("button"), { type: "button", className: "thumb" });
-  const image = Object.assign(document.createElement("img"), { alt: "" });
-  image.addEventListener("error", () => { image.hidden = true; });
-  image.addEventListener("load", () => { image.hidden = false; });
-  thumb.append(image, Object.assign(document.createElement("span"), { className: "badge" }));
-  thumb.addEventListener("click", () => select(picture));
-  const cross = Object.assign(document.createElement("button"), { type: "button", className: "remove", textContent: "×" });
-  cross.setAttribute("aria-label", `Remove ${picture.name}`);
-  cross.addEventListener("click", () => remove(picture));
-  item.append(thumb, cross);
-  return item;
-}
-
-// Zoom, theme and token
-
-document.querySelector(".zoom").addEventListener("click", (event) => {
-  const what = event.target.closest("button")?.dataset.zoom;
-  if (what === "in") viewer.zoomBy(1.5);
-  if (what === "out") viewer.zoomBy(1 / 1.5);
-  if (what === "toggle") viewer.toggle();
 });
 
-const root = document.documentElement;
-$("theme").setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
-$("theme").addEventListener("click", () => {
-  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
-  $("theme").setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
+function hold(on) { viewer.setOriginal(on); $("original").setAttribute("aria-pressed", String(viewer.original)); }
+$("original").addEventListener("pointerdown", () => hold(true));
+$("original").addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch
+$("original").addEventListener("click", (event) => { if (!event.detail) hold(!viewer.original); }); // by the keyboard
+for (const name of ["pointerup", "pointercancel", "blur"]) addEventListener(name, () => { if (viewer.original) hold(false); });
+addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input:not([type=range], [type=radio], [type=checkbox]), select, dialog");
+  if (event.key.toLowerCase() === "o" && !event.repeat && !event.ctrlKey && !event.metaKey && !typing) hold(true);
 });
+addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "o") hold(false); });
 
-api.onTokenNeeded(() => new Promise((resolve) => {
+// What the engine can do
+
+async function meet() {
+  $("away").hidden = true;
+  try {
+    can = await engine.describe();
+  } catch (problem) {
+    const { title, text } = refusal(problem);
+    $("away-text").textContent = `${title}. ${text}`;
+    $("away").hidden = false;
+    return;
+  }
+  work.limits = can.limits;
+  panel.offer(can);
+  const chosen = can.weights.find((each) => each.default);
+  if (chosen && shared.settings === DEFAULTS) shared.settings = { ...DEFAULTS, run: { ...DEFAULTS.run, weights: chosen.name } };
+  $("formats").textContent = Object.keys(NAMES).filter((name) => can.reads.includes(name)).map((name) => NAMES[name])
+    .join(", ").replace(/, ([^,]*)$/, " and $1");
+  $("limits").textContent = can.limits ? `, up to ${bytes(can.limits.bytes)} and ${pixels(can.limits.pixels)}` : "";
+  $("promise").textContent = can.promise;
+  $("reference").hidden = !can.reference;
+  $("picker").accept = [$("picker").dataset.types, ...can.reads.map((suffix) => `.${suffix}`)].join(",");
+  for (const each of document.querySelectorAll("[data-sample]")) each.closest("li").hidden = !can.tasks.includes(each.dataset.task);
+}
+
+$("away-again").addEventListener("click", meet);
+engine.onTokenNeeded((wrong) => new Promise((resolve) => {
   const dialog = $("ask");
   $("token").value = "";
+  $("token-wrong").hidden = !wrong;
+  dialog.returnValue = "";
   dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok" ? $("token").value : ""), { once: true });
   dialog.showModal();
 }));
-
-const [about, known] = await Promise.all([api.about().catch(() => null), api.parameters().catch(() => new Set())]);
-$("ensemble-label").hidden = !known.has("ensemble");
-if (about) {
-  work.limits = about.limits;
-  $("limits").textContent = `, up to ${bytes(about.limits.max_bytes)} and ${pixels(about.limits.max_pixels)}`;
-  const own = about.models.filter((model) => !model.task);
-  $("weights-label").hidden = !own.length;
-  for (const model of own) $("weights").append(new Option(model.name, model.name, false, model.default));
-}
+await meet();

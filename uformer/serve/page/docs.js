@@ -1,6 +1,7 @@
 // Renders /openapi.json as a readable page.
 
 const root = document.getElementById("api");
+const server = new URL("..", import.meta.url); // it may be below a path of another site
 
 function make(tag, text = "", className = "") {
   return Object.assign(document.createElement(tag), { textContent: text, className });
@@ -44,7 +45,7 @@ function operation(path, method, about) {
   if (about.requestBody) {
     const types = Object.keys(about.requestBody.content);
     article.append(make("p", `Accepts ${types.join(", ")}. A form holds the file in the field “picture”.`));
-    article.append(make("pre", `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg -o response '${location.origin}${path}?task=denoise'`));
+    article.append(make("pre", `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg -o response '${new URL(path.slice(1), server)}?task=denoise'`));
   }
   const given = (about.parameters ?? []).map((each) => [each.name, kind(each.schema), each.description ?? ""]);
   if (given.length) article.append(folded("Parameters", given));
@@ -52,7 +53,7 @@ function operation(path, method, about) {
   return article;
 }
 
-const described = await (await fetch("/openapi.json")).json();
+const described = await (await fetch(new URL("openapi.json", server))).json();
 root.append(make("h1", "API reference"));
 for (const part of described.info.description.split("\n\n")) root.append(prose("p", part));
 const groups = new Map();

@@ -1,37 +1,41 @@
-// A photo before and after, separated by a divider. Zoom and pan work with mouse, touch and keyboard.
+// A photo before and after, separated by a divider or side by side. Zoom and pan work with mouse, touch and keyboard.
+
+import { listen } from "./gestures.js";
 
 const MOST = 32; // maximum zoom, in device pixels per photo pixel
+const GAP = 2; // CSS pixels between two panes
 
 export class Viewer {
-  constructor(root, { onZoom }) {
-    this.root = root;
+  // `onZoom(text)` gets the zoom in words; `onDraw()` is called after each change of what is visible.
+  constructor(root, { onZoom, onDraw }) {
+    Object.assign(this, { root, onZoom, onDraw });
     this.before = root.querySelector("#before");
     this.after = root.querySelector("#after");
+    this.beforeLayer = root.querySelector("#before-layer");
     this.layer = root.querySelector("#after-layer");
     this.divider = root.querySelector("#divider");
     this.chips = root.querySelectorAll(".chip");
-    this.onZoom = onZoom;
-    this.pointers = new Map();
     this.share = 0.5;
+    this.beside = false; // whether the two are side by side
+    this.original = false; // whether only the photo before is shown
+    this.compared = false; // whether there is a photo after
     this.reset();
-    this.listen();
+    listen(this);
     new ResizeObserver(() => (this.fitting ? this.fit() : this.draw())).observe(root);
   }
 
   reset() { this.width = 0; this.height = 0; this.scale = 1; this.x = 0; this.y = 0; this.fitting = true; }
 
   async show(beforeUrl, afterUrl, alt) {
-    await load(this.before, beforeUrl);
+    await Promise.all([load(this.before, beforeUrl), afterUrl && load(this.after, afterUrl)]);
     this.before.hidden = false;
     this.before.alt = `${alt}, before`;
     this.after.alt = `${alt}, after`;
     const changed = this.width !== this.before.naturalWidth || this.height !== this.before.naturalHeight;
     this.width = this.before.naturalWidth;
     this.height = this.before.naturalHeight;
-    if (afterUrl) await load(this.after, afterUrl); else this.after.removeAttribute("src");
-    const compared = Boolean(afterUrl);
-    this.layer.hidden = this.divider.hidden = !compared;
-    this.chips.forEach((chip) => { chip.hidden = !compared; });
+    if (!afterUrl) this.after.removeAttribute("src");
+    this.compared = Boolean(afterUrl);
     if (changed || this.fitting) this.fit(); else this.draw();
   }
 
@@ -40,28 +44,31 @@ export class Viewer {
     this.reset();
     for (const image of [this.before, this.after]) image.removeAttribute("src");
     this.before.hidden = true;
-    this.layer.hidden = this.divider.hidden = true;
-    this.chips.forEach((chip) => { chip.hidden = true; });
+    this.compared = false;
+    this.draw();
   }
 
   unit() { return 1 / (window.devicePixelRatio || 1); } // the scale at which one photo pixel covers one device pixel
 
-  fitScale() {
-    const { clientWidth, clientHeight } = this.root;
-    return Math.min(clientWidth / this.width, clientHeight / this.height, this.unit() * 8);
-  }
+  get both() { return this.beside && this.compared; }
+
+  get pane() { return this.both ? Math.floor((this.root.clientWidth - GAP) / 2) : this.root.clientWidth; } // its width
+
+  get second() { return this.both ? this.pane + GAP : 0; } // left side of the pane with the photo after
+
+  fitScale() { return Math.min(this.pane / this.width, this.root.clientHeight / this.height, this.unit() * 8); }
 
   fit() {
     if (!this.width) return;
     this.scale = this.fitScale();
-    this.x = (this.root.clientWidth - this.width * this.scale) / 2;
+    this.x = (this.pane - this.width * this.scale) / 2;
     this.y = (this.root.clientHeight - this.height * this.scale) / 2;
     this.fitting = true;
     this.draw();
   }
 
-  // Zooms to a scale and keeps the point (x, y) of the viewer in place.
-  zoomTo(scale, x = this.root.clientWidth / 2, y = this.root.clientHeight / 2) {
+  // Zooms to a scale and keeps the point (x, y) of the pane in place.
+  zoomTo(scale, x = this.pane / 2, y = this.root.clientHeight / 2) {
     if (!this.width) return;
     const least = Math.min(this.fitScale(), this.unit());
     const next = Math.min(Math.max(scale, least), this.unit() * MOST);
@@ -80,95 +87,43 @@ export class Viewer {
 
   setShare(share) { this.share = Math.min(Math.max(share, 0), 1); this.draw(); }
 
+  setBeside(beside) { this.beside = beside; if (this.fitting) this.fit(); else this.draw(); }
+
+  setOriginal(original) { this.original = original && this.compared && !this.beside; this.draw(); }
+
   draw() {
-    const { clientWidth, clientHeight } = this.root;
+    const { clientHeight } = this.root;
+    const { both, pane, second } = this;
     const wide = this.width * this.scale;
     const high = this.height * this.scale;
-    this.x = wide <= clientWidth ? (clientWidth - wide) / 2 : Math.min(0, Math.max(clientWidth - wide, this.x));
-    this.y = high <= clientHeight ? (clientHeight - high) / 2 : Math.min(0, Math.max(clientHeight - high, this.y));
+    const onGrid = (at) => Math.round(at / this.unit()) * this.unit(); // whole device pixels keep both versions aligned
+    this.x = onGrid(wide <= pane ? (pane - wide) / 2 : Math.min(0, Math.max(pane - wide, this.x)));
+    this.y = onGrid(high <= clientHeight ? (clientHeight - high) / 2 : Math.min(0, Math.max(clientHeight - high, this.y)));
     const shown = this.scale / this.unit();
-    for (const image of [this.before, this.after]) {
+    for (const [image, left] of [[this.before, 0], [this.after, second]]) {
       image.style.width = `${this.width}px`;
       image.style.height = `${this.height}px`;
-      image.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
+      image.style.transform = `translate(${left + this.x}px, ${this.y}px) scale(${this.scale})`;
       image.classList.toggle("crisp", shown >= 2);
     }
     // The divider stays within the visible part of the photo.
     const left = Math.max(this.x, 0);
-    const right = Math.min(this.x + wide, clientWidth);
-    const at = left + (right - left) * this.share;
+    const right = Math.min(this.x + wide, pane);
+    const at = both ? second : left + (right - left) * this.share;
     this.layer.style.clipPath = `inset(0 0 0 ${at}px)`;
+    this.beforeLayer.style.clipPath = both ? `inset(0 ${this.root.clientWidth - pane}px 0 0)` : "none";
+    this.root.style.setProperty("--second", `${second}px`);
+    this.layer.hidden = !this.compared || this.original;
+    this.divider.hidden = this.layer.hidden || both;
+    this.root.classList.toggle("beside", both);
+    for (const chip of this.chips) chip.hidden = chip.classList.contains("right") ? this.layer.hidden : !this.compared;
     this.divider.style.left = `${at}px`;
     const percent = Math.round(this.share * 100);
     this.divider.setAttribute("aria-valuenow", percent);
     this.divider.setAttribute("aria-valuetext", `${percent}% before, ${100 - percent}% after`);
     this.span = [left, right];
     this.onZoom(this.fitting ? "Fit" : `${Math.round(shown * 100)}%`);
-  }
-
-  listen() {
-    const { root, divider } = this;
-    const place = (event) => { const box = root.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
-    const ours = (event) => !event.target.closest("button, .notice, .zoom");
-
-    root.addEventListener("pointerdown", (event) => {
-      if (!ours(event) || event.button) return;
-      const [x, y] = place(event);
-      this.pointers.set(event.pointerId, { x, y, divides: Boolean(event.target.closest(".divider")) });
-      root.setPointerCapture(event.pointerId);
-      root.classList.add("dragging");
-      (event.target.closest(".divider") ?? root).focus({ preventScroll: true });
-      event.preventDefault();
-    });
-    root.addEventListener("pointermove", (event) => {
-      const last = this.pointers.get(event.pointerId);
-      if (!last) return;
-      const [x, y] = place(event);
-      if (last.divides) {
-        const [left, right] = this.span;
-        this.setShare((x - left) / Math.max(right - left, 1));
-      } else if (this.pointers.size === 2) {
-        const other = [...this.pointers.entries()].find(([id]) => id !== event.pointerId)[1];
-        const was = Math.hypot(last.x - other.x, last.y - other.y);
-        const is = Math.hypot(x - other.x, y - other.y);
-        this.zoomBy(is / Math.max(was, 1), (x + other.x) / 2, (y + other.y) / 2);
-        this.pan((x - last.x) / 2, (y - last.y) / 2);
-      } else {
-        this.pan(x - last.x, y - last.y);
-      }
-      this.pointers.set(event.pointerId, { ...last, x, y });
-    });
-    const end = (event) => {
-      this.pointers.delete(event.pointerId);
-      if (!this.pointers.size) root.classList.remove("dragging");
-    };
-    root.addEventListener("pointerup", end);
-    root.addEventListener("pointercancel", end);
-    root.addEventListener("dblclick", (event) => ours(event) && this.toggle(...place(event)));
-    root.addEventListener("wheel", (event) => {
-      if (!this.width) return;
-      event.preventDefault();
-      this.zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0022)), ...place(event));
-    }, { passive: false });
-
-    divider.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? 0.1 : 0.02;
-      const to = { ArrowLeft: this.share - step, ArrowDown: this.share - step, ArrowRight: this.share + step, ArrowUp: this.share + step,
-        PageDown: this.share - 0.1, PageUp: this.share + 0.1, Home: 0, End: 1 }[event.key];
-      if (to === undefined) return;
-      this.setShare(to);
-      event.preventDefault();
-      event.stopPropagation();
-    });
-    root.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("button")) return;
-      const moves = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
-      const acts = { "+": () => this.zoomBy(1.25), "=": () => this.zoomBy(1.25), "-": () => this.zoomBy(0.8), "0": () => this.fit(), "1": () => this.zoomTo(this.unit()) };
-      if (moves[event.key]) this.pan(...moves[event.key]);
-      else if (acts[event.key]) acts[event.key]();
-      else return;
-      event.preventDefault();
-    });
+    this.onDraw();
   }
 }
 

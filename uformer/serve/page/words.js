@@ -19,42 +19,74 @@ export function duration(seconds) {
 
 const TITLES = {
   "not-a-picture": "This file cannot be read as a photo",
+  "cannot-read": "Photos of this kind cannot be read here",
   "too-many-bytes": "This file is too large",
+  "status-413": "This file is too large",
+  "upload-cut": "The upload was cut off",
+  "upload-stopped": "The upload was too slow",
   "too-many-pixels": "This photo is too large",
   "media-type": "This file type is not supported",
-  "options": "These options cannot be used",
+  "options": "These settings cannot be used",
   "not-restored": "This photo could not be restored",
   "not-acceptable": "This format is not available",
   "queue-full": "The server is busy",
+  "uploads-full": "The server is busy",
   "results-full": "The server is busy",
   "not-ready": "The server is not ready",
-  "out-of-memory": "The server has too little memory for this photo",
+  "out-of-memory": "There is too little memory for this photo",
   "too-slow": "This took too long",
   "token": "The token is wrong",
+  "host": "The server does not answer to this address",
+  "origin": "The server does not trust this address",
   "no-such-job": "The server no longer has this photo",
   "internal": "Something went wrong on the server",
+  "unreachable": "The server cannot be reached",
 };
 
 const HELP = {
-  "not-a-picture": "PNG, JPEG, WebP, TIFF and AVIF work. Convert HEIC and camera raw files to one of these first.",
+  "not-a-picture": "PNG, JPEG, WebP, TIFF and AVIF work. Convert other files to one of these first.",
   "too-many-bytes": "Save a smaller file, or ask the operator of this server to raise the limit.",
+  "status-413": "Something between this page and the server, such as a proxy, accepts smaller files only. Save a smaller file, or ask the operator to raise the limit.",
+  "upload-cut": "The server is there, so something in between, such as a proxy, may accept smaller files only. Try again, or save a smaller file.",
+  "upload-stopped": "Try again with a better connection, or save a smaller file.",
   "too-many-pixels": "Crop or resize the photo, or ask the operator of this server to raise the limit.",
   "media-type": "PNG, JPEG, WebP, TIFF and AVIF work.",
   "queue-full": "Other photos are ahead of yours. Try again in a little while.",
+  "uploads-full": "Other photos are being uploaded. Try again in a little while.",
   "results-full": "Many finished photos are waiting to be downloaded. Try again in a little while.",
+  "not-ready": "Try again in a moment.",
   "out-of-memory": "Try again later, or set a smaller tile under More options.",
   "too-slow": "Try a smaller photo.",
+  "token": "Ask the operator of the server for the token, then try again.",
   "no-such-job": "The server was restarted, or the photo waited too long. Try again.",
   "internal": "Your photo is not the cause. The server’s log has the details.",
+  "unreachable": "Is it still running? This page still has your photos. Try again once the server is back.",
 };
 
-const FINAL = new Set(["not-a-picture", "too-many-bytes", "too-many-pixels", "media-type"]); // trying again does not help
+const FINAL = new Set(["not-a-picture", "cannot-read", "too-many-bytes", "too-many-pixels", "media-type"]); // trying again does not help
+const ALREADY_SAID = /^(not a PNG|the token is missing)/; // by the title
+const AWAY = new Set(["status-502", "status-503", "status-504"]); // what a proxy says without the server
 
 export function refusal(problem) {
-  const kind = (problem?.type ?? "").replace("urn:uformer:", "");
-  if (kind === "unreachable") return { title: "The server cannot be reached", text: "Is it still running? This page still has your photo; try again once the server is back." };
-  const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/\.?$/, ".");
-  const known = detail === "." || detail.startsWith("not a PNG"); // the title already says it
-  const text = [known ? "" : detail[0].toUpperCase() + detail.slice(1), HELP[kind]].filter(Boolean).join(" ");
+  let kind = (problem?.type ?? "").replace("urn:uformer:", "");
+  if (AWAY.has(kind)) kind = "unreachable";
+  const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/; use format=.*/, "; choose another format").replace(/\.?$/, ".");
+  const known = detail === "." || ALREADY_SAID.test(detail);
+  const other = TITLES[kind] ? "" : `Its response has status ${problem?.status || "unknown"}.`;
+  const text = [known ? other : detail[0].toUpperCase() + detail.slice(1), HELP[kind]].filter(Boolean).join(" ");
   return { title: TITLES[kind] ?? "The server refused the request", text, final: FINAL.has(kind) };
 }
+
+// Says why a file of a known kind is refused before it is sent; null if it may be sent. `reads`: suffixes.
+export function refusedKind(suffix, reads) {
+  if (!reads || reads.includes(suffix)) return null;
+  const kind = HEIC.has(suffix) ? "HEIC" : RAW.has(suffix) ? "Camera raw" : OTHERS[suffix];
+  if (!kind) return null;
+  const extra = { HEIC: "heic", "Camera raw": "raw" }[kind];
+  const help = extra ? `Or ask the operator of this server to install pip install "uformer[${extra}]".` : "";
+  return { type: "urn:uformer:cannot-read", detail: `${kind} is not among the formats that can be read here. Save the photo as JPEG or TIFF first. ${help}`.trim() };
+}
+
+const HEIC = new Set(["heic", "heif", "hif"]);
+const RAW = new Set(["dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "raf", "orf", "rw2", "pef", "srw", "3fr", "iiq", "mrw", "x3f", "erf", "mef", "mos", "dcr", "kdc", "rwl"]);
+const OTHERS = { gif: "GIF", bmp: "BMP", svg: "SVG", psd: "Photoshop", jxl: "JPEG XL", pdf: "PDF", mp4: "Video", mov: "Video" };

@@ -1,126 +1,94 @@
-// The photos of this visit, restored one after another.
+// Restores photos one after another, and makes their files again when controls change.
 
-import * as api from "./client.js";
-
-const OTHER = { "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/tiff": "tif", "image/avif": "avif" };
-const sleep = (ms, signal) => new Promise((resolve, reject) => {
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => { clearTimeout(timer); reject(new DOMException("cancelled", "AbortError")); }, { once: true });
-});
-
-let number = 0;
-
-export class Picture {
-  constructor(file) {
-    this.key = ++number;
-    this.file = file;
-    this.name = file.name || "photo.png";
-    this.url = URL.createObjectURL(file);
-    this.before = this.url; // a version that this browser can show
-    this.state = "ready"; // waiting, uploading, queued, running, done, failed
-    this.job = null;
-    this.problem = null;
-    this.restored = null; // {blob, url, shown, seconds}
-  }
-
-  get busy() { return ["waiting", "uploading", "queued", "running"].includes(this.state); }
-
-  get target() {
-    const dot = this.name.lastIndexOf(".");
-    const stem = dot > 0 ? this.name.slice(0, dot) : this.name;
-    const own = dot > 0 ? this.name.slice(dot + 1) : "";
-    const kind = OTHER[this.restored?.blob.type];
-    const same = kind === { jpeg: "jpg", tiff: "tif" }[own.toLowerCase()] || kind === own.toLowerCase();
-    return `${stem}.restored.${same || !kind ? own : kind}`;
-  }
-
-  forgetRestored() {
-    if (this.restored) for (const url of new Set([this.restored.url, this.restored.shown])) URL.revokeObjectURL(url);
-    this.restored = null;
-  }
-
-  free() {
-    this.abort?.abort();
-    this.forgetRestored();
-    for (const url of new Set([this.url, this.before])) URL.revokeObjectURL(url);
-  }
-}
+import * as engine from "./engine.js";
+import { outputOf, runOptions } from "./settings.js";
 
 export class Work {
-  constructor(onChange) { this.onChange = onChange; this.line = []; this.active = null; this.limits = null; }
+  // `onChange()` is called whenever something changed; `onEnd(photo)` when a photo is restored or failed;
+  // `onFile(photo)` when its file is new.
+  constructor({ onChange, onEnd, onFile }) {
+    Object.assign(this, { onChange, onEnd, onFile, line: [], active: null, limits: null });
+  }
 
-  add(picture, query) {
-    picture.forgetRestored();
-    Object.assign(picture, { state: "waiting", problem: null, job: null, upload: 0, query });
-    this.line.push(picture);
+  add(photo) {
+    if (photo.busy) return;
+    photo.abort?.abort();
+    Object.assign(photo, { state: "waiting", problem: null, trouble: null, progress: {} });
+    this.line.push(photo);
     this.pump();
   }
 
   cancelAll() {
-    for (const picture of this.line.splice(0)) picture.state = "ready";
+    for (const photo of this.line.splice(0)) photo.state = photo.result ? "done" : "ready";
     this.active?.abort.abort();
     this.onChange();
   }
 
-  remove(picture) {
-    this.line = this.line.filter((each) => each !== picture);
-    picture.free();
+  remove(photo) {
+    this.line = this.line.filter((each) => each !== photo);
+    photo.free();
     this.onChange();
   }
 
   async pump() {
     if (this.active || !this.line.length) { this.onChange(); return; }
-    const picture = this.active = this.line.shift();
-    picture.abort = new AbortController();
+    const photo = this.active = this.line.shift();
+    photo.abort = new AbortController();
     try {
-      await this.restore(picture, picture.abort.signal);
-      picture.state = "done";
+      await this.restore(photo, photo.abort.signal);
+      photo.state = "done";
     } catch (problem) {
-      if (picture.job) api.forget(picture.job.id);
       const cancelled = problem.name === "AbortError";
-      picture.state = cancelled ? "ready" : "failed";
-      picture.problem = cancelled ? null : problem;
+      photo.state = !cancelled ? "failed" : photo.result ? "done" : "ready";
+      photo.problem = cancelled ? null : problem;
     }
     this.active = null;
-    this.onChange(picture);
+    this.onChange();
+    if (photo.state === "failed" || photo.result) this.onEnd(photo);
     this.pump();
   }
 
-  async restore(picture, signal) {
-    const limit = this.limits?.max_bytes;
-    if (limit && picture.file.size > limit) throw { type: "urn:uformer:too-many-bytes", detail: `the file has ${picture.file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}` };
-    picture.job = await this.begin(picture, signal);
-    while (["queued", "running"].includes(picture.job.state)) {
-      picture.state = picture.job.state;
-      this.onChange();
-      await sleep(picture.job.seconds > 10 ? 600 : 200, signal);
-      picture.job = await api.look(picture.job.id, signal);
+  // Runs the network, then makes the file.
+  async restore(photo, signal) {
+    const limit = this.limits?.bytes;
+    if (limit && photo.file.size > limit) {
+      throw { type: "urn:uformer:too-many-bytes", detail: `the file has ${photo.file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}` };
     }
-    this.onChange();
-    if (picture.job.state === "failed") throw picture.job.problem;
-    if (picture.job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
-    const blob = await api.result(picture.job.id, signal);
-    const url = URL.createObjectURL(blob);
-    picture.restored = { blob, url, shown: url, seconds: picture.job.seconds };
-    api.forget(picture.job.id);
+    const { settings } = photo;
+    const asked = runOptions(settings);
+    const report = (progress) => { Object.assign(photo, { state: progress.state, progress }); this.onChange(); };
+    const first = { controls: settings.controls, output: outputOf(settings, photo.facts) };
+    const answer = await engine.run(photo.file, { ...asked, ...first }, report, signal);
+    photo.forgetAnswer();
+    Object.assign(photo, { answer, asked, facts: answer.facts });
+    photo.take(await answer.render(first.controls, first.output, signal), settings);
+    this.onFile(photo);
   }
 
-  // Uploads the photo. If the server is busy, waits as long as it asks for and tries again.
-  async begin(picture, signal) {
-    for (let tries = 0; ; tries += 1) {
-      picture.state = "uploading";
+  // Makes the file of a restored photo with its present settings, without a run. If the answer is no longer
+  // kept, runs the network again.
+  async refresh(photo) {
+    if (photo.busy) return;
+    photo.abort?.abort(); // a file with earlier settings
+    Object.assign(photo, { rendering: false, trouble: null });
+    if (photo.current || photo.needsRun) { this.onChange(); return; }
+    const { signal } = photo.abort = new AbortController();
+    const { settings } = photo;
+    photo.rendering = true;
+    this.onChange();
+    try {
+      const blob = await photo.answer.render(settings.controls, outputOf(settings, photo.facts), signal);
+      photo.take(blob, settings);
+      this.onFile(photo);
+    } catch (problem) {
+      if (problem.name === "AbortError") return; // newer settings are on their way
+      if (problem.type === "urn:uformer:no-such-job") {
+        photo.forgetAnswer();
+        this.add(photo);
+      } else photo.trouble = problem;
+    } finally {
+      if (photo.abort.signal === signal) photo.rendering = false;
       this.onChange();
-      try {
-        return await api.begin(picture.file, picture.query, (share) => { picture.upload = share; this.onChange(); }, signal);
-      } catch (problem) {
-        if (problem.status !== 429 || tries > 60) throw problem;
-        picture.state = "busy";
-        for (let left = Math.max(problem.retryAfter, 1); left > 0; left -= 1) {
-          picture.wait = left;
-          this.onChange();
-          await sleep(1000, signal);
-        }
-      }
     }
   }
 }

@@ -1,0 +1,115 @@
+"""The page's blend.js and tones.js return what the library's controls return, within one level of 8 bits."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uformer.restore.controls import blend_blocks
+from uformer.restore.masks import Mask
+from uformer.restore.options import Controls
+from uformer.serve import static
+
+HEIGHT, WIDTH = 45, 70
+CASES: list[dict[str, Any]] = [
+    {},
+    {"strength": 0.4},
+    {"luma": 0.3},
+    {"luma": 0},
+    {"chroma": 0.2},
+    {"strength": 0.8, "luma": 0.6, "detail": 1},
+    {"detail": 0.5, "shadows": 0.7},
+    {"shadows": 1, "chroma": 0},
+    {"shadows": 0.5, "masked": True},
+    {"tones": "lock"},
+]
+SCRIPT = """
+import { readFileSync } from "node:fs";
+import { blend } from "./blend.js";
+import { lockTones } from "./tones.js";
+const { before, after, mask, width, height, cases } = JSON.parse(readFileSync(0));
+const results = cases.map(({ masked, tones, ...controls }) => {
+  const changed = tones === "lock" ? lockTones(before, after, width, height) : after;
+  return [...blend(before, changed, width, height, controls, { mask: masked ? mask : undefined })];
+});
+const part = 8 * 4 * width;
+const grain = blend(before, after, width, height, { grain: 1 });
+const lower = blend(before.slice(part), after.slice(part), width, height - 8, { grain: 1 }, { top: 8 });
+console.log(JSON.stringify({ results, grain: [...grain], lower: [...lower] }));
+"""
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no node, which runs the page's modules")
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """Return a noisy image with clipped parts and a smoother one, (H, W, 3) of uint8."""
+    rng = np.random.default_rng(3)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    clean = np.stack([columns * 4 - 10, rows * 6 - 8, 128 + 90 * np.sin(columns / 3)], axis=2)
+    clean[:, 40:] = 120 + 4 * np.sin(rows[:, 40:, None])  # no pixel is clipped here, so tones can be locked
+    noisy = clean + rng.normal(0, 14, clean.shape)
+    restored = clean + rng.normal(5, 3, clean.shape)
+    before, after = (np.clip(each.round(), 0, 255).astype(np.uint8) for each in (noisy, restored))
+    return before, after
+
+
+def by_python(before: np.ndarray, after: np.ndarray, mask: np.ndarray, case: dict[str, Any]) -> np.ndarray:
+    """Return the levels that the library computes."""
+    controls = Controls(**{"tones": "free", **{name: case[name] for name in case if name != "masked"}})
+    original, restored = ((each.transpose(2, 0, 1) / np.float32(255)) for each in (before, after))
+    out = np.empty_like(original)
+
+    def read(window: Any) -> tuple[np.ndarray, np.ndarray]:
+        at = (slice(None), slice(window.top, window.bottom), slice(window.left, window.right))
+        return original[at], restored[at] - original[at]
+
+    used = Mask((mask / np.float32(255)).astype(np.float32), HEIGHT, WIDTH) if case.get("masked") else None
+    for block, pixels in blend_blocks(read, original.shape, controls, used):
+        out[:, block.top : block.bottom, block.left : block.right] = pixels
+    return (out.transpose(1, 2, 0) * 255).round()
+
+
+@needs_node
+def test_the_page_blends_as_the_library_does(tmp_path: Path) -> None:
+    before, after = images()
+    mask = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
+    for name in ("blend.js", "tones.js"):
+        (tmp_path / name).write_bytes(static.files()[name].data)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "run.js").write_text(SCRIPT)
+    opaque = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+    given = {
+        "before": np.concatenate([before, opaque], axis=2).ravel().tolist(),
+        "after": np.concatenate([after, opaque], axis=2).ravel().tolist(),
+        "mask": (mask / np.float32(255)).astype(float).ravel().tolist(),
+        "width": WIDTH,
+        "height": HEIGHT,
+        "cases": CASES,
+    }
+    done = subprocess.run(
+        ["node", "run.js"],
+        cwd=tmp_path,
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    for case, values in zip(CASES, answer["results"], strict=True):
+        seen = np.reshape(values, (HEIGHT, WIDTH, 4))
+        assert (seen[..., 3] == 255).all()
+        expected = by_python(before, after, mask, case)
+        assert np.abs(seen[..., :3] - expected).max() <= 1, case
+        assert np.abs(seen[..., :3] - expected).mean() < 0.02, case
+    # The noise of the grain is the page's own; its strength is the library's, and its place is the image's.
+    grain = np.reshape(answer["grain"], (HEIGHT, WIDTH, 4))
+    middle = grain[:, 42:, :3] - after[:, 42:].astype(int)
+    assert abs(middle.std() - 10) < 1
+    assert abs(middle.mean()) < 1
+    assert np.array_equal(grain[8:], np.reshape(answer["lower"], (HEIGHT - 8, WIDTH, 4)))

@@ -1,0 +1,179 @@
+"""The page's controls in a real browser: what they do without a new run, and when they need one."""
+
+import io
+import zipfile
+
+import numpy as np
+from playwright.sync_api import Browser, Dialog, Route, expect
+
+from tests.serve.conftest import Build, Pace, levels, png, served
+from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
+
+
+@browser_test
+@needs_chromium
+def test_controls_act_at_once_and_without_a_run(browser: Browser, build: Build, pace: Pace) -> None:
+    service = build()
+    with served(service) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.png", png(240, 160)))
+        restore(page)
+        page.locator("#viewer").focus()
+        page.keyboard.press("1")
+        page.route("**/result?*", lambda route: None)  # the file with the new controls does not come yet
+        page.locator("#luma").fill("30")
+        expect(page.locator("#live")).to_be_visible()
+        expect(page.locator("#download-with")).to_have_text("Applying the changes")
+        assert page.locator("#download").get_attribute("href") is None, "an older file can be downloaded"
+        viewer = page.locator("#viewer")
+        before, seen = levels(png(240, 160)), levels(viewer.screenshot())[..., :3]
+        top, left = (seen.shape[0] - 160) // 2, (seen.shape[1] - 240) // 2
+        right = seen[top : top + 160, left + 160 : left + 240]  # of the divider
+        assert np.abs(right - (before[:, 160:] - 0.3 * 51)).max() <= 1  # the stand-in subtracts 51
+        page.unroute("**/result?*")
+        page.locator("#luma").fill("40")
+        page.locator("#detail").fill("10")
+        page.locator("#detail").fill("0")
+        page.wait_for_selector("#download[href]")
+        expect(page.locator("#live")).to_be_hidden()
+        expect(page.locator("#download-with")).to_contain_text("Noise removed, brightness 40% · PNG")
+        _, data = download(page)
+        assert np.abs(levels(data) - (before - 0.4 * 51)).max() <= 1
+        page.select_option("[name=format]", "jpg")
+        page.select_option("[name=quality]", "60")
+        expect(page.locator("#download-with")).to_contain_text("JPEG")
+        small = len(download(page)[1])
+        page.select_option("[name=quality]", "95")
+        page.wait_for_selector("#download:not([href])", state="attached")
+        page.wait_for_selector("#download[href]")
+        name, data = download(page)
+        assert name == "a.restored.jpg"
+        assert len(data) > small
+        assert b"where I live" in data
+        page.click(".segments label:has([value=strip])")
+        page.wait_for_selector("#download:not([href])", state="attached")
+        page.wait_for_selector("#download[href]")
+        assert b"where I live" not in download(page)[1]
+        assert len(pace.seen) == 1
+
+        page.click(".tasks label:has([value=derain])")
+        expect(page.locator("#download-word")).to_have_text("Download the last result")
+        expect(page.locator("#go")).to_have_text("Restore again")
+        restore(page)
+        expect(page.locator("#download-with")).to_contain_text("Rain removed, brightness 40%")
+        assert len(pace.seen) == 2
+        service.store.clear()  # as after ten minutes
+        page.click("#neutral")
+        expect(page.locator("#download-with")).to_contain_text("Rain removed · JPEG")
+        assert len(pace.seen) == 3
+
+
+@browser_test
+@needs_chromium
+def test_settings_of_one_photo_zip_and_leaving(browser: Browser, build: Build, pace: Pace) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        page.on("dialog", answer)
+        drop(page, ("a.png", png()), ("a.png", png(20, 10)))
+        page.click("#scope label:has([value=one])")
+        page.click(".tasks label:has([value=deblur])")
+        page.click("#go")
+        expect(page.locator(".badge[data-state=done]")).to_have_count(2)
+        assert [each.task for each in pace.seen] == ["deblur", "denoise"]
+        page.evaluate("location.href = 'docs'")
+        page.wait_for_timeout(200)
+        assert asked == ["beforeunload"], "the page did not ask before unsaved results are lost"
+        expect(page.locator("#download-all")).to_have_text("Download all 2 (ZIP)")
+        with page.expect_download() as waiting:
+            page.click("#download-all")
+        with zipfile.ZipFile(waiting.value.path()) as archive:
+            assert archive.testzip() is None
+            assert archive.namelist() == ["a.restored.png", "a.restored (2).png"]
+            for name, size in (("a.restored.png", (12, 8)), ("a.restored (2).png", (20, 10))):
+                data = archive.read(name)
+                assert np.abs(levels(data) - (levels(png(*size)) - 51)).max() <= 1
+            assert io.BytesIO(data).read(4) == b"\x89PNG"
+        page.goto(f"http://127.0.0.1:{port}/docs")
+        assert asked == ["beforeunload"], "the page asked although all is saved"
+
+
+@browser_test
+@needs_chromium
+def test_original_side_by_side_and_folders(browser: Browser, build: Build) -> None:
+    drop_folder = """() => {
+        const file = (name) => ({ name, isDirectory: false, file: (done) => done(new File([name], name)) });
+        const folder = (name, inside) => ({ name, isDirectory: true, createReader: () => {
+            const parts = [inside, []];
+            return { readEntries: (done) => done(parts.shift()) };
+        } });
+        const entry = folder("trip", [file("b10.png"), file("b9.JPG"), file(".hidden.png"), file("notes.txt"),
+            folder("more", [file("c.tif")])]);
+        const transfer = { types: ["Files"], files: [], items: [{ webkitGetAsEntry: () => entry }] };
+        dispatchEvent(Object.assign(new Event("drop", { cancelable: true }), { dataTransfer: transfer }));
+    }"""
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.png", png(240, 160)))
+        restore(page)
+        layer = page.locator("#after-layer")
+        page.keyboard.down("o")
+        expect(layer).to_be_hidden()
+        page.keyboard.up("o")
+        expect(layer).to_be_visible()
+        page.click("[data-view=beside]")
+        expect(page.locator("#divider")).to_be_hidden()
+        one, other = (page.locator(name).bounding_box() for name in ("#before", "#after"))
+        assert one is not None
+        assert other is not None
+        assert other["x"] >= one["x"] + one["width"]
+        page.evaluate(drop_folder)
+        expect(page.locator(".thumb")).to_have_count(4)
+        titles = page.locator(".thumb").evaluate_all("(all) => all.map((each) => each.title)")
+        assert titles[1:] == ["trip/b9.JPG", "trip/b10.png", "trip/more/c.tif"]
+        expect(page.locator("#toast")).to_have_text("2 other files in the folder left out.")
+
+
+@browser_test
+@needs_chromium
+def test_below_a_path_of_a_proxy_and_what_goes_wrong_there(browser: Browser, build: Build) -> None:
+    with served(build(token="s3cret")) as (_, port), Visit(browser, port) as page:
+
+        def forward(route: Route) -> None:
+            route.fulfill(response=route.fetch(url=route.request.url.replace("/photos/tool/", "/")))
+
+        page.click("#ask button[value='']")
+        expect(page.locator("#away-text")).to_contain_text("The token is wrong")
+        page.route("**/photos/tool/**", forward)
+        page.goto(f"http://127.0.0.1:{port}/photos/tool/")
+        for given in ("guess", "s3cret"):
+            page.fill("#token", given)
+            page.click("#ask button[value=ok]")
+            if given == "guess":
+                expect(page.locator("#token-wrong")).to_be_visible()
+        expect(page.locator("#limits")).to_contain_text("megapixels")
+        drop(page, ("old.gif", b"GIF89a"), kind="image/gif")
+        expect(page.locator("#notice-title")).to_have_text("Photos of this kind cannot be read here")
+        expect(page.locator(".thumb .kind")).to_have_text("gif")
+        drop(page, ("a.png", png()))
+        too_large = "<h1>413 Request Entity Too Large</h1>"
+        page.route(
+            "**/v1/jobs?*", lambda route: route.fulfill(status=413, content_type="text/html", body=too_large)
+        )
+        page.click("#go")
+        expect(page.locator("#notice-title")).to_have_text("This file is too large")
+        expect(page.locator("#notice-text")).to_contain_text("such as a proxy")
+        page.unroute("**/v1/jobs?*")
+        page.route("**/v1/jobs?*", lambda route: route.abort())
+        page.click("#again")
+        expect(page.locator("#notice-title")).to_have_text("The upload was cut off")
+        page.route("**/healthz", lambda route: route.abort())
+        page.click("#again")
+        expect(page.locator("#notice-title")).to_have_text("The server cannot be reached")
+        page.unroute("**/v1/jobs?*")
+        page.click("#again")
+        page.wait_for_selector("#download[href]")
+        page.click("#reference")
+        expect(page.locator("article").first).to_contain_text("/v1/restore")

@@ -1,0 +1,162 @@
+// The engine restores photos for the page, which imports this module only and knows nothing of what it does.
+// This engine asks the server that sent the page. A static site has another file of this name, with the same
+// exports, that restores in the browser:
+//
+// describe() -> Promise of what the engine can do:
+//   { version,                 "1.2.0"
+//     tasks,                   ["denoise", "derain", "deblur"]
+//     weights,                 [{name, default}]: weights besides those of the tasks; mostly none
+//     options,                 ["precision", "tile", "overlap", "ensemble"]: options of `run` besides task, weights
+//     reads, writes,           suffixes: ["png", "jpg", "jpeg", ...] and ["png", "jpg", ...]
+//     metadata,                policies that `render` knows, of "keep", "safe" and "strip"
+//     limits,                  {bytes, pixels}, or null
+//     reference,               address of the API reference, or ""
+//     promise }                where the photos are meanwhile, in a sentence for the page
+// run(file, options, onProgress, signal) -> Promise of an answer. Runs the network.
+//   options: { task, weights, precision, tile, overlap, ensemble, controls, output }; those that are not set, or
+//     "", have their default. controls, output: what `render` will be asked for first, which may save work
+//   onProgress({ state, share, done, tiles, seconds, ahead }): state is "preparing", "uploading", "loading",
+//     "busy", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if known;
+//     seconds: those left, if known
+// An answer has
+//   held                       whether `images` works, and `render` with other values than the first ones; an
+//                              engine that cannot keep an answer says false, and the page runs the network again
+//   facts                      { width, height, format, depth, seconds, notes: [sentences] }
+//   images()                   -> Promise of {before, after}: ImageBitmaps of the original and of the image
+//                              restored at full strength, upright and of equal size; the page blends them
+//                              (blend.js) to show the controls at once, and closes them
+//   render(controls, output, signal)   -> Promise of a Blob: the file to save, with exactly these controls
+//                              (strength, luma, chroma, detail, grain, shadows, as in blend.js) and output:
+//                              { format: "same" or a suffix, quality: 1 to 100 or null, metadata }
+//   close()                    forgets the photo; the answer cannot be used afterwards
+// preview(blob, signal) -> Promise of a Blob that shows the image of a file that this browser cannot show
+// onTokenNeeded(ask)           `ask(wrong)` returns a promise of the token that a person enters
+//
+// A failure is thrown as {type: "urn:uformer:...", detail, status}, see words.js; an aborted signal as
+// AbortError. `render` and `images` throw the type "urn:uformer:no-such-job" if the answer is no longer kept;
+// the page then runs the network again.
+
+import { NEUTRAL, isNeutral } from "./blend.js";
+import { call, onTokenNeeded, upload } from "./http.js";
+
+export { onTokenNeeded };
+
+const SENT_AS = new Set(["image/png", "image/jpeg", "image/webp", "image/tiff", "image/avif", "image/heic", "image/heif"]);
+const BITMAPS = { imageOrientation: "from-image" };
+
+export async function describe() {
+  const [about, reference] = await Promise.all([call("v1/models"), call("openapi.json")].map(async (each) => (await each).json()));
+  const parameters = reference.paths["/v1/jobs"].post.parameters;
+  const choices = (name) => parameters.find((each) => each.name === name)?.schema.enum ?? [];
+  return {
+    version: reference.info.version,
+    tasks: [...new Set(about.models.map((model) => model.task).filter(Boolean))],
+    weights: about.models.filter((model) => !model.task).map(({ name, default: chosen }) => ({ name, default: chosen })),
+    options: ["precision", "tile", "overlap", "ensemble"].filter((name) => parameters.some((each) => each.name === name)),
+    reads: about.suffixes.map((suffix) => suffix.slice(1)),
+    writes: choices("format").filter((name) => name !== "same"),
+    metadata: choices("metadata"),
+    limits: { bytes: about.limits.max_bytes, pixels: about.limits.max_pixels },
+    reference: "docs",
+    promise: "Photos stay in the memory of this server while this page uses them. None is written to disk or sent elsewhere.",
+  };
+}
+
+export async function run(file, { controls, output, ...options }, onProgress, signal) {
+  const first = queryOf({ ...options, ...controls, ...output });
+  let job = await begin(file, `${first}&hold=true`, onProgress, signal);
+  try {
+    while (["queued", "running"].includes(job.state)) {
+      onProgress(progressOf(job));
+      await sleep(job.seconds > 10 ? 600 : 200, signal);
+      job = await (await call(`v1/jobs/${job.id}`, { signal })).json();
+    }
+    if (job.state === "failed") throw job.problem;
+    if (job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
+    const blob = await (await call(`v1/jobs/${job.id}/result`, { signal })).blob();
+    return new Answer(file, job, { query: queryOf({ ...controls, ...output }), blob, plain: isNeutral(controls) });
+  } catch (problem) {
+    forget(job.id);
+    throw problem;
+  }
+}
+
+export async function preview(blob, signal) {
+  const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob), signal });
+  return response.blob();
+}
+
+class Answer {
+  // `first`: the result of the job: what it was asked for, its file, and whether its controls are neutral.
+  constructor(file, job, first) {
+    Object.assign(this, { file, id: job.id, first, held: job.held });
+    const { width, height, format, depth, seconds, notes } = job;
+    this.facts = { width, height, format, depth, seconds, notes };
+    if (!this.held) this.close(); // the result is here, and nothing else can come of the job
+  }
+
+  async images() {
+    this.full ??= this.first.plain ? this.first.blob : await this.result({ ...NEUTRAL, format: "png", metadata: "strip" });
+    const [before, after] = await Promise.all([this.file, this.full].map(bitmap));
+    return { before, after };
+  }
+
+  async render(controls, output, signal) {
+    const query = { ...controls, ...output };
+    return queryOf(query) === this.first.query ? this.first.blob : this.result(query, signal);
+  }
+
+  async result(query, signal) {
+    try {
+      return await (await call(`v1/jobs/${this.id}/result?${queryOf(query)}`, { signal })).blob();
+    } catch (problem) {
+      if (![404, 409, 410].includes(problem.status)) throw problem;
+      throw { ...problem, type: "urn:uformer:no-such-job" };
+    }
+  }
+
+  close() { forget(this.id); }
+}
+
+async function bitmap(blob) {
+  return createImageBitmap(blob, BITMAPS).catch(async () => createImageBitmap(await preview(blob), BITMAPS));
+}
+
+// Uploads the photo. If the server is busy, waits as long as it asks for and tries again.
+async function begin(file, query, onProgress, signal) {
+  for (let tries = 0; ; tries += 1) {
+    onProgress({ state: "uploading", share: 0 });
+    try {
+      const response = await upload(`v1/jobs?${query}`, file, typeOf(file), (share) => onProgress({ state: "uploading", share }), signal);
+      return await response.json();
+    } catch (problem) {
+      if (problem.status !== 429 || tries > 60) throw problem;
+      for (let left = Math.max(problem.retryAfter, 1); left > 0; left -= 1) {
+        onProgress({ state: "busy", seconds: left });
+        await sleep(1000, signal);
+      }
+    }
+  }
+}
+
+function progressOf(job) {
+  if (job.state === "queued") return { state: "waiting", ahead: job.ahead };
+  if (!job.tiles) return { state: "preparing" };
+  return { state: "running", share: job.tiles_done / job.tiles, done: job.tiles_done, tiles: job.tiles, seconds: job.eta_seconds };
+}
+
+function queryOf(values) {
+  const set = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return new URLSearchParams(set).toString();
+}
+
+function typeOf(file) { return { "Content-Type": SENT_AS.has(file.type) ? file.type : "image/*" }; }
+
+function forget(id) { call(`v1/jobs/${id}`, { method: "DELETE", keepalive: true }).catch(() => null); }
+
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => { clearTimeout(timer); reject(new DOMException("cancelled", "AbortError")); }, { once: true });
+  });
+}
