@@ -1,5 +1,7 @@
 """A restorer without a network, for layers."""
 
+import numpy as np
+
 from tests.restore.stand_in import StandIn
 from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
@@ -26,4 +28,4 @@ class Halving(StandIn):
         for done in (1, 2):
             if progress:
                 progress(done, 2)
-        return used.from_unit(used.to_unit(pixels) / 2, pixels)
+        return used.from_unit(used.to_unit(pixels) * np.float32(0.5), pixels)

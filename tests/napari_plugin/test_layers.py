@@ -72,7 +72,7 @@ def test_every_type_is_restored_to_itself(dtype: str) -> None:
 @pytest.mark.parametrize(("value", "dtype"), [(3e9, "int32"), (1e19, "int64"), (-5, "uint32")])
 def test_integers_stay_within_their_limits(value: float, dtype: str) -> None:
     limits = np.iinfo(dtype)
-    found = int(as_type(np.float32([value]), np.dtype(dtype))[0])
+    found = int(as_type(np.array([value], np.float32), np.dtype(dtype))[0])
     assert found == pytest.approx(limits.max if value > 0 else limits.min, rel=1e-9)
 
 

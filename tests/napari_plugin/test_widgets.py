@@ -21,7 +21,7 @@ from uformer.errors import PictureError
 from uformer.restore.restorer import Restorer
 
 ROOT = Path(__file__).parents[2]
-Finish = Callable[[Any], str]
+Finish = Callable[..., str]
 
 
 def test_manifest_lies_where_the_entry_point_says_and_names_functions() -> None:
@@ -120,11 +120,13 @@ def test_errors_are_one_notification(finish: Finish, monkeypatch: pytest.MonkeyP
     assert finish(form).endswith("ERROR: the image has non-finite pixels (NaN or infinity)")
     assert (form.row.line.value, len(form.viewer.layers)) == ("failed", 1)
 
-    def broken(_options: object) -> Restorer:
-        raise PictureError("it is broken")
+    for error in (PictureError("it is broken"), OSError(5, "Input/output error", "stack.zarr")):
+        monkeypatch.setattr(Restorer, "from_options", lambda _, error=error: raises(error))
+        assert finish(form).endswith(f"ERROR: {error}")
 
-    monkeypatch.setattr(Restorer, "from_options", broken)
-    assert finish(form).endswith("ERROR: it is broken")
+
+def raises(error: Exception) -> None:
+    raise error
 
 
 @pytest.mark.slow
@@ -132,6 +134,22 @@ def test_cancel_adds_no_layer(finish: Finish) -> None:
     form = form_for("RestoreForm", np.zeros((3, 8, 8), np.uint8))
     assert finish(form, cancel=True) == ""
     assert (form.row.line.value, len(form.viewer.layers)) == ("cancelled", 1)
+
+
+@pytest.mark.slow
+def test_closing_the_widget_cancels(finish: Finish) -> None:
+    """Its job must not touch what no longer exists."""
+    from qtpy.QtCore import QEvent, QThreadPool
+    from qtpy.QtWidgets import QApplication
+
+    form = form_for("RestoreForm", np.zeros((3, 8, 8), np.uint8))
+    form.row.begin()
+    form.container.native.deleteLater()
+    QApplication.instance().sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert form.row.worker.abort_requested
+    assert QThreadPool.globalInstance().waitForDone(60_000)
+    QApplication.instance().processEvents()
+    assert len(form.viewer.layers) == 1
 
 
 @pytest.mark.slow

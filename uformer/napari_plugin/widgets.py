@@ -4,7 +4,6 @@ Only this module imports napari, magicgui and qtpy. A job runs in a thread of na
 when the program ends. A timer of the window shows how far the job is.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QTimer
 
 from uformer.errors import OptionError, UformerError
+from uformer.files import one_line
 from uformer.napari_plugin import learning
 from uformer.napari_plugin.layers import (
     Index,
@@ -82,7 +82,9 @@ class JobRow:
         self.worker: Any = None  # of the last job
         self._monitor = Monitor()
         self._prepare = prepare
-        self._timer = QTimer()
+        self._closed = False
+        self.bar.native.destroyed.connect(self._close)
+        self._timer = QTimer(self.bar.native)  # a child, so that it ends with the widget
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._show)
         self.start.changed.connect(lambda _: self.begin())
@@ -96,17 +98,24 @@ class JobRow:
             show_error(str(error))
             return
         self._monitor = Monitor()
-        self.worker = create_worker(_caught, work, self._monitor)
-        self._monitor.should_stop = functools.partial(getattr, self.worker, "abort_requested")
-        self.worker.returned.connect(functools.partial(self._returned, use))
-        self.worker.finished.connect(self._finished)
+        worker = create_worker(_caught, work, self._monitor)
+        self._monitor.should_stop = lambda: bool(worker.abort_requested)
+        worker.returned.connect(lambda outcome: self._returned(use, outcome))
+        worker.finished.connect(self._finished)
+        self.worker = worker
         self._set_running(running=True)
         self._show()
-        self.worker.start()
+        worker.start()
 
     def stop(self) -> None:
         """Ask the job to stop."""
         self.worker.quit()
+
+    def _close(self) -> None:
+        """Stop the job of a widget that is closed. Its buttons, bar and line no longer exist."""
+        self._closed = True
+        if self.worker is not None:
+            self.worker.quit()
 
     def _show(self) -> None:
         stopping = self._monitor.should_stop()
@@ -115,6 +124,8 @@ class JobRow:
 
     def _returned(self, use: Use, outcome: _Outcome) -> None:
         """Use the result of a job that was not cancelled."""
+        if self._closed:
+            return
         for notice in dict.fromkeys(outcome.notices):
             show_warning(notice)
         if outcome.error:
@@ -125,6 +136,8 @@ class JobRow:
             use(outcome.result)
 
     def _finished(self) -> None:
+        if self._closed:
+            return
         self._set_running(running=False)
         self.bar.value = 0
         self.line.value = "cancelled" if self.worker.abort_requested else self._monitor.text
@@ -150,6 +163,8 @@ def _caught(work: Work, monitor: Monitor) -> _Outcome:
         outcome.error = str(error)
     except MemoryError:
         outcome.error = "out of memory; close other layers or programs, or restore the current plane only"
+    except OSError as error:  # from a file behind the layer
+        outcome.error = one_line(error)
     return outcome
 
 
