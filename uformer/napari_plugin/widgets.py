@@ -123,8 +123,8 @@ class JobRow:
         self.line.value = "stopping" if stopping else self._monitor.text
 
     def _returned(self, use: Use, outcome: _Outcome) -> None:
-        """Use the result of a job that was not cancelled."""
-        if self._closed:
+        """Use the result of a job, unless it was cancelled at the last moment."""
+        if self.worker.abort_requested:
             return
         for notice in dict.fromkeys(outcome.notices):
             show_warning(notice)
