@@ -34,11 +34,12 @@ from numpy.typing import NDArray
 
 import uformer
 from uformer.degradations.noise import gaussian_noise
-from uformer.evaluate.cases import Case, find_cases, read_rgb
+from uformer.evaluate.cases import Case, LoadedPair, find_cases, read_rgb
 from uformer.evaluate.evaluation import evaluate, mean
 from uformer.evaluate.pairing import pictures_in
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.results import failure_line
+from uformer.image.image import Image
 from uformer.notices import Notify, warn
 from uformer.weights import registry
 
@@ -80,9 +81,9 @@ def protocol_row(task: str, folder: str, protocol: str, *, title: str = "", ever
 def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) -> Row:
     """Return a row with every fourth image of cbsd68, degraded by `degrade(clean image, number)`."""
 
-    def load(path: Path, index: int, _channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
+    def load(path: Path, index: int, _channels: int = 3, notify: Notify = warn, /) -> LoadedPair:
         clean = read_rgb(path, notify)
-        return degrade(clean, index), clean
+        return LoadedPair(degraded=degrade(clean, index), clean=clean)
 
     def find(folder: Path) -> list[Case]:
         paths = list(enumerate(pictures_in(folder)))[::4]
@@ -97,9 +98,9 @@ def made_row(task: str, title: str, degrade: Callable[[Pixels, int], Pixels]) ->
 def drawn_row(task: str, title: str, draw: Callable[[int], Pixels]) -> Row:
     """Return a row with eight drawings, which are restored without being degraded."""
 
-    def load(index: int, _channels: int = 3, _notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
+    def load(index: int, _channels: int = 3, _notify: Notify = warn, /) -> LoadedPair:
         drawing = draw(index)
-        return drawing, drawing
+        return LoadedPair(degraded=drawing, clean=drawing)
 
     samples = [Case("", f"{title} {index}", (), functools.partial(load, index)) for index in range(8)]
     return Row(task, "", lambda _: samples, title=title)
@@ -221,8 +222,8 @@ def measure(
     """Print a row and add it to the figures. Returns False if an image failed, and names it on stderr."""
     biases: list[float] = []
 
-    def note_bias(sample: Case, restored: Pixels) -> None:
-        biases.append(abs(float(np.mean(np.clip(restored, 0, 1) - sample.load()[1]))) * 255)
+    def note_bias(sample: Case, restored: Image) -> None:
+        biases.append(abs(float(np.mean(restored.pixels - sample.load().clean))) * 255)
 
     found = evaluate(restorer, samples, scoring, keep=note_bias)
     for failure in found.failures:

@@ -32,10 +32,12 @@ NEEDS_TORCH = (
         for name in (
             *(
                 "average",
+                "comparison",
                 "curves",
                 "devices",
                 "figures",
                 "folder",
+                "forecast",
                 "learner",
                 "loader",
                 "loop",

@@ -7,6 +7,7 @@ from tests.data.pictures import lock, make_pairs, photo, save
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from uformer.check_data import best_shift
 from uformer.cli import main
+from uformer.data.lettering import HEIGHT
 from uformer.image import extras
 from uformer.image.read import read
 
@@ -23,10 +24,10 @@ def test_a_good_set(
     assert "sizes: 48 wide, 40 high" in out
     assert "PSNR of the degraded images: 28." in out
     assert "misaligned" not in out
-    assert "contact sheet: set.check.png, row by row: 0, 1, 2, 3, 4" in out
+    assert "contact sheet: set.check.png, with 5 pairs" in out
     page = read(tmp_path / "set.check.png").pixels
-    assert page.shape == (5 * 40 + 4 * 4, 2 * 48 + 4, 3)
-    assert np.allclose(page[:40, 52:], photo(seed=0) / 255, atol=1e-3)
+    assert page.shape == (3 * (HEIGHT + 40) + 2 * 4, 4 * 150 + 3 * 4, 3)
+    assert np.allclose(page[HEIGHT : HEIGHT + 40, 154:202], photo(seed=0) / 255, atol=1e-3)
 
 
 def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +38,7 @@ def test_an_existing_sheet_stays(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert sheet.read_bytes() == b"mine"
     assert "sheet.png exists; add" in capsys.readouterr().err
     assert main(["data", "check", str(tmp_path), "--sheet", str(sheet), "--overwrite", "--samples", "1"]) == 0
-    assert read(sheet).height == 40
+    assert read(sheet).height == HEIGHT + 40
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_clean_pictures_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         save(tmp_path / "set" / f"{index}.png", photo(seed=index))
     assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
     assert "5 images, 0 problems" in capsys.readouterr().out
-    assert read(tmp_path / "s.png").width == 4 * 48 + 3 * 4
+    assert read(tmp_path / "s.png").width == 4 * 150 + 3 * 4
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "--degraded", "b", "--clean", "c"], ["--clean", "c"]])

@@ -330,3 +330,15 @@ def test_heic_and_raw_are_read_and_what_cannot_be_read_is_named(
     assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.tif", "c.jpg"]
     assert call(folder / "a.heic", out, *FUNCTION, "--overwrite") == 0
     assert capsys.readouterr().out == f"{out / 'a.jpg'}\n"
+
+
+def test_noise_in_counts(tmp_path: Path) -> None:
+    pixels = np.full((64, 80, 1), 1000 / 65535, np.float32)
+    write(Image(pixels=pixels, depth=16, suffix=".tif"), tmp_path / "clean.tif")
+    noise = "poisson:gain=4,read=10,offset=100"
+    assert call(tmp_path / "clean.tif", tmp_path / "noisy.tif", "--noise", noise) == 0
+    counts = read(tmp_path / "noisy.tif").pixels.astype(float) * 65535
+    assert counts.mean() == pytest.approx(1000, abs=3)
+    assert counts.var() == pytest.approx(4 * 900 + 100, rel=0.08)
+    assert call(tmp_path / "clean.tif", tmp_path / "other.tif", "--noise", noise, "--task", "denoise") == 2
+    assert call(tmp_path / "clean.tif", tmp_path / "other.tif", "--noise", "gauss") == 2

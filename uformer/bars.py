@@ -49,6 +49,11 @@ class Bars:
         if self._progress is not None:
             self._progress.reset(self._tiles, description=one_line(name, _WIDEST_NAME), total=None)
 
+    def renamed(self, name: str) -> None:
+        """Change the name beside the tile bar."""
+        if self._progress is not None:
+            self._progress.update(self._tiles, description=one_line(name, _WIDEST_NAME))
+
     def tile(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress.update(self._tiles, completed=done, total=total)

@@ -17,10 +17,11 @@ from uformer.data import pairs
 from uformer.data.contact import lay_out, thumbnail
 from uformer.data.eligible import SHEET
 from uformer.data.pairs import Search, Source
+from uformer.data.stretch import stretched
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
-from uformer.image.read import read_samples
+from uformer.image.page_reader import PageReader
 from uformer.image.value_range import auto_range
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
@@ -31,6 +32,7 @@ from uformer.words import counted
 _SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)]
 _MARGIN = 2  # the largest shift
 _GAIN = 1.0  # dB by which a pair must fit better when shifted to count as misaligned
+_COLUMNS = 4  # of the contact sheet
 _SEEN = 512  # pixels; shifts are tried on a square of this side in the middle of the image
 
 
@@ -100,8 +102,8 @@ def data(
     for problem in found.problems:
         print(f"uformer: error: {problem}", file=sys.stderr)
     if found.rows:
-        _write_sheet(found.rows, path)
-        console.print(f"contact sheet: {path}, row by row: {', '.join(map(one_line, found.shown))}")
+        _write_sheet(found, path)
+        console.print(f"contact sheet: {path}, with {counted(len(found.rows), kind_of(search))}")
     return 1 if found.problems else 0
 
 
@@ -122,11 +124,13 @@ def check(sources: Sequence[Source], *, shown: int) -> Findings:
     found = Findings()
     step = max(len(sources) / max(shown, 1), 1)
     kept = {int(index * step) for index in range(min(shown, len(sources)))}
-    with Bars(len(sources), shown=sys.stderr.isatty(), title="reading", tiles=False) as bars:
+    shown_bars = Bars(len(sources), shown=sys.stderr.isatty(), title="reading", tiles=False)
+    with shown_bars as bars, PageReader() as reader:
         for index, source in enumerate(sources):
             bars.file_done()
             try:
-                samples = [read_samples(path) for path in (source.degraded, source.clean) if path is not None]
+                paths = [path for path in (source.degraded, source.clean) if path is not None]
+                samples = [reader.read(path, source.page) for path in paths]
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
@@ -140,10 +144,14 @@ def check(sources: Sequence[Source], *, shown: int) -> Findings:
     return found
 
 
+def kind_of(search: Search) -> str:
+    """What the dataset consists of: "pair" or "image"."""
+    return "pair" if any(source.degraded is not None for source in search.sources) else "image"
+
+
 def report(search: Search, found: Findings) -> list[str]:
     """The results as lines to print."""
-    kind = "pair" if any(source.degraded is not None for source in search.sources) else "image"
-    lines = [f"{counted(len(search.sources), kind)}, {counted(len(found.problems), 'problem')}"]
+    lines = [f"{counted(len(search.sources), kind_of(search))}, {counted(len(found.problems), 'problem')}"]
     if search.unread:
         lines.append(summary(search.unread))
     if search.left_out:
@@ -223,8 +231,16 @@ def _unit(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
     return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
 
 
-def _write_sheet(rows: list[list[Pixels]], path: Path) -> None:
-    if len(rows[0]) == 1:  # clean images alone: four in a row
-        images = [row[0] for row in rows]
-        rows = [images[start : start + 4] for start in range(0, len(images), 4)]
-    write(Image(pixels=lay_out(rows)), path)
+def _write_sheet(found: Findings, path: Path) -> None:
+    """Write the contact sheet: two pairs or four images in a row, with their names."""
+    cells: list[Pixels] = []
+    labels: list[str] = []
+    for name, images in zip(found.shown, found.rows, strict=True):
+        shown, changed = stretched(images)
+        note = " (tone stretched)" if changed else ""
+        cells += shown
+        labels += [name + note] if len(shown) == 1 else [f"{name}: degraded{note}", "clean"]
+    starts = range(0, len(cells), _COLUMNS)
+    grid = [cells[start : start + _COLUMNS] for start in starts]
+    names = [labels[start : start + _COLUMNS] for start in starts]
+    write(Image(pixels=lay_out(grid, names)), path)

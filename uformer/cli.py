@@ -35,6 +35,10 @@ COMMANDS = {
         "Restore millions of images, here or on a Ray cluster; an interrupted job resumes.",
     ),
     "train": ("uformer.train.command:train", "Train a network on your own image pairs, or on clean images."),
+    "ablate": (
+        "uformer.train.ablate:ablate",
+        "Compare networks that train for the same time: a table and curves.",
+    ),
     "data": ("uformer.check_data:data", "Check a dataset before training."),
     "eval": (
         "uformer.evaluate.command:eval_command",
@@ -44,6 +48,10 @@ COMMANDS = {
     "degrade": (
         "uformer.degrade:degrade",
         "Degrade clean images with noise, rain or blur, for tests or training.",
+    ),
+    "photon-transfer": (
+        "uformer.photon_transfer:photon_transfer",
+        "Estimate the gain and read noise of a camera from a stack.",
     ),
     "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.show_models:models", "List the networks and the weights that ship."),

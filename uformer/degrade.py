@@ -17,13 +17,14 @@ from cyclopts import Parameter
 
 from uformer.degradations.blur import defocus, levin, shake
 from uformer.degradations.compose import DEGRADATIONS
+from uformer.degradations.counts import CountNoise
 from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read
-from uformer.image.value_range import ValueRange, check, choose, sampled
+from uformer.image.value_range import FULL, ValueRange, check, choose, peak, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.announcer import range_used
@@ -42,6 +43,9 @@ FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "defocus": defocus,
 }
 """The degradations that --function names, with parameters that --set sets."""
+Apply = Callable[[Pixels, np.random.Generator], Pixels] | CountNoise
+"""Degrades pixels in [0, 1]; noise in counts needs the units of the file."""
+
 _TASKS = {"denoise": "noise", "derain": "rain", "deblur": "blur"}
 
 
@@ -52,6 +56,7 @@ def degrade(
     task: Literal["denoise", "derain", "deblur"] | None = None,
     function: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    noise: str | None = None,
     value_range: Annotated[str, Parameter(name="--range")] = "auto",
     seed: int = 0,
     overwrite: bool = False,
@@ -74,6 +79,9 @@ def degrade(
     settings
         A parameter of the function as key=value (see --list): --function gaussian_noise --set sigma=25.
         Repeat it for further parameters.
+    noise
+        Instead of --task: the noise of linear data, poisson:gain=G,read=R,offset=O in the units of the file,
+        as `uformer photon-transfer` prints it. Nothing is taken for sRGB.
     value_range
         Range of values that counts as black to white: auto, full, or LOW:HIGH in the file's own units. auto
         scales 16-bit and float data that uses only a small part of its range.
@@ -95,7 +103,10 @@ def degrade(
         )
     if seed < 0:
         raise OptionError(f"--seed {seed}: must not be negative")
-    apply, asked = _choose(task, function, settings or []), check(value_range)
+    asked = check(value_range)
+    apply: Apply = (
+        _choose(task, function, settings or []) if noise is None else _parsed(noise, task, function)
+    )
     if not os.path.lexists(picture):
         raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
     if not picture.is_dir():
@@ -112,7 +123,7 @@ def degrade(
 def _degrade_folder(
     folder: Path,
     output: Path,
-    apply: Callable[[Pixels, np.random.Generator], Pixels],
+    apply: Apply,
     asked: str,
     seed: int,
     *,
@@ -192,6 +203,12 @@ def _wrap(text: str, indent: int) -> list[str]:
     )
 
 
+def _parsed(noise: str, task: str | None, function: str | None) -> CountNoise:
+    if task is not None or function is not None:
+        raise OptionError("--noise: cannot be combined with --task or --function; give one of the three")
+    return CountNoise.parse(noise)
+
+
 def _settable(function: Callable[..., Pixels]) -> dict[str, inspect.Parameter]:
     """The parameters that --set can set."""
     return {
@@ -205,7 +222,7 @@ def _choose(
     task: str | None, function: str | None, settings: list[str]
 ) -> Callable[[Pixels, np.random.Generator], Pixels]:
     if (task is None) == (function is None):
-        raise OptionError(f"give either --task {'|'.join(_TASKS)} or --function {'|'.join(FUNCTIONS)}")
+        raise OptionError(f"give --task {'|'.join(_TASKS)}, --function {'|'.join(FUNCTIONS)}, or --noise")
     if function is None:
         if settings:
             raise OptionError("--set belongs to --function; --task draws its parameters at random")
@@ -251,7 +268,7 @@ def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[st
 def _degrade(
     path: Path,
     output: Path,
-    apply: Callable[[Pixels, np.random.Generator], Pixels],
+    apply: Apply,
     asked: str,
     rng: np.random.Generator,
     *,
@@ -278,7 +295,7 @@ def _notify(message: str) -> None:
 def degrade_image(
     image: Image,
     used: ValueRange,
-    apply: Callable[[Pixels, np.random.Generator], Pixels],
+    apply: Apply,
     rng: np.random.Generator,
 ) -> Image:
     """The degraded image; `used` is the range of its values that the degradation sees as black to white.
@@ -286,6 +303,8 @@ def degrade_image(
     A gray image stays gray; it is degraded as the green channel of a colour image would be.
     """
     values = image.values
+    if isinstance(apply, CountNoise):
+        return image.with_values(apply.within(FULL, peak(image.depth)).apply(values, rng)[0])
     unit = used.to_unit(values)
     if image.channels == 3:
         degraded = apply(unit, rng)

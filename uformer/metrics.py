@@ -1,6 +1,6 @@
 """PSNR and SSIM of a restored image against the clean one, in each variant that published results use.
 
-Images are (H, W, C) float in [0, 1]; the restored one is clipped. All sums are in float64.
+Images are (H, W, C) float, with 1 for the largest value of an integer type. All sums are in float64.
 """
 
 import math
@@ -22,18 +22,28 @@ def psnr(
     restored: NDArray[Any],
     clean: NDArray[Any],
     *,
+    data_range: float = 1.0,
     luma: bool = False,
     luma_rounded: bool = False,
     border: int = 0,
     rounded: bool = True,
+    depth: int = 8,
 ) -> float:
-    """Peak signal-to-noise ratio in dB for a peak of 1; infinite if the images are equal.
+    """Peak signal-to-noise ratio in dB; infinite if the images are equal.
 
-    For the arguments and errors, see `comparable`.
+    `data_range`: the peak, 1 for images in [0, 1]. For the other arguments and errors, see `comparable`.
     """
-    a, b = comparable(restored, clean, luma=luma, luma_rounded=luma_rounded, border=border, rounded=rounded)
+    a, b = comparable(
+        restored,
+        clean,
+        luma=luma,
+        luma_rounded=luma_rounded,
+        border=border,
+        rounded=rounded,
+        depth=depth,
+    )
     error = float(np.mean((a - b) ** 2))
-    return -10 * math.log10(error) if error else math.inf
+    return -10 * math.log10(error / data_range**2) if error else math.inf
 
 
 def ssim(
@@ -46,6 +56,7 @@ def ssim(
     luma_rounded: bool = False,
     border: int = 0,
     rounded: bool = True,
+    depth: int = 8,
 ) -> float:
     """Structural similarity (Wang et al., IEEE TIP 13(4), 2004, equation 13, K1 = 0.01, K2 = 0.03).
 
@@ -65,16 +76,33 @@ def ssim(
     For the other arguments and errors, see `comparable`. Also raises ValueError for an image smaller than the
     window.
     """
-    a, b = comparable(restored, clean, luma=luma, luma_rounded=luma_rounded, border=border, rounded=rounded)
+    a, b = comparable(
+        restored,
+        clean,
+        luma=luma,
+        luma_rounded=luma_rounded,
+        border=border,
+        rounded=rounded,
+        depth=depth,
+    )
     return float(ssim_map(a, b, window=window, data_range=data_range).mean())
 
 
 def comparable(
-    restored: NDArray[Any], clean: NDArray[Any], *, luma: bool, luma_rounded: bool, border: int, rounded: bool
+    restored: NDArray[Any],
+    clean: NDArray[Any],
+    *,
+    luma: bool,
+    luma_rounded: bool,
+    border: int,
+    rounded: bool,
+    depth: int = 8,
 ) -> tuple[Array, Array]:
     """Both images as a protocol compares them, (H, W, C) each; C is 1 with `luma`.
 
-    - `rounded`: first round the restored image to 8-bit levels, as an 8-bit file would.
+    - `depth`: bits per sample of the restored image's file: 8, 16, or 32 for float. The restored image is
+      clipped to [0, 1], as an integer file would; with 32 bits it is neither clipped nor rounded.
+    - `rounded`: first round the restored image to the levels of that depth.
     - `luma`: compare Y alone, as MATLAB's rgb2ycbcr computes it (deraining).
     - `luma_rounded`: round Y to 8-bit levels, as rgb2ycbcr does for uint8.
     - `border`: pixels to leave out on every side.
@@ -87,9 +115,10 @@ def comparable(
         raise ValueError(
             f"border: {border} leaves nothing of an image of {clean.shape[0]} x {clean.shape[1]} pixels"
         )
-    shown = np.clip(restored, 0, 1)
-    if rounded:
-        shown = np.rint(shown * 255) / 255
+    shown = restored if depth == 32 else np.clip(restored, 0, 1)
+    if rounded and depth != 32:
+        levels = 2**depth - 1
+        shown = np.rint(shown * levels) / levels
     inside = np.s_[border : clean.shape[0] - border, border : clean.shape[1] - border]
     a, b = (image[inside].astype(np.float64) for image in (shown, clean))
     if luma:

@@ -1,6 +1,7 @@
 import numpy as np
 
 from uformer.data.contact import lay_out, thumbnail, to_rgb
+from uformer.data.lettering import HEIGHT
 
 
 def test_rows_lie_below_each_other_with_gray_between() -> None:
@@ -25,3 +26,12 @@ def test_thumbnails_keep_their_shape_and_mean() -> None:
 def test_any_channels_can_be_looked_at() -> None:
     for channels in (1, 2, 3, 4, 9):
         assert to_rgb(np.zeros((2, 2, channels), np.float32)).shape == (2, 2, 3)
+
+
+def test_labels_stand_above_their_images_and_widen_small_ones() -> None:
+    white = np.ones((8, 10, 3), np.float32)
+    page = lay_out([[white, white]], [["one", "two"]])
+    assert page.shape == (HEIGHT + 8, 150 + 4 + 150, 3)
+    assert (page[HEIGHT:, :10] == 1).all()
+    assert (page[HEIGHT:, 10:154] == 0.5).all()
+    assert page[:HEIGHT, 0].max() == 0

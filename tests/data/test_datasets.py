@@ -11,6 +11,7 @@ from tests.data.stand_in import Halve, Identity
 from uformer.data.datasets import Patches
 from uformer.data.pairs import find
 from uformer.data.pictures import PictureSet, load
+from uformer.degradations.counts import CountNoise
 
 
 def load_folder(folder: Path) -> PictureSet:
@@ -170,3 +171,19 @@ def test_mirrored_patches_are_mirrored_in_both_pictures_alike(tmp_path: Path) ->
     assert sum(not same(plain[i], dataclasses.replace(plain, mirrored=0.3)[i]) for i in range(200)) in range(
         30, 80
     )
+
+
+def test_noise_in_counts_keeps_the_units_of_the_files(tmp_path: Path) -> None:
+    ramp = np.linspace(1000, 3000, 96 * 96).reshape(96, 96, 1).astype(np.uint16)
+    save(tmp_path / "a.tif", ramp)
+    noise = CountNoise(gain=4, read=10, offset=100)
+    pictures = load_folder(tmp_path)
+    used = noise.range_of_noisy(pictures.range_of(0), 65535)
+    degraded, clean = Patches(pictures=pictures, side=96, seed=0, degradation=noise, augment=False)[0]
+    counts = clean * used.width * 65535 + used.low * 65535
+    assert np.allclose(counts[0], ramp[..., 0], atol=0.5)
+    residual = (degraded - clean)[0].astype(float) * used.width * 65535
+    assert residual.var() == pytest.approx(noise.variance(2000), rel=0.05)
+    assert np.array_equal(degraded[0], degraded[2])  # gray stays gray
+    seen, _ = pictures.centre(0, 64, degradation=noise, seed=0)
+    assert 0 < seen.mean() < 1

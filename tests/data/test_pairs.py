@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tests.data.pictures import lock, save
+from tests.image.stacks import counts, save_imagej
 from uformer.data.pairs import find, find_clean, find_pairs, search
+from uformer.data.pictures import load
 from uformer.errors import OptionError, PictureError
 from uformer.image import extras
 
@@ -146,3 +148,18 @@ def test_heic_and_raw_are_images_if_their_extras_are_installed(
     assert [source.name for source in found.sources] == ["b"]
     assert found.unread == [tmp_path / "clean/a.HEIC"]
     assert search(tmp_path / "clean").unread == [tmp_path / "clean/a.HEIC"]
+
+
+def test_each_page_of_a_stack_is_an_image(tmp_path: Path) -> None:
+    for name, pages in (("degraded/a.tif", 3), ("clean/a.tif", 3), ("degraded/b.tif", 2), ("clean/b.tif", 3)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save_imagej(tmp_path / name, counts(pages, 40, 40), "TYX")
+    found = search(tmp_path)
+    assert [(source.name, source.page) for source in found.sources] == [
+        ("a, page 1", 0),
+        ("a, page 2", 1),
+        ("a, page 3", 2),
+    ]
+    assert [problem.why for problem in found.problems] == ["2 and 3 pages; both need the same number"]
+    pictures, notes = load(found.sources, smallest=32, memory=10**9)
+    assert (len(pictures), pictures.sizes[2], notes) == (3, (40, 40), [])

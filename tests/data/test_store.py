@@ -10,6 +10,7 @@ from tests.image.suspects import save_suspects
 from uformer.data import store
 from uformer.data.store import decode, remove_cache, wait_for
 from uformer.errors import PictureError
+from uformer.image import page_reader
 from uformer.image.read import read_samples
 
 
@@ -66,7 +67,7 @@ def test_a_cache_is_used_again_until_a_file_changes(
         read.append(path)
         return read_samples(path)
 
-    monkeypatch.setattr(store, "read_samples", noticed)
+    monkeypatch.setattr(page_reader, "read_samples", noticed)
     check(decode(files, memory=0, cache=cache))
     assert read == []
     os.utime(files[0], ns=(0, 0))

@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 import scipy.io
 
+from uformer.image.value_range import FULL, ValueRange
 from uformer.restore.restorer import Restorer
 
 
@@ -20,12 +21,13 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> None:
         _self: Restorer,
         pixels: np.ndarray,
         *,
+        used: ValueRange = FULL,
         progress: Callable[[int, int], None] | None = None,
         **_: object,
     ) -> np.ndarray:
         if progress:
             progress(1, 1)
-        return np.clip(pixels, 0, 1)
+        return np.clip(pixels, 0, 1) if used == FULL else pixels
 
     monkeypatch.setattr(Restorer, "restore_pixels", restore)
 

@@ -9,8 +9,14 @@ import pyvips
 
 from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
 from uformer.errors import OptionError, PictureError
-from uformer.evaluate.cases import check_files, find_cases, read_channels, read_gray, read_rgb
+from uformer.evaluate.cases import Case, check_files, find_cases, read_channels, read_gray, read_rgb
 from uformer.evaluate.protocols import PROTOCOLS
+
+
+def both(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two images of a case."""
+    pair = case.load()
+    return pair.degraded, pair.clean
 
 
 def test_gaussian_noise_depends_on_the_position_and_is_rounded(tmp_path: Path) -> None:
@@ -19,7 +25,7 @@ def test_gaussian_noise_depends_on_the_position_and_is_rounded(tmp_path: Path) -
     assert [(each.subset, each.name) for each in samples] == [
         (f"sigma {sigma}", name) for sigma in (15, 25, 50) for name in "ab"
     ]
-    degraded, clean = samples[3].load()
+    degraded, clean = both(samples[3])
     assert np.array_equal(np.rint(clean * 255), levels[1])
     noise = np.random.default_rng(1).standard_normal(clean.shape, dtype=np.float32) * np.float32(25 / 255)
     assert np.allclose(degraded, np.rint(np.clip(clean + noise, 0, 1) * 255) / 255, atol=1e-6)
@@ -27,7 +33,7 @@ def test_gaussian_noise_depends_on_the_position_and_is_rounded(tmp_path: Path) -
 
 def test_published_noise_is_neither_clipped_nor_rounded(tmp_path: Path) -> None:
     save_picture(tmp_path / "a.png", level=0)
-    degraded, clean = find_cases(PROTOCOLS["gaussian-float"], tmp_path)[1].load()
+    degraded, clean = both(find_cases(PROTOCOLS["gaussian-float"], tmp_path)[1])
     assert degraded.min() < 0
     assert not np.allclose(degraded * 255, np.rint(degraded * 255), atol=1e-3)
     assert not clean.any()
@@ -35,7 +41,7 @@ def test_published_noise_is_neither_clipped_nor_rounded(tmp_path: Path) -> None:
 
 def test_colour_images_are_converted_to_their_luma(tmp_path: Path) -> None:
     values = save_picture(tmp_path / "a.png", seed=3)
-    degraded, clean = find_cases(PROTOCOLS["gaussian-gray"], tmp_path)[1].load()
+    degraded, clean = both(find_cases(PROTOCOLS["gaussian-gray"], tmp_path)[1])
     assert degraded.shape == clean.shape == (*values.shape[:2], 1)
     assert np.array_equal(
         np.rint(clean[..., 0] * 255),
@@ -48,7 +54,7 @@ def test_colour_images_are_converted_to_their_luma(tmp_path: Path) -> None:
 def test_two_folders_of_any_name(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"x": (10, 20)}, names=("noisy", "truth"))
     (sample,) = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy", tmp_path / "truth")
-    degraded, clean = sample.load()
+    degraded, clean = both(sample)
     assert np.allclose(degraded * 255, 10)
     assert np.allclose(clean * 255, 20)
     with pytest.raises(OptionError, match="gaussian takes one folder"):
@@ -67,7 +73,7 @@ def test_sidds_blocks(tmp_path: Path) -> None:
         "0002_02",
         "0002_03",
     ]
-    found = samples[4].load()
+    found = both(samples[4])
     assert np.allclose(found[0] * 255, noisy[1, 1])
     assert np.allclose(found[1] * 255, clean[1, 1])
     save_sidd(tmp_path / "ValidationGtBlocksSrgb.mat", shape=(1, 3, 16, 20, 3))
@@ -111,7 +117,7 @@ def test_a_pair_of_unequal_channels(tmp_path: Path) -> None:
         (tmp_path / side).mkdir()
         PIL.Image.new(mode, (5, 4)).save(tmp_path / side / "a.tif")
     (sample,) = find_cases(PROTOCOLS["pairs"], tmp_path)
-    assert [image.shape for image in sample.load()] == [(4, 5, 3)] * 2
+    assert [image.shape for image in both(sample)] == [(4, 5, 3)] * 2
     with pytest.raises(PictureError, match="a.tif: has 1 channels, but its clean image .*a.tif has 3"):
         sample.load(5)
 
@@ -122,7 +128,8 @@ def test_all_channels_are_read_for_a_network_of_many(tmp_path: Path, kind: str, 
     pyvips.Image.new_from_array(values).cast(kind).copy(interpretation="multiband").tiffsave(
         str(tmp_path / "a.tif")
     )
-    found = read_channels(tmp_path / "a.tif", 5)
+    found, depth, image = read_channels(tmp_path / "a.tif", 5)
+    assert (depth, image) == (8 if most == 255 else 16, None)
     assert found.dtype == np.float32
     assert np.allclose(found, values / most, atol=1e-6)
     with pytest.raises(PictureError, match="5 channels"):
@@ -140,15 +147,27 @@ def test_clean_images_are_those_of_the_folder_without_contact_sheets(tmp_path: P
     assert [sample.name for sample in find_cases(PROTOCOLS["gaussian"], tmp_path)] == ["a", "b"] * 3
 
 
-def test_pairs_in_a_small_part_of_the_range_are_scaled_alike(tmp_path: Path) -> None:
+def test_pairs_keep_the_values_depth_and_mode_of_their_files(tmp_path: Path) -> None:
     clean = np.linspace(100, 400, 400).reshape(20, 20).astype(np.uint16)
     for name, counts in (("degraded", clean + 30), ("clean", clean)):
         (tmp_path / name).mkdir()
         PIL.Image.fromarray(counts).save(tmp_path / name / "a.tif")
     (case,) = find_cases(PROTOCOLS["pairs"], tmp_path)
-    degraded, truth = case.load()
-    assert (degraded.min(), degraded.max()) == (0, 1)
-    assert np.allclose((degraded - truth)[4:], 0.1, atol=1e-3)
+    pair = case.load()
+    assert pair.degraded.shape == pair.clean.shape == (20, 20, 1)
+    assert np.allclose(pair.clean[..., 0] * 65535, clean, atol=1e-2)
+    assert np.allclose((pair.degraded - pair.clean) * 65535, 30, atol=1e-2)
+    assert (pair.depth, case.suffix) == (16, ".tif")
+
+
+def test_pairs_of_a_float_and_an_integer_file_need_the_same_units(tmp_path: Path) -> None:
+    for name, values in (("degraded", np.full((4, 4), 300, np.float32)), ("clean", np.full((4, 4), 300))):
+        (tmp_path / name).mkdir()
+        kind = np.float32 if name == "degraded" else np.uint16
+        PIL.Image.fromarray(values.astype(kind)).save(tmp_path / name / "a.tif")
+    (case,) = find_cases(PROTOCOLS["pairs"], tmp_path)
+    with pytest.raises(PictureError, match="one of the pair is float with values outside 0 to 1"):
+        case.load()
 
 
 def test_floats_outside_are_refused_or_clipped_with_a_notice(tmp_path: Path) -> None:

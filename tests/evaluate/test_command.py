@@ -451,3 +451,29 @@ def test_a_task_that_is_not_the_protocols_is_refused(run: Run, tmp_path: Path) -
     code, _, err = run("rain100l", "data", "--task", "deblur", weights=False)
     assert (code, err.count("\n")) == (2, 1)
     assert "--task deblur: rain100l uses weights for derain; select others with --weights" in err
+
+
+def test_pairs_are_scored_and_saved_in_their_own_depth(run: Run, tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).integers(100, 400, (24, 32)).astype(np.uint16)
+    for name, offset in (("degraded", 3), ("clean", 0)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        PIL.Image.fromarray(counts + np.uint16(offset)).save(tmp_path / "data" / name / "a.tif")
+    code, out, _ = run("pairs", "data", "--range", "100:400", "--save", "kept")
+    assert (code, "PSNR for a peak of 300" in out) == (0, True)
+    assert f"{20 * math.log10(300 / 3):.2f}" in out
+    saved = PIL.Image.open(tmp_path / "kept/a.tif")
+    assert saved.mode == "I;16"
+    assert np.array_equal(np.asarray(saved), counts + 3)
+    out = run("pairs", "data", "--data-range", "4095")[1]
+    assert f"{20 * math.log10(4095 / 3):.2f}" in out
+    assert "rounded to the depth of its file" in out
+
+
+def test_a_data_range_that_cannot_be(run: Run, tmp_path: Path) -> None:
+    save_pairs(tmp_path / "data", {"a": (1, 2)})
+    for value, why in (("0", "must be auto or more than 0"), ("much", "--data-range")):
+        code, _, err = run("pairs", "data", "--data-range", value)
+        assert (code, why in err) == (2, True)
+    for name in ("--data-range=255", "--range=full"):
+        code, _, err = run("gaussian", "data/clean", name)
+        assert (code, "only for pairs; gaussian scores images of 8 bits" in err) == (2, True)

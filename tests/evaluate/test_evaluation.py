@@ -13,6 +13,7 @@ from uformer.evaluate.cases import Case, find_cases
 from uformer.evaluate.evaluation import Evaluation, Measured, evaluate, mean
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.score import Score
+from uformer.image.image import Image
 from uformer.metrics import psnr
 from uformer.restore.backends.base import Weights
 from uformer.restore.network import Network
@@ -45,15 +46,16 @@ def test_the_restored_image_is_the_restorers_output(tmp_path: Path) -> None:
     save_picture(tmp_path / "clean/a.png", seed=2)
     restorer = tiny_restorer(tile=16, overlap=4)
     samples = find_cases(PROTOCOLS["pairs"], tmp_path)
-    kept: list[np.ndarray] = []
+    kept: list[Image] = []
     (numbers,) = evaluate(
         restorer, samples, Scoring(), keep=lambda _, restored: kept.append(restored)
     ).measured
-    degraded, clean = samples[0].load()
+    pair = samples[0].load()
+    degraded, clean = pair.degraded, pair.clean
     assert numbers.degraded.psnr == psnr(degraded, clean)
     assert numbers.restored.psnr == psnr(restorer.restore_pixels(degraded), clean) != numbers.degraded.psnr
     assert numbers.tiles == 12
-    assert np.array_equal(kept[0], restorer.restore_pixels(degraded))
+    assert np.array_equal(kept[0].pixels, restorer.restore_pixels(degraded))
 
 
 @pytest.mark.usefixtures("identity")
@@ -75,7 +77,7 @@ def test_bad_images_are_named_and_do_not_stop_the_others(tmp_path: Path) -> None
 def test_an_image_that_cannot_be_saved_has_no_scores(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (1, 2)})
 
-    def keep(_sample: Case, _restored: np.ndarray) -> None:
+    def keep(_sample: Case, _restored: Image) -> None:
         raise PictureError("disk full")
 
     found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), keep=keep)

@@ -175,6 +175,7 @@ def test_json_has_everything_and_no_infinity() -> None:
                     "input": {"psnr": 20, "ssim": 0.4},
                     "restored": {"psnr": None, "ssim": 1.0},
                     "tiles": 2,
+                    "data_range": 255,
                 }
             ],
         }

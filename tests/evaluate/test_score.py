@@ -43,3 +43,22 @@ def test_images_that_cannot_be_compared() -> None:
         score(CLEAN[:5], CLEAN[:5], Scoring())
     with pytest.raises(PictureError, match="different shapes"):
         score(CLEAN[:15], CLEAN, Scoring())
+
+
+def test_identical_images_of_16_bits_score_infinity_and_one_level_scores_one_level() -> None:
+    levels = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20, 1)
+    clean = levels.astype(np.float32) / np.float32(65535)
+    scoring = Scoring(own_depth=True)
+    assert score(clean, clean, Scoring()).psnr < 60  # rounded to 8 bits first
+    assert score(clean, clean, scoring, depth=16).psnr == float("inf")
+    off = score(clean[:-1] + np.float32(1 / 65535), clean[:-1], scoring, depth=16)
+    assert off.psnr == pytest.approx(20 * np.log10(65535), abs=0.01)
+
+
+def test_the_data_range_is_the_peak() -> None:
+    clean = np.random.default_rng(0).normal(300, 50, (20, 20, 1)).astype(np.float32)
+    noisy = clean + np.float32(5)
+    found = score(noisy, clean, Scoring(own_depth=True), depth=32, data_range=1000)
+    assert found.psnr == pytest.approx(20 * np.log10(1000 / 5), abs=1e-3)
+    in_unit = score(noisy / np.float32(1000), clean / np.float32(1000), Scoring(own_depth=True), depth=32)
+    assert found.ssim == pytest.approx(in_unit.ssim, abs=1e-6)

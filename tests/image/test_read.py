@@ -382,7 +382,7 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     [
         ("PNG", "is an animation of 3 frames; only a still image"),
         ("WEBP", "is an animation of 3 frames; only a still image"),
-        ("TIFF", "holds 3 images; only one"),
+        ("TIFF", "holds 3 images, and only one"),
         ("AVIF", "is an animation; only a still image"),
     ],
 )

@@ -36,7 +36,7 @@ def pyramid(*, big: bool = False, order: str = "<", subfiletype: int = 1) -> byt
 
 def test_a_stack_is_refused(tmp_path: Path) -> None:
     assert tiff_pages.count(imagej(6)) == (6, 0)
-    with pytest.raises(PictureError, match="^image: holds 6 images; only one can be restored"):
+    with pytest.raises(PictureError, match="^image: holds 6 images, and only one can be read here"):
         read(imagej(6))
     path = tmp_path / "stack.tif"
     path.write_bytes(imagej(6))

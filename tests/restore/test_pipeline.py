@@ -36,6 +36,9 @@ class Seen:
     def started(self, job: FileJob) -> None:
         self.names.append(job.source.name)
 
+    def page(self, job: FileJob, number: int, count: int) -> None:
+        pass
+
     def tile(self, done: int, total: int) -> None:
         self.tiles.append((done, total))
 

@@ -222,6 +222,7 @@ def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
     assert 1.2 <= run.learner.seconds < 60
     rates = [line["lr"] for line in run.folder.read_log() if "lr" in line]
     assert rates[-1] < 0.002, "the learning rate falls along the time"
+    assert 2 <= sum("psnr" in line for line in run.folder.read_log()) <= 11, "a score at each tenth"
 
 
 class Slowest(Processes):

@@ -137,3 +137,13 @@ def test_text_of_yaml_that_looks_like_no_number() -> None:
 
 def test_a_whole_number_is_not_rounded() -> None:
     assert override(RECIPE, ["seed=9007199254740993"]).seed == 2**53 + 1  # no float holds this number
+
+
+def test_noise_in_counts_is_a_setting_as_photon_transfer_prints_it() -> None:
+    text = "poisson:gain=2.1,read=3.9,offset=100"
+    assert override(denoise(), [f"noise={text}"]).noise == text
+    for setting, message in (("noise=poisson", "must have the form"), ("noise=gauss:gain=1", "gauss:gain=1")):
+        with pytest.raises(OptionError, match=message):
+            override(denoise(), [setting])
+    with pytest.raises(OptionError, match="noise: .* must be empty unless degradation is noise"):
+        override(RECIPES["derain"](), [f"noise={text}"])

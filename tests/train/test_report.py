@@ -19,7 +19,7 @@ def test_plain_lines_where_there_is_no_terminal(
 ) -> None:
     with Reporter(folder, total=20) as reporter:
         reporter.say("hello")
-        reporter.advance(5, 0.25)
+        reporter.advance(5, 0.25, 1)
         reporter.figures(LINE, done=0.25, seconds_left=61)
         reporter.figures({"step": 10, "psnr": 31.234}, done=0.5, seconds_left=1)
         reporter.figures({**LINE, "step": 15, "waited": 0.001}, done=0.75, seconds_left=1)

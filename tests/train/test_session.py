@@ -53,7 +53,12 @@ def test_a_run_says_what_it_does_and_what_to_do_next(
 ) -> None:
     assert main(arguments(pairs, out)) == 0
     said, told = capsys.readouterr()
-    assert said == f"next: uformer restore PHOTO --weights {out}/best.safetensors\n"
+    result, following = said.splitlines()
+    assert result.startswith("result: ")
+    assert "the images as they came (28." in result
+    assert following == f"next: uformer restore PHOTO --weights {out}/best.safetensors"
+    assert "duration: about " in told
+    assert "held out to score with: " in told
     assert (
         "images: 3 pairs to learn from (0.0 megapixels), 1 held out (PSNR of the degraded images: 28." in told
     )
@@ -62,6 +67,8 @@ def test_a_run_says_what_it_does_and_what_to_do_next(
     assert "step 6/6  loss 0." in told
     config = read_config(out / "config.yaml")
     assert config["data"] == {"data": str(pairs)}
+    (held,) = config["pictures"].pop("held_out_names")
+    assert f"held out to score with: {held}\n" in told
     assert config["pictures"] == {"learned_from": 3, "held_out": 1}
     assert config["recipe"] == tiny()
 
@@ -182,7 +189,10 @@ def test_what_to_do_next_with_other_channels(
         save(tmp_path / "set" / "clean" / f"{index}.tif", photo(20, 24))
     assert main(arguments(tmp_path / "set", out)) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors')")
+    assert said.startswith("result: not scored, because no images were held out")
+    assert said.splitlines()[1].startswith(
+        f"next, in Python: uformer.weights.checkpoint.load('{out}/best.safetensors')"
+    )
     assert "from 5 to 3 channels" in said
 
 
@@ -294,7 +304,7 @@ def test_pictures_to_score_with_may_be_given_later(pairs: Path, out: Path, tmp_p
     assert resume(out, "--set", "steps=8", "--validation", str(other)) == 0
     config = read_config(out / "config.yaml")
     assert config["data"] == Folders(data=pairs, validation=other).to_values()
-    assert config["pictures"] == {"learned_from": 4, "held_out": 2}
+    assert config["pictures"] == {"learned_from": 4, "held_out": 2, "held_out_names": ["0", "1"]}
     best = RunFolder(out).load_state()["best"]
     RunFolder(out).save_state({**RunFolder(out).load_state(), "best": 59.0})
     assert resume(out, "--set", "steps=9") == 0

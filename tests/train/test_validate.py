@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ from tests.data.pictures import make_pairs, save
 from tests.data.stand_in import Halve, Identity
 from tests.networks import TINY, build
 from tests.train.runs import tiny
+from uformer.data.lettering import HEIGHT
 from uformer.data.pairs import find, find_clean
 from uformer.data.pictures import load
 from uformer.metrics import psnr
 from uformer.train.processes import Processes
+from uformer.train.recipes import find as find_recipe
 from uformer.train.setup import HeldOut
-from uformer.train.validate import MOST, input_score, mean_score, restore, sample, score
+from uformer.train.validate import MOST, baseline_scores, input_score, mean_score, restore, sample, score
 
 
 @pytest.fixture
@@ -46,10 +49,10 @@ def test_restoring_is_the_network_clipped() -> None:
 
 def test_a_sample_is_rows_of_degraded_restored_clean(held: HeldOut) -> None:
     image = sample(build(TINY), held)
-    assert image.pixels.shape == (3 * 32 + 2 * 4, 3 * 32 + 2 * 4, 3)
+    assert image.pixels.shape == (3 * (HEIGHT + 32) + 2 * 4, 3 * 150 + 2 * 4, 3)
     degraded, clean = next(held.pairs([0]))
-    assert np.allclose(image.pixels[:32, :32], degraded)
-    assert np.allclose(image.pixels[:32, -32:], clean)
+    assert np.allclose(image.pixels[HEIGHT : HEIGHT + 32, :32], degraded)
+    assert np.allclose(image.pixels[HEIGHT : HEIGHT + 32, 308:340], clean)
 
 
 def test_clean_pictures_are_degraded_the_same_way_each_time(tmp_path: Path) -> None:
@@ -68,4 +71,12 @@ def test_sixteen_bits_are_scored_at_full_depth(tmp_path: Path) -> None:
     for name in ("degraded", "clean"):
         save(tmp_path / name / "0.png", counts)
     pictures = load(find(tmp_path), smallest=1, memory=10**9)[0]
-    assert input_score(HeldOut(pictures, None, tiny("validation_side=32")), [0]) == MOST
+    assert input_score(HeldOut(pictures, None, tiny("validation_side=32")), [0]) == MOST[16]
+
+
+def test_without_clean_images_the_input_is_scored_where_that_is_fair(tmp_path: Path) -> None:
+    pictures = load(find(make_pairs(tmp_path)), smallest=1, memory=10**9)[0]
+    for name, fair in (("noise2noise", True), ("noise2void", False), ("neighbor2neighbor", False)):
+        recipe = dataclasses.replace(find_recipe(name), validation_side=32)
+        held = HeldOut(pictures, None, recipe, truth=False)
+        assert ("input_held_out_loss" in baseline_scores(held, None, Processes())) == fair

@@ -1,19 +1,30 @@
-"""Contact sheets: many small images in one, to look at before or during training."""
+"""Contact sheets: many small images in one, with labels, to look at before or during training."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pyvips
 
+from uformer.data.lettering import HEIGHT, draw_line
 from uformer.image.image import Pixels
 
 _GAP = 4  # pixels
 _PAPER = 0.5
+_NARROWEST = 150
+"""The smallest width of a labelled image in pixels, so that its label can be read."""
 
 
-def lay_out(rows: Sequence[Sequence[Pixels]]) -> Pixels:
-    """Return one image (H, W, 3) with rows of images (h, w, C) in [0, 1], separated by gray gaps."""
-    strips = [_beside([to_rgb(image) for image in row]) for row in rows]
+def lay_out(rows: Sequence[Sequence[Pixels]], labels: Sequence[Sequence[str]] = ()) -> Pixels:
+    """Return one image (H, W, 3) with rows of images (h, w, C) in [0, 1], separated by gray gaps.
+
+    With `labels`, one for each image, each image has its label above it.
+    """
+    strips = []
+    for place, row in enumerate(rows):
+        images = [to_rgb(image) for image in row]
+        if labels:
+            images = [_labelled(image, label) for image, label in zip(images, labels[place], strict=True)]
+        strips.append(_beside(images))
     width = max(strip.shape[1] for strip in strips)
     total = sum(strip.shape[0] for strip in strips) + _GAP * (len(strips) - 1)
     page = np.full((total, width, 3), _PAPER, np.float32)
@@ -42,6 +53,15 @@ def to_rgb(picture: Pixels) -> Pixels:
     """
     channels = picture.shape[2]
     return picture[..., :3] if channels >= 3 else np.repeat(picture[..., :1], 3, axis=2)
+
+
+def _labelled(image: Pixels, label: str) -> Pixels:
+    """Return an RGB image below its label, on gray paper if the label is wider."""
+    height, width = image.shape[:2]
+    cell = np.full((HEIGHT + height, max(width, _NARROWEST), 3), _PAPER, np.float32)
+    cell[:HEIGHT] = draw_line(label, cell.shape[1])
+    cell[HEIGHT:, :width] = image
+    return cell
 
 
 def _beside(pictures: Sequence[Pixels]) -> Pixels:

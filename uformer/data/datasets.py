@@ -112,13 +112,14 @@ class Patches:
         The patch is turned before it is degraded, because rain falls, and sensors and JPEG files have rows.
         """
         margin = degradation.margin
+        used, degradation = self.pictures.degrading(picture, degradation)
         kind = rng.random()
         if kind < self.drawn:
             seen, dry = draw_gradient(rng, self.side + 2 * margin), kind < self.drawn / 2
         else:
             source = self.pictures.store[self.pictures.clean[picture]]
             patch = cut(source, top, left, self.side, self.side, channels=3, margin=margin)
-            seen = turned(self.pictures.range_of(picture).to_unit(patch))
+            seen = turned(used.to_unit(patch))
             seen, dry = self._structure(seen, rng)
         gray = self.drawn <= kind < self.drawn + self.gray
         # Half of the gray patches are gray before they are degraded, the others turn gray afterwards.

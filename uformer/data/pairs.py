@@ -1,5 +1,6 @@
 """Find the images to learn from: pairs of files with matching names, or clean images alone."""
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from uformer.data.eligible import PAIRED, none_in, paired, pictures_below
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import is_known, read_only
+from uformer.image.page_reader import page_count
 
 DEGRADED, CLEAN = PAIRED[0]
 """Default names of the two folders of a dataset of pairs. `PAIRED` lists all names."""
@@ -19,9 +21,14 @@ class Source:
     """The files of one sample. `degraded` is None if a degradation will make it from the clean image."""
 
     name: str
-    """Path below the folder, with forward slashes; only clean images alone keep the suffix."""
+    """Path below the folder, with forward slashes; only clean images alone keep the suffix.
+
+    Pages of a stack are named "NAME, page 3".
+    """
     clean: Path
     degraded: Path | None = None
+    page: int | None = None
+    """Position of the page, from 0, if the files are TIFF stacks; None otherwise."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +121,10 @@ def search_pairs(degraded: Path, clean: Path) -> Search:
             for name, path in found.items()
             if name not in other
         ]
-    result.sources = tuple(
+    sources = [
         Source(name, found_clean[name], path) for name, path in found_degraded.items() if name in found_clean
-    )
+    ]
+    result.sources = _paged(sources, result)
     return result
 
 
@@ -137,10 +145,30 @@ def search_clean(folder: Path, *, every: bool = False) -> Search:
     result.problems += _unreadable(folder, found.unreadable)
     result.left_out = [folder / path for path in found.left_out]
     result.unread = [folder / path for path in found.others if read_only(path.suffix)]
-    result.sources = tuple(Source(path.as_posix(), folder / path) for path in found.pictures)
+    result.sources = _paged([Source(path.as_posix(), folder / path) for path in found.pictures], result)
     if not found.pictures and not result.problems:
         raise none_in(folder)
     return result
+
+
+def _paged(sources: list[Source], result: Search) -> tuple[Source, ...]:
+    """Return the sources with one for each page of a stack. Pairs of unequal stacks become problems."""
+    found: list[Source] = []
+    for source in sources:
+        count = page_count(source.clean)
+        if source.degraded is not None and (other := page_count(source.degraded)) != count:
+            where = f"{source.degraded} and {source.clean}"
+            result.problems.append(
+                SearchProblem(where, f"{other} and {count} pages; both need the same number")
+            )
+        elif count == 1:
+            found.append(source)
+        else:
+            found += [
+                dataclasses.replace(source, name=f"{source.name}, page {page + 1}", page=page)
+                for page in range(count)
+            ]
+    return tuple(found)
 
 
 def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:

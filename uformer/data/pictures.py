@@ -12,10 +12,11 @@ from numpy.random import Generator
 
 from uformer.data.pairs import Source
 from uformer.data.store import Store, decode, wait_for
+from uformer.degradations.counts import CountNoise
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
 from uformer.image.samples import Samples
-from uformer.image.value_range import ValueRange
+from uformer.image.value_range import ValueRange, peak
 
 _GRAY, _COLOUR = 1, 3
 
@@ -77,6 +78,18 @@ class PictureSet:
         """Return the bits per sample of a clean image: 8 or 16."""
         return 8 * self.store[self.clean[index]].dtype.itemsize
 
+    def degrading(self, index: int, degradation: Degrader) -> tuple[ValueRange, Degrader]:
+        """Return the range of values that becomes [0, 1] in a clean image, and the degradation within it.
+
+        Noise in counts widens the range, because restoring will find that of the noisy image.
+        """
+        used = self.range_of(index)
+        if not isinstance(degradation, CountNoise):
+            return used, degradation
+        largest = peak(self.depth(index))
+        used = degradation.range_of_noisy(used, largest)
+        return used, degradation.within(used, largest)
+
     def fingerprint(self) -> str:
         """Return a hash of the images' names and shapes. It does not depend on the folder they are in."""
         text = repr(
@@ -107,6 +120,7 @@ class PictureSet:
         if degradation is None:
             raise OptionError("clean images alone need a degradation, or their degraded partners")
         margin = degradation.margin
+        used, degradation = self.degrading(index, degradation)
         seen = used.to_unit(cut(clean, top, left, height, width, channels=_COLOUR, margin=margin))
         return inside(degradation.apply(seen, np.random.default_rng([seed, index])), margin)
 
@@ -133,10 +147,11 @@ def load(
     files = [source.clean for source in sources] + [
         source.degraded for source in sources if source.degraded is not None
     ]
+    pages = [source.page for source in sources] * (2 if pairs else 1)
     store = (
         wait_for(cache, len(files))
         if decoded and cache is not None
-        else decode(files, memory=memory, cache=cache)
+        else decode(files, pages=pages, memory=memory, cache=cache)
     )
     count = len(sources)
     unreadable = {index % count for index in store.failures}

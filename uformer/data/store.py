@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file
-from uformer.image.read import read_samples
+from uformer.image.page_reader import PageReader
 from uformer.image.samples import Samples
 from uformer.image.value_range import ValueRange, auto_range
 from uformer.processors import available_processors
@@ -67,20 +67,30 @@ class Store:
         self.__init__(state["failures"], pictures=state["pictures"], path=state["path"])  # type: ignore[misc]
 
 
-def decode(files: Sequence[Path], *, memory: int, cache: Path | None = None) -> Store:
-    """Decode image files, once.
+def decode(
+    files: Sequence[Path],
+    *,
+    pages: Sequence[int | None] | None = None,
+    memory: int,
+    cache: Path | None = None,
+) -> Store:
+    """Decode image files, once. `pages`: the page of each that is a stack, None for the others.
 
     They go into memory if they take at most `memory` bytes or if there is no `cache`; otherwise they go into
     a file in the folder `cache`. A cache of the same files (by path, size and time) is used again. Files that
     cannot be read are in the result's `failures`, with the reason. Raises OSError if the cache cannot be
     written.
     """
-    stamps = [[str(path), *_stamp(path)] for path in files]
+    chosen = [None] * len(files) if pages is None else list(pages)
+    stamps = [
+        [str(path), *_stamp(path), *([] if page is None else [page])]
+        for path, page in zip(files, chosen, strict=True)
+    ]
     if cache is not None and (found := _reopen(cache, stamps)):
         return found
     failures: dict[int, str] = {}
     pictures: list[Samples | None] = []
-    decoded = _decoded(files, failures)
+    decoded = _decoded(files, chosen, failures)
     size = 0
     for picture in decoded:
         pictures.append(picture)
@@ -116,20 +126,32 @@ def remove_cache(cache: Path) -> None:
         cache.rmdir()
 
 
-def _decoded(files: Sequence[Path], failures: dict[int, str]) -> Iterator[Samples | None]:
-    """Yield the files' images in order, or None for a failure. Several files are decoded at the same time."""
+def _decoded(
+    files: Sequence[Path], pages: Sequence[int | None], failures: dict[int, str]
+) -> Iterator[Samples | None]:
+    """Yield the files' images in order, or None for a failure.
+
+    Several files are decoded at the same time, but the pages of a stack one by one.
+    """
 
     def attempt(index: int) -> Samples | None:
         try:
-            return read_samples(files[index])
+            return reader.read(files[index], pages[index])
         except PictureError as error:
             failures[index] = str(error)
             return None
 
     threads = min(available_processors(), 16)
-    with ThreadPoolExecutor(threads) as workers:
-        for start in range(0, len(files), 2 * threads):  # in small groups, to bound the memory
-            yield from workers.map(attempt, range(start, min(start + 2 * threads, len(files))))
+    with ThreadPoolExecutor(threads) as workers, PageReader() as reader:
+        for of_stacks, found in itertools.groupby(
+            range(len(files)), key=lambda index: pages[index] is not None
+        ):
+            indices = list(found)
+            if of_stacks:
+                yield from map(attempt, indices)
+                continue
+            for start in range(0, len(indices), 2 * threads):  # in small groups, to bound the memory
+                yield from workers.map(attempt, indices[start : start + 2 * threads])
 
 
 def _drain(pictures: list[Samples | None]) -> Iterator[Samples | None]:

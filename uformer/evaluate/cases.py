@@ -13,21 +13,37 @@ from uformer.errors import OptionError, PictureError
 from uformer.evaluate import matlab, pairing
 from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
-from uformer.image.image import Pixels
-from uformer.image.read import header, read, read_samples
-from uformer.image.value_range import MOST_OUTSIDE, choose, sampled, share_outside
+from uformer.image.formats import TIFF
+from uformer.image.image import Image, Pixels
+from uformer.image.read import read, read_samples
+from uformer.image.value_range import MOST_OUTSIDE, share_outside
 from uformer.notices import Notify, warn
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LoadedPair:
+    """A degraded image and its ground truth, (H, W, C) and of the same size.
+
+    They are in [0, 1], except for values outside that a pair of float files holds.
+    """
+
+    degraded: Pixels
+    clean: Pixels
+    depth: int = 8
+    """Bits per sample of the degraded file: 8, 16, or 32 for float."""
+    source: Image | None = None
+    """The degraded file's image, if the restored one is saved like it."""
 
 
 class Load(Interface):
     """Reads a degraded image and its ground truth.
 
-    Returns (degraded, clean), both (H, W, C) in [0, 1] and of the same size. `channels` is the number of
-    channels of the network; C is 3 if it is 1 or 3, or if the protocol is for RGB only. `notify` receives
-    notices about what reading leaves out. Raises PictureError.
+    `channels` is the number of channels of the network; the images have as many if it is neither 1 nor 3.
+    Otherwise they are RGB, except for pairs of two gray files. `notify` receives notices about what reading
+    leaves out. Raises PictureError.
     """
 
-    def __call__(self, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]: ...
+    def __call__(self, channels: int = 3, notify: Notify = warn, /) -> LoadedPair: ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,8 @@ class Case:
     folders: tuple[Path, ...]
     """The folders of its files."""
     load: Load
+    suffix: str = ".png"
+    """Suffix of the file that a restored image is saved in."""
 
 
 def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Case]:
@@ -54,13 +72,14 @@ def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> l
     if clean is not None:
         if protocol.kind != "pairs":
             raise OptionError(f"{clean}: {protocol.name} takes one folder; {protocol.how_to_get()}")
-        found = list(_of_pairs(pairing.pairs_of(folder, clean)))
+        found = list(_of_pairs(pairing.pairs_of(folder, clean), own_depth=protocol.scoring.own_depth))
     elif protocol.kind == "noise":
         found = list(_of_clean(folder, protocol))
     elif protocol.kind == "sidd":
         found = _of_blocks(folder, protocol)
     else:
-        found = list(_of_pairs(pairing.pairs_in(folder, protocol.layouts)))
+        pairs = pairing.pairs_in(folder, protocol.layouts)
+        found = list(_of_pairs(pairs, own_depth=protocol.scoring.own_depth))
     if not found:
         raise OptionError(f"{folder}: no images in a layout of {protocol.name}; {protocol.how_to_get()}")
     return found
@@ -99,16 +118,19 @@ def read_gray(path: Path, notify: Notify = warn) -> Pixels:
     return np.rint(luma * 255).astype(np.float32) / np.float32(255)
 
 
-def read_channels(path: Path, channels: int, notify: Notify = warn) -> Pixels:
-    """Read an image for a network with this many channels, as (H, W, C) in [0, 1].
+def read_channels(path: Path, channels: int, notify: Notify = warn) -> tuple[Pixels, int, Image | None]:
+    """Read an image for a network with this many channels, with the values of its file (`Image.values`).
 
-    For 1 and 3 channels this is `read_rgb`; otherwise C is the number of channels of the TIFF file.
+    Returns the values (H, W, C), the bits per sample, and the image. For networks with 1 and 3 channels, the
+    image is gray or RGB. Otherwise C is the number of channels of the TIFF file, and there is no Image.
     Raises PictureError.
     """
     if channels in (1, 3):
-        return read_rgb(path, notify)
+        image = read(path, notify=notify)
+        return image.values, image.depth, image
     samples = read_samples(path)
-    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+    values = np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+    return values, 8 * samples.dtype.itemsize, None
 
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
@@ -135,27 +157,54 @@ def _load_noisy(
     *,
     gray: bool,
     rounded: bool,
-) -> tuple[Pixels, Pixels]:
+) -> LoadedPair:
     clean = read_gray(path, notify) if gray else read_rgb(path, notify)
     noisy = gaussian_noise(clean, np.random.default_rng(seed), sigma=sigma)
-    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(
-        255
-    ) if rounded else noisy, clean
+    if rounded:
+        noisy = np.rint(np.clip(noisy, 0, 1) * 255).astype(np.float32) / np.float32(255)
+    return LoadedPair(degraded=noisy, clean=clean)
 
 
-def _of_pairs(pairs: list[Pair]) -> Iterable[Case]:
+def _of_pairs(pairs: list[Pair], *, own_depth: bool) -> Iterable[Case]:
     for pair in pairs:
         lie_in = (pair.degraded.parent, pair.clean if pair.clean.is_dir() else pair.clean.parent)
-        yield Case("", pair.name, lie_in, functools.partial(_load_pair, pair))
+        load = _load_in_own_depth if own_depth else _load_pair
+        suffix = ".tif" if own_depth and pair.degraded.suffix.lower() in TIFF.suffixes else ".png"
+        yield Case("", pair.name, lie_in, functools.partial(load, pair), suffix)
 
 
-def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple[Pixels, Pixels]:
+def _load_pair(pair: Pair, _channels: int = 3, notify: Notify = warn, /) -> LoadedPair:
+    """Read a pair as RGB, as published protocols do."""
+    _check_partner(pair)
+    degraded, clean = read_rgb(pair.degraded, notify), read_rgb(pair.clean, notify)
+    _check_shapes(pair, degraded, clean)
+    return LoadedPair(degraded=degraded, clean=clean)
+
+
+def _load_in_own_depth(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> LoadedPair:
+    """Read a pair with the values of its files. Gray becomes RGB only if the other image is RGB."""
+    _check_partner(pair)
+    degraded, depth, source = read_channels(pair.degraded, channels, notify)
+    clean, clean_depth, _ = read_channels(pair.clean, channels, notify)
+    if source is not None and degraded.shape[2] != clean.shape[2]:
+        degraded, clean = (np.repeat(each, 3 // each.shape[2], axis=2) for each in (degraded, clean))
+        source = source.with_values(degraded) if source.channels == degraded.shape[2] else None
+    _check_shapes(pair, degraded, clean)
+    outside = any(share_outside(each) for each in (degraded, clean))
+    if (depth == 32) != (clean_depth == 32) and outside:
+        raise PictureError(
+            f"{pair.degraded}: one of the pair is float with values outside 0 to 1, the other is not float; "
+            "store both in the same type"
+        )
+    return LoadedPair(degraded=degraded, clean=clean, depth=depth, source=source)
+
+
+def _check_partner(pair: Pair) -> None:
     if pair.clean.is_dir():
         raise PictureError(f"{pair.degraded}: no clean image of that name in {pair.clean}")
-    degraded, clean = (
-        read_channels(pair.degraded, channels, notify),
-        read_channels(pair.clean, channels, notify),
-    )
+
+
+def _check_shapes(pair: Pair, degraded: Pixels, clean: Pixels) -> None:
     if degraded.shape[2] != clean.shape[2]:
         raise PictureError(
             f"{pair.degraded}: has {degraded.shape[2]} channels, but its clean image {pair.clean} "
@@ -166,8 +215,6 @@ def _load_pair(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> tuple
         raise PictureError(
             f"{pair.degraded}: is {sizes[0]} pixels, but its clean image {pair.clean} is {sizes[1]}"
         )
-    used = choose("auto", sampled(degraded), header(pair.degraded).depth)
-    return used.to_unit(degraded), used.to_unit(clean)
 
 
 def _of_blocks(folder: Path, protocol: Protocol) -> list[Case]:
@@ -198,6 +245,6 @@ def _load_block(
     _channels: int = 3,
     _notify: Notify = warn,
     /,
-) -> tuple[Pixels, Pixels]:
+) -> LoadedPair:
     degraded, truth = (blocks[row, column].astype(np.float32) / np.float32(255) for blocks in (noisy, clean))
-    return degraded, truth
+    return LoadedPair(degraded=degraded, clean=truth)

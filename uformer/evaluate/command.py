@@ -20,11 +20,12 @@ from uformer.evaluate.evaluation import Advance, Failure, Keep, evaluate
 from uformer.evaluate.protocols import Protocol, find
 from uformer.evaluate.results import Setting
 from uformer.files import sha256_of
-from uformer.image.image import Image, Pixels
+from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import MARGIN, Restorer
+from uformer.values import option
 from uformer.weights import registry
 from uformer.weights.create import weights_file
 
@@ -37,6 +38,7 @@ def eval_command(
     clean: Path | None = None,
     *,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    data_range: str = "auto",
     json: Path | None = None,
     save: Path | None = None,
     limit: int | None = None,
@@ -54,10 +56,14 @@ def eval_command(
         Folder of the dataset, as published. If files are missing, the error says what is expected.
     clean
         For paired protocols: folder of the clean images, if FOLDER holds only the degraded ones.
+    data_range
+        For pairs: the peak of PSNR, in the units of the files (255, 4095, 65535, 1). auto is the width of the
+        range that the network sees as black to white (see --range): 255 for 8 bits.
     json
         Also write the scores of every image and their settings to this file.
     save
-        Save the restored images in this folder as PNG; for sidd-benchmark and dnd, the files to submit.
+        Save the restored images in this folder as PNG; pairs keep their depth, and TIFF stays TIFF. For
+        sidd-benchmark and dnd, save the files to submit.
     limit
         Use only the first N images, for a quick look.
     list_protocols
@@ -79,6 +85,7 @@ def eval_command(
             if limit > 0
             else f"--limit {limit}: must be at least 1"
         )
+    peak = _peak(data_range, options, chosen)
     if json is not None:
         if not chosen.scored:
             raise OptionError(
@@ -109,13 +116,29 @@ def eval_command(
     setting = _setting(restorer, options, found, limit)
     notify = functools.partial(_notify, quiet=quiet)
     with _progress(chosen.name, len(taken), quiet=quiet) as advance:
-        evaluation = evaluate(restorer, taken, chosen.scoring, keep=keep, advance=advance, notify=notify)
+        evaluation = evaluate(
+            restorer, taken, chosen.scoring, data_range=peak, keep=keep, advance=advance, notify=notify
+        )
     if evaluation.measured:
         results.show(console_for(), chosen, evaluation, setting)
     code = _name_failures(evaluation.failures)
     if json is not None:
         results.write_json(results.as_json(chosen, evaluation, setting), json)
     return code
+
+
+def _peak(data_range: str, options: RestoreOptions, protocol: Protocol) -> float | None:
+    """Return the peak of PSNR that was asked for; None for auto. Raises OptionError for any other text."""
+    given = {"--data-range": data_range, "--range": options.range}
+    for name, value in given.items():
+        if value != "auto" and not protocol.scoring.own_depth:
+            raise OptionError(f"{name} {value}: only for pairs; {protocol.name} scores images of 8 bits")
+    if data_range == "auto":
+        return None
+    value = option("--data-range", data_range, float, text=True)
+    if value <= 0:
+        raise OptionError(f"--data-range {data_range}: must be auto or more than 0, such as 4095")
+    return float(value)
 
 
 def _first(samples: list[Case], subset: str, limit: int | None) -> list[Case]:
@@ -253,8 +276,8 @@ def _check_save(save: Path, files: list[Path], sources: list[Path], *, overwrite
 
 
 def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
-    """Return a function that writes a restored image to SAVE/SUBSET/NAME.png."""
-    paths = {sample: save / sample.subset / f"{sample.name}.png" for sample in samples}
+    """Return a function that writes a restored image to SAVE/SUBSET/NAME.png (or .tif)."""
+    paths = {sample: save / sample.subset / f"{sample.name}{sample.suffix}" for sample in samples}
     if len(set(paths.values())) < len(paths):
         raise OptionError(
             "--save: two images have the same name except for the suffix, and would be saved to the same file"
@@ -266,8 +289,8 @@ def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
         overwrite=overwrite,
     )
 
-    def keep(sample: Case, restored: Pixels) -> None:
-        write(Image(pixels=restored), paths[sample])
+    def keep(sample: Case, restored: Image) -> None:
+        write(restored, paths[sample])
 
     return keep
 

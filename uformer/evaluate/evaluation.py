@@ -1,20 +1,24 @@
 """Running a protocol: restore and score every image. One bad image does not stop the rest."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from uformer.errors import PictureError
-from uformer.evaluate.cases import Case
+from uformer.evaluate.cases import Case, LoadedPair
 from uformer.evaluate.protocols import Scoring
 from uformer.evaluate.score import Score, score
-from uformer.image.image import Pixels
+from uformer.image.image import Image, Metadata, Pixels
+from uformer.image.value_range import FULL, peak, sampled
 from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
-Keep = Callable[[Case, Pixels], None]
-"""Called with each restored image, (H, W, C) in [0, 1]."""
+Keep = Callable[[Case, Image], None]
+"""Called with each restored image."""
 Advance = Callable[[], None]
 
 
@@ -28,6 +32,8 @@ class Measured:
     restored: Score
     tiles: int
     """Number of tiles that the image was restored in."""
+    data_range: float = 255
+    """The peak of PSNR, in the units of the file."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,21 @@ def evaluate(
     samples: Sequence[Case],
     scoring: Scoring,
     *,
+    data_range: float | None = None,
     keep: Keep | None = None,
     advance: Advance | None = None,
     notify: Notify = warn,
 ) -> Evaluation:
-    """Restore and score each sample. An image that cannot be read, restored, scored or kept is a failure."""
+    """Restore and score each sample. An image that cannot be read, restored, scored or kept is a failure.
+
+    `data_range`: the peak of PSNR in the units of the files, for a scoring in their own depth; by default,
+    the width of the range that the network sees as black to white.
+    """
     measured: list[Measured] = []
     failures: list[Failure] = []
     for sample in samples:
         try:
-            measured.append(_measure(restorer, sample, scoring, keep, notify))
+            measured.append(_measure(restorer, sample, scoring, data_range, keep, notify))
         except PictureError as error:
             failures.append(Failure(sample.subset, sample.name, str(error)))
         if advance:
@@ -89,19 +100,38 @@ def mean(scores: Sequence[Score]) -> Score:
 
 
 def _measure(
-    restorer: Restorer, sample: Case, scoring: Scoring, keep: Keep | None, notify: Notify
+    restorer: Restorer,
+    sample: Case,
+    scoring: Scoring,
+    data_range: float | None,
+    keep: Keep | None,
+    notify: Notify,
 ) -> Measured:
-    degraded, clean = sample.load(restorer.config.in_channels, notify)
+    pair = sample.load(restorer.config.in_channels, notify)
+    used = FULL
+    if scoring.own_depth:
+        used = restorer.range_of(sampled(pair.degraded), pair.depth, notify=notify)
+    largest = peak(pair.depth)
+    shown_range = float(f"{used.width * largest:.6g}") if data_range is None else data_range
     tiles = 1
 
     def count(_done: int, total: int) -> None:
         nonlocal tiles
         tiles = total
 
-    restored = restorer.restore_pixels(degraded, progress=count, notify=notify)
-    numbers = Measured(
-        sample.subset, sample.name, score(degraded, clean, scoring), score(restored, clean, scoring), tiles
+    restored = restorer.restore_pixels(pair.degraded, used=used, progress=count, notify=notify)
+    before, after = (
+        score(image, pair.clean, scoring, depth=pair.depth, data_range=shown_range / largest)
+        for image in (pair.degraded, restored)
     )
     if keep:
-        keep(sample, restored)
-    return numbers
+        keep(sample, _image_of(restored, pair))
+    return Measured(sample.subset, sample.name, before, after, tiles, shown_range)
+
+
+def _image_of(restored: Pixels, pair: LoadedPair) -> Image:
+    """Return the image to save: like the degraded file if there is one, otherwise of 8 bits."""
+    if pair.source is None:
+        return Image(pixels=np.clip(restored, 0, 1), depth=min(pair.depth, 16))
+    colours = Metadata(icc=pair.source.metadata.icc, resolution=pair.source.metadata.resolution)
+    return dataclasses.replace(pair.source.with_values(restored), metadata=colours)

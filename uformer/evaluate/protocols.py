@@ -17,7 +17,7 @@ Kind = Literal["noise", "pairs", "sidd", "sidd-benchmark", "dnd"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How images are compared. All fields except `gray` and `aligned` are arguments of `uformer.metrics`."""
+    """How images are compared. `luma` to `ssim_range` are arguments of `uformer.metrics`."""
 
     gray: bool = False
     """Whether the clean image is converted to gray before it is degraded."""
@@ -29,6 +29,7 @@ class Scoring:
     ssim_range: float = 1.0
     aligned: bool = False
     """Whether the restored image is first warped onto the clean one (see align.py)."""
+    own_depth: bool = False  # whether to compare in the depth and range of the files, not in 8 bits
 
     def describe(self, channels: int = 3) -> str:
         """Return a short description for a row of the table.
@@ -37,7 +38,8 @@ class Scoring:
         """
         full = "gray" if self.gray else "RGB" if channels in (1, 3) else f"{channels} channels"
         colour = ("Y rounded to 8 bits" if self.luma_rounded else "Y") if self.luma else full
-        rounding = "restored rounded to 8 bits" if self.rounded else "restored not rounded"
+        levels = "the depth of its file" if self.own_depth else "8 bits"
+        rounding = f"restored rounded to {levels}" if self.rounded else "restored not rounded"
         border = f"border of {self.border} left out" if self.border else "no border"
         return ", ".join([colour, rounding, border, *(["aligned"] if self.aligned else [])])
 
@@ -247,6 +249,7 @@ _ALL = (
     Protocol(
         name="pairs",
         summary="any two folders with matching names, in RGB or in the channels of the network",
+        scoring=Scoring(own_depth=True),
         layouts=_PLAIN,
         any_channels=True,
         place="degraded/ and clean/, or input/ and target/, with matching names (or give the two folders)",

@@ -91,6 +91,7 @@ def show(console: Console, protocol: Protocol, evaluation: Evaluation, setting: 
         "ssim": protocol.scoring.describe_ssim(),
         "padding": setting.padding,
         "tiles": _tiles(evaluation),
+        **({"range": _peaks(evaluation)} if protocol.scoring.own_depth else {}),
         **({"differs": protocol.differs} if protocol.differs else {}),
     }
     for key, value in facts.items():
@@ -254,6 +255,14 @@ def _tiles(evaluation: Evaluation) -> str:
     return "whole images" if most <= 1 else f"up to {most} tiles per image"
 
 
+def _peaks(evaluation: Evaluation) -> str:
+    """Return the peaks of PSNR in words, in the units of the files."""
+    peaks = sorted({each.data_range for each in evaluation.measured})
+    if len(peaks) <= 1:
+        return f"PSNR for a peak of {', '.join(f'{peak:g}' for peak in peaks)}"
+    return f"PSNR for the range of each image, {peaks[0]:g} to {peaks[-1]:g} wide"
+
+
 def _result(evaluation: Evaluation, subset: str) -> dict[str, Any]:
     scores = evaluation.of(subset)
     return {
@@ -267,6 +276,7 @@ def _result(evaluation: Evaluation, subset: str) -> dict[str, Any]:
                 "input": _plain(each.degraded),
                 "restored": _plain(each.restored),
                 "tiles": each.tiles,
+                "data_range": each.data_range,
             }
             for each in scores
         ],

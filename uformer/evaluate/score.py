@@ -20,9 +20,12 @@ class Score:
     ssim: float
 
 
-def score(restored: Pixels, clean: Pixels, scoring: Scoring) -> Score:
-    """Score an image (H, W, 3) in [0, 1] against its ground truth.
+def score(
+    restored: Pixels, clean: Pixels, scoring: Scoring, *, depth: int = 8, data_range: float = 1.0
+) -> Score:
+    """Score an image (H, W, C) against its ground truth, with 1 for the largest value of an integer type.
 
+    `depth`, `data_range`: bits per sample of the file (see `metrics.comparable`), and the peak of PSNR.
     Raises PictureError if the images cannot be compared.
     """
     how: dict[str, Any] = {
@@ -30,6 +33,7 @@ def score(restored: Pixels, clean: Pixels, scoring: Scoring) -> Score:
         "luma_rounded": scoring.luma_rounded,
         "border": scoring.border,
         "rounded": scoring.rounded,
+        "depth": depth,
     }
     try:
         if scoring.aligned:
@@ -37,7 +41,8 @@ def score(restored: Pixels, clean: Pixels, scoring: Scoring) -> Score:
             if scoring.rounded:
                 shown = np.rint(shown * 255).astype(np.float32) / np.float32(255)
             return Score(*aligned_scores(shown, clean))
-        similarity = ssim(restored, clean, window=scoring.ssim_window, data_range=scoring.ssim_range, **how)
-        return Score(psnr(restored, clean, **how), similarity)
+        peak = psnr(restored, clean, data_range=data_range, **how)
+        how |= {"window": scoring.ssim_window, "data_range": scoring.ssim_range * data_range}
+        return Score(peak, ssim(restored, clean, **how))
     except ValueError as error:
         raise PictureError(str(error)) from None

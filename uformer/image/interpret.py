@@ -59,6 +59,7 @@ def header_of(file: Opened, gathered: tuple[Metadata, int] | None = None) -> Hea
         suffix=_output_suffix(file),
         orientation=orientation,
         frames=file.frames,
+        stack=file.format is formats.TIFF and (file.frames > 1 or tiff.has_channels(file.data)),
         converted=space is not None,
         whole=file.external is not None,
         notes=tuple(notes),
@@ -71,8 +72,8 @@ def refuse_several(file: Opened) -> None:
         return
     if file.format is formats.TIFF:
         raise PictureError(
-            f"{file.name}: holds {file.frames} images; only one can be restored, "
-            "so save each page as a file of its own"
+            f"{file.name}: holds {file.frames} images, and only one can be read here; `uformer restore` "
+            "restores all of them from file to file"
         )
     number = "" if file.format is formats.AVIF else f" of {file.frames} frames"
     raise PictureError(

@@ -110,6 +110,19 @@ def objection(data: Encoded) -> str | None:
         return str(error)
 
 
+def has_channels(data: Encoded) -> bool:
+    """Whether the pixels of an accepted TIFF have channels that are neither gray, RGB nor alpha.
+
+    Three or four gray channels do not count, because some programs write RGB like that. Neither does a fourth
+    channel of RGB, which libvips takes for alpha.
+    """
+    layout = _layout(Directory(data))
+    if layout.photometric == _RGB:
+        return layout.samples > 4
+    two = layout.samples == 2 and layout.extras in ((), (_UNSPECIFIED,))
+    return layout.photometric == _BLACK_IS_ZERO and (two or layout.samples > 4)
+
+
 def to_rgb(image: Any, data: Encoded) -> Any:
     """The pyvips image of an accepted TIFF, with YCbCr as RGB and no extra channel except alpha."""
     first = Directory(data)

@@ -15,6 +15,8 @@ from uformer.restore.unread import reason, summary
 from uformer.restore.worklist import FileJob, WorkList
 from uformer.words import counted
 
+_SECONDS_BETWEEN_LINES = 30
+
 
 class Announcer:
     """Reports the outcomes of the images of a work list. It is a Watcher of the pipeline.
@@ -65,6 +67,12 @@ class Announcer:
     def started(self, job: FileJob) -> None:
         self._bars.started(job.source.name)
 
+    def page(self, job: FileJob, number: int, count: int) -> None:
+        text = f"{job.source.name}, page {number} of {count}"
+        self._bars.renamed(text)
+        if not self._quiet and number > 1:
+            self._bars.remark(f"uformer: {text}", every=_SECONDS_BETWEEN_LINES)
+
     def tile(self, done: int, total: int) -> None:
         self._bars.tile(done, total)
 
@@ -90,6 +98,7 @@ class Announcer:
             backend=outcome.backend,
             precision=outcome.precision,
             range=outcome.range,
+            pages=outcome.pages,
             warnings=outcome.warnings,
             error=outcome.error,
         )
@@ -164,7 +173,7 @@ class Announcer:
         if self._records:
             known = (
                 dict.fromkeys(
-                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range")
+                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range", "pages")
                 )
                 | {"tasks": self._tasks or None}
                 | figures
@@ -176,8 +185,11 @@ class Announcer:
             )
 
 
-def range_used(limits: tuple[float, float]) -> str:
-    """Return the words for the range of values that was scaled for the network."""
+def range_used(limits: tuple[float, float] | Sequence[tuple[float, float] | None]) -> str:
+    """Return the words for the range of values, or for those of each channel, that the network saw."""
+    if isinstance(limits, list):
+        ranges = ("full" if each is None else f"{each[0]} to {each[1]}" for each in limits)
+        return f"ranges of the channels: {', '.join(ranges)}"
     return f"range {limits[0]} to {limits[1]}"
 
 

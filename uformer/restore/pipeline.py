@@ -28,6 +28,7 @@ from uformer.restore.budget import Budget
 from uformer.restore.changes import note_little_change
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
+from uformer.restore.planes import check_stack_output, restore_stack
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
 
@@ -53,8 +54,13 @@ class Outcome:
     """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
-    range: tuple[float, float] | None = None
-    """The range of values that was scaled for the network, in the file's own units; None for all of it."""
+    range: tuple[float, float] | list[tuple[float, float] | None] | None = None
+    """The range of values that was scaled for the network, in the file's own units; None for all of it.
+
+    For a stack of several channels, it is a list with the range of each.
+    """
+    pages: int | None = None
+    """Number of pages of a TIFF stack; None for any other image."""
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     """Why the image failed, in one line; None if it was restored."""
@@ -64,6 +70,7 @@ class Watcher(Protocol):
     """Receives the progress of a run. All methods but `finished` are called from other threads."""
 
     def started(self, job: FileJob) -> None: ...
+    def page(self, job: FileJob, number: int, count: int) -> None: ...
     def tile(self, done: int, total: int) -> None: ...
     def warned(self, job: FileJob, message: str) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
@@ -130,7 +137,7 @@ def describe(error: BaseException | None) -> str | None:
 
 @dataclass
 class _Read:
-    """An image that was read, or None for one that is too large to be in memory as a whole."""
+    """An image that was read, or None for a stack and for an image too large to be in memory as a whole."""
 
     image: Image | None
     cost: int
@@ -199,8 +206,11 @@ class _Line:
             with self._working(outcome):
                 head = header(source)
                 outcome.width, outcome.height, depth = head.width, head.height, head.depth
-                whole = not should_stream(head, restorer.memory_budget)
-                cost = decoded_size(head) if whole else 0
+                whole = not head.stack and not should_stream(head, restorer.memory_budget)
+                cost = decoded_size(head) if whole or head.stack else 0
+                if head.stack:
+                    outcome.pages = head.frames
+                    check_stack_output(source, outcome.job.output, self._metadata)
         finally:
             self._budget.take(number, cost)  # even if cost is 0: the next image waits for this one's turn
         with self._giving_back(cost), self._working(outcome):
@@ -218,6 +228,9 @@ class _Line:
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
             restored, warn = None, functools.partial(self._warn, outcome)
+            if outcome.pages is not None:
+                outcome.range = self._restore_stack(restorer, outcome, source.depth)
+                return self._writers.submit(self._write, outcome, None, source.cost)
             if source.image is not None:
                 image = source.image
                 used = restorer.range_of_image(image, notify=warn)
@@ -235,6 +248,23 @@ class _Line:
                 )
             outcome.range = used.reported(source.depth)
             return self._writers.submit(self._write, outcome, restored, source.cost)
+
+    def _restore_stack(
+        self, restorer: Restorer, outcome: Outcome, depth: int
+    ) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+        """Restore all pages of a stack, and return the ranges as an outcome has them."""
+        outcome.job.output.parent.mkdir(parents=True, exist_ok=True)
+        ranges = restore_stack(
+            restorer,
+            outcome.job.source,
+            outcome.job.output,
+            metadata=self._metadata,
+            progress=self._tile,
+            page_started=functools.partial(self._watcher.page, outcome.job),
+            notify=functools.partial(self._warn, outcome),
+        )
+        reported = [used.reported(depth) for used in ranges]
+        return reported[0] if len(set(reported)) == 1 else reported
 
     def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
         output = outcome.job.output

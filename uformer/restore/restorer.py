@@ -12,18 +12,17 @@ import numpy as np
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import by_suffix
 from uformer.image.image import Image, Pixels
-from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.value_range import FULL, ValueRange, choose_for, sampled
-from uformer.image.write import encode, write
-from uformer.notices import Notify, ignore, warn
+from uformer.image.write import encode
+from uformer.notices import Notify, warn
 from uformer.restore import forms, memory
 from uformer.restore.controls import Stream, blend_rows, tone_shifts
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
 from uformer.restore.options import Controls, RestoreOptions, make_options
+from uformer.restore.planes import restore_path
 from uformer.restore.restoration import Held, Residual, Restoration, reader, residual_of
 from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
 from uformer.restore.tones import decided
@@ -154,9 +153,10 @@ class Restorer:
           uint16 or float;
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
-        - the path of an image file. The result is written to `output`, by default NAME.restored.EXT beside
-          the input, and its path is returned. For HEIC and camera raw, EXT is jpg and tif; an `output` of
-          camera raw may also end in .dng. An existing file is replaced only with `overwrite`.
+        - the path of an image file, or of a TIFF stack, whose pages are all restored. The result is written
+          to `output`, by default NAME.restored.EXT beside the input, and its path is returned. For HEIC and
+          camera raw, EXT is jpg and tif; an `output` of camera raw may also end in .dng. An existing file is
+          replaced only with `overwrite`.
 
         `mask`: a gray image; only where it is white, the image is restored (see `masked`).
 
@@ -166,9 +166,7 @@ class Restorer:
         restorer = self if mask is None else self.masked(mask)
         if isinstance(picture, str | os.PathLike):
             path = forms.output_for(picture, output, overwrite)
-            image = read(picture)
-            check(image, by_suffix(path.suffix), "keep", notify=ignore)  # before the network runs for nothing
-            write(restorer.restore_image(image, progress=progress), path, quality=self.options.quality)
+            restore_path(restorer, picture, path, progress=progress)
             return str(path) if isinstance(picture, str) else path
         if output is not None:
             raise OptionError("output: needs the path of an image file; other results are returned")

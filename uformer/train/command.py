@@ -13,10 +13,15 @@ from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.files import require
 from uformer.train import recipes
+from uformer.train.duration import spoken
+from uformer.train.outcome import outcome
 from uformer.train.recipe import Recipe, override
+from uformer.train.requirements import CPU, GPU, RESULTS, UNPUBLISHED, needs_line
 from uformer.train.setup import Folders, check_sources, needs
 
 if TYPE_CHECKING:
+    from uformer.train.folder import RunFolder
+    from uformer.train.processes import Processes
     from uformer.train.session import Session
 
 
@@ -76,6 +81,7 @@ def train(
     """
     if list_recipes:
         console_for().print(table())
+        console_for().print(legend(), style="dim")
         return 0
     for module in ("torch", "yaml", "matplotlib"):
         require(module, "train")
@@ -96,8 +102,11 @@ def train(
                 device=device,
                 processes=processes,
             )
-        chosen = override(find(recipe), settings)
+        chosen, note = _for_device(find(recipe), recipe, settings, device, processes)
+        chosen = override(chosen, settings)
         check_sources(chosen, folders.sources(chosen))
+        if note and processes.first and not quiet:
+            print(f"uformer: {note}", file=sys.stderr)
         return Session.new(
             chosen,
             folders,
@@ -132,19 +141,57 @@ def find(name: str | None) -> Recipe:
 
 
 def table() -> Table:
-    """Return the table that --list prints: what each recipe needs and does, and its main settings."""
+    """Return the table that --list prints: what each recipe needs, how long it takes, and what it does."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("recipe", "images", "patch", "batch", "steps", "what it does"):
-        shown.add_column(
-            title,
-            no_wrap=title != "what it does",
-            justify="right" if title in ("patch", "batch", "steps") else "left",
-        )
+    for title in ("recipe", "images", "steps", "on a CPU", "on a GPU", "what it does", "results"):
+        shown.add_column(title, no_wrap=title not in ("what it does", "results"))
     for name, make in recipes.RECIPES.items():
         recipe = make()
+        on_cpu = recipes.evening(recipe, bf16=False) if name in recipes.EVENING else recipe
         summary = (make.__doc__ or "").partition("\n")[0]
-        shown.add_row(name, needs(recipe), str(recipe.patch), str(recipe.batch), f"{recipe.steps:,}", summary)
+        shown.add_row(
+            name,
+            needs(recipe),
+            f"{recipe.steps:,}",
+            spoken(CPU.seconds(on_cpu)),
+            spoken(GPU.seconds(recipe)),
+            summary,
+            RESULTS.get(name, "not measured"),
+        )
     return shown
+
+
+def legend() -> str:
+    """Return what stands below the table: where its figures come from, and what the paper's recipes need."""
+    lines = [
+        "",
+        f"CPU: {CPU.name}; uformer_t was measured at {CPU.patches_per_s:.1f} patches/s",
+        f"GPU: {GPU.name}; uformer_t was measured at {GPU.patches_per_s:.0f} patches/s",
+        "the other durations are computed from multiply-adds",
+        f"on a CPU, {', '.join(recipes.EVENING)} train for three hours; --set steps=N sets the steps instead",
+        *(f"{name} {needs_line(recipes.find(name))}" for name in UNPUBLISHED),
+    ]
+    return "\n".join(lines)
+
+
+def _for_device(
+    recipe: Recipe, name: str | None, settings: Sequence[str], device: str, processes: "Processes"
+) -> tuple[Recipe, str]:
+    """Return the recipe, shortened on a CPU, and a note about it; the note is empty if nothing changed.
+
+    Settings of length or network leave the recipe as it is.
+    """
+    from uformer.train import devices  # noqa: PLC0415 - imports torch
+
+    keys = {setting.partition("=")[0].strip() for setting in settings}
+    asked = {"steps", "minutes"} & keys or any(key.partition(".")[0] == "network" for key in keys)
+    if name not in recipes.EVENING or asked or devices.choose_device(device, processes).type != "cpu":
+        return recipe, ""
+    bf16 = devices.CPUINFO.exists() and devices.fast_bf16()
+    return recipes.evening(recipe, bf16=bf16), (
+        f"on a CPU, {recipe.name} fine-tunes for an evening (three hours, small batches); --set minutes=N "
+        f"changes that, and --set steps={recipe.steps} trains the whole recipe"
+    )
 
 
 def _folder(recipe: str | None, out: Path | None) -> Path:
@@ -169,8 +216,20 @@ def _finish(session: "Session", *, finished: bool, quiet: bool) -> int:
             )
         return 130
     if session.processes.first and not quiet:
+        _tell(session.folder)
         print(_next(session.folder.best))
     return 0
+
+
+def _tell(folder: "RunFolder") -> None:
+    """Print what the run achieved, and warn if the weights are worse than what they started from."""
+    achieved = outcome(folder.read_log())
+    if achieved is None:
+        print("result: not scored, because no images were held out; uformer eval compares the weights")
+        return
+    print(achieved.line())
+    for warning in achieved.warnings():
+        print(f"uformer: warning: {warning}", file=sys.stderr)
 
 
 def _next(weights: Path) -> str:

@@ -58,7 +58,11 @@ def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
     return recipe.precision
 
 
-def fast_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux lists the instructions of the CPU."""
+
+
+def fast_bf16(cpuinfo: Path = CPUINFO) -> bool:
     """Whether this CPU has bf16 instructions. True without /proc/cpuinfo (any system but Linux)."""
     try:
         words = cpuinfo.read_text(encoding="utf-8", errors="replace").split()

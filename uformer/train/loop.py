@@ -48,6 +48,8 @@ def train(
             # A folder that cannot be written fails at once, and a run killed at any moment can be resumed.
             save(prepared, learner, folder, processes)
         saved_step, saved_seconds = learner.step, learner.seconds
+        scored, scored_seconds = False, learner.seconds
+        interval = recipe.validate_minutes or recipe.minutes / 10
         batches = start_loader(prepared.patches, share, workers=workers, pin_memory=device.type == "cuda")
         figures = Figures()
         clock = time.perf_counter()
@@ -85,16 +87,19 @@ def train(
             now = time.perf_counter()
             learner.seconds = processes.largest(learner.seconds + now - clock)
             clock = now
-            reporter.advance(learner.step, learner.done)
+            if scored:  # scoring took part of this time, and the interval begins after it
+                scored_seconds = learner.seconds
+            reporter.advance(learner.step, learner.done, learner.seconds / 60)
 
             # Log, validate, save, stop.
             stopping = processes.asked_to_stop(interrupt)
-            scoring = learner.done >= 1 or learner.step % recipe.validate_every == 0
-            saving = stopping or scoring or learner.step % recipe.save_every == 0
+            scored = learner.done >= 1 or learner.step % recipe.validate_every == 0
+            scored = scored or 0 < 60 * interval <= learner.seconds - scored_seconds
+            saving = stopping or scored or learner.step % recipe.save_every == 0
             if saving or learner.step % recipe.log_every == 0:
                 saving = saving or learner.seconds - saved_seconds >= 60 * recipe.save_minutes
                 log(prepared, learner, figures, reporter, processes, rate=rate, saved_step=saved_step)
-            if scoring:
+            if scored:
                 validate(prepared, learner, folder, reporter, processes)
             if saving:
                 save(prepared, learner, folder, processes)
@@ -177,13 +182,14 @@ def validate(
 
     def report() -> None:
         if len(prepared.held_out):
-            line = {"step": learner.step, **named(scored, prepared.held_out)}
+            minutes = round(learner.seconds / 60, 3)
+            line = {"step": learner.step, "minutes": minutes, **named(scored, prepared.held_out)}
             reporter.figures(line, done=learner.done)
         if is_best:
             folder.save_weights(folder.best, average, notes(prepared, learner))
         folder.save_sample(f"{learner.step:07}.png", sample(average, prepared.shown))
         with folder.writing(folder.curves):
-            draw_curves(folder.read_log(), folder.curves)
+            draw_curves(folder.read_log(), folder.curves, by_minutes=prepared.recipe.minutes > 0)
 
     processes.on_first(report)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from uformer.config import UformerConfig, variant
+from uformer.degradations.counts import CountNoise
 from uformer.errors import CheckpointError, OptionError
 from uformer.values import hints, option, plain, set_types, unknown
 
 MAY_CHANGE = (
     *("steps", "minutes", "decay", "log_every", "save_every", "save_minutes", "validate_every", "workers"),
-    *("accumulate", "sharding", "network.gradient_checkpointing"),
+    *("validate_minutes", "accumulate", "sharding", "network.gradient_checkpointing"),
 )
 """Fields that a resumed run may change: its length, intervals, and what affects weights only by rounding."""
 
@@ -35,6 +36,11 @@ class Recipe:
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """Degradation of clean images. `none` needs pairs."""
+    noise: str = ""
+    """Noise of linear data instead of that of photographs, for the degradation `noise`.
+
+    It is poisson:gain=G,read=R,offset=O in the units of the files, as `uformer photon-transfer` prints it.
+    """
     supervision: Supervision = "clean"
     """What the network learns from: clean images, or noisy images alone (`uformer.data.targets`)."""
     start: str = ""
@@ -104,6 +110,8 @@ class Recipe:
     """Minutes between saves of the state. The run saves at whichever interval ends first."""
     validate_every: int = 1000
     """Steps between scores on the held-out images. Samples and curves are drawn at the same time."""
+    validate_minutes: float = 0.0
+    """Minutes between scores, besides those after `validate_every` steps; 0 is a tenth of `minutes`."""
     held_out: int = 8
     """Images held out of training to score with, at most a quarter of all. Ignored with `--validation`."""
     validation_side: int = 512
@@ -129,6 +137,7 @@ class Recipe:
             "weight_decay",
             "clip",
             "save_minutes",
+            "validate_minutes",
             "warmup",
             "seed",
             "held_out",
@@ -141,6 +150,9 @@ class Recipe:
         for name in ("drawn", "structured", "dry", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
+        if self.noise:
+            CountNoise.parse(self.noise)
+            self._check("noise", self.degradation == "noise", "empty unless degradation is noise")
         if self.supervision != "clean":
             needed = f"none: {self.supervision} learns from noisy images as they are"
             self._check("degradation", self.degradation == "none", needed)

@@ -23,10 +23,13 @@ from uformer.train.folder import RunFolder, check_same, read_config
 from uformer.train.learner import Learner
 from uformer.train.loader import Share, by_workers, choose_workers, rate_of_loader
 from uformer.train.loop import train
+from uformer.train.outcome import logged_baselines
 from uformer.train.processes import Processes, peer_is_gone, worker_is_gone
 from uformer.train.recipe import MAY_CHANGE, Recipe, override
 from uformer.train.report import Reporter, introduction
 from uformer.train.setup import Folders, Prepared, prepare, starting_from, starts_by_default
+from uformer.train.sharding import whole_network
+from uformer.train.validate import baseline_scores
 from uformer.version import __version__
 from uformer.weights import checkpoint
 from uformer.weights.create import weights_file
@@ -166,16 +169,33 @@ class Session:
                     folder.discard()
                 raise
             processes.on_first(self._open_folder, prepared, learner.step)
-            steps = prepared.recipe.steps
-            with Reporter(folder, total=steps, quiet=quiet, silent=not processes.first) as reporter:
+            length = {"total": prepared.recipe.steps, "minutes": prepared.recipe.minutes}
+            baselines = self._baselines(prepared, learner, started=weights is not None)
+            with Reporter(folder, **length, quiet=quiet, silent=not processes.first) as reporter:
                 if processes.first:
-                    for line in introduction(prepared, learner, folder, processes):
+                    for line in introduction(prepared, learner, folder, processes, baselines):
                         reporter.say(line)
+                logged = self._same_held_out(prepared)
+                processes.on_first(reporter.remember, learner.step, baselines, logged=logged)
                 finished = train(prepared, learner, folder, reporter, processes)
             processes.wait_for_all()
             if finished and processes.first:
                 remove_cache(folder.cache)
         return finished
+
+    def _same_held_out(self, prepared: Prepared) -> bool:
+        """Whether this resumes a run that scored with the same images, so that its log has their scores."""
+        return self.state is not None and self.state.get("held_out") == prepared.identity()["held_out"]
+
+    def _baselines(self, prepared: Prepared, learner: Learner, *, started: bool) -> dict[str, float]:
+        """Return the scores of the held-out images and, if the run `started` from weights, of these weights.
+
+        All processes must call it together.
+        """
+        if self._same_held_out(prepared):
+            return logged_baselines(self.folder.read_log()) if self.processes.first else {}
+        at_start = whole_network(learner.average.model) if started else None
+        return baseline_scores(prepared.held_out, at_start, self.processes)
 
     def _explain(self, error: BaseException) -> str:
         """Return what an error of torch or the loader means and what to do; empty for a bug of ours."""
@@ -254,7 +274,11 @@ class Session:
     def _open_folder(self, prepared: Prepared, step: int) -> None:
         named = self.start or prepared.start
         start = {"start": named} if named else {}
-        pictures = {"learned_from": len(prepared.patches.pictures), "held_out": len(prepared.held_out)}
+        pictures = {
+            "learned_from": len(prepared.patches.pictures),
+            "held_out": len(prepared.held_out),
+            "held_out_names": [*prepared.held_out.pictures.names],
+        }
         config = {
             "uformer": __version__,
             **start,

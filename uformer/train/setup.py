@@ -18,6 +18,7 @@ from uformer.data.pictures import Degrader, PictureSet
 from uformer.data.store import Store
 from uformer.data.targets import TARGETS
 from uformer.degradations import compose
+from uformer.degradations.counts import CountNoise
 from uformer.errors import OptionError
 from uformer.image.image import Pixels
 from uformer.train.recipe import Recipe, changed_network_fields
@@ -173,7 +174,9 @@ def check_sources(recipe: Recipe, sources: Sequence[Source]) -> Recipe:
             )
         return recipe
     if paired:
-        return dataclasses.replace(recipe, degradation="none", drawn=0.0, structured=0.0, dry=0.0, gray=0.0)
+        return dataclasses.replace(
+            recipe, degradation="none", noise="", drawn=0.0, structured=0.0, dry=0.0, gray=0.0
+        )
     if recipe.degradation == "none":
         raise OptionError(
             f"{recipe.name} needs pairs; for clean images alone, use the recipe denoise, derain or deblur"
@@ -212,7 +215,7 @@ def prepare(
     sources = folders.sources(recipe)
     recipe = check_sources(recipe, sources)
     apart = None if folders.validation is None else _validation_sources(folders.validation, sources, recipe)
-    degradation = None if recipe.degradation == "none" else Named(recipe.degradation)
+    degradation = _degradation(recipe)
     memory = min(memory, _SENT_TO_WORKERS) if shared else memory
     noisy = recipe.supervision != "clean"
     side = 2 * recipe.patch if recipe.supervision == "neighbor2neighbor" else recipe.patch
@@ -251,6 +254,12 @@ def prepare(
         HeldOut(found.take(range(min(2, len(found)))), degradation, recipe, truth),
     )
     return Prepared(recipe, patches, held_out, held_out if len(held) else few, tuple(notes))
+
+
+def _degradation(recipe: Recipe) -> Degrader | None:
+    if recipe.noise:
+        return CountNoise.parse(recipe.noise)
+    return None if recipe.degradation == "none" else Named(recipe.degradation)
 
 
 def fit_network(recipe: Recipe, found: PictureSet, asked: set[str], started: UformerConfig | None) -> Recipe:

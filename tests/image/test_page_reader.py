@@ -1,0 +1,55 @@
+"""Images of a dataset are read one by one, and stacks stay open between their pages."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.image.stacks import counts, save_imagej
+from uformer.errors import PictureError
+from uformer.image import page_reader
+from uformer.image.page_reader import PageReader, page_count
+from uformer.image.stack import Stack, opened_stack
+
+
+def test_pages_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = save_imagej(tmp_path / "a.tif", counts(3, 8, 10), "TYX")
+    tifffile.imwrite(tmp_path / "b.tif", counts(8, 10))
+    opened: list[Path] = []
+
+    def noticed(path: Path) -> AbstractContextManager[Stack]:
+        opened.append(path)
+        return opened_stack(path)
+
+    monkeypatch.setattr(page_reader, "opened_stack", noticed)
+    with PageReader() as reader:
+        assert np.array_equal(reader.read(tmp_path / "a.tif", 2)[..., 0], values[2])
+        assert np.array_equal(reader.read(tmp_path / "a.tif", 0)[..., 0], values[0])
+        assert reader.read(tmp_path / "b.tif").shape == (8, 10, 1)
+    assert opened == [tmp_path / "a.tif"]
+
+
+def test_the_number_of_pages(tmp_path: Path) -> None:
+    save_imagej(tmp_path / "a.tif", counts(3, 8, 10), "TYX")
+    (tmp_path / "b.tif").write_bytes(b"")
+    (tmp_path / "c.png").write_bytes(b"")
+    assert [page_count(tmp_path / name) for name in ("a.tif", "b.tif", "c.png", "d.tif")] == [3, 1, 1, 1]
+
+
+def test_floats_and_alpha(tmp_path: Path) -> None:
+    values = np.linspace(0, 1, 160, dtype=np.float32).reshape(2, 8, 10)
+    tifffile.imwrite(tmp_path / "unit.tif", values, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "counts.tif", values * 300, photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "rgba.tif",
+        np.zeros((2, 8, 10, 4), np.uint8),
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+    )
+    with PageReader() as reader:
+        assert np.array_equal(reader.read(tmp_path / "unit.tif", 1)[..., 0], np.rint(values[1] * 65535))
+        assert reader.read(tmp_path / "rgba.tif", 1).shape == (8, 10, 3)
+        with pytest.raises(PictureError, match="page 2 has float samples from .* expected 0 to 1"):
+            reader.read(tmp_path / "counts.tif", 1)

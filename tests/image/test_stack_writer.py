@@ -1,0 +1,69 @@
+"""What is written has the axes, the pixel size and the tags of the stack."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.image.stacks import counts, save_imagej, save_ome
+from uformer.image.stack import opened_stack
+from uformer.image.stack_writer import writing
+
+
+def copied(source: Path, output: Path) -> None:
+    with opened_stack(source) as stack, writing(stack, output) as write_page:
+        for page in range(stack.count):
+            write_page(page, stack.read(page))
+
+
+@pytest.mark.parametrize(("save", "name"), [(save_imagej, "a.tif"), (save_ome, "a.ome.tif")])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_axes_pixel_size_and_metadata_are_read_back(
+    tmp_path: Path, save: Callable[..., np.ndarray], name: str, options: dict[str, str]
+) -> None:
+    values = save(tmp_path / name, counts(3, 2, 8, 10), "TCYX", **options)
+    copied(tmp_path / name, tmp_path / "out.ome.tif")
+    with tifffile.TiffFile(tmp_path / name) as before, tifffile.TiffFile(tmp_path / "out.ome.tif") as after:
+        assert (after.series[0].axes, after.series[0].shape) == ("TCYX", values.shape)
+        assert np.array_equal(after.asarray(), values)
+        assert after.ome_metadata == before.ome_metadata
+        assert after.imagej_metadata == before.imagej_metadata
+        for tag in ("XResolution", "YResolution", "ResolutionUnit", "ImageDescription", "Software"):
+            values_of = [each.pages.first.tags.valueof(tag) for each in (before, after)]
+            assert values_of[0] == values_of[1]
+        assert after.pages.first.compression == before.pages.first.compression
+
+
+def test_rgb_alpha_tiles_and_byte_order_stay(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 255, (2, 32, 48, 4), dtype=np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        values,
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+        tile=(16, 16),
+        byteorder=">",
+        resolution=(300, 200),
+        resolutionunit="CENTIMETER",
+    )
+    copied(tmp_path / "a.tif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        page = file.pages.first
+        assert (file.byteorder, page.photometric, page.tile) == (">", tifffile.PHOTOMETRIC.RGB, (16, 16))
+        assert (page.extrasamples, page.resolution, page.resolutionunit) == ((2,), (300.0, 200.0), 3)
+        assert np.array_equal(file.asarray(), values)
+
+
+def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
+    save_imagej(tmp_path / "a.tif", counts(2, 8, 10), "TYX")
+
+    def stop_after_a_page() -> None:
+        with opened_stack(tmp_path / "a.tif") as stack, writing(stack, tmp_path / "out.tif") as write_page:
+            write_page(0, stack.read(0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_after_a_page()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]

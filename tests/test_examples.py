@@ -1,0 +1,78 @@
+"""The notebooks: their code compiles, uses only what is public, and (slow) runs."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import uformer
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+MINUTES = 10
+"""The longest that a notebook may take on a busy machine."""
+
+
+def code_of(path: Path) -> list[str]:
+    """Return the code cells, with commands of the shell (`!`) replaced by their interpreted parts."""
+    cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def python_of(code: str) -> str:
+    """Return a cell without its shell commands."""
+    kept: list[str] = []
+    in_command = False
+    for line in code.splitlines():
+        in_command = in_command or line.startswith("!")
+        if not in_command:
+            kept.append(line)
+        in_command = in_command and line.endswith("\\")
+    return "\n".join(kept)
+
+
+def test_there_are_notebooks() -> None:
+    assert {path.name for path in NOTEBOOKS} == {"microscopy.ipynb"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_small_shows_images_and_uses_public_names_only(path: Path) -> None:
+    assert path.stat().st_size < 500_000
+    text = path.read_text(encoding="utf-8")
+    assert '"image/png"' in text
+    assert '"output_type": "error"' not in text
+    used: set[str] = set()
+    for code in code_of(path):
+        for node in ast.walk(ast.parse(python_of(code))):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "uformer"
+            ):
+                used.add(node.attr)
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] != "uformer", (
+                    f"{path.name}: import uformer itself"
+                )
+    assert used
+    assert used <= set(uformer.__all__)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 * MINUTES)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat", reason='needs pip install ".[notebook]"')
+    nbclient = pytest.importorskip("nbclient", reason='needs pip install ".[notebook]"')
+    pytest.importorskip("ipykernel", reason='needs pip install ".[notebook]"')
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook, timeout=60 * MINUTES, resources={"metadata": {"path": str(ROOT / "examples")}}
+    )
+    client.execute()
+    printed = [
+        output["text"] for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output
+    ]
+    assert any(" dB" in text for text in printed)

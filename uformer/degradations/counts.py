@@ -1,0 +1,99 @@
+"""Noise of linear data, such as the counts of a microscope's camera: no sRGB, no white balance."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.random import Generator
+
+from uformer.errors import OptionError
+from uformer.image.image import Pixels
+from uformer.image.value_range import FULL, ValueRange
+
+_FORM = "poisson:gain=...,read=...,offset=..."
+_SIGMAS = 3  # that the noise adds to a range of values on each side
+_MOST_PHOTONS = 1e9  # beyond, shot noise is invisible, and numpy's Poisson fails
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountNoise:
+    """Poisson and read noise: a signal of s counts has the variance gain (s - offset) + read^2.
+
+    The model of photon transfer (Janesick, Photon Transfer, SPIE Press 2007, chapter 3). All fields are in
+    the units of the file. Raises OptionError for a value out of range.
+    """
+
+    gain: float
+    """Counts per electron (or photon); more than 0."""
+    read: float = 0.0
+    """Standard deviation of the read noise."""
+    offset: float = 0.0
+    """Value of a pixel without light."""
+
+    margin = 0  # pixels around a patch; see `Degradation`
+
+    def __post_init__(self) -> None:
+        values = (self.gain, self.read, self.offset)
+        if not all(map(math.isfinite, values)) or self.gain <= 0 or self.read < 0:
+            raise OptionError(f"noise: {self} needs a gain of more than 0 and a read noise of at least 0")
+
+    def __str__(self) -> str:
+        return f"poisson:gain={self.gain:.4g},read={self.read:.4g},offset={self.offset:.6g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the noise for a text as `str` gives it; read and offset may be left out."""
+        kind, _, rest = text.partition(":")
+        known = {field.name for field in dataclasses.fields(cls)}
+        try:
+            values = {
+                key.strip(): float(value) for key, value in (part.split("=") for part in rest.split(","))
+            }
+        except ValueError:
+            values = {}
+        if kind != "poisson" or "gain" not in values or not values.keys() <= known:
+            raise OptionError(
+                f"noise: {text!r} must have the form {_FORM}, as `uformer photon-transfer` prints it"
+            )
+        return cls(**values)
+
+    def variance(self, signal: float) -> float:
+        """Return the variance of a signal."""
+        return self.gain * max(signal - self.offset, 0) + self.read**2
+
+    def range_of_noisy(self, used: ValueRange, largest: float) -> ValueRange:
+        """Return the range of values of a noisy image whose clean image uses `used`.
+
+        `largest`: the value of the file that is 1 in `Image.values`. The full range stays.
+        """
+        if used == FULL:
+            return used
+        low, high = (value * largest for value in (used.low, used.high))
+        room = [_SIGMAS * math.sqrt(self.variance(value)) for value in (low, high)]
+        return ValueRange((low - room[0]) / largest, (high + room[1]) / largest)
+
+    def within(self, used: ValueRange, largest: float) -> "CountNoise":
+        """Return the same noise for values that are scaled so that a range is [0, 1]."""
+        width = used.width * largest
+        offset = (self.offset - used.low * largest) / width
+        return CountNoise(gain=self.gain / width, read=self.read / width, offset=offset)
+
+    def apply(self, clean: Pixels, rng: Generator, /) -> tuple[Pixels, Pixels]:
+        """Return (noisy, clean), not clipped. If all channels are equal, their noise is too."""
+        same = clean.shape[2] > 1 and all(
+            np.array_equal(clean[..., 0], clean[..., channel]) for channel in range(1, clean.shape[2])
+        )
+        seen = clean[..., :1] if same else clean
+        electrons = np.maximum(seen - np.float32(self.offset), 0) / np.float32(self.gain)
+        counted = rng.poisson(np.minimum(electrons, _MOST_PHOTONS))
+        # What lies below the offset, or beyond Poisson's reach, gets no shot noise.
+        rest = (
+            electrons
+            - np.minimum(electrons, _MOST_PHOTONS)
+            + np.minimum(seen - np.float32(self.offset), 0) / (np.float32(self.gain))
+        )
+        noise = np.float32(self.read) * rng.standard_normal(seen.shape, dtype=np.float32)
+        noisy = np.float32(self.offset) + np.float32(self.gain) * (counted + rest).astype(np.float32) + noise
+        return (np.repeat(noisy, clean.shape[2], axis=2) if same else noisy), clean

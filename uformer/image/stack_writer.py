@@ -1,0 +1,109 @@
+"""Write a TIFF of the same pages as a stack, with the tags of each page: axes, pixel size, ImageJ, OME."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uformer.errors import PictureError
+from uformer.files import atomic_file, one_line
+from uformer.image.samples import Samples
+from uformer.image.stack import Stack
+
+if TYPE_CHECKING:
+    import tifffile
+
+WritePage = Callable[[int, Samples], None]
+"""Writes a page: its position and its samples. Pages must be written in order."""
+
+_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 270, 282, 283, 296
+_PIXELS = {254, 255, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325}
+_PIXELS |= {338, 339, 347}
+"""Tags that say how the pixels are stored; tifffile writes them."""
+_POINTERS = {330: "reduced copies", 34665: "EXIF", 34853: "GPS EXIF", 40965: "interoperability EXIF"}
+_POINTERS |= {34412: "Zeiss LSM data", 33628: "MetaMorph data", 33629: "MetaMorph data"}
+"""Tags that point to other places in the file; they are left out."""
+
+_UNCOMPRESSED = 1
+_CLASSIC_TIFF = 4 * 2**30 - 2**26  # bytes; its offsets end at 2^32
+_TILE_STEP = 16  # pixels; sides of tiles must be multiples of it
+
+
+@contextlib.contextmanager
+def writing(stack: Stack, path: Path) -> Iterator[WritePage]:
+    """Return a function that writes the pages of `stack` with other samples, to a file that appears whole.
+
+    Pages stay compressed (deflate) or uncompressed. Raises PictureError if the file cannot be written.
+    """
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    size = stack.count * stack.tags_of(0).nbytes
+    big = stack.file.is_bigtiff or size > _CLASSIC_TIFF
+    try:
+        with atomic_file(path) as file:
+            handle = tifffile.FileHandle(file, name=path.name)
+            with tifffile.TiffWriter(handle, bigtiff=big, byteorder=stack.file.byteorder) as writer:
+
+                def write_page(page: int, samples: Samples) -> None:
+                    _write_page(writer, stack, page, samples)
+
+                yield write_page
+    except OSError as error:
+        raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
+
+
+def left_out(stack: Stack) -> list[str]:
+    """Return what the first page of a stack holds that is not written, in words."""
+    codes = {tag.code for tag in stack.tags_of(0).tags}
+    return list(dict.fromkeys(name for code, name in _POINTERS.items() if code in codes))
+
+
+def _write_page(writer: tifffile.TiffWriter, stack: Stack, page: int, samples: Samples) -> None:
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    described = stack.tags_of(page)
+    tags = {tag.code: tag for tag in described.tags} if stack.virtual is None or page == 0 else {}
+    resolution: dict[str, Any] = {}
+    if _X_RESOLUTION in tags and _Y_RESOLUTION in tags:
+        unit = tags[_UNIT].value if _UNIT in tags else tifffile.RESUNIT.INCH  # the default of TIFF
+        resolution = {
+            "resolution": (tags[_X_RESOLUTION].value, tags[_Y_RESOLUTION].value),
+            "resolutionunit": unit,
+        }
+    written = _PIXELS | {_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT} | _POINTERS.keys()
+    others = [
+        (tag.code, int(tag.dtype), tag.count, _bytes_of(stack, tag), True)
+        for code, tag in tags.items()
+        if code not in written
+    ]
+    description = _bytes_of(stack, tags[_DESCRIPTION]).rstrip(b"\0") if _DESCRIPTION in tags else None
+    deflate = described.compression != _UNCOMPRESSED
+    tile = described.tile
+    if tile is not None and any(side % _TILE_STEP for side in tile):
+        tile = None
+    separate = described.axes.startswith("S")
+    writer.write(
+        samples.transpose(2, 0, 1) if separate else samples if samples.shape[2] > 1 else samples[..., 0],
+        photometric=described.photometric,
+        planarconfig=described.planarconfig if samples.shape[2] > 1 else None,
+        extrasamples=described.extrasamples or None,
+        colormap=described.colormap,
+        compression="adobe_deflate" if deflate else None,
+        predictor="horizontal" if deflate and samples.dtype.kind == "u" else None,
+        tile=tile,
+        subfiletype=int(described.subfiletype),
+        description=description,
+        software=False,
+        metadata=None,
+        contiguous=False,
+        extratags=others,
+        **resolution,
+    )
+
+
+def _bytes_of(stack: Stack, tag: tifffile.TiffTag) -> bytes:
+    """Return the values of a tag as they are in the file, whose byte order the output shares."""
+    stack.file.filehandle.seek(tag.valueoffset)
+    return stack.file.filehandle.read(tag.valuebytecount)

@@ -1,0 +1,151 @@
+"""Restores a TIFF stack from file to file, plane by plane, and an image file whole if it is not a stack.
+
+The planes of a channel share one range of values, which is found before the first one is restored. A range
+for each page would make a time series flicker.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from uformer.errors import PictureError
+from uformer.image.formats import TIFF, by_suffix
+from uformer.image.image import Image, Pixels
+from uformer.image.prepare import check
+from uformer.image.read import read
+from uformer.image.stack import Plane, Stack, is_stack, opened_stack
+from uformer.image.stack_writer import left_out, writing
+from uformer.image.value_range import ValueRange, step
+from uformer.image.write import MetadataPolicy, write
+from uformer.notices import Notify, ignore, warn
+from uformer.restore.options import RestoreOptions
+
+Progress = Callable[[int, int], None]
+"""Called after each tile with the number of finished tiles and the number of all tiles."""
+
+PageStarted = Callable[[int, int], None]
+"""Called before each page with its number, from 1, and the number of all pages."""
+
+
+class PlaneRestorer(Protocol):
+    """What is needed of a Restorer here."""
+
+    options: RestoreOptions
+
+    def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange: ...
+
+    def restore_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        used: ValueRange = ...,
+        progress: Progress | None = None,
+        notify: Notify = warn,
+    ) -> Pixels: ...
+
+    def restore_image(self, image: Image, *, progress: Progress | None = None) -> Image: ...
+
+
+_PAGES = 64  # of a channel, evenly spread, from which its range is found
+
+
+def restore_path(
+    restorer: PlaneRestorer,
+    source: str | os.PathLike[str],
+    output: Path,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Restore an image file, or all pages of a TIFF stack, to another file. Raises PictureError."""
+    if is_stack(source):
+        restore_stack(restorer, source, output, progress=progress)
+        return
+    image = read(source)
+    check(image, by_suffix(output.suffix), "keep", notify=ignore)  # before the network runs for nothing
+    write(restorer.restore_image(image, progress=progress), output, quality=restorer.options.quality)
+
+
+def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: MetadataPolicy) -> None:
+    """Raise PictureError if a stack cannot be written to `output`, or not with this policy for metadata."""
+    if output.suffix.lower() not in TIFF.suffixes:
+        raise PictureError(
+            f"{source}: is a stack of pages or channels, which only TIFF can hold; name an output that ends "
+            f"in .tif, not {output.suffix or output.name}"
+        )
+    if metadata != "keep":
+        raise PictureError(
+            f"{source}: is a stack, whose metadata holds its axes and pixel size; --metadata {metadata} is "
+            "not possible, use keep"
+        )
+
+
+def restore_stack(
+    restorer: PlaneRestorer,
+    source: str | os.PathLike[str],
+    output: Path,
+    *,
+    metadata: MetadataPolicy = "keep",
+    progress: Progress | None = None,
+    page_started: PageStarted | None = None,
+    notify: Notify = warn,
+) -> list[ValueRange]:
+    """Restore all planes of a TIFF, write a TIFF of the same pages and tags, and return each channel's range.
+
+    RGB planes are restored in colour, every other channel as gray; alpha stays unchanged. Only one page is in
+    memory at a time. The output appears whole or not at all. Raises PictureError.
+    """
+    check_stack_output(source, output, metadata)
+    with opened_stack(source) as stack:
+        if lost := left_out(stack):
+            notify(f"{stack.name}: holds {', '.join(lost)}; left out")
+        ranges = _ranges(restorer, stack, notify)
+        with writing(stack, output) as write_page:
+            done = 0
+            for page, planes in itertools.groupby(stack.planes, key=attrgetter("page")):
+                if page_started is not None:
+                    page_started(page + 1, stack.count)
+                samples = stack.read(page).copy()
+                for plane in planes:
+                    restored = restorer.restore_pixels(
+                        stack.values(samples, plane),
+                        used=ranges[plane.channel],
+                        progress=_share(progress, done, len(stack.planes)),
+                        notify=notify,
+                    )
+                    stack.put(restored, plane, samples)
+                    done += 1
+                write_page(page, samples)
+    return ranges
+
+
+def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[ValueRange]:
+    """Return the range of values of each channel, as the options select it."""
+    of_channel = sorted(stack.planes, key=attrgetter("channel"))
+    return [
+        restorer.range_of(_sampled(restorer, stack, list(planes)), stack.depth, notify=notify)
+        for _, planes in itertools.groupby(of_channel, key=attrgetter("channel"))
+    ]
+
+
+def _sampled(restorer: PlaneRestorer, stack: Stack, planes: Sequence[Plane]) -> Pixels:
+    """Return values of evenly spread planes, enough to find their range."""
+    if stack.depth != 32 and (restorer.options.range != "auto" or stack.depth == 8):
+        return np.zeros((1, 1, 1), np.float32)  # the values do not matter
+    chosen = planes[:: -(-len(planes) // _PAGES)]
+    every = step(stack.height * len(chosen), stack.width)
+    parts = [stack.values(stack.read(plane.page)[::every, ::every], plane) for plane in chosen]
+    return np.concatenate([part.reshape(-1, 1, part.shape[2]) for part in parts])
+
+
+def _share(progress: Progress | None, number: int, planes: int) -> Progress | None:
+    """Return a progress callback for one plane, as if all planes had the same number of tiles."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, planes * total)

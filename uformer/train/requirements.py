@@ -1,0 +1,105 @@
+"""What a recipe needs: arithmetic, time and memory, computed from its network and from measured throughput.
+
+A training step costs about three times the multiply-adds of the network's answer: once forward, and once each
+for the gradients of the inputs and of the weights. The times assume that all networks reach the multiply-adds
+per second that uformer_t reached where it was measured.
+"""
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from uformer.complexity import multiply_adds
+from uformer.config import variant
+from uformer.layout import parameter_count
+from uformer.train.duration import spoken
+from uformer.train.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A machine on which uformer_t was trained, and how fast."""
+
+    name: str
+    patches_per_s: float
+    """Patches of 128 x 128 that uformer_t learned from, per second."""
+
+    def seconds(self, recipe: Recipe) -> float:
+        """Return how long all steps of a recipe would take; its own time limit if that ends first."""
+        rate = self.patches_per_s * 3 * multiply_adds(variant("uformer_t"), 128, 128).total
+        whole = work(recipe) / rate
+        return min(whole, 60 * recipe.minutes) if recipe.minutes else whole
+
+
+CPU = Machine(name="two cores of an AMD EPYC beside other work, fp32", patches_per_s=830 * 12 / (104 * 60))
+"""Run 10 of docs/models/uformer_t.denoise.md: 830 steps of 12 patches in 104 minutes."""
+GPU = Machine(name="one NVIDIA H200, bf16, not compiled", patches_per_s=403 * 64 / 66)
+"""The last run of docs/models/uformer_t.deblur.md: 403 steps of 64 patches in 66 seconds."""
+
+RESULTS: Mapping[str, str] = types.MappingProxyType(
+    {
+        "denoise": "CBSD68, sigma 25: 20.54 to 30.74 dB (measured, bundled weights)",
+        "derain": "Rain100L, on Y: 26.84 to 34.23 dB (measured, bundled weights)",
+        "deblur": "GoPro, 2 images: 32.30 to 32.98 dB (measured, bundled weights)",
+        "neighbor2neighbor": "few photons, one image: 21.40 to 25.00 dB (examples/microscopy.ipynb)",
+        "sidd_denoise": "SIDD: 39.89 dB (published)",
+        "gopro_deblur": "GoPro: 33.06 dB (published)",
+        "dpdd_defocus": "DPDD: 26.28 dB (published, from both dual-pixel views)",
+        "spad_derain": "SPAD: 47.84 dB (published)",
+    }
+)
+"""Scores of weights that recipes like these made. The bundled weights took other numbers of steps."""
+
+FEATURE_MAPS: Mapping[tuple[int, tuple[int, ...]], float] = types.MappingProxyType(
+    {
+        (variant("uformer_t").embed_dim, variant("uformer_t").depths): 11_164,
+        (variant("uformer_b").embed_dim, variant("uformer_b").depths): 27_400,
+    }
+)
+"""Bytes per pixel that autograd keeps in bf16, by width and depths (benchmarks/feature_maps.py).
+
+uformer_b was measured in fp32 (51,400 bytes) and takes the share that uformer_t needs in bf16 (0.533).
+"""
+
+UNPUBLISHED: Mapping[str, str] = types.MappingProxyType(
+    {
+        "sidd_denoise": "not in the paper: MixUp, which the authors' script applies and this recipe does not",
+        "gopro_deblur": "not in the paper: patch, batch, epochs and warm-up, which the authors' script has",
+        "dpdd_defocus": "not published: patch, batch, epochs and warm-up; those of gopro_deblur stand in",
+        "spad_derain": "not published: patch, batch, epochs and warm-up; those of sidd_denoise stand in",
+    }
+)
+"""What was not published about the paper's recipes."""
+
+
+def work(recipe: Recipe) -> float:
+    """Return the multiply-adds of all steps of a recipe."""
+    forward = multiply_adds(recipe.network, recipe.patch, recipe.patch).total
+    # neighbor2neighbor also restores the whole patch, four times as large, without gradients.
+    passes = 3 + 4 if recipe.supervision == "neighbor2neighbor" else 3
+    return float(passes * forward * recipe.batch * recipe.steps)
+
+
+def memory(recipe: Recipe) -> float | None:
+    """Return the bytes that training needs on one GPU in bf16; None for networks that were not measured.
+
+    These are weights, gradients, optimizer state and the feature maps of the batch, or of one part of it
+    (`accumulate`), which are kept for the gradients.
+    """
+    per_pixel = FEATURE_MAPS.get((recipe.network.embed_dim, recipe.network.depths))
+    if per_pixel is None:
+        return None
+    states = 4 * (5 if recipe.ema else 4)  # weights, gradients, two moments, the moving average: float32
+    pixels = recipe.batch / max(recipe.accumulate, 1) * recipe.patch**2
+    return states * parameter_count(recipe.network) + per_pixel * pixels
+
+
+def needs_line(recipe: Recipe) -> str:
+    """Return what a recipe of the paper needs, and what was not published about it, in one line."""
+    needed = memory(recipe)
+    room = f" and about {needed / 1e9:.0f} GB of its memory" if needed is not None else ""
+    return (
+        f"needs: about {GPU.seconds(recipe) / 3600:,.0f} hours ({spoken(GPU.seconds(recipe))}) of {GPU.name}"
+        f"{room}, computed from multiply-adds and measured throughput; "
+        f"{UNPUBLISHED[recipe.name]}"
+    )
