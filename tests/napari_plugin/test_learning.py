@@ -81,8 +81,15 @@ def test_training_shows_its_figures_and_returns_the_weights(tmp_path: Path, prog
     assert (monitor.share, monitor.text) == (1, "finishing the training, step 50, loss 0.01235")
 
 
+def test_summary_names_the_weights_and_the_result(tmp_path: Path) -> None:
+    weights = f"trained weights: {tmp_path / 'run' / 'best.safetensors'}"
+    assert learning.summary(tmp_path) == weights
+    (tmp_path / "train.log").write_text("step 9\nresult: better\nnext: uformer restore\n", encoding="utf-8")
+    assert learning.summary(tmp_path) == f"{weights}; result: better"
+
+
 def test_failed_training_says_why(tmp_path: Path, program: Program) -> None:
-    program("import sys; sys.exit('a line\\nuformer: no images are left to learn from\\n')")
+    program("import sys; sys.exit('a line\\nerror: no images are left to learn from\\n')")
     with pytest.raises(TrainingError, match="^no images are left to learn from$"):
         learning.train(tmp_path, 1, Monitor())
     program("import sys; sys.exit(3)")
@@ -124,8 +131,10 @@ def test_layer_is_trained_on_and_restored(tmp_path: Path) -> None:
     clean = 20 + 60 * (np.indices((128, 128)).sum(0) // 20 % 2)
     noisy = np.random.default_rng(0).poisson(np.stack([clean] * 4)).astype(np.uint16)
     folder = tmp_path / "cells-noise2void"
-    restored, weights = learning.train_and_restore(Planes(noisy, rgb=False), folder, 0.2, Monitor(), ignore)
-    assert weights == folder / "run" / "best.safetensors"
+    restored = learning.train_and_restore(Planes(noisy, rgb=False), folder, 0.2, Monitor(), ignore)
+    weights = folder / "run" / "best.safetensors"
+    assert weights.is_file()
+    assert learning.summary(folder).startswith(f"trained weights: {weights}; result: ")
     assert (restored.shape, restored.dtype) == (noisy.shape, noisy.dtype)
     errors = [np.square(values - clean.astype(float)).mean() for values in (noisy, restored)]
     assert errors[1] < errors[0] / 2

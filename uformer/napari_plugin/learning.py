@@ -32,6 +32,7 @@ from uformer.restore.restorer import Restorer
 
 MOST_IMAGES = 64
 """Planes that are learned from, evenly spread over the layer."""
+_LOG = "train.log"
 _STEPS = 1_000_000  # more than fit in any time, so that the minutes end the run
 _PATIENCE = 20.0  # seconds in which a run that is asked to stop saves its state
 _EVERY = 0.2  # seconds between two looks at the run
@@ -39,8 +40,8 @@ _EVERY = 0.2  # seconds between two looks at the run
 
 def train_and_restore(
     planes: Planes, folder: Path, minutes: float, monitor: Monitor, notify: Notify
-) -> tuple[NDArray[Any], Path]:
-    """Train on the planes of a layer for some minutes and restore them all; return them and the weights.
+) -> NDArray[Any]:
+    """Train on the planes of a layer for some minutes, and return all of them restored.
 
     Raises PictureError, OptionError, TrainingError, and Stopped.
     """
@@ -50,9 +51,7 @@ def train_and_restore(
     weights = train(folder, minutes, monitor)
     monitor.show(0, "loading the trained network")
     restorer = Restorer.from_options(RestoreOptions(weights=str(weights)))
-    return restore_planes(restorer, planes, planes.indices, monitor, notify).reshape(
-        planes.data.shape
-    ), weights
+    return restore_planes(restorer, planes, planes.indices, monitor, notify).reshape(planes.data.shape)
 
 
 def new_folder(parent: Path, layer: str) -> Path:
@@ -101,7 +100,7 @@ def train(folder: Path, minutes: float, monitor: Monitor) -> Path:
 
     Raises TrainingError with the last line that the run printed, and Stopped.
     """
-    log = folder / "train.log"
+    log = folder / _LOG
     start = time.monotonic()
     with open(log, "wb") as output, _process(command(folder, minutes), output) as process:
         while process.poll() is None:
@@ -116,6 +115,13 @@ def train(folder: Path, minutes: float, monitor: Monitor) -> Path:
             _last_line(log) or f"the training ended with code {process.returncode}; see {log}"
         )
     return folder / RUN / "best.safetensors"
+
+
+def summary(folder: Path) -> str:
+    """Return where the weights of a finished training are, and how good they are if the run said so."""
+    results = [line for line in _lines(folder / _LOG) if line.startswith("result: ")]
+    weights = f"trained weights: {folder / RUN / 'best.safetensors'}"
+    return "; ".join([weights, *(one_line(line, 400) for line in results[-1:])])
 
 
 @contextlib.contextmanager
@@ -153,7 +159,7 @@ def _figures(folder: Path) -> str:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in _lines(log) if line.strip()]
-    return one_line(lines[-1].removeprefix("uformer: "), 400) if lines else ""
+    return one_line(lines[-1].removeprefix("error: "), 400) if lines else ""
 
 
 def _lines(path: Path) -> list[str]:

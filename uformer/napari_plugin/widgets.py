@@ -248,10 +248,9 @@ class TrainForm:
         def work(monitor: Monitor, notify: Notify) -> Any:
             return learning.train_and_restore(planes, folder, minutes, monitor, notify)
 
-        def use(result: tuple[Any, Path]) -> None:
-            restored, weights = result
+        def use(restored: Any) -> None:
             self.viewer.add_image(restored, **look)
-            self.row.say(f"trained weights: {weights}")
+            self.row.say(learning.summary(folder))
 
         return work, use
 
