@@ -1,26 +1,36 @@
-"""Time the networks on one accelerator: inference and training, eager and compiled, fp32 and bf16.
+"""Time the networks on one accelerator: tiles alone and in batches, and training, in several precisions.
 
     python benchmarks/gpu.py [--device cuda] [--networks uformer_t uformer_s] [--minutes 4] [--json OUT.json]
 
-Inference restores batches of 512 x 512 images. Training takes steps on batches of 128 x 128 patches
-(Charbonnier loss, AdamW). Each figure is the best of several runs after a warm-up. With --minutes, the script
-stops measuring when the time is up and prints "not measured" for the rest. On a CPU, it measures only eager
-fp32 and single images, which is enough to see that the script works.
+Inference restores batches of tiles: one of 832 x 832, which is what `uformer restore` does, and 1, 4 and 16
+of 256 x 256. The kinds are:
+
+- eager: as `uformer restore` runs the network, with attention in one kernel and channels-last convolutions
+- plain: attention as on a CPU, which stores the scores
+- compiled: eager with torch.compile
+- graphs: compiled, and replayed as a CUDA graph (torch.compile's mode reduce-overhead)
+
+Training takes steps on batches of 128 x 128 patches (Charbonnier loss, AdamW). Each figure is the best of
+several runs after a warm-up. With --minutes, the script stops measuring when the time is up and prints "not
+measured" for the rest. On a CPU, it measures only fp32, without compiling, and one tile or patch, which is
+enough to see that the script works. `--device xpu` and `mps` work too.
 """
 
 import argparse
+import contextlib
 import datetime
-import itertools
 import json
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from unittest import mock
 
 import torch
 
 import uformer
+from uformer.model import attention
 from uformer.train.losses import charbonnier
 
 NETWORKS = ("uformer_t", "uformer_s", "uformer_b")
@@ -36,37 +46,51 @@ class Case:
     mode: str
     """`inference` or `training`."""
     precision: str
-    compiled: bool
+    kind: str
+    """eager, plain, compiled or graphs."""
     batch: int
     side: int
-    """Side of an image or a patch, in pixels."""
+    """Side of a tile or a patch, in pixels."""
 
     def __str__(self) -> str:
-        kind = "compiled" if self.compiled else "eager"
         sizes = f"{self.batch:3} x {self.side} x {self.side}"
-        return f"{self.network:10} {self.mode:9} {self.precision:5} {kind:9} {sizes}"
+        return f"{self.network:10} {self.mode:9} {self.precision:5} {self.kind:9} {sizes}"
 
 
 def cases(device: torch.device, networks: list[str]) -> list[Case]:
-    """Return what to measure, the most useful first: uformer_t before the larger ones, bf16 before fp32."""
-    on_gpu = device.type != "cpu"
-    precisions = ("bf16", "fp32") if on_gpu else ("fp32",)
-    compiles = (False, True) if on_gpu else (False,)
+    """Return what to measure, the most useful first: small networks and half precision before others."""
+    if device.type == "cpu":
+        inference = [("fp32", kind, 1, 256) for kind in ("eager", "plain")]
+        training = [("fp32", "eager", 1, 128)]
+    else:
+        whole, batch = (1, 832), (16, 256)
+        inference = [("fp16", "eager", *tiles) for tiles in (whole, batch, (4, 256), (1, 256))]
+        inference += [
+            ("fp16", kind, *tiles) for kind in ("plain", "compiled", "graphs") for tiles in (whole, batch)
+        ]
+        inference += [(precision, "eager", *whole) for precision in ("bf16", "fp32")]
+        training = [
+            (precision, kind, 64, 128) for precision in ("bf16", "fp32") for kind in ("eager", "compiled")
+        ]
     return [
-        Case(network, mode, precision, compiled, batch if on_gpu else 1, side)
-        for network, precision, compiled, (mode, batch, side) in itertools.product(
-            networks, precisions, compiles, (("training", 64, 128), ("inference", 8, 512))
-        )
+        Case(network, mode, *setting)
+        for network in networks
+        for mode, settings in (("training", training), ("inference", inference))
+        for setting in settings
     ]
 
 
 def measure(case: Case, device: torch.device) -> dict[str, float]:
-    """Return images or patches per second, megapixels per second, and peak memory in MB (0 if unknown)."""
+    """Return tiles or patches per second, megapixels per second, and peak memory in MB (0 if unknown)."""
     torch.manual_seed(0)
     model = uformer.create_model(case.network).to(device)
-    network = torch.compile(model) if case.compiled else model
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mode = "reduce-overhead" if case.kind == "graphs" else "default"
+    network = torch.compile(model, mode=mode) if case.kind in ("compiled", "graphs") else model
     images = torch.rand(case.batch, 3, case.side, case.side, device=device)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=case.precision == "bf16")
+    half = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(case.precision)
+    autocast = torch.autocast(device.type, half, enabled=half is not None)
+    plain = mock.patch.object(attention, "fuses", return_value=False)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
 
     def train() -> None:
@@ -77,7 +101,7 @@ def measure(case: Case, device: torch.device) -> dict[str, float]:
         optimizer.zero_grad()
 
     def infer() -> None:
-        with autocast, torch.inference_mode():
+        with autocast, torch.inference_mode(), plain if case.kind == "plain" else contextlib.nullcontext():
             network(images)
 
     model.train(case.mode == "training")
@@ -144,7 +168,7 @@ def main() -> None:
             print(f"{case}: not measured, out of memory", flush=True)
             continue
         figures.append({**asdict(case), **found})
-        unit = "patches/s" if case.mode == "training" else "images/s"
+        unit = "patches/s" if case.mode == "training" else "tiles/s"
         speed = f"{found['per_second']:8.2f} {unit}, {found['megapixels_per_second']:7.3f} Mpx/s"
         print(f"{case}: {speed}, {found['peak_mb']:6.0f} MB", flush=True)
         if args.json:

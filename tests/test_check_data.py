@@ -7,7 +7,7 @@ from tests.data.pictures import lock, make_pairs, photo, save
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
 from uformer.check_data import best_shift
 from uformer.cli import main
-from uformer.data.lettering import HEIGHT
+from uformer.data.captions import HEIGHT
 from uformer.image import extras
 from uformer.image.read import read
 

@@ -29,6 +29,10 @@ from pathlib import Path
 import torch
 
 from uformer.errors import UformerError
+from uformer.restore.backends.choose import read_weights
+from uformer.restore.backends.elsewhere import DeviceError, restore_golden
+from uformer.restore.backends.trust import judged, reference
+from uformer.restore.options import NetworkOptions
 from uformer.train.folder import read_config
 from uformer.weights.checkpoint import write_half
 
@@ -124,13 +128,18 @@ class Session:
 
 
 def check_device(session: Session) -> None:
-    """Exit with a message if the device is missing, or if it computes a matrix product wrongly."""
+    """Exit with a message if the device is missing, or if it restores the golden tile wrongly."""
     device = torch.device(session.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("--device cuda: torch finds no CUDA device; to rehearse, use --device cpu")
-    matrix = torch.arange(256.0).reshape(16, 16)
-    if not torch.allclose((matrix.to(device) @ matrix.to(device)).cpu(), matrix @ matrix):
-        sys.exit(f"--device {session.device}: this device computes a matrix product wrongly")
+    options = NetworkOptions(backend="torch", device=session.device)
+    weights = read_weights(options)
+    try:
+        run = restore_golden(weights, options)
+    except DeviceError as error:
+        sys.exit(f"--device {session.device}: the device {error}")
+    if wrong := judged(run, reference(weights, options, run.tile.shape[-1])):
+        sys.exit(f"--device {session.device}: {wrong}")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     free = shutil.disk_usage(session.out).free // 10**9
     session.note("device", name=name, torch=torch.__version__, cores=os.cpu_count(), disk_free_gb=free)

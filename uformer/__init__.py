@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from uformer.model.uformer import Uformer as Uformer
     from uformer.restore.once import restore as restore
     from uformer.restore.options import RestoreOptions as RestoreOptions
+    from uformer.restore.restoration import Restoration as Restoration
     from uformer.restore.restorer import Restorer as Restorer
     from uformer.timm_registry import register_with_timm as register_with_timm
     from uformer.version import __version__ as __version__
@@ -33,6 +34,7 @@ _HOMES = {
     "CheckpointError": "uformer.errors",
     "OptionError": "uformer.errors",
     "PictureError": "uformer.errors",
+    "Restoration": "uformer.restore.restoration",
     "RestoreOptions": "uformer.restore.options",
     "Restorer": "uformer.restore.restorer",
     "Uformer": "uformer.model.uformer",
@@ -49,6 +51,7 @@ __all__ = [
     "CheckpointError",
     "OptionError",
     "PictureError",
+    "Restoration",
     "RestoreOptions",
     "Restorer",
     "Uformer",

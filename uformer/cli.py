@@ -45,6 +45,10 @@ COMMANDS = {
         "Evaluate weights on a benchmark, with the metrics of published results.",
     ),
     "serve": ("uformer.serve.command:serve", "Restore images in the browser and over HTTP."),
+    "web": (
+        "uformer.web.command:web",
+        "Write a static site that restores photos in the browser, without a server.",
+    ),
     "degrade": (
         "uformer.degrade:degrade",
         "Degrade clean images with noise, rain or blur, for tests or training.",
@@ -55,6 +59,10 @@ COMMANDS = {
     ),
     "info": ("uformer.info:info", "Show the parameters and multiply-adds of a network, and how they grow."),
     "models": ("uformer.show_models:models", "List the networks and the weights that ship."),
+    "devices": (
+        "uformer.show_devices:devices",
+        "List the devices of this machine, and time them.",
+    ),
     "export": (
         "uformer.export.command:export",
         "Export weights for other programs: ONNX, OpenVINO or torch.export.",

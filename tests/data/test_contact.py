@@ -1,7 +1,7 @@
 import numpy as np
 
+from uformer.data.captions import HEIGHT
 from uformer.data.contact import lay_out, thumbnail, to_rgb
-from uformer.data.lettering import HEIGHT
 
 
 def test_rows_lie_below_each_other_with_gray_between() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from uformer.model.attention import GlobalAttention, WindowAttention
+from uformer.model.attention import GlobalAttention, WindowAttention, attend_fused, attend_plainly, fuses
 from uformer.model.windows import Windows
 from uformer.structure import BlockPlan
 
@@ -120,3 +120,20 @@ def test_global_attention_is_its_definition() -> None:
         for part in (slice(0, 3), slice(3, 6))
     ]
     torch.testing.assert_close(found, attention.proj(torch.cat(heads, dim=-1)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_fused_kernel_computes_the_same(*, masked: bool) -> None:
+    torch.manual_seed(0)
+    b, n, heads, tokens, keys, d = 2, 3, 2, 4, 8, 5
+    q = torch.randn(b * n, heads, tokens, d)
+    k, v = torch.randn(2, b * n, heads, keys, d)
+    bias = torch.randn(*(n, heads) if masked else (heads,), tokens, keys)
+    plain, fused = (attend(q, k, v, bias, (b, n)) for attend in (attend_plainly, attend_fused))
+    torch.testing.assert_close(fused, plain)
+
+
+def test_only_inference_on_a_gpu_uses_the_fused_kernel() -> None:
+    with torch.inference_mode():
+        assert [fuses(device) for device in ("cpu", "meta", "cuda", "mps", "xpu")] == [False] * 2 + [True] * 3
+    assert not fuses("cuda")

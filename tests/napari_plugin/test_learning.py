@@ -89,7 +89,7 @@ def test_summary_names_the_weights_and_the_result(tmp_path: Path) -> None:
 
 
 def test_failed_training_says_why(tmp_path: Path, program: Program) -> None:
-    program("import sys; sys.exit('a line\\nerror: no images are left to learn from\\n')")
+    program("import sys; sys.exit('a line\\nuformer: error: no images are left to learn from\\n')")
     with pytest.raises(TrainingError, match="^no images are left to learn from$"):
         learning.train(tmp_path, 1, Monitor())
     program("import sys; sys.exit(3)")

@@ -28,7 +28,9 @@ KEYS = [
     "precision",
     "range",
     "pages",
+    "report",
     "tasks",
+    "why",
     "warnings",
     "error",
 ]
@@ -111,8 +113,8 @@ def test_records(capsys: pytest.CaptureFixture[str]) -> None:
     assert records[2] == {
         "input": "in/a.png", "output": "out/a.png", "status": "restored", "seconds": 1.235,
         "width": 3, "height": 2, "bytes": 99, "tile": [8, 8],
-        "backend": "openvino", "precision": "bf16", "range": [-5, 0.5], "pages": None, "tasks": None,
-        "warnings": [], "error": None,
+        "backend": "openvino", "precision": "bf16", "range": [-5, 0.5], "pages": None, "report": None,
+        "tasks": None, "why": None, "warnings": [], "error": None,
     }  # fmt: skip
     assert (records[3]["output"], records[3]["error"]) == (None, "in/[b].png: is empty")
 

@@ -214,7 +214,7 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
             network.network.run = lambda tile, notify: tile  # type: ignore[method-assign]
-            for _ in large._restored(network, picture, [], FULL, None, ignore):
+            for _ in large._restored(network, picture, [], FULL, None, ignore, None):
                 assert len(picture._held) <= 64 + regions_of._BACK
     assert max(asked) <= 64
     assert head.height == 3000

@@ -12,7 +12,8 @@ from uformer.image.image import Pixels
 from uformer.layout import parameter_shapes
 from uformer.notices import ignore
 from uformer.restore import memory
-from uformer.restore.backends import choose
+from uformer.restore import network as module
+from uformer.restore.backends import choose, openvino
 from uformer.restore.backends.base import Weights, window_grain
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import NetworkMemory, Size
@@ -130,22 +131,24 @@ def test_a_result_that_is_not_finite_is_computed_again() -> None:
         network.run(np.full_like(tile(), np.inf), ignore)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"precision": "fp16"}, "precision"),
-        ({"backend": "torch", "device": "toaster"}, "device: 'toaster' is not one of"),
-    ],
-)
-def test_a_device_or_precision_that_is_not_there_is_said_when_it_is_needed(
-    options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    openvino = pytest.importorskip("uformer.restore.backends.openvino")
+def test_a_precision_that_is_not_there_is_said_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(openvino._CAPABILITIES, "fp16", "none")
-    network = Network(Weights(TINY, {}), NetworkOptions(**{"backend": "openvino", **options}))
-    assert network.backend_name == options.get("backend", "openvino")
-    with pytest.raises(OptionError, match=said):
+    network = Network(Weights(TINY, {}), NetworkOptions(backend="openvino", precision="fp16"))
+    assert network.backend_name == "openvino"
+    with pytest.raises(OptionError, match="precision"):
         _ = network.backend
+
+
+def test_a_device_that_fails_its_check_is_replaced_by_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = "the device npu failed its check: it crashed (SIGSEGV); the CPU does the work"
+    on_cpu = choose.Choice("openvino", "cpu", Compiling)
+    monkeypatch.setattr(module, "trusted", lambda *_: (on_cpu, failed))
+    network = Network(Weights(TINY, {}), NetworkOptions(device="npu"))
+    notices: list[str] = []
+    for _ in range(2):
+        assert np.array_equal(network.run(tile(), notices.append), tile())
+    assert notices == [failed], "said once, with the first tile"
+    assert isinstance(network.backend, Compiling)
 
 
 def test_threads_hold_for_libvips_and_torch() -> None:

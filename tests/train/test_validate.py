@@ -9,7 +9,7 @@ from tests.data.pictures import make_pairs, save
 from tests.data.stand_in import Halve, Identity
 from tests.networks import TINY, build
 from tests.train.runs import tiny
-from uformer.data.lettering import HEIGHT
+from uformer.data.captions import HEIGHT
 from uformer.data.pairs import find, find_clean
 from uformer.data.pictures import load
 from uformer.metrics import psnr

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyvips
 
-from uformer.data.lettering import HEIGHT, draw_line
+from uformer.data.captions import HEIGHT, draw_line
 from uformer.image.image import Pixels
 
 _GAP = 4  # pixels

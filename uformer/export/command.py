@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, ExportError, OptionError
@@ -92,10 +90,12 @@ def export(
     if precision == "int8":
         load_nncf()
     pairs = [] if calibrate is None else calibration_pairs(calibrate, about.config)
+    from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
+
     model = checkpoint.load(path)
     with stops_like_ctrl_c(), _writing(target) as temporary:
         run = _write(format_, temporary, model, about, precision, pairs, shape=size, name=target.stem)
-        _report(run, _network(model), precision, examples(about.config, size), pairs)
+        _report(run, torch_program.in_torch(model), precision, examples(about.config, size), pairs)
         if format_ == "openvino":
             _beside(temporary).replace(_beside(target))
     stored = sum(
@@ -207,17 +207,6 @@ def _report(
             f"int8: the PSNR against the network is {loss.agreement:.1f} dB, below {LEAST_INT8:.0f} dB; "
             "calibrate with other images or use fp16"
         )
-
-
-def _network(model: "Uformer") -> Run:
-    import torch  # noqa: PLC0415 - torch is optional
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            restored: NDArray[np.float32] = model(torch.from_numpy(images)).numpy()
-        return restored
-
-    return run
 
 
 def _beside(path: Path) -> Path:

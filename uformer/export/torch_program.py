@@ -70,3 +70,14 @@ def load(path: Path) -> Any:
         return restored
 
     return run
+
+
+def in_torch(model: Uformer) -> Any:
+    """Return the network itself as a function of arrays."""
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            restored: NDArray[np.float32] = model(torch.from_numpy(images)).numpy()
+        return restored
+
+    return run

@@ -7,9 +7,7 @@ hang or leak memory: the caller still gets one error for one file.
 import base64
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uformer import child
 from uformer.files import one_line
 from uformer.image import formats, vips
 from uformer.image.formats import Encoded, Format
@@ -133,12 +132,12 @@ class _Process:
     def __init__(self, kind: str, printed: int, seconds: float) -> None:
         """Start the process. `printed`: descriptor of a file for its standard error."""
         self._process = subprocess.Popen(  # noqa: S603 - this Python and this package, no shell
-            [sys.executable, "-P", "-m", "uformer.image.external_process", kind],
+            child.command("uformer.image.external_process", kind),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=printed,
             process_group=0,  # Ctrl-C must not reach it: a killed decoder would look like a damaged file
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=child.environment(),
         )
         self._late = threading.Event()
         self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._stop)

@@ -50,12 +50,9 @@ class WindowAttention(nn.Module):
         k, v = kv.chunk(2, dim=-1)  # (B, n, K, C) each
         q, k, v = (self.heads(x) for x in (q, k, v))  # (B n, h, N or K, d)
 
-        # Not scaled_dot_product_attention: on a CPU, its fast kernel does not support a learned bias, and its
-        # fallback is slower than this.
-        scores = q @ k.transpose(-2, -1)  # (B n, h, N, K)
-        bias = self.bias(mask).to(scores.dtype)  # (h, N, K) or (n, h, N, K)
-        scores = scores + bias if mask is None else (scores.unflatten(0, (b, n)) + bias).flatten(0, 1)
-        out = scores.softmax(dim=-1).to(v.dtype) @ v  # (B n, h, N, d)
+        bias = self.bias(mask)  # (h, N, K) or (n, h, N, K)
+        attend = attend_fused if fuses(windows.device.type) else attend_plainly
+        out = attend(q, k, v, bias, (b, n))  # (B n, h, N, d)
 
         attended: Tensor = self.proj(out.transpose(1, 2).reshape(b, n, tokens, c))
         return attended
@@ -76,6 +73,34 @@ class WindowAttention(nn.Module):
         if self.interleaved_keys:
             return bias.repeat_interleave(2, dim=-1)  # (.., N, 2N)
         return torch.cat([bias, bias], dim=-1)  # (.., N, 2N)
+
+
+def fuses(device: str) -> bool:
+    """Whether a kernel should compute attention without storing the scores, which GPUs read back slowly.
+
+    Not on a CPU: there the kernel does not support a learned bias, and its fallback is slower than products.
+    Not for training either: the gradient of the bias would need the scores.
+    """
+    return device in ("cuda", "mps", "xpu") and not torch.is_grad_enabled()
+
+
+def attend_plainly(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[int, int]) -> Tensor:
+    """softmax(q k^T + bias) v: (B n, h, N, d). `bias` is (h, N, K) or (n, h, N, K), and `maps` is (B, n)."""
+    scores = q @ k.transpose(-2, -1)  # (B n, h, N, K)
+    bias = bias.to(scores.dtype)
+    scores = scores + bias if bias.dim() == 3 else (scores.unflatten(0, maps) + bias).flatten(0, 1)
+    return scores.softmax(dim=-1).to(v.dtype) @ v
+
+
+def attend_fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[int, int]) -> Tensor:
+    """The same as `attend_plainly`, in one kernel that never holds all scores."""
+    bias = bias.to(q.dtype)
+    if bias.dim() == 3:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
+    shape = q.shape
+    q, k, v = (x.unflatten(0, maps).flatten(1, 2) for x in (q, k, v))  # (B, n h, N, d): windows become heads
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.flatten(0, 1), scale=1.0)
+    return out.reshape(shape)
 
 
 class GlobalAttention(nn.Module):

@@ -159,7 +159,7 @@ def _figures(folder: Path) -> str:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in _lines(log) if line.strip()]
-    return one_line(lines[-1].removeprefix("error: "), 400) if lines else ""
+    return one_line(lines[-1].removeprefix("uformer: ").removeprefix("error: "), 400) if lines else ""
 
 
 def _lines(path: Path) -> list[str]:

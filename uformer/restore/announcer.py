@@ -10,6 +10,8 @@ from typing import Any, Self
 from uformer.bars import LONGEST_LINE, Bars
 from uformer.errors import PictureError
 from uformer.files import one_line
+from uformer.restore.diagnosis import Diagnosis
+from uformer.restore.options import AUTO
 from uformer.restore.pipeline import Outcome
 from uformer.restore.unread import reason, summary
 from uformer.restore.worklist import FileJob, WorkList
@@ -42,7 +44,7 @@ class Announcer:
             overwrite,
             many,
         )
-        self._tasks = list(tasks)
+        self._tasks = [] if list(tasks) == [AUTO] else list(tasks)
         self._several = f" {', '.join(tasks)}" if len(tasks) > 1 else ""
         same_terminal = records and sys.stdout.isatty()
         self._bars = Bars(len(work.jobs), shown=not quiet and sys.stderr.isatty() and not same_terminal)
@@ -81,7 +83,7 @@ class Announcer:
             self._bars.say(f"uformer: {_with_name(job.source, message)}")
 
     def finished(self, outcome: Outcome) -> None:
-        job = outcome.job
+        job, found = outcome.job, outcome.diagnosis
         if outcome.error is None:
             self._restored += 1
         else:
@@ -99,18 +101,25 @@ class Announcer:
             precision=outcome.precision,
             range=outcome.range,
             pages=outcome.pages,
+            report=outcome.report,
+            **({} if found is None else {"tasks": _tasks_of(found), "why": found.why}),
             warnings=outcome.warnings,
             error=outcome.error,
         )
         self._bars.file_done()
+        if outcome.report is not None and not self._many and not self._quiet:
+            self._bars.say(f"uformer: report: {Path(outcome.report).with_suffix('.png')} and .json")
         used = "" if outcome.range is None or outcome.error is not None else range_used(outcome.range)
         if self._many and not self._quiet and not self._bars.shown:
             comma = ", " if used else ""
-            end = f"({outcome.seconds:.1f} s{comma}{used})" if outcome.error is None else "failed"
+            chosen = "" if found is None or outcome.error is not None else f", {found.finding}: {found.why}"
+            end = f"({outcome.seconds:.1f} s{comma}{used}{chosen})" if outcome.error is None else "failed"
             number = self._restored + len(self._failures) - len(self._work.failures)
             self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source}{self._several} {end}")
-        elif used and not self._quiet:
-            self._bars.say(f"uformer: {_with_name(job.source, used)}")
+        elif not self._quiet:
+            chosen = f"task: {found}" if found is not None and outcome.error is None else ""
+            for message in filter(None, (used, chosen)):
+                self._bars.say(f"uformer: {_with_name(job.source, message)}")
 
     def end(self) -> int:
         """Print the summary and return the exit code. Raises PictureError if the only image failed."""
@@ -173,9 +182,12 @@ class Announcer:
         if self._records:
             known = (
                 dict.fromkeys(
-                    ("seconds", "width", "height", "bytes", "tile", "backend", "precision", "range", "pages")
+                    (
+                        *("seconds", "width", "height", "bytes", "tile", "backend", "precision"),
+                        *("range", "pages", "report"),
+                    )
                 )
-                | {"tasks": self._tasks or None}
+                | {"tasks": self._tasks or None, "why": None}
                 | figures
             )
             paths = {"input": str(source), "output": None if output is None else str(output)}
@@ -191,6 +203,10 @@ def range_used(limits: tuple[float, float] | Sequence[tuple[float, float] | None
         ranges = ("full" if each is None else f"{each[0]} to {each[1]}" for each in limits)
         return f"ranges of the channels: {', '.join(ranges)}"
     return f"range {limits[0]} to {limits[1]}"
+
+
+def _tasks_of(found: Diagnosis) -> list[str]:
+    return [] if found.finding == "nothing" else [found.finding]
 
 
 def _with_name(source: Path, message: str) -> str:

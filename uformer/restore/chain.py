@@ -10,9 +10,10 @@ from typing import Any
 from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
-from uformer.restore.options import Controls, RestoreOptions
-from uformer.restore.restorer import Bands, Progress, Restorer
-from uformer.restore.tiles import Rows
+from uformer.restore.auto import Auto
+from uformer.restore.options import AUTO, Controls, RestoreOptions
+from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 
 def make_restorer(options: RestoreOptions) -> Restorer:
@@ -22,6 +23,8 @@ def make_restorer(options: RestoreOptions) -> Restorer:
 
 def joined(restorers: Sequence[Restorer], options: RestoreOptions) -> Restorer:
     """Return one restorer from those for each of `options.chain`."""
+    if options.task_names == (AUTO,):
+        return Auto(restorers, options)
     return restorers[0] if options.tasks is None else Chain(restorers, options)
 
 
@@ -64,6 +67,11 @@ class Chain(Restorer):
 
     def masked(self, mask: Any) -> Chain:
         return Chain([stage.masked(mask) for stage in self._stages], self.options)
+
+    def observed(self, spread_to: SpreadTo) -> Chain:
+        """Return the same restorer: several networks have no common spread, so none is reported."""
+        del spread_to
+        return self
 
     def with_options(self, options: RestoreOptions) -> Chain:
         pairs = zip(self._stages, options.chain, strict=True)

@@ -18,6 +18,7 @@ from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, warn
 from uformer.restore import memory
 from uformer.restore.chain import shares
+from uformer.restore.change_report import Recorder
 from uformer.restore.restorer import Progress, Restorer
 from uformer.restore.tiles import Rows
 from uformer.system_memory import available_memory
@@ -43,20 +44,25 @@ def restore_file(
     metadata: MetadataPolicy = "keep",
     progress: Progress | None = None,
     notify: Notify = warn,
+    recorder: Recorder | None = None,
 ) -> ValueRange:
     """Restore an image file, write the result to `output`, and return the range of values that was restored.
 
     The suffix of `output` selects the format. Only one row of tiles is in memory at a time; WebP and AVIF are
     decoded and encoded in memory. The output has the same bytes that `read`, `Restorer.restore_image` and
     `write` produce, and appears whole or not at all. Until it is complete, its samples are in a temporary
-    file beside it. Raises PictureError.
+    file beside it. `recorder`: receives the rows for a report. Raises PictureError.
     """
     source, output = Path(source), Path(output)
     head = header(source)
     if head.whole or head.suffix not in BY_REGIONS:
         image = read(source, notify=notify)
+        if recorder is not None:
+            recorder.begin(*image.pixels.shape)
         used = restorer.range_of_image(image, notify=notify)
         restored = restorer.restore_image(image, used=used, progress=progress, notify=notify)
+        if recorder is not None:
+            recorder.add_image(image, restored, used)
         write(restored, output, metadata=metadata, quality=restorer.options.quality, notify=notify)
         return used
     folder = Path(os.path.realpath(output)).parent
@@ -67,7 +73,9 @@ def restore_file(
         if image_rows.frame.depth != 8 or restorer.options.range not in ("auto", "full"):
             used = restorer.range_of(image_rows.sampled(), image_rows.frame.depth, notify=notify)
         files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in restorer.stages[1:]]
-        parts = _restored(restorer, image_rows, files, used, progress, notify)
+        if recorder is not None:
+            recorder.begin(*image_rows.frame.pixels.shape)
+        parts = _restored(restorer, image_rows, files, used, progress, notify, recorder)
         quality = restorer.options.quality
         write_parts(image_rows.frame, parts, output, metadata=metadata, quality=quality, notify=notify)
     return used
@@ -80,18 +88,20 @@ def _restored(
     used: ValueRange,
     progress: Progress | None,
     notify: Notify,
+    recorder: Recorder | None,
 ) -> Iterator[tuple[int, Image]]:
     """Yield the restored image in parts of a few rows, each with the number of its first row.
 
     `files`: for the pixels between each two stages of the restorer. `used`: the range of values of the image.
     """
     shape = image_rows.frame.pixels.shape
-    *earlier, last = restorer.stages
-    *counting, count = shares(progress, len(restorer.stages))
 
     def read_image(first: int, last: int) -> Pixels:
         return used.to_unit(image_rows.part(first, last).values).transpose(2, 0, 1)
 
+    restorer = restorer.suited(read_image, shape, notify=notify)
+    *earlier, last = restorer.stages
+    *counting, count = shares(progress, len(restorer.stages))
     read_rows: Rows = read_image
     for stage, counted, file in zip(earlier, counting, files, strict=True):
         between = _Between(file, shape)
@@ -103,7 +113,10 @@ def _restored(
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
             part = image_rows.part(first + start, first + start + len(chunk))
-            yield first + start, part.with_values(used.from_unit(chunk, part.values))
+            restored = part.with_values(used.from_unit(chunk, part.values))
+            if recorder is not None:
+                recorder.add_values(first + start, part.values, restored.values, part.depth, used)
+            yield first + start, restored
 
 
 class _Between:

@@ -113,9 +113,14 @@ def answer_size(header: Header) -> int:
     return decoded_size(header) + header.pixels * header.channels * (2 + beyond)
 
 
+def whole_image(pixels: int) -> int:
+    """Return the bytes of an image in memory while it is restored, without the network."""
+    return pixels * _IMAGE
+
+
 def fits_in_memory(pixels: int, budget: int) -> bool:
     """Return whether an image may be in memory as a whole, if the limit of the process is `budget` bytes."""
-    return pixels <= MOST_IN_MEMORY and pixels * _IMAGE <= budget * SHARE_FOR_IMAGE
+    return pixels <= MOST_IN_MEMORY and whole_image(pixels) <= budget * SHARE_FOR_IMAGE
 
 
 def image_memory(height: int, width: int, tile: int, budget: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore.backends.base import Backend, Runner, Weights
 from uformer.restore.backends.choose import choose, read_weights
+from uformer.restore.backends.trust import trusted
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import Size
 from uformer.restore.options import NetworkOptions
+from uformer.restore.views import FEW, VIEWS, Tally, View
 from uformer.system_memory import available_memory
 
 
@@ -34,6 +37,7 @@ class Network:
         self.options = options
         self._weights = weights
         self._choice = choose(weights, options)
+        self._notice: str | None = None
         if options.threads is not None:
             vips.use_threads(options.threads)
         self._compiled = Compiled()
@@ -56,7 +60,12 @@ class Network:
 
     @functools.cached_property
     def backend(self) -> Backend:
-        """The backend, made on first use. Raises OptionError if the device or precision is not available."""
+        """The backend, made on first use.
+
+        It runs on the CPU if the device fails its check (`trust`); the first tile that is restored gives a
+        notice of that. Raises OptionError if the device or precision is not available.
+        """
+        self._choice, self._notice = trusted(self._weights, self.options, self._choice)
         return self._choice.make()
 
     @functools.cached_property
@@ -92,27 +101,36 @@ class Network:
     def restore(self, tile: Pixels, notify: Notify, *, ensemble: bool = False) -> Pixels:
         """Restore a tile (C, h, w) to the same shape, whatever its channels; see `run`.
 
-        A tile without colour stays without colour. `ensemble`: return the mean of g^-1(f(g(tile))) over the
-        eight symmetries g of the square, where f is the network.
+        A tile without colour stays without colour. `ensemble`: return the mean over all VIEWS of the tile.
         """
-        views = self._in_eight_views if ensemble else self.run
+        return self._tally(tile, notify, VIEWS).mean if ensemble else self._answer(tile, notify)
+
+    def restore_with_spread(
+        self, tile: Pixels, notify: Notify, *, ensemble: bool = False
+    ) -> tuple[Pixels, Pixels]:
+        """Return what `restore` returns, and the spread (1, h, w) of the answers to several views.
+
+        The network runs for all VIEWS with `ensemble`, otherwise for the first FEW.
+        """
+        tally = self._tally(tile, notify, VIEWS if ensemble else VIEWS[:FEW])
+        return tally.mean if ensemble else tally.first, tally.spread
+
+    def _tally(self, tile: Pixels, notify: Notify, views: Sequence[View]) -> Tally:
+        tally = Tally(self._answer(tile, notify))
+        for view in views[1:]:
+            tally.add(view.undo(self._answer(view.of(tile), notify)))
+        return tally
+
+    def _answer(self, tile: Pixels, notify: Notify) -> Pixels:
+        """Return the answer to one view of a tile, with the channels of the tile."""
         channels = self.config.in_channels
         if len(tile) == channels:
-            restored = views(tile, notify)
+            restored = self.run(tile, notify)
             neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
             return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
         if channels == 1:
-            return np.concatenate([views(plane[None], notify) for plane in tile])
-        return views(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
-
-    def _in_eight_views(self, tile: Pixels, notify: Notify) -> Pixels:
-        total = np.zeros_like(tile)
-        for flip in (False, True):
-            for quarters in range(4):
-                turned = np.rot90(tile[:, :, ::-1] if flip else tile, quarters, axes=(1, 2))
-                restored = np.rot90(self.run(turned, notify), -quarters, axes=(1, 2))
-                total += restored[:, :, ::-1] if flip else restored
-        return total / np.float32(8)
+            return np.concatenate([self.run(plane[None], notify) for plane in tile])
+        return self.run(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
 
     def run(self, tile: Pixels, notify: Notify) -> Pixels:
         """Restore a tile (C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.
@@ -121,6 +139,9 @@ class Network:
         finite, MemoryError if the device has too little memory.
         """
         runner = self.for_size(*tile.shape[1:])
+        if self._notice is not None:
+            notify(self._notice)
+            self._notice = None
         batch = np.ascontiguousarray(tile[None])
         restored = runner(batch)
         if not np.isfinite(restored).all() and runner.precision != "fp32":

@@ -13,6 +13,10 @@ BackendName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Tones = Literal["auto", "lock", "free"]
 
+AUTO = "auto"
+CHOICES = ("denoise", "derain")
+"""The tasks between which `auto` chooses for each image."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
@@ -20,16 +24,17 @@ class NetworkOptions:
 
     task: str = "denoise"
     """What is wrong with the photo: denoise, derain or deblur (experimental: slight blur only).
-    Selects the weights that ship for it."""
+    Selects the weights that ship for it. auto looks at each image and selects denoise or derain, or leaves it
+    as it is."""
     weights: str | None = None
     """Weights to use instead of the task's own: a name, a .safetensors or .onnx file, the folder of a
     training run, or org/name on the Hugging Face Hub."""
     backend: BackendName = "auto"
-    """Inference backend: openvino (CPU, without PyTorch) or torch. auto selects torch if it is installed
-    and sees a GPU, otherwise openvino."""
+    """Inference backend: openvino (without PyTorch) or torch. auto selects the one for the device; without
+    a device, torch if it is installed and sees a GPU, otherwise openvino."""
     device: str = "auto"
-    """Device: cpu, cuda, cuda:1 or mps; all but cpu need PyTorch. auto selects the best that the backend
-    offers."""
+    """Device: cpu, gpu or npu (OpenVINO), cuda, mps or xpu (PyTorch), cuda:1 for the second one; for .onnx
+    files, one of onnxruntime's. auto selects a GPU of PyTorch or the CPU; `uformer devices` lists yours."""
     precision: Precision = "auto"
     """Numeric precision. auto selects the fastest within one 8-bit level of fp32."""
     threads: int | None = None
@@ -136,7 +141,7 @@ class RestoreOptions(Controls, NetworkOptions):
         if self.tasks is None:
             return
         names = self.task_names
-        if not all(names) or len(set(names)) < len(names):
+        if not all(names) or len(set(names)) < len(names) or AUTO in names:
             raise OptionError(f"tasks: {self.tasks!r} must be different tasks, such as derain,denoise")
         if self.weights is not None:
             raise OptionError("tasks: cannot be combined with weights, which are for one task")
@@ -150,10 +155,14 @@ class RestoreOptions(Controls, NetworkOptions):
 
     @property
     def chain(self) -> tuple["RestoreOptions", ...]:
-        """The options for each of several tasks, in order; otherwise only these options."""
-        if self.tasks is None:
+        """The options for each of several tasks, in order; otherwise only these options.
+
+        For `auto`, those for each task between which it chooses.
+        """
+        names = CHOICES if self.task_names == (AUTO,) else self.task_names
+        if self.tasks is None and names != CHOICES:
             return (self,)
-        return tuple(replace(self, task=name, tasks=None) for name in self.task_names)
+        return tuple(replace(self, task=name, tasks=None) for name in names)
 
     @property
     def network(self) -> NetworkOptions:

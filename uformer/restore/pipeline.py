@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from uformer.errors import UformerError
+from uformer.errors import PictureError, UformerError
 from uformer.files import Times, keep_time, one_line
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
@@ -24,12 +24,19 @@ from uformer.image.read import header, read
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.processors import available_processors
+from uformer.restore.auto import Auto
 from uformer.restore.budget import Budget
+from uformer.restore.change_report import Recorder
 from uformer.restore.changes import note_little_change
+from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.planes import check_stack_output, restore_stack
+from uformer.restore.report_files import write_report
+from uformer.restore.residual_file import check_room_to_keep, residual_file
+from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer
+from uformer.restore.views import views_of
 from uformer.restore.worklist import FileJob
 
 READERS, WRITERS = 4, 8
@@ -54,6 +61,10 @@ class Outcome:
     """Tile height and width, in pixels."""
     backend: str | None = None
     precision: str | None = None
+    diagnosis: Diagnosis | None = None
+    """What `--task auto` found."""
+    report: str | None = None
+    """The JSON file of the report, if one was written."""
     range: tuple[float, float] | list[tuple[float, float] | None] | None = None
     """The range of values that was scaled for the network, in the file's own units; None for all of it.
 
@@ -84,17 +95,21 @@ def run(
     metadata: MetadataPolicy = "keep",
     times: Times = "now",
     threads: int | None = None,
+    reports: bool = False,
+    keep: bool = False,
 ) -> None:
     """Restore images, write their outputs, and report each outcome to the watcher, in order.
 
     `times`: keep gives each output the modification time of its input. `threads`: the most images that are
-    read at once, and the most that are written at once; None: as many as there are processors.
+    read at once, and the most that are written at once; None: as many as there are processors. `reports`:
+    write a report beside each output. `keep`: keep the answer beside it, from which the output is blended.
 
     The first images are read while the network loads. If the run is interrupted, images that are already
     restored are still written. Raises what `make_restorer` raises, and OptionError if the options cannot
     restore any image.
     """
     line = _Line(watcher, metadata, times, make_restorer, threads or available_processors())
+    line.reports, line.keep = reports, keep
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
 
     def finish_first() -> None:
@@ -164,6 +179,7 @@ class _Line:
         self._network = ThreadPoolExecutor(1, "uformer-network")
         self._writers = ThreadPoolExecutor(writers, "uformer-write")
         self._watcher, self._metadata, self._times = watcher, metadata, times
+        self.reports = self.keep = False
         self._budget = Budget()
         self._stopped = threading.Event()
         self._made = self._network.submit(self._make, make_restorer)
@@ -207,10 +223,13 @@ class _Line:
                 head = header(source)
                 outcome.width, outcome.height, depth = head.width, head.height, head.depth
                 whole = not head.stack and not should_stream(head, restorer.memory_budget)
-                cost = decoded_size(head) if whole or head.stack else 0
                 if head.stack:
                     outcome.pages = head.frames
-                    check_stack_output(source, outcome.job.output, self._metadata)
+                    self._check_stack(outcome.job)
+                elif self.keep and not whole:
+                    check_room_to_keep(head, restorer.memory_budget)
+                    whole = True
+                cost = decoded_size(head) if whole or head.stack else 0
         finally:
             self._budget.take(number, cost)  # even if cost is 0: the next image waits for this one's turn
         with self._giving_back(cost), self._working(outcome):
@@ -227,15 +246,28 @@ class _Line:
             outcome.backend, outcome.precision = restorer.backend, restorer.precision
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
-            restored, warn = None, functools.partial(self._warn, outcome)
+            restored, answer, warn = None, None, functools.partial(self._warn, outcome)
             if outcome.pages is not None:
                 outcome.range = self._restore_stack(restorer, outcome, source.depth)
-                return self._writers.submit(self._write, outcome, None, source.cost)
+                return self._writers.submit(self._write, outcome, None, (None, None), source.cost)
+            recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble)) if self.reports else None
+            if recorder is not None:
+                restorer = restorer.observed(recorder.add_spread)
+            if isinstance(restorer, Auto):
+                restorer = restorer.telling(functools.partial(setattr, outcome, "diagnosis"))
             if source.image is not None:
                 image = source.image
-                used = restorer.range_of_image(image, notify=warn)
-                restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
+                if recorder is not None:
+                    recorder.begin(*image.pixels.shape)
+                if self.keep:
+                    answer = restorer.infer(image, progress=self._tile, notify=warn)
+                    used, restored = answer.ranges[0], answer.blend(mask=restorer.mask)
+                else:
+                    used = restorer.range_of_image(image, notify=warn)
+                    restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
                 note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
+                if recorder is not None:
+                    recorder.add_image(image, restored, used)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
                 used = restore_file(
@@ -245,9 +277,18 @@ class _Line:
                     metadata=self._metadata,
                     progress=self._tile,
                     notify=warn,
+                    recorder=recorder,
                 )
             outcome.range = used.reported(source.depth)
-            return self._writers.submit(self._write, outcome, restored, source.cost)
+            return self._writers.submit(self._write, outcome, restored, (recorder, answer), source.cost)
+
+    def _check_stack(self, job: FileJob) -> None:
+        """Raise PictureError if a stack cannot be written, or not with what is asked for beside it."""
+        check_stack_output(job.source, job.output, self._metadata)
+        if self.reports or self.keep:
+            raise PictureError(
+                f"{job.source}: is a stack; --report and --keep-residual need files of a single image"
+            )
 
     def _restore_stack(
         self, restorer: Restorer, outcome: Outcome, depth: int
@@ -266,7 +307,14 @@ class _Line:
         reported = [used.reported(depth) for used in ranges]
         return reported[0] if len(set(reported)) == 1 else reported
 
-    def _write(self, outcome: Outcome, restored: Image | None, cost: int) -> None:
+    def _write(
+        self,
+        outcome: Outcome,
+        restored: Image | None,
+        kept: tuple[Recorder | None, Restoration | None],
+        cost: int,
+    ) -> None:
+        recorder, answer = kept
         output = outcome.job.output
         try:
             with self._working(outcome):
@@ -282,6 +330,10 @@ class _Line:
                 if self._times == "keep":
                     keep_time(outcome.job.source, output)
                 outcome.bytes = output.stat().st_size
+                if recorder is not None:
+                    outcome.report = str(write_report(recorder.report(), outcome.job.source, output))
+                if answer is not None:
+                    answer.save(residual_file(output), overwrite=True)
         finally:
             self._budget.give_back(cost)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from uformer.image.image import Pixels
 from uformer.image.read import read
 from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
+from uformer.output import check_output
 from uformer.restore import forms
-from uformer.restore.controls import Read, Window, blend_blocks
+from uformer.restore.change_report import ChangeReport, Recorder
+from uformer.restore.controls import Read, Window, blend_blocks, tone_shifts
 from uformer.restore.masks import Mask, mask_values
-from uformer.restore.options import Controls
-
-Residual = NDArray[np.float16]
-"""The network's output minus its input, (C, H, W)."""
+from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.residual_file import KeptAnswer, Residual, load_answer, networks_of, save_answer
+from uformer.restore.tiles import Bands
 
 
 @dataclass(frozen=True)
@@ -45,32 +47,140 @@ class Held:
         return cls(forms.copied(picture))
 
 
+class SpreadMap:
+    """The spread (H, W) of the network's answers, which arrives from top to bottom."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.values: Pixels = np.full((height, width), np.nan, np.float32)
+
+    def add(self, first: int, rows: Pixels) -> None:
+        """Set rows (n, W), the first of which is row `first`."""
+        self.values[first : first + len(rows)] = rows
+
+    @property
+    def complete(self) -> bool:
+        return not np.isnan(self.values).any()
+
+
 class Restoration:
     """The network's answer for one image: its change, in float16, and the image.
 
     `residuals`, `shifts` (see `tone_shifts`) and `ranges` (of the values that the network saw as black to
-    white): one for each image of a batch. `controls`: the defaults of `blend`. `channels`: the network's
-    number of channels. `quality`: as in RestoreOptions.
+    white): one for each image of a batch, which `add` appends. `controls`: the defaults of `blend`.
+    `channels`: the network's number of channels. `quality`: as in RestoreOptions. `views`: the number of
+    views whose spread was measured; None for no trust map. `options`: those of the restorer, for `save`.
     """
 
     def __init__(
         self,
         held: Held,
-        residuals: list[Residual],
-        shifts: list[Pixels],
-        ranges: list[ValueRange],
-        controls: Controls,
+        residuals: Iterable[Residual] = (),
+        shifts: Iterable[Pixels] = (),
+        ranges: Iterable[ValueRange] = (),
+        controls: Controls = Controls(),
         *,
         channels: int = 3,
         quality: int | None = None,
+        views: int | None = None,
+        options: RestoreOptions | None = None,
     ) -> None:
-        self.residuals = residuals
-        self.shifts = shifts
-        self.ranges = ranges
+        self.residuals = list(residuals)
+        self.shifts = list(shifts)
+        self.ranges = list(ranges)
         self.controls = controls
         self._held = held
         self._channels = channels
         self._quality = quality
+        self._views = views
+        self._options = options
+        self._networks: tuple[dict[str, str], ...] = ()
+        self._spreads: list[SpreadMap] = []
+
+    def through(self, answer: forms.Restore) -> None:
+        """Call `answer` with the values (H, W, C) and the depth of each image of the batch."""
+        forms.through(self._held.image, answer, channels=self._channels)
+
+    def add(self, bands: Bands, planar: Pixels, used: ValueRange, spread: SpreadMap) -> None:
+        """Append the network's rows for an image (C, H, W), of which `used` is black to white.
+
+        `spread` is complete after the last row, unless it is not measured.
+        """
+        residual = residual_of(bands, planar)
+        self.residuals.append(residual)
+        self.shifts.append(tone_shifts(reader(planar.transpose(1, 2, 0), residual, FULL), residual.shape))
+        self.ranges.append(used)
+        self._spreads.append(spread)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Keep the network's answer in a .npz file, from which `load` makes a Restoration of the same image.
+
+        The image itself and a trust map are not kept. Raises OptionError for a batch, and if the file exists
+        or cannot be written.
+        """
+        check_output(Path(path), overwrite=overwrite, how="pass overwrite=True")
+        save_answer(Path(path), self.kept(), self._values())
+
+    def kept(self) -> KeptAnswer:
+        """Return what `save` writes."""
+        networks = self._networks if self._options is None else networks_of(self._options)
+        answer = self.residuals[0], self.shifts[0], self.ranges[0], self.controls.tones
+        return KeptAnswer(*answer, networks, self._channels)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], picture: Any) -> Restoration:
+        """Return the Restoration of an image from a file that `save` wrote, without loading a network.
+
+        `picture`: the same image, in any form. Raises PictureError if the file is damaged or belongs to
+        another image.
+        """
+        restoration = cls(Held.of(picture))
+        answer = load_answer(Path(path), restoration._values())
+        restoration.residuals, restoration.shifts = [answer.residual], [answer.shifts]
+        restoration.ranges, restoration._networks = [answer.used], answer.networks
+        restoration.controls = Controls(tones=answer.tones)
+        restoration._channels = answer.channels
+        restoration._spreads = [SpreadMap(*answer.residual.shape[1:])]
+        return restoration
+
+    def _values(self) -> Pixels:
+        """Return the values (H, W, C) of the only image. Raises OptionError for a batch."""
+        images: list[Pixels] = []
+
+        def keep(values: Pixels, _depth: int) -> Pixels:
+            images.append(values)
+            return values
+
+        self.through(keep)
+        if len(images) != 1:
+            raise OptionError(f"the answer of one image can be kept, not of a batch of {len(images)}")
+        return images[0]
+
+    def report(self, **controls: Any) -> ChangeReport | list[ChangeReport]:
+        """Return what `blend` with these controls changes, before a file is encoded; for a batch, a list.
+
+        The trust map is that of the network's answer, whatever the controls. It needs `infer(trust=True)`.
+        Raises OptionError for a control that is unknown or out of range.
+        """
+        images: list[tuple[Pixels, int]] = []
+
+        def keep(values: NDArray[Any], depth: int) -> NDArray[Any]:
+            images.append((values, depth))
+            return values
+
+        forms.through(self._held.image, keep, channels=self._channels)
+        before = list(images)
+        images.clear()
+        forms.through(self._blended(self._chosen(controls), None, None, None), keep, channels=self._channels)
+        reports = []
+        for number, ((old, depth), (new, _)) in enumerate(zip(before, images, strict=True)):
+            recorder = Recorder(views=self._views or 0)
+            recorder.begin(*old.shape)
+            recorder.add_values(0, old, new, depth, self.ranges[number])
+            if self._views and self._spreads[number].complete:
+                recorder.add_spread(0, self._spreads[number].values)
+            reports.append(recorder.report())
+        batch = forms.is_tensor(self._held.image) and self._held.image.ndim == 4
+        return reports if batch else reports[0]
 
     def blend(
         self,

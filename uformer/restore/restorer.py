@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,22 +17,20 @@ from uformer.image.value_range import FULL, ValueRange, choose_for, sampled
 from uformer.image.write import encode
 from uformer.notices import Notify, warn
 from uformer.restore import forms, memory
-from uformer.restore.controls import Stream, blend_rows, tone_shifts
+from uformer.restore.controls import Stream, blend_rows
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
-from uformer.restore.options import Controls, RestoreOptions, make_options
+from uformer.restore.options import AUTO, Controls, RestoreOptions, make_options
 from uformer.restore.planes import restore_path
-from uformer.restore.restoration import Held, Residual, Restoration, reader, residual_of
-from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_freely, plan_tiles
+from uformer.restore.restoration import Held, Restoration, SpreadMap
+from uformer.restore.tile_size import largest_side, make_room, overlap_of
+from uformer.restore.tiles import Bands, Rows, SpreadTo, TilePlan, blend, cut, plan_freely, plan_tiles
 from uformer.restore.tones import decided
+from uformer.restore.views import views_of
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of finished tiles and the number of all tiles."""
 
-Bands = Iterator[tuple[int, Pixels]]
-"""The number of the first row, and the rows (C, n, W), from top to bottom."""
-
-OVERLAP = 32  # pixels
 MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
 
 
@@ -62,6 +59,8 @@ class Restorer:
         self._share = share
         self.mask: Pixels | None = None
         """Shares of the change (H, W) that `masked` sets; None for all of it."""
+        self.spread_to: SpreadTo | None = None
+        """Receives the spread of the network's answers, if `observed` set it."""
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str] | None = None, **options: Any) -> Restorer:
@@ -78,10 +77,12 @@ class Restorer:
     def from_options(cls, options: RestoreOptions) -> Restorer:
         """Return a restorer with the network that the options select. Errors: see `from_pretrained`.
 
-        For several tasks, use `uformer.restore`, or one restorer for each.
+        For several tasks and `auto`, use `uformer.restore`, or one restorer for each task.
         """
-        if options.tasks is not None:
-            raise OptionError(f"tasks: {options.tasks!r} is not possible here; set task to a single task")
+        if options.chain != (options,):
+            raise OptionError(
+                f"tasks: {options.tasks or AUTO!r} is not possible here; set task to a single task"
+            )
         return cls(Network.load(options.network), options)
 
     def with_options(self, options: RestoreOptions) -> Restorer:
@@ -99,6 +100,11 @@ class Restorer:
     def stages(self) -> tuple[Restorer, ...]:
         """The restorers that an image passes, one after the other: only this one, except in a Chain."""
         return (self,)
+
+    def suited(self, read: Rows, shape: tuple[int, ...], *, notify: Notify = warn) -> Restorer:
+        """Return the restorer for an image: this one, except in an Auto, which looks at the image."""
+        del read, shape, notify
+        return self
 
     @property
     def config(self) -> UformerConfig:
@@ -181,39 +187,41 @@ class Restorer:
 
         return forms.through(picture, run, channels=self.config.in_channels)
 
-    def infer(self, picture: Any, *, progress: Progress | None = None, notify: Notify = warn) -> Restoration:
+    def infer(
+        self,
+        picture: Any,
+        *,
+        trust: bool = False,
+        progress: Progress | None = None,
+        notify: Notify = warn,
+    ) -> Restoration:
         """Run the network on an image and return its answer, from which `blend` makes any number of results.
 
-        `picture` and errors: as for calling the restorer. The file of a path is read only here.
+        `picture` and errors: as for calling the restorer. The file of a path is read only here. `trust`: keep
+        the spread of the answers for `Restoration.report`: FEW times as long, or no longer with `ensemble`.
         """
-        residuals: list[Residual] = []
-        shifts: list[Pixels] = []
-        ranges: list[ValueRange] = []
+        restoration = Restoration(
+            Held.of(picture),
+            controls=self.controls,
+            channels=self.config.in_channels,
+            quality=self.options.quality,
+            views=views_of(ensemble=self.options.ensemble) if trust else None,
+            options=self.options,
+        )
 
         def run(values: Pixels, depth: int) -> Pixels:
             used = self.range_of(sampled(values), depth, notify=notify)
-            pixels = used.to_unit(values)
-            planar = pixels.transpose(2, 0, 1)
-            bands = self._network_rows(
-                lambda start, end: planar[:, start:end], pixels.shape, progress, notify
+            planar = used.to_unit(values).transpose(2, 0, 1)
+            spread = SpreadMap(*planar.shape[1:])
+            restorer = self.observed(spread.add) if trust else self
+            bands = restorer._network_rows(  # noqa: SLF001 - of a restorer of this class
+                lambda start, end: planar[:, start:end], values.shape, progress, notify
             )
-            residual = residual_of(bands, planar)
-            residuals.append(residual)
-            shifts.append(tone_shifts(reader(pixels, residual, FULL), residual.shape))
-            ranges.append(used)
+            restoration.add(bands, planar, used, spread)
             return values
 
-        held = Held.of(picture)
-        forms.through(held.image, run, channels=self.config.in_channels)
-        return Restoration(
-            held,
-            residuals,
-            shifts,
-            ranges,
-            self.controls,
-            channels=self.config.in_channels,
-            quality=self.options.quality,
-        )
+        restoration.through(run)
+        return restoration
 
     def masked(self, mask: Any) -> Restorer:
         """Return a restorer for the same network that restores only where a mask is white.
@@ -222,6 +230,15 @@ class Restorer:
         """
         restorer = copy.copy(self)
         restorer.mask = mask_values(mask)
+        return restorer
+
+    def observed(self, spread_to: SpreadTo) -> Restorer:
+        """Return a restorer for the same network that also passes on the spread of the network's answers.
+
+        `spread_to` receives it before the restored rows; see `Network.restore_with_spread`.
+        """
+        restorer = copy.copy(self)
+        restorer.spread_to = spread_to
         return restorer
 
     def restore_image(
@@ -323,12 +340,13 @@ class Restorer:
             raise PictureError(
                 f"the image has {channels} channels; these weights restore {self.config.in_channels}"
             )
-        largest = self.options.tile or self._largest_tile(height, width)
+        largest = self.options.tile or self._largest(height, width)
         while True:
             tiles = self._plan(height, width, largest)
-            self._make_room(height, width, tiles.tile)
+            make_room(self.network, self.options, height, width, tiles.tile, self.memory_budget)
             try:
-                yield from finished(blend(self._run(cut(read, tiles), tiles, progress, notify), tiles))
+                bands = blend(self._run(cut(read, tiles), tiles, progress, notify), tiles)
+                yield from finished(self._without_spread(bands))
             except MemoryError:
                 side = max(tiles.tile)
                 if self.options.tile is not None or side <= self.config.multiple:
@@ -343,55 +361,38 @@ class Restorer:
 
     def tile_for(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the tiles for an image of this size, unless memory runs out."""
-        return self._plan(height, width, self.options.tile or self._largest_tile(height, width)).tile
+        return self._plan(height, width, self.options.tile or self._largest(height, width)).tile
 
-    def _largest_tile(self, height: int, width: int) -> int:
-        """Return the side of the largest tile with which an image stays within the memory limit.
-
-        Raises OptionError if the requested limit is too low for the smallest tile.
-        """
-        budget, grain = self.memory_budget, self.grain
-        smallest = max(self.config.multiple, math.ceil((self._overlap + grain) / grain) * grain)
-        network = self.network.backend.memory
-        if network is None:
-            return memory.LARGEST_TILE
-        side = memory.largest_tile(network, height, width, budget, smallest=smallest, step=grain)
-        if side is None and self.options.memory is not None:
-            enough = memory.needed(network, height, width, (smallest, smallest), budget)
-            raise OptionError(
-                f"memory: {self.options.memory} is too little;"
-                f" this image needs at least {math.ceil(enough / 1e6)}MB"
-            )
-        return side or smallest
-
-    @property
-    def _overlap(self) -> int:
-        """The overlap of neighbouring tiles in pixels."""
-        if self.options.overlap is not None:
-            return self.options.overlap
-        return min(OVERLAP, self.config.multiple // 2)
+    def _largest(self, height: int, width: int) -> int:
+        return largest_side(self.network, self.options, height, width, self.memory_budget)
 
     def _plan(self, height: int, width: int, largest: int) -> TilePlan:
-        shared = {"overlap": self._overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
+        overlap = overlap_of(self.config, self.options)
+        shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
         if self.options.tile is None:
             return plan_freely(height, width, largest=largest, **shared)
         if self.options.overlap is None:
-            largest = max(largest, self._overlap + self.grain)
+            largest = max(largest, overlap + self.grain)
         return plan_tiles(height, width, tile=largest, **shared)
-
-    def _make_room(self, height: int, width: int, tile: memory.Size) -> None:
-        """Drop graphs that were compiled for earlier images until this image fits in the memory limit."""
-        network = self.network.backend.memory
-        if network is not None:
-            used = {tile, tile[::-1]} if self.options.ensemble else {tile}
-            room = memory.room_for_others(network, height, width, tile, used, self.memory_budget)
-            self.network.make_room(room, used)
 
     def _run(
         self, tiles: Iterator[Pixels], planned: TilePlan, progress: Progress | None, notify: Notify
     ) -> Iterator[Pixels]:
         for done, tile in enumerate(tiles, start=1):
-            restored = self.network.restore(tile, notify, ensemble=self.options.ensemble)
+            if self.spread_to is None:
+                restored = self.network.restore(tile, notify, ensemble=self.options.ensemble)
+            else:  # the spread is blended like one more channel
+                answer = self.network.restore_with_spread(tile, notify, ensemble=self.options.ensemble)
+                restored = np.concatenate(answer)
             if progress:
                 progress(done, planned.count)
             yield restored
+
+    def _without_spread(self, bands: Bands) -> Bands:
+        """Pass the last channel on to whoever receives the spread, and yield the others."""
+        for first, rows in bands:
+            if self.spread_to is None:
+                yield first, rows
+            else:
+                self.spread_to(first, rows[-1])
+                yield first, rows[:-1]

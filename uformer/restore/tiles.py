@@ -24,6 +24,12 @@ from uformer.image.image import Pixels
 Rows = Callable[[int, int], Pixels]
 """`rows(first, last)` returns the rows of an image from `first` up to but not including `last`, (C, n, W)."""
 
+Bands = Iterator[tuple[int, Pixels]]
+"""The number of the first row, and the rows (C, n, W), from top to bottom."""
+
+SpreadTo = Callable[[int, Pixels], None]
+"""Called with the number of the first row, and the spread of the network's answers in the rows (n, W)."""
+
 _SIDE_STEP = 128
 """Pixels between the tile sides that `plan_freely` tries: each pair of sides is another graph to compile."""
 

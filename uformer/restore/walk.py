@@ -16,6 +16,9 @@ from uformer.image.formats import output_suffix, read_only
 RESTORED = ".restored"
 """Marks default output names: before the suffix of a file, at the end of a folder's name."""
 
+REPORT = ".report"
+"""Marks the files of a report, after the whole name of the output that it describes."""
+
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -28,7 +31,8 @@ class Found:
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
     """Folders that cannot be listed, and the reasons."""
     left_out: list[Path] = field(default_factory=list)
-    """Outputs of earlier runs: NAME.restored.EXT beside NAME.EXT, and folders NAME.restored beside NAME."""
+    """Outputs of earlier runs: NAME.restored.EXT beside NAME.EXT, folders NAME.restored beside NAME, and the
+    images of reports, FILE.report.png beside FILE."""
     others: list[Path] = field(default_factory=list)
     """Files with other suffixes."""
 
@@ -69,7 +73,11 @@ def walk(
                 continue
             if not folder and not can_read(path.suffix):
                 found.others.append(path)
-            elif original(path, folder=folder).name in names - {entry.name} or entry.name in outputs:
+            elif (
+                original(path, folder=folder).name in names - {entry.name}
+                or entry.name in outputs
+                or (entry.name.endswith(f"{REPORT}.png") and path.with_suffix("").stem in names)
+            ):
                 found.left_out.append(path)
             elif not folder:
                 found.pictures.append(path)

@@ -37,7 +37,7 @@ def train(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     start: str | None = None,
     resume: bool = False,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto",
     list_recipes: Annotated[bool, Parameter(name="--list", negative="")] = False,
     measure_loader: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from uformer.errors import OptionError
+from uformer.restore.backends.pytorch import torch_kinds
 from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 
@@ -16,19 +17,20 @@ _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, ARM
 
 
 def choose_device(name: str, processes: Processes) -> torch.device:
-    """Return the device for `name` (auto, cpu, cuda or mps). Each of several processes gets its own GPU.
+    """Return the device for `name` (auto, cpu, cuda, mps or xpu). Each of several processes gets its own GPU.
 
     Raises OptionError if this machine does not have the device.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = torch_kinds()
     several = processes.count > 1
+    alone = ("mps", "xpu")  # one process only
     if name == "auto":
-        name = "cuda" if available["cuda"] else "mps" if available["mps"] and not several else "cpu"
+        name = next(kind for kind, there in available.items() if there and not (several and kind in alone))
     if not available.get(name, False):
         here = ", ".join(kind for kind, there in available.items() if there)
         raise OptionError(f"--device {name}: this machine has no such device; available: {here}, auto")
-    if name == "mps" and several:
-        raise OptionError("--device mps: supports one process only; start one, or use --device cpu")
+    if name in alone and several:
+        raise OptionError(f"--device {name}: supports one process only; start one, or use --device cpu")
     if name != "cuda" or not several:
         return torch.device(name)
     if processes.local_index >= (gpus := torch.cuda.device_count()):

@@ -169,9 +169,11 @@ class Session:
                     folder.discard()
                 raise
             processes.on_first(self._open_folder, prepared, learner.step)
-            length = {"total": prepared.recipe.steps, "minutes": prepared.recipe.minutes}
+            recipe, silent = prepared.recipe, not processes.first
             baselines = self._baselines(prepared, learner, started=weights is not None)
-            with Reporter(folder, **length, quiet=quiet, silent=not processes.first) as reporter:
+            with Reporter(
+                folder, total=recipe.steps, minutes=recipe.minutes, quiet=quiet, silent=silent
+            ) as reporter:
                 if processes.first:
                     for line in introduction(prepared, learner, folder, processes, baselines):
                         reporter.say(line)

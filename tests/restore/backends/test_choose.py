@@ -30,6 +30,8 @@ EXPORTED = Weights(TINY, {}, Path("a.onnx"))
         ({"backend": "torch"}, False, "torch"),
         ({"backend": "openvino"}, True, "openvino"),
         ({"backend": "torch", "device": "cpu"}, True, "torch"),
+        ({"device": "gpu:1"}, True, "openvino"),
+        ({"device": "xpu"}, False, "torch"),
     ],
 )
 def test_the_choice(
@@ -48,13 +50,13 @@ def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -
 
 def test_options_that_contradict_each_other() -> None:
     with pytest.raises(
-        OptionError, match="^device: the openvino backend runs on the CPU, not on 'cuda'; use"
+        OptionError, match="^device: the openvino backend runs on cpu, gpu or npu, not on 'cuda'; use"
     ):
         choose(WEIGHTS, NetworkOptions(backend="openvino", device="cuda"))
     with pytest.raises(OptionError, match="^backend: 'torch' cannot run a.onnx"):
         choose(EXPORTED, NetworkOptions(backend="torch"))
-    with pytest.raises(OptionError, match="^device: 'cuda' cannot run a.onnx"):
-        choose(EXPORTED, NetworkOptions(device="cuda"))
+    with pytest.raises(OptionError, match="^device: onnxruntime runs .onnx files on cpu, .* not on 'npu'$"):
+        choose(EXPORTED, NetworkOptions(device="npu"))
 
 
 def test_weights_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

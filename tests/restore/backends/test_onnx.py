@@ -98,17 +98,44 @@ def test_options_it_cannot_meet(save: Save) -> None:
     path = str(save())
     with pytest.raises(
         OptionError,
-        match=r"^backend: 'torch' cannot run .*darker\.onnx; \.onnx files run in onnxruntime on the CPU$",
+        match=r"^backend: 'torch' cannot run .*darker\.onnx; \.onnx files run in onnxruntime$",
     ):
         Restorer.from_pretrained(path, backend="torch")
-    with pytest.raises(OptionError, match=r"^device: 'cuda' cannot run"):
-        Restorer.from_pretrained(path, device="cuda")
+    with pytest.raises(OptionError, match=r"^device: 'tensorrt' needs onnxruntime with Tensorrt.*CPUExecu"):
+        OnnxBackend(path, device="tensorrt")
     with pytest.raises(
         OptionError, match="was exported in fp32, not in 'fp16'; export it again with --precision"
     ):
         _ = Restorer.from_options(RestoreOptions(weights=path, precision="fp16")).precision
     with pytest.raises(OptionError, match="memory: 1MB is too little"):
         Restorer.from_pretrained(path, memory="1MB").tile_for(100, 100)
+
+
+def test_a_provider_gets_the_number_of_the_device_and_must_start(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime as ort
+
+    given: list[Any] = []
+
+    class Session(ort.InferenceSession):  # type: ignore[misc]
+        """Takes any provider, and uses the CPU, as onnxruntime does when a library of CUDA is missing."""
+
+        def __init__(self, data: bytes, options: Any, providers: list[Any]) -> None:
+            given.extend(providers)
+            super().__init__(data, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    with pytest.raises(
+        OptionError, match="^device: 'cuda:1' is not available: onnxruntime could not start CUDA"
+    ):
+        OnnxBackend(save(), device="cuda:1")
+    assert given == [("CUDAExecutionProvider", {"device_id": "1"}), ("CPUExecutionProvider", {})]
+    monkeypatch.setattr(Session, "get_providers", lambda _: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    backend = OnnxBackend(save(), device="cuda")
+    assert backend.memory is None, "the device has its own memory"
+    assert backend(np.ones((1, 3, 8, 8), np.float32)).max() == 0.5
 
 
 def external(model: Any) -> Any:

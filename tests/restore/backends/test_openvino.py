@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
-from uformer.errors import OptionError
+from uformer.errors import OptionError, PictureError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import cache, openvino, openvino_graph
 from uformer.restore.backends.base import window_grain
@@ -353,3 +353,59 @@ def test_the_backend_refuses_a_precision_that_is_not_there(monkeypatch: pytest.M
     monkeypatch.setitem(openvino._CAPABILITIES, "fp16", "none")
     with pytest.raises(OptionError, match="this CPU does not support fp16"):
         OpenVINOBackend(CONFIG, {}, precision="fp16")
+
+
+class Core:
+    """OpenVINO with a GPU and an NPU that are really its CPU; `used`: device and options of each graph."""
+
+    def __init__(self, core: Any) -> None:
+        self.core = core
+        self.used: list[tuple[str, dict[str, Any]]] = []
+
+    available_devices = ("CPU", "GPU.0", "GPU.1", "NPU")
+
+    def get_property(self, device: str, name: str) -> Any:
+        offered = {
+            "GPU.1": ["FP32", "FP16"],
+            "GPU": ["FP32"],
+            "NPU": ["FP16"],
+            "NPU.1": ["FP16"],
+            "CPU": ["FP32"],
+        }
+        return offered[device] if name == "OPTIMIZATION_CAPABILITIES" else device
+
+    def compile_model(self, model: Any, device: str, options: dict[str, Any]) -> Any:
+        self.used.append((device, options))
+        return self.core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def test_other_devices_of_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = Core(openvino._core())
+    monkeypatch.setattr(openvino, "_core", lambda: core)
+    state = random_state()
+    for device, name, in_fp32 in (("gpu:1", "GPU.1", "GPU.1"), ("npu", "NPU", "CPU")):
+        assert OpenVINOBackend(CONFIG, {}, device=device).precision == "fp16"
+        runner = OpenVINORunner(CONFIG, state, height=16, width=24, device=device, threads=1, cache_dir=None)
+        restored, exact = runner(tiles()), runner.in_fp32()(tiles())
+        np.testing.assert_array_equal(restored, exact)
+        (used, options), (used_in_fp32, _) = core.used[-2:]
+        assert (used, used_in_fp32) == (name, in_fp32)
+        assert options == {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f16"}
+    with pytest.raises(OptionError, match="the device npu does not support fp32; use auto or fp16"):
+        OpenVINOBackend(CONFIG, {}, device="npu", precision="fp32")
+    assert OpenVINOBackend(CONFIG, {}, device="gpu").precision == "fp32", "gpu is gpu:0"
+    with pytest.raises(OptionError, match="device: OpenVINO finds no npu:1 on this machine"):
+        OpenVINOBackend(CONFIG, {}, device="npu:1")
+
+
+def test_a_driver_that_fails_is_one_line_and_a_full_one_a_memory_error() -> None:
+    def fail(device: str, text: str) -> None:
+        with openvino._device_errors(device):
+            raise RuntimeError(text)
+
+    with pytest.raises(MemoryError, match="^clEnqueue failed: CL_OUT_OF_RESOURCES$"):
+        fail("gpu", "clEnqueue failed: CL_OUT_OF_RESOURCES\nmore")
+    with pytest.raises(PictureError, match=r"^the device gpu failed \(no kernel\); try --device cpu$"):
+        fail("gpu", "Exception from core.cpp:268:\nno kernel\n")
+    with pytest.raises(RuntimeError, match="^ze error"):
+        fail("cpu", "ze error")

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from uformer.config import UformerConfig
-from uformer.errors import OptionError
+from uformer.errors import OptionError, PictureError
 from uformer.model.uformer import Uformer
 from uformer.restore.backends import pytorch
 from uformer.restore.backends.base import window_grain
-from uformer.restore.backends.pytorch import TorchBackend, choose_device
+from uformer.restore.backends.pytorch import TorchBackend, TorchRunner, choose_device
 from uformer.restore.memory import torch_memory
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
@@ -52,8 +52,10 @@ def test_devices_are_checked() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(OptionError, match="device: 'cuda:7' is not available"):
             choose_device("cuda:7")
-    with pytest.raises(OptionError, match="device: 'toaster' is not one of auto, cpu, cuda"):
+    with pytest.raises(OptionError, match="device: 'toaster' is not one of auto, cpu,"):
         choose_device("toaster")
+    with pytest.raises(OptionError, match="device: 'npu' is not one of auto, cpu, cuda, mps, xpu"):
+        choose_device("npu")
 
 
 def test_what_it_needs_is_known_before_it_is_loaded() -> None:
@@ -66,3 +68,29 @@ def test_a_gpu_has_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pytorch, "choose_device", lambda device: device)
     backend = TorchBackend(SMALL, {}, device="cuda:1")
     assert (backend.memory, backend.precision) == (None, "fp16")
+
+
+def test_the_best_device_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: set[str] = set()
+    for kind, library in (("cuda", torch.cuda), ("mps", torch.backends.mps), ("xpu", torch.xpu)):
+        monkeypatch.setattr(library, "is_available", lambda kind=kind: kind in there)
+    chosen = [choose_device("auto")]
+    for kind in ("xpu", "mps", "cuda"):
+        there.add(kind)
+        chosen.append(choose_device("auto"))
+    assert chosen == ["cpu", "xpu", "mps", "cuda"]
+
+
+def test_a_driver_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access")
+
+    runner = TorchRunner(Uformer(SMALL), device="cpu", precision="fp32")
+    monkeypatch.setattr(Uformer, "forward", broken)
+    with pytest.raises(RuntimeError):
+        runner(np.zeros((1, 3, 32, 32), np.float32))
+    monkeypatch.setattr(runner, "_device", "cpu:0")
+    with pytest.raises(
+        PictureError, match="^the device cpu:0 failed .CUDA error: an illegal memory access.; try"
+    ):
+        runner(np.zeros((1, 3, 32, 32), np.float32))

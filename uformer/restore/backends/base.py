@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
+from uformer.files import one_line
 from uformer.restore.memory import NetworkMemory
 from uformer.weights.checkpoint import State
 
@@ -66,6 +67,12 @@ class Backend(Protocol):
     def for_size(self, height: int, width: int) -> Runner:
         """Return the runner for tiles of a size, both sides multiples of `grain`."""
         ...
+
+
+def reason(error: BaseException) -> str:
+    """Return the last line of a driver's error; the lines before it say where in the driver it happened."""
+    lines = str(error).strip().splitlines()
+    return one_line(lines[-1] if lines else type(error).__name__)
 
 
 def window_grain(config: UformerConfig) -> int:

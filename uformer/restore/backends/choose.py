@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from uformer.config import UformerConfig
 from uformer.errors import OptionError
 from uformer.processors import thread_limit
 from uformer.restore.backends import onnx
+from uformer.restore.backends.accelerators import backend_for, parse_device
 from uformer.restore.backends.base import Backend, Weights
 from uformer.restore.options import NetworkOptions
 from uformer.weights import checkpoint, registry
@@ -25,6 +27,8 @@ class Choice:
 
     name: str
     """openvino, torch or onnx."""
+    device: str
+    """The device; auto if torch chooses it when it is imported."""
     make: Callable[[], Backend]
     """Makes the backend. Raises OptionError if the device or precision is not available."""
 
@@ -34,11 +38,19 @@ def read_weights(options: NetworkOptions) -> Weights:
 
     Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
     """
-    named = options.weights
-    path = registry.for_task(options.task).verify() if named is None else weights_file(named)
+    path = weights_path(options)
     if onnx.is_onnx(path):
         return Weights(onnx.read_config(path), {}, path)
     return Weights(*checkpoint.read(path))
+
+
+def weights_path(options: NetworkOptions) -> Path:
+    """Return the file of the weights that the options name, or of those that ship for their task.
+
+    Raises OptionError for an unknown name or task.
+    """
+    named = options.weights
+    return registry.for_task(options.task).verify() if named is None else weights_file(named)
 
 
 def read_config(path: Path) -> UformerConfig:
@@ -54,18 +66,17 @@ def choose(weights: Weights, options: NetworkOptions) -> Choice:
     If a container or the affinity leaves fewer processors than the machine has, the libraries get that number
     of threads; else they choose. Raises OptionError for options that contradict each other or the weights.
     """
-    backend, device, file = options.backend, options.device, weights.file
-    threads = options.threads or thread_limit()
-    if file is not None and (backend != "auto" or device not in ("auto", "cpu")):
-        asked = f"backend: {backend!r}" if backend != "auto" else f"device: {device!r}"
-        raise OptionError(f"{asked} cannot run {file}; .onnx files run in onnxruntime on the CPU")
-    if backend == "openvino" and device not in ("auto", "cpu"):
-        raise OptionError(
-            f"device: the openvino backend runs on the CPU, not on {device!r}; use --backend torch"
-        )
+    file, threads = weights.file, options.threads or thread_limit()
+    if file is not None and options.backend != "auto":
+        raise OptionError(f"backend: {options.backend!r} cannot run {file}; .onnx files run in onnxruntime")
+    named = parse_device(options.device)
+    backend = backend_for(named, asked=options.backend, exported=file is not None)
+    if backend is None:
+        backend = "torch" if named.kind == "auto" and _gpu_in_sight() else "openvino"
+    device = "cpu" if named.kind == "auto" and backend != "torch" else str(named)
 
     def make_onnx() -> Backend:
-        return onnx.OnnxBackend(cast(Path, file), precision=options.precision, threads=threads)
+        return onnx.OnnxBackend(cast(Path, file), device=device, precision=options.precision, threads=threads)
 
     def make_torch() -> Backend:
         from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional
@@ -77,22 +88,12 @@ def choose(weights: Weights, options: NetworkOptions) -> Choice:
     def make_openvino() -> Backend:
         from uformer.restore.backends.openvino import OpenVINOBackend  # noqa: PLC0415 - slow to import
 
-        return OpenVINOBackend(weights.config, weights.state, precision=options.precision, threads=threads)
+        return OpenVINOBackend(
+            weights.config, weights.state, device=device, precision=options.precision, threads=threads
+        )
 
-    if file is not None:
-        return Choice("onnx", make_onnx)
-    if _wants_torch(options):
-        return Choice("torch", make_torch)
-    return Choice("openvino", make_openvino)
-
-
-def _wants_torch(options: NetworkOptions) -> bool:
-    """Return whether to use torch: it was requested, or a GPU makes it the better choice."""
-    if options.backend != "auto":
-        return options.backend == "torch"
-    if options.device != "auto":
-        return options.device != "cpu"
-    return _gpu_in_sight()
+    make = {"onnx": make_onnx, "torch": make_torch, "openvino": make_openvino}[backend]
+    return Choice(backend, device, make)
 
 
 def _gpu_in_sight() -> bool:
@@ -100,7 +101,10 @@ def _gpu_in_sight() -> bool:
     if importlib.util.find_spec("torch") is None:
         return False
     likely = (
-        Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform in ("darwin", "win32")
+        Path("/dev/nvidiactl").exists()
+        or Path("/dev/kfd").exists()
+        or sys.platform in ("darwin", "win32")
+        or "xpu" in metadata.version("torch")
     )
     if not likely:
         return False

@@ -1,4 +1,4 @@
-"""The ONNX backend: runs files from `uformer export` in onnxruntime on the CPU, without torch."""
+"""The ONNX backend: runs files from `uformer export` in onnxruntime, without torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from uformer.config import UformerConfig
 from uformer.errors import CheckpointError, OptionError
 from uformer.files import one_line, require
-from uformer.restore.memory import onnx_memory
+from uformer.restore.backends.accelerators import PROVIDERS, parse_device
+from uformer.restore.memory import NetworkMemory, onnx_memory
 from uformer.weights.checkpoint import check_file
 
 if TYPE_CHECKING:
@@ -34,14 +35,17 @@ def is_onnx(path: PathLike) -> bool:
 class OnnxBackend:
     """The network in an .onnx file from `uformer export`, for tiles of any size.
 
-    Raises OptionError if onnxruntime is not installed or the file has another precision than requested,
-    CheckpointError for a file that cannot be used.
+    `device`: cpu, or a device for which onnxruntime has an execution provider. Operators that the provider
+    does not support run on the CPU. Raises OptionError if onnxruntime or its provider is not installed or the
+    file has another precision than requested, CheckpointError for a file that cannot be used.
     """
 
     precision: str
     """The precision of the file: fp32, fp16 or int8."""
 
-    def __init__(self, path: PathLike, *, precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: PathLike, *, device: str = "cpu", precision: str = "auto", threads: int | None = None
+    ) -> None:
         ort = require("onnxruntime", "onnx")
         model = _read(path)
         self.config, self.facts = _describe(path, model)
@@ -52,7 +56,10 @@ class OnnxBackend:
                 f" export it again with --precision {precision}"
             )
         self.grain = self.config.multiple  # the file itself pads to this by reflection
-        self.memory = onnx_memory(self.config, os.path.getsize(path))
+        self.memory: NetworkMemory | None = (
+            onnx_memory(self.config, os.path.getsize(path)) if device == "cpu" else None
+        )
+        providers = _providers(ort, device)
         self._path, self._errors = path, errors(ort)
         ort.disable_telemetry_events()  # Windows builds send telemetry
         options = ort.SessionOptions()
@@ -61,11 +68,15 @@ class OnnxBackend:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = ort.InferenceSession(model.SerializeToString(), options, providers=providers)
         except self._errors as error:
             raise CheckpointError(f"{path}: onnxruntime cannot load it ({one_line(error)})") from None
+        wanted, used = providers[0][0], self._session.get_providers()
+        if wanted not in used:  # onnxruntime drops a provider whose libraries are missing, and says nothing
+            raise OptionError(
+                f"device: {device!r} is not available: onnxruntime could not start {wanted}; "
+                "check that its driver and libraries are installed"
+            )
         found = [
             (value.name, value.type) for value in (*self._session.get_inputs(), *self._session.get_outputs())
         ]
@@ -91,7 +102,7 @@ class OnnxBackend:
                     ["restored"], {"image": np.ascontiguousarray(tile[None], np.float32)}
                 )
             except self._errors as error:
-                if "allocate" in str(error) or "bad_alloc" in str(error):
+                if any(words in str(error) for words in ("allocate", "bad_alloc", "out of memory")):
                     raise MemoryError(one_line(error)) from None
                 raise CheckpointError(
                     f"{self._path}: onnxruntime cannot run it ({one_line(error)})"
@@ -167,6 +178,22 @@ def _describe(path: PathLike, model: onnx.ModelProto) -> tuple[UformerConfig, di
         return UformerConfig.from_json(facts["config"]), facts
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {one_line(error)}") from None
+
+
+def _providers(ort: Any, device: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the execution providers for a device, the CPU last. Raises OptionError if one is missing."""
+    cpu: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {})
+    named = parse_device(device)
+    if named.kind == "cpu":
+        return [cpu]
+    provider, available = PROVIDERS[named.kind], ort.get_available_providers()
+    if provider not in available:
+        raise OptionError(
+            f"device: {device!r} needs onnxruntime with {provider}; the installed one has "
+            f"{', '.join(available)} (docs/devices.md names the package)"
+        )
+    number = {} if named.index is None else {"device_id": str(named.index)}
+    return [(provider, number), cpu]
 
 
 def errors(ort: Any) -> tuple[type[Exception], ...]:

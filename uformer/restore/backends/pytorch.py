@@ -1,4 +1,4 @@
-"""The torch backend: CUDA, Apple's MPS, or the CPU."""
+"""The torch backend: GPUs of NVIDIA and AMD (cuda), Apple (mps) and Intel (xpu), or the CPU."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
-from uformer.errors import OptionError
+from uformer.errors import OptionError, PictureError
 from uformer.files import require
-from uformer.restore.backends.base import window_grain
+from uformer.restore.backends.accelerators import KINDS, parse_device
+from uformer.restore.backends.base import reason, window_grain
 from uformer.restore.memory import torch_memory
 from uformer.weights.checkpoint import State, to_model
 
@@ -38,7 +39,9 @@ class TorchBackend:
         if threads is not None and self.device == "cpu":
             require("torch", "torch").set_num_threads(threads)
         self.precision = (
-            ("fp16" if self.device.startswith("cuda") else "fp32") if precision == "auto" else precision
+            ("fp16" if self.device.startswith(("cuda", "xpu")) else "fp32")
+            if precision == "auto"
+            else precision
         )
         self.grain = window_grain(config)
         self.memory = torch_memory(config) if self.device == "cpu" else None
@@ -59,11 +62,14 @@ class TorchRunner:
     def __init__(self, model: Uformer, *, device: str, precision: str) -> None:
         self._torch = require("torch", "torch")
         self._model, self._device, self.precision = model.to(device), device, precision
+        if device != "cpu":  # tokens are (B, H, W, C), so convolutions see channels-last maps
+            self._model.to(memory_format=self._torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, C, h, w) float32 in [0, 1] to the same shape, not clipped.
 
-        h and w are multiples of `config.stride`. Raises MemoryError if the device has too little memory.
+        h and w are multiples of `config.stride`. Raises MemoryError if the device has too little memory,
+        PictureError if the driver of a device other than the CPU fails.
         """
         torch = self._torch
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
@@ -78,7 +84,10 @@ class TorchRunner:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise MemoryError(str(error).splitlines()[0]) from None
-            raise
+            if self._device == "cpu":
+                raise
+            failed = f"the device {self._device} failed ({reason(error)}); try --device cpu"
+            raise PictureError(failed) from error
         return answer
 
     def in_fp32(self) -> TorchRunner:
@@ -100,13 +109,22 @@ def choose_device(device: str) -> str:
     """
     torch = require("torch", "torch")
     if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    if device.partition(":")[0] not in ("cpu", "cuda", "mps"):
-        raise OptionError(f"device: {device!r} is not one of auto, cpu, cuda, cuda:NUMBER, mps")
+        return next(kind for kind, there in torch_kinds().items() if there)
+    if parse_device(device).kind not in KINDS["torch"]:
+        raise OptionError(f"device: {device!r} is not one of auto, {', '.join(KINDS['torch'])}")
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise OptionError(f"device: {device!r} is not available ({str(error).splitlines()[0]})") from None
     return device
+
+
+def torch_kinds() -> dict[str, bool]:
+    """Return which kinds of devices torch finds here, the best first. Raises OptionError without torch."""
+    torch = require("torch", "torch")
+    return {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "xpu": torch.xpu.is_available(),
+        "cpu": True,
+    }

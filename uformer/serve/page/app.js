@@ -37,7 +37,7 @@ function add(files, { task, sample } = {}) {
   const list = files.map(({ file, folder }) => new Photo(file, shared, { folder, sample }));
   if (!list.length) return;
   for (const photo of list) {
-    const problem = refusedKind(photo.suffix, can?.reads);
+    const problem = refusedKind(photo.suffix, can?.reads, Boolean(can?.reference));
     if (problem) Object.assign(photo, { state: "failed", problem });
     if (task) photo.own = { ...DEFAULTS, run: { ...DEFAULTS.run, task } };
   }

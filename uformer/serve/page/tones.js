@@ -8,7 +8,8 @@ const CELL = 8; // side of a cell in pixels
 const OPEN = 0.02; // share of clipped pixels nearby at which the lock is open
 const EDGE = 0.5; // pixels nearer to black or white are clipped, in levels
 
-// Returns `after` (RGBA, 0 to 255) with its tones locked, as a Float32Array; `before` is the original.
+// Returns `after` (RGBA, 0 to 255) with its tones locked, as a Float32Array, not clipped; `before` is the
+// original.
 export function lockTones(before, after, width, height) {
   const cells = measured(before, after, width, height);
   const means = smoothed(cells.means, cells.columns, cells.rows);
@@ -26,7 +27,7 @@ export function lockTones(before, after, width, height) {
     for (let column = 0, at = 4 * row * width; column < width; column += 1, at += 4) {
       const [first, second, beside] = across[column];
       const shift = line[first] + (line[second] - line[first]) * beside;
-      for (let channel = at; channel < at + 3; channel += 1) out[channel] = Math.min(Math.max(after[channel] - shift, 0), 255);
+      for (let channel = at; channel < at + 3; channel += 1) out[channel] = after[channel] - shift;
     }
   }
   return out;

@@ -67,24 +67,26 @@ const FINAL = new Set(["not-a-picture", "cannot-read", "too-many-bytes", "too-ma
 const ALREADY_SAID = /^(not a PNG|the token is missing)/; // by the title
 const AWAY = new Set(["status-502", "status-503", "status-504"]); // what a proxy says without the server
 
+// A problem may bring its own `title` and `help`, as those of another engine do.
 export function refusal(problem) {
   let kind = (problem?.type ?? "").replace("urn:uformer:", "");
   if (AWAY.has(kind)) kind = "unreachable";
   const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/; use format=.*/, "; choose another format").replace(/\.?$/, ".");
   const known = detail === "." || ALREADY_SAID.test(detail);
   const other = TITLES[kind] ? "" : `Its response has status ${problem?.status || "unknown"}.`;
-  const text = [known ? other : detail[0].toUpperCase() + detail.slice(1), HELP[kind]].filter(Boolean).join(" ");
-  return { title: TITLES[kind] ?? "The server refused the request", text, final: FINAL.has(kind) };
+  const text = [known ? other : detail[0].toUpperCase() + detail.slice(1), problem?.help ?? HELP[kind]].filter(Boolean).join(" ");
+  return { title: problem?.title ?? TITLES[kind] ?? "The server refused the request", text, final: FINAL.has(kind) };
 }
 
 // Says why a file of a known kind is refused before it is sent; null if it may be sent. `reads`: suffixes.
-export function refusedKind(suffix, reads) {
+// `served`: whether an operator could install what is missing.
+export function refusedKind(suffix, reads, served = true) {
   if (!reads || reads.includes(suffix)) return null;
   const kind = HEIC.has(suffix) ? "HEIC" : RAW.has(suffix) ? "Camera raw" : OTHERS[suffix];
   if (!kind) return null;
   const extra = { HEIC: "heic", "Camera raw": "raw" }[kind];
-  const help = extra ? `Or ask the operator of this server to install pip install "uformer[${extra}]".` : "";
-  return { type: "urn:uformer:cannot-read", detail: `${kind} is not among the formats that can be read here. Save the photo as JPEG or TIFF first. ${help}`.trim() };
+  const help = extra && served ? `Or ask the operator of this server to install pip install "uformer[${extra}]".` : "";
+  return { type: "urn:uformer:cannot-read", detail: `${kind} is not among the formats that can be read here. Save the photo as JPEG ${reads.includes("tif") ? "or TIFF " : ""}first. ${help}`.trim() };
 }
 
 const HEIC = new Set(["heic", "heif", "hif"]);

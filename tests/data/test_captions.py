@@ -1,6 +1,6 @@
 import numpy as np
 
-from uformer.data.lettering import HEIGHT, draw_line
+from uformer.data.captions import HEIGHT, draw_line
 
 
 def test_a_line_has_the_size_that_is_asked_for() -> None:

@@ -1,0 +1,134 @@
+"""The static site in a real browser, with a stand-in for onnxruntime-web, and with the real one (slow)."""
+
+import io
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.serve.visits import CHROMIUM, Visit, browser_test, download, drop, needs_chromium, restore
+from tests.web.conftest import ICC, hosted, photo
+from tests.web.test_modules import tiff
+from uformer.cli import main
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [browser_test, needs_chromium]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def levels(data: bytes) -> np.ndarray:
+    return np.asarray(PIL.Image.open(io.BytesIO(data))).astype(int)
+
+
+def ready(page: Page) -> None:
+    """Wait for the page, after the reload that gives it threads."""
+    expect(page.locator("#promise")).to_contain_text("sends nothing", timeout=60_000)
+    assert page.evaluate("crossOriginIsolated")
+
+
+def stored(page: Page) -> None:
+    """Wait until all large files are stored for offline use."""
+    until = time.monotonic() + 60
+    while page.evaluate("async () => (await (await caches.open('uformer-large')).keys()).length") < 6:
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
+
+
+def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
+    """One visit: the first one online below another folder, then without a network."""
+    with hosted(site) as port, Visit(browser, port, token="site/") as page:
+        ready(page)
+        expect(page.locator("#reference")).to_be_hidden()
+        stored(page)
+        data = photo("PNG", "RGBA", size=(300, 150))
+        page.context.set_offline(True)
+        page.reload()
+        ready(page)
+        drop(page, ("a photo.png", data))
+        page.check("[name=task][value=derain]", force=True)  # its tones are free
+        page.click("#go")
+        expect(page.locator("#progress-words")).to_contain_text("of", timeout=20_000)
+        page.click("#cancel")
+        expect(page.locator("#go")).to_be_visible()
+        restore(page)
+        name, made = download(page)
+        assert name == "a photo.restored.png"
+        original = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data)))).astype(int)
+        wanted = original - [51, 51, 51, 0]
+        assert np.abs(levels(made) - np.clip(wanted, 0, 255)).max() <= 1
+        restored = PIL.Image.open(io.BytesIO(made))
+        assert (restored.getexif()[0x0112], restored.getexif()[0x013B]) == (1, "The owner")
+        drop(page, ("b.jpg", photo("JPEG", size=(60, 40), quality=100, subsampling=0)), kind="image/jpeg")
+        restore(page)
+        name, made = download(page)
+        restored = PIL.Image.open(io.BytesIO(made))
+        assert (name, restored.size, restored.info["icc_profile"]) == ("b.restored.jpg", (40, 60), ICC)
+        drop(page, ("deep.webp", photo("WEBP", lossless=True)), kind="image/webp")
+        restore(page)
+        assert download(page)[0] == "deep.restored.webp"
+        for name, title, text in (
+            ("notes.txt", "This file cannot be read as a photo", "PNG, JPEG and WebP work."),
+            ("scan.tif", "Photos of this kind cannot be read here", "uformer on a computer reads it."),
+            ("photo.heic", "Photos of this kind cannot be read here", "Save the photo as JPEG first."),
+        ):
+            drop(page, (name, tiff() if name == "scan.tif" else b"hello"), kind="")
+            expect(page.locator("#notice-title")).to_have_text(title)
+            expect(page.locator("#notice-text")).to_contain_text(text)
+            expect(page.locator("#notice-text")).not_to_contain_text("server")
+        page.goto(f"http://127.0.0.1:{port}/site/?engine=webgpu")
+        ready(page)
+        drop(page, ("c.png", photo("PNG")))
+        page.check("[name=task][value=deblur]", force=True)
+        restore(page)
+        expect(page.locator("#file-facts")).to_contain_text(
+            "The graphics card computes wrong values (off by 0.1"
+        )
+        expect(page.locator("#file-facts")).to_contain_text("Restored by the processor")
+
+
+def test_it_works_without_a_service_worker(browser: Browser, site: Path) -> None:
+    """Some private windows have none: one thread then, and no reload."""
+    with hosted(site) as port:
+        context = browser.new_context(service_workers="block")
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{port}/site/")
+        expect(page.locator("#promise")).to_contain_text("sends nothing")
+        drop(page, ("a.png", photo("PNG")))
+        restore(page)
+        expect(page.locator("#file-facts")).to_contain_text("one thread")
+        context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_real_runtime_equals_the_library(browser: Browser, tmp_path: Path) -> None:
+    """`uformer web` with onnxruntime-web from npm, in WebAssembly: within one level of 8 bits."""
+    archive = os.environ.get("ONNXRUNTIME_WEB")
+    assert main(["web", str(tmp_path / "site"), *(["--runtime", archive] if archive else [])]) == 0
+    noisy = tmp_path / "noisy.png"
+    PIL.Image.open(ROOT / "examples" / "night.png").crop((100, 100, 210, 200)).save(noisy)
+    options = ["--precision", "fp32", "--backend", "openvino", "--tile", "128", "--quiet"]
+    assert main(["restore", str(noisy), *options]) == 0
+    wanted = levels((tmp_path / "noisy.restored.png").read_bytes())
+    with hosted(tmp_path) as port, Visit(browser, port, token="site/") as page:
+        ready(page)
+        drop(page, (noisy.name, noisy.read_bytes()))
+        page.click("#go")
+        page.wait_for_selector("#download[href]", timeout=600_000)
+        error = np.abs(levels(download(page)[1]) - wanted)
+        assert error.max() <= 1
+        assert error.mean() < 0.05
+        expect(page.locator("#file-facts")).to_contain_text("Restored by the processor (WebAssembly")

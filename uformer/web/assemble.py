@@ -1,0 +1,181 @@
+"""Puts the static site together: the page of `uformer serve`, its other engine, the weights, the runtime.
+
+    index.html, service-worker.js, site.webmanifest, site.json
+    page/      the page's own files
+    models/    one ONNX file for each task
+    runtime/   onnxruntime-web
+
+The names of the large files contain their hashes, so browsers never fetch an unchanged one again.
+"""
+
+import hashlib
+import importlib.resources
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uformer.errors import OptionError
+from uformer.staging import staging
+from uformer.version import __version__
+from uformer.web.npm import Release
+
+RUNTIME = Release(
+    name="onnxruntime-web",
+    version="1.30.0",
+    integrity="q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+)
+RUNTIME_FILES = (
+    "dist/ort.webgpu.min.mjs",
+    "dist/ort-wasm-simd-threaded.asyncify.mjs",
+    "dist/ort-wasm-simd-threaded.asyncify.wasm",
+)
+"""The build that has both WebGPU and threads in WebAssembly."""
+
+PAGE_SUFFIXES = {".html", ".js", ".css", ".svg", ".jpg", ".png"}
+SERVER_ONLY = {"docs.html", "docs.js", "http.js"}
+"""Files of the page that only the server uses."""
+LARGE = ("models/", "runtime/")
+"""Folders whose files browsers store for offline use once the page runs, not before."""
+AT_TOP = ("index.html", "service-worker.js", "site.webmanifest")
+"""Files beside the folder of the page, because the page's address and the worker's scope are there."""
+_CONTENTS = {*AT_TOP, "site.json", ".nojekyll", "page", "models", "runtime"}
+
+
+@dataclass(frozen=True)
+class SiteModel:
+    """The network for one task. `answer`: samples of its output, by which a browser checks its GPU."""
+
+    task: str
+    name: str
+    licence: str
+    data: bytes
+    answer: Sequence[float]
+
+    @property
+    def path(self) -> str:
+        return f"models/{self.task}.{_hash(self.data)}.onnx"
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Raise OptionError if a site cannot be written to a folder.
+
+    A folder that holds anything but a site is never replaced, so that no other file is lost.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise OptionError(f"{folder}: is a file; give a folder")
+    there = sorted(os.listdir(folder))  # noqa: PTH208 - only names are needed
+    if not there:
+        return
+    if not overwrite:
+        raise OptionError(
+            f"{folder} is not empty; add --overwrite to replace the site, or give another folder"
+        )
+    others = [name for name in there if name not in _CONTENTS]
+    if others or "site.json" not in there:
+        holds = f"holds {others[0]}" if others else "holds no site.json"
+        raise OptionError(f"{folder}: {holds}, so it is not a site to replace; give another folder")
+
+
+def write_site(folder: Path, models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> int:
+    """Write the site completely or not at all; return its size in bytes. Raises OSError.
+
+    `runtime`: RUNTIME_FILES by name.
+    """
+    files = dict(_files(models, runtime))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with staging(folder.parent) as temporary:
+        made = temporary / "site"
+        for name, data in files.items():
+            path = made / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        if folder.exists():
+            folder.rename(temporary / "old")
+        made.rename(folder)
+    return sum(map(len, files.values()))
+
+
+def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of each file of the site."""
+    files = {f"page/{name}": data for name, data in page_files().items()}
+    for name in AT_TOP:
+        files[name] = files.pop(f"page/{name}")
+    code, helper, binary = (_without_map(runtime[name]) for name in RUNTIME_FILES)
+    # The runtime asks for its two other files by names of its own, so the hash is that of a folder.
+    at = f"runtime/{_hash(code + helper + binary)}"
+    files |= {
+        f"{at}/{Path(name).name}": data
+        for name, data in zip(RUNTIME_FILES, (code, helper, binary), strict=True)
+    }
+    files |= {model.path: model.data for model in models}
+    files["index.html"] = with_manifest(files["index.html"])
+    files["site.json"] = _json(_described(models, at))
+    files[".nojekyll"] = b""  # GitHub Pages then serves the files as they are
+    stored = [name for name in files if name not in ("service-worker.js", ".nojekyll")]
+    list_ = {
+        "version": _hash(b"".join(files[name] for name in stored)),
+        "small": ["./", *(name for name in stored if not name.startswith(LARGE) and name != "index.html")],
+        "large": [name for name in stored if name.startswith(LARGE)],
+    }
+    files["service-worker.js"] = (
+        b"const SITE = " + _json(list_).rstrip() + b";\n" + files["service-worker.js"]
+    )
+    yield from files.items()
+
+
+def page_files() -> dict[str, bytes]:
+    """Return the files of the page of `uformer serve` by name, with those of this package in their place."""
+    found = {}
+    for package in ("uformer.serve", "uformer.web"):
+        for entry in importlib.resources.files(package).joinpath("page").iterdir():
+            suffix = Path(entry.name).suffix
+            if (
+                entry.is_file()
+                and suffix in PAGE_SUFFIXES | {".webmanifest"}
+                and entry.name not in SERVER_ONLY
+            ):
+                found[entry.name] = entry.read_bytes()
+    return found
+
+
+def with_manifest(page: bytes) -> bytes:
+    """Return index.html with a link to the manifest, which makes the site installable."""
+    return page.replace(b"</head>", b'<link rel="manifest" href="site.webmanifest">\n</head>', 1)
+
+
+def _described(models: Sequence[SiteModel], runtime: str) -> dict[str, Any]:
+    """Return what the engine has to know of the site."""
+    return {
+        "version": __version__,
+        "runtime": {"folder": runtime, "name": RUNTIME.name, "version": RUNTIME.version, "licence": "MIT"},
+        "models": [
+            {
+                "task": model.task,
+                "name": model.name,
+                "licence": model.licence,
+                "file": model.path,
+                "bytes": len(model.data),
+                "answer": [round(float(each), 6) for each in model.answer],
+            }
+            for model in models
+        ],
+    }
+
+
+def _without_map(script: bytes) -> bytes:
+    """Return a script without the reference to its source map, which the site does not have."""
+    head, mark, tail = script.rpartition(b"//# sourceMappingURL=")
+    return head if mark and len(tail) < 200 else script
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
