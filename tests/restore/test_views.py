@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uformer.restore.views import FEW, VIEWS, Tally, views_of
+from uformer.restore.views import FEW, VIEWS, Moments, views_of
 
 TILE = np.arange(3 * 4 * 6, dtype=np.float32).reshape(3, 4, 6)
 
@@ -21,9 +21,9 @@ def test_the_first_is_the_tile_and_the_first_few_have_its_shape() -> None:
 
 def test_mean_and_spread() -> None:
     answers = np.random.default_rng(0).normal(0.5, 0.01, (8, 3, 4, 6)).astype(np.float32)
-    tally = Tally(answers[0])
+    moments = Moments(answers[0])
     for answer in answers[1:]:
-        tally.add(answer)
-    np.testing.assert_allclose(tally.mean, answers.mean(axis=0), atol=1e-6)
+        moments.add(answer)
+    np.testing.assert_allclose(moments.mean, answers.mean(axis=0), atol=1e-6)
     expected = np.sqrt(answers.astype(float).var(axis=0).mean(axis=0, keepdims=True))
-    np.testing.assert_allclose(tally.spread, expected, atol=1e-5)
+    np.testing.assert_allclose(moments.spread, expected, atol=1e-5)

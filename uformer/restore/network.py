@@ -18,7 +18,7 @@ from uformer.restore.backends.trust import trusted
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import Size
 from uformer.restore.options import NetworkOptions
-from uformer.restore.views import FEW, VIEWS, Tally, View
+from uformer.restore.views import FEW, VIEWS, Moments, View
 from uformer.system_memory import available_memory
 
 
@@ -103,7 +103,7 @@ class Network:
 
         A tile without colour stays without colour. `ensemble`: return the mean over all VIEWS of the tile.
         """
-        return self._tally(tile, notify, VIEWS).mean if ensemble else self._answer(tile, notify)
+        return self._moments(tile, notify, VIEWS).mean if ensemble else self._answer(tile, notify)
 
     def restore_with_spread(
         self, tile: Pixels, notify: Notify, *, ensemble: bool = False
@@ -112,14 +112,14 @@ class Network:
 
         The network runs for all VIEWS with `ensemble`, otherwise for the first FEW.
         """
-        tally = self._tally(tile, notify, VIEWS if ensemble else VIEWS[:FEW])
-        return tally.mean if ensemble else tally.first, tally.spread
+        moments = self._moments(tile, notify, VIEWS if ensemble else VIEWS[:FEW])
+        return moments.mean if ensemble else moments.first, moments.spread
 
-    def _tally(self, tile: Pixels, notify: Notify, views: Sequence[View]) -> Tally:
-        tally = Tally(self._answer(tile, notify))
+    def _moments(self, tile: Pixels, notify: Notify, views: Sequence[View]) -> Moments:
+        moments = Moments(self._answer(tile, notify))
         for view in views[1:]:
-            tally.add(view.undo(self._answer(view.of(tile), notify)))
-        return tally
+            moments.add(view.undo(self._answer(view.of(tile), notify)))
+        return moments
 
     def _answer(self, tile: Pixels, notify: Notify) -> Pixels:
         """Return the answer to one view of a tile, with the channels of the tile."""

@@ -34,7 +34,7 @@ def views_of(*, ensemble: bool) -> int:
     return len(VIEWS) if ensemble else FEW
 
 
-class Tally:
+class Moments:
     """Mean and spread of the answers to several views, which are added one by one."""
 
     def __init__(self, first: Pixels) -> None:
