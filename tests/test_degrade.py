@@ -221,8 +221,8 @@ def test_a_folder_is_mirrored_and_each_name_has_its_own_draw(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--task denoise|derain|deblur or --function"),
-        (["--task", "derain", "--function", "rain"], "either"),
+        ([], "give one of --task denoise|derain|deblur, --function"),
+        (["--task", "derain", "--function", "rain"], "give one of --task"),
         (["--task", "sharpen"], "sharpen"),
         (["--task", "derain", "--set", "density=1"], "--set belongs to --function"),
         (["--function", "snow"], "snow: must be one of"),

@@ -222,7 +222,9 @@ def _choose(
     task: str | None, function: str | None, settings: list[str]
 ) -> Callable[[Pixels, np.random.Generator], Pixels]:
     if (task is None) == (function is None):
-        raise OptionError(f"give --task {'|'.join(_TASKS)}, --function {'|'.join(FUNCTIONS)}, or --noise")
+        raise OptionError(
+            f"give one of --task {'|'.join(_TASKS)}, --function {'|'.join(FUNCTIONS)} and --noise"
+        )
     if function is None:
         if settings:
             raise OptionError("--set belongs to --function; --task draws its parameters at random")

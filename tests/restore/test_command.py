@@ -143,7 +143,7 @@ BAD_USAGE = [
     (["a.png", "--overlap", "-3"], "overlap: -3 must not be negative"),
     (["a.png", "--backend", "magic"], "magic"),
     (["a.png", "--precision", "int4"], "int4"),
-    (["a.png", "--backend", "openvino", "--device", "cuda"], "the openvino backend runs on the CPU"),
+    (["a.png", "--backend", "openvino", "--device", "cuda"], "the openvino backend runs on cpu, gpu or npu"),
     (["a.png", "-o", "out.xyz"], "unknown format '.xyz'"),
     (["a.png", "--fast"], "--fast"),
     (["a.png", "-", "-o", "out"], "-: standard input and output take exactly one image"),

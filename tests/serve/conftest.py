@@ -99,7 +99,7 @@ class StandIn:
 Build = Callable[..., Service]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop
 def browser() -> Iterator[Any]:
     """Yield a Chromium; tests that use it have the marks of tests/serve/visits.py."""
     from playwright.sync_api import sync_playwright

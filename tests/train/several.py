@@ -18,7 +18,7 @@ def without_what_is_shown(replace: Callable[[object, str, object], object]) -> N
     """
     from uformer.train import devices, loop, report
 
-    replace(loop, "draw_curves", lambda *_: None)
+    replace(loop, "draw_curves", lambda *_, **__: None)
     replace(report, "rate_of_one", lambda *_: 1.0)
     replace(devices, "fast_bf16", lambda: True)
 

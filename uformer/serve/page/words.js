@@ -67,15 +67,15 @@ const FINAL = new Set(["not-a-picture", "cannot-read", "too-many-bytes", "too-ma
 const ALREADY_SAID = /^(not a PNG|the token is missing)/; // by the title
 const AWAY = new Set(["status-502", "status-503", "status-504"]); // what a proxy says without the server
 
-// A problem may bring its own `title` and `help`, as those of another engine do.
+// A problem may bring its own `words`, {title, help}, as those of another engine do. The `title` of RFC 9457 is not shown.
 export function refusal(problem) {
   let kind = (problem?.type ?? "").replace("urn:uformer:", "");
   if (AWAY.has(kind)) kind = "unreachable";
   const detail = (problem?.detail ?? "").replace(/^(picture|image): /, "").replace(/; use format=.*/, "; choose another format").replace(/\.?$/, ".");
   const known = detail === "." || ALREADY_SAID.test(detail);
   const other = TITLES[kind] ? "" : `Its response has status ${problem?.status || "unknown"}.`;
-  const text = [known ? other : detail[0].toUpperCase() + detail.slice(1), problem?.help ?? HELP[kind]].filter(Boolean).join(" ");
-  return { title: problem?.title ?? TITLES[kind] ?? "The server refused the request", text, final: FINAL.has(kind) };
+  const text = [known ? other : detail[0].toUpperCase() + detail.slice(1), problem?.words?.help ?? HELP[kind]].filter(Boolean).join(" ");
+  return { title: problem?.words?.title ?? TITLES[kind] ?? "The server refused the request", text, final: FINAL.has(kind) };
 }
 
 // Says why a file of a known kind is refused before it is sent; null if it may be sent. `reads`: suffixes.

@@ -113,7 +113,7 @@ function started() {
   return made;
 }
 
-function inWords({ type, detail, status = 0 }) { return { type, detail, status, ...WORDS[type.replace("urn:uformer:", "")] }; }
+function inWords({ type, detail, status = 0 }) { return { type, detail, status, words: WORDS[type.replace("urn:uformer:", "")] }; }
 
 // Offline use, and the headers that threads need: the service worker cares for both.
 
