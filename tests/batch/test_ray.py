@@ -239,6 +239,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.mark.timeout(600)
 @onlinux
+@pytest.mark.slow
 def test_a_worker_is_killed_and_nothing_is_lost(started: Start, prepared: Prepared, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     shutil.copytree(prepared.source, source)

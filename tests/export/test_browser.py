@@ -12,6 +12,7 @@ from uformer.errors import ExportError
 from uformer.export import browser, onnx_model
 
 
+@pytest.mark.slow
 def test_the_file_agrees_with_the_network(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def noisy(height: int, width: int) -> Image:
 
 
 @torch.inference_mode()
+@pytest.mark.slow
 def test_darktable_computes_what_the_network_does(
     package: tuple[Path, str], network: Uformer, tmp_path: Path
 ) -> None:

@@ -283,7 +283,16 @@ def test_moves_and_copies_as_any_module() -> None:
 BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=1), Dim("width", min=1)
 
 
-NEAR_OTHERS = {"2021", "two levels", "cross first", "concat_cross", "cross-modulator", "mlp", "no shift"}
+NEAR_OTHERS = {
+    "2021",
+    "two levels",
+    "cross first",
+    "concat_cross",
+    "cross-modulator",
+    "mlp",
+    "no shift",
+    "cross",
+}
 """Kinds that treat sizes, windows and masks (the difficulties of export) like another kind."""
 
 EACH_KIND = [pytest.param(kind, marks=pytest.mark.slow if kind in NEAR_OTHERS else ()) for kind in KINDS]
@@ -354,6 +363,7 @@ def test_compiles_whole_for_training() -> None:
 
 @pytest.mark.timeout(900)
 @needs_compiler
+@pytest.mark.slow
 def test_compiles_whole() -> None:
     """Compile masks, modulators and shifts to machine code."""
     model = MODELS["2022"]
