@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 import platformdirs.windows
 import pytest
@@ -30,6 +31,27 @@ def test_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert cache.load(folder, "key") == BLOB
     assert cache.load(folder, "other") is None
     assert files(folder) == ["key.compiled"]
+
+
+def test_another_suffix_is_another_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MAX_FILES", 1)
+    cache.store(tmp_path, "key", BLOB)
+    cache.store(tmp_path, "key", b"yes", ".checked")
+    assert files(tmp_path) == ["key.checked", "key.compiled"]
+    assert (cache.load(tmp_path, "key"), cache.load(tmp_path, "key", ".checked")) == (BLOB, b"yes")
+
+
+def test_a_key_changes_with_all_that_it_is_made_of() -> None:
+    state = {"a": np.zeros(4, np.float32), "b": np.ones(2, np.float16)}
+    keys = [
+        cache.key_of({"size": (1, 2), "device": "cpu"}, state),
+        cache.key_of({"size": (2, 2), "device": "cpu"}, state),
+        cache.key_of({"size": (1, 2), "device": "cpu"}, state, [b"source"]),
+        cache.key_of({"size": (1, 2), "device": "cpu"}, state | {"b": np.zeros(2, np.float16)}),
+        cache.key_of({"size": (1, 2), "device": "cpu"}, state | {"a": np.zeros((2, 2), np.float32)}),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert cache.key_of({"device": "cpu", "size": (1, 2)}, dict(reversed(state.items()))) == keys[0]
 
 
 @pytest.mark.parametrize("length", [0, 5, 30, 51, 1000])

@@ -53,12 +53,13 @@ def decide(
     return trusted(weights, options, choose(weights, options))
 
 
-def test_a_device_that_is_right_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_right_is_checked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     device = Device(RIGHT + np.float32(0.5 / 255))
     for _ in range(2):
         choice, warning = decide(monkeypatch, device)
         assert (choice.name, choice.device, warning) == ("openvino", "npu", None)
     assert device.checks == 1
+    assert [path.suffix for path in (tmp_path / "checked").iterdir()] == [".checked"]
 
 
 @pytest.mark.parametrize(

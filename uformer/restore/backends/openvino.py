@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import io
-import json
 import pkgutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -95,7 +93,7 @@ class OpenVINORunner:
         if height < 1 or width < 1 or height % config.stride or width % config.stride:
             raise ValueError(f"tile of {height} x {width}: both sides must be multiples of {config.stride}")
         self.precision = choose_precision(precision, device)
-        self._device = device
+        self._device, self._name = device, parse_device(device).openvino
         self._config, self._state, self._size = config, state, (height, width)
         self._threads = threads
         self._cache_dir = default_cache_dir() if cache_dir == "default" else cache_dir
@@ -146,12 +144,11 @@ class OpenVINORunner:
 
     def _compiled(self) -> Any:
         """Return the compiled graph from the cache; if it is not there, compile it and store it."""
-        device = parse_device(self._device).openvino
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
         }
-        if device == "CPU":
+        if self._device == "cpu":
             # Threads pinned to cores wait for other programs on the same core: a third slower on a busy
             # machine.
             options["ENABLE_CPU_PINNING"] = False
@@ -161,12 +158,12 @@ class OpenVINORunner:
         key = self._cache_key(options) if folder is not None else None
         if folder is not None and key is not None and (blob := cache.load(folder, key)) is not None:
             try:
-                return _core().import_model(blob, device, options)
+                return _core().import_model(blob, self._name, options)
             except RuntimeError:
                 pass  # from another OpenVINO
         height, width = self._size
         compiled = _core().compile_model(
-            openvino_graph.build(self._config, self._state, height=height, width=width), device, options
+            openvino_graph.build(self._config, self._state, height=height, width=width), self._name, options
         )
         if folder is not None and key is not None:
             stream = io.BytesIO()
@@ -183,22 +180,16 @@ class OpenVINORunner:
             ]
         except OSError:
             return None
-        device = parse_device(self._device).openvino
+        full_name = _core().get_property(self._name, "FULL_DEVICE_NAME")
         about = {
             "openvino": ov.__version__,
-            "device": [device, _core().get_property(device, "FULL_DEVICE_NAME"), _capabilities(self._device)],
-            "drivers": [] if device == "CPU" else drivers.driver_versions(),
+            "device": [self._name, full_name, _capabilities(self._device)],
+            "drivers": [] if self._device == "cpu" else drivers.driver_versions(),
             "config": self._config.to_json(),
             "size": self._size,
             "options": dict(options),
         }
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-        for source in sources:
-            key.update(source or b"")
-        for name in sorted(self._state):
-            tensor = self._state[name]
-            key.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())
-        return key.hexdigest()
+        return cache.key_of(about, self._state, (source or b"" for source in sources))
 
 
 def choose_precision(precision: Precision, device: str = "cpu") -> Literal["fp32", "bf16", "fp16"]:

@@ -8,7 +8,6 @@ The result is remembered.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -25,6 +24,8 @@ from uformer.restore.options import NetworkOptions, Precision
 
 PASSED_DAYS, FAILED_DAYS = 90.0, 1.0
 """How long a result is remembered. Passing expires because a driver may change without a trace."""
+
+_SUFFIX = ".checked"
 
 
 def trusted(weights: Weights, options: NetworkOptions, choice: Choice) -> tuple[Choice, str | None]:
@@ -96,11 +97,7 @@ def _key(backend: str, options: NetworkOptions, weights: Weights) -> str:
         "config": weights.config.to_json(),
         "file": None if weights.file is None else sha256_of(weights.file),
     }
-    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name in sorted(weights.state):
-        tensor = weights.state[name]
-        key.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())
-    return key.hexdigest()
+    return cache.key_of(about, weights.state)
 
 
 def _folder() -> Path | None:
@@ -111,7 +108,7 @@ def _folder() -> Path | None:
 def _remembered(key: str) -> str | None:
     """Return the remembered failure, "" for a device that passed, or None if it has to be checked."""
     folder = _folder()
-    blob = None if folder is None else cache.load(folder, key)
+    blob = None if folder is None else cache.load(folder, key, _SUFFIX)
     if blob is None:
         return None
     known = json.loads(blob)
@@ -123,4 +120,5 @@ def _remembered(key: str) -> str | None:
 def _remember(key: str, failure: str) -> None:
     folder = _folder()
     if folder is not None:
-        cache.store(folder, key, json.dumps({"failure": failure, "time": time.time()}).encode())
+        record = json.dumps({"failure": failure, "time": time.time()})
+        cache.store(folder, key, record.encode(), _SUFFIX)
