@@ -30,8 +30,7 @@ import torch
 
 from uformer.errors import UformerError
 from uformer.restore.backends.choose import read_weights
-from uformer.restore.backends.elsewhere import DeviceError, restore_golden
-from uformer.restore.backends.trust import judged, reference
+from uformer.restore.backends.trust import check
 from uformer.restore.options import NetworkOptions
 from uformer.train.folder import read_config
 from uformer.weights.checkpoint import write_half
@@ -133,13 +132,8 @@ def check_device(session: Session) -> None:
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("--device cuda: torch finds no CUDA device; to rehearse, use --device cpu")
     options = NetworkOptions(backend="torch", device=session.device)
-    weights = read_weights(options)
-    try:
-        run = restore_golden(weights, options)
-    except DeviceError as error:
-        sys.exit(f"--device {session.device}: the device {error}")
-    if wrong := judged(run, reference(weights, options, run.tile.shape[-1])):
-        sys.exit(f"--device {session.device}: {wrong}")
+    if wrong := check(read_weights(options), options):
+        sys.exit(f"--device {session.device}: the device failed its check: {wrong}")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     free = shutil.disk_usage(session.out).free // 10**9
     session.note("device", name=name, torch=torch.__version__, cores=os.cpu_count(), disk_free_gb=free)

@@ -1,5 +1,6 @@
 """`uformer devices`."""
 
+import dataclasses
 import json
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from uformer.restore.backends.choose import read_weights
 from uformer.restore.backends.elsewhere import DeviceError
 from uformer.restore.backends.golden import Tile
 from uformer.restore.backends.trust import judged, reference
-from uformer.restore.options import NetworkOptions
+from uformer.restore.options import BackendName, NetworkOptions
 
 TIMED_SIDE = 512
 """Side of the tile that is timed, in pixels."""
@@ -74,29 +75,27 @@ def _found() -> tuple[list[dict[str, Any]], list[str]]:
 
 def _time_all(found: list[dict[str, Any]], weights: Weights, options: NetworkOptions) -> None:
     """Add precision, seconds_per_megapixel and check to each device."""
-    expected: dict[int, Tile] = {}
+    expected: Tile | None = None
     for each in found:
         each |= {"precision": None, "seconds_per_megapixel": None}
         if (each["backend"] == "onnx") != (weights.file is not None):
             each["check"] = "not run: needs --weights FILE.onnx" if weights.file is None else "not run"
             continue
-        here = {"device": each["device"], "backend": "auto" if weights.file else each["backend"]}
+        backend: BackendName = "auto" if weights.file else each["backend"]
+        here = dataclasses.replace(options, device=each["device"], backend=backend)
         try:
-            run = elsewhere.restore_golden(
-                weights, NetworkOptions(weights=options.weights, **here), side=TIMED_SIDE, timed=True
-            )
+            run = elsewhere.restore_golden(weights, here, side=TIMED_SIDE, timed=True)
         except OptionError as error:
             each["check"] = str(error)
             continue
         except DeviceError as error:
             each["check"] = f"it {error}"
             continue
-        side = run.tile.shape[-1]
-        if side not in expected:
-            expected[side] = reference(weights, options, side)
+        if expected is None:
+            expected = reference(weights, options, TIMED_SIDE)
         each["precision"] = run.precision
         each["seconds_per_megapixel"] = None if run.seconds is None else round(run.seconds, 4)
-        each["check"] = judged(run, expected[side]) or "passed"
+        each["check"] = judged(run, expected) or "passed"
 
 
 def _print(console: Console, found: list[dict[str, Any]], *, timed: bool) -> None:

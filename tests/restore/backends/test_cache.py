@@ -15,6 +15,7 @@ from platformdirs.unix import Unix
 from platformdirs.windows import Windows
 
 from uformer.restore.backends import cache
+from uformer.weights.checkpoint import State
 
 ROOT = Path(__file__).parents[3]
 BLOB = bytes(range(256)) * 40
@@ -42,16 +43,16 @@ def test_another_suffix_is_another_entry(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_key_changes_with_all_that_it_is_made_of() -> None:
-    state = {"a": np.zeros(4, np.float32), "b": np.ones(2, np.float16)}
+    state: State = {"a": np.zeros(4, np.float32), "b": np.ones(2, np.float16)}
     keys = [
         cache.key_of({"size": (1, 2), "device": "cpu"}, state),
         cache.key_of({"size": (2, 2), "device": "cpu"}, state),
         cache.key_of({"size": (1, 2), "device": "cpu"}, state, [b"source"]),
-        cache.key_of({"size": (1, 2), "device": "cpu"}, state | {"b": np.zeros(2, np.float16)}),
-        cache.key_of({"size": (1, 2), "device": "cpu"}, state | {"a": np.zeros((2, 2), np.float32)}),
+        cache.key_of({"size": (1, 2), "device": "cpu"}, {**state, "b": np.zeros(2, np.float16)}),
+        cache.key_of({"size": (1, 2), "device": "cpu"}, {**state, "a": np.zeros((2, 2), np.float32)}),
     ]
     assert len(set(keys)) == len(keys)
-    assert cache.key_of({"device": "cpu", "size": (1, 2)}, dict(reversed(state.items()))) == keys[0]
+    assert cache.key_of({"device": "cpu", "size": (1, 2)}, dict(reversed(list(state.items())))) == keys[0]
 
 
 @pytest.mark.parametrize("length", [0, 5, 30, 51, 1000])

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from uformer.restore.backends.golden import Tile, fault, golden_tile
+from uformer.config import UformerConfig
+from uformer.restore.backends.golden import Tile, fault, golden_tile, golden_tile_for
 
 EXPECTED = golden_tile(3, 32)
 
@@ -22,6 +23,11 @@ def test_the_tile_is_a_pure_function() -> None:
     assert not np.array_equal(tile[0], tile[1])
     levels = np.rint(255 * tile).astype(np.uint8)
     assert hashlib.sha256(levels.tobytes()).hexdigest()[:8] == "22f4e1f5"
+
+
+def test_its_sides_are_whole_for_a_network() -> None:
+    assert golden_tile_for(UformerConfig(), 300).shape == (3, 384, 384)
+    assert np.array_equal(golden_tile_for(UformerConfig()), golden_tile(3))
 
 
 @pytest.mark.parametrize(

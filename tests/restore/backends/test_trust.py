@@ -154,5 +154,11 @@ def test_damaged_weights_are_not_the_fault_of_the_device(monkeypatch: pytest.Mon
     assert decide(monkeypatch, Device(np.full_like(RIGHT, np.nan)))[1] is None
 
 
+def test_the_device_does_not_choose_the_size_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, "reference", lambda weights, options: reference(weights, options, 32))
+    monkeypatch.setattr(elsewhere, "restore_golden", Device(RIGHT[:, :7, :7]))
+    assert trust.check(WEIGHTS, NPU) == "it returned shape (3, 7, 7) instead of (3, 32, 32)"
+
+
 def test_the_reference_is_the_network_on_the_cpu() -> None:
     np.testing.assert_allclose(reference(WEIGHTS, NPU, 32), golden_tile(3, 32), atol=1e-6)

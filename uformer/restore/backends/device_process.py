@@ -13,7 +13,7 @@ import numpy as np
 from uformer.errors import PictureError, UformerError
 from uformer.restore.backends.base import reason
 from uformer.restore.backends.choose import choose, read_weights
-from uformer.restore.backends.golden import golden_tile
+from uformer.restore.backends.golden import golden_tile_for
 from uformer.restore.backends.inventory import devices_of
 from uformer.restore.options import NetworkOptions
 
@@ -28,10 +28,8 @@ def work(folder: Path) -> dict[str, Any]:
         return {"devices": devices_of(job["list"])}
     options = NetworkOptions(**job["options"])
     weights = read_weights(options)
-    side, multiple = job["side"], weights.config.multiple
-    side = -(-side // multiple) * multiple
-    runner = choose(weights, options).make().for_size(side, side)
-    tiles = golden_tile(weights.config.in_channels, side)[None]
+    tiles = golden_tile_for(weights.config, job["side"])[None]
+    runner = choose(weights, options).make().for_size(*tiles.shape[2:])
     restored = runner(tiles)
     np.save(folder / "tile.npy", restored[0])
     seconds = None
@@ -41,7 +39,7 @@ def work(folder: Path) -> dict[str, Any]:
             start = time.perf_counter()
             runner(tiles)
             times.append(time.perf_counter() - start)
-        seconds = min(times) / (side * side / 1e6)
+        seconds = min(times) / (tiles[0, 0].size / 1e6)
     return {"precision": runner.precision, "seconds": seconds}
 
 

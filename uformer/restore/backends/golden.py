@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uformer.config import UformerConfig
+
 SIDE = 256
 """Side of the tile in pixels."""
 
@@ -35,6 +37,11 @@ def golden_tile(channels: int, side: int = SIDE) -> Tile:
         waves += 0.15 * np.cos(2 * np.pi * (2 * y - x))
         plane[...] = waves + edges + stripes + streaks + rng.normal(0, 0.08, (side, side))
     return tile.clip(0, 1)
+
+
+def golden_tile_for(config: UformerConfig, side: int = SIDE) -> Tile:
+    """Return the golden tile for a network, with sides rounded up to what it takes without padding."""
+    return golden_tile(config.in_channels, -(-side // config.multiple) * config.multiple)
 
 
 def fault(restored: Tile, expected: Tile, precision: str) -> str | None:

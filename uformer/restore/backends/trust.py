@@ -19,7 +19,7 @@ from uformer.restore.backends import cache, drivers, elsewhere
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import Choice, choose
 from uformer.restore.backends.elsewhere import DeviceError, Run
-from uformer.restore.backends.golden import Tile, fault, golden_tile
+from uformer.restore.backends.golden import SIDE, Tile, fault, golden_tile_for
 from uformer.restore.options import NetworkOptions, Precision
 
 PASSED_DAYS, FAILED_DAYS = 90.0, 1.0
@@ -45,27 +45,31 @@ def trusted(weights: Weights, options: NetworkOptions, choice: Choice) -> tuple[
     key = _key(choice.name, options, weights)
     failure = _remembered(key)
     if failure is None:
-        failure = _checked(weights, options)
+        failure = check(weights, options)
         _remember(key, failure)
     if not failure:
         return choice, None
     warning = f"the device {device} failed its check: {failure}; the CPU does the work"
-    return choose(weights, on_cpu(weights, options)), warning
+    return choose(weights, _on_cpu(options)), warning
 
 
-def on_cpu(weights: Weights, options: NetworkOptions, *, exact: bool = False) -> NetworkOptions:
-    """Return the options for the CPU, in its best precision or, with `exact`, in fp32.
+def check(weights: Weights, options: NetworkOptions) -> str:
+    """Check the device of the options and return what is wrong, or "" if nothing is.
 
-    A file has its precision fixed.
+    Raises OptionError if the device or precision is not available.
     """
-    precision: Precision = "fp32" if exact and weights.file is None else "auto"
-    return dataclasses.replace(options, backend="auto", device="cpu", precision=precision)
+    try:
+        run = elsewhere.restore_golden(weights, options)
+    except DeviceError as error:
+        return f"it {error}"
+    return judged(run, reference(weights, options))
 
 
-def reference(weights: Weights, options: NetworkOptions, side: int) -> Tile:
-    """Return the golden tile as the CPU restores it in this process."""
-    runner = choose(weights, on_cpu(weights, options, exact=True)).make().for_size(side, side)
-    restored: Tile = runner(golden_tile(weights.config.in_channels, side)[None])[0]
+def reference(weights: Weights, options: NetworkOptions, side: int = SIDE) -> Tile:
+    """Return the golden tile as the CPU restores it in this process: in fp32, or as an .onnx file says."""
+    tiles = golden_tile_for(weights.config, side)[None]
+    options = _on_cpu(options, "fp32" if weights.file is None else "auto")
+    restored: Tile = choose(weights, options).make().for_size(*tiles.shape[2:])(tiles)[0]
     return restored
 
 
@@ -73,17 +77,11 @@ def judged(run: Run, expected: Tile) -> str:
     """Return what is wrong with a device's run, given the CPU's result; "" if nothing is."""
     if not np.isfinite(expected).all():
         return ""  # the weights are damaged; the network says so when it restores an image
-    wrong = fault(run.tile, expected, run.precision)
-    return wrong or ""
+    return fault(run.tile, expected, run.precision) or ""
 
 
-def _checked(weights: Weights, options: NetworkOptions) -> str:
-    """Check a device and return what is wrong, or "" if nothing is."""
-    try:
-        run = elsewhere.restore_golden(weights, options)
-    except DeviceError as error:
-        return f"it {error}"
-    return judged(run, reference(weights, options, run.tile.shape[-1]))
+def _on_cpu(options: NetworkOptions, precision: Precision = "auto") -> NetworkOptions:
+    return dataclasses.replace(options, backend="auto", device="cpu", precision=precision)
 
 
 def _key(backend: str, options: NetworkOptions, weights: Weights) -> str:
