@@ -10,7 +10,7 @@ from tests.networks import TINY
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import choose as module
-from uformer.restore.backends import onnx
+from uformer.restore.backends import onnx, pytorch
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import choose, read_config, read_weights
 from uformer.restore.options import NetworkOptions
@@ -46,6 +46,25 @@ def test_the_choice(
 def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)  # type: ignore[attr-defined]
     assert choose(WEIGHTS, NetworkOptions()).name == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "version", "imported"),
+    [
+        ((), "torch 2.13.0+xpu", False),
+        (("/dev/dri",), "torch 2.13.0+cpu", False),
+        (("/dev/dri",), "torch 2.13.0+xpu", True),
+        (("/dev/nvidiactl",), "torch 2.13.0", True),
+    ],
+)
+def test_torch_is_imported_only_if_a_gpu_is_likely(
+    monkeypatch: pytest.MonkeyPatch, nodes: tuple[str, ...], version: str, *, imported: bool
+) -> None:
+    monkeypatch.setattr(module.sys, "platform", "linux")  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "_any_exists", lambda *paths: not set(nodes).isdisjoint(paths))
+    monkeypatch.setattr(module, "library_versions", lambda _: [version])
+    monkeypatch.setattr(pytorch, "choose_device", lambda _: "cuda")
+    assert module._gpu_in_sight() == imported
 
 
 def test_options_that_contradict_each_other() -> None:

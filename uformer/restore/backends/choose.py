@@ -6,7 +6,6 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +15,7 @@ from uformer.processors import thread_limit
 from uformer.restore.backends import onnx
 from uformer.restore.backends.accelerators import backend_for, parse_device
 from uformer.restore.backends.base import Backend, Weights
+from uformer.restore.backends.drivers import library_versions
 from uformer.restore.options import NetworkOptions
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
@@ -101,13 +101,16 @@ def _gpu_in_sight() -> bool:
     if importlib.util.find_spec("torch") is None:
         return False
     likely = (
-        Path("/dev/nvidiactl").exists()
-        or Path("/dev/kfd").exists()
-        or sys.platform in ("darwin", "win32")
-        or "xpu" in metadata.version("torch")
+        sys.platform in ("darwin", "win32")
+        or _any_exists("/dev/nvidiactl", "/dev/kfd")  # NVIDIA's driver, AMD's
+        or (_any_exists("/dev/dri", "/dev/dxg") and any("xpu" in text for text in library_versions("torch")))
     )
     if not likely:
         return False
     from uformer.restore.backends.pytorch import choose_device  # noqa: PLC0415 - torch is optional
 
     return choose_device("auto") != "cpu"
+
+
+def _any_exists(*paths: str) -> bool:
+    return any(Path(path).exists() for path in paths)

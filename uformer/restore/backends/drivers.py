@@ -6,7 +6,6 @@ import contextlib
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 _PACKAGES = {
@@ -43,6 +42,8 @@ def cpu_name() -> str:
 
 def library_versions(backend: str) -> list[str]:
     """Return name and version of each installed package of a backend, without importing it."""
+    from importlib import metadata  # noqa: PLC0415 - takes long to import, and most runs stay on the CPU
+
     found = []
     for name in _PACKAGES[backend]:
         with contextlib.suppress(metadata.PackageNotFoundError):
