@@ -6,7 +6,17 @@ import pytest
 from uformer.errors import OptionError
 from uformer.image import value_range
 from uformer.image.image import Pixels
-from uformer.image.value_range import FULL, ValueRange, check, choose, sampled, share_outside, used_range
+from uformer.image.value_range import (
+    FULL,
+    ValueRange,
+    check,
+    choose,
+    evenly,
+    sampled,
+    sampled_planes,
+    share_outside,
+    used_range,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -108,3 +118,30 @@ def test_a_large_image_is_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_share_outside() -> None:
     assert share_outside(np.array([-0.1, 0, 0.5, 1.1], np.float32)) == 0.5
+
+
+def test_evenly() -> None:
+    assert evenly([(n,) for n in range(10)], 3) == [(0,), (4,), (9,)]
+    assert evenly([(), ()], 9) == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("asked", "depth", "read"),
+    [("auto", 16, 3), ("auto", 32, 3), ("full", 32, 3), ("auto", 8, 0), ("full", 16, 0), ("100:400", 16, 0)],
+)
+def test_planes_are_read_only_if_the_range_depends_on_them(
+    monkeypatch: pytest.MonkeyPatch, asked: str, depth: int, read: int
+) -> None:
+    monkeypatch.setattr(value_range, "MOST_PLANES", 3)
+    monkeypatch.setattr(value_range, "_SAMPLED", 3 * 16)
+    stack = np.arange(5 * 8 * 8, dtype=np.float32).reshape(5, 8, 8, 1)
+    seen: list[int] = []
+
+    def plane(number: int, every: int) -> Pixels:
+        seen.append(number)
+        return stack[number, ::every, ::every]
+
+    sample = sampled_planes(range(5), plane, size=(8, 8), asked=asked, depth=depth)
+    assert seen == [0, 2, 4][:read]
+    if read:
+        assert np.array_equal(sample.ravel(), stack[::2, ::2, ::2].ravel())

@@ -14,7 +14,6 @@ from uformer.napari_plugin.layers import (
     Planes,
     Stopped,
     as_type,
-    evenly,
     find_range,
     label_of,
     layer_options,
@@ -101,18 +100,25 @@ def test_range_as_the_user_sets_it() -> None:
     assert find_range(planes, "100:400", ignore).samples(16) == (100, 400)
 
 
-def test_large_array_is_read_plane_by_plane() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "reads"),
+    [(np.uint16, 10), (np.uint8, 5)],  # once for the range, which 8 bits do not need, and once to restore
+)
+def test_large_array_is_read_plane_by_plane(dtype: type, reads: int) -> None:
     class Lazy:
-        shape, dtype, reads = (5, 8, 8), np.dtype(np.uint8), 0
+        shape, reads = (5, 8, 8), 0
+
+        def __init__(self) -> None:
+            self.dtype = np.dtype(dtype)
 
         def __getitem__(self, index: tuple[int, ...]) -> np.ndarray:
             assert len(index) == 1
             self.reads += 1
-            return np.full((8, 8), 10 * index[0], np.uint8)
+            return np.full((8, 8), 10 * index[0], dtype)
 
     data = Lazy()
     assert restored(Planes(data, rgb=False))[:, 0, 0].tolist() == [0, 5, 10, 15, 20]
-    assert data.reads == 10  # once for the range, once to restore
+    assert data.reads == reads
 
 
 def test_bool_is_refused() -> None:
@@ -154,11 +160,6 @@ def test_monitor_sees_tiles_and_stops_between_them() -> None:
     with pytest.raises(Stopped):
         restored(Planes(np.zeros((2, 8, 8), np.uint8), rgb=False), monitor=monitor)
     assert monitor.share == 0.5
-
-
-def test_evenly() -> None:
-    assert evenly([(n,) for n in range(10)], 3) == [(0,), (4,), (9,)]
-    assert evenly([(), ()], 9) == [(), ()]
 
 
 @pytest.mark.parametrize(

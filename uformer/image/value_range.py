@@ -9,8 +9,9 @@ as in the file.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,16 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
 from uformer.notices import Notify
 
+T = TypeVar("T")
+
 FULL_SHARE = 0.25
 """Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
 
 MOST_OUTSIDE = 0.05
 """Share of float values that may lie outside [0, 1]; if there are more, white is not 1."""
+
+MOST_PLANES = 64
+"""Planes of a stack, evenly spread, from which their range is found."""
 
 _TAIL = 1  # percent of the values on each side that do not decide about the range
 _REACH = 0.5  # how far the range extends beyond the other values, as a share of their width
@@ -153,6 +159,33 @@ def sampled(values: Pixels) -> Pixels:
     """Return the values (H, W, C) from which a range is found."""
     every = step(*values.shape[:2])
     return values[::every, ::every]
+
+
+def sampled_planes(
+    planes: Sequence[T],
+    read: Callable[[T, int], Pixels],
+    *,
+    size: tuple[int, int],
+    asked: str,
+    depth: int,
+) -> Pixels:
+    """Return the values (N, 1, C) from which the range that all planes of a stack share is found.
+
+    `read`: returns every n-th row and column of a plane, (h, w, C). It is not called if the range does not
+    depend on the values.
+    """
+    if depth != 32 and (asked != "auto" or depth == 8):
+        return np.zeros((1, 1, 1), np.float32)
+    chosen = evenly(planes, MOST_PLANES)
+    every = step(size[0] * len(chosen), size[1])
+    parts = [read(plane, every) for plane in chosen]
+    return np.concatenate([part.reshape(-1, 1, part.shape[2]) for part in parts])
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Return at most `most` of the items, evenly spread."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items)))
+    return [items[int(place)] for place in places.round()]
 
 
 def _limits(asked: str) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.image.image import Pixels
-from uformer.image.value_range import ValueRange, choose_for, step
+from uformer.image.value_range import ValueRange, choose_for, sampled_planes
 from uformer.notices import Notify
 from uformer.restore.forms import through_array, to_values
 from uformer.restore.restorer import Progress, Restorer
@@ -25,7 +25,6 @@ from uformer.restore.restorer import Progress, Restorer
 Index = tuple[int, ...]
 """The position of a plane on the axes that number the planes; empty for a layer of one plane."""
 
-_SAMPLED = 64  # planes, evenly spread, from which the range is found
 _EACH_AXIS = ("scale", "translate", "units", "axis_labels")
 _ALL_AXES = ("rotate", "shear", "affine")
 _GRAY = ("colormap", "contrast_limits", "gamma")
@@ -124,30 +123,33 @@ def numbers(index: Index) -> str:
     return ", ".join(map(str, index))
 
 
-def evenly(indices: Sequence[Index], most: int) -> list[Index]:
-    """Return at most `most` of the indices, evenly spread."""
-    places = np.linspace(0, len(indices) - 1, min(most, len(indices)))
-    return [indices[int(place)] for place in places.round()]
-
-
 def find_range(planes: Planes, asked: str, notify: Notify) -> ValueRange:
     """Return the range of values that all planes share. `asked`: auto, full or LOW:HIGH; see `choose_for`."""
-    chosen = evenly(planes.indices, _SAMPLED)
-    every = step(planes.size[0] * len(chosen), planes.size[1])
-    parts = [planes.values(index)[::every, ::every] for index in chosen]
-    sample = np.concatenate([part.reshape(-1, 1, part.shape[2]) for part in parts])
-    return choose_for(asked, sample, planes.depth, notify=notify)
+
+    def read(index: Index, every: int) -> Pixels:
+        return planes.values(index)[::every, ::every]
+
+    size, depth = (planes.size[0], planes.size[1]), planes.depth
+    sample = sampled_planes(planes.indices, read, size=size, asked=asked, depth=depth)
+    return choose_for(asked, sample, depth, notify=notify)
 
 
 def restore_planes(
-    restorer: Restorer, planes: Planes, indices: Sequence[Index], monitor: Monitor, notify: Notify
+    restorer: Restorer,
+    planes: Planes,
+    indices: Sequence[Index],
+    monitor: Monitor,
+    notify: Notify,
+    used: ValueRange | None = None,
 ) -> NDArray[Any]:
     """Restore some planes and return them in this order, (N, H, W) or (N, H, W, C), in the type of the layer.
 
-    Alpha stays unchanged. Raises PictureError, and Stopped.
+    Alpha stays unchanged. `used`: the range of values; default: `find_range`. Raises PictureError, and
+    Stopped.
     """
-    monitor.show(0, "finding the range of values")
-    used = find_range(planes, restorer.options.range, notify)
+    if used is None:
+        monitor.show(0, "finding the range of values")
+        used = find_range(planes, restorer.options.range, notify)
     shape = (len(indices), *planes.size)
     try:
         restored = np.empty(shape, planes.dtype)

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, TrainingError
 from uformer.files import one_line
-from uformer.image.value_range import ValueRange
-from uformer.napari_plugin.layers import RUN, Index, Monitor, Planes, evenly, find_range, restore_planes
+from uformer.image.value_range import ValueRange, evenly
+from uformer.napari_plugin.layers import RUN, Index, Monitor, Planes, find_range, restore_planes
 from uformer.notices import Notify
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -51,7 +51,8 @@ def train_and_restore(
     weights = train(folder, minutes, monitor)
     monitor.show(0, "loading the trained network")
     restorer = Restorer.from_options(RestoreOptions(weights=str(weights)))
-    return restore_planes(restorer, planes, planes.indices, monitor, notify).reshape(planes.data.shape)
+    restored = restore_planes(restorer, planes, planes.indices, monitor, notify, used)
+    return restored.reshape(planes.data.shape)
 
 
 def new_folder(parent: Path, layer: str) -> Path:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
-
-import numpy as np
 
 from uformer.errors import PictureError
 from uformer.image.formats import TIFF, by_suffix
@@ -22,7 +20,7 @@ from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.stack import Plane, Stack, is_stack, opened_stack
 from uformer.image.stack_writer import left_out, writing
-from uformer.image.value_range import ValueRange, step
+from uformer.image.value_range import ValueRange, sampled_planes
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.options import AUTO, RestoreOptions
@@ -51,9 +49,6 @@ class PlaneRestorer(Protocol):
     ) -> Pixels: ...
 
     def restore_image(self, image: Image, *, progress: Progress | None = None) -> Image: ...
-
-
-_PAGES = 64  # of a channel, evenly spread, from which its range is found
 
 
 def restore_path(
@@ -130,20 +125,16 @@ def restore_stack(
 def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[ValueRange]:
     """Return the range of values of each channel, as the options select it."""
     of_channel = sorted(stack.planes, key=attrgetter("channel"))
-    return [
-        restorer.range_of(_sampled(restorer, stack, list(planes)), stack.depth, notify=notify)
-        for _, planes in itertools.groupby(of_channel, key=attrgetter("channel"))
-    ]
+    size, asked, depth = (stack.height, stack.width), restorer.options.range, stack.depth
 
+    def read_plane(plane: Plane, every: int) -> Pixels:
+        return stack.values(stack.read(plane.page)[::every, ::every], plane)
 
-def _sampled(restorer: PlaneRestorer, stack: Stack, planes: Sequence[Plane]) -> Pixels:
-    """Return values of evenly spread planes, enough to find their range."""
-    if stack.depth != 32 and (restorer.options.range != "auto" or stack.depth == 8):
-        return np.zeros((1, 1, 1), np.float32)  # the values do not matter
-    chosen = planes[:: -(-len(planes) // _PAGES)]
-    every = step(stack.height * len(chosen), stack.width)
-    parts = [stack.values(stack.read(plane.page)[::every, ::every], plane) for plane in chosen]
-    return np.concatenate([part.reshape(-1, 1, part.shape[2]) for part in parts])
+    ranges = []
+    for _, planes in itertools.groupby(of_channel, key=attrgetter("channel")):
+        sample = sampled_planes(list(planes), read_plane, size=size, asked=asked, depth=depth)
+        ranges.append(restorer.range_of(sample, depth, notify=notify))
+    return ranges
 
 
 def _share(progress: Progress | None, number: int, planes: int) -> Progress | None:
