@@ -121,7 +121,7 @@ def test_stop_ends_the_process(
 def test_command(tmp_path: Path) -> None:
     line = " ".join(learning.command(tmp_path, 2.5)[1:])
     assert line == (
-        f"-m uformer train noise2void --data {tmp_path}/images --out {tmp_path}/run "
+        f"-P -m uformer train noise2void --data {tmp_path}/images --out {tmp_path}/run "
         "--start uformer_t.denoise --set minutes=2.5 --set steps=1000000"
     )
 

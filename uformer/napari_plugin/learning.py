@@ -9,10 +9,8 @@ train.log  what the run printed
 
 import contextlib
 import json
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from uformer import child
 from uformer.errors import OptionError, TrainingError
 from uformer.files import one_line
 from uformer.image.value_range import ValueRange, evenly
@@ -89,11 +88,11 @@ def _samples(planes: Planes, index: Index, used: ValueRange) -> NDArray[Any]:
 
 def command(folder: Path, minutes: float) -> list[str]:
     """Return the command that trains for some minutes in a folder that `write_images` filled."""
-    return [
-        *(sys.executable, "-m", "uformer", "train", "noise2void"),
+    return child.command(
+        *("uformer", "train", "noise2void"),
         *("--data", str(folder / "images"), "--out", str(folder / RUN)),
         *("--start", "uformer_t.denoise", "--set", f"minutes={minutes:g}", "--set", f"steps={_STEPS}"),
-    ]
+    )
 
 
 def train(folder: Path, minutes: float, monitor: Monitor) -> Path:
@@ -133,7 +132,7 @@ def _process(arguments: list[str], output: Any) -> Iterator[subprocess.Popen[byt
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        env={**os.environ, "COLUMNS": "4096"},
+        env=child.environment() | {"COLUMNS": "4096"},
     )
     try:
         yield process
