@@ -11,6 +11,7 @@ from typing import Any
 from uformer.files import require
 from uformer.restore.backends.accelerators import KINDS, PROVIDERS
 from uformer.restore.backends.drivers import cpu_name
+from uformer.restore.backends.pytorch import torch_kinds
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ def _of_openvino() -> Iterator[FoundDevice]:
 
 
 def _of_torch() -> Iterator[FoundDevice]:
-    torch = require("torch", "torch")
+    torch, found = require("torch", "torch"), torch_kinds()
     yield FoundDevice("cpu", "torch", cpu_name(), ("fp32", "bf16"))
-    if torch.backends.mps.is_available():
+    if found["mps"]:
         yield FoundDevice("mps", "torch", f"{cpu_name()} GPU", ("fp32", "fp16"), driver=platform.mac_ver()[0])
     for kind in ("cuda", "xpu"):
         library = getattr(torch, kind)
-        for index in range(library.device_count() if library.is_available() else 0):
+        for index in range(library.device_count() if found[kind] else 0):
             facts = library.get_device_properties(index)
             half = ("fp16", "bf16") if library.is_bf16_supported() else ("fp16",)
             yield FoundDevice(

@@ -210,8 +210,8 @@ def choose_precision(precision: Precision, device: str = "cpu") -> Literal["fp32
         raise OptionError(f"precision: {precision!r} is not one of auto, {', '.join(_HINTS)}")
     if _CAPABILITIES[precision] not in offered:
         here = "this CPU" if device == "cpu" else f"the device {device}"
-        others = " or ".join(name for name in _HINTS if _CAPABILITIES[name] in offered)
-        raise OptionError(f"precision: {here} does not support {precision}; use auto or {others or 'cpu'}")
+        others = " or ".join(["auto", *(name for name in _HINTS if _CAPABILITIES[name] in offered)])
+        raise OptionError(f"precision: {here} does not support {precision}; use {others}")
     return precision
 
 
