@@ -44,17 +44,22 @@ def golden_tile_for(config: UformerConfig, side: int = SIDE) -> Tile:
     return golden_tile(config.in_channels, -(-side // config.multiple) * config.multiple)
 
 
-def fault(restored: Tile, expected: Tile, precision: str) -> str | None:
-    """Return in what way `restored` differs from the reference `expected`; None if it is close enough.
+def differences(restored: Tile, expected: Tile) -> tuple[float, float]:
+    """Return the root of the mean squared difference and the largest difference from a reference.
 
-    Differences are in levels of 255, or relative to the largest value of a reference that exceeds 1.
+    They are in levels of 255, or relative to the largest value of a reference that exceeds 1.
     """
+    difference = 255 * np.abs(restored - expected) / max(1.0, float(np.abs(expected).max()))
+    return float(np.sqrt(np.mean(difference**2))), float(difference.max())
+
+
+def fault(restored: Tile, expected: Tile, precision: str) -> str | None:
+    """Return in what way `restored` differs from the reference `expected`; None if it is close enough."""
     if restored.shape != expected.shape:
         return f"it returned shape {restored.shape} instead of {expected.shape}"
     if not np.isfinite(restored).all():
         return "it returned non-finite values"
-    difference = 255 * np.abs(restored - expected) / max(1.0, float(np.abs(expected).max()))
-    mean, largest = float(np.sqrt(np.mean(difference**2))), float(difference.max())
+    mean, largest = differences(restored, expected)
     kind = "fp32" if precision == "fp32" else "half"
     if mean <= MOST_MEAN[kind] and largest <= MOST_ANYWHERE[kind]:
         return None
