@@ -78,7 +78,7 @@ def test_times_and_checks(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_weights_are_for_timing_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["devices", "--weights", "uformer_t.denoise"]) == 2
-    assert capsys.readouterr().err == "uformer: error: --weights: is for --time; add it\n"
+    assert capsys.readouterr().err == "uformer: error: --weights: works only with --time; add --time\n"
 
 
 def test_an_exported_file_is_for_the_devices_of_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""How this package starts another Python process with itself inside."""
+"""Starts another Python process that finds the same modules, this package among them."""
 
 import os
 import sys

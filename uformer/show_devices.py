@@ -45,7 +45,7 @@ def devices(
         Print JSON instead of a table.
     """
     if weights is not None and not time:
-        raise OptionError("--weights: is for --time; add it")
+        raise OptionError("--weights: works only with --time; add --time")
     options = NetworkOptions(weights=weights)
     loaded = read_weights(options) if time else None
     found, notes = _found()
@@ -101,7 +101,7 @@ def _time_all(found: list[dict[str, Any]], weights: Weights, options: NetworkOpt
 def _print(console: Console, found: list[dict[str, Any]], *, timed: bool) -> None:
     table = Table("device", "backend", "name", "precisions", "memory", "driver")
     if timed:
-        for column in ("used", "s / megapixel", "check"):
+        for column in ("timed in", "s / megapixel", "check"):
             table.add_column(column)
     for each in found:
         memory = each["memory"]
