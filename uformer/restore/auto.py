@@ -16,8 +16,9 @@ from uformer.notices import Notify, ignore, warn
 from uformer.restore import forms
 from uformer.restore.diagnosis import Diagnosis, diagnose
 from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.progress import Progress
 from uformer.restore.restoration import Held, Restoration
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.restorer import Restorer
 from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.auto import Auto
 from uformer.restore.options import AUTO, Controls, RestoreOptions
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.progress import Progress, shares
+from uformer.restore.restorer import Restorer
 from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 
@@ -107,14 +107,3 @@ class Chain(Restorer):
         self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None, notify: Notify = warn
     ) -> Iterator[tuple[int, Pixels]]:
         raise NotImplementedError("a stage needs all rows of the stage before; use the stages one by one")
-
-
-def shares(progress: Progress | None, stages: int) -> list[Progress | None]:
-    """Return a progress callback for each stage, as if all stages had the same number of tiles."""
-    if progress is None:
-        return [None] * stages
-
-    def share(number: int, done: int, total: int) -> None:
-        progress(number * total + done, stages * total)
-
-    return [functools.partial(share, number) for number in range(stages)]

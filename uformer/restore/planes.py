@@ -26,9 +26,7 @@ from uformer.image.value_range import ValueRange, step
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.options import AUTO, RestoreOptions
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with the number of finished tiles and the number of all tiles."""
+from uformer.restore.progress import Progress, shares
 
 PageStarted = Callable[[int, int], None]
 """Called before each page with its number, from 1, and the number of all pages."""
@@ -109,7 +107,7 @@ def restore_stack(
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")
         ranges = _ranges(restorer, stack, notify)
         with writing(stack, output) as write_page:
-            done = 0
+            counting = iter(shares(progress, len(stack.planes)))
             for page, planes in itertools.groupby(stack.planes, key=attrgetter("page")):
                 if page_started is not None:
                     page_started(page + 1, stack.count)
@@ -118,11 +116,10 @@ def restore_stack(
                     restored = restorer.restore_pixels(
                         stack.values(samples, plane),
                         used=ranges[plane.channel],
-                        progress=_share(progress, done, len(stack.planes)),
+                        progress=next(counting),
                         notify=notify,
                     )
                     stack.put(restored, plane, samples)
-                    done += 1
                 write_page(page, samples)
     return ranges
 
@@ -144,10 +141,3 @@ def _sampled(restorer: PlaneRestorer, stack: Stack, planes: Sequence[Plane]) -> 
     every = step(stack.height * len(chosen), stack.width)
     parts = [stack.values(stack.read(plane.page)[::every, ::every], plane) for plane in chosen]
     return np.concatenate([part.reshape(-1, 1, part.shape[2]) for part in parts])
-
-
-def _share(progress: Progress | None, number: int, planes: int) -> Progress | None:
-    """Return a progress callback for one plane, as if all planes had the same number of tiles."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(number * total + done, planes * total)

@@ -22,14 +22,12 @@ from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
 from uformer.restore.options import AUTO, Controls, RestoreOptions, make_options
 from uformer.restore.planes import restore_path
+from uformer.restore.progress import Progress
 from uformer.restore.restoration import Held, Restoration, SpreadMap
 from uformer.restore.tile_size import largest_side, make_room, overlap_of
 from uformer.restore.tiles import Bands, Rows, SpreadTo, TilePlan, blend, cut, plan_freely, plan_tiles
 from uformer.restore.tones import decided
 from uformer.restore.views import views_of
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with the number of finished tiles and the number of all tiles."""
 
 MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
 
