@@ -32,10 +32,11 @@ from uformer.image.read import read
 from uformer.image.value_range import FULL
 from uformer.metrics import psnr
 from uformer.notices import ignore
-from uformer.restore.auto import Auto, rows_of
+from uformer.restore.auto import Auto
 from uformer.restore.chain import make_restorer
 from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import rows_of
 
 Pairs = Iterator[tuple[Pixels, Pixels | None]]
 LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)

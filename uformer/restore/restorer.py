@@ -281,16 +281,12 @@ class Restorer:
         `used`: the range of values that the network sees as [0, 1]. What lies outside is kept. A gray image
         goes through a colour network and stays gray.
         """
-        if self.controls.for_channels(pixels.shape[2]).idle:
+        read_rows = rows_of(pixels, used)
+        suited = self.suited(read_rows, pixels.shape, notify=notify)
+        if suited.controls.for_channels(pixels.shape[2]).idle:
             return pixels
         restored = np.empty_like(pixels, order="C")
-        rows_of = self.restore_rows(
-            lambda start, end: used.to_unit(pixels[start:end]).transpose(2, 0, 1),
-            pixels.shape,
-            progress=progress,
-            notify=notify,
-        )
-        for first, rows in rows_of:
+        for first, rows in suited.restore_rows(read_rows, pixels.shape, progress=progress, notify=notify):
             last = first + len(rows)
             restored[first:last] = used.from_unit(rows, pixels[first:last])
         return restored
@@ -394,3 +390,8 @@ class Restorer:
             else:
                 self.spread_to(first, rows[-1])
                 yield first, rows[:-1]
+
+
+def rows_of(pixels: Pixels, used: ValueRange) -> Rows:
+    """Return a function that reads rows of an image (H, W, C), of which `used` is black to white."""
+    return lambda first, last: used.to_unit(pixels[first:last]).transpose(2, 0, 1)
