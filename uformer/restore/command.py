@@ -23,7 +23,7 @@ from uformer.restore.changes import note_little_change
 from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
 from uformer.restore.reblend import blend_again
-from uformer.restore.report_files import report_files
+from uformer.restore.reporting.report_files import report_files
 from uformer.restore.residual_file import residual_file
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import (

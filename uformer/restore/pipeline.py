@@ -26,13 +26,13 @@ from uformer.notices import ignore
 from uformer.processors import available_processors
 from uformer.restore.auto import Auto
 from uformer.restore.budget import Budget
-from uformer.restore.change_report import Recorder
 from uformer.restore.changes import note_little_change
 from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.planes import check_stack_output, restore_stack
-from uformer.restore.report_files import write_report
+from uformer.restore.reporting.change_report import Recorder
+from uformer.restore.reporting.report_files import write_report
 from uformer.restore.residual_file import check_room_to_keep, residual_file
 from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer

@@ -18,10 +18,10 @@ from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
 from uformer.output import check_output
 from uformer.restore import forms
-from uformer.restore.change_report import ChangeReport, Recorder
 from uformer.restore.controls import Read, Window, blend_blocks, tone_shifts
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.reporting.change_report import ChangeReport, Recorder
 from uformer.restore.residual_file import KeptAnswer, Residual, load_answer, networks_of, save_answer
 from uformer.restore.tiles import Bands
 

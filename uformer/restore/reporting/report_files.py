@@ -8,8 +8,8 @@ from typing import Any
 from uformer.files import atomic_path
 from uformer.image.image import Image
 from uformer.image.write import write
-from uformer.restore.change_report import ChangeReport
-from uformer.restore.report_image import draw
+from uformer.restore.reporting.change_report import ChangeReport
+from uformer.restore.reporting.report_image import draw
 from uformer.restore.walk import REPORT
 from uformer.version import __version__
 
