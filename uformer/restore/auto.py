@@ -103,8 +103,8 @@ _ROWS = 64
 
 def _plain(options: RestoreOptions) -> RestoreOptions:
     """Return options with which the network's answer is left as it is."""
-    controls = dataclasses.asdict(Controls(tones="free"))
-    return dataclasses.replace(options, **controls, ensemble=False, tile=None, overlap=None)
+    plain = options.with_controls(Controls(tones="free"))
+    return dataclasses.replace(plain, ensemble=False, tile=None, overlap=None)
 
 
 def _answer(restorer: Restorer, notify: Notify) -> Callable[[Pixels], Pixels]:

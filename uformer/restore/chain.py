@@ -10,7 +10,7 @@ from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.auto import Auto
-from uformer.restore.options import AUTO, Controls, RestoreOptions
+from uformer.restore.options import Controls, RestoreOptions
 from uformer.restore.progress import Progress, shares
 from uformer.restore.restorer import Restorer
 from uformer.restore.tiles import Bands, Rows, SpreadTo
@@ -23,7 +23,7 @@ def make_restorer(options: RestoreOptions) -> Restorer:
 
 def joined(restorers: Sequence[Restorer], options: RestoreOptions) -> Restorer:
     """Return one restorer from those for each of `options.chain`."""
-    if options.task_names == (AUTO,):
+    if options.automatic:
         return Auto(restorers, options)
     return restorers[0] if options.tasks is None else Chain(restorers, options)
 
@@ -98,7 +98,7 @@ class Chain(Restorer):
         notify: Notify,
         finished: Callable[[Bands], Bands] = lambda bands: bands,
     ) -> Bands:
-        whole = dataclasses.replace(self.options, **dataclasses.asdict(Controls(tones="free")))
+        whole = self.options.with_controls(Controls(tones="free"))
         pixels = read(0, shape[0]).transpose(1, 2, 0)
         restored = self.with_options(whole).restore_pixels(pixels, progress=progress, notify=notify)
         yield from finished(iter([(0, restored.transpose(2, 0, 1))]))

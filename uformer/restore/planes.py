@@ -25,7 +25,7 @@ from uformer.image.stack_writer import left_out, writing
 from uformer.image.value_range import ValueRange, step
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
-from uformer.restore.options import AUTO, RestoreOptions
+from uformer.restore.options import RestoreOptions
 from uformer.restore.progress import Progress, shares
 
 PageStarted = Callable[[int, int], None]
@@ -100,7 +100,7 @@ def restore_stack(
     memory at a time. The output appears whole or not at all. Raises PictureError.
     """
     check_stack_output(source, output, metadata)
-    if restorer.options.task_names == (AUTO,):
+    if restorer.options.automatic:
         raise PictureError(f"{source}: is a stack; name its task, because auto looks at single images")
     with opened_stack(source) as stack:
         if lost := left_out(stack):
