@@ -318,7 +318,7 @@ class _Line:
         check_stack_output(job.source, job.output, self._metadata)
         if self._reports or self._keep:
             raise PictureError(
-                f"{job.source}: is a stack; --report and --keep-residual need files of a single image"
+                f"{job.source}: is a stack; --report and --keep-residual work on single images only"
             )
 
     def _restore_stack(

@@ -101,7 +101,7 @@ def restore_stack(
     """
     check_stack_output(source, output, metadata)
     if restorer.options.automatic:
-        raise PictureError(f"{source}: is a stack; name its task, because auto looks at single images")
+        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
     with opened_stack(source) as stack:
         if lost := left_out(stack):
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")

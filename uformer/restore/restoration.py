@@ -151,7 +151,7 @@ class Restoration:
         """Return the values (H, W, C) of the only image. Raises OptionError for a batch."""
         images = forms.values_of(self._held.image, channels=self._channels)
         if len(images) != 1:
-            raise OptionError(f"the answer of one image can be kept, not of a batch of {len(images)}")
+            raise OptionError(f"only the answer of one image can be kept, not of a batch of {len(images)}")
         ((values, _),) = images
         return values
 
