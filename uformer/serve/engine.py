@@ -99,6 +99,11 @@ class Engine:
         """Why the server accepts no images now; None if it does."""
         return "the server is stopping" if self._draining else self._not_ready
 
+    def check_ready(self) -> None:
+        """Raise Problem if the server accepts no images now."""
+        if self.not_ready is not None:
+            raise Problem(503, "not-ready", self.not_ready, retry_after=5)
+
     def start(self) -> None:
         """Load the default weights and, unless they are the operator's own, those of every task.
 
@@ -131,9 +136,7 @@ class Engine:
             self._admitted -= places
 
     def _check_room(self, count: int, places: int) -> None:
-        reason = self.not_ready
-        if reason is not None:
-            raise Problem(503, "not-ready", reason, retry_after=5)
+        self.check_ready()
         if places and self._admitted + places > self.capacity:
             detail = f"the queue is full with {self._admitted} images; try again later"
             raise Problem(429, "queue-full", detail, retry_after=self._seconds_to_wait())
