@@ -33,7 +33,7 @@ export function takePhotos({ picker, camera, add, reads, say }) {
     const { found, skipped } = await inFolders(entries, reads());
     add(found);
     if (!found.length) say("No photo was found in the folder.", true);
-    else if (skipped) say(`${skipped} other ${skipped === 1 ? "file" : "files"} in the folder left out.`, true);
+    else if (skipped) say(`${skipped} other ${skipped === 1 ? "file in the folder was" : "files in the folder were"} left out.`, true);
   });
 }
 
