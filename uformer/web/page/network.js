@@ -114,7 +114,7 @@ async function download(address, size, progress) {
   return data;
 }
 
-function probe() {
+export function probe() {
   return Float32Array.from({ length: 3 * SIDE * SIDE }, (_, at) => ((31 * at * at + 17 * at) % 256) / 255);
 }
 
