@@ -52,14 +52,11 @@ RESULTS: Mapping[str, str] = types.MappingProxyType(
 
 FEATURE_MAPS: Mapping[tuple[int, tuple[int, ...]], float] = types.MappingProxyType(
     {
-        (variant("uformer_t").embed_dim, variant("uformer_t").depths): 11_164,
-        (variant("uformer_b").embed_dim, variant("uformer_b").depths): 27_400,
+        (variant(name).embed_dim, variant(name).depths): per_pixel
+        for name, per_pixel in (("uformer_t", 11_164), ("uformer_s", 21_990), ("uformer_b", 31_879))
     }
 )
-"""Bytes per pixel that autograd keeps in bf16, by width and depths (benchmarks/feature_maps.py).
-
-uformer_b was measured in fp32 (51,400 bytes) and takes the share that uformer_t needs in bf16 (0.533).
-"""
+"""Bytes per pixel that autograd keeps in bf16, by width and depths (benchmarks/feature_maps.py)."""
 
 UNPUBLISHED: Mapping[str, str] = types.MappingProxyType(
     {
