@@ -35,7 +35,7 @@ def ablate(
     settings: Annotated[Sequence[str], Parameter(name="--set", negative="", show_default=False)] = (),
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     full: Annotated[bool, Parameter(negative="")] = False,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto",
 ) -> int:
     """Train several networks for the same time on the same data, and compare them in a table and in curves.
 
