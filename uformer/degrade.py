@@ -81,7 +81,7 @@ def degrade(
         Repeat it for further parameters.
     noise
         Instead of --task: the noise of linear data, poisson:gain=G,read=R,offset=O in the units of the file,
-        as `uformer photon-transfer` prints it. Nothing is taken for sRGB.
+        as `uformer photon-transfer` prints it. Values count as linear, not as sRGB.
     value_range
         Range of values that counts as black to white: auto, full, or LOW:HIGH in the file's own units. auto
         scales 16-bit and float data that uses only a small part of its range.
