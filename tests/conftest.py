@@ -14,8 +14,9 @@ import hypothesis
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_cache = tempfile.TemporaryDirectory(prefix="uformer-tests-")  # removed when the tests end
-os.environ["UFORMER_CACHE"] = _cache.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the process that starts them
+    _cache = tempfile.TemporaryDirectory(prefix="uformer-tests-")  # removed when the tests end
+    os.environ["UFORMER_CACHE"] = _cache.name
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
