@@ -7,6 +7,7 @@ DATA holds any of these folders: nam/, sidd/, rain100l/ and gopro/ (each with de
 cbsd68 and draws structures that look like rain over it. For each row it prints
 
 - how often each task was chosen;
+- how smooth the colour is that denoising takes from the flattest parts, from the least to the most;
 - the mean PSNR of the inputs, with auto, and with the weights for that kind of damage (the specialist);
 - the worst gain of an image with auto. A clean image that is changed at all has no PSNR to lose, so its PSNR
   after the change is printed instead.
@@ -32,10 +33,11 @@ from uformer.image.read import read
 from uformer.image.value_range import FULL
 from uformer.metrics import psnr
 from uformer.notices import ignore
-from uformer.restore.auto import Auto, rows_of
+from uformer.restore.auto import Auto
 from uformer.restore.chain import make_restorer
-from uformer.restore.diagnosis import Diagnosis
-from uformer.restore.options import RestoreOptions
+from uformer.restore.diagnosis import Diagnosis, find_crops, noise_figures
+from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.restorer import rows_of
 
 Pairs = Iterator[tuple[Pixels, Pixels | None]]
 LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
@@ -77,6 +79,7 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
     choices: Counter[str] = Counter()
     scores: list[tuple[float, float, float]] = []
     changed: list[float] = []
+    smooth: list[float] = []
     specialist = None if row.right == "nothing" else Restorer.from_pretrained(task=row.right)
     for number, (degraded, clean) in enumerate(row.pairs(data)):
         if number == most:
@@ -86,6 +89,7 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
         suited = auto.telling(found.append).suited(rows_of(degraded, FULL), degraded.shape)
         seconds.append(time.process_time() - start)
         choices[found[0].finding] += 1
+        smooth.append(smoothness(auto.choices[0], degraded))
         if clean is None:
             continue
         before, truth = centre(degraded, side), centre(clean, side)
@@ -98,7 +102,7 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
         after = best if same else suited.restore_pixels(before, notify=ignore)
         scores.append((psnr(before, truth), psnr(after, truth), psnr(best, truth)))
     counts = ", ".join(f"{name} {count}" for name, count in choices.most_common())
-    line = f"{row.title:26} {counts:32}"
+    line = f"{row.title:26} {counts:32} smooth {min(smooth):.2f} to {max(smooth):.2f}"
     if scores:
         given, auto_mean, best_mean = np.mean(scores, axis=0)
         worst = min(after - before for before, after, _ in scores)
@@ -107,6 +111,15 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
         line += f" changed {len(changed)}" + "".join(f", {score:.1f} dB" for score in changed)
     print(line, flush=True)
     return choices[row.right], choices.total()
+
+
+def smoothness(denoise: Restorer, pixels: Pixels) -> float:
+    """Return how smooth the colour is that denoising takes from the flattest parts, as the rule sees it."""
+    plain = denoise.with_options(denoise.options.with_controls(Controls(tones="free")))
+    crops, _ = find_crops(rows_of(pixels, FULL), pixels.shape)
+    restored = (plain.restore_pixels(crop.transpose(1, 2, 0), notify=ignore) for crop in crops)
+    changes = [image.transpose(2, 0, 1) - crop for image, crop in zip(restored, crops, strict=True)]
+    return noise_figures(crops, changes).smooth
 
 
 def centre(pixels: Pixels, side: int) -> Pixels:

@@ -2,8 +2,9 @@
 
     python benchmarks/feature_maps.py
 
-`uformer.train.requirements` holds the figures. One forward pass on a CPU in bf16 is enough: it keeps
-what a GPU keeps, except for what torch.compile fuses.
+`uformer.train.requirements` holds the figures. One forward pass on a CPU in bf16 is enough: it keeps what a
+GPU keeps, except for what torch.compile fuses. 2026-11-26: 11,164 for uformer_t, 21,990 for uformer_s and
+31,879 for uformer_b, in five minutes on two busy cores.
 """
 
 import torch

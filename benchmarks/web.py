@@ -3,6 +3,7 @@
     uformer web site
     python benchmarks/web.py site                    # WebAssembly
     python benchmarks/web.py site --engine webgpu --flags=--enable-unsafe-webgpu
+    python benchmarks/web.py site --sizes            # the parts of the site, as they are and compressed
 
 Restores a photo twice, because the first time includes loading, and prints both times.
 Needs playwright, and Chromium at $CHROMIUM or on the path.
@@ -10,6 +11,7 @@ Needs playwright, and Chromium at $CHROMIUM or on the path.
 
 import argparse
 import functools
+import gzip
 import http.server
 import os
 import shutil
@@ -36,6 +38,19 @@ def restore(page: Page, photo: Path, seconds: float) -> float:
     return time.monotonic() - start
 
 
+def print_sizes(site: Path) -> None:
+    totals: dict[str, list[int]] = {}
+    for path in site.rglob("*"):
+        if path.is_file():
+            folder = path.relative_to(site).parts[0]
+            part = totals.setdefault(folder if folder in ("models", "runtime") else "page", [0, 0])
+            data = path.read_bytes()
+            part[0] += len(data)
+            part[1] += len(gzip.compress(data))
+    for name, (size, compressed) in sorted(totals.items()):
+        print(f"{name}: {size / 1e6:.1f} MB, {compressed / 1e6:.1f} MB compressed (gzip)")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,7 +60,11 @@ def main() -> None:
     parser.add_argument("--engine", choices=["wasm", "webgpu"], default="wasm")
     parser.add_argument("--flags", nargs="*", default=[], help="of Chromium")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one photo")
+    parser.add_argument("--sizes", action="store_true", help="print the sizes of the site, and stop")
     given = parser.parse_args()
+    if given.sizes:
+        print_sizes(given.site)
+        return
     handler = functools.partial(_Quiet, directory=str(given.site))
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,

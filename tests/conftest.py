@@ -1,4 +1,4 @@
-"""Settings for all tests: one thread, working Ctrl-C, and property tests that are deterministic in CI."""
+"""Settings for all tests: one thread, working Ctrl-C, deterministic property tests in CI. And a browser."""
 
 import os
 
@@ -7,8 +7,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import signal
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
+import pytest
 
 # A background job of a script ignores Ctrl-C, and the commands that the tests start would inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -21,3 +24,18 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the p
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop
+def browser() -> Iterator[Any]:
+    """Yield a Chromium; tests that use it have the marks of tests/serve/visits.py."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.serve.visits import CHROMIUM
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()

@@ -332,7 +332,7 @@ def test_heic_and_raw_are_read_and_what_cannot_be_read_is_named(
     assert capsys.readouterr().out == f"{out / 'a.jpg'}\n"
 
 
-def test_noise_in_counts(tmp_path: Path) -> None:
+def test_noise_in_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pixels = np.full((64, 80, 1), 1000 / 65535, np.float32)
     write(Image(pixels=pixels, depth=16, suffix=".tif"), tmp_path / "clean.tif")
     noise = "poisson:gain=4,read=10,offset=100"
@@ -342,3 +342,13 @@ def test_noise_in_counts(tmp_path: Path) -> None:
     assert counts.var() == pytest.approx(4 * 900 + 100, rel=0.08)
     assert call(tmp_path / "clean.tif", tmp_path / "other.tif", "--noise", noise, "--task", "denoise") == 2
     assert call(tmp_path / "clean.tif", tmp_path / "other.tif", "--noise", "gauss") == 2
+    capsys.readouterr()
+    for words, said in (
+        (["--set", "gain=2"], "--set belongs to --function; --noise contains its parameters"),
+        (["--range", "100:400"], "--range 100:400: leave it out with --noise"),
+    ):
+        assert call(tmp_path / "clean.tif", tmp_path / "other.tif", "--noise", noise, *words) == 2
+        assert said in capsys.readouterr().err
+    # No range is reported, because the noise does not use one.
+    assert call(tmp_path / "noisy.tif", tmp_path / "twice.tif", "--noise", noise) == 0
+    assert capsys.readouterr().err == ""

@@ -17,7 +17,7 @@ from uformer.data import pairs
 from uformer.data.contact import lay_out, thumbnail
 from uformer.data.eligible import SHEET
 from uformer.data.pairs import Search, Source
-from uformer.data.stretch import stretched
+from uformer.data.stretch import NOTE, stretched
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
@@ -237,7 +237,7 @@ def _write_sheet(found: Findings, path: Path) -> None:
     labels: list[str] = []
     for name, images in zip(found.shown, found.rows, strict=True):
         shown, changed = stretched(images)
-        note = " (tone stretched)" if changed else ""
+        note = NOTE if changed else ""
         cells += shown
         labels += [name + note] if len(shown) == 1 else [f"{name}: degraded{note}", "clean"]
     starts = range(0, len(cells), _COLUMNS)

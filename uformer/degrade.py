@@ -81,7 +81,7 @@ def degrade(
         Repeat it for further parameters.
     noise
         Instead of --task: the noise of linear data, poisson:gain=G,read=R,offset=O in the units of the file,
-        as `uformer photon-transfer` prints it. Nothing is taken for sRGB.
+        as `uformer photon-transfer` prints it. Values count as linear, not as sRGB.
     value_range
         Range of values that counts as black to white: auto, full, or LOW:HIGH in the file's own units. auto
         scales 16-bit and float data that uses only a small part of its range.
@@ -103,10 +103,9 @@ def degrade(
         )
     if seed < 0:
         raise OptionError(f"--seed {seed}: must not be negative")
-    asked = check(value_range)
-    apply: Apply = (
-        _choose(task, function, settings or []) if noise is None else _parsed(noise, task, function)
-    )
+    apply, asked = _choose(task, function, noise, settings or []), check(value_range)
+    if noise is not None and asked != "auto":
+        raise OptionError(f"--range {asked}: leave it out with --noise, which is in the units of the file")
     if not os.path.lexists(picture):
         raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
     if not picture.is_dir():
@@ -203,12 +202,6 @@ def _wrap(text: str, indent: int) -> list[str]:
     )
 
 
-def _parsed(noise: str, task: str | None, function: str | None) -> CountNoise:
-    if task is not None or function is not None:
-        raise OptionError("--noise: cannot be combined with --task or --function; give one of the three")
-    return CountNoise.parse(noise)
-
-
 def _settable(function: Callable[..., Pixels]) -> dict[str, inspect.Parameter]:
     """The parameters that --set can set."""
     return {
@@ -218,16 +211,18 @@ def _settable(function: Callable[..., Pixels]) -> dict[str, inspect.Parameter]:
     }
 
 
-def _choose(
-    task: str | None, function: str | None, settings: list[str]
-) -> Callable[[Pixels, np.random.Generator], Pixels]:
-    if (task is None) == (function is None):
+def _choose(task: str | None, function: str | None, noise: str | None, settings: list[str]) -> Apply:
+    if sum(each is not None for each in (task, function, noise)) != 1:
         raise OptionError(
             f"give one of --task {'|'.join(_TASKS)}, --function {'|'.join(FUNCTIONS)} and --noise"
         )
+    if settings and noise is not None:
+        raise OptionError("--set belongs to --function; --noise contains its parameters")
+    if settings and task is not None:
+        raise OptionError("--set belongs to --function; --task draws its parameters at random")
+    if noise is not None:
+        return CountNoise.parse(noise)
     if function is None:
-        if settings:
-            raise OptionError("--set belongs to --function; --task draws its parameters at random")
         drawn = DEGRADATIONS[_TASKS[task or ""]]
         return lambda clean, rng: np.clip(drawn.apply(clean, rng)[0], 0, 1)
     if function not in FUNCTIONS:
@@ -284,7 +279,8 @@ def _degrade(
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
     check_output(output, overwrite=overwrite, source=path)
     image = read(path, notify=_notify)
-    used = choose(asked, sampled(image.values), image.depth)
+    # Noise in counts does not depend on a range.
+    used = FULL if isinstance(apply, CountNoise) else choose(asked, sampled(image.values), image.depth)
     write(degrade_image(image, used, apply, rng), output, notify=_notify)
     if (limits := used.reported(image.depth)) is not None:
         _notify(f"{path}: {range_used(limits)}")

@@ -34,13 +34,7 @@ def psnr(
     `data_range`: the peak, 1 for images in [0, 1]. For the other arguments and errors, see `comparable`.
     """
     a, b = comparable(
-        restored,
-        clean,
-        luma=luma,
-        luma_rounded=luma_rounded,
-        border=border,
-        rounded=rounded,
-        depth=depth,
+        restored, clean, luma=luma, luma_rounded=luma_rounded, border=border, rounded=rounded, depth=depth
     )
     error = float(np.mean((a - b) ** 2))
     return -10 * math.log10(error / data_range**2) if error else math.inf
@@ -77,13 +71,7 @@ def ssim(
     window.
     """
     a, b = comparable(
-        restored,
-        clean,
-        luma=luma,
-        luma_rounded=luma_rounded,
-        border=border,
-        rounded=rounded,
-        depth=depth,
+        restored, clean, luma=luma, luma_rounded=luma_rounded, border=border, rounded=rounded, depth=depth
     )
     return float(ssim_map(a, b, window=window, data_range=data_range).mean())
 
@@ -96,7 +84,7 @@ def comparable(
     luma_rounded: bool,
     border: int,
     rounded: bool,
-    depth: int = 8,
+    depth: int,
 ) -> tuple[Array, Array]:
     """Both images as a protocol compares them, (H, W, C) each; C is 1 with `luma`.
 

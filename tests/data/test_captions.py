@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from uformer.data.captions import HEIGHT, draw_line
 
@@ -11,5 +12,7 @@ def test_a_line_has_the_size_that_is_asked_for() -> None:
 
 
 def test_a_long_text_keeps_its_end() -> None:
+    if np.array_equal(draw_line("1", 200), draw_line("2", 200)):
+        pytest.skip("no fonts: Pango draws the same box for every letter")
     one, other = (draw_line("folder/" * 10 + name, 200) for name in ("1.png", "2.png"))
-    assert one.max() == 0 or not np.array_equal(one, other)  # black where there is no font
+    assert not np.array_equal(one, other)

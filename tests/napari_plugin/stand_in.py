@@ -6,7 +6,7 @@ from tests.restore.stand_in import StandIn
 from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
-from uformer.restore.restorer import Progress
+from uformer.restore.progress import Progress
 
 
 class Halving(StandIn):

@@ -15,7 +15,8 @@ from uformer.notices import Notify, warn
 from uformer.restore.backends.base import Weights
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.progress import Progress
+from uformer.restore.restorer import Restorer
 
 DARKER = 51
 """Levels of 255 that the stand-in subtracts."""

@@ -11,9 +11,10 @@ import uformer
 from tests.restore.test_chain import SMALL
 from uformer.cli import main
 from uformer.errors import OptionError
+from uformer.image import read as image_read
 from uformer.image.image import Pixels
-from uformer.notices import Notify
-from uformer.restore import memory, once
+from uformer.notices import Notify, ignore
+from uformer.restore import memory, once, restoration
 from uformer.restore.auto import Auto
 from uformer.restore.backends.base import Weights
 from uformer.restore.chain import make_restorer
@@ -96,6 +97,15 @@ def test_in_python() -> None:
     with pytest.warns(UserWarning, match="task: denoise"):
         result = uformer.restore(photos()["noisy"], task="auto", backend="openvino")
     assert result.std() < photos()["noisy"].std()
+
+
+def test_infer_reads_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    PIL.Image.fromarray(photos()["noisy"]).save(tmp_path / "a.png")
+    read: list[Path] = []
+    monkeypatch.setattr(restoration, "read", lambda path: (read.append(path), image_read.read(path))[1])  # type: ignore[func-returns-value]
+    restorer = make_restorer(RestoreOptions(task="auto", backend="openvino"))
+    restorer.infer(tmp_path / "a.png", notify=ignore)
+    assert read == [tmp_path / "a.png"]
 
 
 def test_controls_and_masks_apply_to_what_was_chosen() -> None:

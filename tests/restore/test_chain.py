@@ -19,7 +19,7 @@ from uformer.image.read import read
 from uformer.notices import Notify
 from uformer.restore import once
 from uformer.restore.backends.base import Weights
-from uformer.restore.chain import Chain, make_restorer, shares
+from uformer.restore.chain import Chain, make_restorer
 from uformer.restore.large import restore_file
 from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions, RestoreOptions
@@ -89,7 +89,6 @@ def test_progress_counts_all_stages() -> None:
         np.full((100, 40, 3), 0.5, np.float32), progress=lambda done, total: told.append((done, total))
     )
     assert [done for done, _ in told] == list(range(1, told[-1][1] + 1))
-    assert shares(None, 2) == [None, None]
 
 
 def test_large_images_have_the_same_bytes(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from uformer.restore.forms import (
     through_pil,
     through_tensor,
     to_values,
+    values_of,
 )
 
 
@@ -50,6 +51,13 @@ def test_array_shape_type_and_values_survive(shape: tuple[int, ...], dtype: Any)
     assert out.dtype == array.dtype
     assert np.array_equal(out, array)  # integers and float32 pass through [0, 1] without loss
     assert np.array_equal(array, before)
+
+
+def test_the_values_of_a_batch() -> None:
+    batch = torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).reshape(2, 3, 4, 5)
+    found = values_of(batch)
+    assert [depth for _, depth in found] == [8, 8]
+    assert np.array_equal(found[1][0], to_values(batch[1].numpy()).transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize(("dtype", "depth"), [(np.uint8, 8), (np.uint16, 16), (np.float16, 32), (float, 32)])

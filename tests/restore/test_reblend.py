@@ -6,8 +6,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tests.restore.reporting.test_report_files import leaning, run
 from tests.restore.stand_in import save_picture
-from tests.restore.test_report_files import leaning, run
 from uformer.restore import memory
 from uformer.restore.network import Network
 

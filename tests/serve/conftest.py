@@ -99,21 +99,6 @@ class StandIn:
 Build = Callable[..., Service]
 
 
-@pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop
-def browser() -> Iterator[Any]:
-    """Yield a Chromium; tests that use it have the marks of tests/serve/visits.py."""
-    from playwright.sync_api import sync_playwright
-
-    from tests.serve.visits import CHROMIUM
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def pace() -> Iterator[Pace]:
     pace = Pace()

@@ -9,7 +9,7 @@ import PIL.Image
 from playwright.sync_api import Browser, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
-from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium
+from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 from uformer.cli import main
 from uformer.image.read import read
 from uformer.restore.options import RestoreOptions
@@ -58,8 +58,7 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
 def test_the_photo_is_shown_pixel_by_pixel(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port, width=1000, height=700) as page:
         drop(page, ("a.png", png(240, 160)))
-        page.click("#go")
-        page.wait_for_selector("#download:not([hidden])")
+        restore(page)
         viewer = page.locator("#viewer")
         viewer.focus()
         page.keyboard.press("1")
@@ -97,8 +96,7 @@ def test_formats_that_a_browser_cannot_show(browser: Browser, build: Build, tmp_
     with served(build()) as (_, port), Visit(browser, port) as page:
         drop(page, ("deep.TIFF", (tmp_path / "deep.TIFF").read_bytes()), kind="image/tiff")
         expect(page.locator("#file-facts")).to_contain_text(f"40 {TIMES} 30")
-        page.click("#go")
-        page.wait_for_selector("#download:not([hidden])")
+        restore(page)
         expect(page.locator("#file-facts")).to_contain_text("TIFF, 16-bit")
         expect(page.locator("#after")).to_have_js_property("naturalWidth", 40)
         name, data = download(page)
@@ -224,8 +222,7 @@ def test_a_token_is_asked_for_once(browser: Browser, build: Build) -> None:
             page.click("#ask button")
             expect(page.locator("#limits")).to_contain_text("megapixels")
             drop(page, ("a.png", png()))
-            page.click("#go")
-            page.wait_for_selector("#download:not([hidden])")
+            restore(page)
         with Visit(browser, port, token="#token=s3cret") as page:
             expect(page.locator("#limits")).to_contain_text("megapixels")
             assert "s3cret" not in page.url
@@ -264,8 +261,7 @@ def test_a_phone(browser: Browser, build: Build) -> None:
 def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port) as page:
         drop(page, ("a.png", png()))
-        page.click("#go")
-        page.wait_for_selector("#download:not([hidden])")
+        restore(page)
         page.click("summary")
         nameless = """[...document.querySelectorAll("button, a, input, select, [role]")]
             .filter((each) => each.offsetWidth && !each.getAttribute("aria-label"))

@@ -85,9 +85,9 @@ def test_settings_of_one_photo_zip_and_leaving(browser: Browser, build: Build, p
         page.click("#go")
         expect(page.locator(".badge[data-state=done]")).to_have_count(2)
         assert [each.task for each in pace.seen] == ["deblur", "denoise"]
-        page.evaluate("location.href = 'docs'")
-        page.wait_for_timeout(200)
-        assert asked == ["beforeunload"], "the page did not ask before unsaved results are lost"
+        with page.expect_event("dialog"):  # the page asks before unsaved results are lost
+            page.evaluate("location.href = 'docs'")
+        assert asked == ["beforeunload"]
         expect(page.locator("#download-all")).to_have_text("Download all 2 (ZIP)")
         with page.expect_download() as waiting:
             page.click("#download-all")
@@ -134,7 +134,7 @@ def test_original_side_by_side_and_folders(browser: Browser, build: Build) -> No
         expect(page.locator(".thumb")).to_have_count(4)
         titles = page.locator(".thumb").evaluate_all("(all) => all.map((each) => each.title)")
         assert titles[1:] == ["trip/b9.JPG", "trip/b10.png", "trip/more/c.tif"]
-        expect(page.locator("#toast")).to_have_text("2 other files in the folder left out.")
+        expect(page.locator("#toast")).to_have_text("2 other files in the folder were left out.")
 
 
 @browser_test

@@ -1,6 +1,8 @@
 """The modules of the static site, in node: tiles as in the library, and files whose metadata are kept."""
 
+import base64
 import io
+import re
 import struct
 import zlib
 from typing import Any
@@ -10,15 +12,25 @@ import PIL.Image
 import PIL.ImageOps
 import pytest
 
+from tests.image.test_thumbnail import exif as with_thumbnail
+from tests.image.test_thumbnail import seen
 from tests.web.conftest import ICC, XMP, encoded, in_node, needs_node, photo
+from uformer.image import privacy, thumbnail
 from uformer.restore.tiles import blend, cut, plan_axis, plan_tiles
+from uformer.web.assemble import page_files
 
 SETTINGS: dict[str, Any] = {"overlap": 32, "multiple": 128, "align": 32, "margin": 8}
+THUMBNAILS: list[tuple[Any, ...]] = [
+    (6, b"a thumbnail", "<", b"behind it"),
+    (3, b"a thumbnail", ">"),
+    (1, b"a thumbnail"),
+]
 LENGTHS = (1, 5, 100, 112, 113, 240, 241, 500, 1333, 4000)
 SCRIPT = """
 import { planAxis, weightsOf, sourceOf, restoreTiles } from "./tiles.js";
 import { split } from "./containers.js";
 import { decode, encode, turned } from "./codec.js";
+import { upright } from "./exif.js";
 
 const axes = given.lengths.map((length) => {
   const axis = planAxis(length, { tile: 256 });
@@ -66,7 +78,8 @@ const turns = [1, 2, 3, 4, 5, 6, 7, 8].map((orientation) => {
   const out = turned(grid, 3, 2, orientation);
   return { ...out, pixels: [...out.pixels] };
 });
-answer({ axes, rows, steps, refused, made, joined, large, turns });
+const thumbnails = given.thumbnails.map((block) => text(upright(bytes(block), 30, 40)));
+answer({ axes, rows, steps, refused, made, joined, large, turns, thumbnails });
 """
 
 
@@ -125,6 +138,7 @@ def found(
         "files": {name: encoded(data) for name, data in files.items()},
         "jpeg": encoded(photo("JPEG", comment=b"a comment", quality=95)),
         "webp": encoded(photo("WEBP", lossless=True)),
+        "thumbnails": [encoded(with_thumbnail(*each)) for each in THUMBNAILS],
         "plain": {"jpeg": encoded(plain("JPEG")), "webp": encoded(plain("WEBP"))},
         "refused": {
             "deep": encoded(deep_png()),
@@ -186,8 +200,6 @@ def test_files_that_the_page_cannot_restore_are_named(found: dict[str, Any]) -> 
 
 
 def opened(text: str) -> PIL.Image.Image:
-    import base64
-
     return PIL.Image.open(io.BytesIO(base64.b64decode(text)))
 
 
@@ -208,8 +220,6 @@ def test_a_png_comes_back_exactly_and_upright(found: dict[str, Any], files: dict
 
 @needs_node
 def test_metadata_can_be_made_safe_or_removed(found: dict[str, Any]) -> None:
-    import base64
-
     safe = base64.b64decode(found["made"]["rgba"]["safe"])
     image = PIL.Image.open(io.BytesIO(safe))
     tags = image.getexif()
@@ -222,6 +232,23 @@ def test_metadata_can_be_made_safe_or_removed(found: dict[str, Any]) -> None:
     stripped = opened(found["made"]["rgba"]["strip"])
     assert not stripped.getexif()
     assert stripped.info["icc_profile"] == ICC
+
+
+@needs_node
+def test_a_thumbnail_that_would_have_to_be_turned_is_removed(found: dict[str, Any]) -> None:
+    """As the library removes one that it cannot turn: this one is no JPEG."""
+    for given, made in zip(THUMBNAILS, found["thumbnails"], strict=True):
+        wanted = bytearray(thumbnail.upright(with_thumbnail(*given), given[0]))
+        wanted[18:20] = struct.pack(given[2] + "H" if len(given) > 2 else "<H", 1)  # the orientation
+        assert base64.b64decode(made) == wanted
+    assert seen(base64.b64decode(found["thumbnails"][0])) is None
+
+
+def test_the_tags_that_are_safe_are_those_of_the_library() -> None:
+    script = page_files()["exif.js"].decode()
+    for name in ("FIRST", "EXPOSURE"):
+        (listed,) = re.findall(rf"^const {name} = new Set\(\[(.*?)\]\);", script, re.MULTILINE | re.DOTALL)
+        assert {int(tag, 16) for tag in re.findall(r"0x\w+", listed)} == set(getattr(privacy, f"_{name}"))
 
 
 @needs_node

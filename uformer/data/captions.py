@@ -1,4 +1,8 @@
-"""Text for contact sheets, drawn with the fonts of the system."""
+"""Text for contact sheets, drawn with the fonts of the system.
+
+Names of files need small letters, underscores and any script, which the letters of reports do not have.
+Without fonts, Pango draws an empty box for each letter.
+"""
 
 import html
 
@@ -17,7 +21,7 @@ _DPI = 92
 def draw_line(text: str, width: int) -> Pixels:
     """Return a line of white text on black, (HEIGHT, width, 1) float32 in [0, 1].
 
-    A text that is too long loses its middle. Without any font, the line stays black.
+    A text that is too long loses its middle.
     """
     line = np.zeros((HEIGHT, width, 1), np.float32)
     ink = _ink(text)
@@ -35,7 +39,7 @@ def _ink(text: str) -> Pixels:
     shown = html.escape(one_line(text).encode(errors="replace").decode(), quote=False)  # pango reads markup
     try:
         drawn = pyvips.Image.text(shown, font="sans 8", dpi=_DPI)
-    except pyvips.Error:  # no ink: an empty text, or no font
+    except pyvips.Error:  # an empty text has no ink
         return np.zeros((0, 0, 1), np.float32)
     ink: Pixels = drawn.numpy().reshape(drawn.height, drawn.width, -1)[..., :1].astype(np.float32)
     return ink / np.float32(255)

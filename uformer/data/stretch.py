@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from uformer.image.image import Pixels
+from uformer.image.value_range import ValueRange
 
+NOTE = " (tone stretched)"
+"""What labels say about a stretched image."""
 _SHARE = 0.5
 """Percent of the values at either end that may be clipped."""
 _ENOUGH = 0.4
@@ -21,5 +24,5 @@ def stretched(images: Sequence[Pixels]) -> tuple[list[Pixels], bool]:
     low, high = min(float(end[0]) for end in ends), max(float(end[1]) for end in ends)
     if high - low >= _ENOUGH or high == low:
         return list(images), False
-    scale = np.float32(1 / (high - low))
-    return [np.clip((image - np.float32(low)) * scale, 0, 1) for image in images], True
+    used = ValueRange(low, high)
+    return [used.to_unit(image) for image in images], True

@@ -82,18 +82,11 @@ class CountNoise:
 
     def apply(self, clean: Pixels, rng: Generator, /) -> tuple[Pixels, Pixels]:
         """Return (noisy, clean), not clipped. If all channels are equal, their noise is too."""
-        same = clean.shape[2] > 1 and all(
-            np.array_equal(clean[..., 0], clean[..., channel]) for channel in range(1, clean.shape[2])
-        )
+        same = bool((clean == clean[..., :1]).all())
         seen = clean[..., :1] if same else clean
-        electrons = np.maximum(seen - np.float32(self.offset), 0) / np.float32(self.gain)
-        counted = rng.poisson(np.minimum(electrons, _MOST_PHOTONS))
-        # What lies below the offset, or beyond Poisson's reach, gets no shot noise.
-        rest = (
-            electrons
-            - np.minimum(electrons, _MOST_PHOTONS)
-            + np.minimum(seen - np.float32(self.offset), 0) / (np.float32(self.gain))
-        )
-        noise = np.float32(self.read) * rng.standard_normal(seen.shape, dtype=np.float32)
-        noisy = np.float32(self.offset) + np.float32(self.gain) * (counted + rest).astype(np.float32) + noise
+        electrons = (seen - self.offset) / self.gain
+        lit = np.clip(electrons, 0, _MOST_PHOTONS)  # what lies outside gets no shot noise
+        counted = (electrons - lit + rng.poisson(lit)).astype(np.float32)
+        noise = self.read * rng.standard_normal(seen.shape, dtype=np.float32)
+        noisy = self.offset + self.gain * counted + noise
         return (np.repeat(noisy, clean.shape[2], axis=2) if same else noisy), clean

@@ -188,10 +188,9 @@ def _load_in_own_depth(pair: Pair, channels: int = 3, notify: Notify = warn, /) 
     clean, clean_depth, _ = read_channels(pair.clean, channels, notify)
     if source is not None and degraded.shape[2] != clean.shape[2]:
         degraded, clean = (np.repeat(each, 3 // each.shape[2], axis=2) for each in (degraded, clean))
-        source = source.with_values(degraded) if source.channels == degraded.shape[2] else None
+        source = source if source.channels == 3 else None
     _check_shapes(pair, degraded, clean)
-    outside = any(share_outside(each) for each in (degraded, clean))
-    if (depth == 32) != (clean_depth == 32) and outside:
+    if (depth == 32) != (clean_depth == 32) and any(map(share_outside, (degraded, clean))):
         raise PictureError(
             f"{pair.degraded}: one of the pair is float with values outside 0 to 1, the other is not float; "
             "store both in the same type"

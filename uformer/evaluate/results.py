@@ -257,10 +257,11 @@ def _tiles(evaluation: Evaluation) -> str:
 
 def _peaks(evaluation: Evaluation) -> str:
     """Return the peaks of PSNR in words, in the units of the files."""
-    peaks = sorted({each.data_range for each in evaluation.measured})
-    if len(peaks) <= 1:
-        return f"PSNR for a peak of {', '.join(f'{peak:g}' for peak in peaks)}"
-    return f"PSNR for the range of each image, {peaks[0]:g} to {peaks[-1]:g} wide"
+    peaks = [each.data_range for each in evaluation.measured]
+    least, most = min(peaks), max(peaks)
+    if least == most:
+        return f"PSNR for a peak of {most:g}"
+    return f"PSNR for the range of each image, {least:g} to {most:g} wide"
 
 
 def _result(evaluation: Evaluation, subset: str) -> dict[str, Any]:

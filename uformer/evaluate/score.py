@@ -41,8 +41,8 @@ def score(
             if scoring.rounded:
                 shown = np.rint(shown * 255).astype(np.float32) / np.float32(255)
             return Score(*aligned_scores(shown, clean))
-        peak = psnr(restored, clean, data_range=data_range, **how)
+        decibels = psnr(restored, clean, data_range=data_range, **how)
         how |= {"window": scoring.ssim_window, "data_range": scoring.ssim_range * data_range}
-        return Score(peak, ssim(restored, clean, **how))
+        return Score(decibels, ssim(restored, clean, **how))
     except ValueError as error:
         raise PictureError(str(error)) from None

@@ -21,8 +21,7 @@ from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.image import formats, vips
 from uformer.image.image import Header, Pixels
-from uformer.image.interpret import header_of
-from uformer.image.opening import DEFAULT_LIMITS, opened
+from uformer.image.read import header
 from uformer.image.samples import Samples
 
 if TYPE_CHECKING:
@@ -138,13 +137,7 @@ def is_stack(source: str | os.PathLike[str]) -> bool:
                 return False
     except (OSError, ValueError):
         return False  # reading it will report that
-    return pages_of(source).stack
-
-
-def pages_of(source: str | os.PathLike[str]) -> Header:
-    """Return the header of an image file, which tells how many pages it has. Raises PictureError."""
-    with opened(source, DEFAULT_LIMITS, mapped=True) as file:
-        return header_of(file)
+    return header(source).stack
 
 
 @contextlib.contextmanager
@@ -157,7 +150,7 @@ def opened_stack(source: str | os.PathLike[str]) -> Iterator[Stack]:
 
     path = Path(source)
     name = one_line(path, 4096)
-    head = pages_of(path)
+    head = header(path)
     try:
         with contextlib.ExitStack() as opening:
             file = opening.enter_context(tifffile.TiffFile(path))
@@ -240,6 +233,7 @@ def _channels_of(path: Path, count: int) -> list[int]:
     import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
 
     found: dict[int, tuple[int, int]] = {}
+    # A file of its own: `series` may replace the pages of its file by TiffFrames, which have no tags.
     with tifffile.TiffFile(path) as file:
         for number, series in enumerate(file.series):
             # Some writers leave pages out (None), or describe pages that lie in other files.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
+from uformer.image import ifd
 from uformer.image.samples import Samples
 from uformer.image.stack import Stack
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 WritePage = Callable[[int, Samples], None]
 """Writes a page: its position and its samples. Pages must be written in order."""
 
-_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 270, 282, 283, 296
-_PIXELS = {254, 255, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325}
-_PIXELS |= {338, 339, 347}
-"""Tags that say how the pixels are stored; tifffile writes them."""
+_LAYOUT = {ifd.NEW_SUBFILE_TYPE, ifd.OLD_SUBFILE_TYPE, ifd.WIDTH, ifd.LENGTH}
+_LAYOUT |= {ifd.BITS, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.SAMPLES, ifd.PLANAR, ifd.PREDICTOR}
+_LAYOUT |= {ifd.STRIP_OFFSETS, ifd.ROWS_PER_STRIP, ifd.STRIP_BYTES, ifd.COLOUR_MAP, ifd.JPEG_TABLES}
+_LAYOUT |= {ifd.TILE_WIDTH, ifd.TILE_LENGTH, ifd.TILE_OFFSETS, ifd.TILE_BYTES}
+_LAYOUT |= {ifd.EXTRA_SAMPLES, ifd.SAMPLE_FORMAT}
+_WRITTEN = _LAYOUT | {ifd.DESCRIPTION, ifd.X_RESOLUTION, ifd.Y_RESOLUTION, ifd.RESOLUTION_UNIT}
+"""Tags that tifffile writes: how the pixels are stored, and those that are arguments of its `write`."""
 _POINTERS = {330: "reduced copies", 34665: "EXIF", 34853: "GPS EXIF", 40965: "interoperability EXIF"}
 _POINTERS |= {34412: "Zeiss LSM data", 33628: "MetaMorph data", 33629: "MetaMorph data"}
 """Tags that point to other places in the file; they are left out."""
@@ -66,19 +70,19 @@ def _write_page(writer: tifffile.TiffWriter, stack: Stack, page: int, samples: S
     described = stack.tags_of(page)
     tags = {tag.code: tag for tag in described.tags} if stack.virtual is None or page == 0 else {}
     resolution: dict[str, Any] = {}
-    if _X_RESOLUTION in tags and _Y_RESOLUTION in tags:
-        unit = tags[_UNIT].value if _UNIT in tags else tifffile.RESUNIT.INCH  # the default of TIFF
+    if ifd.X_RESOLUTION in tags and ifd.Y_RESOLUTION in tags:
+        unit = tags.get(ifd.RESOLUTION_UNIT)
         resolution = {
-            "resolution": (tags[_X_RESOLUTION].value, tags[_Y_RESOLUTION].value),
-            "resolutionunit": unit,
+            "resolution": (tags[ifd.X_RESOLUTION].value, tags[ifd.Y_RESOLUTION].value),
+            "resolutionunit": tifffile.RESUNIT.INCH if unit is None else unit.value,  # the default of TIFF
         }
-    written = _PIXELS | {_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT} | _POINTERS.keys()
     others = [
         (tag.code, int(tag.dtype), tag.count, _bytes_of(stack, tag), True)
         for code, tag in tags.items()
-        if code not in written
+        if code not in _WRITTEN and code not in _POINTERS
     ]
-    description = _bytes_of(stack, tags[_DESCRIPTION]).rstrip(b"\0") if _DESCRIPTION in tags else None
+    text = tags.get(ifd.DESCRIPTION)
+    description = None if text is None else _bytes_of(stack, text).rstrip(b"\0")
     deflate = described.compression != _UNCOMPRESSED
     tile = described.tile
     if tile is not None and any(side % _TILE_STEP for side in tile):

@@ -8,10 +8,17 @@ import itertools
 import re
 
 from uformer.image.formats import Encoded
-from uformer.image.ifd import NEW_SUBFILE_TYPE, Directory, entries, header, pages, unpack
+from uformer.image.ifd import (
+    DESCRIPTION,
+    NEW_SUBFILE_TYPE,
+    OLD_SUBFILE_TYPE,
+    Directory,
+    entries,
+    header,
+    pages,
+    unpack,
+)
 
-_IMAGE_DESCRIPTION = 270
-_OLD_SUBFILE_TYPE = 255
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _OLD_REDUCED = 2  # value of SubfileType
 _STACK = re.compile(r"ImageJ=.*?^images=([0-9]{1,9})$", re.DOTALL | re.MULTILINE)
@@ -25,7 +32,7 @@ def count(data: Encoded) -> tuple[int, int]:
     roles = [_is_companion(data, page) for page in pages(data)]
     stacked = None
     with contextlib.suppress(ValueError):
-        stacked = _STACK.match(Directory(data).text(_IMAGE_DESCRIPTION))
+        stacked = _STACK.match(Directory(data).text(DESCRIPTION))
     images = max(roles.count(False), int(stacked[1]) if stacked else 1)
     return images, roles.count(True)
 
@@ -40,7 +47,7 @@ def _is_companion(data: Encoded, page: int) -> bool | None:
             (value,) = unpack(form.order + ("H" if entry.kind == 3 else "I"), data, entry.start)
             if entry.tag == NEW_SUBFILE_TYPE and value & (_REDUCED | _MASK):
                 return True
-            if entry.tag == _OLD_SUBFILE_TYPE and value == _OLD_REDUCED:
+            if entry.tag == OLD_SUBFILE_TYPE and value == _OLD_REDUCED:
                 return True
     except ValueError:
         return None

@@ -7,11 +7,10 @@ import contextlib
 
 from uformer.image.fields import Allowance, Ifd, block, fields_of, parse
 from uformer.image.formats import Encoded
-from uformer.image.ifd import Directory, entries, header
+from uformer.image.ifd import RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, Directory, entries, header
 
-_X_RESOLUTION, _Y_RESOLUTION, _UNIT = 282, 283, 296
 _NO_UNIT = 1
-_RESOLUTION = {_X_RESOLUTION, _Y_RESOLUTION, _UNIT}
+_RESOLUTION = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 _COLOURS = {318, 319}  # white point, primaries
 _GEO = {33550, 33920, 33922, 34264, 34735, 34736, 34737}  # OGC GeoTIFF 1.1
 _GDAL = {42112, 42113}  # metadata, and the value of pixels without data
@@ -56,8 +55,8 @@ def has_no_unit(data: Encoded) -> bool:
     """Whether a TIFF file has a resolution without a unit, as ImageJ writes it."""
     with contextlib.suppress(ValueError):
         first = Directory(data)
-        across, down = (first.numbers(tag, 1.0)[:1] for tag in (_X_RESOLUTION, _Y_RESOLUTION))
-        return first.integers(_UNIT, 2)[:1] == (_NO_UNIT,) and (across, down) != ((1.0,), (1.0,))
+        across, down = (first.numbers(tag, 1.0)[:1] for tag in (X_RESOLUTION, Y_RESOLUTION))
+        return first.integers(RESOLUTION_UNIT, 2)[:1] == (_NO_UNIT,) and (across, down) != ((1.0,), (1.0,))
     return False
 
 
@@ -73,7 +72,7 @@ def names(tags: bytes | None) -> list[str]:
         (_MAP_POSITION, _GEO),
         ("GDAL metadata", _GDAL),
         ("the names of its page", _NAMES),
-        ("a resolution without a unit", {_X_RESOLUTION}),
+        ("a resolution without a unit", {X_RESOLUTION}),
         ("white point and primaries", _COLOURS),
     )
     return [name for name, group in groups if group & fields.keys()]
@@ -95,9 +94,9 @@ def left_out(data: Encoded, *, turned: bool) -> list[str]:
 
 def _swap(fields: Ifd) -> None:
     """Exchange horizontal and vertical resolution."""
-    across, down = fields.get(_X_RESOLUTION), fields.get(_Y_RESOLUTION)
+    across, down = fields.get(X_RESOLUTION), fields.get(Y_RESOLUTION)
     if across is not None and down is not None:
-        fields[_X_RESOLUTION], fields[_Y_RESOLUTION] = down, across
+        fields[X_RESOLUTION], fields[Y_RESOLUTION] = down, across
 
 
 def _selected(tags: bytes | None, wanted: set[int]) -> bytes | None:

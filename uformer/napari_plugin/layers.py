@@ -20,7 +20,8 @@ from uformer.image.image import Pixels
 from uformer.image.value_range import ValueRange, choose_for, sampled_planes
 from uformer.notices import Notify
 from uformer.restore.forms import through_array, to_values
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.progress import Progress
+from uformer.restore.restorer import Restorer
 
 Index = tuple[int, ...]
 """The position of a plane on the axes that number the planes; empty for a layer of one plane."""

@@ -18,6 +18,9 @@ from uformer.restore.worklist import FileJob, WorkList
 from uformer.words import counted
 
 _SECONDS_BETWEEN_LINES = 30
+_OF_IMAGE = ("seconds", "width", "height", "bytes", "tile")
+_OF_RUN = ("backend", "precision", "range", "pages", "report")
+"""Fields of a JSON record that are null where nothing is known."""
 
 
 class Announcer:
@@ -83,15 +86,15 @@ class Announcer:
             self._bars.say(f"uformer: {_with_name(job.source, message)}")
 
     def finished(self, outcome: Outcome) -> None:
-        job, found = outcome.job, outcome.diagnosis
+        job, found, restored = outcome.job, outcome.diagnosis, outcome.error is None
         if outcome.error is None:
             self._restored += 1
         else:
             self._failures.append(_with_name(job.source, outcome.error))
         self._record(
-            "restored" if outcome.error is None else "failed",
+            "restored" if restored else "failed",
             job.source,
-            job.output if outcome.error is None else None,
+            job.output if restored else None,
             seconds=round(outcome.seconds, 3),
             width=outcome.width,
             height=outcome.height,
@@ -109,16 +112,15 @@ class Announcer:
         self._bars.file_done()
         if outcome.report is not None and not self._many and not self._quiet:
             self._bars.say(f"uformer: report: {Path(outcome.report).with_suffix('.png')} and .json")
-        used = "" if outcome.range is None or outcome.error is not None else range_used(outcome.range)
+        used = [] if outcome.range is None or not restored else [range_used(outcome.range)]
         if self._many and not self._quiet and not self._bars.shown:
-            comma = ", " if used else ""
-            chosen = "" if found is None or outcome.error is not None else f", {found.finding}: {found.why}"
-            end = f"({outcome.seconds:.1f} s{comma}{used}{chosen})" if outcome.error is None else "failed"
+            chosen = [] if found is None else [f"{found.finding}: {found.why}"]
+            end = f"({', '.join([f'{outcome.seconds:.1f} s', *used, *chosen])})" if restored else "failed"
             number = self._restored + len(self._failures) - len(self._work.failures)
             self._bars.say(f"[{number}/{len(self._work.jobs)}] {job.source}{self._several} {end}")
         elif not self._quiet:
-            chosen = f"task: {found}" if found is not None and outcome.error is None else ""
-            for message in filter(None, (used, chosen)):
+            chosen = [f"task: {found}"] if found is not None and restored else []
+            for message in (*used, *chosen):
                 self._bars.say(f"uformer: {_with_name(job.source, message)}")
 
     def end(self) -> int:
@@ -180,16 +182,7 @@ class Announcer:
         bytes.
         """
         if self._records:
-            known = (
-                dict.fromkeys(
-                    (
-                        *("seconds", "width", "height", "bytes", "tile", "backend", "precision"),
-                        *("range", "pages", "report"),
-                    )
-                )
-                | {"tasks": self._tasks or None, "why": None}
-                | figures
-            )
+            known = dict.fromkeys(_OF_IMAGE + _OF_RUN) | {"tasks": self._tasks or None, "why": None} | figures
             paths = {"input": str(source), "output": None if output is None else str(output)}
             print(
                 json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}),

@@ -11,13 +11,14 @@ import numpy as np
 
 from uformer.errors import OptionError
 from uformer.image.image import Pixels
-from uformer.image.value_range import FULL, ValueRange, sampled
+from uformer.image.value_range import sampled
 from uformer.notices import Notify, ignore, warn
 from uformer.restore import forms
 from uformer.restore.diagnosis import Diagnosis, diagnose
 from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.progress import Progress
 from uformer.restore.restoration import Held, Restoration
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.restorer import Restorer, rows_of
 from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 
@@ -68,33 +69,17 @@ class Auto(Restorer):
         restorer.choices = tuple(stages)
         return restorer
 
-    def restore_pixels(
-        self,
-        pixels: Pixels,
-        *,
-        used: ValueRange = FULL,
-        progress: Progress | None = None,
-        notify: Notify = warn,
-    ) -> Pixels:
-        suited = self.suited(rows_of(pixels, used), pixels.shape, notify=notify)
-        return suited.restore_pixels(pixels, used=used, progress=progress, notify=notify)
-
     def infer(
         self, picture: Any, *, trust: bool = False, progress: Progress | None = None, notify: Notify = warn
     ) -> Restoration:
-        images: list[tuple[Pixels, int]] = []
-
-        def look(values: Pixels, depth: int) -> Pixels:
-            images.append((values, depth))
-            return values
-
-        forms.through(Held.of(picture).image, look, channels=self.config.in_channels)
+        held = Held.of(picture)
+        images = forms.values_of(held.image, channels=self.config.in_channels)
         if len(images) != 1:
             raise OptionError(f"task: auto infers one image at a time, not a batch of {len(images)}")
         ((values, depth),) = images
         rows = rows_of(values, self.range_of(sampled(values), depth, notify=ignore))
         suited = self.suited(rows, values.shape, notify=notify)
-        return suited.infer(picture, trust=trust, progress=progress, notify=notify)
+        return suited.infer(held, trust=trust, progress=progress, notify=notify)
 
 
 class Untouched(Restorer):
@@ -116,15 +101,10 @@ class Untouched(Restorer):
 _ROWS = 64
 
 
-def rows_of(pixels: Pixels, used: ValueRange) -> Rows:
-    """Return a function that reads rows of an image (H, W, C), of which `used` is black to white."""
-    return lambda first, last: used.to_unit(pixels[first:last]).transpose(2, 0, 1)
-
-
 def _plain(options: RestoreOptions) -> RestoreOptions:
     """Return options with which the network's answer is left as it is."""
-    controls = dataclasses.asdict(Controls(tones="free"))
-    return dataclasses.replace(options, **controls, ensemble=False, tile=None, overlap=None)
+    plain = options.with_controls(Controls(tones="free"))
+    return dataclasses.replace(plain, ensemble=False, tile=None, overlap=None)
 
 
 def _answer(restorer: Restorer, notify: Notify) -> Callable[[Pixels], Pixels]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from uformer.image.image import Pixels
 from uformer.image.value_range import FULL, ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.auto import Auto
-from uformer.restore.options import AUTO, Controls, RestoreOptions
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.progress import Progress, shares
+from uformer.restore.restorer import Restorer
 from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 
@@ -23,7 +23,7 @@ def make_restorer(options: RestoreOptions) -> Restorer:
 
 def joined(restorers: Sequence[Restorer], options: RestoreOptions) -> Restorer:
     """Return one restorer from those for each of `options.chain`."""
-    if options.task_names == (AUTO,):
+    if options.automatic:
         return Auto(restorers, options)
     return restorers[0] if options.tasks is None else Chain(restorers, options)
 
@@ -98,7 +98,7 @@ class Chain(Restorer):
         notify: Notify,
         finished: Callable[[Bands], Bands] = lambda bands: bands,
     ) -> Bands:
-        whole = dataclasses.replace(self.options, **dataclasses.asdict(Controls(tones="free")))
+        whole = self.options.with_controls(Controls(tones="free"))
         pixels = read(0, shape[0]).transpose(1, 2, 0)
         restored = self.with_options(whole).restore_pixels(pixels, progress=progress, notify=notify)
         yield from finished(iter([(0, restored.transpose(2, 0, 1))]))
@@ -107,14 +107,3 @@ class Chain(Restorer):
         self, read: Rows, shape: tuple[int, ...], *, progress: Progress | None = None, notify: Notify = warn
     ) -> Iterator[tuple[int, Pixels]]:
         raise NotImplementedError("a stage needs all rows of the stage before; use the stages one by one")
-
-
-def shares(progress: Progress | None, stages: int) -> list[Progress | None]:
-    """Return a progress callback for each stage, as if all stages had the same number of tiles."""
-    if progress is None:
-        return [None] * stages
-
-    def share(number: int, done: int, total: int) -> None:
-        progress(number * total + done, stages * total)
-
-    return [functools.partial(share, number) for number in range(stages)]

@@ -23,10 +23,17 @@ from uformer.restore.changes import note_little_change
 from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
 from uformer.restore.reblend import blend_again
-from uformer.restore.report_files import check_beside, report_files
+from uformer.restore.reporting.report_files import report_files
 from uformer.restore.residual_file import residual_file
 from uformer.restore.restorer import Restorer
-from uformer.restore.worklist import WorkList, check_picture_output, is_one_picture, list_work, one_job
+from uformer.restore.worklist import (
+    WorkList,
+    check_beside,
+    check_picture_output,
+    is_one_picture,
+    list_work,
+    one_job,
+)
 from uformer.signals import stops_like_ctrl_c
 
 

@@ -89,7 +89,7 @@ def decide(noise: NoiseFigures, rain: RainFigures) -> Diagnosis:
     if rain.strength >= RAIN and rain.even >= EVEN and rain.aligned >= ALIGNED:
         return Diagnosis("derain", f"streaks of {rain.strength:.1f} levels all over the image")
     if noise.colour >= WEAK_COLOUR and noise.share >= WEAK_SHARE and noise.smooth >= WEAK_SMOOTH:
-        return Diagnosis("denoise", f"{found}, smooth in colour as of a camera")
+        return Diagnosis("denoise", f"{found}, smooth in colour like the noise of a camera")
     return Diagnosis("nothing", "neither clear noise nor rain")
 
 

@@ -155,6 +155,18 @@ def through(
     )
 
 
+def values_of(picture: Any, *, channels: int = 3) -> list[tuple[Pixels, int]]:
+    """Return values (H, W, C) and depth of each image of a batch, as `through` passes them on."""
+    found: list[tuple[Pixels, int]] = []
+
+    def keep(values: Pixels, depth: int) -> Pixels:
+        found.append((values, depth))
+        return values
+
+    through(picture, keep, channels=channels)
+    return found
+
+
 def copied(picture: Any) -> Any:
     """Return a copy that stays as it is when the caller changes the image. An Image is not copied."""
     if is_tensor(picture):

@@ -17,9 +17,9 @@ from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, warn
 from uformer.restore import memory
-from uformer.restore.chain import shares
-from uformer.restore.change_report import Recorder
-from uformer.restore.restorer import Progress, Restorer
+from uformer.restore.progress import Progress, shares
+from uformer.restore.reporting.change_report import Recorder
+from uformer.restore.restorer import Restorer
 from uformer.restore.tiles import Rows
 from uformer.system_memory import available_memory
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from uformer.errors import OptionError
@@ -154,14 +154,19 @@ class RestoreOptions(Controls, NetworkOptions):
         return (self.task,) if self.weights is None else ()
 
     @property
+    def automatic(self) -> bool:
+        """Whether the task is chosen for each image."""
+        return self.task_names == (AUTO,)
+
+    @property
     def chain(self) -> tuple["RestoreOptions", ...]:
         """The options for each of several tasks, in order; otherwise only these options.
 
         For `auto`, those for each task between which it chooses.
         """
-        names = CHOICES if self.task_names == (AUTO,) else self.task_names
-        if self.tasks is None and names != CHOICES:
+        if self.tasks is None and not self.automatic:
             return (self,)
+        names = CHOICES if self.automatic else self.task_names
         return tuple(replace(self, task=name, tasks=None) for name in names)
 
     @property
@@ -173,6 +178,10 @@ class RestoreOptions(Controls, NetworkOptions):
     def controls(self) -> Controls:
         """The options that are applied after the network."""
         return Controls(**{field.name: getattr(self, field.name) for field in fields(Controls)})
+
+    def with_controls(self, controls: Controls) -> "RestoreOptions":
+        """Return these options with other controls."""
+        return replace(self, **asdict(controls))
 
 
 def make_options(values: dict[str, Any]) -> RestoreOptions:

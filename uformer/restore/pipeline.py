@@ -21,18 +21,19 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
 from uformer.image.read import header, read
+from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
 from uformer.processors import available_processors
 from uformer.restore.auto import Auto
 from uformer.restore.budget import Budget
-from uformer.restore.change_report import Recorder
 from uformer.restore.changes import note_little_change
 from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.planes import check_stack_output, restore_stack
-from uformer.restore.report_files import write_report
+from uformer.restore.reporting.change_report import Recorder
+from uformer.restore.reporting.report_files import write_report
 from uformer.restore.residual_file import check_room_to_keep, residual_file
 from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer
@@ -108,8 +109,15 @@ def run(
     restored are still written. Raises what `make_restorer` raises, and OptionError if the options cannot
     restore any image.
     """
-    line = _Line(watcher, metadata, times, make_restorer, threads or available_processors())
-    line.reports, line.keep = reports, keep
+    line = _Line(
+        watcher,
+        metadata,
+        times,
+        make_restorer,
+        threads or available_processors(),
+        reports=reports,
+        keep=keep,
+    )
     going: deque[tuple[Outcome, Future[Future[None]]]] = deque()
 
     def finish_first() -> None:
@@ -161,6 +169,18 @@ class _Read:
     """Bits per sample."""
 
 
+@dataclass
+class _Restored:
+    """What is left to write once an image is restored."""
+
+    image: Image | None = None
+    """None if the output is written already: for a stack, and for an image that was restored row by row."""
+    recorder: Recorder | None = None
+    """For the report, if one is written."""
+    answer: Restoration | None = None
+    """The answer of the network, if it is kept."""
+
+
 class _Line:
     """The three thread pools, and the work of each on an image."""
 
@@ -171,6 +191,9 @@ class _Line:
         times: Times,
         make_restorer: Callable[[], Restorer],
         processors: int,
+        *,
+        reports: bool,
+        keep: bool,
     ) -> None:
         readers, writers = min(READERS, processors), min(WRITERS, processors)
         self.width = readers + writers
@@ -179,7 +202,7 @@ class _Line:
         self._network = ThreadPoolExecutor(1, "uformer-network")
         self._writers = ThreadPoolExecutor(writers, "uformer-write")
         self._watcher, self._metadata, self._times = watcher, metadata, times
-        self.reports = self.keep = False
+        self._reports, self._keep = reports, keep
         self._budget = Budget()
         self._stopped = threading.Event()
         self._made = self._network.submit(self._make, make_restorer)
@@ -226,7 +249,7 @@ class _Line:
                 if head.stack:
                     outcome.pages = head.frames
                     self._check_stack(outcome.job)
-                elif self.keep and not whole:
+                elif self._keep and not whole:
                     check_room_to_keep(head, restorer.memory_budget)
                     whole = True
                 cost = decoded_size(head) if whole or head.stack else 0
@@ -246,28 +269,17 @@ class _Line:
             outcome.backend, outcome.precision = restorer.backend, restorer.precision
             if outcome.height and outcome.width:
                 outcome.tile = restorer.tile_for(outcome.height, outcome.width)
-            restored, answer, warn = None, None, functools.partial(self._warn, outcome)
+            result = _Restored()
             if outcome.pages is not None:
                 outcome.range = self._restore_stack(restorer, outcome, source.depth)
-                return self._writers.submit(self._write, outcome, None, (None, None), source.cost)
-            recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble)) if self.reports else None
-            if recorder is not None:
-                restorer = restorer.observed(recorder.add_spread)
+                return self._writers.submit(self._write, outcome, result, source.cost)
+            if self._reports:
+                result.recorder = Recorder(views=views_of(ensemble=restorer.options.ensemble))
+                restorer = restorer.observed(result.recorder.add_spread)
             if isinstance(restorer, Auto):
                 restorer = restorer.telling(functools.partial(setattr, outcome, "diagnosis"))
             if source.image is not None:
-                image = source.image
-                if recorder is not None:
-                    recorder.begin(*image.pixels.shape)
-                if self.keep:
-                    answer = restorer.infer(image, progress=self._tile, notify=warn)
-                    used, restored = answer.ranges[0], answer.blend(mask=restorer.mask)
-                else:
-                    used = restorer.range_of_image(image, notify=warn)
-                    restored = restorer.restore_image(image, used=used, progress=self._tile, notify=warn)
-                note_little_change(image.pixels, restored.pixels, used, restorer.options, warn)
-                if recorder is not None:
-                    recorder.add_image(image, restored, used)
+                used = self._restore_image(restorer, outcome, source.image, result)
             else:
                 job.output.parent.mkdir(parents=True, exist_ok=True)
                 used = restore_file(
@@ -276,18 +288,37 @@ class _Line:
                     job.output,
                     metadata=self._metadata,
                     progress=self._tile,
-                    notify=warn,
-                    recorder=recorder,
+                    notify=functools.partial(self._warn, outcome),
+                    recorder=result.recorder,
                 )
             outcome.range = used.reported(source.depth)
-            return self._writers.submit(self._write, outcome, restored, (recorder, answer), source.cost)
+            return self._writers.submit(self._write, outcome, result, source.cost)
+
+    def _restore_image(
+        self, restorer: Restorer, outcome: Outcome, image: Image, result: _Restored
+    ) -> ValueRange:
+        """Restore an image in memory, set `result`, and return the range of values that was restored."""
+        notify = functools.partial(self._warn, outcome)
+        if result.recorder is not None:
+            result.recorder.begin(*image.pixels.shape)
+        if self._keep:
+            result.answer = restorer.infer(image, progress=self._tile, notify=notify)
+            used, restored = result.answer.ranges[0], result.answer.blend(mask=restorer.mask)
+        else:
+            used = restorer.range_of_image(image, notify=notify)
+            restored = restorer.restore_image(image, used=used, progress=self._tile, notify=notify)
+        note_little_change(image.pixels, restored.pixels, used, restorer.options, notify)
+        if result.recorder is not None:
+            result.recorder.add_image(image, restored, used)
+        result.image = restored
+        return used
 
     def _check_stack(self, job: FileJob) -> None:
         """Raise PictureError if a stack cannot be written, or not with what is asked for beside it."""
         check_stack_output(job.source, job.output, self._metadata)
-        if self.reports or self.keep:
+        if self._reports or self._keep:
             raise PictureError(
-                f"{job.source}: is a stack; --report and --keep-residual need files of a single image"
+                f"{job.source}: is a stack; --report and --keep-residual work on single images only"
             )
 
     def _restore_stack(
@@ -307,21 +338,14 @@ class _Line:
         reported = [used.reported(depth) for used in ranges]
         return reported[0] if len(set(reported)) == 1 else reported
 
-    def _write(
-        self,
-        outcome: Outcome,
-        restored: Image | None,
-        kept: tuple[Recorder | None, Restoration | None],
-        cost: int,
-    ) -> None:
-        recorder, answer = kept
+    def _write(self, outcome: Outcome, result: _Restored, cost: int) -> None:
         output = outcome.job.output
         try:
             with self._working(outcome):
-                if restored is not None:
+                if result.image is not None:
                     output.parent.mkdir(parents=True, exist_ok=True)
                     write(
-                        restored,
+                        result.image,
                         output,
                         metadata=self._metadata,
                         quality=self._made.result().options.quality,
@@ -330,10 +354,11 @@ class _Line:
                 if self._times == "keep":
                     keep_time(outcome.job.source, output)
                 outcome.bytes = output.stat().st_size
-                if recorder is not None:
-                    outcome.report = str(write_report(recorder.report(), outcome.job.source, output))
-                if answer is not None:
-                    answer.save(residual_file(output), overwrite=True)
+                if result.recorder is not None:
+                    report = result.recorder.report()
+                    outcome.report = str(write_report(report, outcome.job.source, output))
+                if result.answer is not None:
+                    result.answer.save(residual_file(output), overwrite=True)
         finally:
             self._budget.give_back(cost)
 

@@ -23,10 +23,8 @@ from uformer.image.stack_writer import left_out, writing
 from uformer.image.value_range import ValueRange, sampled_planes
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
-from uformer.restore.options import AUTO, RestoreOptions
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with the number of finished tiles and the number of all tiles."""
+from uformer.restore.options import RestoreOptions
+from uformer.restore.progress import Progress, shares
 
 PageStarted = Callable[[int, int], None]
 """Called before each page with its number, from 1, and the number of all pages."""
@@ -97,14 +95,14 @@ def restore_stack(
     memory at a time. The output appears whole or not at all. Raises PictureError.
     """
     check_stack_output(source, output, metadata)
-    if restorer.options.task_names == (AUTO,):
-        raise PictureError(f"{source}: is a stack; name its task, because auto looks at single images")
+    if restorer.options.automatic:
+        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
     with opened_stack(source) as stack:
         if lost := left_out(stack):
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")
         ranges = _ranges(restorer, stack, notify)
         with writing(stack, output) as write_page:
-            done = 0
+            counting = iter(shares(progress, len(stack.planes)))
             for page, planes in itertools.groupby(stack.planes, key=attrgetter("page")):
                 if page_started is not None:
                     page_started(page + 1, stack.count)
@@ -113,11 +111,10 @@ def restore_stack(
                     restored = restorer.restore_pixels(
                         stack.values(samples, plane),
                         used=ranges[plane.channel],
-                        progress=_share(progress, done, len(stack.planes)),
+                        progress=next(counting),
                         notify=notify,
                     )
                     stack.put(restored, plane, samples)
-                    done += 1
                 write_page(page, samples)
     return ranges
 
@@ -135,10 +132,3 @@ def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[Value
         sample = sampled_planes(list(planes), read_plane, size=size, asked=asked, depth=depth)
         ranges.append(restorer.range_of(sample, depth, notify=notify))
     return ranges
-
-
-def _share(progress: Progress | None, number: int, planes: int) -> Progress | None:
-    """Return a progress callback for one plane, as if all planes had the same number of tiles."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(number * total + done, planes * total)

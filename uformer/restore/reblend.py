@@ -47,8 +47,7 @@ def blend_again(
     job = one_job(images[0], output, overwrite=overwrite)
     image = read(job.source)
     check(image, by_suffix(job.output.suffix), metadata, notify=ignore)
-    controls = {field.name: getattr(options, field.name) for field in dataclasses.fields(Controls)}
-    restored = Restoration.load(residual, image).blend(mask=mask, **controls)
+    restored = Restoration.load(residual, image).blend(mask=mask, **dataclasses.asdict(options.controls))
     write(restored, job.output, metadata=metadata, quality=options.quality)
     if times == "keep":
         keep_time(job.source, job.output)

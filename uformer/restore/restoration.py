@@ -18,10 +18,10 @@ from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
 from uformer.output import check_output
 from uformer.restore import forms
-from uformer.restore.change_report import ChangeReport, Recorder
 from uformer.restore.controls import Read, Window, blend_blocks, tone_shifts
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.reporting.change_report import ChangeReport, Recorder
 from uformer.restore.residual_file import KeptAnswer, Residual, load_answer, networks_of, save_answer
 from uformer.restore.tiles import Bands
 
@@ -39,7 +39,12 @@ class Held:
 
     @classmethod
     def of(cls, picture: Any) -> Held:
-        """Return an image as it is now. Raises PictureError for a file that is not an image."""
+        """Return an image as it is now; one that is held already stays as it is.
+
+        Raises PictureError for a file that is not an image.
+        """
+        if isinstance(picture, Held):
+            return picture
         if isinstance(picture, str | os.PathLike):
             return cls(read(picture), source=picture)
         if isinstance(picture, bytes | bytearray | memoryview):
@@ -144,16 +149,11 @@ class Restoration:
 
     def _values(self) -> Pixels:
         """Return the values (H, W, C) of the only image. Raises OptionError for a batch."""
-        images: list[Pixels] = []
-
-        def keep(values: Pixels, _depth: int) -> Pixels:
-            images.append(values)
-            return values
-
-        self.through(keep)
+        images = forms.values_of(self._held.image, channels=self._channels)
         if len(images) != 1:
-            raise OptionError(f"the answer of one image can be kept, not of a batch of {len(images)}")
-        return images[0]
+            raise OptionError(f"only the answer of one image can be kept, not of a batch of {len(images)}")
+        ((values, _),) = images
+        return values
 
     def report(self, **controls: Any) -> ChangeReport | list[ChangeReport]:
         """Return what `blend` with these controls changes, before a file is encoded; for a batch, a list.
@@ -161,18 +161,12 @@ class Restoration:
         The trust map is that of the network's answer, whatever the controls. It needs `infer(trust=True)`.
         Raises OptionError for a control that is unknown or out of range.
         """
-        images: list[tuple[Pixels, int]] = []
-
-        def keep(values: NDArray[Any], depth: int) -> NDArray[Any]:
-            images.append((values, depth))
-            return values
-
-        forms.through(self._held.image, keep, channels=self._channels)
-        before = list(images)
-        images.clear()
-        forms.through(self._blended(self._chosen(controls), None, None, None), keep, channels=self._channels)
+        blended = self._blended(self._chosen(controls), None, None, None)
+        before, after = (
+            forms.values_of(image, channels=self._channels) for image in (self._held.image, blended)
+        )
         reports = []
-        for number, ((old, depth), (new, _)) in enumerate(zip(before, images, strict=True)):
+        for number, ((old, depth), (new, _)) in enumerate(zip(before, after, strict=True)):
             recorder = Recorder(views=self._views or 0)
             recorder.begin(*old.shape)
             recorder.add_values(0, old, new, depth, self.ranges[number])

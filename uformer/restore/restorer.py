@@ -22,14 +22,12 @@ from uformer.restore.masks import Mask, mask_values
 from uformer.restore.network import Network
 from uformer.restore.options import AUTO, Controls, RestoreOptions, make_options
 from uformer.restore.planes import restore_path
+from uformer.restore.progress import Progress
 from uformer.restore.restoration import Held, Restoration, SpreadMap
 from uformer.restore.tile_size import largest_side, make_room, overlap_of
 from uformer.restore.tiles import Bands, Rows, SpreadTo, TilePlan, blend, cut, plan_freely, plan_tiles
 from uformer.restore.tones import decided
 from uformer.restore.views import views_of
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with the number of finished tiles and the number of all tiles."""
 
 MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
 
@@ -198,7 +196,7 @@ class Restorer:
         """Run the network on an image and return its answer, from which `blend` makes any number of results.
 
         `picture` and errors: as for calling the restorer. The file of a path is read only here. `trust`: keep
-        the spread of the answers for `Restoration.report`: FEW times as long, or no longer with `ensemble`.
+        the spread of the answers for `Restoration.report`. That takes four times as long without `ensemble`.
         """
         restoration = Restoration(
             Held.of(picture),
@@ -283,16 +281,12 @@ class Restorer:
         `used`: the range of values that the network sees as [0, 1]. What lies outside is kept. A gray image
         goes through a colour network and stays gray.
         """
-        if self.controls.for_channels(pixels.shape[2]).idle:
+        read_rows = rows_of(pixels, used)
+        suited = self.suited(read_rows, pixels.shape, notify=notify)
+        if suited.controls.for_channels(pixels.shape[2]).idle:
             return pixels
         restored = np.empty_like(pixels, order="C")
-        rows_of = self.restore_rows(
-            lambda start, end: used.to_unit(pixels[start:end]).transpose(2, 0, 1),
-            pixels.shape,
-            progress=progress,
-            notify=notify,
-        )
-        for first, rows in rows_of:
+        for first, rows in suited.restore_rows(read_rows, pixels.shape, progress=progress, notify=notify):
             last = first + len(rows)
             restored[first:last] = used.from_unit(rows, pixels[first:last])
         return restored
@@ -396,3 +390,8 @@ class Restorer:
             else:
                 self.spread_to(first, rows[-1])
                 yield first, rows[:-1]
+
+
+def rows_of(pixels: Pixels, used: ValueRange) -> Rows:
+    """Return a function that reads rows of an image (H, W, C), of which `used` is black to white."""
+    return lambda first, last: used.to_unit(pixels[first:last]).transpose(2, 0, 1)

@@ -15,7 +15,7 @@ import errno
 import functools
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,6 +105,26 @@ def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) ->
     """
     check_suffix(path)
     check_output(path, overwrite=overwrite, source=source)
+
+
+def check_beside(
+    work: WorkList, beside: Callable[[Path], Sequence[Path]], *, alone: bool, overwrite: bool
+) -> None:
+    """Make a job fail if a file that will lie beside its output exists and must not be replaced.
+
+    `beside`: returns these files for an output. Raises OptionError instead if the job is the only one
+    (`alone`).
+    """
+    for job in list(work.jobs):
+        try:
+            if job.output.parent.is_dir():  # the folder of several outputs is created later
+                for path in beside(job.output):
+                    check_output(path, overwrite=overwrite, source=job.source)
+        except OptionError as error:
+            if alone:
+                raise
+            work.jobs.remove(job)
+            work.failures.append((job.source, str(error)))
 
 
 def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> WorkList:

@@ -249,8 +249,7 @@ def jobs(service: Service) -> APIRouter:
 
     def held_answer(job: Job) -> Restoration:
         """Return the held answer of a job. Raises Problem if there is none or the server is stopping."""
-        if engine.not_ready is not None:
-            raise Problem(503, "not-ready", engine.not_ready, retry_after=5)
+        engine.check_ready()
         found = service.held.get(job)
         if found is None:
             reason = job.not_held or "the job was started without hold=true"

@@ -1,14 +1,9 @@
 """The workers, one thread per device, and the bounded queue in front of them."""
 
-import contextlib
 import dataclasses
 import logging
 import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
-from typing import Any
+from concurrent.futures import Future, wait
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
@@ -18,7 +13,8 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 from uformer.serve.catalogue import Catalogue, Load, Restorers
 from uformer.serve.held import HeldAnswers
-from uformer.serve.jobs import Ending, Job, settled
+from uformer.serve.job_thread import JobThread
+from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import Problem, refused_as
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
@@ -96,19 +92,24 @@ class Engine:
     @property
     def running(self) -> int:
         """Number of images in progress."""
-        return sum(job.started > 0 for worker in self._workers for job in list(worker.jobs.values()))
+        return sum(job.started > 0 for worker in self._workers for job in list(worker.thread.jobs.values()))
 
     @property
     def not_ready(self) -> str | None:
         """Why the server accepts no images now; None if it does."""
         return "the server is stopping" if self._draining else self._not_ready
 
+    def check_ready(self) -> None:
+        """Raise Problem if the server accepts no images now."""
+        if self.not_ready is not None:
+            raise Problem(503, "not-ready", self.not_ready, retry_after=5)
+
     def start(self) -> None:
         """Load the default weights and, unless they are the operator's own, those of every task.
 
         Each worker loads in its own thread.
         """
-        ready = [worker.warm() for worker in self._workers]
+        ready = [worker.thread.prepare(worker.warm) for worker in self._workers]
         for future in ready:
             future.add_done_callback(lambda _: self._become_ready(ready))
 
@@ -135,9 +136,7 @@ class Engine:
             self._admitted -= places
 
     def _check_room(self, count: int, places: int) -> None:
-        reason = self.not_ready
-        if reason is not None:
-            raise Problem(503, "not-ready", reason, retry_after=5)
+        self.check_ready()
         if places and self._admitted + places > self.capacity:
             detail = f"the queue is full with {self._admitted} images; try again later"
             raise Problem(429, "queue-full", detail, retry_after=self._seconds_to_wait())
@@ -160,14 +159,14 @@ class Engine:
         except Problem:
             slot.release()
             raise
-        worker = min(self._workers, key=lambda each: len(each.jobs))
-        worker.submit(job)
+        worker = min(self._workers, key=lambda each: len(each.thread.jobs))
+        worker.thread.submit(job, worker.restore, ended=worker.ended)
         job.future.add_done_callback(lambda _: slot.release())
 
     def ahead(self, job: Job) -> int:
         """Return the number of images ahead of a job on its device."""
         for worker in self._workers:
-            ids = list(worker.jobs)
+            ids = list(worker.thread.jobs)
             if job.id in ids:
                 return ids.index(job.id)
         return 0
@@ -176,25 +175,22 @@ class Engine:
         """Finish the jobs that run; refuse those that wait and all new ones."""
         self._draining = True
         for worker in self._workers:
-            for job in list(worker.jobs.values()):
-                if not job.started:
-                    job.refuse(Problem(503, "not-ready", "the server is stopping", retry_after=5))
+            worker.thread.refuse()
 
     def interrupt(self) -> None:
         """Refuse the images in progress too; their work stops at the next tile."""
         for worker in self._workers:
-            for job in list(worker.jobs.values()):
-                job.interrupt(Problem(503, "not-ready", "the server is stopping", retry_after=5))
+            worker.thread.interrupt()
 
     def close(self, seconds: float | None = None) -> None:
         """Stop all work at the next tile, and wait until it has stopped, at most `seconds`."""
         self._draining = True
-        wait([future for worker in self._workers for future in worker.close()], seconds)
+        wait([future for worker in self._workers for future in worker.thread.close()], seconds)
 
     @property
     def busy(self) -> bool:
         """Whether a worker is still in the middle of a tile, or loading weights."""
-        return any(worker.busy for worker in self._workers)
+        return any(worker.thread.busy for worker in self._workers)
 
     def _become_ready(self, futures: list[Future[None]]) -> None:
         if all(future.done() for future in futures):
@@ -214,47 +210,21 @@ class _Worker:
 
     def __init__(self, engine: Engine, device: str, load: Load) -> None:
         self.engine, self.device = engine, device
-        self.jobs: dict[str, Job] = {}  # by id, in queue order, the running one first
         self._restorers = Restorers(load)
-        self._warming: Future[None] | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"uformer-{device}")
+        self.thread = JobThread(f"uformer-{device}")
 
-    def warm(self) -> Future[None]:
-        self._warming = self._thread.submit(self._warm)
-        return self._warming
-
-    def _warm(self) -> None:
+    def warm(self) -> None:
+        """Load the weights that the server starts with."""
         options = [self.engine.catalogue.defaults]
         if not self.engine.catalogue.own:
             options += [dataclasses.replace(options[0], task=task, weights=None) for task in registry.TASKS]
         for each in options:
             self._restorers.get(self._here(each))
 
-    def submit(self, job: Job) -> None:
-        self.jobs[job.id] = job
-        job.future = self._thread.submit(self._restore, job)
-        # A future keeps its callbacks, so the callback must not hold the job.
-        job.future.add_done_callback(partial(self._finish, job.id))
-
-    def close(self) -> list[Future[Any]]:
-        """Accept no more work, and return the futures of what is still being done."""
-        futures: list[Future[Any]] = [self._warming] if self._warming else []
-        for job in list(self.jobs.values()):
-            job.cancel()
-            futures.append(job.future)
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        return [future for future in futures if not future.done()]
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.jobs) or not (self._warming is None or self._warming.done())
-
-    def _restore(self, job: Job) -> Ending:
-        return settled(job, partial(self._restored, job))
-
-    def _restored(self, job: Job) -> bytes:
+    def restore(self, job: Job) -> bytes:
+        """Return the restored file of a job."""
         data = job.begin()
-        with self._timed():
+        with self.engine.metrics.restore_seconds.time():
             with refused_as(400, "not-a-picture"):
                 image = read(
                     data,
@@ -292,10 +262,8 @@ class _Worker:
             job.not_held = f"the answer takes {cost:,} bytes; the limit is {most:,} (half of --hold-memory)"
         return job.not_held is None
 
-    def _finish(self, job_id: str, future: Future[Ending]) -> None:
-        job = self.jobs.pop(job_id)
-        job.end()
-        ending = None if future.cancelled() else future.result()
+    def ended(self, job: Job, ending: Ending) -> None:
+        """Count a job, and drop what is held of one that failed."""
         outcome = "cancelled" if ending is None else "failed" if isinstance(ending, Problem) else "done"
         metrics = self.engine.metrics
         metrics.images.labels(outcome=outcome, weights=self.engine.catalogue.name(job.options)).inc()
@@ -303,14 +271,6 @@ class _Worker:
             metrics.pixels.inc(job.header.pixels)
         else:
             self.engine.held.drop(job)
-
-    @contextlib.contextmanager
-    def _timed(self) -> Iterator[None]:
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.engine.metrics.restore_seconds.observe(time.monotonic() - start)
 
     def _here(self, options: RestoreOptions) -> RestoreOptions:
         return dataclasses.replace(options, device=self.device)

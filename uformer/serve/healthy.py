@@ -23,11 +23,7 @@ def address(processes: Iterable[psutil.Process]) -> str | None:
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN:
                     host = _ANY.get(connection.laddr.ip, connection.laddr.ip)
-                    return (
-                        f"[{host}]:{connection.laddr.port}"
-                        if ":" in host
-                        else f"{host}:{connection.laddr.port}"
-                    )
+                    return f"{f'[{host}]' if ':' in host else host}:{connection.laddr.port}"
     return None
 
 

@@ -181,10 +181,10 @@ class Job:
         }
 
 
-def settled(job: Job, work: Callable[[], bytes]) -> Ending:
+def settled(job: Job, work: Callable[[Job], bytes]) -> Ending:
     """Do the work of a job and return its outcome."""
     try:
-        return work()
+        return work(job)
     except Cancelled:
         return None
     except Problem as problem:
@@ -192,6 +192,11 @@ def settled(job: Job, work: Callable[[], bytes]) -> Ending:
     except Exception:
         log.exception("restoring an image of %d x %d pixels failed", job.header.width, job.header.height)
         return Problem(500, "internal", BUG)
+
+
+def stopping() -> Problem:
+    """Return the problem of an image that a stopping server refuses."""
+    return Problem(503, "not-ready", "the server is stopping", retry_after=5)
 
 
 def too_slow(seconds: float) -> Problem:

@@ -35,12 +35,11 @@ def ablate(
     settings: Annotated[Sequence[str], Parameter(name="--set", negative="", show_default=False)] = (),
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     full: Annotated[bool, Parameter(negative="")] = False,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto",
 ) -> int:
     """Train several networks for the same time on the same data, and compare them in a table and in curves.
 
-    A comparison that was interrupted continues where it stopped if you repeat the command. Finished networks
-    are not trained again.
+    To continue an interrupted comparison, repeat the command. Finished networks are skipped.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def ablate(
     out
         Folder for the runs, table.md, table.json and curves.png. Default: runs/ablate-PRESET.
     full
-        Compare networks of the published size (uformer_16). Without it, they are small enough for a CPU.
+        Compare networks of the published size (uformer_16). By default, they are small enough for a CPU.
     device
         Device to train on. auto uses a GPU if there is one.
     """

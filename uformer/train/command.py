@@ -16,7 +16,7 @@ from uformer.train import recipes
 from uformer.train.duration import spoken
 from uformer.train.outcome import outcome
 from uformer.train.recipe import Recipe, override
-from uformer.train.requirements import CPU, GPU, RESULTS, UNPUBLISHED, needs_line
+from uformer.train.requirements import CPU, GPU, RESULTS, RESULTS_BY, UNPUBLISHED, needs_line
 from uformer.train.setup import Folders, check_sources, needs
 
 if TYPE_CHECKING:
@@ -165,9 +165,10 @@ def legend() -> str:
     """Return what stands below the table: where its figures come from, and what the paper's recipes need."""
     lines = [
         "",
-        f"CPU: {CPU.name}; uformer_t was measured at {CPU.patches_per_s:.1f} patches/s",
-        f"GPU: {GPU.name}; uformer_t was measured at {GPU.patches_per_s:.0f} patches/s",
-        "the other durations are computed from multiply-adds",
+        f"CPU: {CPU.name}; uformer_t was measured at {CPU.patches_per_s:.1f} patches/s ({CPU.source})",
+        f"GPU: {GPU.name}; uformer_t was measured at {GPU.patches_per_s:.0f} patches/s ({GPU.source})",
+        "durations are computed from multiply-adds and these speeds",
+        RESULTS_BY,
         f"on a CPU, {', '.join(recipes.EVENING)} train for three hours; --set steps=N sets the steps instead",
         *(f"{name} {needs_line(recipes.find(name))}" for name in UNPUBLISHED),
     ]

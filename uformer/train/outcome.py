@@ -32,11 +32,12 @@ class RunOutcome:
         """Return what to tell the user."""
         against = [("the images as they came", self.input), ("the weights it started from", self.start)]
         compared = [
-            f"{self._difference(baseline)} {name} ({self._shown(baseline)})"
+            f"{self._difference(baseline)} {name} ({shown_score(self.kind, baseline)})"
             for name, baseline in against
             if baseline is not None
         ]
-        text = f"result: {self._shown(self.best)} on the held-out images after {counted(self.step, 'step')}"
+        best = shown_score(self.kind, self.best)
+        text = f"result: {best} on the held-out images after {counted(self.step, 'step')}"
         return f"{text}: {', '.join(compared)}" if compared else text
 
     def warnings(self) -> list[str]:
@@ -54,15 +55,17 @@ class RunOutcome:
             )
         return found
 
-    def _shown(self, score: float) -> str:
-        return f"{score:.2f} dB" if self.kind == "psnr" else f"loss {score:.4g}"
-
     def _difference(self, baseline: float) -> str:
         gain = self.gain(baseline)
         if abs(gain) < _NOTHING:
             return "as good as"
         amount = f"{abs(gain):.2f} dB" if self.kind == "psnr" else f"{abs(gain):.1%}"
         return f"{amount} {'better' if gain > 0 else 'worse'} than"
+
+
+def shown_score(kind: str, score: float) -> str:
+    """Return a score of one of the KINDS as text: "31.50 dB", or "loss 0.0123"."""
+    return f"{score:.2f} dB" if kind == "psnr" else f"loss {score:.4g}"
 
 
 def outcome(log: Sequence[dict[str, Any]]) -> RunOutcome | None:

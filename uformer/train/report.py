@@ -4,7 +4,6 @@ import datetime
 import importlib.util
 import math
 import sys
-import types
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +19,7 @@ from uformer.train.folder import RunFolder
 from uformer.train.forecast import forecast
 from uformer.train.learner import Learner
 from uformer.train.loader import by_workers, choose_workers, rate_of_one
+from uformer.train.outcome import KINDS, shown_score
 from uformer.train.processes import Processes
 from uformer.train.requirements import UNPUBLISHED, needs_line
 from uformer.train.setup import Prepared, needs
@@ -36,7 +36,7 @@ def introduction(
     learner: Learner,
     folder: RunFolder,
     processes: Processes,
-    baselines: Mapping[str, float] = types.MappingProxyType({}),
+    baselines: Mapping[str, float],
 ) -> list[str]:
     """Return the lines that a run prints before it begins: images, network, device, time, loader throughput.
 
@@ -47,7 +47,7 @@ def introduction(
     if recipe.precision == "bf16" and learner.precision == "fp32":
         lines.append(f"uformer: {_NO_BF16}")
     kinds = {"noisy": "noisy image", "noisy pairs": "noisy pair"}
-    kind = kinds.get(needs(recipe), "pair" if found.degraded is not None else "clean image")
+    image = kinds.get(needs(recipe), "pair" if found.degraded is not None else "clean image")
     pixels = sum(height * width for height, width in found.sizes) / 1e6
     score = (
         f" (PSNR of the degraded images: {baselines['input_psnr']:.2f} dB)"
@@ -55,7 +55,7 @@ def introduction(
         else ""
     )
     lines.append(
-        f"images: {counted(len(found), kind)} to learn from ({pixels:,.1f} megapixels), "
+        f"images: {counted(len(found), image)} to learn from ({pixels:,.1f} megapixels), "
         f"{len(held)} held out{score}"
     )
     if len(held):
@@ -75,8 +75,11 @@ def introduction(
     workers = choose_workers(recipe, on_cpu=learner.device.type == "cpu", processes=processes.count)
     rate = rate_of_one(prepared.patches) * max(workers, 1) * processes.count
     lines.append(f"loader: up to about {rate:,.0f} patches/s, cut {by_workers(workers)}")
-    if baselines:
-        lines += [_start_line(baselines)] if any(key.startswith("start_") for key in baselines) else []
+    lines += [
+        f"weights at the start: {shown_score(kind, baselines[f'start_{kind}'])} on the held-out images"
+        for kind in KINDS
+        if f"start_{kind}" in baselines
+    ]
     if learner.step:
         lines.append(f"resuming after step {learner.step}")
     if processes.count == 1:  # several processes would have to measure together
@@ -84,13 +87,6 @@ def introduction(
     if recipe.name in UNPUBLISHED:
         lines.append(needs_line(recipe))
     return lines
-
-
-def _start_line(baselines: Mapping[str, float]) -> str:
-    """Return the line about the score of the weights that a run starts from."""
-    (key,) = (key for key in baselines if key.startswith("start_"))
-    score = f"{baselines[key]:.2f} dB" if key.endswith("psnr") else f"held-out loss {baselines[key]:.4g}"
-    return f"the weights at the start score {score} on the held-out images"
 
 
 class Reporter:
@@ -148,9 +144,9 @@ class Reporter:
         self.bar.update(self.task, completed=done, step=self._at(step, minutes))
 
     def remember(self, step: int, baselines: Mapping[str, float], *, logged: bool) -> None:
-        """Remember the scores that later ones are compared with, and log them unless they are logged."""
+        """Remember the scores that later ones are compared with, and log them unless they are `logged`."""
         self.input = baselines.get("input_psnr")
-        if baselines and not logged and not self.silent:
+        if baselines and not logged:
             self.folder.append_log({"step": step, **baselines})
 
     def _at(self, step: int, minutes: float) -> str:
@@ -164,18 +160,16 @@ class Reporter:
         self.folder.append_log(line)
         self._to_board(line)
         at = self._at(line["step"], line.get("minutes", 0.0))
-        if "psnr" in line or "held_out_loss" in line:
-            self.score = (
-                f"PSNR {line['psnr']:.2f}" if "psnr" in line else f"held-out loss {line['held_out_loss']:.4g}"
-            )
-            if self.bar.disable:
-                unit = " dB" if "psnr" in line else ""
-                gain = (
-                    f" ({line['psnr'] - self.input:+.2f} dB from the input)"
-                    if "psnr" in line and self.input is not None
-                    else ""
-                )
-                self.say(f"{at}  {self.score}{unit}{gain}")
+        if "psnr" in line:
+            self.score = f"PSNR {line['psnr']:.2f}"
+            gain = "" if self.input is None else f" ({line['psnr'] - self.input:+.2f} dB from the input)"
+            scored = f"{self.score} dB{gain}"
+        elif "held_out_loss" in line:
+            self.score = scored = f"held-out loss {line['held_out_loss']:.4g}"
+        else:
+            scored = ""
+        if scored and self.bar.disable:
+            self.say(f"{at}  {scored}")
         if "loss" not in line:
             return
         parts = [f"loss {line['loss']:.4f}"]

@@ -23,6 +23,8 @@ class Machine:
     name: str
     patches_per_s: float
     """Patches of 128 x 128 that uformer_t learned from, per second."""
+    source: str
+    """The run that was measured. `uformer train` shows the patches per second of any run."""
 
     def seconds(self, recipe: Recipe) -> float:
         """Return how long all steps of a recipe would take; its own time limit if that ends first."""
@@ -31,35 +33,46 @@ class Machine:
         return min(whole, 60 * recipe.minutes) if recipe.minutes else whole
 
 
-CPU = Machine(name="two cores of an AMD EPYC beside other work, fp32", patches_per_s=830 * 12 / (104 * 60))
-"""Run 10 of docs/models/uformer_t.denoise.md: 830 steps of 12 patches in 104 minutes."""
-GPU = Machine(name="one NVIDIA H200, bf16, not compiled", patches_per_s=403 * 64 / 66)
-"""The last run of docs/models/uformer_t.deblur.md: 403 steps of 64 patches in 66 seconds."""
+CPU = Machine(
+    name="two cores of an AMD EPYC beside other work (fp32)",
+    patches_per_s=830 * 12 / (104 * 60),  # 830 steps of 12 patches in 104 minutes
+    source="run 10 of docs/models/uformer_t.denoise.md",
+)
+GPU = Machine(
+    name="one NVIDIA H200 (bf16, not compiled)",
+    patches_per_s=403 * 64 / 66,  # 403 steps of 64 patches in 66 seconds
+    source="the last run of docs/models/uformer_t.deblur.md",
+)
 
 RESULTS: Mapping[str, str] = types.MappingProxyType(
     {
-        "denoise": "CBSD68, sigma 25: 20.54 to 30.74 dB (measured, bundled weights)",
-        "derain": "Rain100L, on Y: 26.84 to 34.23 dB (measured, bundled weights)",
-        "deblur": "GoPro, 2 images: 32.30 to 32.98 dB (measured, bundled weights)",
-        "neighbor2neighbor": "few photons, one image: 21.40 to 25.00 dB (examples/microscopy.ipynb)",
+        "denoise": "CBSD68, sigma 25: 20.54 to 30.74 dB (bundled weights)",
+        "derain": "Rain100L, on Y: 26.84 to 34.23 dB (bundled weights)",
+        "deblur": "GoPro, 2 images: 32.30 to 32.98 dB (bundled weights)",
+        "noise2noise": "few photons, tiny network: 28.49 to 38.60 dB",
+        "noise2void": "few photons, tiny network: 28.49 to 36.36 dB",
+        "neighbor2neighbor": "few photons, tiny network: 28.49 to 32.93 dB",
         "sidd_denoise": "SIDD: 39.89 dB (published)",
         "gopro_deblur": "GoPro: 33.06 dB (published)",
         "dpdd_defocus": "DPDD: 26.28 dB (published, from both dual-pixel views)",
         "spad_derain": "SPAD: 47.84 dB (published)",
     }
 )
-"""Scores of weights that recipes like these made. The bundled weights took other numbers of steps."""
+"""PSNR before and after weights of a similar recipe. The bundled weights took other numbers of steps."""
+
+RESULTS_BY = (
+    "results: bundled weights by benchmarks/quality.py, few photons by benchmarks/self_supervised.py; "
+    "published ones are those of the paper"
+)
+"""The commands that repeat the results."""
 
 FEATURE_MAPS: Mapping[tuple[int, tuple[int, ...]], float] = types.MappingProxyType(
     {
-        (variant("uformer_t").embed_dim, variant("uformer_t").depths): 11_164,
-        (variant("uformer_b").embed_dim, variant("uformer_b").depths): 27_400,
+        (variant(name).embed_dim, variant(name).depths): per_pixel
+        for name, per_pixel in (("uformer_t", 11_164), ("uformer_s", 21_990), ("uformer_b", 31_879))
     }
 )
-"""Bytes per pixel that autograd keeps in bf16, by width and depths (benchmarks/feature_maps.py).
-
-uformer_b was measured in fp32 (51,400 bytes) and takes the share that uformer_t needs in bf16 (0.533).
-"""
+"""Bytes per pixel that autograd keeps in bf16, by width and depths (benchmarks/feature_maps.py)."""
 
 UNPUBLISHED: Mapping[str, str] = types.MappingProxyType(
     {
@@ -100,6 +113,5 @@ def needs_line(recipe: Recipe) -> str:
     room = f" and about {needed / 1e9:.0f} GB of its memory" if needed is not None else ""
     return (
         f"needs: about {GPU.seconds(recipe) / 3600:,.0f} hours ({spoken(GPU.seconds(recipe))}) of {GPU.name}"
-        f"{room}, computed from multiply-adds and measured throughput; "
-        f"{UNPUBLISHED[recipe.name]}"
+        f"{room}, computed from multiply-adds and measured throughput; {UNPUBLISHED[recipe.name]}"
     )

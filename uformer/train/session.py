@@ -170,14 +170,14 @@ class Session:
                 raise
             processes.on_first(self._open_folder, prepared, learner.step)
             recipe, silent = prepared.recipe, not processes.first
-            baselines = self._baselines(prepared, learner, started=weights is not None)
+            logged = self._same_held_out(prepared)
+            baselines = self._baselines(prepared, learner, started=weights is not None, logged=logged)
             with Reporter(
                 folder, total=recipe.steps, minutes=recipe.minutes, quiet=quiet, silent=silent
             ) as reporter:
-                if processes.first:
+                if processes.first and not quiet:  # it measures the loader and a part of a step
                     for line in introduction(prepared, learner, folder, processes, baselines):
                         reporter.say(line)
-                logged = self._same_held_out(prepared)
                 processes.on_first(reporter.remember, learner.step, baselines, logged=logged)
                 finished = train(prepared, learner, folder, reporter, processes)
             processes.wait_for_all()
@@ -189,12 +189,14 @@ class Session:
         """Whether this resumes a run that scored with the same images, so that its log has their scores."""
         return self.state is not None and self.state.get("held_out") == prepared.identity()["held_out"]
 
-    def _baselines(self, prepared: Prepared, learner: Learner, *, started: bool) -> dict[str, float]:
+    def _baselines(
+        self, prepared: Prepared, learner: Learner, *, started: bool, logged: bool
+    ) -> dict[str, float]:
         """Return the scores of the held-out images and, if the run `started` from weights, of these weights.
 
-        All processes must call it together.
+        `logged`: whether the log has them. All processes must call it together.
         """
-        if self._same_held_out(prepared):
+        if logged:
             return logged_baselines(self.folder.read_log()) if self.processes.first else {}
         at_start = whole_network(learner.average.model) if started else None
         return baseline_scores(prepared.held_out, at_start, self.processes)

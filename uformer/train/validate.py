@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from uformer.data.contact import lay_out, thumbnail
-from uformer.data.stretch import stretched
+from uformer.data.stretch import NOTE, stretched
 from uformer.image.image import Image, Pixels
 from uformer.metrics import psnr
 from uformer.model.uformer import Uformer
@@ -133,7 +133,7 @@ def sample(model: Uformer, held: HeldOut) -> Image:
         restored = restore(model, degraded)
         seen, changed = stretched((degraded, restored, clean) if held.truth else (degraded, restored))
         rows.append([thumbnail(image, _SIDE) for image in seen])
-        note = " (tone stretched)" if changed else ""
+        note = NOTE if changed else ""
         if held.truth:
             before, after = (_decibels(image, clean, held, index) for image in (degraded, restored))
             labels.append([f"{held.pictures.names[index]}{before}{note}", f"restored{after}", "clean"])

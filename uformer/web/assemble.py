@@ -12,7 +12,7 @@ import hashlib
 import importlib.resources
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ RUNTIME_FILES = (
 )
 """The build that has both WebGPU and threads in WebAssembly."""
 
-PAGE_SUFFIXES = {".html", ".js", ".css", ".svg", ".jpg", ".png"}
+PAGE_SUFFIXES = {".html", ".js", ".css", ".svg", ".jpg", ".png", ".webmanifest"}
 SERVER_ONLY = {"docs.html", "docs.js", "http.js"}
 """Files of the page that only the server uses."""
 LARGE = ("models/", "runtime/")
@@ -86,7 +86,7 @@ def write_site(folder: Path, models: Sequence[SiteModel], runtime: Mapping[str, 
 
     `runtime`: RUNTIME_FILES by name.
     """
-    files = dict(_files(models, runtime))
+    files = _files(models, runtime)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with staging(folder.parent) as temporary:
         made = temporary / "site"
@@ -100,8 +100,8 @@ def write_site(folder: Path, models: Sequence[SiteModel], runtime: Mapping[str, 
     return sum(map(len, files.values()))
 
 
-def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of each file of the site."""
+def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of the site by name."""
     files = {f"page/{name}": data for name, data in page_files().items()}
     for name in AT_TOP:
         files[name] = files.pop(f"page/{name}")
@@ -117,15 +117,15 @@ def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> Iterato
     files["site.json"] = _json(_described(models, at))
     files[".nojekyll"] = b""  # GitHub Pages then serves the files as they are
     stored = [name for name in files if name not in ("service-worker.js", ".nojekyll")]
-    list_ = {
+    offline = {
         "version": _hash(b"".join(files[name] for name in stored)),
         "small": ["./", *(name for name in stored if not name.startswith(LARGE) and name != "index.html")],
         "large": [name for name in stored if name.startswith(LARGE)],
     }
     files["service-worker.js"] = (
-        b"const SITE = " + _json(list_).rstrip() + b";\n" + files["service-worker.js"]
+        b"const SITE = " + _json(offline).rstrip() + b";\n" + files["service-worker.js"]
     )
-    yield from files.items()
+    return files
 
 
 def page_files() -> dict[str, bytes]:
@@ -133,12 +133,7 @@ def page_files() -> dict[str, bytes]:
     found = {}
     for package in ("uformer.serve", "uformer.web"):
         for entry in importlib.resources.files(package).joinpath("page").iterdir():
-            suffix = Path(entry.name).suffix
-            if (
-                entry.is_file()
-                and suffix in PAGE_SUFFIXES | {".webmanifest"}
-                and entry.name not in SERVER_ONLY
-            ):
+            if Path(entry.name).suffix in PAGE_SUFFIXES and entry.name not in SERVER_ONLY:
                 found[entry.name] = entry.read_bytes()
     return found
 

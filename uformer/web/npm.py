@@ -4,7 +4,6 @@ import base64
 import hashlib
 import io
 import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ def archive_of(release: Release, file: Path | None = None) -> bytes:
     try:
         with urllib.request.urlopen(release.address, timeout=_SECONDS) as response:  # noqa: S310 - https
             archive = response.read(_MOST)
-    except (OSError, urllib.error.URLError) as error:
+    except OSError as error:
         why = getattr(error, "reason", None) or error
         raise OptionError(
             f"{release.address}: cannot be downloaded: {one_line(why)}; where npm can be reached, run "

@@ -219,7 +219,6 @@ function renderActions(photo) {
   const todo = open();
   const again = todo.length > 0 && todo.every((each) => each.result);
   $("go").hidden = working || !todo.length;
-  $("go").disabled = false;
   $("go").textContent = ["Restore", todo.length > 1 && `${todo.length} photos`, again && "again"].filter(Boolean).join(" ");
   $("go").className = photo.result && photo.current ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;

@@ -3,8 +3,7 @@
 // exports, that restores in the browser:
 //
 // describe() -> Promise of what the engine can do:
-//   { version,                 "1.2.0"
-//     tasks,                   ["denoise", "derain", "deblur"]
+//   { tasks,                   ["denoise", "derain", "deblur"]
 //     weights,                 [{name, default}]: weights besides those of the tasks; mostly none
 //     options,                 ["precision", "tile", "overlap", "ensemble"]: options of `run` besides task, weights
 //     reads, writes,           suffixes: ["png", "jpg", "jpeg", ...] and ["png", "jpg", ...]
@@ -29,7 +28,7 @@
 //                              (strength, luma, chroma, detail, grain, shadows, as in blend.js) and output:
 //                              { format: "same" or a suffix, quality: 1 to 100 or null, metadata }
 //   close()                    forgets the photo; the answer cannot be used afterwards
-// preview(blob, signal) -> Promise of a Blob that shows the image of a file that this browser cannot show
+// preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show
 // onTokenNeeded(ask)           `ask(wrong)` returns a promise of the token that a person enters
 //
 // A failure is thrown as {type: "urn:uformer:...", detail, status}, see words.js; an aborted signal as
@@ -49,7 +48,6 @@ export async function describe() {
   const parameters = reference.paths["/v1/jobs"].post.parameters;
   const choices = (name) => parameters.find((each) => each.name === name)?.schema.enum ?? [];
   return {
-    version: reference.info.version,
     tasks: [...new Set(about.models.map((model) => model.task).filter(Boolean))],
     weights: about.models.filter((model) => !model.task).map(({ name, default: chosen }) => ({ name, default: chosen })),
     options: ["precision", "tile", "overlap", "ensemble"].filter((name) => parameters.some((each) => each.name === name)),
@@ -81,8 +79,8 @@ export async function run(file, { controls, output, ...options }, onProgress, si
   }
 }
 
-export async function preview(blob, signal) {
-  const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob), signal });
+export async function preview(blob) {
+  const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob) });
   return response.blob();
 }
 

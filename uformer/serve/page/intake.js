@@ -1,8 +1,10 @@
 // Where photos come from: the file picker, a camera, the clipboard, dropped files and dropped folders.
 
+import { FORMATS } from "./settings.js";
+
 const MOST = 500; // photos of one drop
 
-export const NAMES = { png: "PNG", jpg: "JPEG", webp: "WebP", tif: "TIFF", avif: "AVIF", heic: "HEIC", dng: "camera raw" };
+export const NAMES = { ...FORMATS, heic: "HEIC", dng: "camera raw" };
 
 // Calls `add([{file, folder}])` for photos that arrive. `reads()` returns the suffixes that can be read.
 export function takePhotos({ picker, camera, add, reads, say }) {
@@ -31,7 +33,7 @@ export function takePhotos({ picker, camera, add, reads, say }) {
     const { found, skipped } = await inFolders(entries, reads());
     add(found);
     if (!found.length) say("No photo was found in the folder.", true);
-    else if (skipped) say(`${skipped} other ${skipped === 1 ? "file" : "files"} in the folder left out.`, true);
+    else if (skipped) say(`${skipped} other ${skipped === 1 ? "file in the folder was" : "files in the folder were"} left out.`, true);
   });
 }
 

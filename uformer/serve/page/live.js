@@ -55,9 +55,8 @@ export class Live {
     const shrunk = Math.min(area.width / area.columns, 1); // shrinking averages grain and fine texture
     const controls = { ...this.controls, grain: this.controls.grain * shrunk, detail: this.controls.detail * shrunk };
     if (controls.detail) part.texture ??= textureOf(part.before.data, part.after.data, area.width, area.height);
-    const pixels = blend(part.before.data, part.after.data, area.width, area.height, controls,
+    blend(part.before.data, part.after.data, area.width, area.height, controls,
       { texture: part.texture, left: area.left, top: area.top, out: part.out.data });
-    if (pixels !== part.out.data) part.out.data.set(pixels);
     part.context.putImageData(part.out, 0, 0);
     canvas.width = Math.round(this.viewer.pane * density);
     canvas.height = Math.round(this.viewer.root.clientHeight * density);

@@ -13,7 +13,7 @@ export class Panel {
       if (event.target.name === "scope") onScope(event.target.value === "one");
       else onSettings(this.read());
     });
-    $("neutral").addEventListener("click", () => { this.write({ ...this.read(), controls: DEFAULTS.controls }); onSettings(this.read()); });
+    $("neutral").addEventListener("click", () => onSettings({ ...this.read(), controls: DEFAULTS.controls }));
     for (const slider of this.sliders) {
       slider.addEventListener("dblclick", () => {
         slider.value = 100 * DEFAULTS.controls[slider.name];
@@ -40,7 +40,6 @@ export class Panel {
       else elements[name].value = value;
     }
     for (const slider of this.sliders) slider.value = Math.round(100 * controls[slider.name]);
-    this.label(controls);
   }
 
   // Shows what fits a photo; `several`: whether there are others.
@@ -51,8 +50,8 @@ export class Panel {
     $("adjust").hidden = $("save").hidden = !result;
     this.label(settings.controls);
     $("neutral").disabled = same(settings.controls, DEFAULTS.controls);
-    const own = FORMATS[{ JPEG: "jpg", TIFF: "tif" }[facts?.format] ?? facts?.format?.toLowerCase()];
-    this.form.elements.format.options[0].textContent = own ? `Original (${own})` : "As the original";
+    const writable = Object.values(FORMATS).includes(facts?.format);
+    this.form.elements.format.options[0].textContent = writable ? `Original (${facts.format})` : "As the original";
     this.form.elements.quality.disabled = !isLossy(settings.output, facts);
   }
 

@@ -2,14 +2,14 @@
 
 import { zip } from "./zip.js";
 
-export function unsaved(photos) { return photos.some((photo) => photo.busy || photo.rendering || (photo.result && !photo.result.saved && !photo.sample)); }
+function unsaved(photos) { return photos.some((photo) => photo.busy || photo.rendering || (photo.result && !photo.result.saved && !photo.sample)); }
 
 // Asks before the page is left while something is unsaved. The browser chooses the words.
 export function guardLeaving(photos) {
   addEventListener("beforeunload", (event) => { if (unsaved(photos)) event.preventDefault(); });
 }
 
-export function save(blob, name) {
+function save(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

@@ -11,8 +11,8 @@ export const DEFAULTS = {
 const LOSSY = new Set(["jpg", "webp", "avif"]);
 const TASKS = { denoise: "noise removed", derain: "rain removed", deblur: "blur removed" };
 const CONTROLS = { strength: "strength", luma: "brightness", chroma: "colour", detail: "detail", grain: "grain", shadows: "shadows only" };
-const SUFFIXES = { PNG: "png", JPEG: "jpg", WebP: "webp", TIFF: "tif", AVIF: "avif" };
-export const FORMATS = { png: "PNG", jpg: "JPEG", webp: "WebP", tif: "TIFF", avif: "AVIF" };
+export const FORMATS = { png: "PNG", jpg: "JPEG", webp: "WebP", tif: "TIFF", avif: "AVIF" }; // that can be written, by suffix
+const SUFFIXES = Object.fromEntries(Object.entries(FORMATS).map(([suffix, name]) => [name, suffix]));
 
 export function same(one, other) { return JSON.stringify(one) === JSON.stringify(other); }
 
@@ -24,7 +24,7 @@ export function outputOf({ output }, facts) {
 }
 
 // Returns the suffix of the file to save; "" if nothing is known about the original yet.
-export function suffixOf(output, facts) {
+function suffixOf(output, facts) {
   if (output.format !== "same") return output.format;
   if (!facts) return "";
   return SUFFIXES[facts.format] ?? (facts.format === "HEIC" ? "jpg" : "tif"); // the original's format can be read only

@@ -85,7 +85,7 @@ export function refusedKind(suffix, reads, served = true) {
   const kind = HEIC.has(suffix) ? "HEIC" : RAW.has(suffix) ? "Camera raw" : OTHERS[suffix];
   if (!kind) return null;
   const extra = { HEIC: "heic", "Camera raw": "raw" }[kind];
-  const help = extra && served ? `Or ask the operator of this server to install pip install "uformer[${extra}]".` : "";
+  const help = extra && served ? `Or ask the operator of this server to run pip install "uformer[${extra}]".` : "";
   return { type: "urn:uformer:cannot-read", detail: `${kind} is not among the formats that can be read here. Save the photo as JPEG ${reads.includes("tif") ? "or TIFF " : ""}first. ${help}`.trim() };
 }
 

@@ -5,6 +5,8 @@
 // `colours` and `own` are chunks or segments that only this format holds. It throws a problem (engine.js) for a
 // file that this page cannot restore.
 
+import { crc32 } from "./zip.js";
+
 export class Problem extends Error {
   constructor(type, detail) { super(detail); this.type = `urn:uformer:${type}`; this.detail = detail; this.status = 0; }
 }
@@ -91,7 +93,7 @@ function segmentOf(marker, name, ...parts) {
 
 // PNG
 
-const COLOURS = new Set(["gAMA", "cHRM", "sRGB", "cICP"]);
+const SHOWN = new Set(["gAMA", "cHRM", "sRGB", "cICP", "pHYs"]); // how the pixels are to be shown
 const KEPT = new Set(["tEXt", "zTXt", "iTXt", "tIME"]);
 const NEEDED = new Set(["IHDR", "PLTE", "IDAT", "IEND", "tRNS"]);
 
@@ -118,8 +120,7 @@ function splitPng(bytes) {
     else if (type === "eXIf") found.exif = data.slice();
     else if (type === "iCCP") found.profile = data.slice(data.indexOf(0) + 2);
     else if (type === "iTXt" && starts(data, 0, XMP_TEXT) && data[XMP_TEXT.length] === 0) found.xmp = data.slice(XMP_TEXT.length + 4);
-    else if (COLOURS.has(type)) found.colours.push(chunk.slice());
-    else if (type === "pHYs") found.colours.push(chunk.slice());
+    else if (SHOWN.has(type)) found.colours.push(chunk.slice());
     else if (KEPT.has(type)) found.own.push(chunk.slice());
   }
   return { ...found, bare: concat(bare) };
@@ -140,20 +141,8 @@ export function chunkOf(type, ...parts) {
   const view = viewOf(out);
   view.setUint32(0, data.length - 4);
   out.set(data, 4);
-  view.setUint32(data.length + 4, crc(data));
+  view.setUint32(data.length + 4, crc32(data));
   return out;
-}
-
-const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-function crc(data) {
-  let value = 0xffffffff;
-  for (const byte of data) value = (value >>> 8) ^ CRC[(value ^ byte) & 255];
-  return (value ^ 0xffffffff) >>> 0;
 }
 
 // WebP

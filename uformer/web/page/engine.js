@@ -30,7 +30,6 @@ await isolated();
 export async function describe() {
   prepared.then(() => keepOffline());
   return {
-    version: site.version,
     tasks: site.models.map((model) => model.task),
     weights: [],
     options: ["tile", "overlap"],

@@ -3,6 +3,8 @@
 
 const ORIENTATION = 0x0112;
 const EXIF_IFD = 0x8769;
+const THUMBNAIL = 0x0201; // start of the thumbnail
+const THUMBNAIL_SIZE = 0x0202;
 const WIDTHS = new Set([0x0100, 0xa002]);
 const HEIGHTS = new Set([0x0101, 0xa003]);
 const SHORT = 3;
@@ -26,18 +28,35 @@ export function orientationOf(exif) {
   return value >= 1 && value <= 8 ? value : 1;
 }
 
-// Returns a copy of a block with orientation 1 and with this size, byte for byte the same otherwise.
+// Returns a copy of a block with orientation 1 and with this size, byte for byte the same otherwise. If the image
+// was turned, the thumbnail is removed, because it is not turned with the image.
 export function upright(exif, width, height) {
   const out = exif.slice();
   const view = new DataView(out.buffer);
-  const { first, inner } = entriesOf(exif);
-  for (const { tag, type, count, start, little } of [...first, ...inner]) {
+  const { first, inner, little } = entriesOf(exif);
+  if (orientationOf(exif) !== 1) removeThumbnail(out, little);
+  for (const { tag, type, count, start } of [...first, ...inner]) {
     const value = tag === ORIENTATION ? 1 : WIDTHS.has(tag) ? width : HEIGHTS.has(tag) ? height : null;
     if (value === null || count !== 1) continue;
     if (type === SHORT && value < 65536) view.setUint16(start, value, little);
     if (type === LONG) view.setUint32(start, value, little);
   }
   return out;
+}
+
+// Overwrites the thumbnail with zeros, and the link to its directory. All else stays in its place.
+function removeThumbnail(exif, little) {
+  const view = new DataView(exif.buffer);
+  const at = view.getUint32(4, little);
+  const link = at + 2 + 12 * view.getUint16(at, little);
+  if (link + 4 > exif.length) return;
+  const found = directory(view, view.getUint32(link, little), little);
+  const [start, size] = [THUMBNAIL, THUMBNAIL_SIZE].map((wanted) => {
+    const entry = found.find(({ tag, type, count }) => tag === wanted && type === LONG && count === 1);
+    return entry ? view.getUint32(entry.start, little) : 0;
+  });
+  if (start >= 8) exif.fill(0, start, start + size);
+  view.setUint32(link, 0, little);
 }
 
 // Returns a new block with only the tags that are safe to publish; null if there are none.

@@ -11,7 +11,7 @@ const TILES = { webgpu: 384, wasm: 256 };
 export class Network {
   // `base`: address of the site. `site`: site.json. `wanted`: "webgpu", "wasm" or "" for the best.
   constructor(base, site, wanted) {
-    Object.assign(this, { base, site, wanted, provider: null, notes: [], sessions: new Map() });
+    Object.assign(this, { base, site, wanted, provider: null, notes: [], task: "", session: null });
   }
 
   get tile() { return TILES[this.provider]; }
@@ -26,12 +26,15 @@ export class Network {
   // Loads the runtime and the weights for a task. `progress(share)`: of the weights' download.
   async load(task, progress) {
     this.runtime ??= await this.start();
-    if (this.sessions.has(task)) return;
+    if (this.task === task) return;
     const model = this.site.models.find((each) => each.task === task);
     if (!model) throw new Problem("options", `this site has no weights for ${task}`);
     const data = await download(new URL(model.file, this.base), model.bytes, progress);
-    for (const old of this.sessions.keys()) await this.forget(old); // one network at a time: memory
-    this.sessions.set(task, await this.checked(model, data));
+    const old = this.session; // one network at a time: memory
+    Object.assign(this, { task: "", session: null });
+    await old?.release();
+    this.session = await this.checked(model, data);
+    this.task = task;
   }
 
   async start() {
@@ -66,10 +69,10 @@ export class Network {
     return this.runtime.InferenceSession.create(data, { executionProviders: [this.provider], logSeverityLevel: 4 });
   }
 
-  // Returns the restored planes of a tile, not clipped.
-  async run(task, values, rows, columns) {
-    const restored = await this.infer(this.sessions.get(task), values, rows, columns);
-    if (!Number.isFinite(restored[0]) || restored.some((each) => !Number.isFinite(each))) {
+  // Returns the planes of a tile restored with the network that was loaded last, not clipped.
+  async run(values, rows, columns) {
+    const restored = await this.infer(this.session, values, rows, columns);
+    if (restored.some((each) => !Number.isFinite(each))) {
       throw new Problem("not-restored", "the network returns values that are not finite");
     }
     return restored;
@@ -81,12 +84,6 @@ export class Network {
     const answer = Float32Array.from(await restored.getData());
     restored.dispose();
     return answer;
-  }
-
-  async forget(task) {
-    const session = this.sessions.get(task);
-    this.sessions.delete(task);
-    await session?.release();
   }
 }
 

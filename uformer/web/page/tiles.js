@@ -2,9 +2,9 @@
 // Pure geometry: no DOM, no network.
 
 export const OVERLAP = 32;
-export const MARGIN = 8; // pixels of reflection around an image
-export const MULTIPLE = 128; // sides of tiles
-export const ALIGN = 32; // starts of tiles
+const MARGIN = 8; // pixels of reflection around an image
+const MULTIPLE = 128; // sides of tiles
+const ALIGN = 32; // starts of tiles
 
 // Returns how tiles cover `length` pixels: { length, tile, starts, padded }. `starts` count from MARGIN pixels
 // before the image. An axis that fits in one tile gets one, no longer than needed.

@@ -77,7 +77,7 @@ async function restored(id, { pixels: before, width, height, parts }, task, opti
     const seconds = done ? ((performance.now() - first) / 1000 / done) * (all - done) : undefined;
     report({ state: "running", share: done / all, done, tiles: all, seconds });
   };
-  const run = (values, rows, columns) => network.run(task, values, rows, columns);
+  const run = (values, rows, columns) => network.run(values, rows, columns);
   await restoreTiles(before, width, height, plan, run, next, (row, planes, count) => {
     for (let at = 4 * row * width, to = 3 * row * width, from = 0; from < count * width; from += 1, at += 4, to += 3) {
       for (let channel = 0; channel < 3; channel += 1) change[to + channel] = stored(255 * planes[channel][from] - before[at + channel]);
@@ -93,9 +93,7 @@ function stored(levels) { return Math.min(Math.max(Math.round(UNIT * levels), -3
 function locked(answer) {
   const { before, change, width, height } = answer;
   const out = new Int16Array(change.length);
-  for (let top = 0; top < height; top += ROWS) {
-    const bottom = Math.min(top + ROWS, height);
-    const [start, end] = [Math.max(top - REACH, 0), Math.min(bottom + REACH, height)];
+  for (const { top, bottom, start, end } of bands(height, REACH)) {
     const original = before.subarray(4 * start * width, 4 * end * width);
     const after = lockTones(original, full(answer, start, end), width, end - start);
     for (let at = 4 * (top - start) * width, to = 3 * top * width; to < 3 * bottom * width; at += 4, to += 3) {
@@ -103,6 +101,14 @@ function locked(answer) {
     }
   }
   return out;
+}
+
+// Yields bands of rows from `top` to `bottom`, and with `reach` more rows on both sides, from `start` to `end`.
+function* bands(height, reach) {
+  for (let top = 0; top < height; top += ROWS) {
+    const bottom = Math.min(top + ROWS, height);
+    yield { top, bottom, start: Math.max(top - reach, 0), end: Math.min(bottom + reach, height) };
+  }
 }
 
 // Returns rows of the image restored at full strength, not clipped.
@@ -119,9 +125,7 @@ function full({ before, change, width }, top, bottom) {
 function blended(answer, controls) {
   const { before, width, height } = answer;
   const out = new Uint8ClampedArray(before.length);
-  for (let top = 0; top < height; top += ROWS) {
-    const bottom = Math.min(top + ROWS, height);
-    const [start, end] = isNeutral(controls) ? [top, bottom] : [Math.max(top - REACH, 0), Math.min(bottom + REACH, height)];
+  for (const { top, bottom, start, end } of bands(height, isNeutral(controls) ? 0 : REACH)) {
     const part = blend(before.subarray(4 * start * width, 4 * end * width), full(answer, start, end), width, end - start, controls, { top: start });
     out.set(part.subarray(4 * (top - start) * width, 4 * (bottom - start) * width), 4 * top * width);
   }

@@ -3,8 +3,8 @@
 import numpy as np
 
 from uformer.image.image import Pixels
-from uformer.restore.change_report import LEVELS, ChangeReport
-from uformer.restore.lettering import lettered
+from uformer.restore.reporting.change_report import LEVELS, ChangeReport
+from uformer.restore.reporting.lettering import lettered
 
 _LEAST = 400  # pixels of the sides of a panel: smaller images are enlarged, so that labels fit
 _GAP = 12

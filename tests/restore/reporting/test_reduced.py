@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from uformer.restore import reduced
-from uformer.restore.reduced import Reduced
+from uformer.restore.reporting import reduced
+from uformer.restore.reporting.reduced import Reduced
 
 
 def test_a_small_image_stays_as_it_is() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from uformer.image.value_range import FULL, ValueRange
-from uformer.restore.change_report import ChangeReport, Recorder
-from uformer.restore.report_files import as_json
+from uformer.restore.reporting.change_report import ChangeReport, Recorder
+from uformer.restore.reporting.report_files import as_json
 
 
 def recorded(

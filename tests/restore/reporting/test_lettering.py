@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uformer.restore.lettering import HEIGHT, WIDTH, lettered
+from uformer.restore.reporting.lettering import HEIGHT, WIDTH, lettered
 
 
 def test_small_letters_become_capitals_that_differ() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uformer.image.image import Image, Pixels
 from uformer.image.value_range import ValueRange, peak
-from uformer.restore.reduced import Reduced
+from uformer.restore.reporting.reduced import Reduced
 
 LEVELS = 255
 STEPS = (1, 4, 16)

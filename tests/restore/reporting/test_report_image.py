@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from uformer.restore.change_report import Recorder
-from uformer.restore.report_image import draw
+from uformer.restore.reporting.change_report import Recorder
+from uformer.restore.reporting.report_image import draw
 
 
 @pytest.mark.parametrize("channels", [1, 3])

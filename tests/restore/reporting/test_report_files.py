@@ -15,10 +15,10 @@ from uformer.image.image import Pixels
 from uformer.notices import Notify
 from uformer.restore import memory
 from uformer.restore.backends.base import Weights
-from uformer.restore.change_report import ChangeReport
 from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions
-from uformer.restore.report_files import report_files
+from uformer.restore.reporting.change_report import ChangeReport
+from uformer.restore.reporting.report_files import report_files
 from uformer.restore.restorer import Restorer
 
 
