@@ -16,6 +16,7 @@ from uformer.evaluate.protocols import Protocol
 from uformer.image.formats import TIFF
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read, read_samples
+from uformer.image.samples import UNITS_DIFFER, units_differ, values_of
 from uformer.image.value_range import MOST_OUTSIDE, share_outside
 from uformer.notices import Notify, warn
 
@@ -129,8 +130,7 @@ def read_channels(path: Path, channels: int, notify: Notify = warn) -> tuple[Pix
         image = read(path, notify=notify)
         return image.values, image.depth, image
     samples = read_samples(path)
-    values = np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
-    return values, 8 * samples.dtype.itemsize, None
+    return values_of(samples), 8 * samples.dtype.itemsize, None
 
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
@@ -190,11 +190,8 @@ def _load_in_own_depth(pair: Pair, channels: int = 3, notify: Notify = warn, /) 
         degraded, clean = (np.repeat(each, 3 // each.shape[2], axis=2) for each in (degraded, clean))
         source = source if source.channels == 3 else None
     _check_shapes(pair, degraded, clean)
-    if (depth == 32) != (clean_depth == 32) and any(map(share_outside, (degraded, clean))):
-        raise PictureError(
-            f"{pair.degraded}: one of the pair is float with values outside 0 to 1, the other is not float; "
-            "store both in the same type"
-        )
+    if units_differ((degraded, depth == 32), (clean, clean_depth == 32)):
+        raise PictureError(f"{pair.degraded}: {UNITS_DIFFER}")
     return LoadedPair(degraded=degraded, clean=clean, depth=depth, source=source)
 
 

@@ -131,7 +131,7 @@ def _peak(data_range: str, options: RestoreOptions, protocol: Protocol) -> float
     """Return the peak of PSNR that was asked for; None for auto. Raises OptionError for any other text."""
     given = {"--data-range": data_range, "--range": options.range}
     for name, value in given.items():
-        if value != "auto" and not protocol.scoring.own_depth:
+        if value not in (None, "auto") and not protocol.scoring.own_depth:
             raise OptionError(f"{name} {value}: only for pairs; {protocol.name} scores images of 8 bits")
     if data_range == "auto":
         return None
