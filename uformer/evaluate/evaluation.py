@@ -110,7 +110,8 @@ def _measure(
     pair = sample.load(restorer.config.in_channels, notify)
     used = FULL
     if scoring.own_depth:
-        used = restorer.range_of(sampled(pair.degraded), pair.depth, notify=notify)
+        seen = sampled(pair.degraded) if pair.sample is None else pair.sample
+        used = restorer.range_of(seen, pair.depth, notify=notify)
     largest = peak(pair.depth)
     shown_range = float(f"{used.width * largest:.6g}") if data_range is None else data_range
     tiles = 1

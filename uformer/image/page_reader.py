@@ -30,8 +30,7 @@ class PageReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._opened:
-            self._close_oldest()
+        self.close()
 
     def read(self, path: Path, page: int | None = None) -> Samples:
         """Return the samples of an image file, or of a page of a stack, as `read_samples` does.
@@ -40,12 +39,21 @@ class PageReader:
         """
         if page is None and not is_meant(path):
             return read_samples(path)
+        return self.stack(path).read_channels(page or 0)
+
+    def stack(self, path: Path) -> Stack:
+        """Return an open stack; it may be closed when others are read. Raises PictureError."""
         if path not in self._opened:
             if len(self._opened) == _KEPT_OPEN:
                 self._close_oldest()
             closing = contextlib.ExitStack()
             self._opened[path] = closing, closing.enter_context(opened_stack(path))
-        return self._opened[path][1].read_channels(page or 0)
+        return self._opened[path][1]
+
+    def close(self) -> None:
+        """Close all stacks. They are opened again if they are read again."""
+        while self._opened:
+            self._close_oldest()
 
     def _close_oldest(self) -> None:
         closing, _ = self._opened.pop(next(iter(self._opened)))

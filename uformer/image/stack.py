@@ -15,6 +15,7 @@ import numpy as np
 from uformer.errors import PictureError
 from uformer.image.image import Pixels
 from uformer.image.samples import Samples
+from uformer.image.value_range import sampled_planes
 
 WritePage = Callable[[int, Samples], None]
 """Writes a page: its position and its samples. Pages must be written in order."""
@@ -78,6 +79,16 @@ class Stack(ABC):
         parts = [plane.samples for plane in self.planes if plane.page == 0]
         samples = self.read(page)[..., [index for part in parts for index in part]]
         return np.ascontiguousarray(samples, np.float32 if self.depth == 32 else None)
+
+    def sample(self, channel: int, asked: str) -> Pixels:
+        """Return values of a channel from which its range is found. `asked`: see `value_range.choose`."""
+
+        def read(plane: Plane, every: int) -> Pixels:
+            return self.values(self.read(plane.page)[::every, ::every], plane)
+
+        planes = [plane for plane in self.planes if plane.channel == channel]
+        size = self.height, self.width
+        return sampled_planes(planes, read, size=size, asked=asked, depth=self.depth)
 
     def values(self, samples: Samples, plane: Plane) -> Pixels:
         """Return the samples of a plane as values, (H, W, 1 or 3): scaled to [0, 1] if white is known."""

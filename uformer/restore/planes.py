@@ -19,8 +19,8 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Image, Pixels
 from uformer.image.prepare import check
 from uformer.image.read import read
-from uformer.image.stack import Plane, Stack
-from uformer.image.value_range import ValueRange, sampled_planes
+from uformer.image.stack import Stack
+from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.options import RestoreOptions
@@ -128,14 +128,7 @@ def restore_stack(
 
 def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[ValueRange]:
     """Return the range of values of each channel, as the options select it."""
-    of_channel = sorted(stack.planes, key=attrgetter("channel"))
-    size, asked, depth = (stack.height, stack.width), restorer.range, stack.depth
-
-    def read_plane(plane: Plane, every: int) -> Pixels:
-        return stack.values(stack.read(plane.page)[::every, ::every], plane)
-
-    ranges = []
-    for _, planes in itertools.groupby(of_channel, key=attrgetter("channel")):
-        sample = sampled_planes(list(planes), read_plane, size=size, asked=asked, depth=depth)
-        ranges.append(restorer.range_of(sample, depth, notify=notify))
-    return ranges
+    return [
+        restorer.range_of(stack.sample(channel, restorer.range), stack.depth, notify=notify)
+        for channel in range(stack.channels)
+    ]
