@@ -88,6 +88,10 @@ def test_pages_that_cannot_be_restored_together(tmp_path: Path) -> None:
         opened_tiff(tmp_path / "sizes.tif"),
     ):
         pass
+    tifffile.imwrite(tmp_path / "bits.tif", counts(3, 8, 10) > 250, photometric="minisblack")
+    with pytest.raises(PictureError, match="bits.tif: is a stack of bool pages; save them as 8-bit"):  # noqa: SIM117
+        with opened_tiff(tmp_path / "bits.tif"):
+            pass
     tifffile.imwrite(tmp_path / "one.tif", counts(8, 10))
     assert not is_tiff_stack(tmp_path / "one.tif")
     assert not is_tiff_stack(tmp_path / "none.tif")
