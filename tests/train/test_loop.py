@@ -45,9 +45,7 @@ class Run:
 
     def train(self, processes: Processes | None = None) -> bool:
         with Reporter(self.folder, total=self.prepared.recipe.steps, quiet=True) as reporter:
-            return loop.train(
-                self.prepared, self.learner, self.folder, reporter, processes or Processes()
-            )
+            return loop.train(self.prepared, self.learner, self.folder, reporter, processes or Processes())
 
     def replace_patches(self, patches: Any) -> None:
         self.prepared = dataclasses.replace(self.prepared, patches=patches)
@@ -231,17 +229,18 @@ class Slowest(Processes):
         return self.agreed[-1]
 
 
-def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
-    settings = ("steps=1000000", "validate_every=1000000", "log_every=1", "minutes=30")
+def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "draw_curves", lambda *_, **__: None)  # it takes longer than the training
+    settings = ("steps=1000000", "validate_every=1000000", "log_every=1", "minutes=12")
     run = make(tiny(*settings), pairs, tmp_path / "run")
     assert run.train(Slowest())
-    assert (run.learner.step, run.learner.seconds) == (30, 30 * 60)
+    assert (run.learner.step, run.learner.seconds) == (12, 12 * 60)
     log = run.folder.read_log()
     rates = [line["lr"] for line in log if "lr" in line]
     assert rates == sorted(rates, reverse=True)
-    assert rates[-1] < 0.01 * rates[0], "the learning rate falls along the time"
+    assert rates[-1] < 0.02 * rates[0], "the learning rate falls along the time"
     scored = [line["step"] for line in log if "psnr" in line]
-    assert scored == [3, 7, 11, 15, 19, 23, 27, 30], "each tenth of the time, after the previous score"
+    assert scored == [2, 5, 8, 11, 12], "each tenth of the time, counted from the end of a score"
 
 
 @pytest.mark.parametrize(
