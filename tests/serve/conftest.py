@@ -157,7 +157,7 @@ def served(service: Service) -> Iterator[tuple[Server, int]]:
         assert not thread.is_alive()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "timed out"
