@@ -135,6 +135,16 @@ def with_chunks(data: bytes, added: Iterable[Chunk]) -> bytes:
     return data[:end_of_header] + b"".join(packed) + data[end_of_header:]
 
 
+def without_resolution(data: bytes) -> bytes:
+    """The PNG without its pHYs chunk, which libvips always writes; `data` may be only the beginning."""
+    for name, start, end in chunks(data):
+        if name == b"pHYs":
+            return data[: start - 8] + data[end + 4 :]
+        if name == b"IDAT":
+            break
+    return data
+
+
 def _text(name: bytes, data: Encoded, start: int, end: int) -> tuple[bytes, bytes] | None:
     """Keyword and text of a text chunk; None if the keyword is not wanted or the chunk is damaged."""
     keyword, found, rest = data[start : min(end, start + 80)].partition(b"\0")
