@@ -78,10 +78,10 @@ def batch(
         raise OptionError(f"{', '.join(given)}: needs --engine ray")
     for module in ("fsspec", "pyarrow"):
         require(module, "batch")
-    from uformer.batch import run  # noqa: PLC0415 - needs the packages checked above
+    from uformer.batch import run, work  # noqa: PLC0415 - needs the packages checked above
 
     shares = None if mask is None else mask_values(mask)
-    task = run.Task(options=options, mask=shares, metadata=metadata, times=times)
+    task = work.Task(options=options, mask=shares, metadata=metadata, times=times)
     job = run.BatchJob(
         source=source,
         out=out,

@@ -58,7 +58,7 @@ def identity(
 def _name_of(mask: Pixels) -> str:
     """Return a name that two different masks do not share."""
     rows, columns = mask.shape
-    return f"{columns}x{rows} {hashlib.sha256(mask).hexdigest()[:12]}"
+    return f"{columns}x{rows} {hashlib.sha256(mask.tobytes()).hexdigest()[:12]}"
 
 
 def _sha256_of(path: Path) -> str:

@@ -25,7 +25,7 @@ def embedded(data: bytes, image: Image, target: Format, shown: Metadata, *, size
     of a JPEG (`behind`) must be appended at the end.
     """
     if target is formats.JPEG:
-        return _as_jpeg(data, image, shown, size=size or len(data))
+        return _as_jpeg(data, shown, size=size or len(data))
     if target is formats.PNG:
         has_profile = image.metadata.icc is not None
         chunks = [each for each in shown.chunks if not (has_profile and each[0] == b"sRGB")]
@@ -48,7 +48,7 @@ def into_tiff(shown: Metadata) -> dict[str, bytes | None]:
     return {"exif": shown.exif, "iptc": shown.iptc and iptc.records(shown.iptc), "tags": tags}
 
 
-def _as_jpeg(data: bytes, image: Image, shown: Metadata, *, size: int) -> bytes:
+def _as_jpeg(data: bytes, shown: Metadata, *, size: int) -> bytes:
     if shown.resolution is not None:
         size -= len(data)
         data = embed_density(data, shown.resolution)
