@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -61,7 +62,7 @@ def change(job: BatchJob, **values: object) -> BatchJob:
     return BatchJob(**{**vars(job), **values})
 
 
-def optioned(job: BatchJob, **options: object) -> Task:
+def optioned(job: BatchJob, **options: Any) -> Task:
     """The task of a job with other options."""
     return dataclasses.replace(job.task, options=dataclasses.replace(job.task.options, **options))
 

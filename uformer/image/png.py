@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
+from uformer.image import matrix_profile
 from uformer.image.formats import Encoded
 
 _MOST_CHUNKS = 1_010_000  # `vet` refuses a file with more
@@ -123,6 +124,22 @@ def has_other_colours(found: tuple[Chunk, ...]) -> bool:
 def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
     """Whether ITU-T H.273 code points mean sRGB or an older television standard displayed like it."""
     return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
+
+
+def profile(found: tuple[Chunk, ...], *, gray: bool) -> bytes | None:
+    """A colour profile that says what the kept chunks say; None for HDR, and if no profile can say it."""
+    said = dict(found)
+    if b"cICP" in said:
+        primaries, transfer, matrix, is_full = (*said[b"cICP"][:4], *bytes(4))[:4]
+        return (
+            matrix_profile.of_code_points(primaries, transfer, gray=gray) if not matrix and is_full else None
+        )
+    gamma = int.from_bytes(said.get(b"gAMA", b""), "big") or _SRGB_GAMMA
+    corners = said.get(b"cHRM", b"")
+    numbers = struct.unpack(">8I", corners) if len(corners) == 32 else _SRGB_CORNERS
+    return matrix_profile.matrix_profile(
+        tuple(number / 100_000 for number in numbers), 100_000 / gamma, gray=gray
+    )
 
 
 def with_chunks(data: bytes, added: Iterable[Chunk]) -> bytes:

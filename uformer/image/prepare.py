@@ -27,8 +27,7 @@ def embedded(data: bytes, image: Image, target: Format, shown: Metadata, *, size
     if target is formats.JPEG:
         return _as_jpeg(data, shown, size=size or len(data))
     if target is formats.PNG:
-        has_profile = image.metadata.icc is not None
-        chunks = [each for each in shown.chunks if not (has_profile and each[0] == b"sRGB")]
+        chunks = [each for each in shown.chunks if shown.icc is None or each[0] != b"sRGB"]
         data = png.with_chunks(data if shown.resolution else png.without_resolution(data), chunks)
     if shown.exif is None:
         return data
@@ -90,9 +89,8 @@ def _names_with_alpha() -> str:
     return f"{', '.join(names)} and {last}"
 
 
-def layout(image: Image, target: Format) -> tuple[int, int]:
-    """Bits per sample (32: float) and colour channels with which the image is written."""
-    icc = image.metadata.icc
+def layout(image: Image, target: Format, icc: bytes | None) -> tuple[int, int]:
+    """Bits per sample (32: float) and colour channels with which the image is written, under this profile."""
     expand = image.channels == 1 and not _is_gray(icc) and (icc is not None or not target.gray)
     return 32 if image.depth == 32 and target.floats else min(
         image.depth, target.bits
@@ -103,12 +101,11 @@ def _is_gray(icc: bytes | None) -> bool:
     return icc is not None and icc[16:20] == b"GRAY"
 
 
-def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
+def dressed(picture: Any, target: Format, shown: Metadata) -> Any:
     """The pyvips image of the samples (see `layout`) with the metadata that libvips writes."""
-    icc = image.metadata.icc
-    if icc is not None:
-        vips.set_blob(picture, "icc-profile-data", icc)
-    if _is_gray(icc) and not target.gray:
+    if shown.icc is not None:
+        vips.set_blob(picture, "icc-profile-data", shown.icc)
+    if _is_gray(shown.icc) and not target.gray:
         colour = (
             picture[0]
             .icc_transform("srgb", embedded=True, depth=8 if picture.format == "uchar" else 16)
