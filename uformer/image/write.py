@@ -91,8 +91,8 @@ def encode(
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
     if target is formats.DNG:
         return dng.encode(image.pixels, shown)
-    bits, channels = layout(image, target)
-    picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
+    bits, channels = layout(image, target, shown.icc)
+    picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), target, shown)
     try:
         data = vips.save(
             picture, f"{target.operation}save_buffer", saver_options(image, target, shown, quality=quality)
