@@ -60,7 +60,7 @@ class StandIn:
         return other
 
     def range_of_image(self, image: Image, *, notify: Callable[[str], None]) -> ValueRange:
-        return choose(self.options.range, image.values, image.depth)
+        return choose(self.options.range or "auto", image.values, image.depth)
 
     def restore_image(
         self,

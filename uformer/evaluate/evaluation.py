@@ -110,9 +110,7 @@ def _measure(
     pair = sample.load(restorer.config.in_channels, notify)
     used = true_range = FULL
     if scoring.own_depth:
-        used, true_range = (
-            restorer.range_of(sampled(image), pair.depth, notify=notify) for image in (pair.degraded, pair.clean)
-        )
+        used, true_range = (restorer.range_of(sample, pair.depth, notify=notify) for sample in pair.sampled())
     elif share_outside(pair.degraded):
         used = restorer.range_of(sampled(pair.degraded), 32, notify=notify)
     largest = peak(pair.depth)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
-from uformer.notices import Notify
+from uformer.notices import Notify, ignore
 
 T = TypeVar("T")
 
@@ -128,10 +128,14 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
     return used
 
 
-def auto_range(samples: NDArray[Any]) -> ValueRange:
-    """Return the range of an image (H, W, C) with integer samples, as restoring it finds it."""
+def range_of_samples(samples: NDArray[Any], asked: str) -> ValueRange:
+    """Return the range of an image (H, W, C), uint8, uint16 or float32, as restoring it finds it.
+
+    Raises PictureError as `choose_for` does.
+    """
     depth = 8 * samples.dtype.itemsize
-    return choose("auto", sampled(samples).astype(np.float32) / np.float32(peak(depth)), depth)
+    values = sampled(samples).astype(np.float32) / np.float32(peak(depth))
+    return choose_for(asked, values, depth, notify=ignore)
 
 
 def used_range(sample: Pixels) -> ValueRange | None:
