@@ -7,6 +7,7 @@ from concurrent.futures import Future, wait
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
+from uformer.image.stored import StoredImage
 from uformer.image.write import encode
 from uformer.restore.memory import answer_size
 from uformer.restore.options import RestoreOptions
@@ -238,8 +239,10 @@ class _Worker:
                 restorer = self._restorers.get(self._here(job.options))
                 answer = None
                 if holds:
-                    answer = restorer.infer(image, progress=job.progress, notify=_note)
-                    job.range = answer.ranges[0].reported(image.depth)
+                    stored = StoredImage.of(image)
+                    del image
+                    answer = restorer.infer(stored, progress=job.progress, notify=_note)
+                    job.range = answer.ranges[0].reported(stored.depth)
                     restored = answer.blend(check=job.check)
                 else:
                     used = restorer.range_of_image(image, notify=_note)
