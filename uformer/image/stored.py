@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,8 @@ class StoredImage:
 
     def cropped(self, rows: slice, columns: slice) -> "StoredImage":
         """Return a part of the image."""
-        samples, alpha = np.ascontiguousarray(self.samples[rows, columns]), self.frame.alpha
+        samples = np.ascontiguousarray(self.samples[rows, columns])
+        alpha: Any = self.frame.alpha  # mypy does not follow a union of arrays
         frame = dataclasses.replace(
             self.frame,
             pixels=np.broadcast_to(np.float32(0), samples.shape),

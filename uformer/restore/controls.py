@@ -5,7 +5,7 @@ An image is worked through in small blocks whose temporary values stay in the pr
 pixel is the same whatever the bands, blocks and tiles, because it depends on its neighbourhood only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -84,7 +84,7 @@ def blend_blocks(
     *,
     at: Window | None = None,
     shifts: Pixels | None = None,
-    tops: range | None = None,
+    tops: Iterable[int] | None = None,
 ) -> Iterator[tuple[Window, Pixels]]:
     """Yield each block of an image and its pixels (C, h, w) with the controls applied.
 

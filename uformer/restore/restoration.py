@@ -17,6 +17,7 @@ from uformer.image.samples import Samples
 from uformer.image.stored import StoredImage
 from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
+from uformer.notices import ignore
 from uformer.output import check_output
 from uformer.restore import forms
 from uformer.restore.controls import Window, tone_shifts
@@ -26,6 +27,9 @@ from uformer.restore.remix import Residual, blend_samples, reader, residual_of
 from uformer.restore.reporting.change_report import ChangeReport, Recorder
 from uformer.restore.residual_file import KeptAnswer, load_answer, networks_of, save_answer
 from uformer.restore.tiles import Bands
+
+Crop = tuple[int, int, int, int]
+"""Left, top, width and height of a part of an image."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class Restoration:
         self.shifts = list(shifts)
         self.ranges = list(ranges)
         self.controls = controls
+        self.mask: Any = None
+        """The default mask of `blend`."""
         self.threads = None if options is None else options.threads
         """Threads that `blend` uses; default: one for each processor, at most four."""
         self._held = held
@@ -170,7 +176,7 @@ class Restoration:
         The trust map is that of the network's answer, whatever the controls. It needs `infer(trust=True)`.
         Raises OptionError for a control that is unknown or out of range.
         """
-        blended = self._blended(self._chosen(controls), as_floats=True)
+        blended = self._blended(self._chosen(controls), self.mask, as_floats=True)
         before, after = (
             forms.values_of(image, channels=self._channels) for image in (self._held.image, blended)
         )
@@ -189,7 +195,7 @@ class Restoration:
         self,
         *,
         mask: Any = None,
-        crop: tuple[int, int, int, int] | None = None,
+        crop: Crop | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         check: Callable[[], None] | None = None,
@@ -199,7 +205,7 @@ class Restoration:
 
         - `controls`: the fields of Controls. Default: those of the restorer.
         - `mask`: a gray image of the same size, or the same ratio of width and height: white restores, black
-          leaves the image as it is. See `mask_values` for its forms.
+          leaves the image as it is. See `mask_values` for its forms. Default: that of the restorer.
         - `crop`: left, top, width and height of a part; the result is that part of the whole result.
         - `output`, `overwrite`: as for calling the restorer.
         - `check`: called before each block of pixels, by several threads; an exception that it raises ends
@@ -209,12 +215,12 @@ class Restoration:
         PictureError for a mask that does not fit.
         """
         chosen = self._chosen(controls)
-        values = None if mask is None else mask_values(mask)
         source = self._held.source
         if source is None and output is not None:
             raise OptionError("output: needs the path of an image file; other results are returned")
         path = None if source is None else forms.output_for(source, output, overwrite)
-        result = self._blended(chosen, values, crop, check, as_floats=self._held.loose)
+        used = self.mask if mask is None else mask
+        result = self._blended(chosen, used, crop, check, as_floats=self._held.loose)
         if self._held.loose:
             return result.image()
         if path is not None:
@@ -233,8 +239,8 @@ class Restoration:
     def _blended(
         self,
         controls: Controls,
-        mask: Pixels | None = None,
-        crop: tuple[int, int, int, int] | None = None,
+        mask: Any = None,
+        crop: Crop | None = None,
         check: Callable[[], None] | None = None,
         *,
         as_floats: bool,
@@ -242,9 +248,9 @@ class Restoration:
         """Return the image in the form that is held. `as_floats`: do not round a StoredImage to samples."""
         image = self._held.image
         height, width = forms.size_of(image)
-        window = Window(0, height, 0, width) if crop is None else _window(crop, height, width)
+        window = Window(0, height, 0, width) if crop is None else crop_window(crop, height, width)
         around = window.grown(height, width)
-        fitted = None if mask is None else Mask(mask, height, width)
+        fitted = None if mask is None else Mask(mask_values(mask, notify=ignore), height, width)
         rows, columns = slice(around.top, around.bottom), slice(around.left, around.right)
         answers = zip(self.residuals, self.shifts, self.ranges, strict=True)
         # Samples of 10 and 12 bits are rounded when it is known how many bits the file to write has.
@@ -273,7 +279,7 @@ class Restoration:
         return forms.cropped(part, *window.inside(around))
 
 
-def _window(crop: tuple[int, int, int, int], height: int, width: int) -> Window:
+def crop_window(crop: Crop, height: int, width: int) -> Window:
     """Return the window of a crop. Raises OptionError unless it lies in the image."""
     try:
         left, top, across, down = (int(value) for value in crop)
