@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -223,6 +224,17 @@ def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
     rates = [line["lr"] for line in run.folder.read_log() if "lr" in line]
     assert rates[-1] < 0.002, "the learning rate falls along the time"
     assert 2 <= sum("psnr" in line for line in run.folder.read_log()) <= 11, "a score at each tenth"
+
+
+def test_a_budget_of_processor_time_counts_only_that(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every reading of the stand-in for the processors' clock is a minute later than the last one."""
+    minutes = itertools.count()
+    monkeypatch.setattr(loop, "CLOCKS", {"cpu": lambda: 60.0 * next(minutes)})
+    run = make(tiny("clock=cpu", "minutes=3", "steps=1000000", "log_every=1"), pairs, tmp_path / "run")
+    assert run.train()
+    assert (run.learner.step, run.learner.seconds) == (3, 180)
 
 
 class Slowest(Processes):

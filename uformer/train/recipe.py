@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from uformer.config import UformerConfig, variant
 from uformer.degradations.counts import CountNoise
 from uformer.errors import CheckpointError, OptionError
+from uformer.train.duration import Clock
 from uformer.values import hints, option, plain, set_types, unknown
 
 MAY_CHANGE = (
@@ -34,6 +35,11 @@ class Recipe:
     """Number of weight updates. The learning rate follows them."""
     minutes: float = 0.0
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
+    clock: Clock = "wall"
+    """The time that `minutes` counts: of the day, or of the processors, which other programs do not change.
+
+    `cpu` adds up all threads of the training process: two busy cores count 2 minutes in a minute.
+    """
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """Degradation of clean images. `none` needs pairs."""
     noise: str = ""
@@ -161,6 +167,7 @@ class Recipe:
         if self.supervision == "neighbor2neighbor":
             self._check("mirrored", self.mirrored == 0, "0, because a mirrored pixel would be its own target")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
+        self._check("clock", self.clock == "wall" or self.workers < 1, "wall if workers cut the patches")
         self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
         self._check(
