@@ -87,7 +87,7 @@ class Recipe:
     decay: float = 1.0
     """Share of the run, at its end, in which the learning rate falls along a cosine. 0 keeps it at `lr`."""
     warmup: int = 0
-    """Steps in which the learning rate rises linearly from 0; at most a tenth of all steps."""
+    """Steps in which the learning rate rises linearly from 0; at most a tenth of the run."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     weight_decay: float = 0.02
