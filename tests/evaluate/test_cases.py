@@ -196,10 +196,9 @@ def test_each_page_of_a_stack_is_a_case_and_channels_share_a_range(tmp_path: Pat
     assert [(pair.depth, pair.degraded.shape) for pair in pairs] == [(16, (8, 10, 1))] * 6
     assert np.allclose(pairs[3].clean[..., 0] * 65535, values[1, 1])
     assert np.allclose((pairs[5].degraded - pairs[5].clean) * 65535, 5, atol=0.01)
-    of_channel = pairs[1].sample
-    assert of_channel is not None
-    assert of_channel is pairs[5].sample
-    assert np.allclose(np.sort(of_channel.ravel() * 65535), np.sort(values[:, 1].ravel() + 5.0))
+    assert pairs[1].sampled() is pairs[5].sampled()
+    for of_channel, more in zip(pairs[1].sampled(), (5, 0), strict=True):
+        assert np.allclose(np.sort(of_channel.ravel() * 65535), np.sort(values[:, 1].ravel() + more))
     one = find_cases(PROTOCOLS["pairs"], *(tmp_path / name / f"a{suffix}" for name in ("noisy", "truth")))
     assert [case.name for case in one] == [case.name for case in cases]
 

@@ -70,7 +70,7 @@ def test_floats_outside_are_refused_only_with_the_full_range() -> None:
         make(darker, range="full")[0](counts)
     restored = make(lambda tiles: tiles, range="auto")[0](counts)
     np.testing.assert_allclose(restored, counts, atol=1e-4)
-    few = np.linspace(0, 1, 400).reshape(20, 20)
+    few = np.linspace(0, 1, 2000).reshape(40, 50)
     few[0, :3] = 2
     with pytest.warns(UserWarning, match="has samples outside 0 to 1; the excess is kept unchanged"):
         assert (make(darker)[0](few)[0, :3] == 1.75).all()

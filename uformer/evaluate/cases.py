@@ -13,6 +13,7 @@ from uformer.errors import OptionError, PictureError
 from uformer.evaluate import matlab, pairing
 from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
+from uformer.image import value_range
 from uformer.image.formats import TIFF
 from uformer.image.image import Image, Pixels
 from uformer.image.page_reader import PageReader, page_count
@@ -37,8 +38,13 @@ class LoadedPair:
     """Bits per sample of the degraded file: 8, 16, or 32 for float."""
     source: Image | None = None
     """The degraded file's image, if the restored one is saved like it."""
-    sample: Pixels | None = None
-    """For a page of a stack: values of its channel, from which the range of all pages is found."""
+    samples: tuple[Pixels, Pixels] | None = None
+    """For a page of a pair of stacks: values of its channel in both, from which the ranges of all pages are
+    found."""
+
+    def sampled(self) -> tuple[Pixels, Pixels]:
+        """Return values of the degraded and of the clean image, from which their ranges are found."""
+        return self.samples or (value_range.sampled(self.degraded), value_range.sampled(self.clean))
 
 
 class Load(Interface):
@@ -201,7 +207,9 @@ Read = tuple[Pixels, int, Image | None]
 """What `read_channels` returns."""
 
 
-def _compared(pair: Pair, seen: Read, truth: Read, sample: Pixels | None = None) -> LoadedPair:
+def _compared(
+    pair: Pair, seen: Read, truth: Read, samples: tuple[Pixels, Pixels] | None = None
+) -> LoadedPair:
     """Return a pair that was read. Gray becomes RGB only if the other image is RGB. Raises PictureError."""
     (degraded, depth, source), (clean, clean_depth, _) = seen, truth
     if source is not None and degraded.shape[2] != clean.shape[2]:
@@ -210,7 +218,7 @@ def _compared(pair: Pair, seen: Read, truth: Read, sample: Pixels | None = None)
     _check_shapes(pair, degraded, clean)
     if units_differ((degraded, depth == 32), (clean, clean_depth == 32)):
         raise PictureError(f"{pair.degraded}: {UNITS_DIFFER}")
-    return LoadedPair(degraded=degraded, clean=clean, depth=depth, source=source, sample=sample)
+    return LoadedPair(degraded=degraded, clean=clean, depth=depth, source=source, samples=samples)
 
 
 def _of_stacks(pair: Pair, folders: tuple[Path, ...]) -> list[Case]:
@@ -243,17 +251,18 @@ class _Pages:
     def __init__(self, pair: Pair, count: int) -> None:
         self._pair, self._count = pair, count
         self._reader = PageReader()
-        self._samples: dict[int, Pixels] = {}
+        self._samples: dict[int, tuple[Pixels, Pixels]] = {}
 
     def load(self, page: int, channels: int = 3, _notify: Notify = warn, /) -> LoadedPair:
         try:
             seen, truth = (
                 self._read(path, page, channels) for path in (self._pair.degraded, self._pair.clean)
             )
-            stack = self._reader.stack(self._pair.degraded)
-            channel = next(plane.channel for plane in stack.planes if plane.page == page)
+            stacks = self._reader.stack(self._pair.degraded), self._reader.stack(self._pair.clean)
+            channel = next(plane.channel for plane in stacks[0].planes if plane.page == page)
             if channel not in self._samples:
-                self._samples[channel] = stack.sample(channel, "auto")
+                noisy, clean = (stack.sample(channel, "auto") for stack in stacks)
+                self._samples[channel] = noisy, clean
             return _compared(self._pair, seen, truth, self._samples[channel])
         finally:
             if page == self._count - 1:

@@ -28,6 +28,10 @@ FULL_SHARE = 0.25
 MOST_OUTSIDE = 0.05
 """Share of float values that may lie outside [0, 1]; if there are more, white is not 1."""
 
+OUTLIERS = 0.002
+"""Share of float values outside [0, 1] that are kept as they are; if there are more (noise that was not
+clipped, highlights), the network sees them."""
+
 MOST_PLANES = 64
 """Planes of a stack, evenly spread, from which their range is found."""
 
@@ -96,7 +100,7 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
     """Return the range for an image of which `sample` has some values; see `sampled`.
 
     `asked`: auto, full, or LOW:HIGH in the units of the file. auto is the full range for 8 bits, and for
-    images that use more than FULL_SHARE of it.
+    images that use more than FULL_SHARE of it and have at most OUTLIERS outside.
     """
     if asked == "full" or (asked == "auto" and depth == 8):
         return FULL
@@ -104,7 +108,7 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
         low, high = _limits(asked)
         return ValueRange(low / peak(depth), high / peak(depth))
     used = used_range(sample)
-    within = depth != 32 or share_outside(sample) <= MOST_OUTSIDE
+    within = depth != 32 or share_outside(sample) <= OUTLIERS
     return FULL if used is None or (within and used.width > FULL_SHARE) else used
 
 

@@ -305,7 +305,7 @@ class _Line:
             result.recorder.begin(*image.pixels.shape)
         if self._keep:
             result.answer = restorer.infer(image, progress=self._tile, notify=notify)
-            used, restored = result.answer.ranges[0], result.answer.blend(mask=restorer.mask)
+            used, restored = result.answer.ranges[0], result.answer.blend()
         else:
             used = restorer.range_of_image(image, notify=notify)
             restored = restorer.restore_image(image, used=used, progress=self._tile, notify=notify)

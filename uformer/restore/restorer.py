@@ -220,6 +220,7 @@ class Restorer:
             restoration.add(bands, planar, used, spread)
             return values
 
+        restoration.mask = self.mask
         restoration.through(run)
         return restoration
 

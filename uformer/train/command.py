@@ -186,12 +186,12 @@ def _for_device(
 ) -> tuple[Recipe, str]:
     """Return the recipe, shortened on a CPU, and a note about it; the note is empty if nothing changed.
 
-    Settings of length or network leave the recipe as it is.
+    Settings of steps or network leave the recipe as it is.
     """
     from uformer.train import devices  # noqa: PLC0415 - imports torch
 
     keys = {setting.partition("=")[0].strip() for setting in settings}
-    asked = {"steps", "minutes"} & keys or any(key.partition(".")[0] == "network" for key in keys)
+    asked = "steps" in keys or any(key.partition(".")[0] == "network" for key in keys)
     if name not in recipes.EVENING or asked or devices.choose_device(device, processes).type != "cpu":
         return recipe, ""
     bf16 = devices.CPUINFO.exists() and devices.fast_bf16()

@@ -9,6 +9,7 @@ from uformer.config import UformerConfig, variant
 from uformer.degradations.counts import CountNoise
 from uformer.errors import CheckpointError, OptionError
 from uformer.image import value_range
+from uformer.train.duration import Clock
 from uformer.values import hints, option, plain, set_types, unknown
 
 MAY_CHANGE = (
@@ -35,6 +36,11 @@ class Recipe:
     """Number of weight updates. The learning rate follows them."""
     minutes: float = 0.0
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
+    clock: Clock = "wall"
+    """The time that `minutes` counts: of the day, or of the processors, which other programs do not change.
+
+    `cpu` adds up all threads of the training process: two busy cores count 2 minutes in a minute.
+    """
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """Degradation of clean images. `none` needs pairs."""
     noise: str = ""
@@ -87,7 +93,7 @@ class Recipe:
     decay: float = 1.0
     """Share of the run, at its end, in which the learning rate falls along a cosine. 0 keeps it at `lr`."""
     warmup: int = 0
-    """Steps in which the learning rate rises linearly from 0; at most a tenth of all steps."""
+    """Steps in which the learning rate rises linearly from 0; at most a tenth of the run."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     weight_decay: float = 0.02
@@ -168,6 +174,7 @@ class Recipe:
         if self.supervision == "neighbor2neighbor":
             self._check("mirrored", self.mirrored == 0, "0, because a mirrored pixel would be its own target")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
+        self._check("clock", self.clock == "wall" or self.workers < 1, "wall if workers cut the patches")
         self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
         self._check(
