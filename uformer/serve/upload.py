@@ -110,8 +110,8 @@ def check_header(data: bytes, *, max_pixels: int, what: str = "image") -> Header
         raise Problem(400, "not-a-picture", f"mask: {error}" if what == "mask" else str(error)) from None
     if found.stack:
         many = f"{found.frames} pages" if found.frames > 1 else "channels that are not RGB"
-        detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a file"
-        raise Problem(415, "stack", f"{detail}, or restore the stack with `uformer restore`")
+        detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a"
+        raise Problem(415, "stack", f"{detail} file, or restore the stack with `uformer restore`")
     if found.pixels > max_pixels:
         size = f"{found.width} x {found.height} ({found.pixels:,} pixels)"
         raise Problem(413, "too-many-pixels", f"the {what} is {size}; the limit is {max_pixels:,} pixels")
