@@ -60,8 +60,8 @@ def restore(
     Parameters
     ----------
     images
-        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
-        such as "photos/**/*.jpg"; or - for standard input.
+        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC, camera raw and Zarr with an extra), folders, or
+        patterns such as "photos/**/*.jpg"; or - for standard input.
     output
         For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for
         standard output. Default: NAME.restored.EXT beside the image. For several images: a folder. Default:
