@@ -19,12 +19,12 @@ def image(
 
 
 def test_bits_and_colours_are_those_that_image_and_format_share() -> None:
-    assert layout(image(depth=16), formats.PNG) == (16, 3)
-    assert layout(image(depth=16), formats.JPEG) == (8, 3)
-    assert layout(image(depth=32), formats.TIFF) == (32, 3)
-    assert layout(image(depth=32), formats.PNG) == (16, 3)
-    assert layout(image(1), formats.PNG) == (8, 1)
-    assert layout(image(1), formats.WEBP) == (8, 3)  # has no gray
+    assert layout(image(depth=16), formats.PNG, None) == (16, 3)
+    assert layout(image(depth=16), formats.JPEG, None) == (8, 3)
+    assert layout(image(depth=32), formats.TIFF, None) == (32, 3)
+    assert layout(image(depth=32), formats.PNG, None) == (16, 3)
+    assert layout(image(1), formats.PNG, None) == (8, 1)
+    assert layout(image(1), formats.WEBP, None) == (8, 3)  # has no gray
 
 
 def test_what_a_format_cannot_hold_is_refused() -> None:

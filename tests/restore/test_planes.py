@@ -88,7 +88,7 @@ def test_floats_stay_floats(tmp_path: Path) -> None:
 
 def test_what_a_stack_cannot_become(tmp_path: Path) -> None:
     save_imagej(tmp_path / "a.tif", counts(2, 8, 10), "TYX")
-    with pytest.raises(PictureError, match="only TIFF can hold; name an output that ends in .tif, not .png"):
+    with pytest.raises(PictureError, match="is written as TIFF; name an output that ends in .tif, not .png"):
         restore_stack(StandIn(), tmp_path / "a.tif", tmp_path / "out.png")
     with pytest.raises(PictureError, match="--metadata strip is not possible"):
         restore_stack(StandIn(), tmp_path / "a.tif", tmp_path / "out.tif", metadata="strip")
@@ -105,7 +105,7 @@ def test_the_command_restores_stacks_among_images(run: Run, tmp_path: Path) -> N
     assert len(records["a.tif"]["range"]) == 2
     assert tifffile.imread(tmp_path / "in.restored/a.tif").shape == values.shape
     code, _, err = run("in/a.tif", "-o", "out.png")
-    assert (code, "only TIFF can hold" in err) == (1, True)
+    assert (code, "is written as TIFF; name an output that ends in .tif" in err) == (1, True)
 
 
 def test_in_python_a_path_is_enough(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class StandIn:
         return other
 
     def range_of_image(self, image: Image | StoredImage, *, notify: Callable[[str], None]) -> ValueRange:
-        return choose(self.options.range, image.values, image.depth)
+        return choose(self.options.range or "auto", image.values, image.depth)
 
     def restore_image(
         self,
@@ -171,7 +171,7 @@ def served(service: Service) -> Iterator[tuple[Server, int]]:
         assert not thread.is_alive()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "timed out"

@@ -83,7 +83,7 @@ def test_a_blend_is_what_a_new_job_with_these_controls_returns(
     assert np.abs(levels(blended) - levels(fresh)).max() <= most
     plain, given = tiny.get(result).content, tiny.get(f"{result}?strength=0.9&metadata=strip").content
     assert plain == given
-    assert plain[:4] == data[:4]
+    assert plain[:3] == data[:3], "the format of the upload"
     assert not np.array_equal(levels(plain), levels(blended))
 
 

@@ -93,12 +93,12 @@ def encode(
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
     if target is formats.DNG:
         return dng.encode((image if isinstance(image, Image) else image.image()).pixels, shown)
-    bits, channels = layout(facts, target)
+    bits, channels = layout(facts, target, shown.icc)
     if isinstance(image, Image):
         samples = quantised(image, bits, channels=channels)
     else:
         samples = image.quantised(bits, channels=channels)
-    picture = dressed(vips.from_samples(samples), facts, target, shown)
+    picture = dressed(vips.from_samples(samples), target, shown)
     try:
         data = vips.save(
             picture, f"{target.operation}save_buffer", saver_options(facts, target, shown, quality=quality)

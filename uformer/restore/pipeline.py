@@ -17,10 +17,11 @@ from typing import Any, Protocol
 
 from uformer.errors import PictureError, UformerError
 from uformer.files import Times, keep_time, one_line
+from uformer.image.any_stack import any_header
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
-from uformer.image.read import header, read
+from uformer.image.read import read
 from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
@@ -39,6 +40,7 @@ from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer
 from uformer.restore.views import views_of
 from uformer.restore.worklist import FileJob
+from uformer.zarr_folder import size_of
 
 READERS, WRITERS = 4, 8
 """Most threads, each with one image at a time: more writers, because encoding takes longer than decoding."""
@@ -243,7 +245,7 @@ class _Line:
         source, cost, whole, depth = outcome.job.source, 0, True, 8
         try:
             with self._working(outcome):
-                head = header(source)
+                head = any_header(source)
                 outcome.width, outcome.height, depth = head.width, head.height, head.depth
                 whole = not head.stack and not should_stream(head, restorer.memory_budget)
                 if head.stack:
@@ -353,7 +355,7 @@ class _Line:
                     )
                 if self._times == "keep":
                     keep_time(outcome.job.source, output)
-                outcome.bytes = output.stat().st_size
+                outcome.bytes = size_of(output)
                 if result.recorder is not None:
                     report = result.recorder.report()
                     outcome.report = str(write_report(report, outcome.job.source, output))

@@ -8,12 +8,12 @@ import pytest
 import tifffile
 
 from tests.image.stacks import counts, save_imagej, save_ome
-from uformer.image.stack import opened_stack
-from uformer.image.stack_writer import writing
+from uformer.image.tiff_stack import opened_tiff
+from uformer.image.tiff_stack_writer import writing_tiff
 
 
 def copied(source: Path, output: Path) -> None:
-    with opened_stack(source) as stack, writing(stack, output) as write_page:
+    with opened_tiff(source) as stack, writing_tiff(stack, output) as write_page:
         for page in range(stack.count):
             write_page(page, stack.read(page))
 
@@ -60,7 +60,10 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     save_imagej(tmp_path / "a.tif", counts(2, 8, 10), "TYX")
 
     def stop_after_a_page() -> None:
-        with opened_stack(tmp_path / "a.tif") as stack, writing(stack, tmp_path / "out.tif") as write_page:
+        with (
+            opened_tiff(tmp_path / "a.tif") as stack,
+            writing_tiff(stack, tmp_path / "out.tif") as write_page,
+        ):
             write_page(0, stack.read(0))
             raise KeyboardInterrupt
 
