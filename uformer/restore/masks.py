@@ -15,7 +15,6 @@ from uformer.image.read import read
 from uformer.notices import Notify, warn
 from uformer.restore import forms
 
-
 _ROWS = 64  # rows of a strip
 
 
