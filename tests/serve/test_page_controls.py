@@ -286,6 +286,9 @@ def test_the_brush_on_a_phone(browser: Browser, build: Build) -> None:
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         expect(page.locator("#download-with")).to_contain_text("painted mask")
         assert page.evaluate("scrollX") == 0
+        for canvas in ("live", "overlay"):  # two device pixels for each CSS pixel
+            sizes = f"[{canvas}.width / 2, parseFloat({canvas}.style.width), viewer.clientWidth]"
+            assert page.evaluate(sizes) == [360, 360, 360]
         below = levels(png(240, 160)) - levels(download(page)[1])
         assert (below[80, 120] == 0).all()
         assert (below[0, 0] == 51).all()

@@ -13,7 +13,7 @@ from uformer.train.recipe import override
 from uformer.train.recipes import find
 
 ENTRIES = sorted(track.ENTRIES.glob("*.json"))
-COPY = '{python} -c \'import shutil; shutil.copytree(r"{noisy}", r"{restored}", dirs_exist_ok=True)\''
+COPY = "{python} -c 'import shutil; shutil.copytree(r\"{noisy}\", r\"{restored}\", dirs_exist_ok=True)'"
 
 
 def test_the_images_are_the_same_everywhere() -> None:
@@ -72,7 +72,7 @@ def test_a_run_resumes_and_records_its_repeats(data: Path, tmp_path: Path) -> No
     """The second repeat fails at first, and the first one is not run again."""
     gate = tmp_path / "gate"
     check = f"import os, sys; open(r'{tmp_path}/calls', 'a').write('{{seed}} '); "
-    add("copy", f"{{python}} -c \"{check}sys.exit({{seed}} == 1 and not os.path.exists(r'{gate}'))\"")
+    add("copy", f'{{python}} -c "{check}sys.exit({{seed}} == 1 and not os.path.exists(r\'{gate}\'))"')
     with pytest.raises(SystemExit, match="exit code 1: "):
         track.run("copy", data, tmp_path / "out", 0.5)
     assert track.load_entry("copy")["results"] == []
