@@ -133,7 +133,8 @@ class _Original:
             q, k, v = self.linear(tokens, f"{name}.qkv.to_qkv").chunk(3, dim=-1)
             more_k, more_v = self.linear(memory, f"{name}.qkv.to_kv").chunk(2, dim=-1)
             k, v = torch.cat([k, more_k], dim=-2), torch.cat([v, more_v], dim=-2)
-            bias = bias[:, :, torch.arange(k.shape[-2]) // 2]  # as the authors repeat it: each entry twice in a row
+            # As the authors repeat it: each entry twice in a row.
+            bias = bias[:, :, torch.arange(k.shape[-2]) // 2]
         else:
             q = self.linear(tokens, f"{name}.qkv.to_q")
             k, v = self.linear(tokens if memory is None else memory, f"{name}.qkv.to_kv").chunk(2, dim=-1)

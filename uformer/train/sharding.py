@@ -66,9 +66,10 @@ def is_sharded(value: Any) -> bool:
     return hasattr(value, "full_tensor")
 
 
-def whole_tensor(value: Tensor) -> Tensor:
+def whole_tensor(value: Any) -> Tensor:
     """Return a tensor, gathered on its device if it is sharded. All processes must call it."""
-    return value.full_tensor() if is_sharded(value) else value
+    gathered: Tensor = value.full_tensor() if is_sharded(value) else value
+    return gathered
 
 
 def whole(value: Any) -> Any:
