@@ -75,14 +75,17 @@ def commands_of(code: str, names: dict[str, Any]) -> list[list[str]]:
 def test_the_tour_runs_with_one_step_of_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All cells, in this process: a kernel would need packages that take CI as long to install as to run."""
+    """All cells but the export, in this process, because a kernel needs packages that CI does not install."""
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
     monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
     monkeypatch.setenv("STEPS", "1")
+    monkeypatch.setattr("uformer.train.report.forecast", lambda prepared, learner: "not measured")  # 4 s
     monkeypatch.chdir(ROOT / "examples")
     names: dict[str, Any] = {}
-    for code in code_of(ROOT / "examples" / "uformer.ipynb"):
+    cells = code_of(ROOT / "examples" / "uformer.ipynb")
+    export = next(index for index, code in enumerate(cells) if "uformer export" in code)
+    for code in cells[:export]:  # tests/export exports, which takes long
         exec(compile(python_of(code), "uformer.ipynb", "exec"), names)  # noqa: S102
         for words in commands_of(code, names):
             assert words[:3] == [sys.executable, "-m", "uformer"]
@@ -94,14 +97,15 @@ def test_the_tour_runs_with_one_step_of_training(
 
 
 def test_the_outputs_of_the_tour_show_what_its_text_says() -> None:
-    """The bundled weights hardly touch the grain, and fine-tuning removes it."""
+    """The bundled weights hardly touch the grain, fine-tuning removes it, and has its price."""
     text = (ROOT / "examples" / "uformer.ipynb").read_text(encoding="utf-8")
     scan, bundled, tuned = (
-        float(re.findall(rf"{name} +(\d+\.\d+) dB", text)[-1])
+        [float(found) for found in re.findall(rf"{name} +(\d+\.\d+) dB", text)]
         for name in ("scan", "bundled weights", "fine tuned")
     )
-    assert bundled < scan + 2
-    assert tuned > bundled + 3
+    assert bundled[0] < scan[0] + 2
+    assert tuned[0] > bundled[0] + 3
+    assert tuned[-1] < bundled[-1], "it has forgotten some of what it knew"
 
 
 @pytest.mark.slow
