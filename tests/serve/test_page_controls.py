@@ -256,12 +256,10 @@ def test_a_brush_paints_where_the_photo_stays(browser: Browser, build: Build, pa
         below = made_anew(page)
         assert (below[75:85, 115:130] == 0).all()
         assert (below[:, :60] == 51).all()
-        page.locator("#luma").fill("40")
-        assert np.abs(made_anew(page)[:, :60] - 0.4 * 51).max() <= 1
         assert len(pace.seen) == 2
         page.click("#brush")
         page.click("#brush-clear")
-        assert np.abs(made_anew(page) - 0.4 * 51).max() <= 1, "without the mask of the run"
+        assert (made_anew(page) == 51).all(), "without the mask of the run"
 
 
 @browser_test
