@@ -90,6 +90,7 @@ def data(
     """
     if action != "check":  # only in a call from Python; the command line checks this
         raise OptionError(f"unknown action {action!r}; use 'check'")
+    asked = check_range(value_range)
     search, name = chosen(folder, degraded, clean)
     path = sheet or Path(f"{name}{SHEET}")
     if not supports(path.suffix):
@@ -97,7 +98,7 @@ def data(
     if samples < 0:
         raise OptionError(f"--samples {samples}: must not be negative")
     check_output(path, overwrite=overwrite)
-    found = check(search.sources, shown=samples, asked=check_range(value_range))
+    found = check(search.sources, shown=samples, asked=asked)
     found.problems = [f"{problem.where}: {problem.why}" for problem in search.problems] + found.problems
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for line in report(search, found):

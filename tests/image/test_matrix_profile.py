@@ -28,6 +28,7 @@ def test_known_profiles_are_met() -> None:
     p3, known = of_code_points(12, 13), vips.profile("p3")
     assert np.abs(in_srgb(p3, muted) - in_srgb(known, muted)).max() <= 1
     ours, theirs = (ImageCms.ImageCmsProfile(io.BytesIO(each or b"")).profile for each in (p3, known))
+    assert ours.profile_description == "Display P3"
     for name in ("red_colorant", "green_colorant", "blue_colorant"):
         assert getattr(ours, name)[0] == pytest.approx(getattr(theirs, name)[0], abs=0.0015)
 

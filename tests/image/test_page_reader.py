@@ -8,6 +8,8 @@ import pytest
 import tifffile
 
 from tests.image.stacks import counts, save_imagej
+from tests.image.zarrs import save_ome
+from uformer.errors import PictureError
 from uformer.image import page_reader
 from uformer.image.any_stack import opened_stack
 from uformer.image.page_reader import PageReader, page_count
@@ -36,6 +38,16 @@ def test_the_number_of_pages(tmp_path: Path) -> None:
     (tmp_path / "b.tif").write_bytes(b"")
     (tmp_path / "c.png").write_bytes(b"")
     assert [page_count(tmp_path / name) for name in ("a.tif", "b.tif", "c.png", "d.tif")] == [3, 1, 1, 1]
+
+
+def test_planes_of_a_zarr(tmp_path: Path) -> None:
+    values = save_ome(tmp_path / "a.zarr", counts(3, 8, 10), "zyx")
+    (tmp_path / "b.zarr").mkdir()
+    assert [page_count(tmp_path / name) for name in ("a.zarr", "b.zarr")] == [3, 1]
+    with PageReader() as reader:
+        assert np.array_equal(reader.read(tmp_path / "a.zarr", 2)[..., 0], values[2])
+        with pytest.raises(PictureError, match="b.zarr: is not a Zarr"):
+            reader.read(tmp_path / "b.zarr")
 
 
 def test_floats_and_alpha(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import tifffile
 
 from tests.image.stacks import counts, save_imagej, save_ome
 from uformer.errors import PictureError
-from uformer.image.read import header
+from uformer.image.read import Limits, header, read
 from uformer.image.tiff_stack import is_tiff_stack, opened_tiff
 
 
@@ -88,6 +88,10 @@ def test_pages_that_cannot_be_restored_together(tmp_path: Path) -> None:
         opened_tiff(tmp_path / "sizes.tif"),
     ):
         pass
+    tifffile.imwrite(tmp_path / "bits.tif", counts(3, 8, 10) > 250, photometric="minisblack")
+    with pytest.raises(PictureError, match="bits.tif: is a stack of bool pages; save them as 8-bit"):  # noqa: SIM117
+        with opened_tiff(tmp_path / "bits.tif"):
+            pass
     tifffile.imwrite(tmp_path / "one.tif", counts(8, 10))
     assert not is_tiff_stack(tmp_path / "one.tif")
     assert not is_tiff_stack(tmp_path / "none.tif")
@@ -103,3 +107,15 @@ def test_a_damaged_page_is_named(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with opened_tiff(path) as stack, pytest.raises(PictureError, match="a.tif: page 2 is damaged"):
         stack.read(1)
+
+
+def test_a_stack_may_be_larger_than_what_is_read_at_once(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", counts(3, 8, 10), photometric="minisblack")
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(600))
+    few = Limits(max_bytes=300)
+    assert header(tmp_path / "a.tif", limits=few).frames == 3
+    for name, limits in (("a.tif", Limits(max_bytes=300, max_stack_bytes=400)), ("b.png", few)):
+        with pytest.raises(PictureError, match="is larger than the limit of"):
+            header(tmp_path / name, limits=limits)
+    with pytest.raises(PictureError, match="is larger than the limit of 300 bytes"):
+        read(tmp_path / "a.tif", limits=few)

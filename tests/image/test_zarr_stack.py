@@ -63,7 +63,8 @@ def test_other_types_have_values_of_their_own_and_keep_what_does_not_change(
     zarr.create_array(tmp_path / "a.zarr", data=values)
     with opened_zarr(tmp_path / "a.zarr") as stack:
         samples = stack.read(0)
-        assert (stack.depth, samples.dtype, stack.read_channels(0).dtype) == (32, kind, np.float32)
+        assert (stack.depth, samples.dtype.name) == (32, kind)
+        assert stack.read_channels(0).dtype == np.float32
         seen = stack.values(samples, stack.planes[0])
         assert np.array_equal(seen[..., 0], values[0].astype(np.float32))
         seen[2] = [[2.4], [1e20]]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def copied(source: Path, output: Path, *, more: int = 0) -> None:
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_layout_and_metadata_stay(tmp_path: Path, version: int) -> None:
-    shards = {"shards": (1, 2, 8, 8)} if version == 3 else {}
+    shards: dict[str, Any] = {"shards": (1, 2, 8, 8)} if version == 3 else {}
     values = save_ome(
         tmp_path / "a.zarr", counts(2, 2, 9, 10), "czyx", version=version, chunks=(1, 1, 4, 4), **shards
     )

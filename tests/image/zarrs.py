@@ -17,8 +17,10 @@ def save_ome(
     for level in range(levels):
         factor = 2**level
         part = values[..., ::factor, ::factor]
-        named = {"dimension_names": list(axes)} if version == 3 else {}
-        array = group.create_array(str(level), shape=part.shape, dtype=part.dtype, **named, **options)
+        names = list(axes) if version == 3 else None
+        array = group.create_array(
+            str(level), shape=part.shape, dtype=part.dtype, dimension_names=names, **options
+        )
         array[...] = part
         scale = [size[axis] * (factor if axis in "yx" else 1) for axis in axes]
         datasets.append(
@@ -30,6 +32,6 @@ def save_ome(
         "datasets": datasets,
     }
     channels = {"channels": [{"label": "DAPI", "color": "0000FF", "window": {"start": 100, "end": 400}}]}
-    metadata = {"multiscales": [image], "omero": channels}
+    metadata: dict[str, Any] = {"multiscales": [image], "omero": channels}
     group.attrs.update({"ome": {"version": "0.5", **metadata}} if version == 3 else metadata)
     return values

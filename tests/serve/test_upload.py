@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import io
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 from fastapi import Request
 
 from tests.serve.conftest import png
@@ -209,3 +212,19 @@ def test_header() -> None:
     with pytest.raises(Problem) as caught:
         check_header(b"GIF89a", max_pixels=600)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(("shape", "what"), [((3, 8, 10), "3 pages"), ((1, 8, 10, 6), "channels")])
+def test_stacks_are_refused_before_they_wait(shape: tuple[int, ...], what: str) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.zeros(shape, np.uint8),
+        photometric="minisblack",
+        planarconfig="contig" if len(shape) == 4 else None,
+        metadata=None,
+    )
+    with pytest.raises(Problem) as refused:
+        check_header(file.getvalue(), max_pixels=600)
+    assert (refused.value.status, refused.value.kind) == (415, "stack")
+    assert f"is a stack of {what}" in refused.value.detail

@@ -199,7 +199,7 @@ def _close(data: mmap.mmap) -> None:
 def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded]:
     """A name for messages, and the encoded bytes."""
     if isinstance(source, bytes):
-        _check_size("image", len(source), limits)
+        _check_size("image", len(source), limits.max_bytes)
         return "image", source
     path = Path(source)
     name = one_line(path, 4096)
@@ -222,19 +222,21 @@ def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded
         raise PictureError(f"{name}: is not a file")
     with open(path, "rb") as file:  # libvips would read "[...]" at the end of a name as options
         size = os.fstat(file.fileno()).st_size
-        _check_size(name, size, limits)
+        paged = mapped and formats.sniff(file.read(16)) is formats.TIFF
+        file.seek(0)
+        _check_size(name, size, limits.max_stack_bytes if paged else limits.max_bytes)
         if mapped or size > _LARGE:
             return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         data = file.read(_LARGE)
-        _check_size(name, len(data), limits)
+        _check_size(name, len(data), limits.max_bytes)
         return data
 
 
-def _check_size(name: str, size: int, limits: Limits) -> None:
+def _check_size(name: str, size: int, most: int) -> None:
     if size == 0:
         raise PictureError(f"{name}: is empty")
-    if size > limits.max_bytes:
-        raise PictureError(f"{name}: is larger than the limit of {limits.max_bytes} bytes")
+    if size > most:
+        raise PictureError(f"{name}: is larger than the limit of {most} bytes")
 
 
 def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:

@@ -134,6 +134,10 @@ def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -
         raise PictureError(
             f"{name}: is compressed in a way that cannot be read here; save it uncompressed or with deflate"
         )
+    if first.dtype not in (np.uint8, np.uint16, np.float32):
+        raise PictureError(
+            f"{name}: is a stack of {first.dtype} pages; save them as 8-bit, 16-bit or 32-bit float"
+        )
     virtual = None
     indices = tuple(index for index, _ in images)
     if head.frames > len(images):

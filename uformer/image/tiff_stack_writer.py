@@ -30,6 +30,7 @@ _POINTERS |= {34412: "Zeiss LSM data", 33628: "MetaMorph data", 33629: "MetaMorp
 
 _UNCOMPRESSED = 1
 _CLASSIC_TIFF = 4 * 2**30 - 2**26  # bytes; its offsets end at 2^32
+_TAG_BYTES = 2**12  # of a page, more than most have
 _TILE_STEP = 16  # pixels; sides of tiles must be multiples of it
 
 
@@ -41,8 +42,7 @@ def writing_tiff(stack: TiffStack, path: Path) -> Iterator[WritePage]:
     """
     import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
 
-    size = stack.count * stack.tags_of(0).nbytes
-    big = stack.file.is_bigtiff or size > _CLASSIC_TIFF
+    big = needs_bigtiff(stack)
     try:
         with atomic_file(path) as file:
             handle = tifffile.FileHandle(file, name=path.name)
@@ -54,6 +54,12 @@ def writing_tiff(stack: TiffStack, path: Path) -> Iterator[WritePage]:
                 yield write_page
     except OSError as error:
         raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
+
+
+def needs_bigtiff(stack: TiffStack) -> bool:
+    """Return whether a stack is written as BigTIFF: if it was read from one, or may not fit below 4 GiB."""
+    size = stack.count * (stack.tags_of(0).nbytes + _TAG_BYTES)
+    return stack.file.is_bigtiff or size > _CLASSIC_TIFF
 
 
 def left_out(stack: TiffStack) -> list[str]:

@@ -23,7 +23,9 @@ class Limits:
     max_side: int = 1_000_000
     """Longest side, in pixels."""
     max_bytes: int = 2**32
-    """Size of the file."""
+    """Size of the file, but see `max_stack_bytes`."""
+    max_stack_bytes: int = 2**42
+    """Size of a TIFF of which only the header is read: stacks are then read page by page."""
     max_frames: int = 10_000
     """Frames in a file, but see `max_pages`."""
     max_pages: int = 100_000

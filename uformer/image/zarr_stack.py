@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
@@ -130,16 +130,14 @@ def _loaded(path: Path) -> dict[str, Any]:
 
 def _read_layout(name: str, folder: Path) -> ZarrStack:
     document = documents_of(folder)
-    names: Sequence[Any] | None = None
+    names: object = None
     levels: tuple[str, ...] = ("",)
     left_out: tuple[str, ...] = ()
     if document["kind"] != "array":
         image = _image_of(name, folder, document["attributes"])
         levels, names = _levels(name, image), image.get("axes")
         inside = {PurePosixPath(level).parts[0] for level in levels}
-        left_out = tuple(
-            sorted(path.name for path in folder.iterdir() if is_zarr(path) and path.name not in inside)
-        )
+        left_out = tuple(sorted(_nodes(folder) - inside))
     arrays = [_opened_array(name, folder / level) for level in levels]
     array, shape = arrays[0], arrays[0].shape
     if document["kind"] == "array":
@@ -206,13 +204,13 @@ def _nodes(folder: Path) -> set[str]:
 def _levels(name: str, image: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the paths of the arrays of an image, from full resolution down."""
     listed = image.get("datasets")
-    found = (
-        [each.get("path") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    )
-    for path in found:
-        inside = isinstance(path, str) and path and not PurePosixPath(path).is_absolute()
-        if not inside or ".." in PurePosixPath(path).parts:
+    found: list[str] = []
+    for each in listed if isinstance(listed, list) else []:
+        path = each.get("path") if isinstance(each, dict) else None
+        parts = PurePosixPath(path).parts if isinstance(path, str) else ()
+        if not parts or parts[0] == "/" or ".." in parts:
             raise PictureError(f"{name}: {one_line(path)!r} is not the path of an array in it")
+        found.append(str(path))
     if not found:
         raise PictureError(f"{name}: its metadata lists no arrays")
     return tuple(found)

@@ -32,7 +32,7 @@ from uformer.restore.changes import note_little_change
 from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
-from uformer.restore.planes import check_stack_output, restore_stack
+from uformer.restore.planes import check_stack_output, reported, restore_stack
 from uformer.restore.reporting.change_report import Recorder
 from uformer.restore.reporting.report_files import write_report
 from uformer.restore.residual_file import check_room_to_keep, residual_file
@@ -337,8 +337,7 @@ class _Line:
             page_started=functools.partial(self._watcher.page, outcome.job),
             notify=functools.partial(self._warn, outcome),
         )
-        reported = [used.reported(depth) for used in ranges]
-        return reported[0] if len(set(reported)) == 1 else reported
+        return reported(ranges, depth)
 
     def _write(self, outcome: Outcome, result: _Restored, cost: int) -> None:
         output = outcome.job.output

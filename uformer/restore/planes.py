@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
@@ -68,6 +68,12 @@ def restore_path(
     write(restorer.restore_image(image, progress=progress), output, quality=restorer.options.quality)
 
 
+def check_not_automatic(source: str | os.PathLike[str], options: RestoreOptions) -> None:
+    """Raise PictureError if the task shall be chosen for a stack."""
+    if options.automatic and is_stack(source):
+        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
+
+
 def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: MetadataPolicy) -> None:
     """Raise PictureError if a stack cannot be written to `output`, or not with this policy for metadata."""
     suffix, *others = suffixes_for(source)
@@ -102,8 +108,7 @@ def restore_stack(
     memory at a time. The output appears whole or not at all. Raises PictureError.
     """
     check_stack_output(source, output, metadata)
-    if restorer.options.automatic:
-        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
+    check_not_automatic(source, restorer.options)
     with opened_stack(source) as stack:
         if lost := left_out(stack):
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")
@@ -124,6 +129,14 @@ def restore_stack(
                     stack.put(restored, plane, samples)
                 write_page(page, samples)
     return ranges
+
+
+def reported(
+    ranges: Sequence[ValueRange], depth: int
+) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+    """Return what users are told about the ranges of the channels: one for all if they are the same."""
+    found = [used.reported(depth) for used in ranges]
+    return found[0] if len(set(found)) == 1 else found
 
 
 def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[ValueRange]:

@@ -101,13 +101,17 @@ async def _uploaded(
 def check_header(data: bytes, *, max_pixels: int, what: str = "image") -> Header:
     """Return the header of an image file without decoding its pixels.
 
-    Raises Problem with status 400 if the file is not an image, and 413 if it has too many pixels. `what`: the
-    image in the words of these.
+    Raises Problem with status 400 if the file is not an image, 415 if it is a stack, and 413 if it has too
+    many pixels. `what`: the image in the words of these.
     """
     try:
         found = header(data, limits=_ANY)
     except PictureError as error:
         raise Problem(400, "not-a-picture", f"mask: {error}" if what == "mask" else str(error)) from None
+    if found.stack:
+        many = f"{found.frames} pages" if found.frames > 1 else "channels that are not RGB"
+        detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a"
+        raise Problem(415, "stack", f"{detail} file, or restore the stack with `uformer restore`")
     if found.pixels > max_pixels:
         size = f"{found.width} x {found.height} ({found.pixels:,} pixels)"
         raise Problem(413, "too-many-pixels", f"the {what} is {size}; the limit is {max_pixels:,} pixels")
