@@ -244,6 +244,7 @@ def test_a_brush_paints_where_the_photo_stays(browser: Browser, build: Build, pa
         page.locator("#viewer").focus()
         for key in ("x", "Space", "ArrowRight", "ArrowRight", "Space"):  # by the keyboard alone
             page.keyboard.press(key)
+        expect(page.locator("#status")).to_have_text("Brush lifted")
         below = made_anew(page)
         assert (below[75:85, 115:130] == 0).all()
         assert (below[:, :60] == 51).all()
