@@ -107,7 +107,8 @@ def check_header(data: bytes, *, max_pixels: int, what: str = "image") -> Header
     try:
         found = header(data, limits=_ANY)
     except PictureError as error:
-        raise Problem(400, "not-a-picture", f"mask: {error}" if what == "mask" else str(error)) from None
+        detail = str(error) if what == "image" else f"{what}: {str(error).removeprefix('image: ')}"
+        raise Problem(400, "not-a-picture", detail) from None
     if found.stack:
         many = f"{found.frames} pages" if found.frames > 1 else "channels that are not RGB"
         detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a"
