@@ -116,8 +116,8 @@ def test_fields_and_jobs_that_do_not_fit(client: TestClient, held: str) -> None:
     picture = {"picture": ("a.png", png())}
     typo = {**picture, "maks": ("m.png", mask_file())}
     for path, files, words in (
-        ("/v1/restore", typo, "unknown field 'maks'; known: picture, mask"),
-        (held, picture, "one field 'mask'; it has 0 of them"),
+        ("/v1/restore", typo, "unknown file 'maks'; known: picture, mask"),
+        (held, picture, "unknown file 'picture'; known: mask"),
     ):
         answer = client.post(path, files=files)
         assert (answer.status_code, answer.json()["type"]) == (400, "urn:uformer:form")

@@ -187,9 +187,10 @@ async def _from_form(
     files = {}
     try:
         known = (needed, *allowed)
-        for name in dict.fromkeys((needed, *form)):
-            if name not in known:
-                raise Problem(400, "form", f"unknown field {name[:64]!r}; known: {', '.join(known)}")
+        for name, value in form.multi_items():
+            if name not in known and not isinstance(value, str):  # other fields of text do no harm
+                raise Problem(400, "form", f"unknown file {name[:64]!r}; known: {', '.join(known)}")
+        for name in (needed, *(each for each in allowed if each in form)):
             given = form.getlist(name)
             if len(given) != 1:
                 raise Problem(
