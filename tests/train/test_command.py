@@ -87,11 +87,15 @@ def test_wrong_usage_is_one_line(words: list[str], said: str, capsys: pytest.Cap
 
 
 def test_on_a_cpu_our_recipes_fit_an_evening() -> None:
-    """Settings of length or network leave the recipe as it is."""
+    """Settings of steps or network leave the recipe as it is."""
     processes = Processes()
     recipe, note = command._for_device(find("pairs"), "pairs", ["seed=3"], "cpu", processes)
     assert (recipe.minutes, recipe.batch, recipe.start) == (180, 8, "uformer_t.denoise")
     assert "--set steps=100000 trains the whole recipe" in note
+    assert "three hours" in note
+    shorter, note = command._for_device(find("pairs"), "pairs", ["minutes=30"], "cpu", processes)
+    assert shorter == recipe, "which `override` then shortens"
+    assert "hours" not in note
     for name, settings in (("pairs", ["steps=5"]), ("pairs", ["network.window_size=4"]), ("debug", [])):
         assert command._for_device(find(name), name, settings, "cpu", processes) == (find(name), "")
     assert command._for_device(find("pairs"), "run/config.yaml", [], "cpu", processes)[1] == ""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -214,6 +215,17 @@ def test_a_loss_that_is_not_finite_stops_with_the_pictures_and_keeps_the_state(
     kept = run.folder.load_state()
     assert kept["step"] == 4
     assert all(value.isfinite().all() for value in kept["model"].values())
+
+
+def test_a_budget_of_processor_time_counts_only_that(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every reading of the stand-in for the processors' clock is a minute later than the last one."""
+    minutes = itertools.count()
+    monkeypatch.setattr(loop, "CLOCKS", {"cpu": lambda: 60.0 * next(minutes)})
+    run = make(tiny("clock=cpu", "minutes=3", "steps=1000000", "log_every=1"), pairs, tmp_path / "run")
+    assert run.train()
+    assert (run.learner.step, run.learner.seconds) == (3, 180)
 
 
 class Slowest(Processes):

@@ -62,6 +62,13 @@ def test_a_short_run_warms_up_for_a_tenth_of_it() -> None:
     assert learning_rate(dataclasses.replace(recipe, steps=1), 0, done=0) == pytest.approx(1e-3)
 
 
+def test_a_run_that_time_ends_warms_up_for_a_tenth_of_it() -> None:
+    """The steps that a limit of time leaves may be fewer than those of the warm-up."""
+    recipe = tiny("steps=1000000", "minutes=20", "warmup=100", "lr=1e-3")
+    assert learning_rate(recipe, 2, done=0.05) == pytest.approx(5e-4)
+    assert learning_rate(recipe, 4, done=0.1) == pytest.approx(1e-3, rel=0.03)
+
+
 def test_a_budget_of_minutes_ends_a_run_too() -> None:
     assert share_done(tiny("steps=10"), 5, minutes=100) == 0.5
     assert share_done(tiny("steps=10", "minutes=20"), 1, minutes=15) == 0.75

@@ -21,6 +21,7 @@ RECIPE = Recipe(name="x", network=variant("uformer_t"), steps=10)
         ("augment=false", "augment", False),
         ("betas=0.8,0.95", "betas", (0.8, 0.95)),
         ("optimizer=muon", "optimizer", "muon"),
+        ("clock=cpu", "clock", "cpu"),
         ("charbonnier-eps = 0.01", "charbonnier_eps", 0.01),
     ],
 )

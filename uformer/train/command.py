@@ -34,6 +34,7 @@ def train(
     clean: Path | None = None,
     validation: Path | None = None,
     settings: Annotated[Sequence[str], Parameter(name="--set", negative="", show_default=False)] = (),
+    value_range: Annotated[str | None, Parameter(name="--range")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     start: str | None = None,
     resume: bool = False,
@@ -62,6 +63,10 @@ def train(
     settings
         Change the recipe: KEY=VALUE, repeatable. Examples: batch=16, steps=20000, network=uformer_b,
         network.window_size=4.
+    value_range
+        Range of values that the network sees as black to white: auto, full, or LOW:HIGH in the units of the
+        files (see `uformer restore --help`). Short for --set range=... The weights carry it, and restoring
+        with them uses it.
     out
         Run folder. Default: runs/RECIPE. An existing run is never overwritten.
     start
@@ -89,6 +94,7 @@ def train(
     from uformer.train.session import Session  # noqa: PLC0415
 
     processes = Processes.join(device)
+    settings = [*settings, *([] if value_range is None else [f"range={value_range}"])]
 
     def make() -> "Session":
         folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)
@@ -180,18 +186,20 @@ def _for_device(
 ) -> tuple[Recipe, str]:
     """Return the recipe, shortened on a CPU, and a note about it; the note is empty if nothing changed.
 
-    Settings of length or network leave the recipe as it is.
+    Settings of steps or network leave the recipe as it is.
     """
     from uformer.train import devices  # noqa: PLC0415 - imports torch
 
     keys = {setting.partition("=")[0].strip() for setting in settings}
-    asked = {"steps", "minutes"} & keys or any(key.partition(".")[0] == "network" for key in keys)
+    asked = "steps" in keys or any(key.partition(".")[0] == "network" for key in keys)
     if name not in recipes.EVENING or asked or devices.choose_device(device, processes).type != "cpu":
         return recipe, ""
     bf16 = devices.CPUINFO.exists() and devices.fast_bf16()
+    short = (
+        "small batches" if "minutes" in keys else "three hours, small batches; --set minutes=N changes that"
+    )
     return recipes.evening(recipe, bf16=bf16), (
-        f"on a CPU, {recipe.name} fine-tunes for an evening (three hours, small batches); --set minutes=N "
-        f"changes that, and --set steps={recipe.steps} trains the whole recipe"
+        f"on a CPU, {recipe.name} fine-tunes ({short}); --set steps={recipe.steps} trains the whole recipe"
     )
 
 

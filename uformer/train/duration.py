@@ -1,4 +1,13 @@
-"""Durations in words."""
+"""The clocks that time a run, and durations in words."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+Clock = Literal["wall", "cpu"]
+
+CLOCKS: Mapping[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""Functions that return seconds: of the day, or of all processors that this process has used."""
 
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
 

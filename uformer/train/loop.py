@@ -4,7 +4,7 @@
 the images and the recipe, learner.py the network and its optimizers, folder.py the run folder.
 """
 
-import time
+import math
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from uformer.data.datasets import Patches
 from uformer.errors import TrainingError
 from uformer.signals import Interrupt
 from uformer.train.curves import draw_curves
+from uformer.train.duration import CLOCKS
 from uformer.train.figures import Figures
 from uformer.train.folder import RunFolder
 from uformer.train.learner import Learner
@@ -26,6 +27,7 @@ from uformer.train.report import Reporter
 from uformer.train.setup import Prepared
 from uformer.train.sharding import clip_gradients, whole_network
 from uformer.train.validate import mean_score, named, sample
+from uformer.weights.provenance import RANGE
 
 
 def train(
@@ -52,7 +54,8 @@ def train(
         interval = recipe.validate_minutes or recipe.minutes / 10
         batches = start_loader(prepared.patches, share, workers=workers, pin_memory=device.type == "cuda")
         figures = Figures()
-        clock = time.perf_counter()
+        read_clock = CLOCKS[recipe.clock]
+        clock = read_clock()
         while learner.done < 1:
             rate = learning_rate(recipe, learner.step, done=learner.done)
             torch.manual_seed(seed_of(recipe, learner.step, processes.index))  # for drop path
@@ -84,7 +87,7 @@ def train(
             figures.add(loss, norm)
 
             # All processes use the time of the slowest. Otherwise one could save or end before the others.
-            now = time.perf_counter()
+            now = read_clock()
             learner.seconds = processes.largest(learner.seconds + now - clock)
             clock = now
             if scored:  # scoring took part of this time, and the interval begins after it
@@ -144,7 +147,9 @@ def log(
     def report() -> None:
         first = learner.step - values.shape[1]
         check_finite(values, prepared.patches, recipe, first=first, saved_step=saved_step)
-        reporter.figures(line, done=done, seconds_left=learner.seconds * (1 - done) / done)
+        # How long the rest takes by the clock on the wall is unknown if the run counts processor time.
+        left = learner.seconds * (1 - done) / done if recipe.clock == "wall" else math.inf
+        reporter.figures(line, done=done, seconds_left=left)
 
     processes.on_first(report)
 
@@ -207,7 +212,7 @@ def save(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Pro
 
 def notes(prepared: Prepared, learner: Learner) -> dict[str, str]:
     """Return the notes on its training that a weights file carries."""
-    found = {"recipe": prepared.recipe.name, "steps": str(learner.step)}
+    found = {"recipe": prepared.recipe.name, "steps": str(learner.step), RANGE: prepared.recipe.range}
     if not len(prepared.held_out):
         return found
     return found | {name: f"{value:.4g}" for name, value in named(learner.best, prepared.held_out).items()}

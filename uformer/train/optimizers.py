@@ -37,11 +37,13 @@ def learning_rate(recipe: Recipe, step: int, *, done: float) -> float:
     """Return the learning rate at a step: a linear warm-up, a constant part, then half a cosine to `lr_min`.
 
     Steps count from 0, and `done` is the share of the run that is over. The cosine covers the last share
-    `decay` of the run; with `decay` 1, there is no constant part.
+    `decay` of the run; with `decay` 1, there is no constant part. The warm-up ends with the first tenth of
+    the run at the latest, also if a limit of time ends the run long before its steps.
     """
     warmup = min(recipe.warmup, recipe.steps // 10)
-    if step < warmup:
-        return recipe.lr * (step + 1) / warmup
+    risen = max((step + 1) / warmup, 10 * done) if warmup else 1.0
+    if risen < 1:
+        return recipe.lr * risen
     start = max(warmup / recipe.steps, 1 - recipe.decay)
     if done <= start:
         return recipe.lr

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 from uformer.config import UformerConfig, variant
 from uformer.degradations.counts import CountNoise
 from uformer.errors import CheckpointError, OptionError
+from uformer.image import value_range
+from uformer.train.duration import Clock
 from uformer.values import hints, option, plain, set_types, unknown
 
 MAY_CHANGE = (
@@ -34,12 +36,22 @@ class Recipe:
     """Number of weight updates. The learning rate follows them."""
     minutes: float = 0.0
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
+    clock: Clock = "wall"
+    """The time that `minutes` counts: of the day, or of the processors, which other programs do not change.
+
+    `cpu` adds up all threads of the training process: two busy cores count 2 minutes in a minute.
+    """
     degradation: Literal["none", "noise", "rain", "blur"] = "none"
     """Degradation of clean images. `none` needs pairs."""
     noise: str = ""
     """Noise of linear data instead of that of photographs, for the degradation `noise`.
 
     It is poisson:gain=G,read=R,offset=O in the units of the files, as `uformer photon-transfer` prints it.
+    """
+    range: str = "auto"
+    """Range of values that becomes [0, 1]: auto, full or LOW:HIGH, as in `uformer restore --range`.
+
+    The weights carry it, and restoring with them uses it.
     """
     supervision: Supervision = "clean"
     """What the network learns from: clean images, or noisy images alone (`uformer.data.targets`)."""
@@ -81,7 +93,7 @@ class Recipe:
     decay: float = 1.0
     """Share of the run, at its end, in which the learning rate falls along a cosine. 0 keeps it at `lr`."""
     warmup: int = 0
-    """Steps in which the learning rate rises linearly from 0; at most a tenth of all steps."""
+    """Steps in which the learning rate rises linearly from 0; at most a tenth of the run."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     weight_decay: float = 0.02
@@ -150,6 +162,7 @@ class Recipe:
         for name in ("drawn", "structured", "dry", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
+        value_range.check(self.range)
         if self.noise:
             CountNoise.parse(self.noise)
             self._check("noise", self.degradation == "noise", "empty unless degradation is noise")
@@ -161,6 +174,7 @@ class Recipe:
         if self.supervision == "neighbor2neighbor":
             self._check("mirrored", self.mirrored == 0, "0, because a mirrored pixel would be its own target")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
+        self._check("clock", self.clock == "wall" or self.workers < 1, "wall if workers cut the patches")
         self._check("betas", all(0 <= beta < 1 for beta in self.betas), "two values in [0, 1)")
         self._check("lr_min", self.lr_min <= self.lr, f"at most lr ({self.lr:g})")
         self._check(

@@ -106,7 +106,6 @@ def evening(recipe: Recipe, *, bf16: bool) -> Recipe:
         lr=5e-4,
         warmup=50,
         ema=0.99,
-        validate_minutes=15,
         precision="bf16" if bf16 else "auto",
     )
 
