@@ -1,21 +1,25 @@
 """Measure how long `Restoration.blend` takes for an image of 24 megapixels, without running a network.
 
-    python benchmarks/controls.py [--megapixels 24] [--repeats 3]
+    python benchmarks/controls.py [--megapixels 24] [--repeats 3] [--threads 2]
 
 The image and the residual are random. For each control the script prints the least elapsed time and the least
-processor time of the repeats, in seconds. One thread does the work.
+processor time of the repeats, in seconds, and the load of the machine: the elapsed time is that of the blend
+only if no other process needs the processors.
 """
 
 import argparse
+import os
 import time
 from typing import Any
 
 import numpy as np
 
+from uformer.image.image import Pixels
 from uformer.image.value_range import FULL
 from uformer.restore.controls import tone_shifts
 from uformer.restore.options import Controls
-from uformer.restore.restoration import Held, Restoration, reader
+from uformer.restore.remix import reader
+from uformer.restore.restoration import Held, Restoration
 
 CASES: tuple[dict[str, Any], ...] = (
     {},
@@ -26,6 +30,9 @@ CASES: tuple[dict[str, Any], ...] = (
     {"tones": "lock"},
     {"grain": 0.5},
     {"detail": 0.5},
+    {"mask": "whole"},
+    {"mask": "quarter"},
+    {"luma": 0.8, "detail": 0.5, "grain": 0.2, "shadows": 0.5, "tones": "lock", "mask": "whole"},
 )
 
 
@@ -35,26 +42,38 @@ def main() -> None:
     )
     parser.add_argument("--megapixels", type=float, default=24)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int)
     args = parser.parse_args()
     width = round((args.megapixels * 1.5e6) ** 0.5)
     height = width * 2 // 3
     rng = np.random.default_rng(0)
     image = rng.normal(128, 30, (height, width, 3)).clip(0, 255).astype(np.uint8)
     residual = (rng.standard_normal((3, height, width), np.float32) * np.float32(0.05)).astype(np.float16)
-    shifts = tone_shifts(reader(image, residual, FULL), residual.shape)
+    shifts = tone_shifts(reader(image, residual, FULL, 8), residual.shape)
     restoration = Restoration(Held.of(image), [residual], [shifts], [FULL], Controls(tones="free"))
-    print(f"{width} x {height} pixels, numpy {np.__version__}")
-    for controls in CASES:
+    restoration.threads = args.threads
+    masks = {"whole": slope(height, width), "quarter": slope(height // 2, width // 2)}
+    print(f"{width} x {height} pixels, numpy {np.__version__}, {args.threads or 'default'} threads")
+    np.empty(2**23, np.uint8)  # after a network has run, glibc keeps freed memory; so it does after this
+    for case in CASES:
+        controls = {**case, "mask": masks[case["mask"]]} if "mask" in case else case
         elapsed, processor = [], []
         for _ in range(args.repeats):
             start = time.perf_counter(), time.process_time()
             restoration.blend(**controls)
             elapsed.append(time.perf_counter() - start[0])
             processor.append(time.process_time() - start[1])
-        name = ", ".join(f"{key} {value}" for key, value in controls.items()) or "defaults"
+        name = ", ".join(f"{key} {value}" for key, value in case.items()) or "defaults"
         print(
-            f"{name:16} {min(elapsed):6.2f} s elapsed, {min(processor):5.2f} s of processor time", flush=True
+            f"{min(elapsed):5.2f} s elapsed, {min(processor):5.2f} s of processor time, "
+            f"load {os.getloadavg()[0]:4.1f}: {name}",
+            flush=True,
         )
+
+
+def slope(height: int, width: int) -> Pixels:
+    """Return a mask that goes from black at the left to white at the right."""
+    return np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Compare the speed of `Restorer` with that of plain torch, for the same image in the same run.
 
-    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--json FILE]
+    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--peers]
 
 Each network (with random weights, which do not change the time) restores one image of noise:
 
@@ -9,7 +9,11 @@ Each network (with random weights, which do not change the time) restores one im
 - share of peak: multiply-adds per second of the restorer, divided by those of a large matrix product in the
   same precision by the same OpenVINO. Both are the best of their runs.
 
-The two take turns, and their medians are printed. Needs torch. benchmarks/README.md holds results with
+They take turns, and their medians are printed. `--peers` also measures NAFNet-32 (as for SIDD), DRUNet and
+SCUNet with random weights, through the same OpenVINO in the same precision, in turn with the restorer of the
+first network. CPU time is the least of all runs; other work on the machine changes it less than the median.
+
+Needs torch, and for `--peers` spandrel, which defines these networks. benchmarks/README.md holds results with
 machine and date.
 """
 
@@ -19,12 +23,14 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import uformer
 from uformer.complexity import multiply_adds
@@ -61,13 +67,78 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(name: str, height: int, width: int, *, runs: int, precision: str) -> dict[str, Any]:
+def both_seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Return how long a call takes, and how much time of all cores together."""
+    start = time.process_time()
+    return seconds(work), time.process_time() - start
+
+
+def peer_networks() -> dict[str, torch.nn.Module]:
+    """Return published networks for colour noise. DRUNet has a fourth input channel for the noise level."""
+    try:
+        from spandrel.architectures.DRUNet import DRUNet  # noqa: PLC0415 - optional
+        from spandrel.architectures.NAFNet import NAFNet  # noqa: PLC0415 - optional
+        from spandrel.architectures.SCUNet import SCUNet  # noqa: PLC0415 - optional
+    except ImportError as error:
+        sys.exit(f"--peers: {error}; run: pip install spandrel")
+    return {
+        "NAFNet-32": NAFNet(
+            width=32, middle_blk_num=12, enc_blk_nums=[2, 2, 4, 8], dec_blk_nums=[2, 2, 2, 2]
+        ),
+        "DRUNet": DRUNet(in_nc=4, out_nc=3),
+        "SCUNet": SCUNet(),
+    }
+
+
+def compiled(network: torch.nn.Module, height: int, width: int, precision: str) -> Callable[[], object]:
+    """Return a function that runs a network through OpenVINO on an image of noise."""
+    from openvino.tools.ovc import convert_model  # noqa: PLC0415 - only peers need it
+
+    channels = next(network.parameters()).shape[1]
+    example = torch.rand(1, channels, height, width)
+    model = convert_model(network.eval(), example_input=example)
+    model.reshape([1, channels, height, width])
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+    request = ov.Core().compile_model(model, "CPU", hints).create_infer_request()
+    return lambda: request.infer([example.numpy()])
+
+
+def measure_peers(name: str, height: int, width: int, *, runs: int, precision: str) -> list[dict[str, Any]]:
+    """Return a row for the restorer with a network, and one for each peer."""
+    restorer, image = restorer_and_image(name, height, width, precision)
+    works: dict[str, Callable[[], object]] = {name: lambda: restorer(image)}
+    for peer, network in peer_networks().items():
+        works[peer] = compiled(network, height, width, restorer.precision)
+    for work in works.values():
+        work()
+    rounds = [{key: both_seconds(work) for key, work in works.items()} for _ in range(runs)]
+    return [
+        {
+            "network": key,
+            "precision": restorer.precision,
+            "median_s": statistics.median(each[key][0] for each in rounds),
+            "cpu_s": min(each[key][1] for each in rounds),
+        }
+        for key in works
+    ]
+
+
+def restorer_and_image(
+    name: str, height: int, width: int, precision: str
+) -> tuple[Restorer, NDArray[np.uint8]]:
     torch.manual_seed(0)
     model = uformer.create_model(name).eval()
     state = {key: value.numpy() for key, value in model.state_dict().items()}
     options = RestoreOptions(backend="openvino", precision=precision)  # type: ignore[arg-type]
     restorer = Restorer(Network(Weights(model.config, state), options.network), options)
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return restorer, image
+
+
+def measure(name: str, height: int, width: int, *, runs: int, precision: str) -> dict[str, Any]:
+    restorer, image = restorer_and_image(name, height, width, precision)
+    torch.manual_seed(0)
+    model = uformer.create_model(name).eval()
     tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
 
     def eager() -> None:
@@ -102,6 +173,7 @@ def main() -> None:
     parser.add_argument("--networks", default="uformer_t,uformer_b")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--peers", action="store_true", help="also measure NAFNet-32, DRUNet and SCUNet")
     parser.add_argument("--json", help="also write the figures here")
     args = parser.parse_args()
 
@@ -129,9 +201,18 @@ def main() -> None:
             f"{100 * row['share_of_peak']:.0f}%",
         ]
         print(f"| {' | '.join([row['network'], row['size'], row['precision'], *times, *speeds])} |")
+    peers = []
+    if args.peers:
+        first, *_ = args.networks.split(",")
+        peers = measure_peers(first, height, width, runs=args.runs, precision=args.precision)
+        print("\n| Network | Precision | Time | CPU time | Its time / ours |\n|---|---|---|---|---|")
+        for row in peers:
+            ratio = row["median_s"] / peers[0]["median_s"]
+            measured = f"{row['median_s']:.2f} s | {row['cpu_s']:.2f} s | {ratio:.2f}"
+            print(f"| {row['network']} | {row['precision']} | {measured} |")
     if args.json:
         with open(args.json, "w") as file:
-            json.dump({**about, "rows": rows}, file, indent=1)
+            json.dump({**about, "rows": rows, "peers": peers}, file, indent=1)
 
 
 if __name__ == "__main__":

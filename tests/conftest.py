@@ -29,10 +29,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop
 def browser() -> Iterator[Any]:
     """Yield a Chromium; tests that use it have the marks of tests/serve/visits.py."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.serve.visits import CHROMIUM
 
+    expect.set_options(timeout=30_000)  # of 5 seconds, a busy machine may need all
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
             executable_path=CHROMIUM, args=["--no-sandbox"]

@@ -188,6 +188,8 @@ def test_data_in_a_small_part_of_its_range_is_seen_and_scored(
     page = read(tmp_path / "set.check.png").pixels
     assert page[:64, :80].mean() > 0.3
     assert page[:64, :80].std() > 0.1
+    assert main(["data", "check", "set", "--range", "full", "--overwrite"]) == 0
+    assert "PSNR of the degraded images: 7" in capsys.readouterr().out
 
 
 def test_heic_and_raw_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

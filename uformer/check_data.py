@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
 from rich.console import Console
 
 from uformer.bars import Bars
@@ -17,12 +15,14 @@ from uformer.data import pairs
 from uformer.data.contact import lay_out, thumbnail
 from uformer.data.eligible import SHEET
 from uformer.data.pairs import Search, Source
+from uformer.data.pictures import range_of_pair
 from uformer.data.stretch import NOTE, stretched
 from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
 from uformer.image.page_reader import PageReader
-from uformer.image.value_range import auto_range
+from uformer.image.samples import values_of
+from uformer.image.value_range import check as check_range
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
 from uformer.output import check_output
@@ -62,6 +62,7 @@ def data(
     clean: Path | None = None,
     sheet: Annotated[Path | None, Parameter(name=["--sheet", "-o"])] = None,
     samples: int = 12,
+    value_range: Annotated[str, Parameter(name="--range")] = "auto",
     overwrite: bool = False,
 ) -> int:
     """Check a dataset: count and read its images, compare pairs, and draw a contact sheet.
@@ -82,11 +83,14 @@ def data(
         pairs.check.png) in the current folder.
     samples
         Number of images or pairs on the contact sheet.
+    value_range
+        Range of values that becomes black to white: auto, full or LOW:HIGH, as for `uformer train --range`.
     overwrite
         Replace the contact sheet if it exists.
     """
     if action != "check":  # only in a call from Python; the command line checks this
         raise OptionError(f"unknown action {action!r}; use 'check'")
+    asked = check_range(value_range)
     search, name = chosen(folder, degraded, clean)
     path = sheet or Path(f"{name}{SHEET}")
     if not supports(path.suffix):
@@ -94,7 +98,7 @@ def data(
     if samples < 0:
         raise OptionError(f"--samples {samples}: must not be negative")
     check_output(path, overwrite=overwrite)
-    found = check(search.sources, shown=samples)
+    found = check(search.sources, shown=samples, asked=asked)
     found.problems = [f"{problem.where}: {problem.why}" for problem in search.problems] + found.problems
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for line in report(search, found):
@@ -119,8 +123,11 @@ def chosen(folder: Path | None, degraded: Path | None, clean: Path | None) -> tu
     raise OptionError("give one folder, or both --degraded and --clean")
 
 
-def check(sources: Sequence[Source], *, shown: int) -> Findings:
-    """Read every image and compare every pair; keep thumbnails of `shown` of them, evenly spread."""
+def check(sources: Sequence[Source], *, shown: int, asked: str = "auto") -> Findings:
+    """Read every image and compare every pair; keep thumbnails of `shown` of them, evenly spread.
+
+    `asked`: the range of values that becomes [0, 1].
+    """
     found = Findings()
     step = max(len(sources) / max(shown, 1), 1)
     kept = {int(index * step) for index in range(min(shown, len(sources)))}
@@ -131,12 +138,12 @@ def check(sources: Sequence[Source], *, shown: int) -> Findings:
             try:
                 paths = [path for path in (source.degraded, source.clean) if path is not None]
                 samples = [reader.read(path, source.page) for path in paths]
+                used = range_of_pair(source.name, samples, asked)
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
             depth = 8 * samples[-1].dtype.itemsize
-            used = auto_range(samples[0])
-            images = [used.to_unit(_unit(each)) for each in samples]
+            images = [used.to_unit(values_of(each)) for each in samples]
             _look(source, images, depth, found)
             if index in kept:
                 found.rows.append([thumbnail(image, 256) for image in images])
@@ -225,10 +232,6 @@ def best_shift(degraded: Pixels, clean: Pixels) -> tuple[int, int, float] | None
     here = score(0, 0)
     best, down, right = max((score(down, right), down, right) for down, right in _SHIFTS)
     return (down, right, best - here) if best > here + _GAIN else None
-
-
-def _unit(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
-    return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
 
 
 def _write_sheet(found: Findings, path: Path) -> None:

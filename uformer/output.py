@@ -5,6 +5,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from uformer import zarr_folder
 from uformer.errors import OptionError
 
 
@@ -40,7 +41,10 @@ def check_output_folder(folder: Path) -> None:
 
 
 def what_lies_at(path: Path) -> tuple[bool, str | None]:
-    """Whether something exists at `path`, and the reason why no file can be written there, if known."""
+    """Whether something exists at `path`, and the reason why no output can be written there, if known.
+
+    A Zarr counts as a file.
+    """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -49,7 +53,8 @@ def what_lies_at(path: Path) -> tuple[bool, str | None]:
         return False, error.strerror or str(error)
     except ValueError:
         return False, "not a file name"
-    return True, None if stat.S_ISREG(mode) else "exists and is not a regular file"
+    zarr = path.suffix.lower() == zarr_folder.SUFFIX and zarr_folder.is_zarr(path)
+    return True, None if stat.S_ISREG(mode) or zarr else "exists and is not a regular file"
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -1,20 +1,31 @@
 """`uformer batch` on the command line."""
 
+import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import uformer.batch
 from tests.batch.pictures import contents, folder_of, network
 from uformer.cli import main
+from uformer.image.image import Image
+from uformer.image.write import encode
 
 
 def test_a_folder_as_restore_does_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights, source = str(network(tmp_path)), str(folder_of(tmp_path / "in", 5))
-    assert main(["restore", source, "-o", str(tmp_path / "plain"), "--weights", weights, "--quiet"]) == 0
-    assert main(["batch", source, str(tmp_path / "out"), "--weights", weights]) == 0
+    mask = tmp_path / "mask.png"
+    mask.write_bytes(
+        encode(Image(pixels=np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32, 1)), ".png")
+    )
+    options = ["--weights", weights, "--mask", str(mask), "--times", "keep", "--threads", "1"]
+    os.utime(tmp_path / "in/01.png", (1e9, 1e9))
+    assert main(["restore", source, "-o", str(tmp_path / "plain"), *options, "--quiet"]) == 0
+    assert main(["batch", source, str(tmp_path / "out"), *options]) == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "plain")
+    assert (tmp_path / "out/01.png").stat().st_mtime == 1e9
     assert (tmp_path / "out/manifest.parquet").exists()
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -137,7 +137,7 @@ from uformer.batch.sources import list_inputs
 before = psutil.Process().num_threads()
 list_inputs(sys.argv[1], without="/")
 Manifest(sys.argv[1]).done()
-until = time.monotonic() + 5
+until = time.monotonic() + 60
 while psutil.Process().num_threads() > before and time.monotonic() < until:
     time.sleep(0.01)  # a joined thread may take a moment to end; those of Arrow's pool stay
 print(psutil.Process().num_threads() - before)

@@ -25,7 +25,7 @@ from tests.batch.pictures import contents, folder_of, network
 from tests.networks import TINY
 from uformer.batch import ray as module
 from uformer.batch.ledger import MOST_DEATHS, Ledger
-from uformer.batch.ray import Cluster, Task, connected, room, work
+from uformer.batch.ray import Cluster, connected, room, work
 from uformer.batch.records import Item, Record
 from uformer.batch.work import Take
 from uformer.cli import main
@@ -91,8 +91,7 @@ def test_a_shard_of_pictures_that_kill_ends() -> None:
 def test_a_worker_plans_with_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     for memory, budget in ((None, 125), ("10%", 100)):
-        task = Task(options=RestoreOptions(memory=memory), metadata="keep", threads=1)
-        restorer = module._make_restorer(task, [Weights(TINY, {})])
+        restorer = module._make_restorer(RestoreOptions(memory=memory), [Weights(TINY, {})], 1)
         restorer.network.free_memory = 1000
         assert restorer.memory_budget == budget
 

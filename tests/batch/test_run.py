@@ -1,13 +1,16 @@
 """A job from its inputs to its manifest, without a network."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,6 +18,7 @@ from tests.batch.pictures import picture
 from uformer.batch import places
 from uformer.batch.records import Item, Record
 from uformer.batch.run import BatchJob, run
+from uformer.batch.work import Task
 from uformer.errors import OptionError, PictureError
 from uformer.image import extras
 from uformer.restore.options import RestoreOptions
@@ -49,13 +53,18 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BatchJob]:
     yield BatchJob(
         source=f"{root}/in",
         out=f"{root}/out",
-        options=RestoreOptions(weights=str(tmp_path / "w.safetensors")),
+        task=Task(options=RestoreOptions(weights=str(tmp_path / "w.safetensors"))),
     )
     fsspec.filesystem("memory").store.clear()
 
 
 def change(job: BatchJob, **values: object) -> BatchJob:
     return BatchJob(**{**vars(job), **values})
+
+
+def optioned(job: BatchJob, **options: Any) -> Task:
+    """The task of a job with other options."""
+    return dataclasses.replace(job.task, options=dataclasses.replace(job.task.options, **options))
 
 
 def rows(job: BatchJob) -> list[dict]:
@@ -122,7 +131,7 @@ def test_a_kill_loses_rows_and_no_picture(job: BatchJob) -> None:
     with pytest.raises(MemoryError):
         run(job, killed)
     with pytest.raises(OptionError, match="now 0.5"):
-        run(change(job, options=RestoreOptions(weights=job.options.weights, strength=0.5)), Engine())
+        run(change(job, task=optioned(job, strength=0.5)), Engine())
     assert run(job, Engine()) == 0
     assert [row["seconds"] for row in rows(job)] == [None, None, 1.0], "found there, not made again"
 
@@ -133,20 +142,37 @@ def test_a_job_that_never_began_is_in_nobody_s_way(job: BatchJob) -> None:
         yield
 
     with pytest.raises(OptionError, match="precision: not here"):
-        run(change(job, options=RestoreOptions(weights=job.options.weights, precision="fp16")), refused)
+        run(change(job, task=optioned(job, precision="fp16")), refused)
     assert places.files_below(job.out) == set()
     assert run(job, Engine()) == 0
 
 
 def test_other_options_are_refused_and_overwriting_is_not(job: BatchJob) -> None:
     run(job, Engine())
-    other = change(job, options=RestoreOptions(weights=job.options.weights, tile=64))
+    other = change(job, task=optioned(job, tile=64))
     with pytest.raises(OptionError, match="manifest.parquet: this job was started with tile None, now 64; "):
         run(other, Engine())
     assert run(change(other, overwrite=True), Engine(stop_at="b.png")) == 130
     assert run(other, again := Engine()) == 0
     assert again.seen == ["b.png", "c.png"]
     assert [row["seconds"] for row in rows(job)] == [1.0, 1.0, 1.0], "outputs of before are none of this job"
+
+
+def test_another_mask_is_refused(job: BatchJob) -> None:
+    half = np.full((1, 2), 0.5, np.float32)
+    run(change(job, task=dataclasses.replace(job.task, mask=half)), Engine())
+    with pytest.raises(OptionError, match="mask 2x1 .*, now None"):
+        run(job, Engine())
+
+
+def test_times_are_kept_on_a_disk_only(job: BatchJob) -> None:
+    kept = change(job, task=dataclasses.replace(job.task, times="keep"))
+    if places.is_local(job.out):
+        assert run(kept, Engine()) == 0
+        return
+    with pytest.raises(OptionError, match="--times keep: memory://home/out is not on a disk"):
+        run(kept, Engine())
+    assert not places.files_below(job.out)
 
 
 def test_outputs_of_uformer_restore_count(job: BatchJob) -> None:
@@ -268,6 +294,6 @@ def test_what_needs_an_extra_is_named(
     (tmp_path / "in/b.heic").touch()
     monkeypatch.setattr(extras, "_is_installed", lambda _: False)
     options = RestoreOptions(weights=str(tmp_path / "w.safetensors"))
-    job = BatchJob(source=str(tmp_path / "in"), out=str(tmp_path / "out"), options=options)
+    job = BatchJob(source=str(tmp_path / "in"), out=str(tmp_path / "out"), task=Task(options=options))
     assert run(job, Engine()) == 0
     assert 'left out: 1 .heic (pip install "uformer[heic]")' in capsys.readouterr().err

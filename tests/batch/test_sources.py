@@ -239,3 +239,13 @@ def test_heic_and_raw_get_names_that_can_be_written(
         found = list_inputs(source, without="/out")
         assert len(found.pairs) == 4
         assert sorted(path.name for path in found.unread) == ["p.HEIC", "q.nef"]
+
+
+def test_a_batch_takes_no_zarr(tree: Path) -> None:
+    (tree / "z.zarr").mkdir()
+    found = list_inputs(str(tree), without="")
+    assert found.failures == [
+        (str(tree / "z.zarr"), "is a Zarr, which a batch does not restore; use `uformer restore`")
+    ]
+    with pytest.raises(PictureError, match="z.zarr: is a Zarr, which a batch does not restore"):
+        list_inputs(str(tree / "z.zarr"), without="")

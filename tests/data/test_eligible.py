@@ -55,3 +55,10 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nowhere: no such folder"):
         pictures_below(tmp_path / "nowhere")
     assert str(none_in(tmp_path)).endswith("no images in it (.png, .jpg, .jpeg, .webp, .tif, .tiff, .avif)")
+
+
+def test_a_zarr_is_one_image(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.zarr/zarr.json")
+    assert pictures_below(tmp_path / "in").pictures == [Path("a.zarr")]
+    with pytest.raises(OptionError, match=r"a.zarr: is a Zarr, .*; name the folder that it lies in"):
+        pictures_below(tmp_path / "in/a.zarr")

@@ -11,7 +11,7 @@ from uformer.data.pairs import find, find_clean, find_pairs
 from uformer.data.pictures import PictureSet, cut, inside, load
 from uformer.errors import OptionError, PictureError
 from uformer.image.read import read
-from uformer.image.value_range import FULL, choose, sampled
+from uformer.image.value_range import FULL, ValueRange, choose, sampled
 
 MEMORY = 10**9
 
@@ -174,3 +174,25 @@ def test_clean_images_in_a_small_part_of_the_range_are_scaled(tmp_path: Path) ->
     assert np.ptp(clean) > 0.5
     _, patch = Patches(pictures=found, side=32, seed=0, degradation=Halve())[0]
     assert np.ptp(patch) > 0.5
+
+
+def test_the_range_can_be_fixed(tmp_path: Path) -> None:
+    found, _ = load(find(dim_pairs(tmp_path)), smallest=16, memory=MEMORY, asked="50:450")
+    used = ValueRange(50 / 65535, 450 / 65535)
+    assert found.range_of(0) == found.take([0]).range_of(0) == used
+    counts = read(tmp_path / "clean" / "0.png").values[:, 4:44]
+    assert np.array_equal(found.centre(0, 40, degradation=None, seed=0)[1], used.to_unit(counts))
+
+
+def test_float_counts_are_learned_from_as_they_are(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).normal(250, 50, (20, 24)).astype(np.float32)
+    for name, image in (("degraded", counts), ("clean", counts + 1)):
+        save(tmp_path / name / "0.tif", image)
+    found, _ = load(find(tmp_path), smallest=16, memory=MEMORY, asked="0:500")
+    assert found.depth(0) == 32
+    assert np.allclose(found.centre(0, 20, degradation=None, seed=0)[0][..., 0], counts[:, 2:22] / 500)
+    with pytest.raises(PictureError, match=r"^0: the image has .*, 100% of them outside 0 to 1"):
+        load(find(tmp_path), smallest=16, memory=MEMORY, asked="full")
+    save(tmp_path / "clean" / "0.tif", counts.astype(np.uint16))
+    with pytest.raises(PictureError, match=r"^0: one of the pair is float .*; store both in the same type"):
+        load(find(tmp_path), smallest=16, memory=MEMORY)

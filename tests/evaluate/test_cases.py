@@ -8,6 +8,8 @@ import pytest
 import pyvips
 
 from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
+from tests.image.stacks import counts, save_imagej
+from tests.image.zarrs import save_ome
 from uformer.errors import OptionError, PictureError
 from uformer.evaluate.cases import Case, check_files, find_cases, read_channels, read_gray, read_rgb
 from uformer.evaluate.protocols import PROTOCOLS
@@ -149,9 +151,9 @@ def test_clean_images_are_those_of_the_folder_without_contact_sheets(tmp_path: P
 
 def test_pairs_keep_the_values_depth_and_mode_of_their_files(tmp_path: Path) -> None:
     clean = np.linspace(100, 400, 400).reshape(20, 20).astype(np.uint16)
-    for name, counts in (("degraded", clean + 30), ("clean", clean)):
+    for name, image in (("degraded", clean + 30), ("clean", clean)):
         (tmp_path / name).mkdir()
-        PIL.Image.fromarray(counts).save(tmp_path / name / "a.tif")
+        PIL.Image.fromarray(image).save(tmp_path / name / "a.tif")
     (case,) = find_cases(PROTOCOLS["pairs"], tmp_path)
     pair = case.load()
     assert pair.degraded.shape == pair.clean.shape == (20, 20, 1)
@@ -179,3 +181,32 @@ def test_floats_outside_are_refused_or_clipped_with_a_notice(tmp_path: Path) -> 
     assert [line.endswith("has samples outside 0 to 1; they are clipped") for line in said] == [True]
     with pytest.raises(PictureError, match="100% of its float samples lie outside 0 to 1"):
         read_rgb(tmp_path / "all.tif")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_each_page_of_a_stack_is_a_case_and_channels_share_a_range(tmp_path: Path, suffix: str) -> None:
+    values = np.stack([counts(3, 8, 10), counts(3, 8, 10, low=2000, high=9000)], axis=1)
+    save, axes = (save_imagej, "TCYX") if suffix == ".tif" else (save_ome, "tcyx")
+    for name, more in (("noisy", 5), ("truth", 0)):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / f"a{suffix}", values + np.uint16(more), axes)
+    cases = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy", tmp_path / "truth")
+    assert [case.name for case in cases] == [f"a, page {page}" for page in range(1, 7)]
+    pairs = [case.load() for case in cases]
+    assert [(pair.depth, pair.degraded.shape) for pair in pairs] == [(16, (8, 10, 1))] * 6
+    assert np.allclose(pairs[3].clean[..., 0] * 65535, values[1, 1])
+    assert np.allclose((pairs[5].degraded - pairs[5].clean) * 65535, 5, atol=0.01)
+    assert pairs[1].sampled() is pairs[5].sampled()
+    for of_channel, more in zip(pairs[1].sampled(), (5, 0), strict=True):
+        assert np.allclose(np.sort(of_channel.ravel() * 65535), np.sort(values[:, 1].ravel() + more))
+    one = find_cases(PROTOCOLS["pairs"], *(tmp_path / name / f"a{suffix}" for name in ("noisy", "truth")))
+    assert [case.name for case in one] == [case.name for case in cases]
+
+
+def test_stacks_of_unequal_length_are_no_pair(tmp_path: Path) -> None:
+    for name, pages in (("noisy", 3), ("truth", 2)):
+        (tmp_path / name).mkdir()
+        save_imagej(tmp_path / name / "a.tif", counts(pages, 8, 10), "TYX")
+    (case,) = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy", tmp_path / "truth")
+    with pytest.raises(PictureError, match=r"noisy/a.tif: has 3 pages, but its clean image .*a.tif has 2"):
+        case.load()

@@ -15,9 +15,11 @@ import PIL.Image
 import pytest
 import pyvips
 import scipy.io
+import tifffile
 
 from tests.evaluate.conftest import save_dnd, save_pairs, save_picture, save_sidd
 from tests.evaluate.test_kaggle import read_back
+from tests.image.stacks import counts
 from tests.networks import TINY, build
 from uformer.cli import main
 from uformer.errors import PictureError
@@ -467,6 +469,15 @@ def test_pairs_are_scored_and_saved_in_their_own_depth(run: Run, tmp_path: Path)
     out = run("pairs", "data", "--data-range", "4095")[1]
     assert f"{20 * math.log10(4095 / 3):.2f}" in out
     assert "rounded to the depth of its file" in out
+
+
+def test_all_pages_of_stacks_are_scored_and_saved(run: Run, tmp_path: Path) -> None:
+    values = counts(2, 12, 14).astype(np.float32)
+    for name, offset in (("noisy.tif", 3), ("clean.tif", 0)):
+        tifffile.imwrite(tmp_path / name, values + offset, photometric="minisblack")
+    code, out, _ = run("pairs", "noisy.tif", "clean.tif", "--range", "100:400", "--save", "kept")
+    assert (code, f"{20 * math.log10(300 / 3):.2f}" in out) == (0, True)
+    assert np.array_equal(tifffile.imread(tmp_path / "kept/noisy, page 2.tif"), values[1] + 3)
 
 
 def test_a_data_range_that_cannot_be(run: Run, tmp_path: Path) -> None:

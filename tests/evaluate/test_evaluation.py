@@ -13,7 +13,8 @@ from uformer.evaluate.cases import Case, find_cases
 from uformer.evaluate.evaluation import Evaluation, Measured, evaluate, mean
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.score import Score
-from uformer.image.image import Image
+from uformer.image.image import Image, Pixels
+from uformer.image.value_range import FULL, ValueRange
 from uformer.metrics import psnr
 from uformer.restore.backends.base import Weights
 from uformer.restore.network import Network
@@ -56,6 +57,27 @@ def test_the_restored_image_is_the_restorers_output(tmp_path: Path) -> None:
     assert numbers.restored.psnr == psnr(restorer.restore_pixels(degraded), clean) != numbers.degraded.psnr
     assert numbers.tiles == 12
     assert np.array_equal(kept[0].pixels, restorer.restore_pixels(degraded))
+
+
+def test_noise_that_is_not_clipped_reaches_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Pixels, ValueRange]] = []
+
+    def restore(_self: Restorer, pixels: Pixels, *, used: ValueRange, **_: object) -> Pixels:
+        seen.append((pixels, used))
+        return pixels
+
+    monkeypatch.setattr(Restorer, "restore_pixels", restore)
+    save_picture(tmp_path / "a.png")
+    for protocol in ("gaussian", "gaussian-float"):
+        chosen = PROTOCOLS[protocol]
+        found = evaluate(tiny_restorer(), find_cases(chosen, tmp_path)[:1], chosen.scoring)
+        assert [each.data_range for each in found.measured] == [255]
+    (clipped, whole), (noisy, used) = seen
+    assert (clipped.min(), clipped.max(), whole) == (0, 1, FULL)
+    assert used.low == noisy.min() < 0
+    assert used.high == noisy.max() > 1
 
 
 @pytest.mark.usefixtures("identity")

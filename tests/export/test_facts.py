@@ -20,6 +20,7 @@ def test_of_weights_that_ship(name: str) -> None:
         weights.licence,
         "int8",
     )
+    assert facts["range"] == "auto"
     assert facts["made_by"].startswith("uformer ")
     assert UformerConfig.from_json(facts["config"]) == about.config
 

@@ -70,11 +70,11 @@ def test_an_exif_block_that_points_at_itself_ends_soon() -> None:
     """4000 entries that all point at the first: reading them all would mean 4000 ** 3 entries."""
     entries = b"\x69\x87\x04\0\1\0\0\0\x08\0\0\0" * 4000
     block = b"II*\0\x08\0\0\0" + (4000).to_bytes(2, "little") + entries + bytes(4)
-    start = time.monotonic()
+    start = time.process_time()
     exif_block.from_tiff(block)
     exif_block.into_tiff(pyvips.Image.black(3, 2).tiffsave_buffer(), block)
     exif_block.selected(block, range(65536), range(65536))
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_selection(exif: bytes) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.image.cameras import heic, needs_heic, ramp
 from uformer.errors import PictureError
 from uformer.image.heic import Heic
+from uformer.image.matrix_profile import of_code_points
 from uformer.image.read import header, read
 from uformer.image.write import encode
 
@@ -80,7 +81,10 @@ def test_profile_exif_and_xmp_are_kept() -> None:
 def test_other_colours_are_warned_of() -> None:
     said: list[str] = []
     read(heic(RGB, "RGB", color_primaries=9, transfer_characteristics=16), notify=said.append)
-    assert any("declares colours other than sRGB" in line for line in said)
+    assert any("declares HDR or rare colours" in line for line in said)
+    said.clear()
+    image = read(heic(RGB, "RGB", color_primaries=9, transfer_characteristics=14), notify=said.append)
+    assert (image.metadata.icc, said) == (of_code_points(9, 14), [])
 
 
 def test_the_orientation_is_applied_once() -> None:

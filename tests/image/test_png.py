@@ -6,9 +6,11 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+from PIL import ImageCms
 
 from uformer.errors import PictureError
 from uformer.image import png
+from uformer.image.image import Image, Metadata
 from uformer.image.read import Limits, header, read
 from uformer.image.write import MetadataPolicy, encode
 
@@ -203,15 +205,59 @@ def test_texts_and_colours_are_written_back() -> None:
 
 def test_other_formats_cannot_hold_them() -> None:
     said: list[str] = []
-    image = read(file(b"".join(chunk(*each) for each in (LINEAR, *TEXTS))))
+    image = read(file(b"".join(chunk(*each) for each in (PQ, *TEXTS))))
     encode(image, ".jpg", notify=said.append)
     assert said == [
         (
-            "describes its colours without a colour profile (gAMA); "
-            "JPEG is written without this description, so the colours may change"
+            "has colours (cICP) that no colour profile describes, such as HDR; "
+            "JPEG is written without them and will look wrong; use .png"
         ),
         "JPEG cannot hold PNG texts (parameters, Comment, Title); left out",
     ]
+
+
+WIDE_GAMUT = (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".webp", ".avif"])
+@pytest.mark.parametrize(
+    ("chunks", "value", "seen"),
+    [
+        ([LINEAR], (128, 128, 128), (188, 188, 188)),
+        ([(b"gAMA", struct.pack(">I", 55_556))], (128, 128, 128), (146, 146, 146)),  # gamma 1.8
+        ([(b"cICP", bytes([12, 13, 0, 1]))], (150, 100, 100), (159, 97, 99)),  # Display P3
+        ([WIDE_GAMUT], (100, 150, 100), (66, 151, 97)),  # Adobe RGB's primaries under gamma 2.2
+    ],
+)
+def test_other_formats_get_a_profile_that_says_the_same(
+    suffix: str, chunks: list[tuple[bytes, bytes]], value: tuple[int, ...], seen: tuple[int, ...]
+) -> None:
+    """littlecms sees the same colours; the expected ones are from the standards' formulas."""
+    metadata = Metadata(chunks=tuple(chunks))
+    pixels = np.full((24, 24, 3), value, np.float32) / np.float32(255)
+    for channels in (3, 1) if len(set(value)) == 1 else (3,):
+        said: list[str] = []
+        image = Image(pixels=pixels[..., :channels].copy(), metadata=metadata)
+        with PIL.Image.open(io.BytesIO(encode(image, suffix, notify=said.append))) as file:
+            found = file.info.get("icc_profile")
+            source = ImageCms.ImageCmsProfile(io.BytesIO(found)) if found else ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(
+                file,
+                source,
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+            )
+        assert converted is not None
+        assert np.abs(np.asarray(converted)[12, 12].astype(int) - seen).max() <= 2
+        assert said == []
+
+
+def test_numbers_that_describe_no_colours_have_no_profile() -> None:
+    flat = (b"cHRM", struct.pack(">8I", *([30000] * 8)))
+    narrow = (b"cICP", bytes([12, 13, 0, 0]))
+    for found in ((flat,), (narrow,), (PQ,), ((b"gAMA", struct.pack(">I", 2**31)),)):
+        assert png.profile(found, gray=False) is None
 
 
 def test_a_colour_profile_makes_srgb_superfluous(profile: bytes) -> None:

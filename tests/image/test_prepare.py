@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -19,12 +21,12 @@ def image(
 
 
 def test_bits_and_colours_are_those_that_image_and_format_share() -> None:
-    assert layout(image(depth=16), formats.PNG) == (16, 3)
-    assert layout(image(depth=16), formats.JPEG) == (8, 3)
-    assert layout(image(depth=32), formats.TIFF) == (32, 3)
-    assert layout(image(depth=32), formats.PNG) == (16, 3)
-    assert layout(image(1), formats.PNG) == (8, 1)
-    assert layout(image(1), formats.WEBP) == (8, 3)  # has no gray
+    assert layout(image(depth=16), formats.PNG, None) == (16, 3)
+    assert layout(image(depth=16), formats.JPEG, None) == (8, 3)
+    assert layout(image(depth=32), formats.TIFF, None) == (32, 3)
+    assert layout(image(depth=32), formats.PNG, None) == (16, 3)
+    assert layout(image(1), formats.PNG, None) == (8, 1)
+    assert layout(image(1), formats.WEBP, None) == (8, 3)  # has no gray
 
 
 def test_what_a_format_cannot_hold_is_refused() -> None:
@@ -70,3 +72,9 @@ def test_a_quality_that_is_asked_for_replaces_all_defaults() -> None:
     assert "Q" not in saver_options(image(), formats.PNG, Metadata(), quality=50)
     assert saver_options(image(alpha=True), formats.AVIF, Metadata(), quality=50)["lossless"]
     assert saver_options(image(), formats.WEBP, Metadata())["lossless"]
+
+
+def test_developed_photographs_are_not_compressed() -> None:
+    raw = dataclasses.replace(image(depth=16), camera_raw=True)
+    assert saver_options(raw, formats.TIFF, Metadata())["compression"] == "none"
+    assert saver_options(image(depth=16), formats.TIFF, Metadata())["compression"] == "deflate"

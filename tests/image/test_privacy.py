@@ -127,8 +127,8 @@ def test_what_cannot_be_read_is_left_out(data: bytes) -> None:
 
 
 def test_a_large_packet_costs_no_time() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for part in (b' tiff:Model="', b"<tiff:Model>a", b"<dc:rights> ", b"&amp;", b" "):
         safe(Metadata(xmp=part * ((2**20 - 1) // len(part))))
     assert safe(Metadata(xmp=XMP + bytes(2**20))).xmp is None
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20

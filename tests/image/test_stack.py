@@ -1,105 +1,45 @@
-"""A stack is read page by page, and each plane knows its channel."""
+"""Planes are taken out of the samples of a page and put back."""
 
-from pathlib import Path
+import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
-import pytest
-import pyvips
-import tifffile
 
-from tests.image.stacks import counts, save_imagej, save_ome
-from uformer.errors import PictureError
-from uformer.image.read import header
-from uformer.image.stack import is_stack, opened_stack
+from uformer.image.samples import Samples
+from uformer.image.stack import Plane, Stack
 
 
-def test_planes_of_a_hyperstack_know_their_channels(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    values = save_imagej(path, counts(3, 2, 8, 10), "TCYX")
-    assert is_stack(path)
-    assert (header(path).frames, header(path).stack) == (6, True)
-    with opened_stack(path) as stack:
-        assert (stack.count, stack.height, stack.width, stack.depth, stack.channels) == (6, 8, 10, 16, 2)
-        assert [plane.channel for plane in stack.planes] == [0, 1] * 3
-        assert np.array_equal(stack.read(3)[..., 0], values[1, 1])
+@dataclass(frozen=True, kw_only=True)
+class InMemory(Stack):
+    pages: Samples
+
+    @property
+    def count(self) -> int:
+        return len(self.pages)
+
+    def read_page(self, page: int) -> Samples:
+        return self.pages[page]
 
 
-@pytest.mark.parametrize(("axes", "channels"), [("CTYX", [0, 0, 0, 1, 1, 1]), ("TZYX", [0] * 6)])
-def test_channels_follow_the_axes_of_ome(tmp_path: Path, axes: str, channels: list[int]) -> None:
-    save_ome(tmp_path / "a.ome.tif", counts(2, 3, 8, 10), axes)
-    with opened_stack(tmp_path / "a.ome.tif") as stack:
-        assert [plane.channel for plane in stack.planes] == channels
+def stack(pages: Samples, planes: tuple[Plane, ...]) -> InMemory:
+    return InMemory(name="a", planes=planes, height=2, width=3, dtype=pages.dtype, pages=pages)
 
 
-def test_a_large_stack_of_imagej_has_one_directory(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    values = counts(4, 2, 8, 10)
-    tifffile.imwrite(path, values[0, 0], imagej=True, metadata={"axes": "YX"})
-    with tifffile.TiffFile(path) as file:
-        start, order = file.pages.first.dataoffsets[0], file.byteorder
-    data = path.read_bytes()
-    assert len(data) == start + values[0, 0].nbytes  # the pixels come last
-    data = data[:start].replace(b"images=1\n", b"images=8\n") + values.astype(f"{order}u2").tobytes()
-    path.write_bytes(data)
-    with opened_stack(path) as stack:
-        assert (stack.count, stack.virtual) == (8, start)
-        assert np.array_equal(stack.read(7)[..., 0], values[3, 1])
-    path.write_bytes(data[:-1])
-    with (
-        pytest.raises(PictureError, match="should hold 8 images, but the file is cut off"),
-        opened_stack(path),
-    ):
-        pass
+def test_colours_without_alpha() -> None:
+    pages = np.arange(24, dtype=np.uint8).reshape(1, 2, 3, 4) * 10
+    found = stack(pages, (Plane(0, (0, 1, 2), 0),))
+    assert (found.depth, found.channels) == (8, 1)
+    assert np.array_equal(found.read_channels(0), pages[0, ..., :3])
+    samples = found.read(0).copy()
+    values = found.values(samples, found.planes[0])
+    assert np.array_equal(values, pages[0, ..., :3] / np.float32(255))
+    found.put(values * 0 + np.float32(2), found.planes[0], samples)
+    assert (samples[..., :3] == 255).all()
+    assert np.array_equal(samples[..., 3], pages[0, ..., 3])
 
 
-def test_rgb_stays_together_and_alpha_is_no_plane(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).integers(0, 255, (2, 8, 10, 4), dtype=np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", extrasamples=["unassalpha"])
-    with opened_stack(tmp_path / "a.tif") as stack:
-        assert [(plane.page, plane.samples) for plane in stack.planes] == [(0, (0, 1, 2)), (1, (0, 1, 2))]
-
-
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_channels_of_one_page(tmp_path: Path, planar: str) -> None:
-    values = counts(8, 10, 5) if planar == "contig" else counts(5, 8, 10)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", planarconfig=planar, metadata=None)
-    assert is_stack(tmp_path / "a.tif")
-    with opened_stack(tmp_path / "a.tif") as stack:
-        assert [plane.channel for plane in stack.planes] == [0, 1, 2, 3, 4]
-        shown = values if planar == "contig" else values.transpose(1, 2, 0)
-        assert np.array_equal(stack.read(0), shown)
-        assert np.allclose(stack.values(stack.read(0), stack.planes[3])[..., 0] * 65535, shown[..., 3])
-
-
-def test_a_compression_that_tifffile_does_not_decode(tmp_path: Path) -> None:
-    values = counts(3 * 8, 10)
-    image = pyvips.Image.new_from_array(values).cast("ushort").copy(interpretation="grey16")
-    image.tiffsave(str(tmp_path / "a.tif"), compression="lzw", page_height=8)
-    with opened_stack(tmp_path / "a.tif") as stack:
-        assert np.array_equal(stack.read(2)[..., 0], values[16:])
-
-
-def test_pages_that_cannot_be_restored_together(tmp_path: Path) -> None:
-    with tifffile.TiffWriter(tmp_path / "sizes.tif") as writer:
-        writer.write(counts(8, 10), metadata=None)
-        writer.write(counts(4, 5), metadata=None)
-    with (
-        pytest.raises(PictureError, match=r"page 2 \(5 x 4 pixels, uint16\) differs from page 1"),
-        opened_stack(tmp_path / "sizes.tif"),
-    ):
-        pass
-    tifffile.imwrite(tmp_path / "one.tif", counts(8, 10))
-    assert not is_stack(tmp_path / "one.tif")
-    assert not is_stack(tmp_path / "none.tif")
-
-
-def test_a_damaged_page_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, counts(3, 40, 50), photometric="minisblack", compression="zlib")
-    with tifffile.TiffFile(path) as file:
-        place = file.pages[1].dataoffsets[0]
-    data = bytearray(path.read_bytes())
-    data[place : place + 40] = bytes(40)
-    path.write_bytes(bytes(data))
-    with opened_stack(path) as stack, pytest.raises(PictureError, match="a.tif: page 2 is damaged"):
-        stack.read(1)
+def test_channels_have_numbers() -> None:
+    planes = (Plane(0, (0,), 0), Plane(0, (1,), 1))
+    found = stack(np.zeros((1, 2, 3, 2), np.uint16), planes)
+    assert (found.depth, found.channels) == (16, 2)
+    assert dataclasses.replace(found, planes=planes[:1]).channels == 1

@@ -59,8 +59,15 @@ def test_floats_of_any_range_are_scaled(low: float, high: float) -> None:
 
 def test_few_float_values_outside_do_not_count() -> None:
     values = ramp(0, 1)
-    values[0, :5] = 7.5
+    values[0, 0] = 7.5
     assert choose("auto", values, 32) == FULL
+
+
+def test_noise_that_is_not_clipped_is_in_the_range() -> None:
+    noisy = ramp(0, 1) + np.float32(0.1) * RNG.standard_normal((50, 20, 3), np.float32)
+    used = choose("auto", noisy, 32)
+    assert used == ValueRange(float(noisy.min()), float(noisy.max()))
+    assert choose("auto", np.clip(noisy, 0, 1), 32) == FULL
 
 
 def test_limits_are_in_the_units_of_the_file() -> None:

@@ -131,8 +131,8 @@ def test_any_bytes_are_survived(data: bytes, picture_format: Format) -> None:
 
 
 def test_large_files_cost_no_time() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for part in (bytes(8), b"\xff" * 8, b"\0\0\0\x08free", b"abcd\0\0\0\0"):
         for picture_format in formats.FORMATS:
             objection(encoded(picture_format)[:40] + part * 2_000_000, picture_format, Limits())
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30

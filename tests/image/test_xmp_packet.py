@@ -71,6 +71,6 @@ def test_a_packet_without_them_stays() -> None:
 
 @pytest.mark.parametrize("piece", [b"<A:v ", b"<A:v x='", b"<A:v>", b"xmlns:", b" ", b'"<A:v c:d="', b"'"])
 def test_a_hostile_packet_takes_no_time(piece: bytes) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     without(HEAD + b">" + piece * (2**20 // len(piece)), CLAIMS)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

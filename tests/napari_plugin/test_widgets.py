@@ -115,7 +115,7 @@ def test_errors_are_one_notification(finish: Finish, monkeypatch: pytest.MonkeyP
     form = form_for("RestoreForm", np.zeros((8, 8), np.float32))
     form.range.value = "9:1"
     assert "ERROR: range: '9:1' must be auto, full or LOW:HIGH" in finish(form)
-    form.range.value = "auto"
+    form.range.value = ""
     form.layer.value.data = np.full((8, 8), np.nan, np.float32)
     assert finish(form).endswith("ERROR: the image has non-finite pixels (NaN or infinity)")
     assert (form.row.line.value, len(form.viewer.layers)) == ("failed", 1)

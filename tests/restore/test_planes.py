@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from tests.image.stacks import counts, save_imagej
+from tests.image.zarrs import save_ome
 from tests.restore.conftest import Run
 from tests.restore.stand_in import StandIn
 from uformer.errors import PictureError
@@ -88,7 +90,7 @@ def test_floats_stay_floats(tmp_path: Path) -> None:
 
 def test_what_a_stack_cannot_become(tmp_path: Path) -> None:
     save_imagej(tmp_path / "a.tif", counts(2, 8, 10), "TYX")
-    with pytest.raises(PictureError, match="only TIFF can hold; name an output that ends in .tif, not .png"):
+    with pytest.raises(PictureError, match="is written as TIFF; name an output that ends in .tif, not .png"):
         restore_stack(StandIn(), tmp_path / "a.tif", tmp_path / "out.png")
     with pytest.raises(PictureError, match="--metadata strip is not possible"):
         restore_stack(StandIn(), tmp_path / "a.tif", tmp_path / "out.tif", metadata="strip")
@@ -105,7 +107,7 @@ def test_the_command_restores_stacks_among_images(run: Run, tmp_path: Path) -> N
     assert len(records["a.tif"]["range"]) == 2
     assert tifffile.imread(tmp_path / "in.restored/a.tif").shape == values.shape
     code, _, err = run("in/a.tif", "-o", "out.png")
-    assert (code, "only TIFF can hold" in err) == (1, True)
+    assert (code, "is written as TIFF; name an output that ends in .tif" in err) == (1, True)
 
 
 def test_in_python_a_path_is_enough(tmp_path: Path) -> None:
@@ -113,3 +115,20 @@ def test_in_python_a_path_is_enough(tmp_path: Path) -> None:
     output = StandIn()(tmp_path / "a.tif", output=tmp_path / "out.tif")
     with tifffile.TiffFile(output) as file:
         assert (file.series[0].axes, file.series[0].shape) == ("ZYX", values.shape)
+
+
+def test_a_zarr_becomes_a_zarr(run: Run, tmp_path: Path) -> None:
+    values = np.stack([counts(2, 8, 10), counts(2, 8, 10, low=20_000, high=60_000)], axis=1)
+    save_ome(tmp_path / "a.ome.zarr", values, "tcyx")
+    code, out, err = run("a.ome.zarr", "-o", "out.zarr", "--json")
+    assert (code, err) == (0, "uformer: a.ome.zarr: ranges of the channels: 100 to 399, full\n")
+    record = json.loads(out)
+    assert (record["pages"], record["bytes"] > 500) == (4, True)
+    restored = np.asarray(zarr.open_array(tmp_path / "out.zarr/0"))
+    assert np.allclose(restored[:, 1].astype(int) - values[:, 1], 655, atol=1)
+    for output, why in (("out.tif", "is written as Zarr"), ("a.ome.zarr", "would replace the input")):
+        code, _, err = run("a.ome.zarr", "-o", output, "--overwrite")
+        assert (code in (1, 2), why in err) == (True, True)
+    code, _, err = run("a.ome.zarr/0", "-o", "a.ome.zarr", "--overwrite")
+    assert (code, "a.ome.zarr: would replace or change the input" in err) == (1, True)
+    assert (tmp_path / "a.ome.zarr/1/zarr.json").exists()

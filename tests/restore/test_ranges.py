@@ -70,7 +70,7 @@ def test_floats_outside_are_refused_only_with_the_full_range() -> None:
         make(darker, range="full")[0](counts)
     restored = make(lambda tiles: tiles, range="auto")[0](counts)
     np.testing.assert_allclose(restored, counts, atol=1e-4)
-    few = np.linspace(0, 1, 400).reshape(20, 20)
+    few = np.linspace(0, 1, 2000).reshape(40, 50)
     few[0, :3] = 2
     with pytest.warns(UserWarning, match="has samples outside 0 to 1; the excess is kept unchanged"):
         assert (make(darker)[0](few)[0, :3] == 1.75).all()
@@ -90,3 +90,12 @@ def test_blending_an_answer_scales_as_restoring_does(
     restoration = restorer.infer(noisy)
     np.testing.assert_allclose(restoration.blend().astype(float), restorer(noisy).astype(float), atol=1)
     assert np.array_equal(restoration.blend(strength=0), noisy)
+
+
+def test_weights_bring_the_range_they_were_trained_with() -> None:
+    restorer, _ = make(darker)
+    counts = np.full((40, 40, 3), 300, np.uint16)
+    restorer.network._weights = dataclasses.replace(restorer.network._weights, range="100:500")
+    assert (restorer(counts) == 200).all()  # darker takes a quarter of the range
+    wider = restorer.with_options(dataclasses.replace(restorer.options, range="0:800"))
+    assert (wider(counts) == 100).all()

@@ -134,3 +134,11 @@ def test_camera_raw_becomes_dng_where_asked(run: Run, tmp_path: Path) -> None:
     assert run("b.png", "-o", "d.dng") == (1, "", f"uformer: error: b.png: {refusal}\n")
     assert run("a.dng", "-o", "d.nef")[2].endswith(".avif (for camera raw also .dng)\n")
     assert not (tmp_path / "d.dng").exists()
+
+
+def test_a_zarr_without_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    monkeypatch.setattr(extras, "_is_installed", lambda _: False)
+    assert is_unread_image(tmp_path / "a.zarr")
+    assert reason(tmp_path / "a.zarr") == 'Zarr needs an extra; run: pip install "uformer[zarr]"'
+    assert summary([tmp_path / "a.zarr"]) == 'left out: 1 .zarr (pip install "uformer[zarr]")'

@@ -189,3 +189,15 @@ def test_names_of_outputs_lead_back(name: str) -> None:
         assert original(output, folder=folder) == path
     assert original(Path("photo.png")) == Path("photo.png")
     assert original(Path(".restored.png")) == Path(".restored.png")
+
+
+def test_a_zarr_is_an_image_and_not_a_folder_of_images(tmp_path: Path) -> None:
+    for name in ("a.zarr/0", "a.restored.zarr/0", "sub/plain"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "a.zarr/0/x.png").touch()
+    (tmp_path / "sub/plain/.zarray").touch()
+    (tmp_path / "sub/b.png").touch()
+    found = walk(tmp_path)
+    assert [path.as_posix() for path in found.pictures] == ["a.zarr", "sub/b.png"]
+    assert [path.as_posix() for path in found.left_out] == ["a.restored.zarr"]
+    assert [path.as_posix() for path in found.others] == ["sub/plain"]

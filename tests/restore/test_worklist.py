@@ -345,3 +345,20 @@ def test_no_two_inputs_share_an_output_and_no_input_is_lost(
         assert all(job.output.suffix == job.source.suffix for job in jobs)
     finally:
         os.chdir(before)
+
+
+def test_a_zarr_is_one_image_and_only_a_zarr_gives_way_to_it(tmp_path: Path) -> None:
+    for name in ("a.zarr", "out.zarr"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".zgroup").touch()
+    (tmp_path / "mine.zarr").mkdir()
+    source = str(tmp_path / "a.zarr")
+    assert is_one_picture([source])
+    assert one_job(source, None, overwrite=False).output == tmp_path / "a.restored.zarr"
+    with pytest.raises(OptionError, match="out.zarr exists; add --overwrite"):
+        one_job(source, str(tmp_path / "out.zarr"), overwrite=False)
+    assert one_job(source, str(tmp_path / "out.zarr"), overwrite=True).output == tmp_path / "out.zarr"
+    with pytest.raises(OptionError, match="mine.zarr: exists and is not a regular file"):
+        one_job(source, str(tmp_path / "mine.zarr"), overwrite=True)
+    (job,) = list_work([str(tmp_path / "*.zarr")], None, overwrite=False).jobs[:1]
+    assert (job.source.name, job.output.name) == ("a.zarr", "a.restored.zarr")

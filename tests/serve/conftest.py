@@ -18,7 +18,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from uformer.image.image import Header, Image
+from uformer.image.stored import StoredImage
 from uformer.image.value_range import ValueRange, choose
+from uformer.restore.masks import Mask
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restoration import Held, Restoration
 from uformer.restore.restorer import Restorer
@@ -44,14 +46,14 @@ class Pace:
         self.loaded: list[RestoreOptions] = []
         self.seen: list[RestoreOptions] = []
         self.error: Exception | None = None
-        self.images: list[weakref.ref[Image]] = []
+        self.images: list[weakref.ref[Image | StoredImage]] = []
 
 
 class StandIn:
     """A restorer that subtracts 0.2 from every sample and waits for `pace.go` before each tile."""
 
     def __init__(self, options: RestoreOptions, pace: Pace) -> None:
-        self.options, self._pace = options, pace
+        self.options, self._pace, self.mask = options, pace, None
         pace.loaded.append(options)
 
     def with_options(self, options: RestoreOptions) -> "StandIn":
@@ -59,8 +61,13 @@ class StandIn:
         other.options = options
         return other
 
-    def range_of_image(self, image: Image, *, notify: Callable[[str], None]) -> ValueRange:
-        return choose(self.options.range, image.values, image.depth)
+    def masked(self, mask: Any) -> "StandIn":
+        other = copy.copy(self)
+        other.mask = mask
+        return other
+
+    def range_of_image(self, image: Image | StoredImage, *, notify: Callable[[str], None]) -> ValueRange:
+        return choose(self.options.range or "auto", image.values, image.depth)
 
     def restore_image(
         self,
@@ -71,19 +78,26 @@ class StandIn:
         notify: Callable[[str], None],
     ) -> Image:
         self._run(image, progress)
-        return image.with_pixels(np.maximum(image.pixels - np.float32(0.2), 0))
+        share = (
+            1
+            if self.mask is None
+            else Mask(self.mask, image.height, image.width).window(0, image.height, 0, image.width)[..., None]
+        )
+        return image.with_pixels(np.maximum(image.pixels - np.float32(0.2) * share, 0))
 
     def infer(
-        self, image: Image, *, progress: Callable[[int, int], None], notify: Callable[[str], None]
+        self, image: StoredImage, *, progress: Callable[[int, int], None], notify: Callable[[str], None]
     ) -> Restoration:
         """Return an answer that any tones leave as it is."""
         self._run(image, progress)
         residual = np.full((image.channels, image.height, image.width), -0.2, np.float16)
         cells = np.zeros((-(-image.height // 8), -(-image.width // 8)), np.float32)
         used = self.range_of_image(image, notify=notify)
-        return Restoration(Held.of(image), [residual], [cells], [used], decided(self.options.chain[0]))
+        answer = Restoration(Held.of(image), [residual], [cells], [used], decided(self.options.chain[0]))
+        answer.mask = self.mask
+        return answer
 
-    def _run(self, image: Image, progress: Callable[[int, int], None]) -> None:
+    def _run(self, image: Image | StoredImage, progress: Callable[[int, int], None]) -> None:
         pace = self._pace
         pace.seen.append(self.options)
         pace.images.append(weakref.ref(image))
@@ -157,7 +171,7 @@ def served(service: Service) -> Iterator[tuple[Server, int]]:
         assert not thread.is_alive()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "timed out"

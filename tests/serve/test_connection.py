@@ -60,7 +60,7 @@ def test_a_connection_at_work_is_not_closed_for_a_new_one(
 
 
 def test_slow_uploads_take_no_place_and_end(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uformer.serve.upload.HEAD_START", 0.5)
+    monkeypatch.setattr("uformer.serve.upload.HEAD_START", 1.5)
     service = build()
     with served(service) as (_, port), ExitStack() as stack:
         slow = [stack.enter_context(connect(port)) for _ in range(service.engine.capacity)]
@@ -102,30 +102,29 @@ def test_a_client_that_does_not_read_is_dropped(
 def test_a_header_that_never_ends_closes_the_connection(
     build: Build, monkeypatch: pytest.MonkeyPatch, sent: bytes, before: bool
 ) -> None:
-    monkeypatch.setattr(connection, "_HEADER_SECONDS", 0.5)
-    with served(build()) as (_, port), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        if before:
+    if not before:
+        monkeypatch.setattr(connection, "_HEADER_SECONDS", 0.5)
+    with served(build()) as (_, port), socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        if before:  # the first request has all the time that it needs
             client.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
-        begun = time.monotonic()
-        client.sendall(sent)
-        with contextlib.suppress(BrokenPipeError):
-            for _ in range(3):  # each byte is in time, but the header as a whole is not
+            monkeypatch.setattr(connection, "_HEADER_SECONDS", 0.5)
+        with contextlib.suppress(ConnectionError):
+            client.sendall(sent)
+            for _ in range(300):  # each byte is in time, but the header as a whole is not
                 client.sendall(b"a")
                 time.sleep(0.1)
-        while client.recv(4096):
-            pass  # read the rest of the first response, up to the end
-        assert 0.3 < time.monotonic() - begun < 5
+            pytest.fail("the connection is still open")
 
 
 def test_a_request_at_work_outlasts_the_patience_for_headers(
     build: Build, pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "_HEADER_SECONDS", 1.0)
     pace.go.clear()
     with ThreadPoolExecutor() as threads, served(build()) as (_, port):
         running = threads.submit(send, port, "POST", "/v1/restore", png())
         assert pace.at_work.wait(20)
-        time.sleep(0.6)
+        time.sleep(1.1)
         pace.go.set()
-        assert running.result(20)[0] == 200
+        assert running.result(60)[0] == 200

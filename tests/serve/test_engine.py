@@ -132,7 +132,7 @@ def test_an_image_is_released_when_it_is_done(
     pace.error = error
     jobs = [weakref.ref(submit(engine)) for _ in range(3)]
     wait_until(lambda: engine.admitted == 0)
-    wait_until(lambda: [each() for each in pace.images + jobs] == [None] * 6, 5)
+    wait_until(lambda: [each() for each in pace.images + jobs] == [None] * 6)
     engine.close()
 
 
@@ -148,7 +148,7 @@ def test_an_image_is_released_when_its_client_disconnects(build: Build, pace: Pa
         wait_until(lambda: b'status="499"} 1' in send(port, "GET", "/metrics")[1])
         pace.go.set()
         wait_until(lambda: service.idle)
-        wait_until(lambda: pace.images[0]() is None, 5)
+        wait_until(lambda: pace.images[0]() is None)
 
 
 @pytest.mark.usefixtures("no_garbage_collector")
@@ -162,7 +162,7 @@ def test_an_image_is_released_when_its_job_is_deleted(build: Build, pace: Pace) 
         client.delete(where)
         pace.go.set()
         wait_until(lambda: service.idle)
-        wait_until(lambda: (pace.images[0](), job()) == (None, None), 5)
+        wait_until(lambda: (pace.images[0](), job()) == (None, None))
 
 
 def test_an_upload_takes_bytes_but_no_place(engine: Engine) -> None:

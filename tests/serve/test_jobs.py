@@ -28,7 +28,7 @@ def finished(ending: Ending = b"image") -> Job:
 def test_states() -> None:
     job = make()
     assert job.state == "queued"
-    assert job.begin() == b"data"
+    assert job.begin() == (b"data", None)
     assert job.state == "running"
     job.progress(1, 4)
     shown = job.to_json(ahead=0)

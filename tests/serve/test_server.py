@@ -15,7 +15,7 @@ from uformer.serve.server import log_requests
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_what_runs_is_finished_and_the_rest_refused(build: Build, pace: Pace, sent: signal.Signals) -> None:
     pace.go.clear()
-    service = build()
+    service = build(grace=60)
     with ThreadPoolExecutor() as threads, served(service) as (server, port):
         running = threads.submit(send, port, "POST", "/v1/restore", png())
         assert pace.at_work.wait(20)
@@ -34,7 +34,7 @@ def test_what_runs_is_finished_and_the_rest_refused(build: Build, pace: Pace, se
 
 def test_a_finished_job_can_still_be_fetched(build: Build, pace: Pace) -> None:
     pace.go.clear()
-    service = build(grace=20)
+    service = build(grace=60)
     with served(service) as (server, port):
         assert send(port, "POST", "/v1/jobs", png())[0] == 202
         assert pace.at_work.wait(20)
@@ -44,7 +44,7 @@ def test_a_finished_job_can_still_be_fetched(build: Build, pace: Pace) -> None:
         wait_until(lambda: service.idle)
         assert not server.should_exit
         assert send(port, "GET", f"/v1/jobs/{job}/result")[0] == 200
-        wait_until(lambda: server.should_exit, 5)
+        wait_until(lambda: server.should_exit)
 
 
 def test_stopping_takes_no_longer_than_the_grace(build: Build, pace: Pace) -> None:

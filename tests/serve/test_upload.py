@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import io
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 from fastapi import Request
 
 from tests.serve.conftest import png
 from uformer.serve import upload
 from uformer.serve.problems import Cancelled, Problem
-from uformer.serve.upload import Rules, check_header, picture_bytes
+from uformer.serve.upload import Rules, check_header, uploaded
 
 GONE: dict[str, Any] = {"type": "http.disconnect"}
 
@@ -37,9 +40,8 @@ def request(*chunks: bytes | None, content_type: str = "image/png", **headers: s
 
 
 def read(*chunks: bytes | None, max_bytes: int = 100, **about: str) -> bytes:
-    return asyncio.run(
-        picture_bytes(request(*chunks, **about), Rules(max_bytes=max_bytes, seconds=60, min_rate=0))
-    )
+    rules = Rules(max_bytes=max_bytes, seconds=60, min_rate=0)
+    return asyncio.run(uploaded(request(*chunks, **about), rules))["picture"]
 
 
 def refused(*chunks: bytes | None, **about: Any) -> tuple[int, str]:
@@ -83,13 +85,13 @@ def test_a_client_that_leaves() -> None:
 def test_a_client_that_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "PATIENCE", 0.01)
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=60, min_rate=0)))
+        asyncio.run(uploaded(_stalled(), Rules(max_bytes=10, seconds=60, min_rate=0)))
     assert (caught.value.status, "paused for 0.01 seconds" in caught.value.detail) == (408, True)
 
 
 def test_a_client_that_sends_too_slowly() -> None:
     with pytest.raises(Problem) as caught:
-        asyncio.run(picture_bytes(_stalled(), Rules(max_bytes=10, seconds=0.01, min_rate=0)))
+        asyncio.run(uploaded(_stalled(), Rules(max_bytes=10, seconds=0.01, min_rate=0)))
     assert (caught.value.status, "0.01 seconds" in caught.value.detail) == (408, True)
 
 
@@ -108,14 +110,14 @@ def test_an_upload_below_the_minimum_rate(monkeypatch: pytest.MonkeyPatch, min_r
     with pytest.raises(
         Problem, match=rf"brought {total} bytes in \d+ seconds; send at least {min_rate:,} bytes"
     ) as caught:
-        asyncio.run(picture_bytes(stalled, rules))
+        asyncio.run(uploaded(stalled, rules))
     assert (caught.value.status, caught.value.kind) == (408, "upload-stopped")
 
 
 def test_each_chunk_is_counted() -> None:
     counts: list[int] = []
     rules = Rules(max_bytes=10, seconds=60, min_rate=0, took=counts.append)
-    assert asyncio.run(picture_bytes(request(b"abc", b"", b"d"), rules)) == b"abcd"
+    assert asyncio.run(uploaded(request(b"abc", b"", b"d"), rules)) == {"picture": b"abcd"}
     assert counts == [3, 1]
 
 
@@ -170,7 +172,7 @@ def _stalled() -> Request:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_forms_in_any_pieces(size: int) -> None:
     data = b"\r\n-- B\r\n--\r\nbytes\x00"
-    body = form(("note", b"hello"), ("picture", data))
+    body = form(("picture", data))
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
     assert read(*pieces, content_type=FORM, max_bytes=1000) == data
 
@@ -210,3 +212,19 @@ def test_header() -> None:
     with pytest.raises(Problem) as caught:
         check_header(b"GIF89a", max_pixels=600)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(("shape", "what"), [((3, 8, 10), "3 pages"), ((1, 8, 10, 6), "channels")])
+def test_stacks_are_refused_before_they_wait(shape: tuple[int, ...], what: str) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.zeros(shape, np.uint8),
+        photometric="minisblack",
+        planarconfig="contig" if len(shape) == 4 else None,
+        metadata=None,
+    )
+    with pytest.raises(Problem) as refused:
+        check_header(file.getvalue(), max_pixels=600)
+    assert (refused.value.status, refused.value.kind) == (415, "stack")
+    assert f"is a stack of {what}" in refused.value.detail

@@ -1,4 +1,6 @@
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,8 +68,10 @@ def test_workers_are_chosen_by_the_device() -> None:
     assert choose_workers(tiny("workers=3"), on_cpu=True) == 3
 
 
-def test_rates_are_measured(patches: Patches) -> None:
-    assert rate_of_one(patches, seconds=0.05) > 10
-    assert rate_of_loader(patches, Share(tiny("steps=10000")), workers=0, seconds=0.05) > 10
+def test_rates_are_measured(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()  # a second passes between two looks at the clock
+    monkeypatch.setattr("uformer.train.loader.time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    assert rate_of_one(patches, seconds=4) == 3 / 4
+    assert rate_of_loader(patches, Share(tiny("steps=10000")), workers=0, seconds=4) == 5 * 2 / 6
     with pytest.raises(OptionError, match="steps: 1 is too few"):
         rate_of_loader(patches, Share(tiny("steps=1"), 1), workers=0)

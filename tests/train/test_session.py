@@ -51,7 +51,7 @@ def error(capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_run_says_what_it_does_and_what_to_do_next(
     pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments(pairs, out)) == 0
+    assert main([*arguments(pairs, out), "--range", "full"]) == 0
     said, told = capsys.readouterr()
     result, following = said.splitlines()
     assert result.startswith("result: ")
@@ -70,7 +70,8 @@ def test_a_run_says_what_it_does_and_what_to_do_next(
     (held,) = config["pictures"].pop("held_out_names")
     assert f"held out to score with: {held}\n" in told
     assert config["pictures"] == {"learned_from": 3, "held_out": 1}
-    assert config["recipe"] == tiny()
+    assert config["recipe"] == tiny("range=full")
+    assert checkpoint.read_notes(out / "best.safetensors")["range"] == "full"
 
 
 def test_more_steps_than_at_first(pairs: Path, out: Path) -> None:

@@ -208,7 +208,7 @@ def test_a_symbolic_link_is_read_and_written_through(good: Path, tmp_path: Path)
 
 def refused(path: Path, text: str) -> None:
     """Assert that every reader refuses the file quickly, in one short line that names it."""
-    start = time.perf_counter()
+    start = time.process_time()
     for reader in (checkpoint.read, checkpoint.describe, checkpoint.load):
         with pytest.raises(CheckpointError, match=text) as caught:
             reader(path)
@@ -216,7 +216,7 @@ def refused(path: Path, text: str) -> None:
         assert message.startswith(f"{path}: ")
         assert message.isprintable()
         assert len(message) < len(str(path)) + 300
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

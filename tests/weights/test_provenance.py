@@ -6,7 +6,7 @@ import pytest
 from tests.networks import TINY, build
 from uformer.errors import CheckpointError
 from uformer.weights import checkpoint, registry
-from uformer.weights.provenance import NOT_STATED, Provenance
+from uformer.weights.provenance import NOT_STATED, Provenance, noted_range
 
 
 @pytest.mark.parametrize("name", registry.WEIGHTS)
@@ -38,3 +38,10 @@ def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         Provenance.of(tmp_path / "a.safetensors")
+
+
+def test_the_range_that_training_scaled(tmp_path: Path) -> None:
+    assert noted_range(tmp_path, {}) == "auto"
+    assert noted_range(tmp_path, {"range": "100:400"}) == "100:400"
+    with pytest.raises(CheckpointError, match=r"^a: its note on the range: 'wide' must be auto, full or LOW"):
+        noted_range(Path("a"), {"range": "wide"})

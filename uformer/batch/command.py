@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from uformer.errors import OptionError
-from uformer.files import require
+from uformer.files import Times, require
 from uformer.image.write import MetadataPolicy
+from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
 
 Where = Literal["local", "ray"]
@@ -18,7 +19,9 @@ def batch(
     /,
     *,
     options: Annotated[RestoreOptions, Parameter(name="*")] = RestoreOptions(),
+    mask: str | None = None,
     metadata: MetadataPolicy = "keep",
+    times: Times = "now",
     engine: Where = "local",
     address: str | None = None,
     workers: int | None = None,
@@ -38,9 +41,14 @@ def batch(
         file with one input per line; a path or a URL (s3://, gs://, hf://).
     out
         OUT: the folder of the outputs. Images whose outputs exist are skipped.
+    mask
+        Gray image file for all images: its white parts are restored, its black parts stay as they are. It
+        needs the width and height of each image, or the same ratio of them.
     metadata
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
+    times
+        keep gives each output the modification time of its input; from disk to disk, not with URLs.
     engine
         local: work in this process. ray: use the workers of a Ray cluster, each with the network loaded.
     address
@@ -70,22 +78,23 @@ def batch(
         raise OptionError(f"{', '.join(given)}: needs --engine ray")
     for module in ("fsspec", "pyarrow"):
         require(module, "batch")
-    from uformer.batch import run  # noqa: PLC0415 - needs the packages checked above
+    from uformer.batch import run, work  # noqa: PLC0415 - needs the packages checked above
 
+    shares = None if mask is None else mask_values(mask)
+    task = work.Task(options=options, mask=shares, metadata=metadata, times=times)
     job = run.BatchJob(
         source=source,
         out=out,
-        options=options,
-        metadata=metadata,
+        task=task,
         manifest=manifest,
         failures=failures,
         overwrite=overwrite,
         quiet=quiet,
     )
     if engine == "local":
-        return run.run(job, run.here(options, metadata))
+        return run.run(job, run.here(task))
     from uformer.batch import ray  # noqa: PLC0415
 
     cluster = ray.Cluster(address=address, workers=workers, num_cpus=num_cpus, num_gpus=num_gpus or 0.0)
     with ray.only_ours():
-        return run.run(job, ray.engine(options, metadata, cluster))
+        return run.run(job, ray.engine(task, cluster))

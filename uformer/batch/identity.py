@@ -1,12 +1,14 @@
 """Identifies the weights and options of a job, so that no job resumes with others."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from uformer.errors import CheckpointError
 from uformer.files import sha256_of
+from uformer.image.image import Pixels
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import Controls, RestoreOptions
 from uformer.version import __version__
@@ -32,7 +34,9 @@ _OPTIONS = (
 """The options that change the bytes of an output. Memory can, by the tile, but jobs may change machines."""
 
 
-def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -> Identity:
+def identity(
+    options: RestoreOptions, metadata: MetadataPolicy, *, mask: Pixels | None = None, redo: bool
+) -> Identity:
     """Return all that determines the outputs. Raises OptionError or CheckpointError for missing weights."""
     paths = [
         registry.for_task(each.task).verify() if each.weights is None else weights_file(each.weights)
@@ -45,9 +49,16 @@ def identity(options: RestoreOptions, metadata: MetadataPolicy, *, redo: bool) -
         "weights": "+".join(path.name for path in paths),
         "sha256": "+".join(_sha256_of(path) for path in paths),
         **named,
+        "mask": None if mask is None else _name_of(mask),
         "metadata": metadata,
         "redo": redo,
     }
+
+
+def _name_of(mask: Pixels) -> str:
+    """Return a name that two different masks do not share."""
+    rows, columns = mask.shape
+    return f"{columns}x{rows} {hashlib.sha256(mask.tobytes()).hexdigest()[:12]}"
 
 
 def _sha256_of(path: Path) -> str:

@@ -25,10 +25,9 @@ from uformer.batch.manifest import table
 from uformer.batch.quiet_ray import only_ours, ray
 from uformer.batch.records import Item, Record
 from uformer.batch.remaining import shards
-from uformer.batch.work import Worker
+from uformer.batch.work import Task, Worker
 from uformer.errors import OptionError, UformerError
 from uformer.files import one_line
-from uformer.image.write import MetadataPolicy
 from uformer.processors import available_processors
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import read_weights
@@ -37,7 +36,7 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 
-__all__ = ["Cluster", "Task", "connected", "engine", "only_ours", "restore", "room", "work"]
+__all__ = ["Cluster", "connected", "engine", "only_ours", "restore", "room", "work"]
 
 _SECONDS_TO_REACH = 5.0
 _CORES = 4
@@ -65,15 +64,6 @@ class Cluster:
             raise OptionError(f"num-cpus: {self.num_cpus} must be at least 1")
         if self.num_gpus < 0:
             raise OptionError(f"num-gpus: {self.num_gpus} must not be negative")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """The work of every worker."""
-
-    options: RestoreOptions
-    metadata: MetadataPolicy
-    threads: int
 
 
 @contextlib.contextmanager
@@ -153,29 +143,27 @@ def room(nodes: Sequence[Mapping[str, float]], cluster: Cluster) -> tuple[int, i
     return cluster.workers or count, cores
 
 
-def engine(
-    options: RestoreOptions, metadata: MetadataPolicy, cluster: Cluster
-) -> Callable[[Sequence[Item]], Iterator[Record]]:
+def engine(task: Task, cluster: Cluster) -> Callable[[Sequence[Item]], Iterator[Record]]:
     """Return the engine for a cluster, which it joins or starts once there is work."""
+    options = task.options
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
         weights = [read_weights(each) for each in options.chain]
         for loaded, each in zip(weights, options.chain, strict=True):
             Restorer(Network(loaded, each.network), each)  # raises errors of the options now
         with connected(cluster) as (workers, threads):
-            yield from restore(
-                items,
-                Task(options=options, metadata=metadata, threads=threads),
-                weights,
-                workers,
-                cluster.num_gpus,
-            )
+            yield from restore(items, task, weights, workers, threads, cluster.num_gpus)
 
     return engine
 
 
 def restore(
-    items: Sequence[Item], task: Task, weights: list[Weights], workers: int, num_gpus: float
+    items: Sequence[Item],
+    task: Task,
+    weights: list[Weights],
+    workers: int,
+    threads: int,
+    num_gpus: float,
 ) -> Iterator[Record]:
     """Restore on the `connected` cluster, and yield the records as they are made.
 
@@ -193,9 +181,9 @@ def restore(
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts)), max_tasks_in_flight_per_actor=2),
-        num_cpus=task.threads,
+        num_cpus=threads,
         num_gpus=num_gpus or None,
-        fn_constructor_args=(task, ray.put(weights), ledger),
+        fn_constructor_args=(ray.put(task), ray.put(weights), threads, ledger),
     )
     try:
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -239,10 +227,11 @@ def _items_of(rows: Any) -> list[Item]:
 class _RayWorker:
     """A Ray Data actor: loads the network once and processes one shard after another."""
 
-    def __init__(self, task: Task, weights: Any, ledger: Any) -> None:
+    def __init__(self, task: Any, weights: Any, threads: int, ledger: Any) -> None:
         self._ledger = ledger
         with self._refusing():
-            self._worker = Worker(_make_restorer(task, ray.get(weights)), task.metadata)
+            wanted = ray.get(task)
+            self._worker = Worker(_make_restorer(wanted.options, ray.get(weights), threads), wanted)
 
     def __call__(self, rows: Any) -> Any:
         """Restore the images of a shard and return their records."""
@@ -293,10 +282,10 @@ def work(worker: Worker, items: Sequence[Item], take: Any, *, before: bool, note
             worker.work([item], take)
 
 
-def _make_restorer(task: Task, weights: list[Weights]) -> Restorer:
+def _make_restorer(options: RestoreOptions, weights: list[Weights], threads: int) -> Restorer:
     """Return a restorer with the worker's share of the machine's cores and memory."""
-    options = dataclasses.replace(task.options, threads=task.options.threads or task.threads)
-    share = min(1.0, task.threads / (os.cpu_count() or 1))
+    options = dataclasses.replace(options, threads=options.threads or threads)
+    share = min(1.0, threads / (os.cpu_count() or 1))
     stages = [
         Restorer(Network(loaded, each.network), each, share=share)
         for loaded, each in zip(weights, options.chain, strict=True)

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,12 @@ from uformer.batch.records import Item, Record
 from uformer.batch.remaining import Remaining, find_remaining, shards
 from uformer.batch.sources import Inputs, list_inputs
 from uformer.batch.tally import Tally, list_failures
-from uformer.batch.work import Worker
+from uformer.batch.work import Task, Worker
 from uformer.errors import OptionError, PictureError, UformerError
 from uformer.files import one_line
 from uformer.image.formats import can_write
-from uformer.image.write import MetadataPolicy
 from uformer.output import check_output_folder
 from uformer.restore.chain import make_restorer
-from uformer.restore.options import RestoreOptions
 from uformer.restore.unread import summary
 from uformer.restore.worklist import ignores_case
 from uformer.signals import stops_like_ctrl_c
@@ -42,8 +40,7 @@ class BatchJob:
 
     source: str
     out: str
-    options: RestoreOptions = RestoreOptions()
-    metadata: MetadataPolicy = "keep"
+    task: Task = field(default_factory=Task)
     manifest: str | None = None
     failures: str | None = None
     overwrite: bool = False
@@ -64,10 +61,12 @@ def run(job: BatchJob, engine: Engine) -> int:
         check_output_folder(folder)
     if places.is_local(job.source) and os.path.realpath(places.normal(job.source)) == os.path.realpath(out):
         raise OptionError(f"{job.out}: the outputs would replace the inputs; choose another folder")
-    now = identity(job.options, job.metadata, redo=job.overwrite)
+    now = identity(job.task.options, job.task.metadata, mask=job.task.mask, redo=job.overwrite)
     with _said_in_one_line(job), contextlib.ExitStack() as stack:
         _check_failures(failures_place)
         inputs = list_inputs(job.source, without=out)
+        if job.task.times == "keep":
+            _check_times([out, *(source for source, _ in inputs.pairs)])
         stack.enter_context(manifest.held())
         todo = _remaining(inputs, out, manifest, now, overwrite=job.overwrite)
         named = {places.as_text(item.input) for item in todo.items} | {
@@ -167,6 +166,15 @@ def _check_failures(place: str) -> None:
         )
 
 
+def _check_times(found: Sequence[str]) -> None:
+    """Raise OptionError if a place has no modification times that can be read and set."""
+    for place in found:
+        if not places.is_local(place):
+            raise OptionError(
+                f"--times keep: {place} is not on a disk; times are kept from disk to disk only"
+            )
+
+
 def _remaining(
     inputs: Inputs, out: str, manifest: Manifest, now: dict[str, Any], *, overwrite: bool
 ) -> Remaining:
@@ -197,11 +205,11 @@ def _write_failures(place: str, failures: Sequence[tuple[str, str]]) -> None:
     places.write_bytes(place, ("\n".join(lines) + "\n").encode("utf-8", errors="backslashreplace"))
 
 
-def here(options: RestoreOptions, metadata: MetadataPolicy) -> Engine:
+def here(task: Task) -> Engine:
     """Return the engine that works in this process."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        worker = Worker(make_restorer(options), metadata)
+        worker = Worker(make_restorer(task.options), task)
         for shard in shards(items, 1):
             records: list[Record] = []
             try:

@@ -24,8 +24,10 @@ from uformer.image.extras import can_read
 from uformer.image.formats import SUFFIXES, can_write, is_known, read_only
 from uformer.restore.unread import summary
 from uformer.restore.walk import Found, is_pattern, match, original, walk, written_name
+from uformer.zarr_folder import is_meant
 
 _MAGIC = frozenset("*?[")
+_NO_ZARR = "is a Zarr, which a batch does not restore; use `uformer restore`"
 
 
 @dataclass
@@ -69,6 +71,8 @@ def _local(source: str, without: str) -> Inputs:
     pattern = source.removeprefix("file://").removeprefix("local://")
     out = Path(without) if places.is_local(without) else None
     result = Inputs()
+    if is_meant(pattern):
+        raise PictureError(f"{source}: {_NO_ZARR}")
     if Path(pattern).is_dir():
         _take(Path(pattern), walk(Path(pattern), without=out), result)
     elif is_pattern(pattern):
@@ -88,6 +92,9 @@ def _local(source: str, without: str) -> Inputs:
 
 def _take(root: Path, found: Found, result: Inputs, *, below: Path = Path()) -> None:
     for path in found.pictures:
+        if is_meant(root / path):
+            result.failures.append((places.normal(str(root / path)), _NO_ZARR))
+            continue
         name = (below / path).with_name(written_name(path)).as_posix()
         result.pairs.append((places.normal(str(root / path)), name))
     result.failures += [(places.normal(str(root / path)), why) for path, why in found.unreadable]

@@ -10,10 +10,12 @@ from pathlib import Path, PurePosixPath
 from uformer.batch import places
 from uformer.batch.records import Item, Record
 from uformer.errors import PictureError
-from uformer.files import one_line, sha256_of
+from uformer.files import Times, one_line, sha256_of
+from uformer.image.image import Pixels
 from uformer.image.read import header
 from uformer.image.write import MetadataPolicy
 from uformer.restore import pipeline
+from uformer.restore.options import RestoreOptions
 from uformer.restore.pipeline import Outcome
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
@@ -27,12 +29,28 @@ _TRIES = 3
 _PAUSE = 1.0  # seconds before the first retry of a transfer; doubled for each further one
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is done with every image of a job."""
+
+    options: RestoreOptions = RestoreOptions()
+    mask: Pixels | None = None
+    """The values of a mask (see `mask_values`), which is stretched to each image."""
+    metadata: MetadataPolicy = "keep"
+    times: Times = "now"
+    """keep: each output gets the modification time of its input; both must be on this machine."""
+
+
 @dataclass
 class Worker:
-    """A loaded network and the metadata policy of its outputs."""
+    """A loaded network, and what to do with it."""
 
     restorer: Restorer
-    metadata: MetadataPolicy = "keep"
+    task: Task = Task()
+
+    def __post_init__(self) -> None:
+        if self.task.mask is not None:
+            self.restorer = self.restorer.masked(self.task.mask)
 
     def work(self, items: Sequence[Item], take: Take) -> None:
         """Restore the images whose outputs do not exist, and record the outputs that do.
@@ -50,7 +68,14 @@ class Worker:
                 ThreadPoolExecutor(_CARRIERS, "uformer-carry") as carriers,
             ):
                 carrier = _Carrier(waiting, scratch, carriers, take)
-                pipeline.run(carrier.jobs(), lambda: self.restorer, carrier, metadata=self.metadata)
+                pipeline.run(
+                    carrier.jobs(),
+                    lambda: self.restorer,
+                    carrier,
+                    metadata=self.task.metadata,
+                    times=self.task.times,
+                    threads=self.restorer.options.threads,
+                )
                 carrier.finish()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from uformer.errors import OptionError
 from uformer.image.formats import SUFFIXES
 from uformer.restore.walk import Found, walk
+from uformer.zarr_folder import is_meant
 
 PAIRED = (("degraded", "clean"), ("input", "target"))
 """Names that the two folders of a dataset of pairs may have, as (degraded, clean)."""
@@ -33,6 +34,8 @@ def pictures_below(folder: Path, *, enter: Callable[[Path], bool] = lambda _: Tr
     """
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder")
+    if is_meant(folder):
+        raise OptionError(f"{folder}: is a Zarr, which counts as one image; name the folder that it lies in")
     runs: list[Path] = []
 
     def is_wanted(below: Path) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from uformer.data.eligible import PAIRED, none_in, paired, pictures_below
 from uformer.errors import OptionError, PictureError
-from uformer.image.formats import is_known, read_only
+from uformer.image.extras import with_extra
+from uformer.image.formats import is_known
 from uformer.image.page_reader import page_count
 
 DEGRADED, CLEAN = PAIRED[0]
@@ -51,7 +52,7 @@ class Search:
     left_out: list[Path] = field(default_factory=list)
     """Images that `uformer` made, and folders of such images."""
     unread: list[Path] = field(default_factory=list)
-    """HEIC and camera raw files that cannot be read without an extra."""
+    """HEIC, camera raw and Zarr that cannot be read without an extra."""
 
     def strict(self) -> tuple[Source, ...]:
         """Return the sources.
@@ -144,7 +145,7 @@ def search_clean(folder: Path, *, every: bool = False) -> Search:
     found = pictures_below(folder, enter=is_clean)
     result.problems += _unreadable(folder, found.unreadable)
     result.left_out = [folder / path for path in found.left_out]
-    result.unread = [folder / path for path in found.others if read_only(path.suffix)]
+    result.unread = [folder / path for path in found.others if with_extra(path.suffix)]
     result.sources = _paged([Source(path.as_posix(), folder / path) for path in found.pictures], result)
     if not found.pictures and not result.problems:
         raise none_in(folder)
@@ -188,7 +189,7 @@ def _by_name(folder: Path, result: Search) -> Mapping[str, Path]:
     )
     result.problems += _unreadable(root, found.unreadable)
     result.left_out += [root / path for path in found.left_out]
-    result.unread += [root / path for path in found.others if read_only(path.suffix)]
+    result.unread += [root / path for path in found.others if with_extra(path.suffix)]
     by_name: dict[str, Path] = {}
     for name, below in _matching(found.pictures, rest):
         if name in by_name:

@@ -15,8 +15,8 @@ from uformer.data.store import Store, decode, wait_for
 from uformer.degradations.counts import CountNoise
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples
-from uformer.image.value_range import ValueRange, peak
+from uformer.image.samples import UNITS_DIFFER, Samples, units_differ, values_of
+from uformer.image.value_range import ValueRange, peak, range_of_samples
 
 _GRAY, _COLOUR = 1, 3
 
@@ -44,6 +44,8 @@ class PictureSet:
     degraded: tuple[int, ...] | None
     channels: tuple[int, int]
     """Channel counts of (degraded, clean) images. Gray images among colour images count as colour."""
+    range: str = "auto"
+    """Which values become [0, 1]: auto, full or LOW:HIGH, as for restoring."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,10 +74,11 @@ class PictureSet:
 
         The degraded image of a pair decides, because restoring has no other.
         """
-        return self.store.range_of((self.clean if self.degraded is None else self.degraded)[index])
+        place = (self.clean if self.degraded is None else self.degraded)[index]
+        return self.store.range_of(place, self.range)
 
     def depth(self, index: int) -> int:
-        """Return the bits per sample of a clean image: 8 or 16."""
+        """Return the bits per sample of a clean image: 8, 16, or 32 for float."""
         return 8 * self.store[self.clean[index]].dtype.itemsize
 
     def degrading(self, index: int, degradation: Degrader) -> tuple[ValueRange, Degrader]:
@@ -133,13 +136,14 @@ def load(
     cache: Path | None = None,
     decoded: bool = False,
     noisy: bool = False,
+    asked: str = "auto",
 ) -> tuple[PictureSet, list[str]]:
     """Decode and check images. Returns the set, and notes about skipped images, one line for each reason.
 
     Images that cannot be read, or that have a side below `smallest` pixels, are skipped. `memory` and `cache`
     are those of `store.decode`. With `decoded`, another process has written the cache (`store.wait_for`).
     With `noisy`, images alone are not clean ones that a degradation makes noisy. They are noisy already, and
-    each becomes both sides of a pair.
+    each becomes both sides of a pair. `asked`: the range of values, see `PictureSet.range`.
     Raises OptionError if the images of a pair differ in size or if channels differ, and PictureError if no
     image is left.
     """
@@ -168,31 +172,49 @@ def load(
         notes.append(f"skipped images smaller than {smallest} x {smallest}: {_first(names)}")
     if not kept:
         raise PictureError(f"no images are left to learn from; {'; '.join(notes)}")
+    for index in kept:
+        samples = [store[place] for place in ((count + index, index) if pairs else (index,))]
+        if any(each.dtype.kind == "f" for each in samples):
+            range_of_pair(sources[index].name, samples, asked)  # raises now what training would raise later
     named, clean = tuple(sources[index].name for index in kept), tuple(kept)
     counted = _channels(store, sources, kept)
     if pairs or noisy:
         degraded = tuple(count + index for index in kept) if pairs else clean
         channels = _channels(store, sources, degraded), counted
-        return PictureSet(store, named, clean, degraded, channels), notes
+        return PictureSet(store, named, clean, degraded, channels, asked), notes
     if counted not in (_GRAY, _COLOUR):
         raise OptionError(
             f"the images have {counted} channels, but degradations need gray or RGB; "
             "give pairs instead (--degraded, --clean)"
         )
-    return PictureSet(store, named, clean, None, (_COLOUR, _COLOUR)), notes
+    return PictureSet(store, named, clean, None, (_COLOUR, _COLOUR), asked), notes
+
+
+def range_of_pair(name: str, samples: Sequence[Samples], asked: str) -> ValueRange:
+    """Return the range of values of an image, or of a pair with the degraded image first.
+
+    Raises PictureError, with the name, if float values are outside the range, or if the units of a pair
+    differ.
+    """
+    if units_differ(*((each, each.dtype.kind == "f") for each in samples)):
+        raise PictureError(f"{name}: {UNITS_DIFFER}")
+    try:
+        return range_of_samples(samples[0], asked)
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}") from None
 
 
 def cut(
     image: Samples, top: int, left: int, height: int, width: int, *, channels: int, margin: int = 0
 ) -> Pixels:
-    """Return a crop of an image with a margin on all sides, as float32 in [0, 1].
+    """Return a crop of an image with a margin on all sides, as `values_of` its samples.
 
     The shape is (height + 2 margin, width + 2 margin, channels). Beyond the borders the image is reflected. A
     gray image is repeated in all channels.
     """
     first, last = (top - margin, left - margin), (top + height + margin, left + width + margin)
     rows, columns = (slice(max(start, 0), end) for start, end in zip(first, last, strict=True))
-    piece = image[rows, columns].astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+    piece = values_of(image[rows, columns])
     before = tuple(max(-start, 0) for start in first)
     after = tuple(max(end - length, 0) for end, length in zip(last, image.shape[:2], strict=True))
     if any(before + after):

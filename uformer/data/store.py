@@ -15,18 +15,20 @@ from uformer.errors import PictureError
 from uformer.files import atomic_file
 from uformer.image.page_reader import PageReader
 from uformer.image.samples import Samples
-from uformer.image.value_range import ValueRange, auto_range
+from uformer.image.value_range import ValueRange, range_of_samples
 from uformer.processors import available_processors
 from uformer.staging import sweep
+from uformer.zarr_folder import stamp
 
 PIXELS, INDEX = "pictures.bin", "pictures.json"
 _ALIGNMENT = 64  # bytes
 
 
 class Store:
-    """Images (H, W, C), uint8 or uint16, by position. Raises PictureError for a file that could not be read.
+    """Images (H, W, C), uint8, uint16 or float32, by position.
 
-    A store that is backed by a file is pickled by path, so the loader's worker processes share its pages.
+    Raises PictureError for a file that could not be read. A store that is backed by a file is pickled by
+    path, so the loader's worker processes share its pages.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Store:
     ) -> None:
         self.failures = failures
         self.path = path
-        self._ranges: dict[int, ValueRange] = {}
+        self._ranges: dict[tuple[int, str], ValueRange] = {}
         self._pictures = list(pictures)
         if path is not None:
             self._pictures = _open(path)
@@ -50,11 +52,11 @@ class Store:
             )
         return picture
 
-    def range_of(self, index: int) -> ValueRange:
-        """Return the range of values that an image uses, as restoring it would find it."""
-        if index not in self._ranges:
-            self._ranges[index] = auto_range(self[index])
-        return self._ranges[index]
+    def range_of(self, index: int, asked: str) -> ValueRange:
+        """Return the range of values of an image, as restoring it with this `--range` would find it."""
+        if (index, asked) not in self._ranges:
+            self._ranges[index, asked] = range_of_samples(self[index], asked)
+        return self._ranges[index, asked]
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -162,7 +164,7 @@ def _drain(pictures: list[Samples | None]) -> Iterator[Samples | None]:
 def _stamp(path: Path) -> tuple[int, int]:
     """Return the size and modification time of a file, or zeros if it is missing. The reader reports that."""
     try:
-        return path.stat().st_size, path.stat().st_mtime_ns
+        return stamp(path) if path.is_dir() else (path.stat().st_size, path.stat().st_mtime_ns)
     except OSError:
         return 0, 0
 

@@ -13,11 +13,16 @@ from uformer.errors import OptionError, PictureError
 from uformer.evaluate import matlab, pairing
 from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
+from uformer.image import value_range
 from uformer.image.formats import TIFF
 from uformer.image.image import Image, Pixels
+from uformer.image.page_reader import PageReader, page_count
 from uformer.image.read import read, read_samples
+from uformer.image.samples import UNITS_DIFFER, units_differ, values_of
 from uformer.image.value_range import MOST_OUTSIDE, share_outside
 from uformer.notices import Notify, warn
+from uformer.words import counted
+from uformer.zarr_folder import is_meant
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,6 +38,13 @@ class LoadedPair:
     """Bits per sample of the degraded file: 8, 16, or 32 for float."""
     source: Image | None = None
     """The degraded file's image, if the restored one is saved like it."""
+    samples: tuple[Pixels, Pixels] | None = None
+    """For a page of a pair of stacks: values of its channel in both, from which the ranges of all pages are
+    found."""
+
+    def sampled(self) -> tuple[Pixels, Pixels]:
+        """Return values of the degraded and of the clean image, from which their ranges are found."""
+        return self.samples or (value_range.sampled(self.degraded), value_range.sampled(self.clean))
 
 
 class Load(Interface):
@@ -63,11 +75,12 @@ class Case:
 def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> list[Case]:
     """Return every image of a scored protocol in order, at least one.
 
-    `clean`: the folder of clean images, if `folder` holds only the degraded ones. Raises OptionError if the
+    `clean`: the folder of clean images, if `folder` holds only the degraded ones. For pairs, both may also be
+    images. Each page of a stack counts as an image. Raises OptionError if the
     folder does not hold what the protocol needs; the message names the expected files and the source of the
     data. Raises PictureError if a folder or a .mat file cannot be read.
     """
-    if not folder.is_dir():
+    if not folder.is_dir() and not (clean is not None and pairing.is_image(folder)):
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
     if clean is not None:
         if protocol.kind != "pairs":
@@ -129,8 +142,7 @@ def read_channels(path: Path, channels: int, notify: Notify = warn) -> tuple[Pix
         image = read(path, notify=notify)
         return image.values, image.depth, image
     samples = read_samples(path)
-    values = np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
-    return values, 8 * samples.dtype.itemsize, None
+    return values_of(samples), 8 * samples.dtype.itemsize, None
 
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
@@ -167,7 +179,10 @@ def _load_noisy(
 
 def _of_pairs(pairs: list[Pair], *, own_depth: bool) -> Iterable[Case]:
     for pair in pairs:
-        lie_in = (pair.degraded.parent, pair.clean if pair.clean.is_dir() else pair.clean.parent)
+        lie_in = (pair.degraded.parent, pair.clean if pair.is_alone else pair.clean.parent)
+        if own_depth and (pages := _of_stacks(pair, lie_in)):
+            yield from pages
+            continue
         load = _load_in_own_depth if own_depth else _load_pair
         suffix = ".tif" if own_depth and pair.degraded.suffix.lower() in TIFF.suffixes else ".png"
         yield Case("", pair.name, lie_in, functools.partial(load, pair), suffix)
@@ -182,24 +197,92 @@ def _load_pair(pair: Pair, _channels: int = 3, notify: Notify = warn, /) -> Load
 
 
 def _load_in_own_depth(pair: Pair, channels: int = 3, notify: Notify = warn, /) -> LoadedPair:
-    """Read a pair with the values of its files. Gray becomes RGB only if the other image is RGB."""
+    """Read a pair with the values of its files."""
     _check_partner(pair)
-    degraded, depth, source = read_channels(pair.degraded, channels, notify)
-    clean, clean_depth, _ = read_channels(pair.clean, channels, notify)
+    seen, truth = (read_channels(path, channels, notify) for path in (pair.degraded, pair.clean))
+    return _compared(pair, seen, truth)
+
+
+Read = tuple[Pixels, int, Image | None]
+"""What `read_channels` returns."""
+
+
+def _compared(
+    pair: Pair, seen: Read, truth: Read, samples: tuple[Pixels, Pixels] | None = None
+) -> LoadedPair:
+    """Return a pair that was read. Gray becomes RGB only if the other image is RGB. Raises PictureError."""
+    (degraded, depth, source), (clean, clean_depth, _) = seen, truth
     if source is not None and degraded.shape[2] != clean.shape[2]:
         degraded, clean = (np.repeat(each, 3 // each.shape[2], axis=2) for each in (degraded, clean))
         source = source if source.channels == 3 else None
     _check_shapes(pair, degraded, clean)
-    if (depth == 32) != (clean_depth == 32) and any(map(share_outside, (degraded, clean))):
-        raise PictureError(
-            f"{pair.degraded}: one of the pair is float with values outside 0 to 1, the other is not float; "
-            "store both in the same type"
-        )
-    return LoadedPair(degraded=degraded, clean=clean, depth=depth, source=source)
+    if units_differ((degraded, depth == 32), (clean, clean_depth == 32)):
+        raise PictureError(f"{pair.degraded}: {UNITS_DIFFER}")
+    return LoadedPair(degraded=degraded, clean=clean, depth=depth, source=source, samples=samples)
+
+
+def _of_stacks(pair: Pair, folders: tuple[Path, ...]) -> list[Case]:
+    """Return a case for each page of a pair of stacks; none for a pair of single images."""
+    if pair.is_alone:
+        return []
+    files = pair.degraded, pair.clean
+    counts = [page_count(path) for path in files]
+    if max(counts) == 1 and not any(map(is_meant, files)):
+        return []
+    if counts[0] != counts[1]:
+        return [Case("", pair.name, folders, functools.partial(_refused, pair, counts))]
+    pages = _Pages(pair, counts[0])
+    names = [f"{pair.name}, page {page + 1}" for page in range(counts[0])]
+    return [
+        Case("", name, folders, functools.partial(pages.load, page), TIFF.suffixes[0])
+        for page, name in enumerate(names)
+    ]
+
+
+def _refused(pair: Pair, counts: list[int], _channels: int = 3, _notify: Notify = warn, /) -> LoadedPair:
+    raise PictureError(
+        f"{pair.degraded}: has {counted(counts[0], 'page')}, but its clean image {pair.clean} has {counts[1]}"
+    )
+
+
+class _Pages:
+    """Reads the pages of a pair of stacks, which stay open from the first to the last."""
+
+    def __init__(self, pair: Pair, count: int) -> None:
+        self._pair, self._count = pair, count
+        self._reader = PageReader()
+        self._samples: dict[int, tuple[Pixels, Pixels]] = {}
+
+    def load(self, page: int, channels: int = 3, _notify: Notify = warn, /) -> LoadedPair:
+        try:
+            seen, truth = (
+                self._read(path, page, channels) for path in (self._pair.degraded, self._pair.clean)
+            )
+            stacks = self._reader.stack(self._pair.degraded), self._reader.stack(self._pair.clean)
+            channel = next(plane.channel for plane in stacks[0].planes if plane.page == page)
+            if channel not in self._samples:
+                noisy, clean = (stack.sample(channel, "auto") for stack in stacks)
+                self._samples[channel] = noisy, clean
+            return _compared(self._pair, seen, truth, self._samples[channel])
+        finally:
+            if page == self._count - 1:
+                self._reader.close()
+
+    def _read(self, path: Path, page: int, channels: int) -> Read:
+        stack = self._reader.stack(path)
+        values = values_of(stack.read_channels(page))
+        if channels not in (1, 3):
+            return values, stack.depth, None
+        if len(stack.planes) > stack.count:
+            raise PictureError(
+                f"{path}: its pages have {values.shape[2]} channels; for scores, save each channel as a page"
+            )
+        shown = Image(pixels=np.zeros_like(values), depth=stack.depth, suffix=TIFF.suffixes[0])
+        return values, stack.depth, shown
 
 
 def _check_partner(pair: Pair) -> None:
-    if pair.clean.is_dir():
+    if pair.is_alone:
         raise PictureError(f"{pair.degraded}: no clean image of that name in {pair.clean}")
 
 

@@ -55,7 +55,8 @@ def eval_command(
     folder
         Folder of the dataset, as published. If files are missing, the error says what is expected.
     clean
-        For paired protocols: folder of the clean images, if FOLDER holds only the degraded ones.
+        For paired protocols: folder of the clean images, if FOLDER holds only the degraded ones. For pairs,
+        FOLDER and CLEAN may also be two images or stacks.
     data_range
         For pairs: the peak of PSNR, in the units of the files (255, 4095, 65535, 1). auto is the width of the
         range that the network sees as black to white (see --range): 255 for 8 bits.
@@ -131,7 +132,7 @@ def _peak(data_range: str, options: RestoreOptions, protocol: Protocol) -> float
     """Return the peak of PSNR that was asked for; None for auto. Raises OptionError for any other text."""
     given = {"--data-range": data_range, "--range": options.range}
     for name, value in given.items():
-        if value != "auto" and not protocol.scoring.own_depth:
+        if value not in (None, "auto") and not protocol.scoring.own_depth:
             raise OptionError(f"{name} {value}: only for pairs; {protocol.name} scores images of 8 bits")
     if data_range == "auto":
         return None

@@ -13,7 +13,7 @@ from uformer.evaluate.cases import Case, LoadedPair
 from uformer.evaluate.protocols import Scoring
 from uformer.evaluate.score import Score, score
 from uformer.image.image import Image, Metadata, Pixels
-from uformer.image.value_range import FULL, peak, sampled
+from uformer.image.value_range import FULL, peak, sampled, share_outside
 from uformer.notices import Notify, warn
 from uformer.restore.restorer import Restorer
 
@@ -78,7 +78,7 @@ def evaluate(
     """Restore and score each sample. An image that cannot be read, restored, scored or kept is a failure.
 
     `data_range`: the peak of PSNR in the units of the files, for a scoring in their own depth; by default,
-    the width of the range that the network sees as black to white.
+    the width of the range that the ground truth uses.
     """
     measured: list[Measured] = []
     failures: list[Failure] = []
@@ -108,11 +108,13 @@ def _measure(
     notify: Notify,
 ) -> Measured:
     pair = sample.load(restorer.config.in_channels, notify)
-    used = FULL
+    used = true_range = FULL
     if scoring.own_depth:
-        used = restorer.range_of(sampled(pair.degraded), pair.depth, notify=notify)
+        used, true_range = (restorer.range_of(sample, pair.depth, notify=notify) for sample in pair.sampled())
+    elif share_outside(pair.degraded):
+        used = restorer.range_of(sampled(pair.degraded), 32, notify=notify)
     largest = peak(pair.depth)
-    shown_range = float(f"{used.width * largest:.6g}") if data_range is None else data_range
+    shown_range = float(f"{true_range.width * largest:.6g}") if data_range is None else data_range
     tiles = 1
 
     def count(_done: int, total: int) -> None:

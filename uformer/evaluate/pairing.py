@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from uformer.data.eligible import none_in, pictures_below
 from uformer.errors import OptionError, PictureError
 from uformer.evaluate.protocols import Layout
+from uformer.zarr_folder import is_meant
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,16 @@ class Pair:
     name: str
     degraded: Path
     clean: Path
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no clean image. A Zarr is a folder, but an image."""
+        return self.clean.is_dir() and not is_meant(self.clean)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is a file or a Zarr, and not a folder of images."""
+    return path.is_file() or is_meant(path)
 
 
 def pictures_in(folder: Path, *, deep: bool = False) -> list[Path]:
@@ -51,8 +62,11 @@ def pairs_in(folder: Path, layouts: tuple[Layout, ...]) -> list[Pair]:
 def pairs_of(degraded: Path, clean: Path) -> list[Pair]:
     """Return the pairs of two folders and their subfolders, matched by name; suffixes may differ.
 
-    Raises OptionError if one is not a folder or holds no images, and PictureError if one cannot be read.
+    Two files, or two Zarr, are one pair. Raises OptionError if a folder is missing or holds no images, and
+    PictureError if one cannot be read.
     """
+    if is_image(degraded) and is_image(clean):
+        return [Pair(degraded.stem, degraded, clean)]
     for path in (degraded, clean):
         if not pictures_in(path, deep=True):
             raise none_in(path)

@@ -54,8 +54,8 @@ class Loss:
         return f"{text}; a loss of {loss:.2f} dB ({self.network:.2f} to {self.quantized:.2f} dB)"
 
 
-def calibration_pairs(folder: Path, config: UformerConfig) -> list[CalibrationPair]:
-    """Return the first images of a folder, sorted by name.
+def calibration_pairs(folder: Path, config: UformerConfig, asked: str = "auto") -> list[CalibrationPair]:
+    """Return the first images of a folder, sorted by name. `asked`: the range that the weights scale.
 
     They are pairs if the folder holds degraded/ and clean/; otherwise all images below it count as
     degraded. Raises OptionError if there are no images or one has other channels than the network, and
@@ -72,7 +72,8 @@ def calibration_pairs(folder: Path, config: UformerConfig) -> list[CalibrationPa
         raise OptionError(f"--calibrate {folder}: the folder contains no images")
     return [
         CalibrationPair(
-            _load(degraded, config.in_channels), None if clean is None else _load(clean, config.out_channels)
+            _load(degraded, config.in_channels, asked),
+            None if clean is None else _load(clean, config.out_channels, asked),
         )
         for degraded, clean in found[:MOST_PICTURES]
         if degraded is not None
@@ -128,10 +129,10 @@ def measure(run: Run, network: Run, pairs: Sequence[CalibrationPair]) -> Loss:
     return Loss(_mean(agreement), _mean(before), _mean(after))
 
 
-def _load(path: Path, channels: int) -> Pictures:
+def _load(path: Path, channels: int, asked: str) -> Pictures:
     image = read(path, notify=ignore)
     values = image.values
-    pixels = choose("auto", sampled(values), image.depth).to_unit(values)  # (H, W, C)
+    pixels = choose(asked, sampled(values), image.depth).to_unit(values)  # (H, W, C)
     if pixels.shape[2] == 1 and channels == 3:
         pixels = np.repeat(pixels, 3, axis=2)
     if pixels.shape[2] != channels:

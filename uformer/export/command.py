@@ -89,7 +89,7 @@ def export(
         require(module, "export")
     if precision == "int8":
         load_nncf()
-    pairs = [] if calibrate is None else calibration_pairs(calibrate, about.config)
+    pairs = [] if calibrate is None else calibration_pairs(calibrate, about.config, about.range)
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
 
     model = checkpoint.load(path)

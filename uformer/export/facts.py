@@ -5,7 +5,7 @@ from typing import Literal
 from uformer.config import UformerConfig
 from uformer.restore.backends.onnx import FORMAT
 from uformer.version import __version__
-from uformer.weights.provenance import Provenance
+from uformer.weights.provenance import RANGE, Provenance
 
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 
@@ -27,6 +27,7 @@ def metadata(
         "sha256": about.sha256,
         "licence": about.licence,
         "precision": precision,
+        RANGE: about.range,
         "input": contract(about.config, shape, names),
         "config": about.config.to_json(),
         "made_by": f"uformer {__version__}",

@@ -20,7 +20,10 @@ def carried(image: Image, target: Format, policy: MetadataPolicy, notify: Notify
 
     Raises PictureError if a block is too large for the format.
     """
-    shown = _held(_permitted(image.metadata, policy), target, notify)
+    shown = _permitted(image.metadata, policy)
+    if target is not formats.PNG:
+        shown = _profiled(shown, target, notify, gray=image.channels == 1)
+    shown = _held(shown, target, notify)
     shown = _with_attached(shown, image, target, policy, notify)
     shown = dataclasses.replace(
         shown,
@@ -48,16 +51,24 @@ def _permitted(metadata: Metadata, policy: MetadataPolicy) -> Metadata:
     return dataclasses.replace(pixels, exif=found.exif, xmp=found.xmp, iptc=found.iptc)
 
 
+def _profiled(shown: Metadata, target: Format, notify: Notify, *, gray: bool) -> Metadata:
+    """The metadata with a colour profile in place of the chunks of a PNG that describe other colours."""
+    if shown.icc is not None or not png.has_other_colours(shown.chunks):
+        return shown
+    icc = png.profile(shown.chunks, gray=gray)
+    if icc is None:
+        names = ", ".join(name.decode("latin-1") for name, _ in png.colours(shown.chunks))
+        notify(
+            f"has colours ({names}) that no colour profile describes, such as HDR; "
+            f"{target.name} is written without them and will look wrong; use .png"
+        )
+    return dataclasses.replace(shown, icc=icc)
+
+
 def _held(shown: Metadata, target: Format, notify: Notify) -> Metadata:
     """What the format can hold of the metadata, without what lies behind the image."""
     lost: list[str] = []
     if target is not formats.PNG:
-        if shown.icc is None and png.has_other_colours(shown.chunks):
-            names = ", ".join(name.decode("latin-1") for name, _ in png.colours(shown.chunks))
-            notify(
-                f"describes its colours without a colour profile ({names}); "
-                f"{target.name} is written without this description, so the colours may change"
-            )
         if texts := png.keywords(shown.chunks):
             named = ", ".join(texts[:_MOST_NAMED]) + ", ..." * (len(texts) > _MOST_NAMED)
             lost.append(f"PNG texts ({named})")

@@ -21,13 +21,13 @@ from uformer import child
 from uformer.files import one_line
 from uformer.image import formats, vips
 from uformer.image.formats import Encoded, Format
+from uformer.image.matrix_profile import of_code_points
 from uformer.image.png import is_srgb
 
 _LONGEST_ANSWER = 2**28  # bytes of JSON
 _LONGEST_ERROR = 200  # characters
 _MOST_SIDE = 10_000_000  # pixels, libvips' limit
 _PIXELS_PER_BYTE = 256  # in camera raw: lossy DNG needs at least two bits for a block of 8 x 8 pixels
-_DISPLAY_P3 = [12, 13]  # code points of primaries and curve in ITU-T H.273
 
 _KINDS = {formats.HEIC.name: "heic", formats.RAW.name: "raw"}
 
@@ -108,10 +108,10 @@ def _described(answer: dict[str, Any], process: "_Process") -> External:
         base64.b64decode(answer[key]) if answer.get(key) else None for key in ("icc", "exif", "xmp")
     )
     notes = list(answer["notes"])
-    if icc is None and answer["colours"] == _DISPLAY_P3:
-        icc = vips.profile("p3")
-    elif icc is None and not is_srgb(*answer["colours"]):
-        notes.append("declares colours other than sRGB without a colour profile; they are read as sRGB")
+    if icc is None and not is_srgb(*answer["colours"]):
+        icc = of_code_points(*answer["colours"], gray=int(answer["bands"]) < 3)
+        if icc is None:
+            notes.append("declares HDR or rare colours without a colour profile; they are read as sRGB")
     return External(
         width=width,
         height=height,

@@ -6,6 +6,7 @@ from uformer.image import formats
 from uformer.image.formats import Format
 
 _EXTRAS = {formats.HEIC.name: ("pillow_heif", "heic"), formats.RAW.name: ("rawpy", "raw")}
+_EXTRAS[formats.ZARR.name] = ("zarr", "zarr")
 """For each format: the module that reads it, and the extra of this package that installs the module."""
 
 
@@ -17,9 +18,14 @@ def missing(picture_format: Format) -> str | None:
     return None if _is_installed(module) else f'pip install "uformer[{extra}]"'
 
 
+def with_extra(suffix: str) -> Format | None:
+    """The format of a suffix that needs an extra to be read; None for any other suffix."""
+    return formats.ZARR if suffix.lower() in formats.ZARR.suffixes else formats.read_only(suffix)
+
+
 def can_read(suffix: str) -> bool:
-    """Whether files with this suffix (".heic", any case) can be read with the installed extras."""
-    found = formats.read_only(suffix)
+    """Whether images with this suffix (".heic", any case) can be read with the installed extras."""
+    found = with_extra(suffix)
     return formats.supports(suffix) if found is None else missing(found) is None
 
 

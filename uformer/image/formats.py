@@ -63,7 +63,7 @@ WEBP = Format(
 TIFF = Format(
     name="TIFF", suffixes=(".tif", ".tiff"), operation="tiff", bits=16, floats=True, lossless=True, gray=True,
     alpha=True, max_side=2**31 - 1,
-    options={"compression": "deflate", "predictor": "horizontal"},
+    options={"compression": "deflate", "predictor": "horizontal", "level": 4},  # 6 is slower, hardly smaller
 )  # fmt: skip
 AVIF = Format(
     name="AVIF", suffixes=(".avif",), operation="heif", bits=12, gray=False, alpha=True, max_side=16_384,
@@ -84,6 +84,12 @@ RAW = Format(
         ".rwl",
     ),
     becomes=".tif",
+)  # fmt: skip
+
+# A folder of many files, read and written plane by plane, and not by libvips: see `zarr_stack`.
+ZARR = Format(
+    name="Zarr", suffixes=(".zarr",), operation="", bits=16, lossless=True, gray=True, alpha=True,
+    max_side=2**31 - 1, options={},
 )  # fmt: skip
 
 # Written for camera raw only, and not by libvips: see `dng`. As an input, a DNG is camera raw like any other.
@@ -169,8 +175,11 @@ def supports(suffix: str) -> bool:
 
 
 def can_write(suffix: str) -> bool:
-    """Whether an image can be written with this suffix (".png", any case); .dng is for camera raw only."""
-    return supports(suffix) or suffix.lower() in DNG.suffixes
+    """Whether an image can be written with this suffix (".png", any case).
+
+    .dng is for camera raw only, and .zarr for Zarr.
+    """
+    return supports(suffix) or suffix.lower() in (*DNG.suffixes, *ZARR.suffixes)
 
 
 def read_only(suffix: str) -> Format | None:
@@ -179,8 +188,8 @@ def read_only(suffix: str) -> Format | None:
 
 
 def is_known(suffix: str) -> bool:
-    """Whether files with this suffix (".heic", any case) can be read, possibly with an extra."""
-    return supports(suffix) or read_only(suffix) is not None
+    """Whether images with this suffix (".heic", any case) can be read, possibly with an extra."""
+    return supports(suffix) or suffix.lower() in ZARR.suffixes or read_only(suffix) is not None
 
 
 def output_suffix(suffix: str) -> str:
@@ -191,7 +200,7 @@ def output_suffix(suffix: str) -> str:
 
 def by_suffix(suffix: str) -> Format:
     """The format that is written for a suffix (".png", any case). Raises PictureError for an unknown one."""
-    for each in (*FORMATS, DNG):
+    for each in (*FORMATS, DNG, ZARR):
         if suffix.lower() in each.suffixes:
             return each
     raise PictureError(f"suffix {suffix!r} is not one of {', '.join(SUFFIXES)}")

@@ -7,6 +7,7 @@ from uformer.image import (
     iptc,
     jpeg,
     png,
+    resolution,
     thumbnail,
     tiff_tags,
     vips,
@@ -51,7 +52,7 @@ def metadata_of(file: Opened) -> tuple[Metadata, int]:
         exif=exif,
         xmp=xmp,
         iptc=photoshop,
-        resolution=_resolution(file, turn=turn),
+        resolution=_resolution(file, exif, turn=turn),
         comments=jpeg.comments(data) if file.format is formats.JPEG else (),
         extended_xmp=extended,
         attached=behind,
@@ -76,6 +77,8 @@ def left_out(file: Opened, metadata: Metadata, *, turned: bool) -> list[str]:
         found.append("content credentials (C2PA)")
     elif file.format is formats.AVIF and has_gain_map(file.data):
         found.append("an HDR gain map")
+    if resolution.has_other_aspect(file.data, file.format):
+        found.append("the ratio of the sides of a pixel")
     return found
 
 
@@ -97,13 +100,10 @@ def _blocks(file: Opened) -> tuple[bytes | None, bytes | None, bytes | None, int
     return exif, xmp, vips.blob(image, "iptc-data"), told
 
 
-def _resolution(file: Opened, *, turn: bool) -> tuple[float, float] | None:
+def _resolution(file: Opened, exif: bytes | None, *, turn: bool) -> resolution.Resolution | None:
     """Upright horizontal and vertical pixels per millimetre; None if unknown."""
-    across, down = file.image.xres, file.image.yres
-    is_unknown = (across, down) == (1.0, 1.0)  # libvips' value for unknown
-    if is_unknown or (file.format is formats.TIFF and tiff_tags.has_no_unit(file.data)):
-        return None
-    return (down, across) if turn else (across, down)
+    found = resolution.resolution(file.data, file.format, exif)
+    return (found[1], found[0]) if found and turn else found
 
 
 def _chunks(file: Opened, *, has_profile: bool) -> tuple[png.Chunk, ...]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from uformer import zarr_folder
 from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.image import extras, formats, jpeg, png, raw, raw_exif, reasons, tiff, tiff_pages, vips
@@ -198,7 +199,7 @@ def _close(data: mmap.mmap) -> None:
 def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded]:
     """A name for messages, and the encoded bytes."""
     if isinstance(source, bytes):
-        _check_size("image", len(source), limits)
+        _check_size("image", len(source), limits.max_bytes)
         return "image", source
     path = Path(source)
     name = one_line(path, 4096)
@@ -213,23 +214,29 @@ def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded
 
 
 def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded:
+    if zarr_folder.is_meant(path):
+        raise PictureError(
+            f"{name}: is a Zarr, which only `uformer restore`, `train`, `data check` and `eval pairs` read"
+        )
     if not stat.S_ISREG(path.stat().st_mode):
         raise PictureError(f"{name}: is not a file")
     with open(path, "rb") as file:  # libvips would read "[...]" at the end of a name as options
         size = os.fstat(file.fileno()).st_size
-        _check_size(name, size, limits)
+        paged = mapped and formats.sniff(file.read(16)) is formats.TIFF
+        file.seek(0)
+        _check_size(name, size, limits.max_stack_bytes if paged else limits.max_bytes)
         if mapped or size > _LARGE:
             return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         data = file.read(_LARGE)
-        _check_size(name, len(data), limits)
+        _check_size(name, len(data), limits.max_bytes)
         return data
 
 
-def _check_size(name: str, size: int, limits: Limits) -> None:
+def _check_size(name: str, size: int, most: int) -> None:
     if size == 0:
         raise PictureError(f"{name}: is empty")
-    if size > limits.max_bytes:
-        raise PictureError(f"{name}: is larger than the limit of {limits.max_bytes} bytes")
+    if size > most:
+        raise PictureError(f"{name}: is larger than the limit of {most} bytes")
 
 
 def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:
@@ -242,11 +249,11 @@ def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits:
     if width * height > limits.max_pixels:
         raise PictureError(f"{name}: has {width} x {height} pixels, over the limit of {limits.max_pixels}")
     if picture_format is formats.TIFF:
-        count, _ = tiff_pages.count(data)
+        (count, _), most = tiff_pages.count(data), limits.max_pages
     else:
-        count = max(vips.integer(image, "n-pages", 1), frames(data, picture_format))
-    if count > limits.max_frames:
-        raise PictureError(f"{name}: holds {count} frames, over the limit of {limits.max_frames}")
+        count, most = max(vips.integer(image, "n-pages", 1), frames(data, picture_format)), limits.max_frames
+    if count > most:
+        raise PictureError(f"{name}: holds {count} frames, over the limit of {most}")
     metadata = sum(
         vips.size(image, field) for field in ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
     )

@@ -1,4 +1,4 @@
-"""Read the images of a dataset one by one: image files, and pages of TIFF stacks."""
+"""Read the images of a dataset one by one: image files, and pages of TIFF stacks and Zarr."""
 
 import contextlib
 import mmap
@@ -6,19 +6,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from uformer.errors import PictureError
 from uformer.image import formats, tiff_pages
+from uformer.image.any_stack import opened_stack
 from uformer.image.read import read_samples
 from uformer.image.samples import Samples
-from uformer.image.stack import Stack, opened_stack
+from uformer.image.stack import Stack
+from uformer.image.zarr_stack import zarr_header
+from uformer.zarr_folder import is_meant
 
 _KEPT_OPEN = 2  # stacks: those of a pair
 
 
 class PageReader:
-    """Reads samples, (H, W, C) uint8 or uint16. The last stacks stay open for their next pages."""
+    """Reads samples, (H, W, C) uint8, uint16 or float32. The last stacks stay open for their next pages."""
 
     def __init__(self) -> None:
         self._opened: dict[Path, tuple[contextlib.ExitStack, Stack]] = {}
@@ -29,22 +30,30 @@ class PageReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._opened:
-            self._close_oldest()
+        self.close()
 
     def read(self, path: Path, page: int | None = None) -> Samples:
         """Return the samples of an image file, or of a page of a stack, as `read_samples` does.
 
         Raises PictureError.
         """
-        if page is None:
+        if page is None and not is_meant(path):
             return read_samples(path)
+        return self.stack(path).read_channels(page or 0)
+
+    def stack(self, path: Path) -> Stack:
+        """Return an open stack; it may be closed when others are read. Raises PictureError."""
         if path not in self._opened:
             if len(self._opened) == _KEPT_OPEN:
                 self._close_oldest()
             closing = contextlib.ExitStack()
             self._opened[path] = closing, closing.enter_context(opened_stack(path))
-        return _samples_of(self._opened[path][1], page)
+        return self._opened[path][1]
+
+    def close(self) -> None:
+        """Close all stacks. They are opened again if they are read again."""
+        while self._opened:
+            self._close_oldest()
 
     def _close_oldest(self) -> None:
         closing, _ = self._opened.pop(next(iter(self._opened)))
@@ -52,7 +61,11 @@ class PageReader:
 
 
 def page_count(path: Path) -> int:
-    """Return the number of images in a TIFF file; 1 for any other file, and for one that cannot be read."""
+    """Return the number of images in a TIFF or Zarr; 1 for another file, and for one that cannot be read."""
+    if is_meant(path):
+        with contextlib.suppress(PictureError):
+            return zarr_header(path).frames
+        return 1
     if path.suffix.lower() not in formats.TIFF.suffixes:
         return 1
     try:
@@ -60,17 +73,3 @@ def page_count(path: Path) -> int:
             return tiff_pages.count(data)[0] if formats.sniff(data[:16]) is formats.TIFF else 1
     except (OSError, ValueError):
         return 1  # reading it will report that
-
-
-def _samples_of(stack: Stack, page: int) -> Samples:
-    """Return the samples of a page without alpha; floats in [0, 1] become uint16."""
-    parts = [plane.samples for plane in stack.planes if plane.page == 0]
-    samples = stack.read(page)[..., [index for part in parts for index in part]]
-    if samples.dtype.kind == "u":
-        return np.ascontiguousarray(samples)
-    least, most = float(samples.min()), float(samples.max())
-    if least < 0 or most > 1:
-        raise PictureError(
-            f"{stack.name}: page {page + 1} has float samples from {least:g} to {most:g}, expected 0 to 1"
-        )
-    return np.rint(samples * 65535).astype(np.uint16)

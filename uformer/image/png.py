@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
+from uformer.image import matrix_profile
 from uformer.image.formats import Encoded
 
 _MOST_CHUNKS = 1_010_000  # `vet` refuses a file with more
@@ -125,6 +126,22 @@ def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
     return primaries in (1, 2, 5, 6) and transfer in (1, 2, 6, 13, 14, 15)
 
 
+def profile(found: tuple[Chunk, ...], *, gray: bool) -> bytes | None:
+    """A colour profile that says what the kept chunks say; None for HDR, and if no profile can say it."""
+    said = dict(found)
+    if b"cICP" in said:
+        primaries, transfer, matrix, is_full = (*said[b"cICP"][:4], *bytes(4))[:4]
+        return (
+            matrix_profile.of_code_points(primaries, transfer, gray=gray) if not matrix and is_full else None
+        )
+    gamma = int.from_bytes(said.get(b"gAMA", b""), "big") or _SRGB_GAMMA
+    corners = said.get(b"cHRM", b"")
+    numbers = struct.unpack(">8I", corners) if len(corners) == 32 else _SRGB_CORNERS
+    return matrix_profile.matrix_profile(
+        tuple(number / 100_000 for number in numbers), 100_000 / gamma, gray=gray
+    )
+
+
 def with_chunks(data: bytes, added: Iterable[Chunk]) -> bytes:
     """The PNG with further chunks behind its header; `data` may be only the beginning of the file."""
     end_of_header = 33
@@ -133,6 +150,16 @@ def with_chunks(data: bytes, added: Iterable[Chunk]) -> bytes:
         for name, contents in added
     ]
     return data[:end_of_header] + b"".join(packed) + data[end_of_header:]
+
+
+def without_resolution(data: bytes) -> bytes:
+    """The PNG without its pHYs chunk, which libvips always writes; `data` may be only the beginning."""
+    for name, start, end in chunks(data):
+        if name == b"pHYs":
+            return data[: start - 8] + data[end + 4 :]
+        if name == b"IDAT":
+            break
+    return data
 
 
 def _text(name: bytes, data: Encoded, start: int, end: int) -> tuple[bytes, bytes] | None:

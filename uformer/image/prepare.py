@@ -3,14 +3,13 @@
 from typing import Any
 
 from uformer.errors import OptionError, PictureError
-from uformer.image import attached, formats, iptc, jpeg, png, vips
+from uformer.image import attached, formats, iptc, jpeg, png, tiff_tags, vips
 from uformer.image.carry import MetadataPolicy, carried
 from uformer.image.containers import PLACEHOLDER, embed_density, embed_exif
 from uformer.image.formats import Format
 from uformer.image.image import Image, Metadata
 from uformer.notices import Notify, warn
 
-_UNKNOWN_RESOLUTION = (72 / 25.4, 72 / 25.4)
 _CLASSIC_TIFF = 3 * 2**30  # bytes; its offsets end at 2^32
 _CODED_AT_ONCE = 2**24
 """Pixels; a larger JPEG is written without optimised Huffman tables and progressive scans.
@@ -26,11 +25,10 @@ def embedded(data: bytes, image: Image, target: Format, shown: Metadata, *, size
     of a JPEG (`behind`) must be appended at the end.
     """
     if target is formats.JPEG:
-        return _as_jpeg(data, image, shown, size=size or len(data))
+        return _as_jpeg(data, shown, size=size or len(data))
     if target is formats.PNG:
-        has_profile = image.metadata.icc is not None
-        chunks = [each for each in shown.chunks if not (has_profile and each[0] == b"sRGB")]
-        data = png.with_chunks(data, chunks)
+        chunks = [each for each in shown.chunks if shown.icc is None or each[0] != b"sRGB"]
+        data = png.with_chunks(data if shown.resolution else png.without_resolution(data), chunks)
     if shown.exif is None:
         return data
     return embed_exif(
@@ -45,13 +43,14 @@ def behind(shown: Metadata) -> bytes:
 
 def into_tiff(shown: Metadata) -> dict[str, bytes | None]:
     """The arguments of `exif_block.into_tiff` for this metadata."""
-    return {"exif": shown.exif, "iptc": shown.iptc and iptc.records(shown.iptc), "tags": shown.tags}
+    tags = shown.tags if shown.resolution else tiff_tags.without_resolution(shown.tags)
+    return {"exif": shown.exif, "iptc": shown.iptc and iptc.records(shown.iptc), "tags": tags}
 
 
-def _as_jpeg(data: bytes, image: Image, shown: Metadata, *, size: int) -> bytes:
-    if image.metadata.resolution is not None:
+def _as_jpeg(data: bytes, shown: Metadata, *, size: int) -> bytes:
+    if shown.resolution is not None:
         size -= len(data)
-        data = embed_density(data, image.metadata.resolution)
+        data = embed_density(data, shown.resolution)
         size += len(data)
     added = [(jpeg.APP1, b"Exif\0\0" + shown.exif)] if shown.exif is not None else []
     added += [(jpeg.APP1, jpeg.XMP + shown.xmp)] if shown.xmp is not None else []
@@ -90,9 +89,8 @@ def _names_with_alpha() -> str:
     return f"{', '.join(names)} and {last}"
 
 
-def layout(image: Image, target: Format) -> tuple[int, int]:
-    """Bits per sample (32: float) and colour channels with which the image is written."""
-    icc = image.metadata.icc
+def layout(image: Image, target: Format, icc: bytes | None) -> tuple[int, int]:
+    """Bits per sample (32: float) and colour channels with which the image is written, under this profile."""
     expand = image.channels == 1 and not _is_gray(icc) and (icc is not None or not target.gray)
     return 32 if image.depth == 32 and target.floats else min(
         image.depth, target.bits
@@ -103,12 +101,11 @@ def _is_gray(icc: bytes | None) -> bool:
     return icc is not None and icc[16:20] == b"GRAY"
 
 
-def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
+def dressed(picture: Any, target: Format, shown: Metadata) -> Any:
     """The pyvips image of the samples (see `layout`) with the metadata that libvips writes."""
-    icc = image.metadata.icc
-    if icc is not None:
-        vips.set_blob(picture, "icc-profile-data", icc)
-    if _is_gray(icc) and not target.gray:
+    if shown.icc is not None:
+        vips.set_blob(picture, "icc-profile-data", shown.icc)
+    if _is_gray(shown.icc) and not target.gray:
         colour = (
             picture[0]
             .icc_transform("srgb", embedded=True, depth=8 if picture.format == "uchar" else 16)
@@ -116,8 +113,8 @@ def dressed(picture: Any, image: Image, target: Format, shown: Metadata) -> Any:
         )
         colour.remove("icc-profile-data")
         picture = colour.bandjoin(picture[1]) if picture.bands == 2 else colour
-    across, down = image.metadata.resolution or _UNKNOWN_RESOLUTION
-    picture = picture.copy(xres=across, yres=down)
+    if shown.resolution is not None:
+        picture = picture.copy(xres=shown.resolution[0], yres=shown.resolution[1])
     blobs = {"xmp-data": shown.xmp if target is not formats.JPEG else None, "iptc-data": shown.iptc}
     for field, value in blobs.items():
         if value is not None:
@@ -156,4 +153,6 @@ def saver_options(
         options["bigtiff"] = image.pixels.nbytes // (1 if image.depth == 32 else 2) > _CLASSIC_TIFF
         if image.depth == 32:
             options["predictor"] = "float"
+        if image.camera_raw:  # photographs use all 16 bits, so deflate takes seconds and saves a seventh
+            options["compression"] = "none"
     return options

@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 
-from uformer.errors import PictureError
 from uformer.image.gather import metadata_of
 from uformer.image.image import Header, Image, Metadata, Pixels
 from uformer.image.interpret import (
@@ -16,7 +15,7 @@ from uformer.image.interpret import (
     to_gray_or_rgb,
 )
 from uformer.image.opening import DEFAULT_LIMITS, Opened, examine, opened
-from uformer.image.samples import Samples, scaled, turned
+from uformer.image.samples import Samples, finite, scaled, turned
 from uformer.image.vet import Limits
 from uformer.notices import Notify, warn
 
@@ -52,7 +51,7 @@ def read(
 
 
 def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
-    """The upright samples of an image file: (H, W, C) uint8 or uint16, without alpha and metadata.
+    """The upright samples of an image file: (H, W, C) uint8, uint16 or float32, without alpha.
 
     Like `read`, with the same errors and these differences:
 
@@ -61,7 +60,7 @@ def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEF
     - Gray images in formats without gray stay RGB.
     - There are no notices.
     - Of several pages or frames, the first is read.
-    - Float TIFF in [0, 1] becomes uint16.
+    - The values of float TIFF stay as they are.
     """
     return examine(source, limits, _samples)
 
@@ -77,11 +76,9 @@ def _samples(file: Opened) -> Samples:
     bits = bits_of(file)
     if samples.dtype == np.uint8 or (samples.dtype == np.uint16 and bits == 16):
         return np.ascontiguousarray(samples)
-    pixels, _, beyond = scaled(file.name, samples, samples.shape[2], bits)
-    if beyond is not None:
-        raise PictureError(
-            f"{file.name}: has float samples from {samples.min():g} to {samples.max():g}, expected 0 to 1"
-        )
+    if samples.dtype.kind == "f":
+        return np.ascontiguousarray(finite(file.name, samples))
+    pixels, _, _ = scaled(file.name, samples, samples.shape[2], bits)
     return np.rint(pixels * 65535).astype(np.uint16)
 
 

@@ -201,7 +201,7 @@ def write_parts(
             )  # its name differs from that of `temporary`, as it has no suffix
             folder.mkdir()
             encoded = folder / f"encoded{path.suffix}"
-            picture = dressed(_through_file(frame, parts, target, folder), frame, target, shown)
+            picture = dressed(_through_file(frame, parts, target, shown.icc, folder), target, shown)
             try:
                 getattr(picture, f"{target.operation}save")(
                     str(encoded), **saver_options(frame, target, shown, quality=quality)
@@ -218,9 +218,11 @@ def write_parts(
         raise PictureError(f"{name}: cannot be written: {error.strerror or error}") from None
 
 
-def _through_file(frame: Image, parts: Iterable[tuple[int, Image]], target: Format, folder: Path) -> Any:
+def _through_file(
+    frame: Image, parts: Iterable[tuple[int, Image]], target: Format, icc: bytes | None, folder: Path
+) -> Any:
     """A pyvips image of the samples to write, which are stored in a file."""
-    bits, colours = layout(frame, target)
+    bits, colours = layout(frame, target, icc)
     channels = colours + (frame.alpha is not None)
     kind = np.dtype("u1" if bits == 8 else "f4" if bits == 32 else "u2")
     row = frame.width * channels * kind.itemsize

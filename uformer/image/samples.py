@@ -11,6 +11,10 @@ from uformer.image.image import Alpha, Image, Pixels
 Samples = NDArray[Any]
 """(H, W, C), as a file stores them."""
 
+UNITS_DIFFER = (
+    "one of the pair is float with values outside 0 to 1, the other is not float; store both in the same type"
+)
+
 _STRIP_ROWS = 256  # rows that are rounded at a time, to bound the memory
 
 
@@ -23,6 +27,33 @@ def turned(samples: Samples, orientation: int) -> Samples:
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
     return samples
+
+
+def values_of(samples: Samples) -> Pixels:
+    """Samples as float32 values: 1 is the largest value of an integer type, and floats stay as they are."""
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32, copy=False)
+    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+
+
+def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:
+    """Whether some images of a pair are float, others are not, and values lie outside [0, 1].
+
+    Each image comes with whether it is float.
+    """
+    kinds = {is_float for _, is_float in images}
+    return len(kinds) > 1 and any(
+        is_float and (values.min() < 0 or values.max() > 1) for values, is_float in images
+    )
+
+
+def finite(name: str, samples: Samples) -> Pixels:
+    """Float samples as float32. Raises PictureError, beginning with `name`, if one is NaN or infinite."""
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinity, which is refused
+        values = samples.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise PictureError(f"{name}: has float samples that are not finite (NaN or infinity)")
+    return values
 
 
 def scaled(
@@ -56,10 +87,7 @@ def scaled(
 
 def _from_float(name: str, samples: Samples, channels: int) -> tuple[Pixels, Alpha | None, Pixels | None]:
     """Like `scaled`, for float samples; alpha stays unchanged."""
-    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinity, which is refused
-        values = samples.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise PictureError(f"{name}: has float samples that are not finite (NaN or infinity)")
+    values = finite(name, samples)
     pixels = np.clip(values[..., :channels], 0, 1)
     alpha = np.ascontiguousarray(values[..., channels]) if values.shape[2] > channels else None
     beyond = values[..., :channels] - pixels

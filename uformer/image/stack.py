@@ -1,38 +1,24 @@
-"""A TIFF file of many planes: several pages (time, depth, channels), or pages with more channels than RGB.
+"""An image of many planes: pages (time, depth, channels), or pages with more channels than RGB.
 
-tifffile reads the pages one by one. `stack_writer` writes a file of the same pages.
+`tiff_stack` and `zarr_stack` open files of such images; `any_stack` chooses between them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-import os
-import struct
-import zlib
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from uformer.errors import PictureError
-from uformer.files import one_line
-from uformer.image import formats, vips
-from uformer.image.image import Header, Pixels
-from uformer.image.read import header
+from uformer.image.image import Pixels
 from uformer.image.samples import Samples
+from uformer.image.value_range import sampled_planes
 
-if TYPE_CHECKING:
-    import tifffile
-
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = 0, 1, 2, 3
-_GRAY = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE)
-_ALPHA = (1, 2)  # values of ExtraSamples
-_DECODED = {1, 8, 32773, 32946}
-"""Compressions that tifffile decodes by itself: none, deflate, PackBits. libvips decodes the others."""
-_NO_PREDICTOR, _HORIZONTAL = 1, 2
+WritePage = Callable[[int, Samples], None]
+"""Writes a page: its position and its samples. Pages must be written in order."""
 
 
 @dataclass(frozen=True)
@@ -48,218 +34,77 @@ class Plane:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stack:
-    """An open TIFF file of pages of one size and type. It is for one thread."""
+class Stack(ABC):
+    """An open image of pages of one size and type. It is for one thread."""
 
     name: str
     """The name in messages."""
-    path: Path
-    file: tifffile.TiffFile
-    indices: tuple[int, ...]
-    """Positions of the images among all pages of the file; reduced copies and masks are left out."""
     planes: tuple[Plane, ...]
     """In the order of the pages."""
     height: int
     width: int
     dtype: np.dtype[Any]
-    virtual: int | None = None
-    """Where the pixels begin, if the file has one directory for all pages (ImageJ above 4 GB)."""
+    """The type of the file's samples, in the byte order of this machine."""
 
     @property
+    @abstractmethod
     def count(self) -> int:
         """Number of pages."""
-        return len(self.indices)
 
     @property
     def depth(self) -> int:
-        """Bits per sample, as in `Image.depth`."""
-        return 8 * self.dtype.itemsize
+        """Bits per sample, as in `Image.depth`: 8 or 16, or 32 for all types whose white is not known."""
+        return 8 * self.dtype.itemsize if self.dtype in (np.uint8, np.uint16) else 32
 
     @property
     def channels(self) -> int:
         """Number of channels, each with a range of values of its own."""
         return 1 + max(plane.channel for plane in self.planes)
 
-    def tags_of(self, page: int) -> tifffile.TiffPage:
-        """Return the page of tifffile that has the tags of a page."""
-        import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-        found = self.file.pages[self.indices[page] if self.virtual is None else 0]
-        if not isinstance(found, tifffile.TiffPage):
-            raise PictureError(f"{self.name}: page {page + 1} cannot be read")
-        return found
+    @abstractmethod
+    def read_page(self, page: int) -> Samples:
+        """Return the samples of a page in any shape of H x W x S. Raises PictureError."""
 
     def read(self, page: int) -> Samples:
         """Return the samples of a page, (H, W, S) of the file's type. Raises PictureError."""
-        described = self.tags_of(page)
-        try:
-            if self.virtual is not None:
-                start = self.virtual + page * described.nbytes
-                flat = self.file.filehandle.read_array(
-                    self.dtype.newbyteorder(self.file.byteorder), described.size, offset=start
-                )
-                samples = np.asarray(flat).reshape(described.shape)
-            elif _is_decoded_by_tifffile(described):
-                samples = described.asarray()
-            else:
-                samples = _decoded_by_vips(self.path, self.indices[page])
-        except (vips.Error, zlib.error, struct.error, ValueError, OSError, IndexError, MemoryError) as error:
-            why = "does not fit into memory" if isinstance(error, MemoryError) else "is damaged or cut off"
-            raise PictureError(f"{self.name}: page {page + 1} {why}") from None
-        if samples.ndim == 3 and described.axes.startswith("S"):  # channels one after the other
-            samples = samples.transpose(1, 2, 0)
-        samples = samples.reshape(self.height, self.width, -1)
+        samples = self.read_page(page).reshape(self.height, self.width, -1)
         if samples.dtype.kind == "f" and not np.isfinite(samples).all():
             raise PictureError(
                 f"{self.name}: page {page + 1} has float samples that are not finite (NaN or infinity)"
             )
         return samples.astype(self.dtype, copy=False)
 
+    def read_channels(self, page: int) -> Samples:
+        """Return the samples of a page without alpha, as `read_samples` does: uint8, uint16 or float32."""
+        parts = [plane.samples for plane in self.planes if plane.page == 0]
+        samples = self.read(page)[..., [index for part in parts for index in part]]
+        return np.ascontiguousarray(samples, np.float32 if self.depth == 32 else None)
+
+    def sample(self, channel: int, asked: str) -> Pixels:
+        """Return values of a channel from which its range is found. `asked`: see `value_range.choose`."""
+
+        def read(plane: Plane, every: int) -> Pixels:
+            return self.values(self.read(plane.page)[::every, ::every], plane)
+
+        planes = [plane for plane in self.planes if plane.channel == channel]
+        size = self.height, self.width
+        return sampled_planes(planes, read, size=size, asked=asked, depth=self.depth)
+
     def values(self, samples: Samples, plane: Plane) -> Pixels:
-        """Return the samples of a plane as values, (H, W, 1 or 3): scaled to [0, 1] unless they are float."""
-        chosen = samples[..., list(plane.samples)]
-        if self.depth == 32:
-            return chosen.astype(np.float32)
-        return chosen.astype(np.float32) / np.float32(np.iinfo(self.dtype).max)
+        """Return the samples of a plane as values, (H, W, 1 or 3): scaled to [0, 1] if white is known."""
+        chosen = samples[..., list(plane.samples)].astype(np.float32)
+        return chosen if self.depth == 32 else chosen / np.float32(np.iinfo(self.dtype).max)
 
     def put(self, values: Pixels, plane: Plane, samples: Samples) -> None:
-        """Replace the samples of a plane by other values."""
+        """Replace the samples of a plane by other values. What does not change keeps every bit."""
+        chosen = list(plane.samples)
         if self.depth != 32:
             values = np.rint(np.clip(values, 0, 1) * np.float32(np.iinfo(self.dtype).max))
-        samples[..., list(plane.samples)] = values.astype(self.dtype)
-
-
-def is_stack(source: str | os.PathLike[str]) -> bool:
-    """Whether a file is restored plane by plane. Raises PictureError for a TIFF that cannot be read."""
-    try:
-        with open(source, "rb") as file:
-            if formats.sniff(file.read(16)) is not formats.TIFF:
-                return False
-    except (OSError, ValueError):
-        return False  # reading it will report that
-    return header(source).stack
-
-
-@contextlib.contextmanager
-def opened_stack(source: str | os.PathLike[str]) -> Iterator[Stack]:
-    """Open a TIFF file of several planes.
-
-    Raises PictureError if its header is refused, or if its pages differ in size or type.
-    """
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-    path = Path(source)
-    name = one_line(path, 4096)
-    head = header(path)
-    try:
-        with contextlib.ExitStack() as opening:
-            file = opening.enter_context(tifffile.TiffFile(path))
-            found = _read_layout(name, path, file, head)
-            yield found
-    except tifffile.TiffFileError:
-        raise PictureError(f"{name}: cannot be read as TIFF: its directories are damaged") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {error.strerror or error}") from None
-
-
-def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -> Stack:
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-    pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
-    images = [(index, page) for index, page in enumerate(pages) if not (page.is_reduced or page.is_mask)]
-    first = images[0][1]
-    for number, (_, page) in enumerate(images, start=1):
-        if _kind(page) != _kind(first):
-            raise PictureError(
-                f"{name}: page {number} ({_described(page)}) differs from page 1 ({_described(first)}); only "
-                "pages of one size and type can be restored together, so save each page as a file of its own"
-            )
-    if first.photometric not in (*_GRAY, _RGB) or (first.photometric == _PALETTE and not file.is_imagej):
-        colours = "in palette colours" if first.photometric == _PALETTE else "neither gray nor RGB"
-        raise PictureError(f"{name}: is a stack {colours}; save it in gray or RGB first")
-    if first.photometric not in (_BLACK_IS_ZERO, _RGB) and not _is_decoded_by_tifffile(first):
-        raise PictureError(
-            f"{name}: is compressed in a way that cannot be read here; save it uncompressed or with deflate"
-        )
-    virtual = None
-    indices = tuple(index for index, _ in images)
-    if head.frames > len(images):
-        if len(images) > 1 or not first.is_contiguous:
-            raise PictureError(f"{name}: should hold {head.frames} images, but only {len(images)} are there")
-        virtual, indices = first.dataoffsets[0], tuple(range(head.frames))
-        if virtual + head.frames * first.nbytes > file.filehandle.size:
-            raise PictureError(f"{name}: should hold {head.frames} images, but the file is cut off")
-    groups = _channels_of(path, len(indices) if virtual is not None else len(pages))
-    parts = _parts(first)
-    planes = tuple(
-        Plane(page, samples, groups[index] * len(parts) + number)
-        for page, index in enumerate(indices)
-        for number, samples in enumerate(parts)
-    )
-    return Stack(
-        name=name,
-        path=path,
-        file=file,
-        indices=indices,
-        planes=planes,
-        height=first.imagelength,
-        width=first.imagewidth,
-        dtype=np.dtype(first.dtype).newbyteorder("="),
-        virtual=virtual,
-    )
-
-
-def _kind(page: tifffile.TiffPage) -> tuple[Any, ...]:
-    return page.shape, page.dtype, page.photometric, page.planarconfig
-
-
-def _described(page: tifffile.TiffPage) -> str:
-    """Describe size and type of a page: 640 x 480 pixels, 3 channels, uint16."""
-    channels = f", {page.samplesperpixel} channels" if page.samplesperpixel > 1 else ""
-    return f"{page.imagewidth} x {page.imagelength} pixels{channels}, {page.dtype}"
-
-
-def _parts(page: tifffile.TiffPage) -> list[tuple[int, ...]]:
-    """Return the samples of a pixel that are restored together; alpha belongs to no part."""
-    colours = 3 if page.photometric == _RGB else 1
-    extras = enumerate(page.extrasamples, start=page.samplesperpixel - len(page.extrasamples))
-    alpha = {index for index, kind in extras if kind in _ALPHA}
-    further = [(index,) for index in range(colours, page.samplesperpixel) if index not in alpha]
-    return [tuple(range(colours)), *further]
-
-
-def _channels_of(path: Path, count: int) -> list[int]:
-    """Return the channel of each page, by the axes that ImageJ or OME gives the file."""
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-    found: dict[int, tuple[int, int]] = {}
-    # A file of its own: `series` may replace the pages of its file by TiffFrames, which have no tags.
-    with tifffile.TiffFile(path) as file:
-        for number, series in enumerate(file.series):
-            # Some writers leave pages out (None), or describe pages that lie in other files.
-            pages = [
-                page.index if page is not None and page.parent is file else None for page in series.pages
-            ]
-            if len(pages) == 1 < count == math.prod(series.shape[:-2]):
-                pages = list(range(count))  # one directory for all pages
-            leading = next(
-                (n for n in range(len(series.shape)) if math.prod(series.shape[:n]) == len(pages)), 0
-            )
-            at = series.axes[:leading].find("C")
-            for position, index in enumerate(pages):
-                if isinstance(index, int):
-                    place = np.unravel_index(position, series.shape[:leading]) if at >= 0 else ()
-                    found.setdefault(index, (number, int(place[at]) if at >= 0 else 0))
-    numbers = {group: number for number, group in enumerate(sorted(set(found.values())))}
-    return [numbers[found[index]] if index in found else 0 for index in range(count)]
-
-
-def _is_decoded_by_tifffile(page: tifffile.TiffPage) -> bool:
-    return page.compression in _DECODED and page.predictor in (_NO_PREDICTOR, _HORIZONTAL)
-
-
-def _decoded_by_vips(path: Path, page: int) -> Samples:
-    """Return the samples of a page whose compression tifffile does not decode by itself."""
-    with open(path, "rb") as file:
-        image = vips.load_open("tiff", file.fileno(), page=page)
-        return np.asarray(image.numpy())
+            samples[..., chosen] = values.astype(self.dtype)
+            return
+        old = samples[..., chosen]
+        new = values.astype(np.float64)  # holds every 32-bit integer
+        if self.dtype.kind != "f":
+            limits = np.iinfo(self.dtype)
+            new = np.clip(np.rint(new), limits.min, limits.max)
+        samples[..., chosen] = np.where(values == old.astype(np.float32), old, new.astype(self.dtype))

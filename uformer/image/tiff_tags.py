@@ -4,8 +4,9 @@ They are kept as a block, a small TIFF file like an EXIF block, and packed into 
 """
 
 import contextlib
+import struct
 
-from uformer.image.fields import Allowance, Ifd, block, fields_of, parse
+from uformer.image.fields import Allowance, Ifd, Value, block, fields_of, parse
 from uformer.image.formats import Encoded
 from uformer.image.ifd import RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, Directory, entries, header
 
@@ -63,6 +64,16 @@ def has_no_unit(data: Encoded) -> bool:
 def of_pixels(tags: bytes | None) -> bytes | None:
     """The part of a block that belongs to the pixels: resolution and colours."""
     return _selected(tags, _RESOLUTION | _COLOURS)
+
+
+def without_resolution(tags: bytes | None) -> bytes | None:
+    """The block with tags that state no resolution, unless it has a resolution without a unit.
+
+    TIFF 6.0 demands these tags: 1 by 1, without a unit.
+    """
+    one, no_unit = Value(5, struct.pack("<II", 1, 1)), Value(3, struct.pack("<H", _NO_UNIT))
+    none: Ifd = {X_RESOLUTION: one, Y_RESOLUTION: one, RESOLUTION_UNIT: no_unit}
+    return block(none | fields_of(tags), "<")
 
 
 def names(tags: bytes | None) -> list[str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
-from uformer.notices import Notify
+from uformer.notices import Notify, ignore
 
 T = TypeVar("T")
 
@@ -27,6 +27,10 @@ FULL_SHARE = 0.25
 
 MOST_OUTSIDE = 0.05
 """Share of float values that may lie outside [0, 1]; if there are more, white is not 1."""
+
+OUTLIERS = 0.002
+"""Share of float values outside [0, 1] that are kept as they are; if there are more (noise that was not
+clipped, highlights), the network sees them."""
 
 MOST_PLANES = 64
 """Planes of a stack, evenly spread, from which their range is found."""
@@ -96,7 +100,7 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
     """Return the range for an image of which `sample` has some values; see `sampled`.
 
     `asked`: auto, full, or LOW:HIGH in the units of the file. auto is the full range for 8 bits, and for
-    images that use more than FULL_SHARE of it.
+    images that use more than FULL_SHARE of it and have at most OUTLIERS outside.
     """
     if asked == "full" or (asked == "auto" and depth == 8):
         return FULL
@@ -104,7 +108,7 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
         low, high = _limits(asked)
         return ValueRange(low / peak(depth), high / peak(depth))
     used = used_range(sample)
-    within = depth != 32 or share_outside(sample) <= MOST_OUTSIDE
+    within = depth != 32 or share_outside(sample) <= OUTLIERS
     return FULL if used is None or (within and used.width > FULL_SHARE) else used
 
 
@@ -124,10 +128,14 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
     return used
 
 
-def auto_range(samples: NDArray[Any]) -> ValueRange:
-    """Return the range of an image (H, W, C) with integer samples, as restoring it finds it."""
+def range_of_samples(samples: NDArray[Any], asked: str) -> ValueRange:
+    """Return the range of an image (H, W, C), uint8, uint16 or float32, as restoring it finds it.
+
+    Raises PictureError as `choose_for` does.
+    """
     depth = 8 * samples.dtype.itemsize
-    return choose("auto", sampled(samples).astype(np.float32) / np.float32(peak(depth)), depth)
+    values = sampled(samples).astype(np.float32) / np.float32(peak(depth))
+    return choose_for(asked, values, depth, notify=ignore)
 
 
 def used_range(sample: Pixels) -> ValueRange | None:

@@ -23,9 +23,13 @@ class Limits:
     max_side: int = 1_000_000
     """Longest side, in pixels."""
     max_bytes: int = 2**32
-    """Size of the file."""
+    """Size of the file, but see `max_stack_bytes`."""
+    max_stack_bytes: int = 2**42
+    """Size of a TIFF of which only the header is read: stacks are then read page by page."""
     max_frames: int = 10_000
-    """Pages or frames in a file."""
+    """Frames in a file, but see `max_pages`."""
+    max_pages: int = 100_000
+    """Pages in a TIFF, and planes in a Zarr."""
     max_metadata: int = 2**26
     """Total bytes of colour profile, EXIF, XMP and IPTC."""
     max_seconds: float = 120
@@ -99,9 +103,9 @@ def _webp(data: Encoded, limits: Limits) -> str | None:
 
 
 def _tiff(data: Encoded, limits: Limits) -> str | None:
-    count = sum(1 for _ in itertools.islice(pages(data), limits.max_frames + 1))
-    if count > limits.max_frames:
-        return f"more than {limits.max_frames} pages"
+    count = sum(1 for _ in itertools.islice(pages(data), limits.max_pages + 1))
+    if count > limits.max_pages:
+        return f"more than {limits.max_pages} pages"
     if reason := tiff.objection(data):
         return reason
     first = Directory(data)

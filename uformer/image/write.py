@@ -21,13 +21,14 @@ from uformer.image.prepare import (
     saver_options,
 )
 from uformer.image.samples import quantised
+from uformer.image.stored import StoredImage
 from uformer.notices import Notify, warn
 
 __all__ = ["SUFFIXES", "MetadataPolicy", "encode", "supports", "write"]
 
 
 def write(
-    image: Image,
+    image: Image | StoredImage,
     path: str | os.PathLike[str],
     *,
     metadata: MetadataPolicy = "keep",
@@ -55,7 +56,7 @@ def write(
 
 
 def encode(
-    image: Image,
+    image: Image | StoredImage,
     suffix: str,
     *,
     metadata: MetadataPolicy = "keep",
@@ -67,7 +68,7 @@ def encode(
     | format | written as | bits | gray | alpha |
     |---|---|---|---|---|
     | PNG | lossless | 8, 16 | yes | exact |
-    | TIFF | lossless, deflate | 8, 16, 32 float | yes | exact |
+    | TIFF | lossless, deflate; camera raw uncompressed | 8, 16, 32 float | yes | exact |
     | JPEG | like a JPEG input, with quality 90 at least; otherwise quality 95, 4:4:4 | 8 | yes | refused |
     | WebP | lossless if the input file was, otherwise quality 98 | 8 | as RGB | exact |
     | AVIF | quality 90, 4:4:4; lossless with alpha, to keep it exact | 8, 12 | as RGB | exact |
@@ -86,19 +87,24 @@ def encode(
     metadata that the format cannot hold, and OptionError for an unknown `metadata`.
     """
     target = formats.by_suffix(suffix)
-    shown = check(image, target, metadata, notify=notify)
-    if not np.isfinite(image.pixels).all():
+    facts = image if isinstance(image, Image) else image.frame
+    shown = check(facts, target, metadata, notify=notify)
+    if isinstance(image, Image) and not np.isfinite(image.pixels).all():
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
     if target is formats.DNG:
-        return dng.encode(image.pixels, shown)
-    bits, channels = layout(image, target)
-    picture = dressed(vips.from_samples(quantised(image, bits, channels=channels)), image, target, shown)
+        return dng.encode((image if isinstance(image, Image) else image.image()).pixels, shown)
+    bits, channels = layout(facts, target, shown.icc)
+    if isinstance(image, Image):
+        samples = quantised(image, bits, channels=channels)
+    else:
+        samples = image.quantised(bits, channels=channels)
+    picture = dressed(vips.from_samples(samples), target, shown)
     try:
         data = vips.save(
-            picture, f"{target.operation}save_buffer", saver_options(image, target, shown, quality=quality)
+            picture, f"{target.operation}save_buffer", saver_options(facts, target, shown, quality=quality)
         )
     except vips.Error:
         raise PictureError(f"the {target.name} encoder failed; try another format") from None
     if target is formats.TIFF:
         return exif_block.into_tiff(data, **into_tiff(shown))
-    return embedded(data, image, target, shown) + behind(shown)
+    return embedded(data, facts, target, shown) + behind(shown)

@@ -150,7 +150,7 @@ def restore_planes(
     """
     if used is None:
         monitor.show(0, "finding the range of values")
-        used = find_range(planes, restorer.options.range, notify)
+        used = find_range(planes, restorer.range, notify)
     shape = (len(indices), *planes.size)
     try:
         restored = np.empty(shape, planes.dtype)

@@ -179,12 +179,15 @@ class RestoreForm:
         self.strength = FloatSlider(label="strength", min=0, max=1, step=0.05, value=1)
         self.detail = FloatSlider(label="detail", min=0, max=1, step=0.05, value=0)
         self.tones = ComboBox(label="tones", choices=("auto", "lock", "free"))
-        self.range = LineEdit(label="range", value="auto")
+        self.range = LineEdit(label="range", value="")
         self.current = CheckBox(label="", text="current plane only", value=False)
         self.strength.tooltip = "How much of the change to apply: 0 returns the image, 1 restores it fully."
         self.detail.tooltip = "How much of the removed fine texture to return."
         self.tones.tooltip = "lock keeps the mean brightness of each region; auto locks it for denoise."
-        self.range.tooltip = "Values that the network sees as black to white: auto, full, or LOW:HIGH."
+        self.range.tooltip = (
+            "Values that the network sees as black to white: auto, full, or LOW:HIGH. "
+            "Empty: as the weights were trained."
+        )
         self.current.tooltip = "Restore the plane at the sliders, not the whole stack: a quick look."
         self.row = JobRow("Restore", self.prepare)
         self.container = Container(
@@ -202,7 +205,7 @@ class RestoreForm:
             strength=self.strength.value,
             detail=self.detail.value,
             tones=self.tones.value,
-            range=self.range.value.strip(),
+            range=self.range.value.strip() or None,
         )
 
     def prepare(self) -> tuple[Work, Use]:

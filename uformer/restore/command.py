@@ -11,9 +11,10 @@ from cyclopts import Parameter
 from uformer.bars import Bars
 from uformer.errors import OptionError, UnknownOption
 from uformer.files import Times
+from uformer.image.any_stack import is_stack
 from uformer.image.formats import by_suffix
 from uformer.image.prepare import check
-from uformer.image.read import DEFAULT_LIMITS, read
+from uformer.image.read import DEFAULT_LIMITS, header, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.notices import ignore
 from uformer.restore import pipeline
@@ -22,13 +23,16 @@ from uformer.restore.chain import make_restorer
 from uformer.restore.changes import note_little_change
 from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
+from uformer.restore.planes import check_not_automatic, reported
 from uformer.restore.reblend import blend_again
 from uformer.restore.reporting.report_files import report_files
 from uformer.restore.residual_file import residual_file
 from uformer.restore.restorer import Restorer
+from uformer.restore.stream_stack import stack_through
 from uformer.restore.worklist import (
     WorkList,
     check_beside,
+    check_jobs,
     check_picture_output,
     is_one_picture,
     list_work,
@@ -110,7 +114,7 @@ def restore(
             if times == "keep":
                 raise OptionError("--times keep: standard input and output have no times; name files")
             return _through_streams(
-                images, output, make, metadata, overwrite=overwrite, records=records, quiet=quiet
+                images, output, options, make, metadata, overwrite=overwrite, records=records, quiet=quiet
             )
         one = is_one_picture(images)
         todo = (
@@ -124,6 +128,7 @@ def restore(
             alone=one,
             overwrite=overwrite,
         )
+        check_jobs(todo, lambda job: check_not_automatic(job.source, options), alone=one)
         announcer = Announcer(
             todo, quiet=quiet, records=records, overwrite=overwrite, many=not one, tasks=options.task_names
         )
@@ -171,6 +176,7 @@ def _beside(
 def _through_streams(
     images: tuple[str, ...],
     output: str | None,
+    options: RestoreOptions,
     make: Callable[[], Restorer],
     metadata: MetadataPolicy,
     *,
@@ -191,9 +197,16 @@ def _through_streams(
         if not quiet:
             bars.say(f"uformer: {message}")
 
-    image = read(
-        sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source, notify=notify
-    )
+    data = sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source
+    if header(data).stack if isinstance(data, bytes) else is_stack(data):
+        with bars:
+            ranges, depth = stack_through(data, path, options, make, metadata, bars, notify)
+            if (of_channels := reported(ranges, depth)) is not None:
+                notify(range_used(of_channels))
+        if path is not None and not quiet:
+            print(path)
+        return 0
+    image = read(data, notify=notify)
     suffix = image.suffix if path is None else path.suffix
     check(image, by_suffix(suffix), metadata, notify=ignore)  # before the network runs for nothing
     restorer = make()

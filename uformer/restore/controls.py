@@ -5,10 +5,12 @@ An image is worked through in small blocks whose temporary values stay in the pr
 pixel is the same whatever the bands, blocks and tiles, because it depends on its neighbourhood only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uformer.image.color import luma_of
 from uformer.image.image import Pixels
@@ -26,6 +28,9 @@ COLUMNS = 128
 GRAIN = 10 / 255
 """Standard deviation of the grain in the middle tones, for `grain` 1."""
 _SEED = 2022
+_TONES_REACH = tones.REACH * tones.CELL  # pixels
+_NOISE = 2**20  # samples of noise, of which each row of an image takes a piece
+_ROWS = 2**16  # rows after which the pieces repeat
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,13 @@ class Window:
             slice(self.left - outer.left, self.right - outer.left),
         )
 
+    def missing(self, outer: "Window", reach: int = REACH) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return how many of `reach` rows above and below, and columns left and right, `outer` lacks."""
+        return (
+            (reach - (self.top - outer.top), reach - (outer.bottom - self.bottom)),
+            (reach - (self.left - outer.left), reach - (outer.right - self.right)),
+        )
+
     def ranges(self, whole: "Window") -> tuple[range, range]:
         """Return the rows and columns in a larger image, in which `whole` is the image of this window."""
         return (
@@ -73,25 +85,28 @@ def blend_blocks(
     *,
     at: Window | None = None,
     shifts: Pixels | None = None,
+    tops: Iterable[int] | None = None,
 ) -> Iterator[tuple[Window, Pixels]]:
     """Yield each block of an image and its pixels (C, h, w) with the controls applied.
 
     `read` is called for an image of `shape` (C, H, W), from top to bottom and from left to right. `at`: the
     place of the image in a larger one, on which grain, mask and tones depend. `shifts`: what `tone_shifts`
-    returned for the larger one; default: they are computed on the way.
+    returned for the larger one; default: they are computed on the way. `tops`: the first rows of the blocks,
+    by default of all of them; see `block_tops`.
     """
     channels, height, width = shape
     controls = controls.for_channels(channels)
     whole = at or Window(0, height, 0, width)
     reach = REACH if controls.detail else 0
-    for top in range(0, height, CHUNK):
+    measured = _Cells(read, shape)
+    for top in block_tops(height) if tops is None else tops:
         bottom = min(top + CHUNK, height)
         place = Window(whole.top + top, whole.top + bottom, whole.left, whole.right)
         share = None if mask is None else mask.window(place.top, place.bottom, place.left, place.right)
         grain = _grain(place) if controls.grain else None
         locked, skipped = shifts, 0
         if controls.tones == "lock" and shifts is None:
-            locked, skipped = _shifts_of_rows(read, shape, top, bottom)
+            locked, skipped = measured.shifts(top, bottom)
         for left in range(0, width, COLUMNS):
             block = Window(top, bottom, left, min(left + COLUMNS, width))
             around = block.grown(height, width, reach)
@@ -106,28 +121,51 @@ def blend_blocks(
                     original,
                     residual,
                     controls,
-                    block.inside(around),
+                    block,
+                    around,
                     None if share is None else share[:, columns],
                     None if grain is None else grain[:, columns],
                 ),
             )
 
 
+def block_tops(height: int) -> range:
+    """Return the first rows of the blocks of an image."""
+    return range(0, height, CHUNK)
+
+
 def tone_shifts(read: Read, shape: tuple[int, int, int]) -> Pixels:
     """Return what the tone lock subtracts from an image of `shape` (C, H, W), for each of its cells."""
     _, height, _ = shape
-    rows = [_cells(read, shape, top, min(top + CHUNK, height)) for top in range(0, height, CHUNK)]
+    rows = [_cells(read, shape, top, min(top + CHUNK, height)) for top in block_tops(height)]
     return tones.shifts(np.concatenate(rows, axis=1))
 
 
-def _shifts_of_rows(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> tuple[Pixels, int]:
-    """Return the shifts of the cells that some rows need, and the number of rows of cells above them."""
-    reach = tones.REACH * tones.CELL
-    first, last = max(top - reach, 0), min(bottom + reach, shape[1])
-    shifts = tones.shifts(_cells(read, shape, first, last))
-    above = 2 if first else 0  # smoothed with a border that is not that of the image
-    below = len(shifts) - (2 if last < shape[1] else 0)
-    return shifts[above:below], first // tones.CELL + above
+class _Cells:
+    """The cells of the tone lock, each of which is measured once if the blocks come from top to bottom."""
+
+    def __init__(self, read: Read, shape: tuple[int, int, int]) -> None:
+        self._read, self._shape = read, shape
+        self._first = 0  # number of the first row of cells in `_held`
+        self._held: Pixels = np.empty((2, 0, -(-shape[2] // tones.CELL)), np.float32)
+
+    def shifts(self, top: int, bottom: int) -> tuple[Pixels, int]:
+        """Return the shifts of the cells that some rows need, and the number of rows of cells above them."""
+        height = self._shape[1]
+        first, last = max(top - _TONES_REACH, 0), min(bottom + _TONES_REACH, height)
+        shifts = tones.shifts(self._measured(first, last))
+        above = 2 if first else 0  # smoothed with a border that is not that of the image
+        below = len(shifts) - (2 if last < height else 0)
+        return shifts[above:below], first // tones.CELL + above
+
+    def _measured(self, top: int, bottom: int) -> Pixels:
+        first = top // tones.CELL
+        held = self._held[:, first - self._first :] if first >= self._first else self._held[:, :0]
+        start = (first + held.shape[1]) * tones.CELL
+        if start < bottom:
+            held = np.concatenate([held, _cells(self._read, self._shape, start, bottom)], axis=1)
+        self._first, self._held = first, held
+        return held
 
 
 def _cells(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> Pixels:
@@ -155,7 +193,8 @@ class Stream:
     """Rows of an original and its residual, which arrive from top to bottom, as a `Read`.
 
     `bands` yields the number of the first row and the restored rows (C, n, W), whose buffer may be reused;
-    `original(first, last)` returns the rows of the original. Rows above the last window are dropped.
+    `original(first, last)` returns the rows of the original. Rows are dropped once they lie so far
+    above the last window that no later one needs them.
     """
 
     def __init__(self, bands: Iterator[tuple[int, Pixels]], original: Callable[[int, int], Pixels]) -> None:
@@ -175,7 +214,8 @@ class Stream:
                 yield before, piece - before
 
     def __call__(self, window: Window) -> tuple[Pixels, Pixels]:
-        while self._held and self._first + self._held[0][0].shape[1] <= window.top:
+        oldest = window.top - _TONES_REACH - REACH
+        while self._held and self._first + self._held[0][0].shape[1] <= oldest:
             self._first += self._held.pop(0)[0].shape[1]
         while self._first + sum(before.shape[1] for before, _ in self._held) < window.bottom:
             self._held.append(next(self._pieces))
@@ -192,15 +232,21 @@ def _applied(
     original: Pixels,
     residual: Pixels,
     controls: Controls,
-    inner: tuple[slice, slice],
+    block: Window,
+    around: Window,
     share: Pixels | None,
     grain: Pixels | None,
 ) -> Pixels:
-    """Return the inner part of a block. `share` (h, w): the mask; `grain` (h, w): noise of deviation 1."""
-    returned = _detail(original, residual)[inner] if controls.detail else None
+    """Return a block, of which `original` and `residual` hold what is `around` it.
+
+    `share` (h, w): the mask; `grain` (h, w): noise of deviation 1.
+    """
+    returned = _detail(original, residual, block, around) if controls.detail else None
+    inner = block.inside(around)
     original, residual = original[:, *inner], residual[:, *inner]
     if returned is not None:
-        residual -= np.float32(controls.detail) * returned
+        returned *= np.float32(controls.detail)
+        residual -= returned
     if controls.shadows:
         darkness = 1 - np.clip(luma_of(original + residual), 0, 1)
         spared = 1 - np.float32(controls.shadows) * (1 - darkness * darkness)
@@ -210,8 +256,8 @@ def _applied(
     out = _mixed(original, residual, controls)
     if grain is not None:
         light = luma_of(out)
-        strength = np.float32(4 * GRAIN * controls.grain) * light * (1 - light)
-        out += strength * grain if share is None else strength * grain * share
+        noise = np.float32(4 * GRAIN * controls.grain) * light * (1 - light) * grain
+        out += noise if share is None else noise * share
     return np.clip(out, 0, 1, out=out)
 
 
@@ -237,59 +283,70 @@ def _mixed(original: Pixels, residual: Pixels, controls: Controls) -> Pixels:
 def _add_within(out: Pixels, change: Pixels) -> None:
     """Add to each pixel the largest share of a change with which all its channels stay in [0, 1]."""
     moved = out + change
-    outside = ((moved < 0) | (moved > 1)).any(axis=0)
-    if outside.any():
-        start, step = out[:, outside], change[:, outside]
+    outside = (moved.min(axis=0) < 0) | (moved.max(axis=0) > 1)
+    places = np.flatnonzero(outside)
+    if len(places):
+        planes = change.reshape(len(change), -1)
+        start, step = out.reshape(len(out), -1)[:, places], planes[:, places]
         room = np.where(step > 0, 1 - start, start)
         shares = np.divide(room, np.abs(step), out=np.ones_like(step), where=np.abs(step) > room)
-        change[:, outside] = step * shares.min(axis=0)
+        planes[:, places] = step * shares.min(axis=0)
     out += change
 
 
-def _detail(original: Pixels, residual: Pixels) -> Pixels:
-    """Return the fine texture (h, w) in the luma of the residual.
+def _detail(original: Pixels, residual: Pixels, block: Window, around: Window) -> Pixels:
+    """Return the fine texture (h, w) in the luma of the residual of a block; see `_applied`.
 
     It is the part that a local mean over 7 x 7 pixels removes, weighted by the share that the restored image
     has of the local variance of both. In flat parts the restored image has none, so the noise stays away.
     """
     removed = luma_of(residual)
-    restored = _padded(luma_of(original) + removed)
-    change = _padded(removed)
-    mean, level = _local_mean(change), _local_mean(restored)
-    noise = np.maximum(_local_mean(change * change) - mean * mean, np.float32(0))
-    structure = np.maximum(_local_mean(restored * restored) - level * level, np.float32(0))
-    fine = (removed - mean) * (structure / (structure + noise + np.float32(1e-8)))
-    return fine.astype(np.float32, copy=False)
+    planes = np.stack([removed, luma_of(original) + removed])
+    if any(map(any, missing := block.missing(around))):  # at the border of the image, which is repeated
+        planes = np.pad(planes, ((0, 0), *missing), mode="edge")
+    means = _local_mean(planes)
+    planes *= planes
+    variances = _local_mean(planes)
+    variances -= means * means
+    noise, structure = np.maximum(variances, np.float32(0), out=variances)
+    noise += structure
+    noise += np.float32(1e-8)
+    structure /= noise
+    structure *= removed[block.inside(around)] - means[0]
+    return structure
 
 
-def _padded(plane: Pixels) -> Pixels:
-    """Return a plane with REACH pixels more on each side, which repeat its border; faster than np.pad."""
-    height, width = plane.shape
-    out = np.empty((height + 2 * REACH, width + 2 * REACH), np.float32)
-    out[REACH:-REACH, REACH:-REACH] = plane
-    out[:REACH, REACH:-REACH], out[-REACH:, REACH:-REACH] = plane[0], plane[-1]
-    out[:, :REACH], out[:, -REACH:] = out[:, REACH, None], out[:, -REACH - 1, None]
-    return out
+def _local_mean(planes: Pixels) -> Pixels:
+    """Return the means over 7 x 7 pixels with triangular weights, where planes (n, h, w) have as many around.
 
-
-def _local_mean(sums: Pixels) -> Pixels:
-    """Return the mean over 7 x 7 pixels with triangular weights, of a plane that `_padded` returned.
-
-    It adds shifted copies, so that each sum has the same rounding wherever the pixel lies in a block.
+    It adds copies of all planes in one line, shifted by rows, then by columns. Sums beyond the end of a row
+    or plane are left out. So each sum has the same rounding wherever the pixel lies in a block.
     """
-    for _ in range(2):  # four neighbours, twice
-        sums = sums[:-1] + sums[1:]
-        sums = sums[:-2] + sums[2:]
-        sums = sums[:, :-1] + sums[:, 1:]
-        sums = sums[:, :-2] + sums[:, 2:]
+    count, height, width = planes.shape
+    sums = planes.reshape(-1)
+    for step in (width, 2 * width, width, 2 * width, 1, 2, 1, 2):  # four neighbours, twice in each direction
+        sums = sums[:-step] + sums[step:]
     sums *= np.float32(1 / 256)
-    return sums
+    shape, item = (count, height - 2 * REACH, width - 2 * REACH), sums.itemsize
+    return np.ndarray(shape, np.float32, sums, strides=(height * width * item, width * item, item))
 
 
 def _grain(place: Window) -> Pixels:
-    """Return noise of deviation 1 that depends only on the place in the image; each row has its own seed."""
-    rows = [
-        np.random.Generator(np.random.Philox(key=(_SEED, row))).standard_normal(place.right, np.float32)
-        for row in range(place.top, place.bottom)
-    ]
-    return np.stack(rows)[:, place.left :]
+    """Return noise of deviation 1 that depends only on the place in the image.
+
+    Each row takes its piece of the same samples of noise. Drawing new ones takes longer than all the rest.
+    """
+    noise, starts = _noise(-(-place.right // _ROWS) * _ROWS)
+    rows = [starts[row % _ROWS] for row in range(place.top, place.bottom)]
+    return np.stack([noise[start + place.left : start + place.right] for start in rows])
+
+
+@cache
+def _noise(longest: int) -> tuple[Pixels, NDArray[np.intp]]:
+    """Return samples of noise of deviation 1, and the start of each row's piece of at most `longest` samples.
+
+    The start of the noise is repeated behind its end, as far as a row may need it.
+    """
+    rng = np.random.Generator(np.random.PCG64(_SEED))
+    starts = rng.integers(0, _NOISE, _ROWS, dtype=np.intp)
+    return np.resize(rng.standard_normal(_NOISE, np.float32), _NOISE + longest), starts

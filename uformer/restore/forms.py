@@ -5,7 +5,6 @@ The values of integer types are scaled to [0, 1]. Float values stay as they are.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import RAW, can_write, output_suffix, read_only
 from uformer.image.image import Image, Pixels
+from uformer.image.stored import StoredImage
 from uformer.output import check_output
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Restore = Callable[[NDArray[Any], int], NDArray[Any]]
 """Takes values (H, W, C) and their bit depth (8, 16, or 32 for float), and returns restored values.
 
-The values are as `to_values` returns them; with `samples`, they are of the type of the image.
+The values are as `to_values` returns them; with `samples`, they are of the type of the image, and the depth
+is the number of bits that samples use.
 """
 
 
@@ -132,7 +133,7 @@ def through_pil(image: PIL.Image.Image, restore: Restore, *, samples: bool = Fal
 
 
 def through(
-    picture: NDArray[Any] | torch.Tensor | PIL.Image.Image | Image,
+    picture: NDArray[Any] | torch.Tensor | PIL.Image.Image | Image | StoredImage,
     restore: Restore,
     *,
     channels: int = 3,
@@ -149,6 +150,12 @@ def through(
         values = picture.values
         restored = restore(values, picture.depth)
         return picture if restored is values else picture.with_values(restored)
+    if isinstance(picture, StoredImage):
+        if samples:
+            return picture.with_samples(restore(picture.samples, picture.bits))
+        values = picture.values
+        restored = restore(values, picture.depth)
+        return picture if restored is values else picture.with_samples(restored)
     raise PictureError(
         f"cannot restore a {type(picture).__name__};"
         " expected a path, bytes, an array, a tensor or a Pillow image"
@@ -168,26 +175,21 @@ def values_of(picture: Any, *, channels: int = 3) -> list[tuple[Pixels, int]]:
 
 
 def copied(picture: Any) -> Any:
-    """Return a copy that stays as it is when the caller changes the image. An Image is not copied."""
+    """Return a copy that stays as it is when the caller changes the image. Those of files are not copied."""
     if is_tensor(picture):
         return picture.detach().clone()
     return picture.copy() if isinstance(picture, np.ndarray) or is_pil(picture) else picture
 
 
 def cropped(picture: Any, rows: slice, columns: slice) -> Any:
-    """Return a part of an image in any form, without changing it."""
+    """Return a part of an array, tensor, Pillow image or StoredImage, without changing it."""
     if isinstance(picture, np.ndarray):
         return picture[rows, columns]
     if is_tensor(picture):
         return picture[..., rows, columns]
     if is_pil(picture):
         return picture.crop((columns.start, rows.start, columns.stop, rows.stop))
-    planes = {
-        name: np.ascontiguousarray(plane[rows, columns])
-        for name in ("pixels", "alpha", "beyond")
-        if (plane := getattr(picture, name)) is not None
-    }
-    return dataclasses.replace(picture, **planes)
+    return picture.cropped(rows, columns)
 
 
 def size_of(picture: Any) -> tuple[int, int]:

@@ -70,7 +70,7 @@ def restore_file(
         raise PictureError(f"{output}: there is no folder {folder}; create it first")
     with regions(source, folder=folder, notify=notify) as image_rows, contextlib.ExitStack() as stack:
         used = FULL
-        if image_rows.frame.depth != 8 or restorer.options.range not in ("auto", "full"):
+        if image_rows.frame.depth != 8 or restorer.range not in ("auto", "full"):
             used = restorer.range_of(image_rows.sampled(), image_rows.frame.depth, notify=notify)
         files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in restorer.stages[1:]]
         if recorder is not None:

@@ -12,7 +12,10 @@ from uformer.errors import PictureError
 from uformer.image.color import luma
 from uformer.image.image import Pixels
 from uformer.image.read import read
+from uformer.notices import Notify, warn
 from uformer.restore import forms
+
+_ROWS = 64  # rows of a strip
 
 
 class Mask:
@@ -23,12 +26,7 @@ class Mask:
 
     def __init__(self, values: Pixels, height: int, width: int) -> None:
         rows, columns = values.shape
-        # A mask that was reduced or enlarged is off by at most half a pixel on each side.
-        if abs(columns * height - rows * width) > max(height + width, rows + columns) / 2:
-            raise PictureError(
-                f"mask: {columns} x {rows} does not fit an image of {width} x {height};"
-                " use a mask with the same width and height, or the same ratio of them"
-            )
+        check_ratio((rows, columns), (height, width))
         self._values = values
         self._rows, self._columns = _between(rows, height), _between(columns, width)
         self._exact = (rows, columns) == (height, width)
@@ -51,17 +49,29 @@ class Mask:
         return shares
 
 
-def mask_values(mask: Any) -> Pixels:
+def check_ratio(mask: tuple[int, int], image: tuple[int, int]) -> None:
+    """Raise PictureError unless height and width of a mask have the ratio of those of the image."""
+    (rows, columns), (height, width) = mask, image
+    # A mask that was reduced or enlarged is off by at most half a pixel on each side.
+    if abs(columns * height - rows * width) > max(height + width, rows + columns) / 2:
+        raise PictureError(
+            f"mask: {columns} x {rows} does not fit an image of {width} x {height};"
+            " use a mask with the same width and height, or the same ratio of them"
+        )
+
+
+def mask_values(mask: Any, *, notify: Notify = warn) -> Pixels:
     """Return a mask as (H, W) float32 in [0, 1].
 
     `mask`: the path or the bytes of an image file, a Pillow image, or an array or tensor as `Restorer` takes
-    them, also of bool. Colours count by their luma; alpha is ignored. Raises PictureError for anything else.
+    them, also of bool. Colours count by their luma; alpha is ignored. `notify`: see `read`. Raises
+    PictureError for anything else.
     """
     try:
         if isinstance(mask, str | os.PathLike):
-            return _gray(read(mask).pixels)
+            return _gray(read(mask, notify=notify).pixels)
         if isinstance(mask, bytes | bytearray | memoryview):
-            return _gray(read(bytes(mask)).pixels)
+            return _gray(read(bytes(mask), notify=notify).pixels)
         if isinstance(mask, np.ndarray):
             return _of_array(mask)
         if forms.is_pil(mask):
@@ -91,8 +101,13 @@ def _of_array(array: NDArray[Any]) -> Pixels:
 
 
 def _gray(pixels: Pixels) -> Pixels:
-    gray = pixels[..., 0] if pixels.shape[2] == 1 else luma(*pixels.transpose(2, 0, 1))
-    return np.ascontiguousarray(np.clip(gray, 0, 1), np.float32)
+    """Return the luma of pixels (H, W, C), computed in strips, to bound the memory."""
+    gray = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(gray), _ROWS):
+        part = pixels[top : top + _ROWS]
+        light = part[..., 0] if part.shape[2] == 1 else luma(*part.transpose(2, 0, 1))
+        np.clip(light, 0, 1, out=gray[top : top + _ROWS])
+    return gray
 
 
 def _between(length: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Pixels]:

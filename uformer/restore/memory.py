@@ -108,9 +108,9 @@ def decoded_size(header: Header) -> int:
 
 
 def answer_size(header: Header) -> int:
-    """Return the bytes of a Restoration: the image, with the excess of a float image, and the residual."""
-    beyond = 4 if header.depth == 32 else 0
-    return decoded_size(header) + header.pixels * header.channels * (2 + beyond)
+    """Return the bytes of a Restoration of a file: the samples of the image, alpha, and the residual."""
+    sample = header.depth // 8
+    return header.pixels * (header.channels * (sample + 2) + (sample if header.alpha else 0))
 
 
 def whole_image(pixels: int) -> int:

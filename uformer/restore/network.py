@@ -54,6 +54,11 @@ class Network:
         return cls(read_weights(options), options)
 
     @property
+    def range(self) -> str:
+        """How values are scaled to [0, 1] if the options do not say it; see `Weights.range`."""
+        return self._weights.range
+
+    @property
     def backend_name(self) -> str:
         """The inference backend: openvino, torch, or onnx for an .onnx file."""
         return self._choice.name

@@ -11,6 +11,7 @@ from uformer.files import Times, keep_time
 from uformer.restore.chain import joined
 from uformer.restore.network import Network
 from uformer.restore.options import NetworkOptions, make_options
+from uformer.restore.planes import check_not_automatic
 from uformer.restore.restorer import Restorer
 from uformer.weights import registry
 from uformer.weights.create import weights_file
@@ -52,6 +53,8 @@ def restore(
             file = path.stat().st_mtime_ns, path.stat().st_size
     if times == "keep" and not isinstance(picture, str | os.PathLike):
         raise OptionError("times: needs the path of an image file; other images have no time")
+    if isinstance(picture, str | os.PathLike):
+        check_not_automatic(picture, chosen)  # before networks are loaded for nothing
     restorers = [Restorer(_network(each.network, file), each) for each in chosen.chain]
     restored = joined(restorers, chosen)(picture, mask=mask, output=output, overwrite=overwrite)
     if times == "keep":

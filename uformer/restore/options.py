@@ -109,10 +109,11 @@ class RestoreOptions(Controls, NetworkOptions):
     ensemble: bool = False
     """Restore each tile in all eight flips and rotations and average the results: slightly better, eight
     times slower."""
-    range: str = "auto"
+    range: str | None = None
     """Range of values that the network sees as black to white: auto, full (all that the bit depth can hold;
     0 to 1 for float), or LOW:HIGH in the file's own units. auto scales 16-bit and float data that uses only a
-    small part of its range."""
+    small part of its range. Default: as the weights were trained (`uformer train --range`), which is auto for
+    those that ship."""
     tasks: str | None = None
     """Tasks to restore for in one run, one after the other, such as derain,denoise; replaces task. The pixels
     are not rounded in between, and the controls apply to each task."""
@@ -134,7 +135,8 @@ class RestoreOptions(Controls, NetworkOptions):
             raise OptionError(f"overlap: {self.overlap} must not be negative")
         if self.memory is not None:
             memory_in_bytes(self.memory, free=0)
-        value_range.check(self.range)
+        if self.range is not None:
+            value_range.check(self.range)
 
     def _check_tasks(self) -> None:
         """Raise OptionError for tasks that are empty, repeated or combined with `weights`."""

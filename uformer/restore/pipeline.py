@@ -17,10 +17,11 @@ from typing import Any, Protocol
 
 from uformer.errors import PictureError, UformerError
 from uformer.files import Times, keep_time, one_line
+from uformer.image.any_stack import any_header
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
-from uformer.image.read import header, read
+from uformer.image.read import read
 from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import ignore
@@ -31,7 +32,7 @@ from uformer.restore.changes import note_little_change
 from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
-from uformer.restore.planes import check_stack_output, restore_stack
+from uformer.restore.planes import check_stack_output, reported, restore_stack
 from uformer.restore.reporting.change_report import Recorder
 from uformer.restore.reporting.report_files import write_report
 from uformer.restore.residual_file import check_room_to_keep, residual_file
@@ -39,6 +40,7 @@ from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer
 from uformer.restore.views import views_of
 from uformer.restore.worklist import FileJob
+from uformer.zarr_folder import size_of
 
 READERS, WRITERS = 4, 8
 """Most threads, each with one image at a time: more writers, because encoding takes longer than decoding."""
@@ -243,7 +245,7 @@ class _Line:
         source, cost, whole, depth = outcome.job.source, 0, True, 8
         try:
             with self._working(outcome):
-                head = header(source)
+                head = any_header(source)
                 outcome.width, outcome.height, depth = head.width, head.height, head.depth
                 whole = not head.stack and not should_stream(head, restorer.memory_budget)
                 if head.stack:
@@ -303,7 +305,7 @@ class _Line:
             result.recorder.begin(*image.pixels.shape)
         if self._keep:
             result.answer = restorer.infer(image, progress=self._tile, notify=notify)
-            used, restored = result.answer.ranges[0], result.answer.blend(mask=restorer.mask)
+            used, restored = result.answer.ranges[0], result.answer.blend()
         else:
             used = restorer.range_of_image(image, notify=notify)
             restored = restorer.restore_image(image, used=used, progress=self._tile, notify=notify)
@@ -335,8 +337,7 @@ class _Line:
             page_started=functools.partial(self._watcher.page, outcome.job),
             notify=functools.partial(self._warn, outcome),
         )
-        reported = [used.reported(depth) for used in ranges]
-        return reported[0] if len(set(reported)) == 1 else reported
+        return reported(ranges, depth)
 
     def _write(self, outcome: Outcome, result: _Restored, cost: int) -> None:
         output = outcome.job.output
@@ -353,7 +354,7 @@ class _Line:
                     )
                 if self._times == "keep":
                     keep_time(outcome.job.source, output)
-                outcome.bytes = output.stat().st_size
+                outcome.bytes = size_of(output)
                 if result.recorder is not None:
                     report = result.recorder.report()
                     outcome.report = str(write_report(report, outcome.job.source, output))

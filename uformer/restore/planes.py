@@ -1,4 +1,4 @@
-"""Restores a TIFF stack from file to file, plane by plane, and an image file whole if it is not a stack.
+"""Restores a TIFF stack or a Zarr from file to file, plane by plane, and any other image file whole.
 
 The planes of a channel share one range of values, which is found before the first one is restored. A range
 for each page would make a time series flicker.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
 from uformer.errors import PictureError
-from uformer.image.formats import TIFF, by_suffix
+from uformer.image.any_stack import is_stack, left_out, opened_stack, suffixes_for, writing
+from uformer.image.formats import by_suffix
 from uformer.image.image import Image, Pixels
 from uformer.image.prepare import check
 from uformer.image.read import read
-from uformer.image.stack import Plane, Stack, is_stack, opened_stack
-from uformer.image.stack_writer import left_out, writing
-from uformer.image.value_range import ValueRange, sampled_planes
+from uformer.image.stack import Stack
+from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.options import RestoreOptions
@@ -34,6 +34,9 @@ class PlaneRestorer(Protocol):
     """What is needed of a Restorer here."""
 
     options: RestoreOptions
+
+    @property
+    def range(self) -> str: ...
 
     def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange: ...
 
@@ -56,7 +59,7 @@ def restore_path(
     *,
     progress: Progress | None = None,
 ) -> None:
-    """Restore an image file, or all pages of a TIFF stack, to another file. Raises PictureError."""
+    """Restore an image file, or all pages of a TIFF stack or Zarr, to another file. Raises PictureError."""
     if is_stack(source):
         restore_stack(restorer, source, output, progress=progress)
         return
@@ -65,13 +68,23 @@ def restore_path(
     write(restorer.restore_image(image, progress=progress), output, quality=restorer.options.quality)
 
 
+def check_not_automatic(source: str | os.PathLike[str], options: RestoreOptions) -> None:
+    """Raise PictureError if the task shall be chosen for a stack."""
+    if options.automatic and is_stack(source):
+        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
+
+
 def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: MetadataPolicy) -> None:
     """Raise PictureError if a stack cannot be written to `output`, or not with this policy for metadata."""
-    if output.suffix.lower() not in TIFF.suffixes:
+    suffix, *others = suffixes_for(source)
+    if output.suffix.lower() not in (suffix, *others):
         raise PictureError(
-            f"{source}: is a stack of pages or channels, which only TIFF can hold; name an output that ends "
-            f"in .tif, not {output.suffix or output.name}"
+            f"{source}: is a stack of pages or channels, which is written as {by_suffix(suffix).name}; "
+            f"name an output that ends in {suffix}, not {output.suffix or output.name}"
         )
+    inside, outside = (Path(os.path.realpath(path)) for path in (source, output))
+    if inside.is_relative_to(outside) or outside.is_relative_to(inside):
+        raise PictureError(f"{output}: would replace or change the input {source}; give another name")
     if metadata != "keep":
         raise PictureError(
             f"{source}: is a stack, whose metadata holds its axes and pixel size; --metadata {metadata} is "
@@ -89,14 +102,13 @@ def restore_stack(
     page_started: PageStarted | None = None,
     notify: Notify = warn,
 ) -> list[ValueRange]:
-    """Restore all planes of a TIFF, write a TIFF of the same pages and tags, and return each channel's range.
+    """Restore all planes of a stack, write one of the same layout, and return the range of each channel.
 
     RGB planes are restored in colour, every other channel as gray; alpha stays unchanged. Only one page is in
     memory at a time. The output appears whole or not at all. Raises PictureError.
     """
     check_stack_output(source, output, metadata)
-    if restorer.options.automatic:
-        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
+    check_not_automatic(source, restorer.options)
     with opened_stack(source) as stack:
         if lost := left_out(stack):
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")
@@ -119,16 +131,17 @@ def restore_stack(
     return ranges
 
 
+def reported(
+    ranges: Sequence[ValueRange], depth: int
+) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+    """Return what users are told about the ranges of the channels: one for all if they are the same."""
+    found = [used.reported(depth) for used in ranges]
+    return found[0] if len(set(found)) == 1 else found
+
+
 def _ranges(restorer: PlaneRestorer, stack: Stack, notify: Notify) -> list[ValueRange]:
     """Return the range of values of each channel, as the options select it."""
-    of_channel = sorted(stack.planes, key=attrgetter("channel"))
-    size, asked, depth = (stack.height, stack.width), restorer.options.range, stack.depth
-
-    def read_plane(plane: Plane, every: int) -> Pixels:
-        return stack.values(stack.read(plane.page)[::every, ::every], plane)
-
-    ranges = []
-    for _, planes in itertools.groupby(of_channel, key=attrgetter("channel")):
-        sample = sampled_planes(list(planes), read_plane, size=size, asked=asked, depth=depth)
-        ranges.append(restorer.range_of(sample, depth, notify=notify))
-    return ranges
+    return [
+        restorer.range_of(stack.sample(channel, restorer.range), stack.depth, notify=notify)
+        for channel in range(stack.channels)
+    ]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, sha256_of
@@ -22,10 +21,8 @@ from uformer.image.value_range import ValueRange
 from uformer.restore import memory, tones
 from uformer.restore.backends.choose import weights_path
 from uformer.restore.options import RestoreOptions, Tones
+from uformer.restore.remix import Residual
 from uformer.version import __version__
-
-Residual = NDArray[np.float16]
-"""The network's output minus its input, (C, H, W)."""
 
 _FORMAT = 1
 _HEADERS = 2**16  # more bytes than the texts and headers of a file take

@@ -9,21 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.errors import OptionError
-from uformer.image.image import Pixels
+from uformer.image.image import Image, Pixels
 from uformer.image.read import read
+from uformer.image.samples import Samples
+from uformer.image.stored import StoredImage
 from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
+from uformer.notices import ignore
 from uformer.output import check_output
 from uformer.restore import forms
-from uformer.restore.controls import Read, Window, blend_blocks, tone_shifts
+from uformer.restore.controls import Window, tone_shifts
 from uformer.restore.masks import Mask, mask_values
 from uformer.restore.options import Controls, RestoreOptions
+from uformer.restore.remix import Residual, blend_samples, reader, residual_of
 from uformer.restore.reporting.change_report import ChangeReport, Recorder
-from uformer.restore.residual_file import KeptAnswer, Residual, load_answer, networks_of, save_answer
+from uformer.restore.residual_file import KeptAnswer, load_answer, networks_of, save_answer
 from uformer.restore.tiles import Bands
+
+Crop = tuple[int, int, int, int]
+"""Left, top, width and height of a part of an image."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,13 @@ class Held:
     """An image in memory, and the form in which it was passed."""
 
     image: Any
-    """A copy of the array, tensor or Pillow image; an Image for a file."""
+    """A copy of the array, tensor or Pillow image; a StoredImage for an Image or a file."""
     source: str | os.PathLike[str] | None = None
     """The path, if it was passed as one."""
     encoded: bool = False
     """Whether it was passed as the bytes of a file."""
+    loose: bool = False
+    """Whether it was passed as an Image, whose values need not be samples."""
 
     @classmethod
     def of(cls, picture: Any) -> Held:
@@ -46,9 +54,11 @@ class Held:
         if isinstance(picture, Held):
             return picture
         if isinstance(picture, str | os.PathLike):
-            return cls(read(picture), source=picture)
+            return cls(StoredImage.of(read(picture)), source=picture)
         if isinstance(picture, bytes | bytearray | memoryview):
-            return cls(read(bytes(picture)), encoded=True)
+            return cls(StoredImage.of(read(bytes(picture))), encoded=True)
+        if isinstance(picture, Image):
+            return cls(StoredImage.of(picture), loose=True)
         return cls(forms.copied(picture))
 
 
@@ -93,6 +103,10 @@ class Restoration:
         self.shifts = list(shifts)
         self.ranges = list(ranges)
         self.controls = controls
+        self.mask: Any = None
+        """The default mask of `blend`."""
+        self.threads = None if options is None else options.threads
+        """Threads that `blend` uses; default: one for each processor, at most four."""
         self._held = held
         self._channels = channels
         self._quality = quality
@@ -112,7 +126,8 @@ class Restoration:
         """
         residual = residual_of(bands, planar)
         self.residuals.append(residual)
-        self.shifts.append(tone_shifts(reader(planar.transpose(1, 2, 0), residual, FULL), residual.shape))
+        read_window = reader(planar.transpose(1, 2, 0), residual, FULL, 32)
+        self.shifts.append(tone_shifts(read_window, residual.shape))
         self.ranges.append(used)
         self._spreads.append(spread)
 
@@ -161,7 +176,7 @@ class Restoration:
         The trust map is that of the network's answer, whatever the controls. It needs `infer(trust=True)`.
         Raises OptionError for a control that is unknown or out of range.
         """
-        blended = self._blended(self._chosen(controls), None, None, None)
+        blended = self._blended(self._chosen(controls), self.mask, as_floats=True)
         before, after = (
             forms.values_of(image, channels=self._channels) for image in (self._held.image, blended)
         )
@@ -180,7 +195,7 @@ class Restoration:
         self,
         *,
         mask: Any = None,
-        crop: tuple[int, int, int, int] | None = None,
+        crop: Crop | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         check: Callable[[], None] | None = None,
@@ -190,21 +205,24 @@ class Restoration:
 
         - `controls`: the fields of Controls. Default: those of the restorer.
         - `mask`: a gray image of the same size, or the same ratio of width and height: white restores, black
-          leaves the image as it is. See `mask_values` for its forms.
+          leaves the image as it is. See `mask_values` for its forms. Default: that of the restorer.
         - `crop`: left, top, width and height of a part; the result is that part of the whole result.
         - `output`, `overwrite`: as for calling the restorer.
-        - `check`: called before each block of pixels; an exception that it raises ends the work.
+        - `check`: called before each block of pixels, by several threads; an exception that it raises ends
+          the work.
 
         Raises OptionError for a control that is unknown or out of range and for a crop outside of the image,
         PictureError for a mask that does not fit.
         """
         chosen = self._chosen(controls)
-        values = None if mask is None else mask_values(mask)
         source = self._held.source
         if source is None and output is not None:
             raise OptionError("output: needs the path of an image file; other results are returned")
         path = None if source is None else forms.output_for(source, output, overwrite)
-        result = self._blended(chosen, values, crop, check)
+        used = self.mask if mask is None else mask
+        result = self._blended(chosen, used, crop, check, as_floats=self._held.loose)
+        if self._held.loose:
+            return result.image()
         if path is not None:
             write(result, path, quality=self._quality)
             return str(path) if isinstance(source, str) else path
@@ -221,23 +239,37 @@ class Restoration:
     def _blended(
         self,
         controls: Controls,
-        mask: Pixels | None,
-        crop: tuple[int, int, int, int] | None,
-        check: Callable[[], None] | None,
+        mask: Any = None,
+        crop: Crop | None = None,
+        check: Callable[[], None] | None = None,
+        *,
+        as_floats: bool,
     ) -> Any:
+        """Return the image in the form that is held. `as_floats`: do not round a StoredImage to samples."""
         image = self._held.image
         height, width = forms.size_of(image)
-        window = Window(0, height, 0, width) if crop is None else _window(crop, height, width)
+        window = Window(0, height, 0, width) if crop is None else crop_window(crop, height, width)
         around = window.grown(height, width)
-        fitted = None if mask is None else Mask(mask, height, width)
+        fitted = None if mask is None else Mask(mask_values(mask, notify=ignore), height, width)
         rows, columns = slice(around.top, around.bottom), slice(around.left, around.right)
         answers = zip(self.residuals, self.shifts, self.ranges, strict=True)
+        # Samples of 10 and 12 bits are rounded when it is known how many bits the file to write has.
+        loose = isinstance(image, StoredImage) and (as_floats or image.bits not in (8, 16))
 
-        def run(samples: NDArray[Any], _depth: int) -> NDArray[Any]:
+        def run(samples: Samples, depth: int) -> Samples:
             residual, shifts, used = next(answers)
-            part = residual[:, rows, columns]
             return blend_samples(
-                samples, part, controls, fitted, at=around, shifts=shifts, used=used, check=check
+                samples,
+                residual[:, rows, columns],
+                controls,
+                fitted,
+                at=around,
+                shifts=shifts,
+                used=used,
+                depth=depth,
+                as_floats=loose,
+                threads=self.threads,
+                check=check,
             )
 
         if crop is None:
@@ -247,67 +279,7 @@ class Restoration:
         return forms.cropped(part, *window.inside(around))
 
 
-def residual_of(bands: Iterable[tuple[int, Pixels]], planar: Pixels) -> Residual:
-    """Return the change of an image (C, H, W) from the restored rows (C, n, W) and their first row."""
-    most = float(np.finfo(np.float16).max)
-    residual: Residual = np.empty(planar.shape, np.float16)
-    for first, rows in bands:
-        last = first + rows.shape[1]
-        residual[:, first:last] = np.clip(rows - planar[:, first:last], -most, most)
-    return residual
-
-
-def blend_samples(
-    samples: NDArray[Any],
-    residual: Residual,
-    controls: Controls,
-    mask: Mask | None,
-    *,
-    at: Window,
-    shifts: Pixels,
-    used: ValueRange = FULL,
-    check: Callable[[], None] | None = None,
-) -> NDArray[Any]:
-    """Return samples (H, W, C) of any type, with the controls applied to a residual.
-
-    `at`, `shifts`: see `blend_blocks`. `used`: the range of values that the network saw as [0, 1]. `check`:
-    see `Restoration.blend`. Each block is converted on its own: that takes less time and memory than
-    converting the whole image first.
-    """
-    out = np.empty_like(samples, order="C")
-    read_window = reader(samples, residual, used)
-    plain = used == FULL and samples.dtype.kind == "u"
-    for block, pixels in blend_blocks(read_window, residual.shape, controls, mask, at=at, shifts=shifts):
-        if check is not None:
-            check()
-        rows, columns = slice(block.top, block.bottom), slice(block.left, block.right)
-        for channel, plane in enumerate(pixels):
-            values = plane
-            if not plain:
-                before = forms.to_values(samples[rows, columns, channel])
-                values = used.from_unit(np.clip(plane, 0, 1), before)
-            out[rows, columns, channel] = forms.from_values(values, samples.dtype)
-    return out
-
-
-def reader(samples: NDArray[Any], residual: Residual, used: ValueRange) -> Read:
-    """Return a function that reads windows of samples (H, W, C) of any type and of a residual (C, H, W).
-
-    The samples become pixels in [0, 1], where `used` is the range of values from 0 to 1.
-    """
-
-    def read_window(window: Window) -> tuple[Pixels, Pixels]:
-        rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
-        pixels = used.to_unit(forms.to_values(samples[rows, columns]))
-        planar = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
-        for channel in range(len(planar)):  # faster than a transposed copy
-            planar[channel] = pixels[:, :, channel]
-        return planar, residual[:, rows, columns].astype(np.float32)
-
-    return read_window
-
-
-def _window(crop: tuple[int, int, int, int], height: int, width: int) -> Window:
+def crop_window(crop: Crop, height: int, width: int) -> Window:
     """Return the window of a crop. Raises OptionError unless it lies in the image."""
     try:
         left, top, across, down = (int(value) for value in crop)

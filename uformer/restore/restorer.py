@@ -114,16 +114,18 @@ class Restorer:
         return decided(self.options)
 
     @property
+    def range(self) -> str:
+        """The range that the options select, or with which the weights were trained."""
+        return self.options.range or self.network.range
+
+    @property
     def backend(self) -> str:
-        """The inference backend: openvino, torch, or onnx for an .onnx file."""
+        """The inference backend; see `Network.backend_name`."""
         return self.network.backend_name
 
     @property
     def precision(self) -> str:
-        """The numeric precision: fp32, bf16 or fp16 (or int8, for an .onnx file).
-
-        Raises OptionError if the requested precision is not available.
-        """
+        """The numeric precision; see `Backend.precision`. Raises OptionError if it is not available."""
         return self.network.backend.precision
 
     @property
@@ -157,10 +159,10 @@ class Restorer:
           uint16 or float;
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
-        - the path of an image file, or of a TIFF stack, whose pages are all restored. The result is written
-          to `output`, by default NAME.restored.EXT beside the input, and its path is returned. For HEIC and
-          camera raw, EXT is jpg and tif; an `output` of camera raw may also end in .dng. An existing file is
-          replaced only with `overwrite`.
+        - the path of an image file, TIFF stack or Zarr, all pages of which are restored. The result is
+          written to `output`, by default NAME.restored.EXT beside the input, and its path is returned. For
+          HEIC and camera raw, EXT is jpg and tif; an `output` of camera raw may also end in .dng. An existing
+          file is replaced only with `overwrite`.
 
         `mask`: a gray image; only where it is white, the image is restored (see `masked`).
 
@@ -218,6 +220,7 @@ class Restorer:
             restoration.add(bands, planar, used, spread)
             return values
 
+        restoration.mask = self.mask
         restoration.through(run)
         return restoration
 
@@ -259,10 +262,9 @@ class Restorer:
     def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange:
         """Return the range of values that is scaled to [0, 1] for the network, as the options select it.
 
-        `sample`: values of the image, from `value_range.sampled`. `depth`: its bits per sample. Raises
-        PictureError for float values outside [0, 1] if the full range is requested.
+        `sample`: from `value_range.sampled`. Raises PictureError as `choose_for` does.
         """
-        return choose_for(self.options.range, sample, depth, notify=notify)
+        return choose_for(self.range, sample, depth, notify=notify)
 
     def range_of_image(self, image: Image, *, notify: Notify = warn) -> ValueRange:
         """Return `range_of` the values of an image."""

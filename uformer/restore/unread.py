@@ -19,7 +19,7 @@ _HEAD = 512  # bytes
 
 def is_unread_image(path: Path) -> bool:
     """Return whether a file that was not selected is an image, judged by its suffix or its contents."""
-    if path.suffix.lower() in _UNSUPPORTED or formats.read_only(path.suffix):
+    if path.suffix.lower() in _UNSUPPORTED or extras.with_extra(path.suffix):
         return True
     try:
         if not path.is_file():
@@ -32,7 +32,7 @@ def is_unread_image(path: Path) -> bool:
 
 def reason(path: Path) -> str:
     """Return why an image is left out, and what to do."""
-    found = formats.read_only(path.suffix)
+    found = extras.with_extra(path.suffix)
     command = extras.missing(found) if found else None
     if found and command:
         return f"{found.name} needs an extra; run: {command}"
@@ -46,7 +46,7 @@ def summary(paths: Iterable[Path]) -> str:
     counts = Counter(path.suffix.lower() for path in paths)
     parts = []
     for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        found = formats.read_only(suffix)
+        found = extras.with_extra(suffix)
         command = extras.missing(found) if found else None
         parts.append(f"{count} {suffix or 'without a suffix'}" + (f" ({command})" if command else ""))
     return f"left out: {', '.join(parts)}" if parts else ""

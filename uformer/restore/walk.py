@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 
 from uformer.image.extras import can_read
 from uformer.image.formats import output_suffix, read_only
+from uformer.zarr_folder import is_meant
 
 RESTORED = ".restored"
 """Marks default output names: before the suffix of a file, at the end of a folder's name."""
@@ -68,7 +69,7 @@ def walk(
         outputs = {output_name(Path(name)) for name in names if read_only(Path(name).suffix)}
         for entry in listed:
             path = below / entry.name
-            folder = _is_folder(entry)
+            folder = _is_folder(entry) and not is_meant(root / path)
             if entry.name.startswith("."):
                 continue
             if not folder and not can_read(path.suffix):

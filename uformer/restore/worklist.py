@@ -35,6 +35,7 @@ from uformer.restore.walk import (
     written_name,
 )
 from uformer.staging import staging
+from uformer.zarr_folder import is_meant
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class WorkList:
 
 
 def is_one_picture(arguments: Sequence[str]) -> bool:
-    """Return whether the arguments name one image file, and neither a folder nor a pattern."""
-    return len(arguments) == 1 and not is_pattern(arguments[0]) and not os.path.isdir(arguments[0])
+    """Return whether the arguments name one image, and neither a folder of images nor a pattern."""
+    return len(arguments) == 1 and not is_pattern(arguments[0]) and not _is_folder(arguments[0])
 
 
 def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
@@ -91,7 +92,7 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
     else:
         path = (
             Path(output) / written_name(source)
-            if output.endswith(("/", os.sep)) or os.path.isdir(output)
+            if output.endswith(("/", os.sep)) or _is_folder(output)
             else Path(output)
         )
     check_picture_output(path, source, overwrite=overwrite)
@@ -107,24 +108,35 @@ def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) ->
     check_output(path, overwrite=overwrite, source=source)
 
 
+def check_jobs(work: WorkList, check: Callable[[FileJob], None], *, alone: bool) -> None:
+    """Make each job fail for which `check` raises an OptionError or PictureError.
+
+    If the job is the only one (`alone`), the error is raised.
+    """
+    for job in list(work.jobs):
+        try:
+            check(job)
+        except (OptionError, PictureError) as error:
+            if alone:
+                raise
+            work.jobs.remove(job)
+            work.failures.append((job.source, str(error)))
+
+
 def check_beside(
     work: WorkList, beside: Callable[[Path], Sequence[Path]], *, alone: bool, overwrite: bool
 ) -> None:
     """Make a job fail if a file that will lie beside its output exists and must not be replaced.
 
-    `beside`: returns these files for an output. Raises OptionError instead if the job is the only one
-    (`alone`).
+    `beside`: returns these files for an output. `alone`: see `check_jobs`.
     """
-    for job in list(work.jobs):
-        try:
-            if job.output.parent.is_dir():  # the folder of several outputs is created later
-                for path in beside(job.output):
-                    check_output(path, overwrite=overwrite, source=job.source)
-        except OptionError as error:
-            if alone:
-                raise
-            work.jobs.remove(job)
-            work.failures.append((job.source, str(error)))
+
+    def check(job: FileJob) -> None:
+        if job.output.parent.is_dir():  # the folder of several outputs is created later
+            for path in beside(job.output):
+                check_output(path, overwrite=overwrite, source=job.source)
+
+    check_jobs(work, check, alone=alone)
 
 
 def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> WorkList:
@@ -136,7 +148,7 @@ def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) 
     absolute = {_absolute(argument) for argument in arguments}
     chosen = []
     for argument in arguments:
-        made_from = _absolute(original(Path(argument), folder=os.path.isdir(argument)))
+        made_from = _absolute(original(Path(argument), folder=_is_folder(argument)))
         if made_from != _absolute(argument) and made_from in absolute:
             result.left_out.append(Path(argument))
         else:
@@ -172,7 +184,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
         for below in found.pictures:
             inside = below.with_name(written_name(below) if out else output_name(below))
             yield FileJob(root / below, (out or root) / inside)
-    elif os.path.isdir(source):
+    elif _is_folder(source):
         named = source if source.name not in ("", "..") else _absolute(source)
         if out is None and not named.name:
             raise OptionError(f"{source}: there is no place beside it for the outputs; name a folder with -o")
@@ -187,7 +199,7 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
             yield FileJob(source / below, home / below.with_name(written_name(below)))
     elif not os.path.lexists(source):
         result.failures.append((source, os.strerror(errno.ENOENT)))
-    elif not is_known(source.suffix):
+    elif not is_known(source.suffix) and not is_meant(source):
         result.failures.append((source, f"the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)}"))
     else:
         yield FileJob(source, out / written_name(source) if out else source.with_name(output_name(source)))
@@ -241,6 +253,11 @@ def _sort_out(jobs: Sequence[FileJob], result: WorkList, *, overwrite: bool) -> 
             continue
         taken[place] = job.source
         (result.done if exists and not overwrite else result.jobs).append(job)
+
+
+def _is_folder(path: str | Path) -> bool:
+    """Return whether a path is a folder that may hold images. A Zarr is an image itself."""
+    return os.path.isdir(path) and not is_meant(path)
 
 
 def _absolute(path: str | Path) -> Path:

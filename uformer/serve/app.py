@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from uformer.serve import static
 from uformer.serve.api import jobs, posts
+from uformer.serve.delivery import results
 from uformer.serve.leftover import Leftover
 from uformer.serve.problems import BUG, Cancelled, Problem
 from uformer.serve.security import Guard
@@ -49,7 +50,7 @@ def create_app(service: Service) -> Leftover:
         lifespan=lifespan,
         servers=[{"url": root}] if root else None,
     )
-    for routes in (posts, jobs, status):
+    for routes in (posts, jobs, results, status):
         api.include_router(routes(service))
     _add_page(api)
     api.exception_handler(Problem)(_on_problem)

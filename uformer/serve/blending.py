@@ -6,6 +6,7 @@ from functools import partial
 
 from uformer.image.write import encode
 from uformer.notices import ignore
+from uformer.restore.masks import mask_values
 from uformer.restore.options import Controls, RestoreOptions
 from uformer.restore.restoration import Restoration
 from uformer.restore.tones import decided
@@ -48,10 +49,12 @@ class Blender:
         self._thread.close()
 
     def _blended(self, answer: Restoration, job: Job) -> bytes:
-        job.begin()
+        _, mask = job.begin()
+        with refused_as(400, "not-a-picture"):
+            shares = None if mask is None else mask_values(mask, notify=ignore)
         controls = dataclasses.asdict(controls_of(job.options))
         with self._metrics.blend_seconds.time(), refused_as(422, "not-restored"):
-            image = answer.blend(check=job.check, **controls)
+            image = answer.blend(check=job.check, mask=shares, crop=job.crop, **controls)
             job.check()
             return encode(
                 image, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=ignore

@@ -7,7 +7,9 @@ from concurrent.futures import Future, wait
 
 from uformer.errors import UformerError
 from uformer.image.read import Limits, read
+from uformer.image.stored import StoredImage
 from uformer.image.write import encode
+from uformer.restore.masks import mask_values
 from uformer.restore.memory import answer_size
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -120,6 +122,10 @@ class Engine:
         """
         with self._lock:
             self._check_room(0, 1)
+        return self.slot()
+
+    def slot(self) -> Slot:
+        """Return a slot for an upload that does not enter the queue."""
         return Slot(self)
 
     def change(self, count: int, places: int) -> None:
@@ -223,7 +229,7 @@ class _Worker:
 
     def restore(self, job: Job) -> bytes:
         """Return the restored file of a job."""
-        data = job.begin()
+        data, mask = job.begin()
         with self.engine.metrics.restore_seconds.time():
             with refused_as(400, "not-a-picture"):
                 image = read(
@@ -231,16 +237,22 @@ class _Worker:
                     limits=Limits(max_bytes=len(data), max_pixels=self.engine.settings.max_pixels),
                     notify=_note,
                 )
-            holds = job.hold and self._can_hold(job, answer_size(job.header) + len(data))
+                shares = None if mask is None else mask_values(mask, notify=_note)
+            holds = job.hold and self._can_hold(job, answer_size(job.header) + len(data) + len(mask or b""))
             del data
             job.check()
             with refused_as(422, "not-restored"):
                 restorer = self._restorers.get(self._here(job.options))
+                if shares is not None:
+                    restorer = restorer.masked(shares)
                 answer = None
                 if holds:
-                    answer = restorer.infer(image, progress=job.progress, notify=_note)
-                    job.range = answer.ranges[0].reported(image.depth)
+                    stored = StoredImage.of(image)
+                    del image
+                    answer = restorer.infer(stored, progress=job.progress, notify=_note)
+                    job.range = answer.ranges[0].reported(stored.depth)
                     restored = answer.blend(check=job.check)
+                    answer.mask = mask  # its file takes less memory
                 else:
                     used = restorer.range_of_image(image, notify=_note)
                     job.range = used.reported(image.depth)

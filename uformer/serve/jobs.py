@@ -13,6 +13,7 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Header
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
+from uformer.restore.restoration import Crop
 from uformer.serve.problems import BUG, Cancelled, Problem
 
 log = logging.getLogger("uformer.serve")
@@ -31,7 +32,8 @@ class Job:
     """One image to restore.
 
     `suffix`: suffix of the response's format. `seconds`: time after which the job is given up. `hold`:
-    whether to hold the network's answer, if possible.
+    whether to hold the network's answer, if possible. `mask`: the file of a mask. `crop`: the part that a
+    job that blends returns.
 
     The event loop reads fields that a worker thread writes; only one of the two writes each field.
     """
@@ -46,6 +48,8 @@ class Job:
         metadata: MetadataPolicy,
         seconds: float,
         hold: bool = False,
+        mask: bytes | None = None,
+        crop: Crop | None = None,
     ) -> None:
         self.id = secrets.token_hex(16)
         self.options, self.suffix, self.metadata = options, suffix, metadata
@@ -60,24 +64,25 @@ class Job:
         """Whether the network's answer is held now; HeldAnswers sets it."""
         self.not_held: str | None = None
         """Why the answer is not held although `hold` is true, if this is decided."""
-        self._data: bytes | None = data
+        self.crop = crop
+        self._files: tuple[bytes, bytes | None] | None = (data, mask)
         self._deadline, self._seconds = self.created + seconds, seconds
         self._cancelled = threading.Event()
         self._refusal: Problem | None = None
 
-    def begin(self) -> bytes:
-        """Start the job and return its file, which it then drops. Raises the errors of `check`."""
+    def begin(self) -> tuple[bytes, bytes | None]:
+        """Start the job and return its file and mask, which it then drops. Raises the errors of `check`."""
         self.check()
         self.started = time.monotonic()
-        data, self._data = self._data, None
-        if data is None:
+        files, self._files = self._files, None
+        if files is None:
             raise RuntimeError("the job has already begun")
-        return data
+        return files
 
     def end(self) -> None:
         """Record the end of the work."""
         self.finished = time.monotonic()
-        self._data = None
+        self._files = None
 
     def cancel(self) -> None:
         """Stop the work at the next tile, or before it begins. No effect on a finished job."""

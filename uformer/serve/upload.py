@@ -1,10 +1,11 @@
-"""Reading the image of a request from a raw body or a form, in memory and up to a limit."""
+"""Reading the image and the mask of a request from a raw body or a form, in memory and up to a limit."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from typing import Self
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
@@ -14,7 +15,9 @@ from starlette.types import Message
 from uformer.errors import PictureError
 from uformer.image.image import Header
 from uformer.image.read import DEFAULT_LIMITS, Limits, header
-from uformer.serve.problems import Cancelled, Problem
+from uformer.restore.masks import check_ratio
+from uformer.serve.problems import Cancelled, Problem, refused_as
+from uformer.serve.settings import Settings
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -28,7 +31,7 @@ MEDIA_TYPES = {
 _READ_ONLY = ("image/heic", "image/heif")
 """Media types that are accepted but never sent. Camera raw has no media type and is sent as image/*."""
 
-FIELD = "picture"
+FIELD, MASK = "picture", "mask"
 PATIENCE = 60  # seconds that an upload may pause
 HEAD_START = 10  # seconds before the average rate of an upload is checked
 _FORM_ROOM = 16 * 2**10  # bytes of a form beyond its image
@@ -40,7 +43,7 @@ class Rules:
     """The limits of an upload."""
 
     max_bytes: int
-    """Largest image file."""
+    """Most bytes of all files together."""
     seconds: float
     """Longest duration of the upload."""
     min_rate: int
@@ -48,59 +51,85 @@ class Rules:
     took: Callable[[int], None] = lambda _: None
     """Called with the size of each chunk; an exception that it raises ends the upload."""
 
+    @classmethod
+    def of(cls, settings: Settings, took: Callable[[int], None]) -> Self:
+        """Return the limits that an operator set."""
+        return cls(
+            max_bytes=settings.max_bytes, seconds=settings.timeout, min_rate=settings.min_rate, took=took
+        )
 
-async def picture_bytes(request: Request, rules: Rules) -> bytes:
-    """Return the image file as the client sent it.
 
-    Raises Problem with status 400 (empty upload or malformed form), 408 (upload stopped or too slow), 413
-    (too many bytes) or 415 (unsupported content), and Cancelled if the client disconnects.
+async def uploaded(
+    request: Request, rules: Rules, *, needed: str = FIELD, allowed: tuple[str, ...] = ()
+) -> dict[str, bytes]:
+    """Return the files of a request by their field: one that is `needed`, and those `allowed` that it has.
+
+    A body that is no form is the needed file. Raises Problem with status 400 (empty upload or malformed
+    form), 408 (upload stopped or too slow), 413 (too many bytes) or 415 (unsupported content), and Cancelled
+    if the client disconnects.
     """
     try:
         async with asyncio.timeout(rules.seconds):
-            return await _picture_bytes(request, rules)
+            return await _uploaded(request, rules, needed, allowed)
     except TimeoutError:
         raise Problem(408, "upload-stopped", f"the upload took more than {rules.seconds:g} seconds") from None
 
 
-async def _picture_bytes(request: Request, rules: Rules) -> bytes:
+async def _uploaded(
+    request: Request, rules: Rules, needed: str, allowed: tuple[str, ...]
+) -> dict[str, bytes]:
     written, _ = parse_options_header(request.headers.get("content-type", ""))
     kind = written.lower().decode("latin-1")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "content-encoding", "send the image file as it is, without Content-Encoding")
     if kind == "multipart/form-data":
-        data = await _from_form(request, rules)
+        files = await _from_form(request, rules, needed, allowed)
     elif kind in (*MEDIA_TYPES.values(), *_READ_ONLY, "image/*"):
-        data = b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])
+        files = {needed: b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])}
     else:
         found = f"Content-Type is {kind[:64]!r}" if kind else "Content-Type is missing"
         types = ", ".join(MEDIA_TYPES.values())
-        detail = f"{found}; use one of {types}, or multipart/form-data with a field {FIELD!r}"
+        detail = f"{found}; use one of {types}, or multipart/form-data with a field {needed!r}"
         raise Problem(415, "media-type", detail)
-    if not data:
-        raise Problem(400, "not-a-picture", "the upload is empty; send an image file")
-    return data
+    for name, data in files.items():
+        if not data:
+            what = "the mask" if name == MASK else "the upload"
+            raise Problem(400, "not-a-picture", f"{what} is empty; send an image file")
+    return files
 
 
-def check_header(data: bytes, *, max_pixels: int) -> Header:
+def check_header(data: bytes, *, max_pixels: int, what: str = "image") -> Header:
     """Return the header of an image file without decoding its pixels.
 
-    Raises Problem with status 400 if the file is not an image, and 413 if it has too many pixels.
+    Raises Problem with status 400 if the file is not an image, 415 if it is a stack, and 413 if it has too
+    many pixels. `what`: the image in the words of these.
     """
     try:
         found = header(data, limits=_ANY)
     except PictureError as error:
-        raise Problem(400, "not-a-picture", str(error)) from None
+        raise Problem(400, "not-a-picture", f"mask: {error}" if what == "mask" else str(error)) from None
+    if found.stack:
+        many = f"{found.frames} pages" if found.frames > 1 else "channels that are not RGB"
+        detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a"
+        raise Problem(415, "stack", f"{detail} file, or restore the stack with `uformer restore`")
     if found.pixels > max_pixels:
         size = f"{found.width} x {found.height} ({found.pixels:,} pixels)"
-        raise Problem(413, "too-many-pixels", f"the image is {size}; the limit is {max_pixels:,} pixels")
+        raise Problem(413, "too-many-pixels", f"the {what} is {size}; the limit is {max_pixels:,} pixels")
     if max(found.width, found.height) > DEFAULT_LIMITS.max_side:
         raise Problem(
             413,
             "too-many-pixels",
-            f"the image is {found.width} x {found.height}; a side may have at most "
+            f"the {what} is {found.width} x {found.height}; a side may have at most "
             f"{DEFAULT_LIMITS.max_side:,} pixels",
         )
     return found
+
+
+def check_mask(data: bytes, image: Header, *, max_pixels: int) -> None:
+    """Check the header of a mask. Raises the errors of `check_header`, and 422 if it does not fit."""
+    found = check_header(data, max_pixels=max_pixels, what="mask")
+    with refused_as(422, "options"):
+        check_ratio((found.height, found.width), (image.height, image.width))
 
 
 async def _chunks(request: Request, limit: int, rules: Rules) -> AsyncGenerator[bytes]:
@@ -122,9 +151,7 @@ async def _chunks(request: Request, limit: int, rules: Rules) -> AsyncGenerator[
 
 
 def _too_many_bytes(rules: Rules) -> Problem:
-    return Problem(
-        413, "too-many-bytes", f"the image file is larger than the limit of {rules.max_bytes:,} bytes"
-    )
+    return Problem(413, "too-many-bytes", f"the upload is larger than the limit of {rules.max_bytes:,} bytes")
 
 
 async def _next_message(request: Request, began: float, total: int, min_rate: int) -> Message:
@@ -146,7 +173,9 @@ class _FormInMemory(MultiPartParser):
     spool_max_size = 0
 
 
-async def _from_form(request: Request, rules: Rules) -> bytes:
+async def _from_form(
+    request: Request, rules: Rules, needed: str, allowed: tuple[str, ...]
+) -> dict[str, bytes]:
     try:
         async with contextlib.aclosing(_chunks(request, rules.max_bytes + _FORM_ROOM, rules)) as chunks:
             form = await _FormInMemory(request.headers, chunks).parse()
@@ -154,18 +183,23 @@ async def _from_form(request: Request, rules: Rules) -> bytes:
         raise Problem(400, "form", f"the form cannot be read: {error.message}") from None
     except UnicodeError:  # Content-Type can name codecs that do not decode text
         raise Problem(400, "form", "the form cannot be read: its charset is not a text encoding") from None
+    files = {}
     try:
-        images = form.getlist(FIELD)
-        if len(images) != 1:
-            raise Problem(
-                400, "form", f"the form must have one field {FIELD!r}; it has {len(images)} of them"
-            )
-        (image,) = images
-        if isinstance(image, str):
-            raise Problem(400, "form", f"the field {FIELD!r} holds text; send a file, with a filename")
-        data = await image.read()
+        known = (needed, *allowed)
+        for name in dict.fromkeys((needed, *form)):
+            if name not in known:
+                raise Problem(400, "form", f"unknown field {name[:64]!r}; known: {', '.join(known)}")
+            given = form.getlist(name)
+            if len(given) != 1:
+                raise Problem(
+                    400, "form", f"the form must have one field {name!r}; it has {len(given)} of them"
+                )
+            (file,) = given
+            if isinstance(file, str):
+                raise Problem(400, "form", f"the field {name!r} holds text; send a file, with a filename")
+            files[name] = await file.read()
     finally:
         await form.close()
-    if len(data) > rules.max_bytes:
+    if sum(map(len, files.values())) > rules.max_bytes:
         raise _too_many_bytes(rules)
-    return data
+    return files

@@ -34,6 +34,7 @@ def train(
     clean: Path | None = None,
     validation: Path | None = None,
     settings: Annotated[Sequence[str], Parameter(name="--set", negative="", show_default=False)] = (),
+    value_range: Annotated[str | None, Parameter(name="--range")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     start: str | None = None,
     resume: bool = False,
@@ -62,6 +63,10 @@ def train(
     settings
         Change the recipe: KEY=VALUE, repeatable. Examples: batch=16, steps=20000, network=uformer_b,
         network.window_size=4.
+    value_range
+        Range of values that the network sees as black to white: auto, full, or LOW:HIGH in the units of the
+        files (see `uformer restore --help`). Short for --set range=... The weights carry it, and restoring
+        with them uses it.
     out
         Run folder. Default: runs/RECIPE. An existing run is never overwritten.
     start
@@ -89,6 +94,7 @@ def train(
     from uformer.train.session import Session  # noqa: PLC0415
 
     processes = Processes.join(device)
+    settings = [*settings, *([] if value_range is None else [f"range={value_range}"])]
 
     def make() -> "Session":
         folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)

@@ -27,6 +27,7 @@ from uformer.train.report import Reporter
 from uformer.train.setup import Prepared
 from uformer.train.sharding import clip_gradients, whole_network
 from uformer.train.validate import mean_score, named, sample
+from uformer.weights.provenance import RANGE
 
 
 def train(
@@ -211,7 +212,7 @@ def save(prepared: Prepared, learner: Learner, folder: RunFolder, processes: Pro
 
 def notes(prepared: Prepared, learner: Learner) -> dict[str, str]:
     """Return the notes on its training that a weights file carries."""
-    found = {"recipe": prepared.recipe.name, "steps": str(learner.step)}
+    found = {"recipe": prepared.recipe.name, "steps": str(learner.step), RANGE: prepared.recipe.range}
     if not len(prepared.held_out):
         return found
     return found | {name: f"{value:.4g}" for name, value in named(learner.best, prepared.held_out).items()}

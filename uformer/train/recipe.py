@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from uformer.config import UformerConfig, variant
 from uformer.degradations.counts import CountNoise
 from uformer.errors import CheckpointError, OptionError
+from uformer.image import value_range
 from uformer.train.duration import Clock
 from uformer.values import hints, option, plain, set_types, unknown
 
@@ -46,6 +47,11 @@ class Recipe:
     """Noise of linear data instead of that of photographs, for the degradation `noise`.
 
     It is poisson:gain=G,read=R,offset=O in the units of the files, as `uformer photon-transfer` prints it.
+    """
+    range: str = "auto"
+    """Range of values that becomes [0, 1]: auto, full or LOW:HIGH, as in `uformer restore --range`.
+
+    The weights carry it, and restoring with them uses it.
     """
     supervision: Supervision = "clean"
     """What the network learns from: clean images, or noisy images alone (`uformer.data.targets`)."""
@@ -156,6 +162,7 @@ class Recipe:
         for name in ("drawn", "structured", "dry", "gray", "mirrored", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1")
         self._check("drawn", self.drawn + self.gray <= 1, "at most 1 together with gray")
+        value_range.check(self.range)
         if self.noise:
             CountNoise.parse(self.noise)
             self._check("noise", self.degradation == "noise", "empty unless degradation is noise")

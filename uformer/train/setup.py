@@ -221,13 +221,21 @@ def prepare(
     side = 2 * recipe.patch if recipe.supervision == "neighbor2neighbor" else recipe.patch
     if sources:
         found, notes = pictures.load(
-            sources, smallest=side, memory=memory, cache=cache, decoded=decoded, noisy=noisy
+            sources,
+            smallest=side,
+            memory=memory,
+            cache=cache,
+            decoded=decoded,
+            noisy=noisy,
+            asked=recipe.range,
         )
         found = _of_one_kind(found) if noisy else found
     else:
         found, notes = drawings(recipe), []
     if folders.validation is not None and apart is not None:
-        held, others = _validation(folders.validation, apart, found, memory=memory, noisy=noisy)
+        held, others = _validation(
+            folders.validation, apart, found, memory=memory, noisy=noisy, asked=recipe.range
+        )
         notes += others
         truth = not noisy or apart[0].degraded is not None
     else:
@@ -363,9 +371,9 @@ def _validation_sources(folder: Path, sources: Sequence[Source], recipe: Recipe)
 
 
 def _validation(
-    folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int, noisy: bool
+    folder: Path, sources: Sequence[Source], found: PictureSet, *, memory: int, noisy: bool, asked: str
 ) -> tuple[PictureSet, list[str]]:
-    held, notes = pictures.load(sources, smallest=1, memory=memory, noisy=noisy)
+    held, notes = pictures.load(sources, smallest=1, memory=memory, noisy=noisy, asked=asked)
     if any(count not in (1, wanted) for count, wanted in zip(held.channels, found.channels, strict=True)):
         raise OptionError(
             f"--validation {folder}: the images have {held.channels} channels (degraded, clean); "

@@ -113,6 +113,12 @@ def read_config(path: PathLike) -> UformerConfig:
         return config
 
 
+def read_notes(path: PathLike) -> dict[str, str]:
+    """The notes of a checkpoint, without reading its tensors. Raises CheckpointError as `read` does."""
+    with _opened(path) as (_file, _config, notes):
+        return notes
+
+
 def describe(path: PathLike) -> dict[str, object]:
     """The "config", number of "parameters", "dtype" and "notes" of a checkpoint, without reading its tensors.
 

@@ -81,15 +81,21 @@ def test_options_that_contradict_each_other() -> None:
 def test_weights_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "w.safetensors"
     checkpoint.write(
-        path, TINY, {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()}
+        path,
+        TINY,
+        {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()},
+        notes={"range": "full"},
     )
     weights = read_weights(NetworkOptions(weights=str(path)))
     assert (weights.config, set(weights.state), weights.file) == (TINY, set(parameter_shapes(TINY)), None)
+    assert weights.range == "full"
     assert read_config(path) == TINY
     exported = tmp_path / "w.onnx"
-    monkeypatch.setattr(onnx, "read_config", lambda _path: TINY)
+    monkeypatch.setattr(onnx, "_read", lambda _path: None)
+    monkeypatch.setattr(onnx, "_describe", lambda _path, _model: (TINY, {"range": "0:900"}))
     weights = read_weights(NetworkOptions(weights=str(exported)))
     assert (weights.config, weights.state, weights.file) == (TINY, {}, exported)
+    assert weights.range == "0:900"
     assert read_config(exported) == TINY
 
 

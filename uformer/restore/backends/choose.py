@@ -19,6 +19,7 @@ from uformer.restore.backends.drivers import library_versions
 from uformer.restore.options import NetworkOptions
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
+from uformer.weights.provenance import noted_range
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ def read_weights(options: NetworkOptions) -> Weights:
     """
     path = weights_path(options)
     if onnx.is_onnx(path):
-        return Weights(onnx.read_config(path), {}, path)
-    return Weights(*checkpoint.read(path))
+        config, facts = onnx.read_facts(path)
+        return Weights(config, {}, path, range=noted_range(path, facts))
+    config, state = checkpoint.read(path)
+    return Weights(config, state, range=noted_range(path, checkpoint.read_notes(path)))
 
 
 def weights_path(options: NetworkOptions) -> Path:

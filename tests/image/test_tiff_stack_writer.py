@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 import tifffile
 
 from tests.image.stacks import counts, save_imagej, save_ome
-from uformer.image.stack import opened_stack
-from uformer.image.stack_writer import writing
+from uformer.image.tiff_stack import TiffStack, opened_tiff
+from uformer.image.tiff_stack_writer import needs_bigtiff, writing_tiff
 
 
 def copied(source: Path, output: Path) -> None:
-    with opened_stack(source) as stack, writing(stack, output) as write_page:
+    with opened_tiff(source) as stack, writing_tiff(stack, output) as write_page:
         for page in range(stack.count):
             write_page(page, stack.read(page))
 
@@ -60,10 +62,39 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     save_imagej(tmp_path / "a.tif", counts(2, 8, 10), "TYX")
 
     def stop_after_a_page() -> None:
-        with opened_stack(tmp_path / "a.tif") as stack, writing(stack, tmp_path / "out.tif") as write_page:
+        with (
+            opened_tiff(tmp_path / "a.tif") as stack,
+            writing_tiff(stack, tmp_path / "out.tif") as write_page,
+        ):
             write_page(0, stack.read(0))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stop_after_a_page()
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "page_bytes", "read_from_big", "expected"),
+    [
+        (9, 2**20, False, False),
+        (9, 2**20, True, True),
+        (4096, 2**20, False, True),
+        (2_000_000, 160, False, True),
+    ],
+)
+def test_large_stacks_are_written_as_bigtiff(
+    pages: int, page_bytes: int, *, read_from_big: bool, expected: bool
+) -> None:
+    page, file = SimpleNamespace(nbytes=page_bytes), SimpleNamespace(is_bigtiff=read_from_big)
+    stack = SimpleNamespace(count=pages, tags_of=lambda _: page, file=file)
+    assert needs_bigtiff(cast(TiffStack, stack)) == expected
+
+
+def test_bigtiff_stays_bigtiff(tmp_path: Path) -> None:
+    values = counts(3, 40, 50)  # of smaller pages, tifffile thinks that they follow each other without a gap
+    tifffile.imwrite(tmp_path / "a.tif", values, bigtiff=True, photometric="minisblack")
+    copied(tmp_path / "a.tif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.is_bigtiff
+        assert np.array_equal(file.asarray(), values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,11 @@ from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
 from uformer.image import ifd
 from uformer.image.samples import Samples
-from uformer.image.stack import Stack
+from uformer.image.stack import WritePage
+from uformer.image.tiff_stack import TiffStack
 
 if TYPE_CHECKING:
     import tifffile
-
-WritePage = Callable[[int, Samples], None]
-"""Writes a page: its position and its samples. Pages must be written in order."""
 
 _LAYOUT = {ifd.NEW_SUBFILE_TYPE, ifd.OLD_SUBFILE_TYPE, ifd.WIDTH, ifd.LENGTH}
 _LAYOUT |= {ifd.BITS, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.SAMPLES, ifd.PLANAR, ifd.PREDICTOR}
@@ -32,19 +30,19 @@ _POINTERS |= {34412: "Zeiss LSM data", 33628: "MetaMorph data", 33629: "MetaMorp
 
 _UNCOMPRESSED = 1
 _CLASSIC_TIFF = 4 * 2**30 - 2**26  # bytes; its offsets end at 2^32
+_TAG_BYTES = 2**12  # of a page, more than most have
 _TILE_STEP = 16  # pixels; sides of tiles must be multiples of it
 
 
 @contextlib.contextmanager
-def writing(stack: Stack, path: Path) -> Iterator[WritePage]:
+def writing_tiff(stack: TiffStack, path: Path) -> Iterator[WritePage]:
     """Return a function that writes the pages of `stack` with other samples, to a file that appears whole.
 
     Pages stay compressed (deflate) or uncompressed. Raises PictureError if the file cannot be written.
     """
     import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
 
-    size = stack.count * stack.tags_of(0).nbytes
-    big = stack.file.is_bigtiff or size > _CLASSIC_TIFF
+    big = needs_bigtiff(stack)
     try:
         with atomic_file(path) as file:
             handle = tifffile.FileHandle(file, name=path.name)
@@ -58,13 +56,19 @@ def writing(stack: Stack, path: Path) -> Iterator[WritePage]:
         raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
 
 
-def left_out(stack: Stack) -> list[str]:
+def needs_bigtiff(stack: TiffStack) -> bool:
+    """Return whether a stack is written as BigTIFF: if it was read from one, or may not fit below 4 GiB."""
+    size = stack.count * (stack.tags_of(0).nbytes + _TAG_BYTES)
+    return stack.file.is_bigtiff or size > _CLASSIC_TIFF
+
+
+def left_out(stack: TiffStack) -> list[str]:
     """Return what the first page of a stack holds that is not written, in words."""
     codes = {tag.code for tag in stack.tags_of(0).tags}
     return list(dict.fromkeys(name for code, name in _POINTERS.items() if code in codes))
 
 
-def _write_page(writer: tifffile.TiffWriter, stack: Stack, page: int, samples: Samples) -> None:
+def _write_page(writer: tifffile.TiffWriter, stack: TiffStack, page: int, samples: Samples) -> None:
     import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
 
     described = stack.tags_of(page)
@@ -107,7 +111,7 @@ def _write_page(writer: tifffile.TiffWriter, stack: Stack, page: int, samples: S
     )
 
 
-def _bytes_of(stack: Stack, tag: tifffile.TiffTag) -> bytes:
+def _bytes_of(stack: TiffStack, tag: tifffile.TiffTag) -> bytes:
     """Return the values of a tag as they are in the file, whose byte order the output shares."""
     stack.file.filehandle.seek(tag.valueoffset)
     return stack.file.filehandle.read(tag.valuebytecount)
