@@ -1,4 +1,4 @@
-.PHONY: check format-check lint types contracts test fuzz bench format
+.PHONY: check packages format-check lint types contracts test fuzz bench format
 
 check: format-check lint types contracts test
 
@@ -14,8 +14,11 @@ types:
 contracts:
 	lint-imports
 
-test:
+test: packages
 	python -m pytest -m ''
+
+packages:
+	python -m pip install --quiet -e '.[slow]'
 
 fuzz:
 	UFORMER_FUZZ_SECONDS=$(or $(SECONDS),600) UFORMER_FUZZ_SEED=$(or $(SEED),1000) python -m pytest -n0 -s tests/image/test_fuzz.py

@@ -141,7 +141,10 @@ def run(name: str, data: Path, out: Path, hours: float) -> None:
     entry = load_entry(name)
     found = scenes.digest(data)
     if found != scenes.DIGEST:
-        raise SystemExit(f"{data}: not the images of the track ({found[:12]}); make them with: python -m benchmarks.budget.track make")
+        raise SystemExit(
+            f"{data}: not the images of the track ({found[:12]}); make them with: "
+            "python -m benchmarks.budget.track make"
+        )
     scores = []
     for seed in SEEDS:
         scores.append(repeat(entry, data, out / f"{name}-{hours:g}h" / f"seed-{seed}", seed, hours))

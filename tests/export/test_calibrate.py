@@ -91,6 +91,7 @@ def test_without_nncf_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch)
         quantize(None, [])
 
 
+@pytest.mark.slow
 def test_nncf_has_no_telemetry() -> None:
     pytest.importorskip("nncf")
     load_nncf()

@@ -81,7 +81,8 @@ def test_openvino_in_half_size(folder: Path, openvino_file: tuple[Path, str]) ->
     assert ", fp16, " in printed
 
 
-@pytest.mark.parametrize("name", ["int8.onnx", pytest.param("int8.xml", marks=pytest.mark.slow)])
+@pytest.mark.slow  # NNCF is in the extra `slow`
+@pytest.mark.parametrize("name", ["int8.onnx", "int8.xml"])
 def test_int8_reports_its_loss(folder: Path, pictures: Path, name: str) -> None:
     pytest.importorskip("nncf")
     kind = "onnx" if name.endswith(".onnx") else "openvino"

@@ -1,4 +1,4 @@
-"""Reference implementation of the original networks (2021 and 2022): slow, float64, with the authors' keys.
+"""Reference implementation of the original networks (2021 and 2022): plain, float64, with the authors' keys.
 
 It shares no code with the package. It does not reshape or roll windows; it looks up each window by the
 positions of its tokens in the image.
@@ -105,7 +105,7 @@ class _Original:
     def windows(
         self, x: Tensor, other: Tensor | None, name: str, shift: int, modulator: Tensor | None = None
     ) -> Tensor:
-        """Attention in one window after another."""
+        """Attention in every window."""
         height, width, side = *x.shape[:2], self.side
         out = torch.empty_like(x)
         table = self.weight(f"{name}.relative_position_bias_table")
@@ -115,25 +115,26 @@ class _Original:
         )
         bias = table[rows_of_table]  # (N, N, heads)
         at = torch.tensor(inside)
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                rows = (top + at[:, 0] + shift) % height  # positions of the window's tokens in the image
-                columns = (left + at[:, 1] + shift) % width
-                neighbours = _same(rows, at[:, 0]) & _same(columns, at[:, 1])
-                mask = torch.where(neighbours, 0.0, -100.0)
-                tokens = x[rows, columns] if modulator is None else x[rows, columns] + modulator
-                memory = None if other is None else other[rows, columns]
-                out[rows, columns] = self.attend(tokens, memory, name, bias + mask[:, :, None])
+        corners = [(top, left) for top in range(0, height, side) for left in range(0, width, side)]
+        top, left = torch.tensor(corners).T[:, :, None]
+        rows = (top + at[:, 0] + shift) % height  # (windows, N): positions of their tokens in the image
+        columns = (left + at[:, 1] + shift) % width
+        neighbours = _same(rows, at[:, 0]) & _same(columns, at[:, 1])
+        mask = torch.where(neighbours, 0.0, -100.0)
+        tokens = x[rows, columns] if modulator is None else x[rows, columns] + modulator
+        memory = None if other is None else other[rows, columns]
+        out[rows, columns] = self.attend(tokens, memory, name, bias + mask[..., None])
         return out
 
     def attend(self, tokens: Tensor, memory: Tensor | None, name: str, bias: Tensor) -> Tensor:
-        """One window: (N, C) tokens attend to themselves, to the memory, or to both."""
+        """In each window, (windows, N, C) tokens attend to themselves, to the memory, or to both."""
         if self.has(f"{name}.qkv.to_qkv.weight"):
             assert memory is not None
             q, k, v = self.linear(tokens, f"{name}.qkv.to_qkv").chunk(3, dim=-1)
             more_k, more_v = self.linear(memory, f"{name}.qkv.to_kv").chunk(2, dim=-1)
-            k, v = torch.cat([k, more_k]), torch.cat([v, more_v])
-            bias = bias[:, torch.arange(len(k)) // 2]  # as the authors repeat it: each entry twice in a row
+            k, v = torch.cat([k, more_k], dim=-2), torch.cat([v, more_v], dim=-2)
+            # As the authors repeat it: each entry twice in a row.
+            bias = bias[:, :, torch.arange(k.shape[-2]) // 2]
         else:
             q = self.linear(tokens, f"{name}.qkv.to_q")
             k, v = self.linear(tokens if memory is None else memory, f"{name}.qkv.to_kv").chunk(2, dim=-1)
@@ -190,7 +191,7 @@ class _Original:
 
 def _same(place: Tensor, inside: Tensor) -> Tensor:
     """The token pairs that wrap-around does not join: equally far apart in image and window."""
-    return place[:, None] - place[None, :] == inside[:, None] - inside[None, :]
+    return place[:, :, None] - place[:, None, :] == inside[:, None] - inside[None, :]
 
 
 def _heads(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None) -> Tensor:
@@ -198,6 +199,6 @@ def _heads(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None) -> 
     for head, (qh, kh, vh) in enumerate(
         zip(q.chunk(heads, -1), k.chunk(heads, -1), v.chunk(heads, -1), strict=True)
     ):
-        scores = qh @ kh.T / math.sqrt(qh.shape[-1])
-        out.append(torch.softmax(scores if bias is None else scores + bias[:, :, head], dim=-1) @ vh)
+        scores = qh @ kh.mT / math.sqrt(qh.shape[-1])
+        out.append(torch.softmax(scores if bias is None else scores + bias[..., head], dim=-1) @ vh)
     return torch.cat(out, dim=-1)

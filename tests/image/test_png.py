@@ -209,8 +209,8 @@ def test_other_formats_cannot_hold_them() -> None:
     encode(image, ".jpg", notify=said.append)
     assert said == [
         (
-            "describes its colours by cICP as HDR or in a way that no colour profile can; "
-            "JPEG is written without this description, so it will look wrong; use .png"
+            "has colours (cICP) that no colour profile describes, such as HDR; "
+            "JPEG is written without them and will look wrong; use .png"
         ),
         "JPEG cannot hold PNG texts (parameters, Comment, Title); left out",
     ]

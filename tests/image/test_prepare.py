@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,9 @@ def test_a_quality_that_is_asked_for_replaces_all_defaults() -> None:
     assert "Q" not in saver_options(image(), formats.PNG, Metadata(), quality=50)
     assert saver_options(image(alpha=True), formats.AVIF, Metadata(), quality=50)["lossless"]
     assert saver_options(image(), formats.WEBP, Metadata())["lossless"]
+
+
+def test_developed_photographs_are_not_compressed() -> None:
+    raw = dataclasses.replace(image(depth=16), camera_raw=True)
+    assert saver_options(raw, formats.TIFF, Metadata())["compression"] == "none"
+    assert saver_options(image(depth=16), formats.TIFF, Metadata())["compression"] == "deflate"

@@ -9,7 +9,8 @@ import PIL.Image
 import pytest
 import tifffile
 
-from uformer.image.image import Image
+from tests.image.test_thumbnail import exif, seen, small
+from uformer.image.image import Image, Metadata
 from uformer.image.read import read
 from uformer.image.stored import StoredImage
 from uformer.image.write import encode
@@ -73,6 +74,15 @@ def test_a_part(kind: str) -> None:
     if kind == "alpha":
         alphas: Any = part.image().alpha, image.alpha
         assert np.array_equal(alphas[0], alphas[1][2:5, 1:7])
+
+
+def test_a_part_has_no_thumbnail_of_the_whole() -> None:
+    block = exif(1, small())
+    image = Image(pixels=np.zeros((9, 7, 3), np.float32), metadata=Metadata(exif=block))
+    part = StoredImage.of(image).cropped(slice(0, 4), slice(0, 4)).frame.metadata.exif
+    assert part is not None
+    assert seen(block) is not None
+    assert seen(part) is None
 
 
 def test_other_samples() -> None:

@@ -115,3 +115,15 @@ EMPTY = b"II*\0\x08\0\0\0\0\0\xff\xff\xff\xff"
 @pytest.mark.parametrize("block", [b"", b"II*\0", EMPTY, exif(6, small())[:60]])
 def test_damaged_blocks_stay(block: bytes) -> None:
     assert thumbnail.upright(block, 6) == block
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_thumbnail_is_removed(order: str) -> None:
+    block = exif(1, small(), order, b"behind it")
+    bare = thumbnail.without(block)
+    assert seen(bare) is None
+    assert small() not in bare
+    assert len(bare) == len(block)
+    assert bare.endswith(b"behind it")
+    assert thumbnail.without(bare) == bare
+    assert thumbnail.without(b"no EXIF") == b"no EXIF"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from uformer.image.color import luma_of
 from uformer.image.image import Pixels
 from uformer.restore import controls as module
+from uformer.restore import tones
 from uformer.restore.controls import Stream, Window, blend_rows
 from uformer.restore.masks import Mask
 from uformer.restore.options import Controls
@@ -119,6 +120,20 @@ def test_bands_and_blocks_make_no_difference(
         parts = blend_rows(stream, image.shape, controls, None)
         out = np.concatenate([part.copy() for _, part in parts], axis=1)
     assert np.array_equal(out, expected)
+
+
+def test_the_lock_measures_each_cell_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, seen = np.random.default_rng(0), list[int]()
+    image, residual = rng.random((2, 3, 200, 150), np.float32)
+    real = tones.measured
+
+    def measured(original: Pixels, change: Pixels) -> Pixels:
+        seen.append(original[0].size)
+        return real(original, change)
+
+    monkeypatch.setattr(tones, "measured", measured)
+    blended(image, residual, Controls(tones="lock"))
+    assert sum(seen) == image[0].size
 
 
 def test_a_gray_image_has_no_chroma() -> None:

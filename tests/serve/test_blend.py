@@ -1,5 +1,7 @@
 """The page's blend.js and tones.js return what the library's controls return, within one level of 8 bits."""
 
+import base64
+import io
 import json
 import shutil
 import subprocess
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from uformer.restore.controls import blend_blocks
@@ -30,6 +33,8 @@ CASES: list[dict[str, Any]] = [
 SCRIPT = """
 import { readFileSync } from "node:fs";
 import { blend } from "./blend.js";
+import { Mask, sharesOf } from "./mask.js";
+import { grayPng } from "./png.js";
 import { lockTones } from "./tones.js";
 const { before, after, mask, width, height, cases } = JSON.parse(readFileSync(0));
 const results = cases.map(({ masked, tones, ...controls }) => {
@@ -39,7 +44,37 @@ const results = cases.map(({ masked, tones, ...controls }) => {
 const part = 8 * 4 * width;
 const grain = blend(before, after, width, height, { grain: 1 });
 const lower = blend(before.slice(part), after.slice(part), width, height - 8, { grain: 1 }, { top: 8 });
-console.log(JSON.stringify({ results, grain: [...grain], lower: [...lower] }));
+const photo = { width, height };
+const small = { values: mask.slice(0, 35 * 22).map((share) => 255 * share), width: 35, height: 22 };
+const whole = { left: 0, top: 0, columns: width, rows: height, width, height };
+const stretched = [...sharesOf(small, photo, whole)];
+const inside = [...sharesOf(small, photo, { left: 20, top: 10, columns: 8, rows: 6, width: 8, height: 6 })];
+
+// Strokes of a brush
+const painted = new Mask(width, height);
+const versions = [painted.version];
+const contents = [];
+const keep = () => { versions.push(painted.version); contents.push([...painted.values]); };
+painted.begin(20.5, 20.5, { radius: 8, softness: 0.5, value: 0 });
+painted.line(50.5, 20.5);
+painted.line(20.5, 20.5);
+painted.end(); keep();
+painted.begin(30.5, 20.5, { radius: 3, softness: 0, value: 255 });
+painted.end(); keep();
+painted.invert(); keep();
+painted.clear(); keep();
+painted.begin(5, 5, { radius: 9, softness: 1, value: 0 });
+painted.cancel(); keep();
+while (painted.undoable) { painted.undo(); keep(); }
+painted.begin(-50, 500, { radius: 4, softness: 1, value: 0 }); // outside of the photo
+painted.end(); keep();
+const large = new Mask(6000, 4000);
+const file = await grayPng({ values: Uint8Array.from(contents[0]), width, height });
+console.log(JSON.stringify({
+  results, grain: [...grain], lower: [...lower], stretched, inside, versions, contents,
+  large: [large.width, large.height],
+  file: Buffer.from(await file.arrayBuffer()).toString("base64"),
+}));
 """
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no node, which runs the page's modules")
@@ -77,7 +112,7 @@ def by_python(before: np.ndarray, after: np.ndarray, mask: np.ndarray, case: dic
 def test_the_page_blends_as_the_library_does(tmp_path: Path) -> None:
     before, after = images()
     mask = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
-    for name in ("blend.js", "tones.js"):
+    for name in ("blend.js", "tones.js", "mask.js", "png.js", "zip.js"):
         (tmp_path / name).write_bytes(static.files()[name].data)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "run.js").write_text(SCRIPT)
@@ -113,3 +148,35 @@ def test_the_page_blends_as_the_library_does(tmp_path: Path) -> None:
     assert abs(middle.std() - 10) < 1
     assert abs(middle.mean()) < 1
     assert np.array_equal(grain[8:], np.reshape(answer["lower"], (HEIGHT - 8, WIDTH, 4)))
+    check_masks(mask, answer)
+
+
+def check_masks(mask: np.ndarray, answer: dict[str, Any]) -> None:
+    """The page stretches a mask as the library does, and paints it with strokes that can be undone."""
+    small = (mask.ravel()[: 35 * 22].reshape(22, 35) / np.float32(255)).astype(np.float32)
+    shares = Mask(small, HEIGHT, WIDTH).window(0, HEIGHT, 0, WIDTH)
+    np.testing.assert_allclose(np.reshape(answer["stretched"], (HEIGHT, WIDTH)), shares, atol=1e-5)
+    np.testing.assert_allclose(np.reshape(answer["inside"], (6, 8)), shares[10:16, 20:28], atol=1e-5)
+    assert answer["large"] == [1732, 1155]
+    line, dot, inverted, cleared, cancelled, *undone, outside = (
+        np.reshape(each, (HEIGHT, WIDTH)) for each in answer["contents"]
+    )
+    assert (line[20, 20:51] == 0).all(), "a stroke that comes back is not weaker or stronger"
+    assert (line[:11] == 255).all()
+    assert (line[20, :12] == 255).all()
+    assert 100 < line[26, 35] < 200, "the soft edge"
+    assert dot[20, 30] == 255
+    assert dot[20, 25] == 0
+    assert np.array_equal(inverted, 255 - dot)
+    assert (cleared == 255).all()
+    assert np.array_equal(cancelled, cleared)
+    for was, now in zip([inverted, dot, line, cleared], undone, strict=True):
+        assert np.array_equal(was, now)
+    assert (outside == 255).all()
+    first, _, _, _, none, _, third, second, again, end, last = answer["versions"]
+    assert (first, none, end) == (0, 0, 0), "nothing is masked"
+    assert [third, second, again] == answer["versions"][3:0:-1], "the file that was made is right again"
+    assert last > 0
+    file = PIL.Image.open(io.BytesIO(base64.b64decode(answer["file"])))
+    assert (file.mode, file.size) == ("L", (WIDTH, HEIGHT))
+    assert np.array_equal(np.asarray(file), line)

@@ -37,7 +37,8 @@ def run(command: list[str], folder: Path) -> None:
 def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
     if "curl " in block and shutil.which("curl") is None:
         pytest.skip("no curl")
-    (tmp_path / "photo.jpg").write_bytes(png(suffix="JPEG"))
+    (tmp_path / "photo.jpg").write_bytes(png(64, 48, suffix="JPEG"))
+    (tmp_path / "sky.png").write_bytes(png(64, 48, "L"))
     outputs = re.findall(r"clean\.\w+", block)
     with served(build()) as (_, port):
         text = block.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
@@ -46,7 +47,7 @@ def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
             tmp_path,
         )
     for name in outputs:
-        assert levels((tmp_path / name).read_bytes()).shape == (8, 12, 3)
+        assert levels((tmp_path / name).read_bytes()).shape == (48, 64, 3)
 
 
 def test_every_refusal_is_in_the_table() -> None:

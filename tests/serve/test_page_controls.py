@@ -5,7 +5,7 @@ import io
 import zipfile
 
 import numpy as np
-from playwright.sync_api import Browser, Dialog, Error, Route, expect
+from playwright.sync_api import Browser, Dialog, Error, Page, Route, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, served
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
@@ -179,3 +179,115 @@ def test_below_a_path_of_a_proxy_and_what_goes_wrong_there(browser: Browser, bui
         page.wait_for_selector("#download[href]")
         page.click("#reference")
         expect(page.locator("article").first).to_contain_text("/v1/restore")
+
+
+def stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Draw a line with the mouse; the points are relative to the middle of the viewer."""
+    box = page.locator("#viewer").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x + points[0][0], y + points[0][1])
+    page.mouse.down()
+    for across, down in points[1:]:
+        page.mouse.move(x + across, y + down, steps=3)
+    page.mouse.up()
+
+
+def made_anew(page: Page) -> np.ndarray:
+    """Wait for the file that the last step asked for, and return its levels below those of the photo."""
+    page.wait_for_selector("#download[href]")
+    return levels(png(240, 160)) - levels(download(page)[1])
+
+
+@browser_test
+@needs_chromium
+def test_a_brush_paints_where_the_photo_stays(browser: Browser, build: Build, pace: Pace) -> None:
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.png", png(240, 160)))
+        restore(page)
+        page.route("**/result*", lambda route: None)  # the file with the mask does not come yet
+        page.click("#brush")
+        expect(page.locator("#divider")).to_be_hidden()
+        page.keyboard.press("1")
+        page.locator("#brush-size").fill("40")
+        page.locator("#brush-soft").fill("0")
+        stroke(page, (-60, -70), (-60, 70))  # a line down, 60 pixels left of the middle
+        expect(page.locator("#download-with")).to_have_text("Applying the changes")
+        tinted = levels(page.locator("#viewer").screenshot())[..., :3]
+        page.click("#brush-show")
+        page.mouse.move(5, 5)
+        expect(page.locator("#overlay")).to_be_hidden()
+        seen = levels(page.locator("#viewer").screenshot())[..., :3]
+        top, left = (seen.shape[0] - 160) // 2, (seen.shape[1] - 240) // 2
+        below = levels(png(240, 160)) - seen[top : top + 160, left : left + 240]
+        assert np.abs(below[20:140, 55:65]).max() <= 1, "the original, before the file is made"
+        assert np.abs(below[:, 150:] - 51).max() <= 1
+        assert np.abs(tinted - seen)[top + 80, left + 60].max() > 20, "the mask was shown"
+        page.unroute("**/result*")
+
+        page.click("#brush-invert")
+        below = made_anew(page)
+        expect(page.locator("#download-with")).to_contain_text("Noise removed, painted mask")
+        assert (below[20:140, 55:65] == 51).all()
+        assert (below[:, 150:] == 0).all()
+        page.locator("#viewer").focus()
+        page.keyboard.press("Control+z")
+        below = made_anew(page)
+        assert (below[20:140, 55:65] == 0).all()
+        assert (below[:, 150:] == 51).all()
+        page.click(".brushes label:has([value=restore])")
+        stroke(page, (-60, 0), (-61, 0))
+        assert made_anew(page)[80, 60].tolist() == [51, 51, 51], "erased"
+        page.click("#brush-clear")
+        assert (made_anew(page) == 51).all()
+        expect(page.locator("#download-with")).not_to_contain_text("mask")
+        page.locator("#viewer").focus()
+        for key in ("x", "Space", "ArrowRight", "ArrowRight", "Space"):  # by the keyboard alone
+            page.keyboard.press(key)
+        expect(page.locator("#status")).to_have_text("Brush lifted")
+        below = made_anew(page)
+        assert (below[75:85, 115:130] == 0).all()
+        assert (below[:, :60] == 51).all()
+        page.keyboard.press("Escape")
+        expect(page.locator("#brushes")).to_be_hidden()
+        expect(page.locator("#divider")).to_be_visible()
+
+        page.click(".tasks label:has([value=derain])")  # a new run takes the mask with it
+        restore(page)
+        below = made_anew(page)
+        assert (below[75:85, 115:130] == 0).all()
+        assert (below[:, :60] == 51).all()
+        assert len(pace.seen) == 2
+        page.click("#brush")
+        page.click("#brush-clear")
+        assert (made_anew(page) == 51).all(), "without the mask of the run"
+
+
+@browser_test
+@needs_chromium
+def test_the_brush_on_a_phone(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port, width=360, height=740, phone=True) as page:
+        drop(page, ("a.png", png(240, 160)))
+        restore(page)
+        page.evaluate("scrollTo(0, 0)")
+        page.tap("#brush")
+        covered = page.evaluate(
+            """() => [...document.querySelectorAll('#brushes button, #brushes label, #tools button')]
+                .filter((each) => each.offsetParent).filter((each) => {
+                    const box = each.getBoundingClientRect();
+                    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+                    return !(each.contains(top) || top.disabled) || box.x < 0 || box.right > innerWidth;
+                }).map((each) => each.outerHTML)"""
+        )
+        assert covered == []
+        box = page.locator("#viewer").bounding_box()
+        assert box is not None
+        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator("#download-with")).to_contain_text("painted mask")
+        assert page.evaluate("scrollX") == 0
+        for canvas in ("live", "overlay"):  # two device pixels for each CSS pixel
+            sizes = f"[{canvas}.width / 2, parseFloat({canvas}.style.width), viewer.clientWidth]"
+            assert page.evaluate(sizes) == [360, 360, 360]
+        below = levels(png(240, 160)) - levels(download(page)[1])
+        assert (below[80, 120] == 0).all()
+        assert (below[0, 0] == 51).all()

@@ -36,6 +36,7 @@ class Visit:
             viewport={"width": width, "height": height},
             has_touch=phone,
             is_mobile=phone,
+            device_scale_factor=2 if phone else 1,
             reduced_motion="reduce",
             accept_downloads=True,
         )

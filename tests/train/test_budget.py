@@ -1,5 +1,6 @@
-"""benchmarks/budget: its images, its entries and their table, and a whole run of an entry that only copies."""
+"""benchmarks/budget: images, entries, their table, and a whole run of an entry that only copies."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,13 +14,13 @@ from uformer.train.recipe import override
 from uformer.train.recipes import find
 
 ENTRIES = sorted(track.ENTRIES.glob("*.json"))
-COPY = "{python} -c 'import shutil; shutil.copytree(r\"{noisy}\", r\"{restored}\", dirs_exist_ok=True)'"
+COPY = '{python} -c \'import shutil; shutil.copytree(r"{noisy}", r"{restored}", dirs_exist_ok=True)\''
 
 
 def test_the_images_are_the_same_everywhere() -> None:
     random = RandomState([1, 0])
     clean = scenes.scene(random, 32)
-    assert (clean.shape, int(clean.sum())) == ((32, 32, 3), 0)
+    assert (clean.shape, int(clean.sum())) == ((32, 32, 3), 410_867)
     noise = scenes.noisy(clean, random).astype(int) - clean
     assert 15 < noise.std() < 26  # less than 25, because of clipping
 
@@ -32,7 +33,9 @@ def test_an_entry_is_complete(path: Path) -> None:
     chosen = track.words(entry["train"], known)
     assert track.words(entry["restore"], {"noisy": "n", "restored": "r", "out": "o"})
     if chosen[1:4] == ["-m", "uformer", "train"]:
-        override(find(chosen[4]), [word for before, word in zip(chosen, chosen[1:]) if before == "--set"])
+        settings = [word for before, word in itertools.pairwise(chosen) if before == "--set"]
+        assert override(find(chosen[4]), settings).clock == "cpu"
+        assert chosen[chosen.index("--start") + 1] == "none", "an entry begins with nothing"
     for row in entry["results"]:
         assert set(row) == {"hours", "psnr", "ssim", "cpu_hours", "machine", "date", "uformer"}
         for key in ("psnr", "ssim", "cpu_hours"):
@@ -72,7 +75,7 @@ def test_a_run_resumes_and_records_its_repeats(data: Path, tmp_path: Path) -> No
     """The second repeat fails at first, and the first one is not run again."""
     gate = tmp_path / "gate"
     check = f"import os, sys; open(r'{tmp_path}/calls', 'a').write('{{seed}} '); "
-    add("copy", f'{{python}} -c "{check}sys.exit({{seed}} == 1 and not os.path.exists(r\'{gate}\'))"')
+    add("copy", f"{{python}} -c \"{check}sys.exit({{seed}} == 1 and not os.path.exists(r'{gate}'))\"")
     with pytest.raises(SystemExit, match="exit code 1: "):
         track.run("copy", data, tmp_path / "out", 0.5)
     assert track.load_entry("copy")["results"] == []

@@ -67,6 +67,14 @@ def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
         name, made = download(page)
         restored = PIL.Image.open(io.BytesIO(made))
         assert (name, restored.size, restored.info["icc_profile"]) == ("b.restored.jpg", (40, 60), ICC)
+        page.click("#brush")
+        page.locator("#viewer").press("Space")
+        page.locator("#viewer").press("Space")
+        expect(page.locator("#download-with")).to_contain_text("painted mask")
+        lighter = levels(download(page)[1]) - levels(made)
+        assert lighter[30, 20].min() > 40, "the middle is as it was: 51 levels lighter"
+        assert np.abs(lighter[0, 0]).max() <= 3
+        page.keyboard.press("Escape")
         drop(page, ("deep.webp", photo("WEBP", lossless=True)), kind="image/webp")
         restore(page)
         assert download(page)[0] == "deep.restored.webp"

@@ -59,8 +59,8 @@ def _profiled(shown: Metadata, target: Format, notify: Notify, *, gray: bool) ->
     if icc is None:
         names = ", ".join(name.decode("latin-1") for name, _ in png.colours(shown.chunks))
         notify(
-            f"describes its colours by {names} as HDR or in a way that no colour profile can; {target.name} "
-            "is written without this description, so it will look wrong; use .png"
+            f"has colours ({names}) that no colour profile describes, such as HDR; "
+            f"{target.name} is written without them and will look wrong; use .png"
         )
     return dataclasses.replace(shown, icc=icc)
 

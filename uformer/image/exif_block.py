@@ -131,7 +131,8 @@ def into_tiff(data: bytes, exif: bytes | None, iptc: bytes | None = None, tags: 
     if (change := tiff_change(data, exif, iptc, tags)) is None:
         return data
     position, pointer, tail = change
-    return data[:position] + pointer + data[position + len(pointer) :] + tail
+    old = memoryview(data)  # slices of bytes would copy the pixels
+    return b"".join((old[:position], pointer, old[position + len(pointer) :], tail))
 
 
 def tiff_change(

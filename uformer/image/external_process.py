@@ -12,6 +12,8 @@ import os
 import sys
 from typing import IO, Any
 
+import numpy as np
+
 from uformer.image.develop import Raw
 from uformer.image.heic import Heic
 
@@ -36,8 +38,7 @@ def main(kind: str) -> None:
         )
         return
     _answer(out, {"shape": samples.shape, "type": samples.dtype.name})
-    for row in samples:
-        out.write(row.tobytes())
+    out.write(np.ascontiguousarray(samples).data)
     out.flush()
 
 

@@ -18,6 +18,7 @@ Corners = tuple[float, ...]
 _D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
 SRGB: Corners = (*_D65, 0.640, 0.330, 0.300, 0.600, 0.150, 0.060)
 _P3 = (0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
+_DISPLAY_P3: Corners = (*_D65, *_P3)
 _CORNERS: dict[int, Corners] = {
     1: SRGB,
     2: SRGB,  # unspecified
@@ -28,7 +29,7 @@ _CORNERS: dict[int, Corners] = {
     8: (*_C, 0.681, 0.319, 0.243, 0.692, 0.145, 0.049),  # film
     9: (*_D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),  # BT.2020
     11: (*_DCI, *_P3),
-    12: (*_D65, *_P3),
+    12: _DISPLAY_P3,
     22: (*_D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),  # EBU 3213
 }
 """By the code point of the primaries."""
@@ -40,6 +41,8 @@ _D50 = np.array((0.9642, 1.0, 0.8249))
 _BRADFORD = np.array(((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296)))
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same profile has the same bytes
 _VERSION, _RELATIVE = 0x04300000, 1
+_NAME = "Display described by white, primaries and curve"
+_MOST = 100.0  # in a matrix; a profile holds numbers below 32768
 _LEAST_AREA = 1e-3  # of the triangle of the primaries; with less, they are no colours
 
 
@@ -47,20 +50,22 @@ def of_code_points(primaries: int, transfer: int, *, gray: bool = False) -> byte
     """The profile of code points; None for HDR (PQ, HLG), and for rare ones that cannot be described."""
     if primaries not in _CORNERS or transfer not in _CURVES:
         return None
-    return matrix_profile(_CORNERS[primaries], _CURVES[transfer], gray=gray)
+    corners, curve = _CORNERS[primaries], _CURVES[transfer]
+    name = "Display P3" if (corners, curve) == (_DISPLAY_P3, "srgb") and not gray else _NAME
+    return matrix_profile(corners, curve, gray=gray, name=name)
 
 
-def matrix_profile(corners: Corners, curve: Curve, *, gray: bool = False) -> bytes | None:
+def matrix_profile(corners: Corners, curve: Curve, *, gray: bool = False, name: str = _NAME) -> bytes | None:
     """The profile of a display; None if the numbers describe none.
 
-    `gray`: for images of one channel; only white and the curve count.
+    `gray`: for images of one channel; only white and the curve count. `name`: what programs show to users.
     """
     found = _to_xyz(corners)
     if found is None or (curve != "srgb" and not 0.1 <= curve <= 10):
         return None
     adaptation, columns = found
     tags = {
-        b"desc": _text("Display described by white, primaries and curve"),
+        b"desc": _text(name),
         b"cprt": _text("No copyright"),
         b"wtpt": _xyz(_D50),
         b"chad": b"sf32" + bytes(4) + _fixed(adaptation.ravel()),
@@ -68,9 +73,9 @@ def matrix_profile(corners: Corners, curve: Curve, *, gray: bool = False) -> byt
     if gray:
         tags[b"kTRC"] = _parametric(curve)
     else:
-        for number, name in enumerate((b"r", b"g", b"b")):
-            tags[name + b"XYZ"] = _xyz(columns[:, number])
-            tags[name + b"TRC"] = _parametric(curve)
+        for number, letter in enumerate((b"r", b"g", b"b")):
+            tags[letter + b"XYZ"] = _xyz(columns[:, number])
+            tags[letter + b"TRC"] = _parametric(curve)
     return _file(tags, b"GRAY" if gray else b"RGB ")
 
 
@@ -90,7 +95,10 @@ def _to_xyz(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     if (cones <= 0).any():
         return None
     adaptation = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / cones) @ _BRADFORD
-    return adaptation, adaptation @ (primaries * amounts)
+    columns = adaptation @ (primaries * amounts)
+    if max(np.abs(adaptation).max(), np.abs(columns).max()) > _MOST:
+        return None
+    return adaptation, columns
 
 
 def _fixed(values: NDArray[np.float64]) -> bytes:
@@ -124,7 +132,7 @@ def _file(tags: dict[bytes, bytes], space: bytes) -> bytes:
             body += data + bytes(-len(data) % 4)
         table += struct.pack(">4sII", name, places[data], len(data))
     header = struct.pack(
-        ">I4xI4s4s4s6H4s28xI",
+        ">I4xI4s4s4s6H4s24xI",
         start + len(body),
         _VERSION,
         b"mntr",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from uformer.image import thumbnail
 from uformer.image.image import Image, Pixels
 from uformer.image.samples import Samples, quantised
 from uformer.image.value_range import peak
@@ -70,7 +71,13 @@ class StoredImage:
         return dataclasses.replace(self, samples=samples, bits=self.bits if samples.dtype.kind == "u" else 32)
 
     def cropped(self, rows: slice, columns: slice) -> "StoredImage":
-        """Return a part of the image."""
+        """Return a part of the image, without its thumbnail, which would show the whole."""
+        part, metadata = self._part(rows, columns), self.frame.metadata
+        exif = metadata.exif and thumbnail.without(metadata.exif)
+        frame = dataclasses.replace(part.frame, metadata=dataclasses.replace(metadata, exif=exif))
+        return dataclasses.replace(part, frame=frame)
+
+    def _part(self, rows: slice, columns: slice) -> "StoredImage":
         samples = np.ascontiguousarray(self.samples[rows, columns])
         alpha: Any = self.frame.alpha  # mypy does not follow a union of arrays
         frame = dataclasses.replace(
@@ -90,7 +97,7 @@ class StoredImage:
     def _parts(self) -> Iterator[Image]:
         """Yield images of a few rows."""
         for top in range(0, self.height, _ROWS):
-            yield self.cropped(slice(top, top + _ROWS), slice(None)).image()
+            yield self._part(slice(top, top + _ROWS), slice(None)).image()
 
 
 def _frame(image: Image) -> Image:

@@ -23,6 +23,17 @@ def upright(exif: bytes, orientation: int) -> bytes:
         return exif
 
 
+def without(exif: bytes) -> bytes:
+    """The EXIF block without its thumbnail; all else stays in place."""
+    try:
+        form, first = header(exif)
+        second = next_directory(exif, form, first)
+        found = {entry.tag: entry for entry in entries(exif, form, second)} if second else {}
+        return _without(exif, form, first, found) if found else exif
+    except ValueError:
+        return exif
+
+
 def _turned(exif: bytes, form: Form, found: dict[int, Entry], orientation: int) -> bytes | None:
     """The block with a turned thumbnail; None if there is none, it is not a JPEG, or it is damaged."""
     start, length = _place(exif, form, found)

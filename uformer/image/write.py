@@ -68,7 +68,7 @@ def encode(
     | format | written as | bits | gray | alpha |
     |---|---|---|---|---|
     | PNG | lossless | 8, 16 | yes | exact |
-    | TIFF | lossless, deflate | 8, 16, 32 float | yes | exact |
+    | TIFF | lossless, deflate; camera raw uncompressed | 8, 16, 32 float | yes | exact |
     | JPEG | like a JPEG input, with quality 90 at least; otherwise quality 95, 4:4:4 | 8 | yes | refused |
     | WebP | lossless if the input file was, otherwise quality 98 | 8 | as RGB | exact |
     | AVIF | quality 90, 4:4:4; lossless with alpha, to keep it exact | 8, 12 | as RGB | exact |

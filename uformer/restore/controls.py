@@ -28,6 +28,7 @@ COLUMNS = 128
 GRAIN = 10 / 255
 """Standard deviation of the grain in the middle tones, for `grain` 1."""
 _SEED = 2022
+_TONES_REACH = tones.REACH * tones.CELL  # pixels
 _NOISE = 2**20  # samples of noise, of which each row of an image takes a piece
 _ROWS = 2**16  # rows after which the pieces repeat
 
@@ -97,6 +98,7 @@ def blend_blocks(
     controls = controls.for_channels(channels)
     whole = at or Window(0, height, 0, width)
     reach = REACH if controls.detail else 0
+    measured = _Cells(read, shape)
     for top in block_tops(height) if tops is None else tops:
         bottom = min(top + CHUNK, height)
         place = Window(whole.top + top, whole.top + bottom, whole.left, whole.right)
@@ -104,7 +106,7 @@ def blend_blocks(
         grain = _grain(place) if controls.grain else None
         locked, skipped = shifts, 0
         if controls.tones == "lock" and shifts is None:
-            locked, skipped = _shifts_of_rows(read, shape, top, bottom)
+            locked, skipped = measured.shifts(top, bottom)
         for left in range(0, width, COLUMNS):
             block = Window(top, bottom, left, min(left + COLUMNS, width))
             around = block.grown(height, width, reach)
@@ -139,14 +141,31 @@ def tone_shifts(read: Read, shape: tuple[int, int, int]) -> Pixels:
     return tones.shifts(np.concatenate(rows, axis=1))
 
 
-def _shifts_of_rows(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> tuple[Pixels, int]:
-    """Return the shifts of the cells that some rows need, and the number of rows of cells above them."""
-    reach = tones.REACH * tones.CELL
-    first, last = max(top - reach, 0), min(bottom + reach, shape[1])
-    shifts = tones.shifts(_cells(read, shape, first, last))
-    above = 2 if first else 0  # smoothed with a border that is not that of the image
-    below = len(shifts) - (2 if last < shape[1] else 0)
-    return shifts[above:below], first // tones.CELL + above
+class _Cells:
+    """The cells of the tone lock, each of which is measured once if the blocks come from top to bottom."""
+
+    def __init__(self, read: Read, shape: tuple[int, int, int]) -> None:
+        self._read, self._shape = read, shape
+        self._first = 0  # number of the first row of cells in `_held`
+        self._held: Pixels = np.empty((2, 0, -(-shape[2] // tones.CELL)), np.float32)
+
+    def shifts(self, top: int, bottom: int) -> tuple[Pixels, int]:
+        """Return the shifts of the cells that some rows need, and the number of rows of cells above them."""
+        height = self._shape[1]
+        first, last = max(top - _TONES_REACH, 0), min(bottom + _TONES_REACH, height)
+        shifts = tones.shifts(self._measured(first, last))
+        above = 2 if first else 0  # smoothed with a border that is not that of the image
+        below = len(shifts) - (2 if last < height else 0)
+        return shifts[above:below], first // tones.CELL + above
+
+    def _measured(self, top: int, bottom: int) -> Pixels:
+        first = top // tones.CELL
+        held = self._held[:, first - self._first :] if first >= self._first else self._held[:, :0]
+        start = (first + held.shape[1]) * tones.CELL
+        if start < bottom:
+            held = np.concatenate([held, _cells(self._read, self._shape, start, bottom)], axis=1)
+        self._first, self._held = first, held
+        return held
 
 
 def _cells(read: Read, shape: tuple[int, int, int], top: int, bottom: int) -> Pixels:
@@ -174,7 +193,8 @@ class Stream:
     """Rows of an original and its residual, which arrive from top to bottom, as a `Read`.
 
     `bands` yields the number of the first row and the restored rows (C, n, W), whose buffer may be reused;
-    `original(first, last)` returns the rows of the original. Rows above the last window are dropped.
+    `original(first, last)` returns the rows of the original. Rows are dropped once they lie so far
+    above the last window that no later one needs them.
     """
 
     def __init__(self, bands: Iterator[tuple[int, Pixels]], original: Callable[[int, int], Pixels]) -> None:
@@ -194,7 +214,8 @@ class Stream:
                 yield before, piece - before
 
     def __call__(self, window: Window) -> tuple[Pixels, Pixels]:
-        while self._held and self._first + self._held[0][0].shape[1] <= window.top:
+        oldest = window.top - _TONES_REACH - REACH
+        while self._held and self._first + self._held[0][0].shape[1] <= oldest:
             self._first += self._held.pop(0)[0].shape[1]
         while self._first + sum(before.shape[1] for before, _ in self._held) < window.bottom:
             self._held.append(next(self._pieces))

@@ -15,6 +15,8 @@ from uformer.image.read import read
 from uformer.notices import Notify, warn
 from uformer.restore import forms
 
+_ROWS = 64  # rows of a strip
+
 
 class Mask:
     """A gray image, stretched to the size of the image to restore: white restores, black leaves as it is.
@@ -77,7 +79,7 @@ def mask_values(mask: Any, *, notify: Notify = warn) -> Pixels:
         if forms.is_tensor(mask):
             return _of_array(mask.detach().cpu().numpy())
     except PictureError as error:
-        raise PictureError(f"mask: {error}") from None
+        raise PictureError(f"mask: {str(error).removeprefix('image: ')}") from None
     raise PictureError(f"mask: expected a path, bytes, an array or an image, not {type(mask).__name__}")
 
 
@@ -99,8 +101,13 @@ def _of_array(array: NDArray[Any]) -> Pixels:
 
 
 def _gray(pixels: Pixels) -> Pixels:
-    gray = pixels[..., 0] if pixels.shape[2] == 1 else luma(*pixels.transpose(2, 0, 1))
-    return np.ascontiguousarray(np.clip(gray, 0, 1), np.float32)
+    """Return the luma of pixels (H, W, C), computed in strips, to bound the memory."""
+    gray = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(gray), _ROWS):
+        part = pixels[top : top + _ROWS]
+        light = part[..., 0] if part.shape[2] == 1 else luma(*part.transpose(2, 0, 1))
+        np.clip(light, 0, 1, out=gray[top : top + _ROWS])
+    return gray
 
 
 def _between(length: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Pixels]:

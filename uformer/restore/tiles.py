@@ -186,7 +186,14 @@ def cut(read: Rows, plan: TilePlan) -> Iterator[Pixels]:
         first = int(rows.min())
         band = read(first, int(rows.max()) + 1)
         for across in columns:
-            yield band[:, (rows - first)[:, None], across]
+            yield _taken(band, rows - first, across)
+
+
+def _taken(band: Pixels, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Pixels:
+    """Return a copy of these rows and columns, by slices where they are neighbours, as inside an image."""
+    if len(rows) == rows[-1] - rows[0] + 1 and len(columns) == columns[-1] - columns[0] + 1:
+        return band[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
+    return band[:, rows[:, None], columns]
 
 
 def blend(tiles: Iterator[Pixels], plan: TilePlan) -> Iterator[tuple[int, Pixels]]:

@@ -30,9 +30,9 @@ class Settings:
     insecure: bool = False
     """Listen beyond this machine without a token: everyone on the network may use the server."""
     max_bytes: int = 128_000_000
-    """Largest upload in bytes."""
+    """Largest upload in bytes, an image and its mask together."""
     max_pixels: int = 50_000_000
-    """Largest image in pixels, width times height."""
+    """Largest image or mask in pixels, width times height."""
     queue: int = 8
     """Images that may wait, beyond the one in progress on each device."""
     min_rate: int = 4096

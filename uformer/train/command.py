@@ -195,9 +195,11 @@ def _for_device(
     if name not in recipes.EVENING or asked or devices.choose_device(device, processes).type != "cpu":
         return recipe, ""
     bf16 = devices.CPUINFO.exists() and devices.fast_bf16()
+    short = (
+        "small batches" if "minutes" in keys else "three hours, small batches; --set minutes=N changes that"
+    )
     return recipes.evening(recipe, bf16=bf16), (
-        f"on a CPU, {recipe.name} fine-tunes for an evening (three hours, small batches); --set minutes=N "
-        f"changes that, and --set steps={recipe.steps} trains the whole recipe"
+        f"on a CPU, {recipe.name} fine-tunes ({short}); --set steps={recipe.steps} trains the whole recipe"
     )
 
 

@@ -9,6 +9,10 @@ from uformer.words import counted
 KINDS = ("psnr", "held_out_loss")
 """Scores of the held-out images, as the log names them. The log also has `input_` and `start_` scores."""
 
+_NOISY_TARGETS = (
+    "most of this loss is noise of the targets, so a few percent of it may be a decibel of the images"
+)
+
 _NOTHING = 0.005
 """A difference in dB, or relative to the loss, that counts as none."""
 
@@ -38,7 +42,8 @@ class RunOutcome:
         ]
         best = shown_score(self.kind, self.best)
         text = f"result: {best} on the held-out images after {counted(self.step, 'step')}"
-        return f"{text}: {', '.join(compared)}" if compared else text
+        text = f"{text}: {', '.join(compared)}" if compared else text
+        return text if self.kind == "psnr" else f"{text}; {_NOISY_TARGETS}"
 
     def warnings(self) -> list[str]:
         """Return a warning for each baseline that the run is worse than."""

@@ -1,5 +1,6 @@
 // The page: choosing photos, restoring them, changing the controls, and saving the results.
 
+import { Brush } from "./brush.js";
 import * as engine from "./engine.js";
 import { NAMES, takePhotos } from "./intake.js";
 import { Live } from "./live.js";
@@ -25,9 +26,10 @@ let packing = "";
 
 const viewer = new Viewer($("viewer"), {
   onZoom: (text) => { $("level").textContent = text; },
-  onDraw: () => live?.draw(),
+  onDraw: () => { live?.draw(); brush?.draw(); },
 });
 const live = new Live($("live"), viewer);
+const brush = new Brush(viewer, { onPaint: painted, onEnd: settled, say });
 const panel = new Panel($("panel"), { onSettings: change, onScope: (alone) => { current.own = alone ? current.settings : null; settled(); } });
 const work = new Work({ onChange: render, onEnd, onFile });
 
@@ -75,8 +77,13 @@ function start() {
 function change(settings) {
   if (!current) return;
   if (current.own) current.own = settings; else shared.settings = settings;
-  if (current.held && !same(current.result.settings.controls, settings.controls)) live.show(settings.controls);
+  if (current.held && !same(current.result.settings.controls, settings.controls)) live.show(settings.controls, current.mask);
   settled();
+}
+
+function painted() {
+  live.load(current.answer);
+  live.show(current.settings.controls, current.mask);
 }
 
 let timer = 0;
@@ -115,6 +122,7 @@ async function select(photo) {
   current = photo;
   document.body.dataset.view = photo ? "work" : "empty";
   live.forget();
+  brush.show(null);
   if (photo) panel.write(photo.settings);
   render();
   if (!photo) return;
@@ -204,7 +212,8 @@ function renderNotice(photo) {
   const failed = photo.state === "failed";
   $("notice").hidden = !failed;
   $("tools").hidden = $("zoom").hidden = failed;
-  $("compare").hidden = !photo.result;
+  $("compare").hidden = $("brush-group").hidden = !photo.result;
+  brush.show(photo.result && !failed ? photo : null);
   $("viewer").classList.toggle("busy", photo.busy || failed);
   if (!failed) return;
   const words = refusal(photo.problem);
@@ -226,7 +235,7 @@ function renderActions(photo) {
   $("download").hidden = !result;
   if (result) {
     const waits = !photo.current && !photo.needsRun && !trouble;
-    const words = described(result.settings);
+    const words = described(result.settings, result.version);
     $("download").classList.toggle("quiet", photo.needsRun || Boolean(trouble));
     $("download").classList.toggle("primary", !photo.needsRun && !trouble);
     $("download").classList.toggle("waits", waits);

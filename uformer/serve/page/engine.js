@@ -12,8 +12,9 @@
 //     reference,               address of the API reference, or ""
 //     promise }                where the photos are meanwhile, in a sentence for the page
 // run(file, options, onProgress, signal) -> Promise of an answer. Runs the network.
-//   options: { task, weights, precision, tile, overlap, ensemble, controls, output }; those that are not set, or
-//     "", have their default. controls, output: what `render` will be asked for first, which may save work
+//   options: { task, weights, precision, tile, overlap, ensemble, controls, output, mask }; those that are not
+//     set, or "", have their default. controls, output, mask: what `render` will be asked for first, which may
+//     save work
 //   onProgress({ state, share, done, tiles, seconds, ahead }): state is "preparing", "uploading", "loading",
 //     "busy", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if known;
 //     seconds: those left, if known
@@ -24,9 +25,10 @@
 //   images()                   -> Promise of {before, after}: ImageBitmaps of the original and of the image
 //                              restored at full strength, upright and of equal size; the page blends them
 //                              (blend.js) to show the controls at once, and closes them
-//   render(controls, output, signal)   -> Promise of a Blob: the file to save, with exactly these controls
+//   render(controls, output, signal, mask)   -> Promise of a Blob: the file to save, with exactly these controls
 //                              (strength, luma, chroma, detail, grain, shadows, as in blend.js) and output:
 //                              { format: "same" or a suffix, quality: 1 to 100 or null, metadata }
+//                              mask: null, or { values, width, height } as in mask.js: 255 restores
 //   close()                    forgets the photo; the answer cannot be used afterwards
 // preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show
 // onTokenNeeded(ask)           `ask(wrong)` returns a promise of the token that a person enters
@@ -37,6 +39,7 @@
 
 import { NEUTRAL, isNeutral } from "./blend.js";
 import { call, onTokenNeeded, upload } from "./http.js";
+import { grayPng } from "./png.js";
 
 export { onTokenNeeded };
 
@@ -60,9 +63,10 @@ export async function describe() {
   };
 }
 
-export async function run(file, { controls, output, ...options }, onProgress, signal) {
+export async function run(file, { controls, output, mask, ...options }, onProgress, signal) {
   const first = queryOf({ ...options, ...controls, ...output });
-  let job = await begin(file, `${first}&hold=true`, onProgress, signal);
+  const [body, headers] = mask ? [await formOf(file, mask), {}] : [file, typeOf(file)];
+  let job = await begin(body, headers, `${first}&hold=true`, onProgress, signal);
   try {
     while (["queued", "running"].includes(job.state)) {
       onProgress(progressOf(job));
@@ -72,7 +76,7 @@ export async function run(file, { controls, output, ...options }, onProgress, si
     if (job.state === "failed") throw job.problem;
     if (job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
     const blob = await (await call(`v1/jobs/${job.id}/result`, { signal })).blob();
-    return new Answer(file, job, { query: queryOf({ ...controls, ...output }), blob, plain: isNeutral(controls) });
+    return new Answer(file, job, { query: queryOf({ ...controls, ...output }), blob, mask, plain: isNeutral(controls) && !mask });
   } catch (problem) {
     forget(job.id);
     throw problem;
@@ -85,7 +89,7 @@ export async function preview(blob) {
 }
 
 class Answer {
-  // `first`: the result of the job: what it was asked for, its file, and whether its controls are neutral.
+  // `first`: the result of the job: what it was asked for, its file, and whether it is restored at full strength.
   constructor(file, job, first) {
     Object.assign(this, { file, id: job.id, first, held: job.held });
     const { width, height, format, depth, seconds, notes } = job;
@@ -94,19 +98,22 @@ class Answer {
   }
 
   async images() {
-    this.full ??= this.first.plain ? this.first.blob : await this.result({ ...NEUTRAL, format: "png", metadata: "strip" });
+    this.full ??= this.first.plain ? this.first.blob : await this.result({ ...NEUTRAL, format: "png", metadata: "strip" }, undefined, null);
     const [before, after] = await Promise.all([this.file, this.full].map(bitmap));
     return { before, after };
   }
 
-  async render(controls, output, signal) {
+  async render(controls, output, signal, mask) {
     const query = { ...controls, ...output };
-    return queryOf(query) === this.first.query ? this.first.blob : this.result(query, signal);
+    return queryOf(query) === this.first.query && sameMask(mask, this.first.mask) ? this.first.blob : this.result(query, signal, mask);
   }
 
-  async result(query, signal) {
+  async result(query, signal, mask) {
+    const { first } = this;
+    const other = mask ?? (first.mask && { ...first.mask, values: first.mask.values.map(() => 255) }); // the job's mask stays otherwise
+    const body = other && { method: "POST", body: await grayPng(other), headers: { "Content-Type": "image/png" } };
     try {
-      return await (await call(`v1/jobs/${this.id}/result?${queryOf(query)}`, { signal })).blob();
+      return await (await call(`v1/jobs/${this.id}/result?${queryOf(query)}`, { signal, ...body })).blob();
     } catch (problem) {
       if (![404, 409, 410].includes(problem.status)) throw problem;
       throw { ...problem, type: "urn:uformer:no-such-job" };
@@ -120,12 +127,23 @@ async function bitmap(blob) {
   return createImageBitmap(blob, BITMAPS).catch(async () => createImageBitmap(await preview(blob), BITMAPS));
 }
 
+function sameMask(one, other) {
+  return one?.width === other?.width && (one?.values ?? []).every((value, at) => value === other.values[at]);
+}
+
+async function formOf(file, mask) {
+  const form = new FormData();
+  form.append("picture", file, "photo");
+  form.append("mask", await grayPng(mask), "mask.png");
+  return form;
+}
+
 // Uploads the photo. If the server is busy, waits as long as it asks for and tries again.
-async function begin(file, query, onProgress, signal) {
+async function begin(body, headers, query, onProgress, signal) {
   for (let tries = 0; ; tries += 1) {
     onProgress({ state: "uploading", share: 0 });
     try {
-      const response = await upload(`v1/jobs?${query}`, file, typeOf(file), (share) => onProgress({ state: "uploading", share }), signal);
+      const response = await upload(`v1/jobs?${query}`, body, headers, (share) => onProgress({ state: "uploading", share }), signal);
       return await response.json();
     } catch (problem) {
       if (problem.status !== 429 || tries > 60) throw problem;

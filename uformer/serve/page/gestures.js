@@ -11,9 +11,12 @@ export function listen(viewer) {
   const ours = (event) => !event.target.closest("button, .notice, .tools");
 
   root.addEventListener("pointerdown", (event) => {
-    if (!ours(event) || event.button) return;
+    if (!ours(event) || event.button > 1) return;
     const [x, y] = place(event);
-    pointers.set(event.pointerId, { x, y, divides: Boolean(event.target.closest(".divider")) });
+    if (pointers.size) release(); // a second finger zooms
+    const paints = Boolean(viewer.brush) && !pointers.size && !event.button;
+    pointers.set(event.pointerId, { x, y, paints, divides: Boolean(event.target.closest(".divider")) });
+    if (paints) viewer.brush.begin(x, y);
     root.setPointerCapture(event.pointerId);
     root.classList.add("dragging");
     (event.target.closest(".divider") ?? root).focus({ preventScroll: true });
@@ -21,9 +24,13 @@ export function listen(viewer) {
   });
   root.addEventListener("pointermove", (event) => {
     const last = pointers.get(event.pointerId);
+    if (!last && event.pointerType !== "touch") viewer.brush?.move(...place(event));
     if (!last) return;
+    if (last.paints) { for (const each of event.getCoalescedEvents?.() ?? []) viewer.brush?.move(...place(each)); }
     const [x, y] = place(event);
-    if (last.divides) {
+    if (last.paints) {
+      viewer.brush?.move(x, y);
+    } else if (last.divides) {
       const [left, right] = viewer.span;
       viewer.setShare((x - left) / Math.max(right - left, 1));
     } else if (pointers.size === 2) {
@@ -35,15 +42,20 @@ export function listen(viewer) {
     } else {
       viewer.pan(x - last.x, y - last.y);
     }
-    pointers.set(event.pointerId, { ...last, x, y });
+    Object.assign(last, { x, y });
   });
+  const release = () => {
+    viewer.brush?.interrupt();
+    for (const each of pointers.values()) each.paints = false;
+  };
   const end = (event) => {
+    if (pointers.get(event.pointerId)?.paints) viewer.brush?.end();
     pointers.delete(event.pointerId);
     if (!pointers.size) root.classList.remove("dragging");
   };
   root.addEventListener("pointerup", end);
   root.addEventListener("pointercancel", end);
-  root.addEventListener("dblclick", (event) => ours(event) && viewer.toggle(...place(event)));
+  root.addEventListener("dblclick", (event) => ours(event) && !viewer.brush && viewer.toggle(...place(event)));
   root.addEventListener("wheel", (event) => {
     if (!viewer.width) return;
     event.preventDefault();
@@ -62,6 +74,7 @@ export function listen(viewer) {
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("button")) return;
     const moves = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+    if (viewer.brush && event.key.startsWith("Arrow")) return; // they move the brush
     const acts = {
       "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8),
       "0": () => viewer.fit(), "1": () => viewer.zoomTo(viewer.unit()),

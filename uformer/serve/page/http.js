@@ -22,12 +22,12 @@ export async function call(path, options = {}) {
     .catch((error) => { throw error.name === "AbortError" ? error : UNREACHABLE; }));
 }
 
-// Sends a file and reports the share that has been sent, which fetch cannot.
-export async function upload(path, file, headersOfFile, onShare, signal) {
+// Sends a file or form and reports the share that has been sent, which fetch cannot.
+export async function upload(path, body, headersOfBody, onShare, signal) {
   return withToken(() => new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", new URL(path, ROOT));
-    for (const [name, value] of Object.entries(headers(headersOfFile))) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(headers(headersOfBody))) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && onShare(event.loaded / event.total);
     request.onerror = () => broken().then(reject);
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
@@ -36,7 +36,7 @@ export async function upload(path, file, headersOfFile, onShare, signal) {
       headers: { "Content-Type": request.getResponseHeader("Content-Type") ?? "", "Retry-After": request.getResponseHeader("Retry-After") ?? "" },
     }));
     signal?.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(file);
+    request.send(body);
   }));
 }
 

@@ -2,11 +2,12 @@
 // over the last file, which does not have these controls yet.
 
 import { blend, REACH, textureOf } from "./blend.js";
+import { sharesOf } from "./mask.js";
 
 export class Live {
   // `viewer` says what is visible, and calls `draw` when that changes.
   constructor(canvas, viewer) {
-    Object.assign(this, { canvas, viewer, images: null, owner: null, controls: null, part: null, waiting: 0 });
+    Object.assign(this, { canvas, viewer, images: null, owner: null, controls: null, mask: null, part: null, waiting: 0 });
     this.hide();
   }
 
@@ -29,8 +30,8 @@ export class Live {
     this.hide();
   }
 
-  show(controls) {
-    this.controls = controls;
+  show(controls, mask) {
+    Object.assign(this, { controls, mask });
     this.draw();
   }
 
@@ -56,10 +57,11 @@ export class Live {
     const controls = { ...this.controls, grain: this.controls.grain * shrunk, detail: this.controls.detail * shrunk };
     if (controls.detail) part.texture ??= textureOf(part.before.data, part.after.data, area.width, area.height);
     blend(part.before.data, part.after.data, area.width, area.height, controls,
-      { texture: part.texture, left: area.left, top: area.top, out: part.out.data });
+      { mask: this.mask && sharesOf(this.mask, this.images.before, area), texture: part.texture, left: area.left, top: area.top, out: part.out.data });
     part.context.putImageData(part.out, 0, 0);
     canvas.width = Math.round(this.viewer.pane * density);
     canvas.height = Math.round(this.viewer.root.clientHeight * density);
+    Object.assign(canvas.style, { width: `${canvas.width / density}px`, height: `${canvas.height / density}px` });
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = this.viewer.scale * density < 2;
     context.drawImage(part.context.canvas, ...area.place.map((each) => each * density));

@@ -19,10 +19,11 @@ export class Photo {
     this.progress = {};
     this.problem = null;
     this.own = null; // settings of this photo alone
+    this.mask = null; // what the brush painted
     this.answer = null; // the engine's answer, and the options that it was asked with
     this.asked = null;
     this.facts = null; // width, height, format, ... of the original, once the engine has read it
-    this.result = null; // {blob, url, shown, settings, saved}: the file to save
+    this.result = null; // {blob, url, shown, settings, version, saved}: the file to save; version: that of the mask
     this.rendering = false;
     this.trouble = null; // why the file cannot be made with these settings
   }
@@ -47,8 +48,13 @@ export class Photo {
 
   get matches() {
     const { settings: made } = this.result;
-    return same(made.controls, this.settings.controls) && same(outputOf(made, this.facts), outputOf(this.settings, this.facts));
+    return this.result.version === this.version && same(made.controls, this.settings.controls) && same(outputOf(made, this.facts), outputOf(this.settings, this.facts));
   }
+
+  // The mask to make the file with, or null, and its version.
+  get used() { return this.version ? this.mask : null; }
+
+  get version() { return this.mask?.version ?? 0; }
 
   get target() {
     const dot = this.name.lastIndexOf(".");
@@ -61,10 +67,10 @@ export class Photo {
 
   get format() { return FORMATS[SUFFIXES[this.result?.blob.type]] ?? ""; }
 
-  take(blob, settings) {
+  take(blob, settings, version) {
     this.forgetResult();
     const url = URL.createObjectURL(blob);
-    this.result = { blob, url, shown: url, settings, saved: false };
+    this.result = { blob, url, shown: url, settings, version, saved: false };
   }
 
   forgetResult() {

@@ -32,9 +32,9 @@ function suffixOf(output, facts) {
 
 export function isLossy(output, facts) { const suffix = suffixOf(output, facts); return !suffix || LOSSY.has(suffix); }
 
-// Says what a file was made with.
-export function described({ run, controls }) {
+// Says what a file was made with. `masked`: whether a mask was painted.
+export function described({ run, controls }, masked) {
   const changed = Object.keys(CONTROLS).filter((name) => controls[name] !== NEUTRAL[name]);
   const parts = changed.map((name) => `${CONTROLS[name]} ${Math.round(100 * controls[name])}%`);
-  return [run.weights || TASKS[run.task] || run.task, ...parts].join(", ");
+  return [run.weights || TASKS[run.task] || run.task, ...parts, ...(masked ? ["painted mask"] : [])].join(", ");
 }

@@ -19,6 +19,7 @@ export class Viewer {
     this.beside = false; // whether the two are side by side
     this.original = false; // whether only the photo before is shown
     this.compared = false; // whether there is a photo after
+    this.brush = null; // paints instead of panning; see brush.js
     this.reset();
     listen(this);
     new ResizeObserver(() => (this.fitting ? this.fit() : this.draw())).observe(root);
@@ -50,7 +51,7 @@ export class Viewer {
 
   unit() { return 1 / (window.devicePixelRatio || 1); } // the scale at which one photo pixel covers one device pixel
 
-  get both() { return this.beside && this.compared; }
+  get both() { return this.beside && this.compared && !this.brush; }
 
   get pane() { return this.both ? Math.floor((this.root.clientWidth - GAP) / 2) : this.root.clientWidth; } // its width
 
@@ -89,7 +90,10 @@ export class Viewer {
 
   setBeside(beside) { this.beside = beside; if (this.fitting) this.fit(); else this.draw(); }
 
-  setOriginal(original) { this.original = original && this.compared && !this.beside; this.draw(); }
+  // With a brush, only the photo after is shown.
+  setBrush(brush) { this.brush = brush; this.root.classList.toggle("painted", Boolean(brush)); this.setBeside(this.beside); }
+
+  setOriginal(original) { this.original = original && this.compared && !this.both; this.draw(); }
 
   draw() {
     const { clientHeight } = this.root;
@@ -109,14 +113,14 @@ export class Viewer {
     // The divider stays within the visible part of the photo.
     const left = Math.max(this.x, 0);
     const right = Math.min(this.x + wide, pane);
-    const at = both ? second : left + (right - left) * this.share;
+    const at = this.brush ? 0 : both ? second : left + (right - left) * this.share;
     this.layer.style.clipPath = `inset(0 0 0 ${at}px)`;
     this.beforeLayer.style.clipPath = both ? `inset(0 ${this.root.clientWidth - pane}px 0 0)` : "none";
     this.root.style.setProperty("--second", `${second}px`);
     this.layer.hidden = !this.compared || this.original;
-    this.divider.hidden = this.layer.hidden || both;
+    this.divider.hidden = this.layer.hidden || both || Boolean(this.brush);
     this.root.classList.toggle("beside", both);
-    for (const chip of this.chips) chip.hidden = chip.classList.contains("right") ? this.layer.hidden : !this.compared;
+    for (const chip of this.chips) chip.hidden = (chip.classList.contains("right") ? this.layer.hidden : !this.compared) || Boolean(this.brush);
     this.divider.style.left = `${at}px`;
     const percent = Math.round(this.share * 100);
     this.divider.setAttribute("aria-valuenow", percent);

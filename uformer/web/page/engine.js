@@ -42,7 +42,7 @@ export async function describe() {
   };
 }
 
-export async function run(file, options, onProgress, signal) {
+export async function run(file, { mask, ...options }, onProgress, signal) { // `render` applies the mask
   const id = ++number;
   const facts = await ask("run", { id, file, options, limit: MOST_PIXELS }, { onProgress, signal });
   return new Answer(id, facts);
@@ -68,7 +68,7 @@ class Answer {
     return { before, after };
   }
 
-  render(controls, output, signal) { return ask("render", { id: this.id, controls, output }, { signal }); }
+  render(controls, output, signal, mask) { return ask("render", { id: this.id, controls, output, mask }, { signal }); }
 
   close() { worker?.postMessage({ act: "close", id: this.id }); }
 }

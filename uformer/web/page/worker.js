@@ -4,6 +4,7 @@
 import { blend, isNeutral } from "./blend.js";
 import { checkCanvas, decode, encode } from "./codec.js";
 import { Problem } from "./containers.js";
+import { sharesOf } from "./mask.js";
 import { Network } from "./network.js";
 import { OVERLAP, restoreTiles } from "./tiles.js";
 import { lockTones } from "./tones.js";
@@ -45,9 +46,9 @@ const acts = {
     return Promise.all(made);
   },
 
-  async render({ id, controls, output }) {
+  async render({ id, controls, output, mask }) {
     const answer = kept(id);
-    return encode({ ...answer, pixels: blended(answer, controls) }, output);
+    return encode({ ...answer, pixels: blended(answer, controls, mask) }, output);
   },
 
   async close({ id }) { answers.delete(id); },
@@ -121,12 +122,13 @@ function full({ before, change, width }, top, bottom) {
   return after;
 }
 
-// Returns the pixels with the controls applied, computed in bands.
-function blended(answer, controls) {
+// Returns the pixels with the controls and a mask applied, computed in bands.
+function blended(answer, controls, mask) {
   const { before, width, height } = answer;
   const out = new Uint8ClampedArray(before.length);
   for (const { top, bottom, start, end } of bands(height, isNeutral(controls) ? 0 : REACH)) {
-    const part = blend(before.subarray(4 * start * width, 4 * end * width), full(answer, start, end), width, end - start, controls, { top: start });
+    const shares = mask && sharesOf(mask, answer, { left: 0, top: start, columns: width, rows: end - start, width, height: end - start });
+    const part = blend(before.subarray(4 * start * width, 4 * end * width), full(answer, start, end), width, end - start, controls, { mask: shares, top: start });
     out.set(part.subarray(4 * (top - start) * width, 4 * (bottom - start) * width), 4 * top * width);
   }
   return out;

@@ -1,0 +1,74 @@
+"""Measure the CPU time that restoring one image takes outside the network.
+
+    python benchmarks/outside.py photo.nef out.tif
+
+The network is replaced by one that returns its tiles, so the figures are those of reading (with LibRaw in a
+process of its own), of cutting and blending tiles with the tone lock, and of writing. They come from the
+system's accounts, so other programs disturb them less than they disturb a clock.
+"""
+
+import argparse
+import resource
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from uformer.image.image import Pixels
+from uformer.image.read import header, read
+from uformer.image.write import write
+from uformer.notices import Notify, ignore
+from uformer.restore.network import Network
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
+
+T = TypeVar("T")
+
+
+class Idle(Network):
+    """A network that changes its tiles slightly and does nothing else."""
+
+    def run(self, tile: Pixels, notify: Notify) -> Pixels:
+        del notify
+        changed: Pixels = tile * np.float32(0.98)
+        return changed
+
+
+def seconds() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
+    total = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        used = resource.getrusage(who)
+        total += used.ru_utime + used.ru_stime
+    return total
+
+
+def measured(name: str, work: Callable[[], T]) -> T:
+    """Do some work and print its CPU time."""
+    before = seconds()
+    result = work()
+    print(f"{name:8} {seconds() - before:5.2f} CPU s", flush=True)
+    return result
+
+
+def main() -> None:
+    """Print a line for each step, then their sum."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("image", type=Path)
+    parser.add_argument("output", type=Path)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    options = RestoreOptions(backend="openvino")
+    restorer = Restorer(Idle.load(options.network), options)
+    before = seconds()
+    measured("header", lambda: header(given.image))
+    image = measured("read", lambda: read(given.image, notify=ignore))
+    restored = measured("restore", lambda: restorer.restore_image(image, notify=ignore))
+    measured("write", lambda: write(restored, given.output, notify=ignore))
+    print(f"{'all':8} {seconds() - before:5.2f} CPU s, {image.width} x {image.height} pixels")
+
+
+if __name__ == "__main__":
+    main()
