@@ -22,6 +22,7 @@ def copied(source: Path, output: Path, *, more: int = 0) -> None:
             write_page(page, stack.read(page) + stack.dtype.type(more))
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
 @pytest.mark.parametrize("version", [2, 3])
 def test_layout_and_metadata_stay(tmp_path: Path, version: int) -> None:
     shards: dict[str, Any] = {"shards": (1, 2, 8, 8)} if version == 3 else {}
