@@ -97,13 +97,13 @@ def test_the_tour_runs_with_one_step_of_training(
 
 
 def test_the_outputs_of_the_tour_show_what_its_text_says() -> None:
-    """The bundled weights hardly touch the grain, fine-tuning removes it, and has its price."""
+    """The bundled weights leave much of the grain, fine-tuning removes it, and has its price."""
     text = (ROOT / "examples" / "uformer.ipynb").read_text(encoding="utf-8")
     scan, bundled, tuned = (
         [float(found) for found in re.findall(rf"{name} +(\d+\.\d+) dB", text)]
         for name in ("scan", "bundled weights", "fine tuned")
     )
-    assert bundled[0] < scan[0] + 2
+    assert bundled[0] < scan[0] + 3
     assert tuned[0] > bundled[0] + 3
     assert tuned[-1] < bundled[-1], "it has forgotten some of what it knew"
 

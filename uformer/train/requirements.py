@@ -34,9 +34,9 @@ class Machine:
 
 
 CPU = Machine(
-    name="two cores of an AMD EPYC beside other work (fp32)",
-    patches_per_s=830 * 12 / (104 * 60),  # 830 steps of 12 patches in 104 minutes
-    source="run 10 of docs/models/uformer_t.denoise.md",
+    name="two free cores of an AMD EPYC (fp32)",
+    patches_per_s=2 * 8 / 6.3,  # a core took 6.3 s for a step of 8 patches
+    source="from processor time: docs/training.md, On a CPU",
 )
 GPU = Machine(
     name="one NVIDIA H200 (bf16, not compiled)",
