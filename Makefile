@@ -18,7 +18,7 @@ test: packages
 	python -m pytest -m ''
 
 packages:
-	python -m pip install --quiet -e '.[slow]'
+	python -c 'import ipykernel, nbclient, nncf' 2>/dev/null || python -m pip install --quiet -e '.[slow]'
 
 fuzz:
 	UFORMER_FUZZ_SECONDS=$(or $(SECONDS),600) UFORMER_FUZZ_SEED=$(or $(SEED),1000) python -m pytest -n0 -s tests/image/test_fuzz.py

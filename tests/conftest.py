@@ -31,7 +31,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each module to one process, and tests/export as a whole: its modules share an export of 20 s."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Scheduling(LoadScopeScheduling):
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # a library without types
         def _split_scope(self, nodeid: str) -> str:
             return "tests/export" if nodeid.startswith("tests/export/") else super()._split_scope(nodeid)
 
