@@ -1,4 +1,4 @@
-"""Settings for all tests: one thread, working Ctrl-C, deterministic property tests in CI. And a browser."""
+"""Settings for all tests: threads, working Ctrl-C, property tests in CI, processes. And a browser."""
 
 import os
 
@@ -24,6 +24,18 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the p
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each module to one process, and tests/export as a whole: its modules share an export of 20 s."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/export" if nodeid.startswith("tests/export/") else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop

@@ -26,6 +26,7 @@ from uformer.errors import PictureError
 from uformer.evaluate import command, results
 from uformer.evaluate.evaluation import Evaluation, evaluate
 from uformer.evaluate.protocols import PROTOCOLS
+from uformer.image.read import read
 from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
 
@@ -477,7 +478,8 @@ def test_all_pages_of_stacks_are_scored_and_saved(run: Run, tmp_path: Path) -> N
         tifffile.imwrite(tmp_path / name, values + offset, photometric="minisblack")
     code, out, _ = run("pairs", "noisy.tif", "clean.tif", "--range", "100:400", "--save", "kept")
     assert (code, f"{20 * math.log10(300 / 3):.2f}" in out) == (0, True)
-    assert np.array_equal(tifffile.imread(tmp_path / "kept/noisy, page 2.tif"), values[1] + 3)
+    saved = read(tmp_path / "kept/noisy, page 2.tif")
+    assert np.array_equal(saved.values[..., 0], values[1] + 3)
 
 
 def test_a_data_range_that_cannot_be(run: Run, tmp_path: Path) -> None:

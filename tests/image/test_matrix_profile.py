@@ -63,6 +63,7 @@ def test_hdr_and_rare_code_points_have_no_profile(primaries: int, transfer: int)
         ((0.9, 0.05, *SRGB[2:]), 1.0),  # white outside it
         ((0.3127, 0.0, *SRGB[2:]), 1.0),
         ((float("nan"), *SRGB[1:]), 1.0),
+        ((0.435244, 0.544943, 1.014164, 0.071264, 0.310533, 0.861458, 0.289366, 0.066537), 1.0),  # too large
         (SRGB, 0.0),
         (SRGB, 1e5),
     ],
@@ -76,3 +77,6 @@ def test_the_same_numbers_give_the_same_bytes() -> None:
     gray = matrix_profile(SRGB, 1.0, gray=True)
     assert gray is not None
     assert (gray[16:20], len(gray)) == (b"GRAY", int.from_bytes(gray[:4], "big"))
+    known = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert gray[36:40] == known[36:40] == b"acsp"
+    assert gray[68:80] == known[68:80]  # D50

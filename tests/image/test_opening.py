@@ -45,7 +45,7 @@ def _png() -> bytes:
 def test_the_docs_list_every_limit() -> None:
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `(max_\w+)` \| ([\d,]+ ?\w*)", page, re.MULTILINE))
-    units = {"million": 10**6, "GiB": 2**30, "MiB": 2**20, "to": 1, "": 1}
+    units = {"million": 10**6, "TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "to": 1, "": 1}
     found = {
         name: int(text.split()[0].replace(",", "")) * units["".join(text.split()[1:])]
         for name, text in listed.items()

@@ -12,7 +12,7 @@ from uformer.image import formats
 from uformer.image.formats import Format
 from uformer.image.vet import Limits, objection
 
-LIMITS = Limits(max_pixels=10**8, max_frames=100, max_metadata=10_000)
+LIMITS = Limits(max_pixels=10**8, max_frames=100, max_pages=100, max_metadata=10_000)
 
 
 def encoded(picture_format: Format, side: int = 8) -> bytes:

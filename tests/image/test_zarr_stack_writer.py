@@ -10,7 +10,7 @@ import zarr
 
 from tests.image.stacks import counts
 from tests.image.zarrs import save_ome
-from uformer.errors import PictureError
+from uformer.errors import OptionError, PictureError
 from uformer.image.zarr_stack import opened_zarr
 from uformer.image.zarr_stack_writer import bins, writing_zarr
 
@@ -92,6 +92,34 @@ def test_an_output_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     copied(tmp_path / "a.zarr", tmp_path / "out.zarr")
     assert zarr.open_array(tmp_path / "out.zarr/0").shape == (2, 8, 10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "out.zarr"]
+
+
+def test_errors_of_the_caller_stay_what_they_are(tmp_path: Path) -> None:
+    save_ome(tmp_path / "a.zarr", counts(8, 10), "yx")
+    with opened_zarr(tmp_path / "a.zarr") as stack:
+        with pytest.raises(OptionError, match="^mine$"), writing_zarr(stack, tmp_path / "out.zarr"):
+            raise OptionError("mine")
+        writing = writing_zarr(stack, tmp_path / "none/out.zarr")
+        with pytest.raises(PictureError, match="out.zarr: cannot be written: "), writing:
+            pass
+
+
+def test_what_was_there_comes_back_if_the_last_step_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_ome(tmp_path / "a.zarr", counts(2, 8, 10), "zyx")
+    old = save_ome(tmp_path / "out.zarr", counts(3, 8, 10), "zyx")
+    rename = Path.rename
+
+    def fail_once(path: Path, target: Path) -> Path:
+        if path.name == "out.zarr" and target.name == "out.zarr":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(PictureError, match="out.zarr: cannot be written: No space left on device"):
+        copied(tmp_path / "a.zarr", tmp_path / "out.zarr")
+    assert np.array_equal(np.asarray(zarr.open_array(tmp_path / "out.zarr/0")), old)
 
 
 def test_other_folders_are_not_replaced(tmp_path: Path) -> None:

@@ -117,6 +117,12 @@ def test_in_python_a_path_is_enough(tmp_path: Path) -> None:
         assert (file.series[0].axes, file.series[0].shape) == ("ZYX", values.shape)
 
 
+def test_an_image_becomes_no_zarr(run: Run, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "b.tif", counts(8, 10))
+    code, _, err = run("b.tif", "-o", "b.zarr")
+    assert (code, "only a Zarr can be written as Zarr; use .tif" in err, err.count("\n")) == (1, True, 1)
+
+
 def test_a_zarr_becomes_a_zarr(run: Run, tmp_path: Path) -> None:
     values = np.stack([counts(2, 8, 10), counts(2, 8, 10, low=20_000, high=60_000)], axis=1)
     save_ome(tmp_path / "a.ome.zarr", values, "tcyx")

@@ -115,14 +115,15 @@ def test_the_ensemble_is_no_worse(noisy: Pixels, clean: Pixels) -> None:
     assert psnr(eight, clean[crop]) > psnr(once, clean[crop])
 
 
-def test_twice_gives_the_same_bytes(restorer: uformer.Restorer, noisy: Pixels, restored: Pixels) -> None:
-    assert np.array_equal(restorer.restore_pixels(noisy), restored)
+def test_twice_gives_the_same_bytes(restorer: uformer.Restorer, noisy: Pixels) -> None:
+    crop = noisy[100:212, 100:212]
+    assert np.array_equal(restorer.restore_pixels(crop), restorer.restore_pixels(crop))
 
 
 def test_the_precision_it_picks_stays_within_one_level_of_torch(
     restorer: uformer.Restorer, noisy: Pixels
 ) -> None:
-    crop = noisy[128:320, 128:384]
+    crop = noisy[128:256, 128:320]
     exact = uformer.Restorer.from_pretrained(
         "uformer_t.denoise", backend="torch", device="cpu"
     ).restore_pixels(crop)
@@ -130,7 +131,7 @@ def test_the_precision_it_picks_stays_within_one_level_of_torch(
 
 
 def test_fp32_is_torch(noisy: Pixels) -> None:
-    crop = noisy[100:280, 50:180]
+    crop = noisy[100:190, 50:180]
     openvino, torch = (
         uformer.Restorer.from_pretrained(
             "uformer_t.denoise", precision="fp32", backend=backend, device="cpu"

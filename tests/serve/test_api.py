@@ -112,7 +112,7 @@ def test_options_reach_the_restorer(client: TestClient, pace: Pace) -> None:
         (
             400,
             "form",
-            "one field 'picture'; it has 0 of them",
+            "unknown file 'file'; known: picture, mask",
             {"headers": {}, "files": {"file": ("a.png", png())}},
         ),
         (406, "not-acceptable", "text/html", {"headers": {**HEADERS, "Accept": "text/html"}}),

@@ -186,6 +186,8 @@ def test_a_failed_job_holds_nothing(build: Build, pace: Pace) -> None:
 class Slow:
     """Blends until it is told to stop."""
 
+    mask = None
+
     def __init__(self) -> None:
         self.begun, self.go, self.stopped = threading.Event(), threading.Event(), threading.Event()
 

@@ -83,7 +83,7 @@ def test_a_crop_is_a_part_of_the_result(client: TestClient, held: str) -> None:
 
 
 REFUSED = (
-    (400, "not-a-picture", "mask: ", "", b"hello"),
+    (400, "not-a-picture", "mask: not a PNG, JPEG", "", b"hello"),
     (400, "not-a-picture", "the mask is empty", "", b""),
     (400, "not-a-picture", "mask: ", "", mask_file()[:70]),
     (413, "too-many-pixels", "the mask is 400 x 240 (96,000 pixels)", "", mask_file(400, 240)),
@@ -91,7 +91,7 @@ REFUSED = (
     (422, "options", "mask: 24 x 24 does not fit an image of 40 x 24", "", mask_file(24, 24)),
     (422, "options", "luma", "luma=2", mask_file()),
     (422, "options", "crop: left 30, top 0, width 11", "crop=30,0,11,5", mask_file()),
-    (422, "options", "crop", "crop=1,2,3", mask_file()),
+    (422, "options", "crop: '1,2,3' must be LEFT,TOP,WIDTH,HEIGHT", "crop=1,2,3", mask_file()),
     (422, "options", "unknown parameter 'masks'", "masks=1", mask_file()),
 )
 
@@ -116,8 +116,8 @@ def test_fields_and_jobs_that_do_not_fit(client: TestClient, held: str) -> None:
     picture = {"picture": ("a.png", png())}
     typo = {**picture, "maks": ("m.png", mask_file())}
     for path, files, words in (
-        ("/v1/restore", typo, "unknown field 'maks'; known: picture, mask"),
-        (held, picture, "one field 'mask'; it has 0 of them"),
+        ("/v1/restore", typo, "unknown file 'maks'; known: picture, mask"),
+        (held, picture, "unknown file 'picture'; known: mask"),
     ):
         answer = client.post(path, files=files)
         assert (answer.status_code, answer.json()["type"]) == (400, "urn:uformer:form")

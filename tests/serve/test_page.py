@@ -296,7 +296,7 @@ def test_everything_has_a_name_and_the_keyboard_gets_everywhere(browser: Browser
 def test_the_api_reference(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port) as page:
         page.goto(f"http://127.0.0.1:{port}/docs")
-        expect(page.locator("article")).to_have_count(9)
+        expect(page.locator("article")).to_have_count(10)
         expect(page.locator("article").first).to_contain_text("/v1/restore")
 
 

@@ -244,6 +244,7 @@ def test_a_brush_paints_where_the_photo_stays(browser: Browser, build: Build, pa
         page.locator("#viewer").focus()
         for key in ("x", "Space", "ArrowRight", "ArrowRight", "Space"):  # by the keyboard alone
             page.keyboard.press(key)
+        expect(page.locator("#status")).to_have_text("Brush lifted")
         below = made_anew(page)
         assert (below[75:85, 115:130] == 0).all()
         assert (below[:, :60] == 51).all()
@@ -256,12 +257,10 @@ def test_a_brush_paints_where_the_photo_stays(browser: Browser, build: Build, pa
         below = made_anew(page)
         assert (below[75:85, 115:130] == 0).all()
         assert (below[:, :60] == 51).all()
-        page.locator("#luma").fill("40")
-        assert np.abs(made_anew(page)[:, :60] - 0.4 * 51).max() <= 1
         assert len(pace.seen) == 2
         page.click("#brush")
         page.click("#brush-clear")
-        assert np.abs(made_anew(page) - 0.4 * 51).max() <= 1, "without the mask of the run"
+        assert (made_anew(page) == 51).all(), "without the mask of the run"
 
 
 @browser_test

@@ -17,9 +17,9 @@ from uformer.image.zarr_stack_writer import writing_zarr
 from uformer.zarr_folder import is_meant
 
 
-def is_stack(source: str | os.PathLike[str]) -> bool:
+def is_stack(source: str | os.PathLike[str] | bytes) -> bool:
     """Whether an image is restored plane by plane. Raises PictureError for a TIFF that cannot be read."""
-    return is_meant(source) or is_tiff_stack(source)
+    return (not isinstance(source, bytes) and is_meant(source)) or is_tiff_stack(source)
 
 
 def any_header(source: str | os.PathLike[str]) -> Header:

@@ -5,8 +5,11 @@ import importlib.util
 from uformer.image import formats
 from uformer.image.formats import Format
 
-_EXTRAS = {formats.HEIC.name: ("pillow_heif", "heic"), formats.RAW.name: ("rawpy", "raw")}
-_EXTRAS[formats.ZARR.name] = ("zarr", "zarr")
+_EXTRAS = {
+    formats.HEIC.name: ("pillow_heif", "heic"),
+    formats.RAW.name: ("rawpy", "raw"),
+    formats.ZARR.name: ("zarr", "zarr"),
+}
 """For each format: the module that reads it, and the extra of this package that installs the module."""
 
 

@@ -95,7 +95,7 @@ class Header:
     """Images in the file: pages or frames; 2 for any AVIF sequence. `read` refuses more than one, except in
     HEIC, of which it reads the primary image."""
     stack: bool = False
-    """Whether it is a TIFF of several pages, or of channels that are neither gray nor RGB (see `stack`)."""
+    """Whether it is a Zarr, or a TIFF of several pages, or of channels that are neither gray nor RGB."""
     converted: bool = False
     """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
     notes: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ _BRADFORD = np.array(((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same profile has the same bytes
 _VERSION, _RELATIVE = 0x04300000, 1
 _NAME = "Display described by white, primaries and curve"
+_MOST = 100.0  # in a matrix; a profile holds numbers below 32768
 _LEAST_AREA = 1e-3  # of the triangle of the primaries; with less, they are no colours
 
 
@@ -94,7 +95,10 @@ def _to_xyz(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     if (cones <= 0).any():
         return None
     adaptation = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / cones) @ _BRADFORD
-    return adaptation, adaptation @ (primaries * amounts)
+    columns = adaptation @ (primaries * amounts)
+    if max(np.abs(adaptation).max(), np.abs(columns).max()) > _MOST:
+        return None
+    return adaptation, columns
 
 
 def _fixed(values: NDArray[np.float64]) -> bytes:
@@ -128,7 +132,7 @@ def _file(tags: dict[bytes, bytes], space: bytes) -> bytes:
             body += data + bytes(-len(data) % 4)
         table += struct.pack(">4sII", name, places[data], len(data))
     header = struct.pack(
-        ">I4xI4s4s4s6H4s28xI",
+        ">I4xI4s4s4s6H4s24xI",
         start + len(body),
         _VERSION,
         b"mntr",

@@ -37,9 +37,12 @@ class PageReader:
 
         Raises PictureError.
         """
-        if page is None and not is_meant(path):
-            return read_samples(path)
-        return self.stack(path).read_channels(page or 0)
+        if page is not None:
+            return self.stack(path).read_channels(page)
+        if is_meant(path):  # opened apart, because several threads may read single images
+            with opened_stack(path) as stack:
+                return stack.read_channels(0)
+        return read_samples(path)
 
     def stack(self, path: Path) -> Stack:
         """Return an open stack; it may be closed when others are read. Raises PictureError."""

@@ -70,6 +70,8 @@ def check(image: Image, target: Format, policy: MetadataPolicy, *, notify: Notif
     """
     if policy not in ("keep", "strip", "safe"):
         raise OptionError(f"metadata: {policy!r} must be keep, strip or safe")
+    if target is formats.ZARR:
+        raise PictureError("only a Zarr can be written as Zarr; use .tif, which also holds 16 bits and float")
     if target is formats.DNG and not image.camera_raw:
         raise PictureError(
             "only a camera raw image can be written as DNG; use .tif, which also holds 16 bits"

@@ -15,7 +15,7 @@ UNITS_DIFFER = (
     "one of the pair is float with values outside 0 to 1, the other is not float; store both in the same type"
 )
 
-_STRIP_ROWS = 256  # rows that are rounded at a time, to bound the memory
+_STRIP_ROWS = 16  # rows that are rounded at a time, to bound the memory and to stay in the cache
 
 
 def turned(samples: Samples, orientation: int) -> Samples:

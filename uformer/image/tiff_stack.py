@@ -82,15 +82,18 @@ class TiffStack(Stack):
         return samples
 
 
-def is_tiff_stack(source: str | os.PathLike[str]) -> bool:
+def is_tiff_stack(source: str | os.PathLike[str] | bytes) -> bool:
     """Whether a file is restored plane by plane. Raises PictureError for a TIFF that cannot be read."""
     try:
-        with open(source, "rb") as file:
-            if formats.sniff(file.read(16)) is not formats.TIFF:
-                return False
+        start = source[:16] if isinstance(source, bytes) else _start_of(source)
     except (OSError, ValueError):
         return False  # reading it will report that
-    return header(source).stack
+    return formats.sniff(start) is formats.TIFF and header(source).stack
+
+
+def _start_of(path: str | os.PathLike[str]) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(16)
 
 
 @contextlib.contextmanager

@@ -78,11 +78,10 @@ def opened_zarr(source: str | os.PathLike[str]) -> Iterator[ZarrStack]:
     if not is_zarr(folder):
         raise PictureError(f"{name}: is not a Zarr: it holds no zarr.json, .zarray or .zgroup")
     try:
-        yield _read_layout(name, folder)
-    except PictureError:
-        raise
+        stack = _read_layout(name, folder)
     except OSError as error:
         raise PictureError(f"{name}: {error.strerror or error}") from None
+    yield stack
 
 
 def zarr_header(source: str | os.PathLike[str]) -> Header:

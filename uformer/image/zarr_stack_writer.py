@@ -46,28 +46,48 @@ def writing_zarr(stack: ZarrStack, path: Path) -> Iterator[WritePage]:
     name = one_line(path, 4096)
     if path.exists() and not is_zarr(path):
         raise PictureError(f"{name}: exists and is not a Zarr")
-    try:
-        with staging(path.parent) as folder:
+    with contextlib.ExitStack() as staged:
+        with _explained(name):
+            folder = staged.enter_context(staging(path.parent))
             temporary = folder / path.name
             _copy_documents(stack, temporary)
             arrays = [zarr.open_array(temporary / level, mode="r+") for level in stack.levels]
 
-            def write_page(page: int, samples: Samples) -> None:
+        def write_page(page: int, samples: Samples) -> None:
+            with _explained(name):
                 shape = arrays[0].shape[len(stack.leading) :]
                 arrays[0][stack.index(page)] = samples.reshape(shape)
 
-            yield write_page
+        yield write_page
+        with _explained(name):
             for larger, smaller in itertools.pairwise(arrays):
                 _reduce(larger, smaller, len(stack.leading))
             _list_documents(stack, temporary)
-            if path.exists():
-                path.rename(folder / f"{path.name}.old")
-            temporary.rename(path)
+            _replace(path, temporary, folder / f"{path.name}.old")
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what zarr and the file system raise into a PictureError of one line."""
+    try:
+        yield
     except PictureError:
         raise
     except DAMAGED as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
         raise PictureError(f"{name}: cannot be written: {why}") from None
+
+
+def _replace(path: Path, new: Path, aside: Path) -> None:
+    """Move a folder to its place, and what lies there aside; that comes back if the move fails."""
+    if path.exists():
+        path.rename(aside)
+    try:
+        new.rename(path)
+    except BaseException:
+        if aside.exists():
+            aside.rename(path)
+        raise
 
 
 def _copy_documents(stack: ZarrStack, target: Path) -> None:

@@ -14,7 +14,7 @@ from uformer.files import Times
 from uformer.image.any_stack import is_stack
 from uformer.image.formats import by_suffix
 from uformer.image.prepare import check
-from uformer.image.read import DEFAULT_LIMITS, header, read
+from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
 from uformer.notices import ignore
 from uformer.restore import pipeline
@@ -60,8 +60,8 @@ def restore(
     Parameters
     ----------
     images
-        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC and camera raw with an extra), folders, or patterns
-        such as "photos/**/*.jpg"; or - for standard input.
+        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC, camera raw and Zarr with an extra), folders, or
+        patterns such as "photos/**/*.jpg"; or - for standard input.
     output
         For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for
         standard output. Default: NAME.restored.EXT beside the image. For several images: a folder. Default:
@@ -198,7 +198,7 @@ def _through_streams(
             bars.say(f"uformer: {message}")
 
     data = sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1) if source == "-" else source
-    if header(data).stack if isinstance(data, bytes) else is_stack(data):
+    if is_stack(data):
         with bars:
             ranges, depth = stack_through(data, path, options, make, metadata, bars, notify)
             if (of_channels := reported(ranges, depth)) is not None:

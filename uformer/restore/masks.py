@@ -79,7 +79,7 @@ def mask_values(mask: Any, *, notify: Notify = warn) -> Pixels:
         if forms.is_tensor(mask):
             return _of_array(mask.detach().cpu().numpy())
     except PictureError as error:
-        raise PictureError(f"mask: {error}") from None
+        raise PictureError(f"mask: {str(error).removeprefix('image: ')}") from None
     raise PictureError(f"mask: expected a path, bytes, an array or an image, not {type(mask).__name__}")
 
 

@@ -47,7 +47,9 @@ def blend_again(
     job = one_job(images[0], output, overwrite=overwrite)
     image = read(job.source)
     check(image, by_suffix(job.output.suffix), metadata, notify=ignore)
-    restored = Restoration.load(residual, image).blend(mask=mask, **dataclasses.asdict(options.controls))
+    restoration = Restoration.load(residual, image)
+    restoration.threads = options.threads
+    restored = restoration.blend(mask=mask, **dataclasses.asdict(options.controls))
     write(restored, job.output, metadata=metadata, quality=options.quality)
     if times == "keep":
         keep_time(job.source, job.output)

@@ -58,8 +58,7 @@ def blend_samples(
     by default one for each processor. `check`: see `Restoration.blend`.
     """
     out = np.empty(samples.shape, np.float32 if as_floats else samples.dtype)
-    read = reader(samples, residual, used, depth)
-    simple = used == FULL and samples.dtype.kind == "u"
+    read, simple = reader(samples, residual, used, depth), _simple(samples, used)
 
     def do(top: int) -> None:
         """Blend a row of blocks."""
@@ -88,7 +87,7 @@ def reader(samples: Samples, residual: Residual, used: ValueRange, depth: int) -
     The samples become pixels in [0, 1], where `used` is the range of values from 0 to 1. `depth`: bits per
     sample; 32 for float.
     """
-    simple = used == FULL and samples.dtype.kind == "u"
+    simple = _simple(samples, used)
 
     def read_window(window: Window) -> tuple[Pixels, Pixels]:
         rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
@@ -115,6 +114,11 @@ def widened(half: NDArray[np.float16]) -> Pixels:
     values = bits.view(np.float32)
     values *= np.float32(2.0**112)
     return values
+
+
+def _simple(samples: Samples, used: ValueRange) -> bool:
+    """Return whether the values are in [0, 1] as they are."""
+    return used == FULL and samples.dtype.kind == "u"
 
 
 def _values(samples: Samples, depth: int) -> Pixels:

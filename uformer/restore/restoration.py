@@ -17,7 +17,6 @@ from uformer.image.samples import Samples
 from uformer.image.stored import StoredImage
 from uformer.image.value_range import FULL, ValueRange
 from uformer.image.write import encode, write
-from uformer.notices import ignore
 from uformer.output import check_output
 from uformer.restore import forms
 from uformer.restore.controls import Window, tone_shifts
@@ -250,7 +249,7 @@ class Restoration:
         height, width = forms.size_of(image)
         window = Window(0, height, 0, width) if crop is None else crop_window(crop, height, width)
         around = window.grown(height, width)
-        fitted = None if mask is None else Mask(mask_values(mask, notify=ignore), height, width)
+        fitted = None if mask is None else Mask(mask_values(mask), height, width)
         rows, columns = slice(around.top, around.bottom), slice(around.left, around.right)
         answers = zip(self.residuals, self.shifts, self.ranges, strict=True)
         # Samples of 10 and 12 bits are rounded when it is known how many bits the file to write has.

@@ -50,6 +50,7 @@ class Blender:
 
     def _blended(self, answer: Restoration, job: Job) -> bytes:
         _, mask = job.begin()
+        mask = mask or answer.mask
         with refused_as(400, "not-a-picture"):
             shares = None if mask is None else mask_values(mask, notify=ignore)
         controls = dataclasses.asdict(controls_of(job.options))

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from uformer.serve.upload import MASK, MEDIA_TYPES, Rules, check_mask, uploaded
 
 _POLL = 0.1  # seconds between checks whether a job was interrupted
 _RESULT_ERRORS = (400, 404, 406, 409, 410, 422, 429, 503, 504)
+_CROP = r"^[0-9]+,[0-9]+,[0-9]+,[0-9]+$"
 _UPLOAD_ERRORS = (408, 413, 415)
 
 OtherFormat = Annotated[
@@ -31,8 +33,8 @@ AskedCrop = Annotated[
     Query(
         description="Left, top, width and height of a part in pixels, as in 16,8,320,200; the result is that "
         "part of the whole result.",
-        pattern=r"^\d+,\d+,\d+,\d+$",
         max_length=40,
+        json_schema_extra={"pattern": _CROP},
     ),
 ]
 
@@ -53,9 +55,11 @@ def wanted(
     answer: OtherFormat = None,
     crop: AskedCrop = None,
 ) -> Wanted:
-    """Return what the query of a request asks for."""
+    """Return what the query of a request asks for. Raises Problem for a crop that is not four numbers."""
     if crop is None:
         return Wanted(options, metadata, answer, None)
+    if not re.fullmatch(_CROP, crop):
+        raise Problem(422, "options", f"crop: {crop!r} must be LEFT,TOP,WIDTH,HEIGHT, as in 16,8,320,200")
     left, top, width, height = map(int, crop.split(","))
     return Wanted(options, metadata, answer, (left, top, width, height))
 

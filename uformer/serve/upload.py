@@ -107,7 +107,8 @@ def check_header(data: bytes, *, max_pixels: int, what: str = "image") -> Header
     try:
         found = header(data, limits=_ANY)
     except PictureError as error:
-        raise Problem(400, "not-a-picture", f"mask: {error}" if what == "mask" else str(error)) from None
+        detail = str(error) if what == "image" else f"{what}: {str(error).removeprefix('image: ')}"
+        raise Problem(400, "not-a-picture", detail) from None
     if found.stack:
         many = f"{found.frames} pages" if found.frames > 1 else "channels that are not RGB"
         detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a"
@@ -186,9 +187,10 @@ async def _from_form(
     files = {}
     try:
         known = (needed, *allowed)
-        for name in dict.fromkeys((needed, *form)):
-            if name not in known:
-                raise Problem(400, "form", f"unknown field {name[:64]!r}; known: {', '.join(known)}")
+        for name, value in form.multi_items():
+            if name not in known and not isinstance(value, str):  # other fields of text do no harm
+                raise Problem(400, "form", f"unknown file {name[:64]!r}; known: {', '.join(known)}")
+        for name in (needed, *(each for each in allowed if each in form)):
             given = form.getlist(name)
             if len(given) != 1:
                 raise Problem(

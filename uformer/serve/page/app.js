@@ -29,7 +29,7 @@ const viewer = new Viewer($("viewer"), {
   onDraw: () => { live?.draw(); brush?.draw(); },
 });
 const live = new Live($("live"), viewer);
-const brush = new Brush(viewer, { onPaint: painted, onEnd: settled });
+const brush = new Brush(viewer, { onPaint: painted, onEnd: settled, say });
 const panel = new Panel($("panel"), { onSettings: change, onScope: (alone) => { current.own = alone ? current.settings : null; settled(); } });
 const work = new Work({ onChange: render, onEnd, onFile });
 

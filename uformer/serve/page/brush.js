@@ -12,9 +12,10 @@ const LABEL = "Photo with a brush. Arrow keys move the brush, the space bar puts
   + "I inverts the mask, Control Z undoes, Escape puts the brush away.";
 
 export class Brush {
-  // `onPaint()` is called when the mask changed, `onEnd()` when a stroke or another step is finished.
-  constructor(viewer, { onPaint, onEnd }) {
-    Object.assign(this, { viewer, onPaint, onEnd, photo: null, tint: null, shown: true, at: null, down: false, since: 0 });
+  // `onPaint()` is called when the mask changed, `onEnd()` when a stroke or another step is finished; `say(text)`
+  // tells screen readers.
+  constructor(viewer, { onPaint, onEnd, say }) {
+    Object.assign(this, { viewer, onPaint, onEnd, say, photo: null, tint: null, shown: true, at: null, down: false, since: 0 });
     this.bar = $("brushes");
     this.labels = [viewer.root.getAttribute("aria-label"), LABEL];
     this.canvas = $("overlay");
@@ -48,7 +49,7 @@ export class Brush {
 
   toggle() {
     this.end();
-    const on = !this.active && Boolean(this.photo);
+    const on = !this.active && Boolean(this.photo) && this.viewer.width > 0;
     if (on) {
       this.photo.mask ??= new Mask(this.viewer.width, this.viewer.height);
       if (!this.tint) this.colour(this.mask.whole);
@@ -125,7 +126,7 @@ export class Brush {
       Object.assign(acts, {
         "arrowleft": () => this.step(-step, 0), "arrowright": () => this.step(step, 0),
         "arrowup": () => this.step(0, -step), "arrowdown": () => this.step(0, step),
-        " ": () => { if (this.down) this.end(); else this.begin(...this.middle); },
+        " ": () => { if (this.down) this.end(); else this.begin(...this.middle); this.say(this.down ? "Brush down" : "Brush lifted"); },
       });
     }
     if (!acts[key]) return;
@@ -163,6 +164,7 @@ export class Brush {
     this.ring.style.width = this.ring.style.height = `${this.diameter}px`;
     this.ring.style.transform = `translate(${at[0] - this.diameter / 2}px, ${at[1] - this.diameter / 2}px)`;
     this.ring.classList.toggle("erases", this.erases);
+    this.ring.classList.toggle("down", this.down);
   }
 
   // Colours a part of the mask where the photo stays as it was.
