@@ -58,7 +58,7 @@ def make(folder: Path) -> None:
             random = RandomState([seed, index])
             clean = scene(random, side)
             for kind, pixels in (("clean", clean), ("degraded", noisy(clean, random))):
-                image = Image(pixels=pixels.astype(np.float32) / 255)
+                image = Image(pixels=pixels.astype(np.float32) / np.float32(255))
                 write(image, folder / name / kind / f"{index:03}.png")
     found = digest(folder)
     if found != DIGEST:

@@ -54,7 +54,7 @@ def test_the_optimizers_count_once_in_a_step_and_never_in_scoring(
         return losses.objective(*args, **options)
 
     class Slow(torch.optim.SGD):
-        def step(self, closure: Any = None) -> None:
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
             now[0] += 5
 
     monkeypatch.setattr(module, "CLOCKS", {"cpu": lambda: now[0]})

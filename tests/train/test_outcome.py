@@ -36,8 +36,8 @@ def test_a_loss_is_better_if_it_is_lower() -> None:
     assert found is not None
     assert found.line() == (
         "result: loss 0.01 on the held-out images after 2 steps: 50.0% better than the images as they came "
-        "(loss 0.02); most of this loss is noise of the targets, so a few percent of it may be a decibel of "
-        "the images"
+        "(loss 0.02); the targets of this loss are noisy; compare images, or score with --validation, before "
+        "you trust it"
     )
 
 
