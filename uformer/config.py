@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ CrossBlocks = Literal["all", "first"]
 
 TRAINING_ONLY = ("drop_path_rate", "gradient_checkpointing")
 """Fields that change how a network learns but not what it computes."""
+
+MOST = 2**20
+"""Largest number of channels, and of tokens at the side of a window."""
+
+MOST_BLOCKS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +76,12 @@ class UformerConfig:
     def __post_init__(self) -> None:
         set_types(self)
         for field in ("embed_dim", "window_size", "in_channels", "out_channels"):
-            if getattr(self, field) < 1:
-                raise OptionError(f"{field}: {getattr(self, field)} must be at least 1")
+            if not 1 <= getattr(self, field) <= MOST:
+                raise OptionError(f"{field}: {getattr(self, field)} must be at least 1 and at most {MOST}")
         if len(self.depths) < 3 or len(self.depths) % 2 == 0 or min(self.depths) < 1:
             raise OptionError(f"depths: {self.depths} must be an odd number (at least 3) of positive values")
+        if sum(self.depths) > MOST_BLOCKS:
+            raise OptionError(f"depths: {sum(self.depths)} blocks are more than {MOST_BLOCKS}")
         if len(self.num_heads) != len(self.depths):
             raise OptionError(
                 f"num_heads: {len(self.num_heads)} values for {len(self.depths)} stages, expected one each"
@@ -85,9 +93,9 @@ class UformerConfig:
                 )
         if not 0 <= self.drop_path_rate < 1:
             raise OptionError(f"drop_path_rate: {self.drop_path_rate} is not in [0, 1)")
-        if self.mlp_ratio <= 0 or int(self.embed_dim * self.mlp_ratio) < 1:
+        if not 1 <= self.embed_dim * self.mlp_ratio < math.inf:
             raise OptionError(
-                f"mlp_ratio: {self.mlp_ratio} must be positive and give {self.embed_dim} channels "
+                f"mlp_ratio: {self.mlp_ratio} must be finite and give {self.embed_dim} channels "
                 "at least 1 hidden channel"
             )
         if self.cross_blocks == "first" and self.skip != "cross":
