@@ -1,6 +1,6 @@
 """Compare the speed of `Restorer` with that of plain torch, for the same image in the same run.
 
-    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--peers]
+    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--peers [NAME ...]]
 
 Each network (with random weights, which do not change the time) restores one image of noise:
 
@@ -10,8 +10,8 @@ Each network (with random weights, which do not change the time) restores one im
   same precision by the same OpenVINO. Both are the best of their runs.
 
 They take turns, and their medians are printed. `--peers` also measures NAFNet-32 (as for SIDD), DRUNet and
-SCUNet with random weights, through the same OpenVINO in the same precision, in turn with the restorer of the
-first network. CPU time is the least of all runs; other work on the machine changes it less than the median.
+SCUNet (or those named) with random weights, through the same OpenVINO in the same precision, in turn with the
+restorer of the first network. SCUNet at 512 x 768 needs more than 12 GB of memory. CPU time is the least of all runs; other work on the machine changes it less than the median.
 
 Needs torch, and for `--peers` spandrel, which defines these networks. benchmarks/README.md holds results with
 machine and date.
@@ -25,7 +25,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 
+PEERS = ("NAFNet-32", "DRUNet", "SCUNet")
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -103,12 +104,15 @@ def compiled(network: torch.nn.Module, height: int, width: int, precision: str) 
     return lambda: request.infer([example.numpy()])
 
 
-def measure_peers(name: str, height: int, width: int, *, runs: int, precision: str) -> list[dict[str, Any]]:
+def measure_peers(
+    name: str, peers: Sequence[str], height: int, width: int, *, runs: int, precision: str
+) -> list[dict[str, Any]]:
     """Return a row for the restorer with a network, and one for each peer."""
     restorer, image = restorer_and_image(name, height, width, precision)
     works: dict[str, Callable[[], object]] = {name: lambda: restorer(image)}
-    for peer, network in peer_networks().items():
-        works[peer] = compiled(network, height, width, restorer.precision)
+    networks = peer_networks()
+    for peer in peers:
+        works[peer] = compiled(networks[peer], height, width, restorer.precision)
     for work in works.values():
         work()
     rounds = [{key: both_seconds(work) for key, work in works.items()} for _ in range(runs)]
@@ -173,7 +177,7 @@ def main() -> None:
     parser.add_argument("--networks", default="uformer_t,uformer_b")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--peers", action="store_true", help="also measure NAFNet-32, DRUNet and SCUNet")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, help="also measure these networks; default: all")
     parser.add_argument("--json", help="also write the figures here")
     args = parser.parse_args()
 
@@ -202,9 +206,11 @@ def main() -> None:
         ]
         print(f"| {' | '.join([row['network'], row['size'], row['precision'], *times, *speeds])} |")
     peers = []
-    if args.peers:
+    if args.peers is not None:
         first, *_ = args.networks.split(",")
-        peers = measure_peers(first, height, width, runs=args.runs, precision=args.precision)
+        peers = measure_peers(
+            first, args.peers or PEERS, height, width, runs=args.runs, precision=args.precision
+        )
         print("\n| Network | Precision | Time | CPU time | Its time / ours |\n|---|---|---|---|---|")
         for row in peers:
             ratio = row["median_s"] / peers[0]["median_s"]
