@@ -1,6 +1,6 @@
 """Compare the speed of `Restorer` with that of plain torch, for the same image in the same run.
 
-    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--peers [NAME ...]]
+    python benchmarks/speed.py [--size 512x768] [--networks uformer_t,uformer_b] [--runs 5] [--peers NAME ...]
 
 Each network (with random weights, which do not change the time) restores one image of noise:
 
@@ -11,7 +11,8 @@ Each network (with random weights, which do not change the time) restores one im
 
 They take turns, and their medians are printed. `--peers` also measures NAFNet-32 (as for SIDD), DRUNet and
 SCUNet (or those named) with random weights, through the same OpenVINO in the same precision, in turn with the
-restorer of the first network. SCUNet at 512 x 768 needs more than 12 GB of memory. CPU time is the least of all runs; other work on the machine changes it less than the median.
+restorer of the first network. SCUNet at 512 x 768 needs more than 12 GB of memory. CPU time is the least of
+all runs; other work on the machine changes it less than the median.
 
 Needs torch, and for `--peers` spandrel, which defines these networks. benchmarks/README.md holds results with
 machine and date.
