@@ -157,7 +157,7 @@ def test_a_state_that_does_not_fit_is_refused(
 def test_memory_that_runs_out_is_one_line(
     pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments(pairs, out, f"network.embed_dim={2**31}")) == 1
+    assert main(arguments(pairs, out, f"network.embed_dim={2**20}")) == 1
     assert "out of memory; to use less, try --set accumulate=2" in error(capsys)
     assert not out.exists()
 
