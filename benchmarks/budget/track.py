@@ -8,11 +8,9 @@ README.md beside this file states the rules and how to add an entry.
 """
 
 import argparse
-import contextlib
 import datetime
 import json
 import os
-import platform
 import shlex
 import shutil
 import statistics
@@ -27,6 +25,7 @@ from uformer.files import atomic_file
 from uformer.image.read import read
 from uformer.metrics import psnr, ssim
 from uformer.processors import available_processors
+from uformer.restore.backends.drivers import cpu_name
 from uformer.version import __version__
 from uformer.words import counted
 
@@ -163,13 +162,7 @@ def run(name: str, data: Path, out: Path, hours: float) -> None:
 
 def machine() -> str:
     """Return the processor's name and the number of cores that this process may use."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    return f"{name}, {counted(available_processors(), 'core')}"
+    return f"{cpu_name()}, {counted(available_processors(), 'core')}"
 
 
 def table() -> str:
@@ -178,7 +171,7 @@ def table() -> str:
         "| Entry | Core-hours | PSNR, dB: mean (lowest to highest) | SSIM | Used | Machine, date |",
         "|---|---|---|---|---|---|",
     ]
-    rows = [(load_entry(path.stem), path.stem) for path in sorted(ENTRIES.glob("*.json"))]
+    rows = [(_read(path), path.stem) for path in sorted(ENTRIES.glob("*.json"))]
     measured = [(entry, name, row) for entry, name in rows for row in entry["results"]]
     measured.sort(key=lambda each: (-each[2]["hours"], -statistics.fmean(each[2]["psnr"])))
     for entry, name in rows:
@@ -235,6 +228,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.command == "make":
         scenes.make(chosen.data)
+        print(f"noisy test images: {score(*(chosen.data / 'test' / kind for kind in ('degraded', 'clean')))}")
     elif chosen.command == "run":
         run(chosen.entry, chosen.data, chosen.out, chosen.hours)
     else:
