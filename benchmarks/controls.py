@@ -54,7 +54,7 @@ def main() -> None:
     restoration.threads = args.threads
     masks = {"whole": slope(height, width), "quarter": slope(height // 2, width // 2)}
     print(f"{width} x {height} pixels, numpy {np.__version__}, {args.threads or 'default'} threads")
-    np.empty(2**23, np.uint8)  # after a network has run, glibc keeps freed memory; so it does after this
+    np.empty(2**23, np.uint8)  # freeing this makes glibc keep freed memory, as it does after a network has run
     for case in CASES:
         controls = {**case, "mask": masks[case["mask"]]} if "mask" in case else case
         elapsed, processor = [], []

@@ -1,4 +1,4 @@
-"""Settings for all tests: threads, working Ctrl-C, property tests in CI, processes. And a browser."""
+"""Settings for all tests: threads, working Ctrl-C, property tests in CI, processes; and a browser."""
 
 import os
 
@@ -45,7 +45,7 @@ def browser() -> Iterator[Any]:
 
     from tests.serve.visits import CHROMIUM
 
-    expect.set_options(timeout=30_000)  # of 5 seconds, a busy machine may need all
+    expect.set_options(timeout=30_000)  # the default, 5 seconds, is too short for a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(  # CI runs as root, which the sandbox does not support
             executable_path=CHROMIUM, args=["--no-sandbox"]

@@ -1,6 +1,7 @@
 """What a Zarr image on disk is: a folder with certain documents in it, many files that count as one image."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,17 +21,23 @@ def is_meant(path: str | os.PathLike[str]) -> bool:
     return os.path.isdir(path) and (os.fspath(path).lower().rstrip("/\\").endswith(SUFFIX) or is_zarr(path))
 
 
-def stamp(folder: Path) -> tuple[int, int]:
-    """Return the size of all files in a folder, and the newest modification time in nanoseconds."""
-    size, newest = 0, folder.stat().st_mtime_ns
-    for status in _files(folder):
+def stamp(path: Path) -> tuple[int, int]:
+    """Return the size of a file or of all files in a folder, and the newest modification time in nanoseconds.
+
+    Raises OSError.
+    """
+    found = path.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        return found.st_size, found.st_mtime_ns
+    size, newest = 0, found.st_mtime_ns
+    for status in _files(path):
         size, newest = size + status.st_size, max(newest, status.st_mtime_ns)
     return size, newest
 
 
 def size_of(path: Path) -> int:
     """Return the size of a file, or of all files in a folder. Raises OSError."""
-    return stamp(path)[0] if path.is_dir() else path.stat().st_size
+    return stamp(path)[0]
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:

@@ -164,7 +164,7 @@ def _drain(pictures: list[Samples | None]) -> Iterator[Samples | None]:
 def _stamp(path: Path) -> tuple[int, int]:
     """Return the size and modification time of a file, or zeros if it is missing. The reader reports that."""
     try:
-        return stamp(path) if path.is_dir() else (path.stat().st_size, path.stat().st_mtime_ns)
+        return stamp(path)
     except OSError:
         return 0, 0
 

@@ -94,7 +94,8 @@ def train(
     from uformer.train.session import Session  # noqa: PLC0415
 
     processes = Processes.join(device)
-    settings = [*settings, *([] if value_range is None else [f"range={value_range}"])]
+    if value_range is not None:
+        settings = [*settings, f"range={value_range}"]
 
     def make() -> "Session":
         folders = Folders(data=data, degraded=degraded, clean=clean, validation=validation)

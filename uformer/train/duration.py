@@ -7,7 +7,7 @@ from typing import Literal
 Clock = Literal["wall", "cpu"]
 
 CLOCKS: Mapping[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
-"""Functions that return seconds: of the day, or of all processors that this process has used."""
+"""Functions that return seconds: elapsed time, or the processor time of all threads of this process."""
 
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
 

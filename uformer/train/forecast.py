@@ -18,8 +18,6 @@ HINT_MINUTES = 30
 
 _SLOW = 5.0
 """Seconds after which the first measurement is good enough; a second one would take as long."""
-
-
 _ESTIMATE = "an estimate from one part of a step"
 
 

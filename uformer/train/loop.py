@@ -147,7 +147,7 @@ def log(
     def report() -> None:
         first = learner.step - values.shape[1]
         check_finite(values, prepared.patches, recipe, first=first, saved_step=saved_step)
-        # How long the rest takes by the clock on the wall is unknown if the run counts processor time.
+        # A run that counts processor time does not know how much time will pass.
         left = learner.seconds * (1 - done) / done if recipe.clock == "wall" else math.inf
         reporter.figures(line, done=done, seconds_left=left)
 

@@ -37,7 +37,7 @@ class Recipe:
     minutes: float = 0.0
     """Time limit in minutes; 0 for none. With a limit, the learning rate also follows the time."""
     clock: Clock = "wall"
-    """The time that `minutes` counts: of the day, or of the processors, which other programs do not change.
+    """What `minutes` counts: elapsed time, or processor time (`cpu`), which other programs do not change.
 
     `cpu` adds up all threads of the training process: two busy cores count 2 minutes in a minute.
     """

@@ -175,7 +175,7 @@ class Session:
             with Reporter(
                 folder, total=recipe.steps, minutes=recipe.minutes, quiet=quiet, silent=silent
             ) as reporter:
-                if processes.first and not quiet:  # it measures the loader and a part of a step
+                if processes.first and not quiet:  # the introduction measures the loader and a part of a step
                     for line in introduction(prepared, learner, folder, processes, baselines):
                         reporter.say(line)
                 processes.on_first(reporter.remember, learner.step, baselines, logged=logged)
