@@ -87,8 +87,8 @@ def results(service: Service) -> APIRouter:
     async def result(request: Request, job_id: str, asked: AskedResult) -> Response:
         """Returns the image until the job is deleted or expires. A failed job returns its error.
 
-        A parameter that is not given is as it was for the job. Other values than those of the job, and a
-        crop, need an answer that is held (see `hold`); the network does not run again.
+        A parameter that is not given has the job's value. Other values, and a crop, need an answer that is
+        held (see `hold`); the network does not run again.
         """
         job = finished(job_id)
         blend = blend_of(request, job, asked)
@@ -99,10 +99,10 @@ def results(service: Service) -> APIRouter:
 
     @routes.post("/v1/jobs/{job_id}/result", summary="Get a job's restored image with a mask", **about_mask)
     async def masked_result(request: Request, job_id: str, asked: AskedResult) -> Response:
-        """Returns the image with the mask of the body, which takes the place of that of the job.
+        """Returns the image with the mask in the body, which replaces the mask of the job.
 
-        The parameters are those of the request without a mask. It needs an answer that is held (see `hold`);
-        the network does not run again.
+        The parameters are those of GET. The job's answer must be held (see `hold`); the network does not run
+        again.
         """
         job = finished(job_id)
         held_answer(job)
