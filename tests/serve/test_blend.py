@@ -58,6 +58,7 @@ const keep = () => { versions.push(painted.version); contents.push([...painted.v
 painted.begin(20.5, 20.5, { radius: 8, softness: 0.5, value: 0 });
 painted.line(50.5, 20.5);
 painted.line(20.5, 20.5);
+const unfinished = painted.copy();
 painted.end(); keep();
 painted.begin(30.5, 20.5, { radius: 3, softness: 0, value: 255 });
 painted.end(); keep();
@@ -72,6 +73,7 @@ const large = new Mask(6000, 4000);
 const file = await grayPng({ values: Uint8Array.from(contents[0]), width, height });
 console.log(JSON.stringify({
   results, grain: [...grain], lower: [...lower], stretched, inside, versions, contents,
+  unfinished: [unfinished.version, Math.min(...unfinished.values)],
   large: [large.width, large.height],
   file: Buffer.from(await file.arrayBuffer()).toString("base64"),
 }));
@@ -161,6 +163,7 @@ def check_masks(mask: np.ndarray, answer: dict[str, Any]) -> None:
     line, dot, inverted, cleared, cancelled, *undone, outside = (
         np.reshape(each, (HEIGHT, WIDTH)) for each in answer["contents"]
     )
+    assert answer["unfinished"] == [0, 255], "a file is made without a stroke that is not finished"
     assert (line[20, 20:51] == 0).all(), "a stroke that comes back is not weaker or stronger"
     assert (line[:11] == 255).all()
     assert (line[20, :12] == 255).all()

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.serve.conftest import Build, Pace, client_of, levels, png, wait_until
+from uformer.restore import restoration
 
 WIDTH, HEIGHT = 40, 24
 
@@ -54,6 +55,16 @@ def test_a_mask_comes_with_the_upload(client: TestClient) -> None:
     inverted.save(file, "PNG")
     other = levels(client.post(result, files={"mask": ("m.png", file.getvalue())}).content)
     assert np.array_equal(other[:, WIDTH // 2 :], levels(png(WIDTH, HEIGHT))[:, WIDTH // 2 :])
+
+
+def test_the_mask_of_a_held_result_is_in_memory_once(
+    client: TestClient, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def converted_again(mask: Any) -> None:
+        raise AssertionError("the mask was converted again")
+
+    monkeypatch.setattr(restoration, "mask_values", converted_again)
+    assert halves(client.post(held, files={"mask": ("m.png", mask_file())}).content) == (0, 0)
 
 
 def test_a_mask_for_a_held_result(client: TestClient, held: str, pace: Pace) -> None:

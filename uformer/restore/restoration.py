@@ -204,7 +204,8 @@ class Restoration:
 
         - `controls`: the fields of Controls. Default: those of the restorer.
         - `mask`: a gray image of the same size, or the same ratio of width and height: white restores, black
-          leaves the image as it is. See `mask_values` for its forms. Default: that of the restorer.
+          leaves the image as it is. See `mask_values` for its forms; a Mask of the image's size is not
+          copied. Default: that of the restorer.
         - `crop`: left, top, width and height of a part; the result is that part of the whole result.
         - `output`, `overwrite`: as for calling the restorer.
         - `check`: called before each block of pixels, by several threads; an exception that it raises ends
@@ -249,7 +250,7 @@ class Restoration:
         height, width = forms.size_of(image)
         window = Window(0, height, 0, width) if crop is None else crop_window(crop, height, width)
         around = window.grown(height, width)
-        fitted = None if mask is None else Mask(mask_values(mask), height, width)
+        fitted = mask if isinstance(mask, Mask | None) else Mask(mask_values(mask), height, width)
         rows, columns = slice(around.top, around.bottom), slice(around.left, around.right)
         answers = zip(self.residuals, self.shifts, self.ranges, strict=True)
         # Samples of 10 and 12 bits are rounded when it is known how many bits the file to write has.

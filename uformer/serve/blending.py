@@ -4,9 +4,10 @@ import dataclasses
 import threading
 from functools import partial
 
+from uformer.image.image import Header
 from uformer.image.write import encode
 from uformer.notices import ignore
-from uformer.restore.masks import mask_values
+from uformer.restore.masks import Mask, mask_values
 from uformer.restore.options import Controls, RestoreOptions
 from uformer.restore.restoration import Restoration
 from uformer.restore.tones import decided
@@ -52,14 +53,19 @@ class Blender:
         _, mask = job.begin()
         mask = mask or answer.mask
         with refused_as(400, "not-a-picture"):
-            shares = None if mask is None else mask_values(mask, notify=ignore)
+            fitted = None if mask is None else _fitted(mask, job.header)
         controls = dataclasses.asdict(controls_of(job.options))
         with self._metrics.blend_seconds.time(), refused_as(422, "not-restored"):
-            image = answer.blend(check=job.check, mask=shares, crop=job.crop, **controls)
+            image = answer.blend(check=job.check, mask=fitted, crop=job.crop, **controls)
             job.check()
             return encode(
                 image, job.suffix, metadata=job.metadata, quality=job.options.quality, notify=ignore
             )
+
+
+def _fitted(mask: bytes, image: Header) -> Mask:
+    """Return a mask for an image. `blend` does not copy it, as it copies an array."""
+    return Mask(mask_values(mask, notify=ignore), image.height, image.width)
 
 
 def controls_of(options: RestoreOptions) -> Controls:

@@ -50,7 +50,7 @@ class Wanted:
 
 
 def wanted(
-    options: Asked = Depends(asked_options(blend_names())),  # noqa: B008 - what FastAPI reads
+    options: Annotated[Asked, Depends(asked_options(blend_names()))],
     metadata: MetadataPolicy | None = None,
     answer: OtherFormat = None,
     crop: AskedCrop = None,
@@ -64,10 +64,12 @@ def wanted(
     return Wanted(options, metadata, answer, (left, top, width, height))
 
 
+AskedResult = Annotated[Wanted, Depends(wanted)]
+
+
 def results(service: Service) -> APIRouter:
     """Return the routes of the results of jobs."""
     routes = APIRouter()
-    chosen = Depends(wanted)
     about: dict[str, Any] = {
         "tags": ["jobs"],
         "dependencies": [Depends(only(*blend_names(), "metadata", "format", "crop"))],
@@ -82,15 +84,11 @@ def results(service: Service) -> APIRouter:
     engine, store, blender = service.engine, service.store, service.blender
 
     @routes.get("/v1/jobs/{job_id}/result", summary="Get a job's restored image", **about)
-    async def result(
-        request: Request,
-        job_id: str,
-        asked: Wanted = chosen,
-    ) -> Response:
+    async def result(request: Request, job_id: str, asked: AskedResult) -> Response:
         """Returns the image until the job is deleted or expires. A failed job returns its error.
 
-        A parameter that is not given is as it was for the job. Other values than those of the job, and a
-        crop, need an answer that is held (see `hold`); the network does not run again.
+        A parameter that is not given has the job's value. Other values, and a crop, need an answer that is
+        held (see `hold`); the network does not run again.
         """
         job = finished(job_id)
         blend = blend_of(request, job, asked)
@@ -100,15 +98,11 @@ def results(service: Service) -> APIRouter:
         return await blended(request, job, blend)
 
     @routes.post("/v1/jobs/{job_id}/result", summary="Get a job's restored image with a mask", **about_mask)
-    async def masked_result(
-        request: Request,
-        job_id: str,
-        asked: Wanted = chosen,
-    ) -> Response:
-        """Returns the image with the mask of the body, which takes the place of that of the job.
+    async def masked_result(request: Request, job_id: str, asked: AskedResult) -> Response:
+        """Returns the image with the mask in the body, which replaces the mask of the job.
 
-        The parameters are those of the request without a mask. It needs an answer that is held (see `hold`);
-        the network does not run again.
+        The parameters are those of GET. The job's answer must be held (see `hold`); the network does not run
+        again.
         """
         job = finished(job_id)
         held_answer(job)

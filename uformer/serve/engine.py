@@ -245,6 +245,7 @@ class _Worker:
                 restorer = self._restorers.get(self._here(job.options))
                 if shares is not None:
                     restorer = restorer.masked(shares)
+                    del shares  # the restorer has a copy
                 answer = None
                 if holds:
                     stored = StoredImage.of(image)

@@ -34,7 +34,7 @@ class JobThread:
     ) -> None:
         """Queue a job. `work` returns its result. `ended` is called with its outcome afterwards."""
         self.jobs[job.id] = job
-        job.future = self._thread.submit(_outcome, job, work)
+        job.future = self._thread.submit(settled, job, work)
         # A future keeps its callbacks, so the callback must not hold the job.
         job.future.add_done_callback(partial(self._finish, job.id, ended))
 
@@ -66,11 +66,3 @@ class JobThread:
             job.end()
         if ended is not None:
             ended(job, None if future.cancelled() else future.result())
-
-
-def _outcome(job: Job, work: Callable[[Job], bytes]) -> Ending:
-    """Do a job and return its outcome."""
-    try:
-        return settled(job, work)
-    finally:
-        job.end()

@@ -187,7 +187,7 @@ class Job:
 
 
 def settled(job: Job, work: Callable[[Job], bytes]) -> Ending:
-    """Do the work of a job and return its outcome."""
+    """Do the work of a job, end it and return its outcome."""
     try:
         return work(job)
     except Cancelled:
@@ -197,6 +197,8 @@ def settled(job: Job, work: Callable[[Job], bytes]) -> Ending:
     except Exception:
         log.exception("restoring an image of %d x %d pixels failed", job.header.width, job.header.height)
         return Problem(500, "internal", BUG)
+    finally:
+        job.end()
 
 
 def stopping() -> Problem:

@@ -15,7 +15,7 @@ export class Brush {
   // `onPaint()` is called when the mask changed, `onEnd()` when a stroke or another step is finished; `say(text)`
   // tells screen readers.
   constructor(viewer, { onPaint, onEnd, say }) {
-    Object.assign(this, { viewer, onPaint, onEnd, say, photo: null, tint: null, shown: true, at: null, down: false, since: 0 });
+    Object.assign(this, { viewer, onPaint, onEnd, say, photo: null, tint: null, shown: true, at: null, down: false, since: 0, waiting: 0 });
     this.bar = $("brushes");
     this.labels = [viewer.root.getAttribute("aria-label"), LABEL];
     this.canvas = $("overlay");
@@ -104,7 +104,7 @@ export class Brush {
 
   painted(part, x, y) {
     this.colour(part);
-    this.point([x, y]);
+    this.at = [x, y];
     this.onPaint();
     this.draw();
   }
@@ -173,10 +173,14 @@ export class Brush {
     this.tint ??= new OffscreenCanvas(mask.width, mask.height).getContext("2d");
     if (right <= left || bottom <= top) return;
     const image = this.tint.createImageData(right - left, bottom - top);
+    const { data } = image;
+    const [red, green, blue] = TINT;
     for (let row = top, to = 0; row < bottom; row += 1) {
       for (let column = left; column < right; column += 1, to += 4) {
-        image.data.set(TINT, to);
-        image.data[to + 3] = DENSITY * (255 - mask.values[row * mask.width + column]);
+        data[to] = red;
+        data[to + 1] = green;
+        data[to + 2] = blue;
+        data[to + 3] = DENSITY * (255 - mask.values[row * mask.width + column]);
       }
     }
     this.tint.putImageData(image, left, top);
@@ -191,12 +195,14 @@ export class Brush {
     $("brush-clear").disabled = !this.mask.version;
     $("brush-show").setAttribute("aria-pressed", String(this.shown));
     this.point(this.at);
-    if (canvas.hidden) return;
+    // The tint is drawn with the next frame.
+    this.waiting ||= requestAnimationFrame(() => { this.waiting = 0; if (!canvas.hidden) this.drawTint(); });
+  }
+
+  drawTint() {
+    const { viewer, canvas } = this;
     const density = window.devicePixelRatio || 1;
-    canvas.width = Math.round(viewer.pane * density);
-    canvas.height = Math.round(viewer.root.clientHeight * density);
-    Object.assign(canvas.style, { width: `${canvas.width / density}px`, height: `${canvas.height / density}px` });
-    const context = canvas.getContext("2d");
+    const context = viewer.cover(canvas, density);
     context.setTransform(density, 0, 0, density, viewer.x, viewer.y);
     context.drawImage(this.tint.canvas, 0, 0, viewer.width * viewer.scale, viewer.height * viewer.scale);
   }

@@ -28,7 +28,8 @@
 //   render(controls, output, signal, mask)   -> Promise of a Blob: the file to save, with exactly these controls
 //                              (strength, luma, chroma, detail, grain, shadows, as in blend.js) and output:
 //                              { format: "same" or a suffix, quality: 1 to 100 or null, metadata }
-//                              mask: null, or { values, width, height } as in mask.js: 255 restores
+//                              mask: null, or { values, width, height, version } as `copy` in mask.js returns: 255
+//                              restores, and masks of one version are equal
 //   close()                    forgets the photo; the answer cannot be used afterwards
 // preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show
 // onTokenNeeded(ask)           `ask(wrong)` returns a promise of the token that a person enters
@@ -105,7 +106,7 @@ class Answer {
 
   async render(controls, output, signal, mask) {
     const query = { ...controls, ...output };
-    return queryOf(query) === this.first.query && sameMask(mask, this.first.mask) ? this.first.blob : this.result(query, signal, mask);
+    return queryOf(query) === this.first.query && mask?.version === this.first.mask?.version ? this.first.blob : this.result(query, signal, mask);
   }
 
   async result(query, signal, mask) {
@@ -125,10 +126,6 @@ class Answer {
 
 async function bitmap(blob) {
   return createImageBitmap(blob, BITMAPS).catch(async () => createImageBitmap(await preview(blob), BITMAPS));
-}
-
-function sameMask(one, other) {
-  return one?.width === other?.width && (one?.values ?? []).every((value, at) => value === other.values[at]);
 }
 
 async function formOf(file, mask) {

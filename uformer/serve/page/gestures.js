@@ -26,10 +26,10 @@ export function listen(viewer) {
     const last = pointers.get(event.pointerId);
     if (!last && event.pointerType !== "touch") viewer.brush?.move(...place(event));
     if (!last) return;
-    if (last.paints) { for (const each of event.getCoalescedEvents?.() ?? []) viewer.brush?.move(...place(each)); }
     const [x, y] = place(event);
     if (last.paints) {
-      viewer.brush?.move(x, y);
+      const steps = event.getCoalescedEvents?.() ?? []; // the last of them is this event
+      for (const each of steps.length ? steps : [event]) viewer.brush?.move(...place(each));
     } else if (last.divides) {
       const [left, right] = viewer.span;
       viewer.setShare((x - left) / Math.max(right - left, 1));

@@ -59,10 +59,7 @@ export class Live {
     blend(part.before.data, part.after.data, area.width, area.height, controls,
       { mask: this.mask && sharesOf(this.mask, this.images.before, area), texture: part.texture, left: area.left, top: area.top, out: part.out.data });
     part.context.putImageData(part.out, 0, 0);
-    canvas.width = Math.round(this.viewer.pane * density);
-    canvas.height = Math.round(this.viewer.root.clientHeight * density);
-    Object.assign(canvas.style, { width: `${canvas.width / density}px`, height: `${canvas.height / density}px` });
-    const context = canvas.getContext("2d");
+    const context = this.viewer.cover(canvas, density);
     context.imageSmoothingEnabled = this.viewer.scale * density < 2;
     context.drawImage(part.context.canvas, ...area.place.map((each) => each * density));
     canvas.hidden = false;

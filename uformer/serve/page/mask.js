@@ -82,6 +82,12 @@ export class Mask {
     return back();
   }
 
+  // Returns a copy as engine.js describes it, without a stroke that is not finished.
+  copy() {
+    const { width, height, version } = this;
+    return { values: (this.stroke?.base ?? this.values).slice(), width, height, version };
+  }
+
   get whole() { return { left: 0, top: 0, right: this.width, bottom: this.height }; }
 
   turn() {

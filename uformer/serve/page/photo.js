@@ -51,8 +51,8 @@ export class Photo {
     return this.result.version === this.version && same(made.controls, this.settings.controls) && same(outputOf(made, this.facts), outputOf(this.settings, this.facts));
   }
 
-  // The mask to make the file with, or null, and its version.
-  get used() { return this.version ? this.mask : null; }
+  // Returns a copy of the mask to make the file with; null for none.
+  maskNow() { return this.version ? this.mask.copy() : null; }
 
   get version() { return this.mask?.version ?? 0; }
 
@@ -67,10 +67,11 @@ export class Photo {
 
   get format() { return FORMATS[SUFFIXES[this.result?.blob.type]] ?? ""; }
 
-  take(blob, settings, version) {
+  // Takes a file that was made with these settings and a copy of the mask.
+  take(blob, settings, mask) {
     this.forgetResult();
     const url = URL.createObjectURL(blob);
-    this.result = { blob, url, shown: url, settings, version, saved: false };
+    this.result = { blob, url, shown: url, settings, version: mask?.version ?? 0, saved: false };
   }
 
   forgetResult() {

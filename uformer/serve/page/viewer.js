@@ -90,6 +90,14 @@ export class Viewer {
 
   setBeside(beside) { this.beside = beside; if (this.fitting) this.fit(); else this.draw(); }
 
+  // Makes a canvas as large as a pane, and empty. Returns its context. `density`: device pixels per CSS pixel.
+  cover(canvas, density) {
+    canvas.width = Math.round(this.pane * density);
+    canvas.height = Math.round(this.root.clientHeight * density);
+    Object.assign(canvas.style, { width: `${canvas.width / density}px`, height: `${canvas.height / density}px` });
+    return canvas.getContext("2d");
+  }
+
   // With a brush, only the photo after is shown.
   setBrush(brush) { this.brush = brush; this.root.classList.toggle("painted", Boolean(brush)); this.setBeside(this.beside); }
 

@@ -54,15 +54,15 @@ export class Work {
     if (limit && photo.file.size > limit) {
       throw { type: "urn:uformer:too-many-bytes", detail: `the file has ${photo.file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}` };
     }
-    const { settings, version } = photo;
-    const mask = copyOf(photo.used);
+    const { settings } = photo;
+    const mask = photo.maskNow();
     const asked = runOptions(settings);
     const report = (progress) => { Object.assign(photo, { state: progress.state, progress }); this.onChange(); };
     const first = { controls: settings.controls, output: outputOf(settings, photo.facts) };
     const answer = await engine.run(photo.file, { ...asked, ...first, mask }, report, signal);
     photo.forgetAnswer();
     Object.assign(photo, { answer, asked, facts: answer.facts });
-    photo.take(await answer.render(first.controls, first.output, signal, mask), settings, version);
+    photo.take(await answer.render(first.controls, first.output, signal, mask), settings, mask);
     this.onFile(photo);
   }
 
@@ -74,12 +74,13 @@ export class Work {
     Object.assign(photo, { rendering: false, trouble: null });
     if (photo.current || photo.needsRun) { this.onChange(); return; }
     const { signal } = photo.abort = new AbortController();
-    const { settings, version } = photo;
+    const { settings } = photo;
+    const mask = photo.maskNow();
     photo.rendering = true;
     this.onChange();
     try {
-      const blob = await photo.answer.render(settings.controls, outputOf(settings, photo.facts), signal, copyOf(photo.used));
-      photo.take(blob, settings, version);
+      const blob = await photo.answer.render(settings.controls, outputOf(settings, photo.facts), signal, mask);
+      photo.take(blob, settings, mask);
       this.onFile(photo);
     } catch (problem) {
       if (problem.name === "AbortError") return; // newer settings are on their way
@@ -93,6 +94,3 @@ export class Work {
     }
   }
 }
-
-// Returns a mask as engine.js describes it, which later strokes do not change.
-function copyOf(mask) { return mask && { values: mask.values.slice(), width: mask.width, height: mask.height }; }

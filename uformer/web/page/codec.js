@@ -1,7 +1,8 @@
 // Image files to pixels and back, in a worker. Pixels are RGBA, 0 to 255, not multiplied by alpha.
 
-import { Problem, chunkOf, concat, join, split } from "./containers.js";
+import { Problem, concat, join, split } from "./containers.js";
 import { orientationOf, safe, upright } from "./exif.js";
+import { pngParts } from "./png.js";
 
 const TYPES = { JPEG: "image/jpeg", WebP: "image/webp", PNG: "image/png" };
 const SUFFIXES = { png: "PNG", jpg: "JPEG", jpeg: "JPEG", webp: "WebP" };
@@ -155,13 +156,7 @@ export async function encodePng(pixels, width, height, { gray, alpha }) {
       controller.enqueue(lines);
     },
   });
-  const header = new Uint8Array(13);
-  const view = new DataView(header.buffer);
-  view.setUint32(0, width);
-  view.setUint32(4, height);
-  header.set([8, (gray ? 0 : 2) + (alpha ? 4 : 0)], 8);
-  const data = await bytesOf(rows.pipeThrough(new CompressionStream("deflate")));
-  return concat([[137, 80, 78, 71, 13, 10, 26, 10], chunkOf("IHDR", header), chunkOf("IDAT", data), chunkOf("IEND")]);
+  return concat(await pngParts({ width, height, colour: (gray ? 0 : 2) + (alpha ? 4 : 0) }, rows));
 }
 
 function deflated(data) { return bytesOf(new Blob([data]).stream().pipeThrough(new CompressionStream("deflate"))); }

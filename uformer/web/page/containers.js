@@ -5,7 +5,7 @@
 // `colours` and `own` are chunks or segments that only this format holds. It throws a problem (engine.js) for a
 // file that this page cannot restore.
 
-import { crc32 } from "./zip.js";
+import { chunkOf } from "./png.js";
 
 export class Problem extends Error {
   constructor(type, detail) { super(detail); this.type = `urn:uformer:${type}`; this.detail = detail; this.status = 0; }
@@ -133,16 +133,6 @@ function joinPng(encoded, { exif, xmp, icc, colours = [], own, compressed }) {
   if (exif) added.push(chunkOf("eXIf", exif));
   if (xmp) added.push(chunkOf("iTXt", XMP_TEXT, [0, 0, 0, 0], xmp));
   return concat([encoded.subarray(0, head), ...added, ...own, encoded.subarray(head)]);
-}
-
-export function chunkOf(type, ...parts) {
-  const data = concat([TEXT.encode(type), ...parts]);
-  const out = new Uint8Array(data.length + 8);
-  const view = viewOf(out);
-  view.setUint32(0, data.length - 4);
-  out.set(data, 4);
-  view.setUint32(data.length + 4, crc32(data));
-  return out;
 }
 
 // WebP
