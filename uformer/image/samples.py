@@ -29,11 +29,15 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def values_of(samples: Samples) -> Pixels:
-    """Samples as float32 values: 1 is the largest value of an integer type, and floats stay as they are."""
+def values_of(samples: Samples, bits: int | None = None) -> Pixels:
+    """Samples as float32 values; floats stay as they are.
+
+    1 is the largest number of `bits` bits, by default the largest value of the integer type.
+    """
     if samples.dtype.kind == "f":
         return samples.astype(np.float32, copy=False)
-    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+    most = np.iinfo(samples.dtype).max if bits is None else (1 << bits) - 1
+    return np.divide(samples, np.float32(most), dtype=np.float32)
 
 
 def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples
+from uformer.image.samples import Samples, values_of
 from uformer.image.value_range import sampled_planes
 
 WritePage = Callable[[int, Samples], None]
@@ -92,8 +92,8 @@ class Stack(ABC):
 
     def values(self, samples: Samples, plane: Plane) -> Pixels:
         """Return the samples of a plane as values, (H, W, 1 or 3): scaled to [0, 1] if white is known."""
-        chosen = samples[..., list(plane.samples)].astype(np.float32)
-        return chosen if self.depth == 32 else chosen / np.float32(np.iinfo(self.dtype).max)
+        chosen = samples[..., list(plane.samples)]
+        return chosen.astype(np.float32) if self.depth == 32 else values_of(chosen)
 
     def put(self, values: Pixels, plane: Plane, samples: Samples) -> None:
         """Replace the samples of a plane by other values. What does not change keeps every bit."""
