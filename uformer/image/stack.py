@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,19 @@ class Plane:
     """The samples of each pixel that belong to it: one, or three for RGB."""
     channel: int
     """The channel that it shows; all planes of a channel share one range of values."""
+
+
+def planes_of(channels: Sequence[int], parts: Sequence[tuple[int, ...]]) -> tuple[Plane, ...]:
+    """Return the planes of all pages.
+
+    `channels`: the channel of each page. `parts`: the samples of a pixel that are restored together, the same
+    on every page; each further part counts as a channel of its own.
+    """
+    return tuple(
+        Plane(page, samples, channel * len(parts) + number)
+        for page, channel in enumerate(channels)
+        for number, samples in enumerate(parts)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from uformer.image import extras, formats
 from uformer.image.image import Header
 from uformer.image.opening import DEFAULT_LIMITS
 from uformer.image.samples import Samples
-from uformer.image.stack import Plane, Stack
+from uformer.image.stack import Stack, planes_of
 from uformer.image.zarr_codecs import refused_codec
 from uformer.zarr_folder import is_zarr
 
@@ -155,17 +155,9 @@ def _read_layout(name: str, folder: Path) -> ZarrStack:
     height, width = shape[len(shape) - trailing - 2 :][:2]
     leading = tuple(shape[: len(shape) - trailing - 2])
     _check_size(name, array, height, width, math.prod(leading))
-    at = axes.index("c") if axes and "c" in axes[: len(leading)] else None
-    parts = _parts(shape[-1] if trailing else 1)
-
-    def channel(page: int) -> int:
-        return 0 if at is None else int(np.unravel_index(page, leading)[at])
-
-    planes = tuple(
-        Plane(page, samples, channel(page) * len(parts) + number)
-        for page in range(math.prod(leading))
-        for number, samples in enumerate(parts)
-    )
+    channels = np.zeros(leading, int)
+    if axes and "c" in axes[: len(leading)]:
+        channels = np.indices(leading)[axes.index("c")]
     return ZarrStack(
         name=name,
         folder=folder,
@@ -173,7 +165,7 @@ def _read_layout(name: str, folder: Path) -> ZarrStack:
         leading=leading,
         levels=levels,
         left_out=left_out,
-        planes=planes,
+        planes=planes_of(channels.ravel().tolist(), _parts(shape[-1] if trailing else 1)),
         height=height,
         width=width,
         dtype=np.dtype(array.dtype).newbyteorder("="),
