@@ -21,7 +21,7 @@ from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.image import extras, formats
 from uformer.image.image import Header
-from uformer.image.opening import DEFAULT_LIMITS
+from uformer.image.opening import DEFAULT_LIMITS, check_pixels
 from uformer.image.samples import Samples
 from uformer.image.stack import Stack, planes_of
 from uformer.image.zarr_codecs import refused_codec
@@ -256,10 +256,7 @@ def _parts(samples: int) -> list[tuple[int, ...]]:
 def _check_size(name: str, array: zarr.Array[Any], height: int, width: int, pages: int) -> None:
     """Raise PictureError for an image over a limit."""
     limits = DEFAULT_LIMITS
-    if max(height, width) > limits.max_side or height * width > limits.max_pixels:
-        raise PictureError(
-            f"{name}: has planes of {width} x {height} pixels, over the limit of {limits.max_pixels}"
-        )
+    check_pixels(f"{name}: has planes of", width, height, limits)
     if pages > limits.max_pages:
         raise PictureError(f"{name}: holds {pages} planes, over the limit of {limits.max_pages}")
     chunk = math.prod(array.shards or array.chunks) * array.dtype.itemsize
