@@ -12,7 +12,8 @@ Samples = NDArray[Any]
 """(H, W, C), as a file stores them."""
 
 UNITS_DIFFER = (
-    "one of the pair is float with values outside 0 to 1, the other is not float; store both in the same type"
+    "one image of the pair is float with values outside 0 to 1, and the other is not float; "
+    "store both in the same type"
 )
 
 _STRIP_ROWS = 16  # rows that are rounded at a time, to bound the memory and to stay in the cache

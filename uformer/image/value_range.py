@@ -26,7 +26,7 @@ FULL_SHARE = 0.25
 """Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
 
 MOST_OUTSIDE = 0.05
-"""Share of float values that may lie outside [0, 1]; if there are more, white is not 1."""
+"""Share of float values that may lie outside [0, 1] in the full range; if there are more, white is not 1."""
 
 OUTLIERS = 0.002
 """Share of float values outside [0, 1] that are kept as they are; if there are more (noise that was not
