@@ -38,7 +38,9 @@ def values_of(samples: Samples, bits: int | None = None) -> Pixels:
     if samples.dtype.kind == "f":
         return samples.astype(np.float32, copy=False)
     most = np.iinfo(samples.dtype).max if bits is None else (1 << bits) - 1
-    return np.divide(samples, np.float32(most), dtype=np.float32)
+    values = samples.astype(np.float32)
+    values /= np.float32(most)  # faster than a division that converts
+    return values
 
 
 def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:
