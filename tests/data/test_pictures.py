@@ -194,5 +194,7 @@ def test_float_counts_are_learned_from_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"^0: the image has .*, 100% of them outside 0 to 1"):
         load(find(tmp_path), smallest=16, memory=MEMORY, asked="full")
     save(tmp_path / "clean" / "0.tif", counts.astype(np.uint16))
-    with pytest.raises(PictureError, match=r"^0: one of the pair is float .*; store both in the same type"):
+    with pytest.raises(
+        PictureError, match=r"^0: one image of the pair is float .*; store both in the same type"
+    ):
         load(find(tmp_path), smallest=16, memory=MEMORY)

@@ -168,7 +168,7 @@ def test_pairs_of_a_float_and_an_integer_file_need_the_same_units(tmp_path: Path
         kind = np.float32 if name == "degraded" else np.uint16
         PIL.Image.fromarray(values.astype(kind)).save(tmp_path / name / "a.tif")
     (case,) = find_cases(PROTOCOLS["pairs"], tmp_path)
-    with pytest.raises(PictureError, match="one of the pair is float with values outside 0 to 1"):
+    with pytest.raises(PictureError, match="one image of the pair is float with values outside 0 to 1"):
         case.load()
 
 

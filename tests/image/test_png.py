@@ -210,7 +210,7 @@ def test_other_formats_cannot_hold_them() -> None:
     assert said == [
         (
             "has colours (cICP) that no colour profile describes, such as HDR; "
-            "JPEG is written without them and will look wrong; use .png"
+            "JPEG is written without their description and will look wrong; use .png"
         ),
         "JPEG cannot hold PNG texts (parameters, Comment, Title); left out",
     ]

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from tests.image.test_thumbnail import exif, seen, small
+from uformer.errors import PictureError
 from uformer.image.image import Image, Metadata
 from uformer.image.read import read
 from uformer.image.stored import StoredImage
@@ -83,6 +84,12 @@ def test_a_part_has_no_thumbnail_of_the_whole() -> None:
     assert part is not None
     assert seen(block) is not None
     assert seen(part) is None
+
+
+def test_values_that_are_not_finite_are_not_written() -> None:
+    samples: Any = np.full((9, 7, 3), np.nan, np.float32)
+    with pytest.raises(PictureError, match="not finite"):
+        encode(StoredImage.of(image_of("float")).with_samples(samples), ".tif")
 
 
 def test_other_samples() -> None:

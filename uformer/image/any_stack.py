@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from uformer.errors import PictureError
 from uformer.image import tiff_stack_writer
 from uformer.image.formats import TIFF, ZARR
 from uformer.image.image import Header
 from uformer.image.read import header
-from uformer.image.stack import Stack, WritePage
+from uformer.image.stack import WritePage
 from uformer.image.tiff_stack import TiffStack, is_tiff_stack, opened_tiff
 from uformer.image.zarr_stack import ZarrStack, opened_zarr, zarr_header
 from uformer.image.zarr_stack_writer import writing_zarr
 from uformer.zarr_folder import is_meant
+
+AnyStack = TiffStack | ZarrStack
 
 
 def is_stack(source: str | os.PathLike[str] | bytes) -> bool:
@@ -27,7 +28,7 @@ def any_header(source: str | os.PathLike[str]) -> Header:
     return zarr_header(source) if is_meant(source) else header(source)
 
 
-def opened_stack(source: str | os.PathLike[str]) -> AbstractContextManager[Stack]:
+def opened_stack(source: str | os.PathLike[str]) -> AbstractContextManager[AnyStack]:
     """Open a TIFF stack or a Zarr. Raises PictureError if it cannot be restored plane by plane."""
     return opened_zarr(source) if is_meant(source) else opened_tiff(source)
 
@@ -37,22 +38,16 @@ def suffixes_for(source: str | os.PathLike[str]) -> tuple[str, ...]:
     return ZARR.suffixes if is_meant(source) else TIFF.suffixes
 
 
-def writing(stack: Stack, path: Path) -> AbstractContextManager[WritePage]:
+def writing(stack: AnyStack, path: Path) -> AbstractContextManager[WritePage]:
     """Return a function that writes the pages of `stack` with other samples, to an output that appears whole.
 
     The output is of the kind of the stack. Raises PictureError if it cannot be written.
     """
     if isinstance(stack, ZarrStack):
         return writing_zarr(stack, path)
-    return tiff_stack_writer.writing_tiff(_tiff(stack), path)
+    return tiff_stack_writer.writing_tiff(stack, path)
 
 
-def left_out(stack: Stack) -> Sequence[str]:
+def left_out(stack: AnyStack) -> Sequence[str]:
     """Return what a stack holds that is not written, in words."""
-    return stack.left_out if isinstance(stack, ZarrStack) else tiff_stack_writer.left_out(_tiff(stack))
-
-
-def _tiff(stack: Stack) -> TiffStack:
-    if not isinstance(stack, TiffStack):
-        raise PictureError(f"{stack.name}: is neither a TIFF nor a Zarr")
-    return stack
+    return stack.left_out if isinstance(stack, ZarrStack) else tiff_stack_writer.left_out(stack)

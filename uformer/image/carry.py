@@ -60,7 +60,7 @@ def _profiled(shown: Metadata, target: Format, notify: Notify, *, gray: bool) ->
         names = ", ".join(name.decode("latin-1") for name, _ in png.colours(shown.chunks))
         notify(
             f"has colours ({names}) that no colour profile describes, such as HDR; "
-            f"{target.name} is written without them and will look wrong; use .png"
+            f"{target.name} is written without their description and will look wrong; use .png"
         )
     return dataclasses.replace(shown, icc=icc)
 

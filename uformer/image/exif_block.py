@@ -23,7 +23,16 @@ from uformer.image.fields import (
     swapped,
 )
 from uformer.image.formats import Encoded
-from uformer.image.ifd import Entry, Form, entries, header, unpack
+from uformer.image.ifd import (
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    Entry,
+    Form,
+    entries,
+    header,
+    unpack,
+)
 
 ORIENTATION = 0x0112
 IPTC = 0x83BB
@@ -48,7 +57,7 @@ _DESCRIPTIVE = {
 _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # Windows' title, comment, author, keywords, subject
 
 # Orientation and resolution: an EXIF block has them, and a TIFF file has its own.
-_LAYOUT = {ORIENTATION, 0x011A, 0x011B, 0x0128}
+_LAYOUT = {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 
 
 def orientation(exif: bytes) -> int:

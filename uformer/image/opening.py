@@ -239,15 +239,19 @@ def _check_size(name: str, size: int, most: int) -> None:
         raise PictureError(f"{name}: is larger than the limit of {most} bytes")
 
 
-def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:
-    """Refuse an image over a limit, and return its number of frames."""
-    width, height = image.width, image.height
+def check_pixels(beginning: str, width: int, height: int, limits: Limits) -> None:
+    """Raise PictureError, with this beginning, for an image with too many pixels or too long a side."""
     if max(width, height) > limits.max_side:
         raise PictureError(
-            f"{name}: has {width} x {height} pixels; a side is over the limit of {limits.max_side}"
+            f"{beginning} {width} x {height} pixels; a side is over the limit of {limits.max_side}"
         )
     if width * height > limits.max_pixels:
-        raise PictureError(f"{name}: has {width} x {height} pixels, over the limit of {limits.max_pixels}")
+        raise PictureError(f"{beginning} {width} x {height} pixels, over the limit of {limits.max_pixels}")
+
+
+def _check(name: str, image: Any, data: Encoded, picture_format: Format, limits: Limits) -> int:
+    """Refuse an image over a limit, and return its number of frames."""
+    check_pixels(f"{name}: has", image.width, image.height, limits)
     if picture_format is formats.TIFF:
         (count, _), most = tiff_pages.count(data), limits.max_pages
     else:

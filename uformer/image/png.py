@@ -22,7 +22,7 @@ COLOURS = (b"cICP", b"mDCV", b"cLLI", b"gAMA", b"cHRM", b"sRGB")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _WRITTEN_ANEW = (b"eXIf", b"pHYs")
 _SRGB_GAMMA = 45_455
-_SRGB_CORNERS = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)  # white, red, green, blue
+_SRGB_CORNERS = tuple(round(each * 100_000) for each in matrix_profile.SRGB)
 _TOLERANCE = 1000  # of 100,000
 
 Chunk = tuple[bytes, bytes]
@@ -115,10 +115,16 @@ def has_other_colours(found: tuple[Chunk, ...]) -> bool:
         return not is_srgb(*said[b"cICP"][:2])
     if b"sRGB" in said:
         return False
-    gamma = int.from_bytes(said.get(b"gAMA", b""), "big") or _SRGB_GAMMA
-    corners = struct.unpack(">8I", said[b"cHRM"]) if len(said.get(b"cHRM", b"")) == 32 else _SRGB_CORNERS
+    gamma, corners = _gamma_and_corners(said)
     pairs = zip((gamma, *corners), (_SRGB_GAMMA, *_SRGB_CORNERS), strict=True)
     return any(abs(value - usual) > _TOLERANCE for value, usual in pairs)
+
+
+def _gamma_and_corners(said: dict[bytes, bytes]) -> tuple[int, tuple[int, ...]]:
+    """The numbers of gAMA and cHRM, in hundred-thousandths; those of sRGB for a missing or damaged chunk."""
+    gamma = int.from_bytes(said.get(b"gAMA", b""), "big") or _SRGB_GAMMA
+    corners = said.get(b"cHRM", b"")
+    return gamma, struct.unpack(">8I", corners) if len(corners) == 32 else _SRGB_CORNERS
 
 
 def is_srgb(primaries: int = 1, transfer: int = 13) -> bool:
@@ -131,14 +137,12 @@ def profile(found: tuple[Chunk, ...], *, gray: bool) -> bytes | None:
     said = dict(found)
     if b"cICP" in said:
         primaries, transfer, matrix, is_full = (*said[b"cICP"][:4], *bytes(4))[:4]
-        return (
-            matrix_profile.of_code_points(primaries, transfer, gray=gray) if not matrix and is_full else None
-        )
-    gamma = int.from_bytes(said.get(b"gAMA", b""), "big") or _SRGB_GAMMA
-    corners = said.get(b"cHRM", b"")
-    numbers = struct.unpack(">8I", corners) if len(corners) == 32 else _SRGB_CORNERS
+        if matrix or not is_full:
+            return None
+        return matrix_profile.of_code_points(primaries, transfer, gray=gray)
+    gamma, corners = _gamma_and_corners(said)
     return matrix_profile.matrix_profile(
-        tuple(number / 100_000 for number in numbers), 100_000 / gamma, gray=gray
+        tuple(number / 100_000 for number in corners), 100_000 / gamma, gray=gray
     )
 
 

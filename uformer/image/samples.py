@@ -12,7 +12,8 @@ Samples = NDArray[Any]
 """(H, W, C), as a file stores them."""
 
 UNITS_DIFFER = (
-    "one of the pair is float with values outside 0 to 1, the other is not float; store both in the same type"
+    "one image of the pair is float with values outside 0 to 1, and the other is not float; "
+    "store both in the same type"
 )
 
 _STRIP_ROWS = 16  # rows that are rounded at a time, to bound the memory and to stay in the cache
@@ -29,11 +30,17 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def values_of(samples: Samples) -> Pixels:
-    """Samples as float32 values: 1 is the largest value of an integer type, and floats stay as they are."""
+def values_of(samples: Samples, bits: int | None = None) -> Pixels:
+    """Samples as float32 values; floats stay as they are.
+
+    1 is the largest number of `bits` bits, by default the largest value of the integer type.
+    """
     if samples.dtype.kind == "f":
         return samples.astype(np.float32, copy=False)
-    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+    most = np.iinfo(samples.dtype).max if bits is None else (1 << bits) - 1
+    values = samples.astype(np.float32)
+    values /= np.float32(most)  # faster than a division that converts
+    return values
 
 
 def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:

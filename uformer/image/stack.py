@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from uformer.errors import PictureError
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples
+from uformer.image.samples import Samples, values_of
 from uformer.image.value_range import sampled_planes
 
 WritePage = Callable[[int, Samples], None]
@@ -31,6 +31,19 @@ class Plane:
     """The samples of each pixel that belong to it: one, or three for RGB."""
     channel: int
     """The channel that it shows; all planes of a channel share one range of values."""
+
+
+def planes_of(channels: Sequence[int], parts: Sequence[tuple[int, ...]]) -> tuple[Plane, ...]:
+    """Return the planes of all pages.
+
+    `channels`: the channel of each page. `parts`: the samples of a pixel that are restored together, the same
+    on every page; each further part counts as a channel of its own.
+    """
+    return tuple(
+        Plane(page, samples, channel * len(parts) + number)
+        for page, channel in enumerate(channels)
+        for number, samples in enumerate(parts)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +105,8 @@ class Stack(ABC):
 
     def values(self, samples: Samples, plane: Plane) -> Pixels:
         """Return the samples of a plane as values, (H, W, 1 or 3): scaled to [0, 1] if white is known."""
-        chosen = samples[..., list(plane.samples)].astype(np.float32)
-        return chosen if self.depth == 32 else chosen / np.float32(np.iinfo(self.dtype).max)
+        chosen = samples[..., list(plane.samples)]
+        return chosen.astype(np.float32) if self.depth == 32 else values_of(chosen)
 
     def put(self, values: Pixels, plane: Plane, samples: Samples) -> None:
         """Replace the samples of a plane by other values. What does not change keeps every bit."""

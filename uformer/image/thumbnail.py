@@ -12,10 +12,10 @@ _MOST_EXIF = 65_527  # bytes that fit into a JPEG
 
 def upright(exif: bytes, orientation: int) -> bytes:
     """The EXIF block with its thumbnail turned upright from this orientation; all else stays in place."""
+    if orientation == 1:
+        return exif
     try:
-        form, first = header(exif)
-        second = next_directory(exif, form, first) if orientation != 1 else 0
-        found = {entry.tag: entry for entry in entries(exif, form, second)} if second else {}
+        form, first, found = _directories(exif)
         if not found:
             return exif
         return _turned(exif, form, found, orientation) or _without(exif, form, first, found)
@@ -26,12 +26,17 @@ def upright(exif: bytes, orientation: int) -> bytes:
 def without(exif: bytes) -> bytes:
     """The EXIF block without its thumbnail; all else stays in place."""
     try:
-        form, first = header(exif)
-        second = next_directory(exif, form, first)
-        found = {entry.tag: entry for entry in entries(exif, form, second)} if second else {}
+        form, first, found = _directories(exif)
         return _without(exif, form, first, found) if found else exif
     except ValueError:
         return exif
+
+
+def _directories(exif: bytes) -> tuple[Form, int, dict[int, Entry]]:
+    """The form of a block, where its first directory is, and the tags of the second, the thumbnail's."""
+    form, first = header(exif)
+    second = next_directory(exif, form, first)
+    return form, first, {entry.tag: entry for entry in entries(exif, form, second)} if second else {}
 
 
 def _turned(exif: bytes, form: Form, found: dict[int, Entry], orientation: int) -> bytes | None:

@@ -23,7 +23,7 @@ from uformer.image import formats, vips
 from uformer.image.image import Header
 from uformer.image.read import header
 from uformer.image.samples import Samples
-from uformer.image.stack import Plane, Stack
+from uformer.image.stack import Stack, planes_of
 
 if TYPE_CHECKING:
     import tifffile
@@ -108,10 +108,8 @@ def opened_tiff(source: str | os.PathLike[str]) -> Iterator[TiffStack]:
     name = one_line(path, 4096)
     head = header(path)
     try:
-        with contextlib.ExitStack() as opening:
-            file = opening.enter_context(tifffile.TiffFile(path))
-            found = _read_layout(name, path, file, head)
-            yield found
+        with tifffile.TiffFile(path) as file:
+            yield _read_layout(name, path, file, head)
     except tifffile.TiffFileError:
         raise PictureError(f"{name}: cannot be read as TIFF: its directories are damaged") from None
     except OSError as error:
@@ -150,18 +148,12 @@ def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -
         if virtual + head.frames * first.nbytes > file.filehandle.size:
             raise PictureError(f"{name}: should hold {head.frames} images, but the file is cut off")
     groups = _channels_of(path, len(indices) if virtual is not None else len(pages))
-    parts = _parts(first)
-    planes = tuple(
-        Plane(page, samples, groups[index] * len(parts) + number)
-        for page, index in enumerate(indices)
-        for number, samples in enumerate(parts)
-    )
     return TiffStack(
         name=name,
         path=path,
         file=file,
         indices=indices,
-        planes=planes,
+        planes=planes_of([groups[index] for index in indices], _parts(first)),
         height=first.imagelength,
         width=first.imagewidth,
         dtype=np.dtype(first.dtype).newbyteorder("="),

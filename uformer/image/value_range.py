@@ -11,13 +11,13 @@ as in the file.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
+from uformer.image.samples import Samples, values_of
 from uformer.notices import Notify, ignore
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ FULL_SHARE = 0.25
 """Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
 
 MOST_OUTSIDE = 0.05
-"""Share of float values that may lie outside [0, 1]; if there are more, white is not 1."""
+"""Share of float values that may lie outside [0, 1] in the full range; if there are more, white is not 1."""
 
 OUTLIERS = 0.002
 """Share of float values outside [0, 1] that are kept as they are; if there are more (noise that was not
@@ -128,14 +128,13 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
     return used
 
 
-def range_of_samples(samples: NDArray[Any], asked: str) -> ValueRange:
+def range_of_samples(samples: Samples, asked: str) -> ValueRange:
     """Return the range of an image (H, W, C), uint8, uint16 or float32, as restoring it finds it.
 
     Raises PictureError as `choose_for` does.
     """
     depth = 8 * samples.dtype.itemsize
-    values = sampled(samples).astype(np.float32) / np.float32(peak(depth))
-    return choose_for(asked, values, depth, notify=ignore)
+    return choose_for(asked, values_of(sampled(samples)), depth, notify=ignore)
 
 
 def used_range(sample: Pixels) -> ValueRange | None:

@@ -118,11 +118,6 @@ def blank(width: int, height: int, bands: int, *, wide: bool) -> Any:
     return image.copy(interpretation=gray if bands < 3 else rgb)
 
 
-def profile(name: str) -> bytes:
-    """A colour profile that ships with libvips: "srgb" or "p3" (Display P3)."""
-    return bytes(pyvips.Operation.call("profile_load", name))
-
-
 def bare(image: Any) -> Any:
     """The image as `from_samples` would make it of its samples, without its file's metadata."""
     _, gray, rgb = next(names for names in _KINDS.values() if names[0] == image.format)

@@ -87,12 +87,12 @@ def encode(
     metadata that the format cannot hold, and OptionError for an unknown `metadata`.
     """
     target = formats.by_suffix(suffix)
-    facts = image if isinstance(image, Image) else image.frame
+    facts, held = (image, image.pixels) if isinstance(image, Image) else (image.frame, image.samples)
     shown = check(facts, target, metadata, notify=notify)
-    if isinstance(image, Image) and not np.isfinite(image.pixels).all():
+    if held.dtype.kind == "f" and not np.isfinite(held).all():
         raise PictureError("pixels that are not finite (NaN or infinity) cannot be written")
     if target is formats.DNG:
-        return dng.encode((image if isinstance(image, Image) else image.image()).pixels, shown)
+        return dng.encode(image.values, shown)
     bits, channels = layout(facts, target, shown.icc)
     if isinstance(image, Image):
         samples = quantised(image, bits, channels=channels)

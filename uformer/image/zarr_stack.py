@@ -21,9 +21,9 @@ from uformer.errors import PictureError
 from uformer.files import one_line
 from uformer.image import extras, formats
 from uformer.image.image import Header
-from uformer.image.opening import DEFAULT_LIMITS
+from uformer.image.opening import DEFAULT_LIMITS, check_pixels
 from uformer.image.samples import Samples
-from uformer.image.stack import Plane, Stack
+from uformer.image.stack import Stack, planes_of
 from uformer.image.zarr_codecs import refused_codec
 from uformer.zarr_folder import is_zarr
 
@@ -155,17 +155,9 @@ def _read_layout(name: str, folder: Path) -> ZarrStack:
     height, width = shape[len(shape) - trailing - 2 :][:2]
     leading = tuple(shape[: len(shape) - trailing - 2])
     _check_size(name, array, height, width, math.prod(leading))
-    at = axes.index("c") if axes and "c" in axes[: len(leading)] else None
-    parts = _parts(shape[-1] if trailing else 1)
-
-    def channel(page: int) -> int:
-        return 0 if at is None else int(np.unravel_index(page, leading)[at])
-
-    planes = tuple(
-        Plane(page, samples, channel(page) * len(parts) + number)
-        for page in range(math.prod(leading))
-        for number, samples in enumerate(parts)
-    )
+    channels = np.zeros(leading, int)
+    if axes and "c" in axes[: len(leading)]:
+        channels = np.indices(leading)[axes.index("c")]
     return ZarrStack(
         name=name,
         folder=folder,
@@ -173,7 +165,7 @@ def _read_layout(name: str, folder: Path) -> ZarrStack:
         leading=leading,
         levels=levels,
         left_out=left_out,
-        planes=planes,
+        planes=planes_of(channels.ravel().tolist(), _parts(shape[-1] if trailing else 1)),
         height=height,
         width=width,
         dtype=np.dtype(array.dtype).newbyteorder("="),
@@ -264,10 +256,7 @@ def _parts(samples: int) -> list[tuple[int, ...]]:
 def _check_size(name: str, array: zarr.Array[Any], height: int, width: int, pages: int) -> None:
     """Raise PictureError for an image over a limit."""
     limits = DEFAULT_LIMITS
-    if max(height, width) > limits.max_side or height * width > limits.max_pixels:
-        raise PictureError(
-            f"{name}: has planes of {width} x {height} pixels, over the limit of {limits.max_pixels}"
-        )
+    check_pixels(f"{name}: has planes of", width, height, limits)
     if pages > limits.max_pages:
         raise PictureError(f"{name}: holds {pages} planes, over the limit of {limits.max_pages}")
     chunk = math.prod(array.shards or array.chunks) * array.dtype.itemsize
