@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
+from uformer.image import value_range
 from uformer.image.image import Alpha, Image, Pixels
 
 Samples = NDArray[Any]
@@ -29,11 +30,15 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def values_of(samples: Samples) -> Pixels:
-    """Samples as float32 values: 1 is the largest value of an integer type, and floats stay as they are."""
+def values_of(samples: Samples, bits: int | None = None) -> Pixels:
+    """Samples as float32 values: 1 is the largest value of an integer type, and floats stay as they are.
+
+    `bits`: the number of lower bits that integer samples use; default: all bits of their type.
+    """
     if samples.dtype.kind == "f":
         return samples.astype(np.float32, copy=False)
-    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
+    most = np.iinfo(samples.dtype).max if bits is None else value_range.peak(bits)
+    return np.divide(samples, np.float32(most), dtype=np.float32)
 
 
 def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from uformer.image import thumbnail
 from uformer.image.image import Image, Pixels
-from uformer.image.samples import Samples, quantised
+from uformer.image.samples import Samples, quantised, values_of
 from uformer.image.value_range import peak
 
 _BITS = {8: (8,), 16: (16, 12, 10), 32: ()}
@@ -60,7 +60,7 @@ class StoredImage:
     @property
     def values(self) -> Pixels:
         """The values, as in `Image.values`."""
-        return _values(self.samples, self.bits)
+        return values_of(self.samples, self.bits)
 
     def image(self) -> Image:
         """Return the image with its pixels as float32."""
@@ -104,21 +104,13 @@ def _frame(image: Image) -> Image:
     return dataclasses.replace(image, pixels=np.broadcast_to(np.float32(0), image.pixels.shape), beyond=None)
 
 
-def _values(samples: Samples, bits: int) -> Pixels:
-    if bits == 32:
-        return samples
-    values = samples.astype(np.float32)
-    values /= np.float32(peak(bits))
-    return values
-
-
 def _exact(pixels: Pixels, bits: int) -> Samples | None:
     """Return integer samples from which the pixels can be computed again exactly; None if there are none."""
     samples = np.empty(pixels.shape, np.uint8 if bits == 8 else np.uint16)
     for top in range(0, len(pixels), _ROWS):
         part = pixels[top : top + _ROWS]
         rounded = np.rint(part * np.float32(peak(bits))).astype(samples.dtype)
-        if not np.array_equal(_values(rounded, bits), part):
+        if not np.array_equal(values_of(rounded, bits), part):
             return None
         samples[top : top + _ROWS] = rounded
     return samples
