@@ -132,7 +132,7 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
 
 
 def depends_on_values(asked: str, depth: int) -> bool:
-    """Return whether `choose_for` looks at the values: for `auto`, and for floats, which may lie outside [0, 1]."""
+    """Return whether `choose_for` looks at the values: for auto, and for floats, which have no limits."""
     return depth == 32 or (asked == "auto" and depth != 8)
 
 
