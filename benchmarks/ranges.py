@@ -1,10 +1,11 @@
-"""Restore synthetic data in a small part of its range: the table in docs/restore.md.
+"""Restore synthetic data in a small part of its range: the tables in docs/restore.md.
 
     python benchmarks/ranges.py
 
 PSNR counts from the range of the truth, and no value is rounded.
 """
 
+import dataclasses
 import itertools
 import math
 
@@ -12,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
+from uformer.image.samples import values_of
 from uformer.restore.restorer import Restorer
+
+SKY, FAINTEST, BRIGHTEST, NOISE = 1500, 600, 1500, 250
+"""Counts of a 16-bit sky, of the height of its stars, and of the deviation of its noise."""
+ROOM = ("auto", "500:3500", "0:6000", "0:12000")
+
+SPOT = np.exp(-(np.arange(-6, 7)[:, None] ** 2 + np.arange(-6, 7) ** 2) / 2)
+"""A star of height 1."""
 
 Pair = tuple[NDArray[np.generic], NDArray[np.float64]]
 """Noisy and true."""
@@ -45,11 +54,18 @@ def stars() -> Pair:
     """A sky with faint and bright stars, noisy and true, as float with negative values."""
     rng = np.random.default_rng(0)
     truth = np.zeros((128, 128))
-    y, x = np.mgrid[-6:7, -6:7]
-    spot = np.exp(-(y**2 + x**2) / 2)
     for number, (row, column) in enumerate(itertools.product(range(8, 120, 14), range(8, 120, 14))):
-        truth[row - 6 : row + 7, column - 6 : column + 7] += spot * (100 if number % 8 == 0 else 5)
+        truth[row - 6 : row + 7, column - 6 : column + 7] += SPOT * (100 if number % 8 == 0 else 5)
     return (truth + rng.normal(0, 1, truth.shape)).astype(np.float32), truth
+
+
+def near_the_limit() -> Pair:
+    """A sky in 16-bit colour with stars of 2.4 to 6 times the noise, noisy and true."""
+    rng, truth = np.random.default_rng(0), np.full((256, 256, 3), float(SKY))
+    for number, (row, column) in enumerate(itertools.product(range(16, 256, 32), repeat=2)):
+        height = FAINTEST + (BRIGHTEST - FAINTEST) * (number % 10) / 9
+        truth[row - 6 : row + 7, column - 6 : column + 7] += SPOT[..., None] * height
+    return np.rint(truth + rng.normal(0, NOISE, truth.shape)).clip(0, 65535).astype(np.uint16), truth
 
 
 def psnr(image: NDArray[np.generic], truth: NDArray[np.float64]) -> float:
@@ -59,26 +75,35 @@ def psnr(image: NDArray[np.generic], truth: NDArray[np.float64]) -> float:
 
 
 def main() -> None:
-    """Print a line for each image, then the height that faint stars keep."""
+    """Print a line for each image, then the height that faint stars keep, also with other ranges."""
+    restorer = Restorer.from_pretrained(task="denoise", backend="openvino", precision="fp32")
     restorers = {
-        asked: Restorer.from_pretrained(task="denoise", backend="openvino", precision="fp32", range=asked)
-        for asked in ("full", "auto")
+        asked: restorer.with_options(dataclasses.replace(restorer.options, range=asked))
+        for asked in ("full", *ROOM)
     }
     for make in (dim, twelve, stars):
         noisy, truth = make()
         if make is dim:  # the hot pixel is no part of the scene
             noisy, truth = noisy[6:], truth[6:]
         line = f"{make.__name__:7} input {psnr(noisy, truth):.1f} dB"
-        for asked, restorer in restorers.items():
+        for asked in ("full", "auto"):
             try:
-                line += f", {asked} {psnr(restorer(noisy), truth):.1f} dB"
+                line += f", {asked} {psnr(restorers[asked](noisy), truth):.1f} dB"
             except PictureError:
                 line += f", {asked} refused"
         print(line, flush=True)
     noisy, truth = stars()
     faint = np.isclose(truth, 5, rtol=0.01)
     kept = float(np.median(restorers["auto"](noisy)[faint])) / 5
-    print(f"faint stars, 5 times the noise: {kept:.0%} of their height")
+    print(f"faint stars, 5 times the noise: {kept:.0%} of their height", flush=True)
+    noisy, truth = near_the_limit()
+    print(f"stars of 2.4 to 6 times the noise: input {psnr(noisy, truth):.1f} dB")
+    tops = slice(16, 256, 32)
+    for asked in ROOM:
+        restored = restorers[asked](noisy)
+        kept = float(np.median((restored[tops, tops] - SKY) / (truth[tops, tops] - SKY)))
+        low, high = restorers[asked].range_of(values_of(noisy), 16).samples(16)
+        print(f"{asked:8} {low} to {high}: {psnr(restored, truth):.1f} dB, {kept:.0%} of their height")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 BOTTOM = (
     *("alone", "allocator", "bars", "console", "errors", "files", "system_memory", "notices"),
-    *("output", "processors", "signals", "staging", "values", "version", "words"),
+    *("output", "processors", "signals", "staging", "values", "version", "words", "zarr_folder"),
 )
 
 

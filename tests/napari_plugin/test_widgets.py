@@ -173,4 +173,4 @@ def test_trained_weights_restore_the_layer(
     assert trained == [(folder, 7, ["0000.tif", "0001.tif", "0002.tif"])]
     assert "cells restored (noise2void)" in form.viewer.layers
     form.folder.line_edit.value = ""
-    assert "ERROR: folder: is empty; choose where the training gets a folder of its own" in finish(form)
+    assert "ERROR: folder: none is chosen; choose where the training gets a folder of its own" in finish(form)

@@ -15,7 +15,7 @@ from uformer.image import regions as regions_of
 from uformer.image import value_range
 from uformer.image.image import Header, Pixels
 from uformer.image.read import header, read
-from uformer.image.regions import regions
+from uformer.image.regions import Regions, regions
 from uformer.image.value_range import FULL
 from uformer.image.write import write
 from uformer.layout import parameter_shapes
@@ -131,6 +131,18 @@ def test_one_range_for_all_regions(
     low, high = used.samples(16 if kind == "uint16" else 32)
     assert 30 < low < 100
     assert 400 < high < 480
+    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+@pytest.mark.parametrize("asked", ["full", "100:40000"])
+def test_values_are_not_read_for_a_range_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setattr(Regions, "sampled", lambda _: pytest.fail("the values were read"))
+    save(tmp_path / "a.tif", kind="uint16")
+    network = restorer(tile=64, range=asked)
+    write(network.restore_image(read(tmp_path / "a.tif")), tmp_path / "whole.tif")
+    restore_file(network, tmp_path / "a.tif", tmp_path / "b.tif")
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 

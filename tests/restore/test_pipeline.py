@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 
 from tests.image.suspects import save_suspects
 from tests.restore.stand_in import StandIn, is_restored, save_picture, tree
@@ -21,6 +22,7 @@ from uformer.image.read import read as image_read
 from uformer.image.value_range import ValueRange
 from uformer.image.write import write as image_write
 from uformer.restore import pipeline
+from uformer.restore.options import RestoreOptions
 from uformer.restore.pipeline import Outcome, describe, run
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
@@ -107,6 +109,18 @@ def test_one_bad_picture_stops_no_other(tmp_path: Path) -> None:
     assert "No such file" in (errors[2] or "")
     assert "not a regular file" in (errors[4] or "")
     assert [is_restored(jobs[n].output, jobs[n].source) for n in (1, 3, 5)] == [True] * 3
+
+
+def test_auto_refuses_a_stack_before_its_turn_and_stops_no_other(tmp_path: Path) -> None:
+    jobs, restorer = save_jobs(tmp_path, 1), StandIn()
+    restorer.options = RestoreOptions(task="auto")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 8, 10), np.uint8))
+    stack = FileJob(tmp_path / "a.tif", tmp_path / "new" / "a.tif")
+    seen = restore([stack, *jobs], restorer)
+    assert "is a stack, and auto looks at single images only" in str(seen.outcomes[0].error)
+    assert seen.names == ["00.png"]
+    assert not stack.output.parent.exists()
+    assert is_restored(jobs[0].output, jobs[0].source)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def batch(
         Keep or strip EXIF, XMP and IPTC; safe removes location, serial numbers, names and thumbnails. The
         colour profile always stays.
     times
-        keep gives each output the modification time of its input; from disk to disk, not with URLs.
+        keep gives each output the modification time of its input. It works from disk to disk, not with URLs.
     engine
         local: work in this process. ray: use the workers of a Ray cluster, each with the network loaded.
     address

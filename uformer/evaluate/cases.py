@@ -19,6 +19,7 @@ from uformer.image.image import Image, Pixels
 from uformer.image.page_reader import PageReader, page_count
 from uformer.image.read import read, read_samples
 from uformer.image.samples import UNITS_DIFFER, units_differ, values_of
+from uformer.image.stack import Stack
 from uformer.image.value_range import MOST_OUTSIDE, share_outside
 from uformer.notices import Notify, warn
 from uformer.words import counted
@@ -76,9 +77,9 @@ def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> l
     """Return every image of a scored protocol in order, at least one.
 
     `clean`: the folder of clean images, if `folder` holds only the degraded ones. For pairs, both may also be
-    images. Each page of a stack counts as an image. Raises OptionError if the
-    folder does not hold what the protocol needs; the message names the expected files and the source of the
-    data. Raises PictureError if a folder or a .mat file cannot be read.
+    images. Each page of a stack counts as an image. Raises OptionError if the folder does not hold what the
+    protocol needs; the message names the expected files and the source of the data. Raises PictureError if a
+    folder or a .mat file cannot be read.
     """
     if not folder.is_dir() and not (clean is not None and pairing.is_image(folder)):
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
@@ -255,30 +256,28 @@ class _Pages:
 
     def load(self, page: int, channels: int = 3, _notify: Notify = warn, /) -> LoadedPair:
         try:
-            seen, truth = (
-                self._read(path, page, channels) for path in (self._pair.degraded, self._pair.clean)
-            )
-            stacks = self._reader.stack(self._pair.degraded), self._reader.stack(self._pair.clean)
-            channel = next(plane.channel for plane in stacks[0].planes if plane.page == page)
+            noisy, clean = (self._reader.stack(path) for path in (self._pair.degraded, self._pair.clean))
+            seen, truth = (_read_page(stack, page, channels) for stack in (noisy, clean))
+            channel = next(plane.channel for plane in noisy.planes if plane.page == page)
             if channel not in self._samples:
-                noisy, clean = (stack.sample(channel, "auto") for stack in stacks)
-                self._samples[channel] = noisy, clean
+                self._samples[channel] = noisy.sample(channel, "auto"), clean.sample(channel, "auto")
             return _compared(self._pair, seen, truth, self._samples[channel])
         finally:
             if page == self._count - 1:
                 self._reader.close()
 
-    def _read(self, path: Path, page: int, channels: int) -> Read:
-        stack = self._reader.stack(path)
-        values = values_of(stack.read_channels(page))
-        if channels not in (1, 3):
-            return values, stack.depth, None
-        if len(stack.planes) > stack.count:
-            raise PictureError(
-                f"{path}: its pages have {values.shape[2]} channels; for scores, save each channel as a page"
-            )
-        shown = Image(pixels=np.zeros_like(values), depth=stack.depth, suffix=TIFF.suffixes[0])
-        return values, stack.depth, shown
+
+def _read_page(stack: Stack, page: int, channels: int) -> Read:
+    values = values_of(stack.read_channels(page))
+    if channels not in (1, 3):
+        return values, stack.depth, None
+    if len(stack.planes) > stack.count:
+        raise PictureError(
+            f"{stack.name}: its pages have {values.shape[2]} channels; "
+            "for scores, save each channel as a page"
+        )
+    shown = Image(pixels=np.zeros_like(values), depth=stack.depth, suffix=TIFF.suffixes[0])
+    return values, stack.depth, shown
 
 
 def _check_partner(pair: Pair) -> None:

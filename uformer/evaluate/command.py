@@ -58,8 +58,8 @@ def eval_command(
         For paired protocols: folder of the clean images, if FOLDER holds only the degraded ones. For pairs,
         FOLDER and CLEAN may also be two images or stacks.
     data_range
-        For pairs: the peak of PSNR, in the units of the files (255, 4095, 65535, 1). auto is the width of the
-        range that the network sees as black to white (see --range): 255 for 8 bits.
+        For pairs: the peak of PSNR, in the units of the files (255, 4095, 65535, 1). auto is the width
+        of --range LOW:HIGH, or else of the range that the clean image uses: 255 for 8 bits.
     json
         Also write the scores of every image and their settings to this file.
     save

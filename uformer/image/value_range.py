@@ -32,6 +32,9 @@ OUTLIERS = 0.002
 """Share of float values outside [0, 1] that are kept as they are; if there are more (noise that was not
 clipped, highlights), the network sees them."""
 
+NOT_SAMPLED: Pixels = np.zeros((1, 1, 1), np.float32)
+"""Stands for the values of an image whose range does not depend on them; see `depends_on_values`."""
+
 MOST_PLANES = 64
 """Planes of a stack, evenly spread, from which their range is found."""
 
@@ -128,6 +131,11 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
     return used
 
 
+def depends_on_values(asked: str, depth: int) -> bool:
+    """Return whether `choose_for` looks at the values: for auto, and for floats, which have no limits."""
+    return depth == 32 or (asked == "auto" and depth != 8)
+
+
 def range_of_samples(samples: Samples, asked: str) -> ValueRange:
     """Return the range of an image (H, W, C), uint8, uint16 or float32, as restoring it finds it.
 
@@ -181,8 +189,8 @@ def sampled_planes(
     `read`: returns every n-th row and column of a plane, (h, w, C). It is not called if the range does not
     depend on the values.
     """
-    if depth != 32 and (asked != "auto" or depth == 8):
-        return np.zeros((1, 1, 1), np.float32)
+    if not depends_on_values(asked, depth):
+        return NOT_SAMPLED
     chosen = evenly(planes, MOST_PLANES)
     every = step(size[0] * len(chosen), size[1])
     parts = [read(plane, every) for plane in chosen]

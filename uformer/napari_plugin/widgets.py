@@ -244,7 +244,7 @@ class TrainForm:
         layer, minutes = _chosen(self.layer), float(self.minutes.value)
         parent = _text(self.folder)
         if parent is None:
-            raise OptionError("folder: is empty; choose where the training gets a folder of its own")
+            raise OptionError("folder: none is chosen; choose where the training gets a folder of its own")
         planes, folder = Planes.of(layer), learning.new_folder(Path(parent).expanduser(), layer.name)
         look = layer_options(layer, "noise2void")
 

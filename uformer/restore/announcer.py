@@ -18,8 +18,10 @@ from uformer.restore.worklist import FileJob, WorkList
 from uformer.words import counted
 
 _SECONDS_BETWEEN_LINES = 30
-_OF_IMAGE = ("seconds", "width", "height", "bytes", "tile")
-_OF_RUN = ("backend", "precision", "range", "pages", "report")
+_FIGURES = (
+    *("seconds", "width", "height", "bytes", "tile"),
+    *("backend", "precision", "range", "pages", "report"),
+)
 """Fields of a JSON record that are null where nothing is known."""
 
 
@@ -182,7 +184,7 @@ class Announcer:
         bytes.
         """
         if self._records:
-            known = dict.fromkeys(_OF_IMAGE + _OF_RUN) | {"tasks": self._tasks or None, "why": None} | figures
+            known = dict.fromkeys(_FIGURES) | {"tasks": self._tasks or None, "why": None} | figures
             paths = {"input": str(source), "output": None if output is None else str(output)}
             print(
                 json.dumps({**paths, "status": status, **known, "warnings": list(warnings), "error": error}),

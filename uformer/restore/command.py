@@ -32,7 +32,6 @@ from uformer.restore.stream_stack import stack_through
 from uformer.restore.worklist import (
     WorkList,
     check_beside,
-    check_jobs,
     check_picture_output,
     is_one_picture,
     list_work,
@@ -128,7 +127,8 @@ def restore(
             alone=one,
             overwrite=overwrite,
         )
-        check_jobs(todo, lambda job: check_not_automatic(job.source, options), alone=one)
+        if one:  # of several images, the pipeline refuses those that are stacks
+            check_not_automatic(todo.jobs[0].source, options)
         announcer = Announcer(
             todo, quiet=quiet, records=records, overwrite=overwrite, many=not one, tasks=options.task_names
         )

@@ -58,11 +58,11 @@ class Window:
             slice(self.left - outer.left, self.right - outer.left),
         )
 
-    def missing(self, outer: "Window", reach: int = REACH) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return how many of `reach` rows above and below, and columns left and right, `outer` lacks."""
+    def missing(self, outer: "Window") -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return how many of REACH rows above and below, and columns left and right, `outer` lacks."""
         return (
-            (reach - (self.top - outer.top), reach - (outer.bottom - self.bottom)),
-            (reach - (self.left - outer.left), reach - (outer.right - self.right)),
+            (REACH - (self.top - outer.top), REACH - (outer.bottom - self.bottom)),
+            (REACH - (self.left - outer.left), REACH - (outer.right - self.right)),
         )
 
     def ranges(self, whole: "Window") -> tuple[range, range]:

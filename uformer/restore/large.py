@@ -13,7 +13,7 @@ from uformer.errors import PictureError
 from uformer.image.image import Header, Image, Pixels
 from uformer.image.read import header, read
 from uformer.image.regions import BY_REGIONS, Regions, regions, write_parts
-from uformer.image.value_range import FULL, ValueRange
+from uformer.image.value_range import NOT_SAMPLED, ValueRange, depends_on_values
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, warn
 from uformer.restore import memory
@@ -69,9 +69,9 @@ def restore_file(
     if not folder.is_dir():
         raise PictureError(f"{output}: there is no folder {folder}; create it first")
     with regions(source, folder=folder, notify=notify) as image_rows, contextlib.ExitStack() as stack:
-        used = FULL
-        if image_rows.frame.depth != 8 or restorer.range not in ("auto", "full"):
-            used = restorer.range_of(image_rows.sampled(), image_rows.frame.depth, notify=notify)
+        depth = image_rows.frame.depth
+        sample = image_rows.sampled() if depends_on_values(restorer.range, depth) else NOT_SAMPLED
+        used = restorer.range_of(sample, depth, notify=notify)
         files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in restorer.stages[1:]]
         if recorder is not None:
             recorder.begin(*image_rows.frame.pixels.shape)

@@ -97,7 +97,7 @@ def _of_array(array: NDArray[Any]) -> Pixels:
         raise PictureError(
             f"float values range from {shares.min():g} to {shares.max():g}; expected 0 to 1 (divide by 255?)"
         )
-    return _gray(shares)
+    return shares[..., 0] if shares.shape[2] == 1 else _gray(shares)
 
 
 def _gray(pixels: Pixels) -> Pixels:

@@ -32,7 +32,8 @@ from uformer.restore.changes import note_little_change
 from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
-from uformer.restore.planes import check_stack_output, reported, restore_stack
+from uformer.restore.options import RestoreOptions
+from uformer.restore.planes import check_not_automatic, check_stack_output, reported, restore_stack
 from uformer.restore.reporting.change_report import Recorder
 from uformer.restore.reporting.report_files import write_report
 from uformer.restore.residual_file import check_room_to_keep, residual_file
@@ -74,7 +75,7 @@ class Outcome:
     For a stack of several channels, it is a list with the range of each.
     """
     pages: int | None = None
-    """Number of pages of a TIFF stack; None for any other image."""
+    """Number of pages of a TIFF stack or Zarr; None for any other image."""
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     """Why the image failed, in one line; None if it was restored."""
@@ -250,7 +251,7 @@ class _Line:
                 whole = not head.stack and not should_stream(head, restorer.memory_budget)
                 if head.stack:
                     outcome.pages = head.frames
-                    self._check_stack(outcome.job)
+                    self._check_stack(outcome.job, restorer.options)
                 elif self._keep and not whole:
                     check_room_to_keep(head, restorer.memory_budget)
                     whole = True
@@ -315,8 +316,9 @@ class _Line:
         result.image = restored
         return used
 
-    def _check_stack(self, job: FileJob) -> None:
-        """Raise PictureError if a stack cannot be written, or not with what is asked for beside it."""
+    def _check_stack(self, job: FileJob, options: RestoreOptions) -> None:
+        """Raise PictureError if a stack cannot be restored, written, or have what is asked for beside it."""
+        check_not_automatic(job.source, options)
         check_stack_output(job.source, job.output, self._metadata)
         if self._reports or self._keep:
             raise PictureError(

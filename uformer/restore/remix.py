@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples
+from uformer.image.samples import Samples, values_of
 from uformer.image.value_range import FULL, ValueRange, peak
 from uformer.processors import available_processors
 from uformer.restore import forms
@@ -70,7 +70,7 @@ def blend_samples(
             for channel, plane in enumerate(pixels):  # faster than a transposed copy
                 values = plane
                 if not simple:
-                    values = used.from_unit(plane, _values(samples[*place, channel], depth))
+                    values = used.from_unit(plane, values_of(samples[*place, channel], depth))
                 out[*place, channel] = _samples(values, out.dtype, may_change=simple)
 
     tops = block_tops(len(samples))
@@ -92,7 +92,7 @@ def reader(samples: Samples, residual: Residual, used: ValueRange, depth: int) -
     def read_window(window: Window) -> tuple[Pixels, Pixels]:
         rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
         part = samples[rows, columns]
-        values = part if simple else used.to_unit(_values(part, depth))
+        values = part if simple else used.to_unit(values_of(part, depth))
         planar = np.empty((part.shape[2], *part.shape[:2]), np.float32)
         for channel, plane in enumerate(planar):  # faster than a transposed copy
             plane[:] = values[:, :, channel]
@@ -119,13 +119,6 @@ def widened(half: NDArray[np.float16]) -> Pixels:
 def _simple(samples: Samples, used: ValueRange) -> bool:
     """Return whether the values are in [0, 1] as they are."""
     return used == FULL and samples.dtype.kind == "u"
-
-
-def _values(samples: Samples, depth: int) -> Pixels:
-    """Return samples as values, as `Image.values` has them."""
-    if samples.dtype.kind != "u":
-        return forms.to_values(samples)
-    return samples.astype(np.float32) / np.float32(peak(depth))
 
 
 def _samples(values: Pixels, kind: np.dtype[Any], *, may_change: bool) -> Samples:

@@ -108,35 +108,24 @@ def check_picture_output(path: Path, source: Path | None, *, overwrite: bool) ->
     check_output(path, overwrite=overwrite, source=source)
 
 
-def check_jobs(work: WorkList, check: Callable[[FileJob], None], *, alone: bool) -> None:
-    """Make each job fail for which `check` raises an OptionError or PictureError.
-
-    If the job is the only one (`alone`), the error is raised.
-    """
-    for job in list(work.jobs):
-        try:
-            check(job)
-        except (OptionError, PictureError) as error:
-            if alone:
-                raise
-            work.jobs.remove(job)
-            work.failures.append((job.source, str(error)))
-
-
 def check_beside(
     work: WorkList, beside: Callable[[Path], Sequence[Path]], *, alone: bool, overwrite: bool
 ) -> None:
     """Make a job fail if a file that will lie beside its output exists and must not be replaced.
 
-    `beside`: returns these files for an output. `alone`: see `check_jobs`.
+    `beside`: returns these files for an output. Raises OptionError instead if the job is the only one
+    (`alone`).
     """
-
-    def check(job: FileJob) -> None:
-        if job.output.parent.is_dir():  # the folder of several outputs is created later
-            for path in beside(job.output):
-                check_output(path, overwrite=overwrite, source=job.source)
-
-    check_jobs(work, check, alone=alone)
+    for job in list(work.jobs):
+        try:
+            if job.output.parent.is_dir():  # the folder of several outputs is created later
+                for path in beside(job.output):
+                    check_output(path, overwrite=overwrite, source=job.source)
+        except OptionError as error:
+            if alone:
+                raise
+            work.jobs.remove(job)
+            work.failures.append((job.source, str(error)))
 
 
 def list_work(arguments: Sequence[str], output: str | None, *, overwrite: bool) -> WorkList:
