@@ -110,7 +110,9 @@ def _measure(
     pair = sample.load(restorer.config.in_channels, notify)
     used = true_range = FULL
     if scoring.own_depth:
-        used, true_range = (restorer.range_of(values, pair.depth, notify=notify) for values in pair.sampled())
+        degraded, clean = pair.sampled()
+        used = restorer.range_of(degraded, pair.depth, notify=notify)
+        true_range = restorer.range_of(clean, pair.depth, notify=ignore)
     elif share_outside(pair.degraded):
         used = restorer.range_of(sampled(pair.degraded), 32, notify=notify)
     largest = peak(pair.depth)
