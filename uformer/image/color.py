@@ -34,7 +34,11 @@ def rgb_to_y(rgb: NDArray[Real]) -> NDArray[Real]:
 
 def luma(red: Pixels, green: Pixels, blue: Pixels) -> Pixels:
     """Luma in [0, 1] of encoded RGB values (ITU-R BT.601); exact where the three are equal."""
-    value: Pixels = green + np.float32(0.299) * (red - green) + np.float32(0.114) * (blue - green)
+    value, rest = red - green, blue - green
+    value *= np.float32(0.299)
+    value += green
+    rest *= np.float32(0.114)
+    value += rest
     return value
 
 

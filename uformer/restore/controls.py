@@ -22,8 +22,9 @@ REACH = 3
 """Pixels on each side of a pixel that influence it, through `detail`."""
 CHUNK = 64
 """Rows of a block: a multiple of the cells of the tone lock, as are the columns, and at least its reach."""
-COLUMNS = 128
-"""Columns of a block. Its values take less than 128 KiB, from where on malloc asks the system each time."""
+COLUMNS = 512
+"""Columns of a block. With fewer, threads wait for each other, because each step holds Python's lock for a
+moment; with more, a block outgrows the processor's cache."""
 
 GRAIN = 10 / 255
 """Standard deviation of the grain in the middle tones, for `grain` 1."""
@@ -248,17 +249,29 @@ def _applied(
         returned *= np.float32(controls.detail)
         residual -= returned
     if controls.shadows:
-        darkness = 1 - np.clip(luma_of(original + residual), 0, 1)
-        spared = 1 - np.float32(controls.shadows) * (1 - darkness * darkness)
-        share = spared if share is None else share * spared
+        spared = _spared(luma_of(original + residual), controls.shadows)
+        share = spared if share is None else np.multiply(spared, share, out=spared)
     if share is not None:
         residual *= share
     out = _mixed(original, residual, controls)
     if grain is not None:
         light = luma_of(out)
-        noise = np.float32(4 * GRAIN * controls.grain) * light * (1 - light) * grain
-        out += noise if share is None else noise * share
+        noise = light * np.float32(4 * GRAIN * controls.grain)
+        noise *= 1 - light
+        noise *= grain
+        if share is not None:
+            noise *= share
+        out += noise
     return np.clip(out, 0, 1, out=out)
+
+
+def _spared(light: Pixels, shadows: float) -> Pixels:
+    """Return the share of the change that pixels with this luma receive."""
+    darkness = 1 - np.clip(light, 0, 1)
+    darkness *= darkness
+    lost = np.subtract(1, darkness, out=darkness)
+    lost *= np.float32(shadows)
+    return np.subtract(1, lost, out=lost)
 
 
 def _mixed(original: Pixels, residual: Pixels, controls: Controls) -> Pixels:
@@ -276,22 +289,20 @@ def _mixed(original: Pixels, residual: Pixels, controls: Controls) -> Pixels:
     elif colour > bright:
         rest = residual - luma_of(residual)
         rest *= np.float32(colour - bright)
-        _add_within(out, rest)
+        return _moved_within(out, rest)
     return out
 
 
-def _add_within(out: Pixels, change: Pixels) -> None:
-    """Add to each pixel the largest share of a change with which all its channels stay in [0, 1]."""
-    moved = out + change
-    outside = (moved.min(axis=0) < 0) | (moved.max(axis=0) > 1)
-    places = np.flatnonzero(outside)
+def _moved_within(pixels: Pixels, change: Pixels) -> Pixels:
+    """Return pixels plus the largest share of a change with which all their channels stay in [0, 1]."""
+    moved = pixels + change
+    places = np.flatnonzero((moved.min(axis=0) < 0) | (moved.max(axis=0) > 1))
     if len(places):
-        planes = change.reshape(len(change), -1)
-        start, step = out.reshape(len(out), -1)[:, places], planes[:, places]
+        start, step = (values.reshape(len(values), -1)[:, places] for values in (pixels, change))
         room = np.where(step > 0, 1 - start, start)
         shares = np.divide(room, np.abs(step), out=np.ones_like(step), where=np.abs(step) > room)
-        planes[:, places] = step * shares.min(axis=0)
-    out += change
+        moved.reshape(len(moved), -1)[:, places] = start + step * shares.min(axis=0)
+    return moved
 
 
 def _detail(original: Pixels, residual: Pixels, block: Window, around: Window) -> Pixels:
@@ -301,34 +312,38 @@ def _detail(original: Pixels, residual: Pixels, block: Window, around: Window) -
     has of the local variance of both. In flat parts the restored image has none, so the noise stays away.
     """
     removed = luma_of(residual)
-    planes = np.stack([removed, luma_of(original) + removed])
+    planes = np.stack([removed, removed + luma_of(original)])
     if any(map(any, missing := block.missing(around))):  # at the border of the image, which is repeated
         planes = np.pad(planes, ((0, 0), *missing), mode="edge")
-    means = _local_mean(planes)
-    planes *= planes
-    variances = _local_mean(planes)
-    variances -= means * means
-    noise, structure = np.maximum(variances, np.float32(0), out=variances)
+    width = planes.shape[2]
+    lines = planes.reshape(2, -1)
+    means = _local_mean(lines, width)
+    centre = REACH * width + REACH
+    texture = lines[0, centre : centre + means.shape[1]] - means[0]
+    variances = _local_mean(lines * lines, width)
+    means *= means
+    variances -= means
+    noise, structure = np.clip(variances, 0, np.inf, out=variances)  # `maximum` is slower
     noise += structure
     noise += np.float32(1e-8)
     structure /= noise
-    structure *= removed[block.inside(around)] - means[0]
-    return structure
+    texture *= structure
+    step = texture.itemsize
+    shape = block.bottom - block.top, block.right - block.left
+    return np.ndarray(shape, np.float32, texture, strides=(width * step, step))
 
 
-def _local_mean(planes: Pixels) -> Pixels:
-    """Return the means over 7 x 7 pixels with triangular weights, where planes (n, h, w) have as many around.
+def _local_mean(lines: Pixels, width: int) -> Pixels:
+    """Return means over 7 x 7 pixels with triangular weights, from the pixel at the top left of them.
 
-    It adds copies of all planes in one line, shifted by rows, then by columns. Sums beyond the end of a row
-    or plane are left out. So each sum has the same rounding wherever the pixel lies in a block.
+    `lines` (n, l): planes of this width as one line each. It adds copies of the lines, shifted by rows, then
+    by columns. So each sum has the same rounding wherever the pixel lies in a block. Means of pixels at the
+    end of a row mix both borders and are of no use.
     """
-    count, height, width = planes.shape
-    sums = planes.reshape(-1)
     for step in (width, 2 * width, width, 2 * width, 1, 2, 1, 2):  # four neighbours, twice in each direction
-        sums = sums[:-step] + sums[step:]
-    sums *= np.float32(1 / 256)
-    shape, item = (count, height - 2 * REACH, width - 2 * REACH), sums.itemsize
-    return np.ndarray(shape, np.float32, sums, strides=(height * width * item, width * item, item))
+        lines = lines[:, :-step] + lines[:, step:]
+    lines *= np.float32(1 / 256)
+    return lines
 
 
 def _grain(place: Window) -> Pixels:

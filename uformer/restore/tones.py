@@ -65,8 +65,10 @@ def spread(shifts: Pixels, rows: range, columns: range, *, skipped: int = 0) -> 
     few = shifts[above[0] : under[-1] + 1]  # columns first, because there are few rows of cells
     start, end = few[:, first], few[:, second]
     lines = start + (end - start) * beside
-    above, under = above - above[0], under - above[0]
-    pixels: Pixels = lines[above] + (lines[under] - lines[above]) * below[:, None]
+    steps = np.diff(lines, axis=0, append=lines[-1:])
+    pixels: Pixels = np.take(steps, above - above[0], axis=0)
+    pixels *= below[:, None]
+    pixels += np.take(lines, above - above[0], axis=0)
     return pixels
 
 
