@@ -1,4 +1,4 @@
-"""A TIFF file of many planes: several pages (time, depth, channels), or pages with more channels than RGB.
+"""A TIFF file of planes: several pages (time, depth, channels), channels beyond RGB, or data of instruments.
 
 tifffile reads the pages one by one. `tiff_stack_writer` writes a file of the same pages.
 """
@@ -88,7 +88,7 @@ def is_tiff_stack(source: str | os.PathLike[str] | bytes) -> bool:
         start = source[:16] if isinstance(source, bytes) else _start_of(source)
     except (OSError, ValueError):
         return False  # reading it will report that
-    return formats.sniff(start) is formats.TIFF and header(source).stack
+    return formats.sniff(start) is formats.TIFF and bool(header(source).stack)
 
 
 def _start_of(path: str | os.PathLike[str]) -> bytes:
@@ -128,16 +128,15 @@ def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -
                 f"{name}: page {number} ({_described(page)}) differs from page 1 ({_described(first)}); only "
                 "pages of one size and type can be restored together, so save each page as a file of its own"
             )
+    if first.dtype is None or first.dtype.kind not in "uif":
+        raise PictureError(f"{name}: has samples of type {first.dtype}; integers or floats are expected")
     if first.photometric not in (*_GRAY, _RGB) or (first.photometric == _PALETTE and not file.is_imagej):
         colours = "in palette colours" if first.photometric == _PALETTE else "neither gray nor RGB"
         raise PictureError(f"{name}: is a stack {colours}; save it in gray or RGB first")
-    if first.photometric not in (_BLACK_IS_ZERO, _RGB) and not _is_decoded_by_tifffile(first):
+    decoded_by_vips = first.photometric in (_BLACK_IS_ZERO, _RGB) and first.dtype.itemsize < 8
+    if not (decoded_by_vips or _is_decoded_by_tifffile(first)):
         raise PictureError(
             f"{name}: is compressed in a way that cannot be read here; save it uncompressed or with deflate"
-        )
-    if first.dtype not in (np.uint8, np.uint16, np.float32):
-        raise PictureError(
-            f"{name}: is a stack of {first.dtype} pages; save them as 8-bit, 16-bit or 32-bit float"
         )
     virtual = None
     indices = tuple(index for index, _ in images)

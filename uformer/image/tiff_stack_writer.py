@@ -99,7 +99,7 @@ def _write_page(writer: tifffile.TiffWriter, stack: TiffStack, page: int, sample
         extrasamples=described.extrasamples or None,
         colormap=described.colormap,
         compression="adobe_deflate" if deflate else None,
-        predictor="horizontal" if deflate and samples.dtype.kind == "u" else None,
+        predictor="horizontal" if deflate and samples.dtype.kind in "ui" else None,
         tile=tile,
         subfiletype=int(described.subfiletype),
         description=description,

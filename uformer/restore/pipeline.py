@@ -321,8 +321,9 @@ class _Line:
         check_not_automatic(job.source, options)
         check_stack_output(job.source, job.output, self._metadata)
         if self._reports or self._keep:
+            why = any_header(job.source).stack
             raise PictureError(
-                f"{job.source}: is a stack; --report and --keep-residual work on single images only"
+                f"{job.source}: {why}; --report and --keep-residual are for single photos only"
             )
 
     def _restore_stack(
