@@ -109,7 +109,7 @@ def test_weights_bring_the_range_they_were_trained_with() -> None:
 )
 def test_data_of_instruments_gets_better(denoiser: Restorer, tmp_path: Path, kind: str, zero: float) -> None:
     """float32 has steps of 256 at four thousand millions, of which the range in use spans four."""
-    noisy, truth = dim()
+    noisy, truth = (np.minimum(image, 9000) for image in dim())
     path, output = tmp_path / "a.tif", tmp_path / "out.tif"
     tifffile.imwrite(path, (noisy.astype(np.float64) + zero).astype(kind))
     denoiser(path, output=output)
