@@ -21,7 +21,7 @@ from uformer.degradations.counts import CountNoise
 from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
-from uformer.image.any_stack import is_stack, opened_stack, rewrite
+from uformer.image.any_stack import is_stack, opened_stack, rewrite, writing
 from uformer.image.formats import SUFFIXES, supports
 from uformer.image.image import Pixels
 from uformer.image.read import read
@@ -31,7 +31,7 @@ from uformer.image.value_range import FULL, ValueRange, check, choose, peak, sam
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.announcer import range_used
-from uformer.restore.planes import check_stack_output, reported
+from uformer.restore.planes import Ranges, check_stack_output, reported
 from uformer.restore.unread import is_unread_image, summary
 from uformer.restore.walk import walk, written_name
 from uformer.values import option
@@ -296,9 +296,7 @@ def _degrade(
         _notify(f"{path}: {range_used(limits)}")
 
 
-def _degrade_stack(
-    path: Path, output: Path, apply: Apply, asked: str, rng: np.random.Generator
-) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+def _degrade_stack(path: Path, output: Path, apply: Apply, asked: str, rng: np.random.Generator) -> Ranges:
     """Degrade all pages of a stack, and return what users are told about the ranges of its channels."""
     check_stack_output(path, output, "keep")
     with opened_stack(path) as stack:
@@ -308,7 +306,8 @@ def _degrade_stack(
         def change(values: Values, plane: Plane) -> Values:
             return degraded_values(values, depth, ranges[plane.channel], apply, rng)
 
-        rewrite(stack, output, change)
+        with writing(stack, output) as write_page:
+            rewrite(stack, write_page, change)
         return reported(ranges, depth)
 
 

@@ -56,19 +56,18 @@ def writing(stack: AnyStack, path: Path) -> AbstractContextManager[WritePage]:
 
 def rewrite(
     stack: AnyStack,
-    path: Path,
+    write_page: WritePage,
     change: Callable[[Values, Plane], Values],
     page_started: PageStarted | None = None,
 ) -> None:
-    """Write a stack like `stack`, in which `change` makes the values of each plane. Raises PictureError."""
-    with writing(stack, path) as write_page:
-        for page, planes in itertools.groupby(stack.planes, key=attrgetter("page")):
-            if page_started is not None:
-                page_started(page + 1, stack.count)
-            samples = stack.read(page).copy()
-            for plane in planes:
-                stack.put(change(stack.values(samples, plane), plane), plane, samples)
-            write_page(page, samples)
+    """Write the pages of a stack, with values that `change` makes of each plane's. Raises PictureError."""
+    for page, planes in itertools.groupby(stack.planes, key=attrgetter("page")):
+        if page_started is not None:
+            page_started(page + 1, stack.count)
+        samples = stack.read(page).copy()
+        for plane in planes:
+            stack.put(change(stack.values(samples, plane), plane), plane, samples)
+        write_page(page, samples)
 
 
 def left_out(stack: AnyStack) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
@@ -40,20 +40,25 @@ def writing_tiff(stack: TiffStack, path: Path) -> Iterator[WritePage]:
 
     Pages stay compressed (deflate) or uncompressed. Raises PictureError if the file cannot be written.
     """
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-    big = needs_bigtiff(stack)
     try:
-        with atomic_file(path) as file:
-            handle = tifffile.FileHandle(file, name=path.name)
-            with tifffile.TiffWriter(handle, bigtiff=big, byteorder=stack.file.byteorder) as writer:
-
-                def write_page(page: int, samples: Samples) -> None:
-                    _write_page(writer, stack, page, samples)
-
-                yield write_page
+        with atomic_file(path) as file, writing_to(stack, file) as write_page:
+            yield write_page
     except OSError as error:
         raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def writing_to(stack: TiffStack, file: IO[bytes]) -> Iterator[WritePage]:
+    """Return a function that writes the pages of `stack` with other samples to an open file."""
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    handle = tifffile.FileHandle(file, name="stack")  # tifffile needs a name
+    with tifffile.TiffWriter(handle, bigtiff=needs_bigtiff(stack), byteorder=stack.file.byteorder) as writer:
+
+        def write_page(page: int, samples: Samples) -> None:
+            _write_page(writer, stack, page, samples)
+
+        yield write_page
 
 
 def needs_bigtiff(stack: TiffStack) -> bool:

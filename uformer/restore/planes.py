@@ -13,6 +13,7 @@ from typing import Protocol
 
 from uformer.errors import PictureError
 from uformer.image.any_stack import (
+    AnyStack,
     PageStarted,
     any_header,
     is_stack,
@@ -20,18 +21,22 @@ from uformer.image.any_stack import (
     opened_stack,
     rewrite,
     suffixes_for,
+    writing,
 )
 from uformer.image.formats import by_suffix
 from uformer.image.image import Image
 from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.samples import Values
-from uformer.image.stack import Plane, Stack
+from uformer.image.stack import Plane, Stack, WritePage
 from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.options import RestoreOptions
 from uformer.restore.progress import Progress, shares
+
+Ranges = tuple[float, float] | list[tuple[float, float] | None] | None
+"""What users are told about the ranges of channels, in the units of the file; None for the full range."""
 
 
 class PlaneRestorer(Protocol):
@@ -117,20 +122,34 @@ def restore_stack(
     with opened_stack(source) as stack:
         if lost := left_out(stack):
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")
-        ranges = _ranges(restorer, stack, notify)
-        counting = iter(shares(progress, len(stack.planes)))
+        with writing(stack, output) as write_page:
+            return restore_pages(
+                restorer, stack, write_page, progress=progress, page_started=page_started, notify=notify
+            )
 
-        def restore(values: Values, plane: Plane) -> Values:
-            used = ranges[plane.channel]
-            return restorer.restore_pixels(values, used=used, progress=next(counting), notify=notify)
 
-        rewrite(stack, output, restore, page_started)
+def restore_pages(
+    restorer: PlaneRestorer,
+    stack: AnyStack,
+    write_page: WritePage,
+    *,
+    progress: Progress | None = None,
+    page_started: PageStarted | None = None,
+    notify: Notify = warn,
+) -> list[ValueRange]:
+    """Restore all planes of an open stack, write its pages, and return the range of each channel."""
+    ranges = _ranges(restorer, stack, notify)
+    counting = iter(shares(progress, len(stack.planes)))
+
+    def restore(values: Values, plane: Plane) -> Values:
+        used = ranges[plane.channel]
+        return restorer.restore_pixels(values, used=used, progress=next(counting), notify=notify)
+
+    rewrite(stack, write_page, restore, page_started)
     return ranges
 
 
-def reported(
-    ranges: Sequence[ValueRange], depth: int
-) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+def reported(ranges: Sequence[ValueRange], depth: int) -> Ranges:
     """Return what users are told about the ranges of the channels: one for all if they are the same."""
     found = [used.reported(depth) for used in ranges]
     return found[0] if len(set(found)) == 1 else found
