@@ -58,9 +58,7 @@ def test_data_of_instruments(client: TestClient, kind: str) -> None:
     assert (job["pages"], job["range"], job["notes"]) == (1, [-200, 300], [f"has {kind} samples"])
     restored = tifffile.imread(io.BytesIO(client.get(f"{job['path']}/result").content))
     assert restored.dtype == kind
-    assert np.abs(
-        restored - np.maximum(values.astype(float) - 100, np.minimum(values, -200.0))
-    ).max() < 0.6 + 100 * (kind == "uint32")
+    assert np.abs(restored - (values - 100.0)).max() < 0.6
 
 
 def test_a_mask_is_for_all_pages(client: TestClient) -> None:
@@ -117,7 +115,7 @@ def test_limits(build: Build) -> None:
                 413,
                 "the stack has 6 planes of 10 x 8 (480 pixels); the limit is 400 pixels",
             ),
-            (stack(counts(8, 10, 6)), 413, "the stack has 6 planes of 10 x 8"),
+            (stack(counts(8, 10, 6), planarconfig="contig"), 413, "the stack has 6 planes of 10 x 8"),
             (hyperstack(5, 8, 10), 413, "the stack takes 800 bytes uncompressed; the limit is 700 bytes"),
             (stack(counts(8, 10))[:-40] + stack(counts(8, 10)), 400, "image: cannot be read as TIFF"),
         ):

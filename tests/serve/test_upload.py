@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import io
 import tracemalloc
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 import tifffile
 from fastapi import Request
 
-from tests.serve.conftest import png
+from tests.serve.conftest import header_of, png
 from uformer.serve import upload
 from uformer.serve.problems import Cancelled, Problem
-from uformer.serve.upload import Rules, check_header, uploaded
+from uformer.serve.upload import Rules, check_header, check_mask, uploaded
 
 GONE: dict[str, Any] = {"type": "http.disconnect"}
 
