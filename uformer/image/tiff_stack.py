@@ -36,6 +36,12 @@ _NONE, _DEFLATE = 1, (8, 32946)  # compressions that tifffile decodes by itself;
 _LARGE_CHUNK = 2**26  # bytes; a larger strip or tile must belong to a large page
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
 
+DAMAGED = (
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError),
+    *(struct.error, zlib.error),
+)
+"""What tifffile raises for damaged files."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TiffStack(Stack):
@@ -76,7 +82,7 @@ class TiffStack(Stack):
                 samples = described.asarray()
             else:
                 samples = _decoded_by_vips(self.source, self.indices[page])
-        except (vips.Error, zlib.error, struct.error, ValueError, OSError, IndexError, MemoryError) as error:
+        except (vips.Error, OSError, MemoryError, *DAMAGED) as error:
             why = "does not fit into memory" if isinstance(error, MemoryError) else "is damaged or cut off"
             raise PictureError(f"{self.name}: page {page + 1} {why}") from None
         if samples.ndim == 3 and described.axes.startswith("S"):  # channels one after the other
@@ -109,13 +115,17 @@ def opened_tiff(source: str | os.PathLike[str] | bytes) -> Iterator[TiffStack]:
     source = source if isinstance(source, bytes) else Path(source)
     name = "image" if isinstance(source, bytes) else one_line(source, 4096)
     head = header(source)
-    try:
-        with _file(source) as file:
-            yield _read_layout(name, source, file, head)
-    except tifffile.TiffFileError:
-        raise PictureError(f"{name}: cannot be read as TIFF: its directories are damaged") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {error.strerror or error}") from None
+    with contextlib.ExitStack() as closing:
+        try:
+            file = closing.enter_context(_file(source))
+            stack = _read_layout(name, source, file, head)
+        except PictureError:  # a subclass of ValueError
+            raise
+        except OSError as error:
+            raise PictureError(f"{name}: {error.strerror or error}") from None
+        except (tifffile.TiffFileError, *DAMAGED):
+            raise PictureError(f"{name}: cannot be read as TIFF: its directories are damaged") from None
+        yield stack
 
 
 def _file(source: Path | bytes) -> tifffile.TiffFile:

@@ -12,7 +12,7 @@ from uformer.files import atomic_file, one_line
 from uformer.image import ifd
 from uformer.image.samples import Samples
 from uformer.image.stack import WritePage
-from uformer.image.tiff_stack import TiffStack
+from uformer.image.tiff_stack import DAMAGED, TiffStack
 
 if TYPE_CHECKING:
     import tifffile
@@ -56,7 +56,11 @@ def writing_to(stack: TiffStack, file: IO[bytes]) -> Iterator[WritePage]:
     with tifffile.TiffWriter(handle, bigtiff=needs_bigtiff(stack), byteorder=stack.file.byteorder) as writer:
 
         def write_page(page: int, samples: Samples) -> None:
-            _write_page(writer, stack, page, samples)
+            try:
+                _write_page(writer, stack, page, samples)
+            except DAMAGED as error:
+                why = f"page {page + 1} has tags that cannot be written"
+                raise PictureError(f"{stack.name}: {why} ({one_line(error)})") from None
 
         yield write_page
 
