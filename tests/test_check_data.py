@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from tests.data.pictures import lock, make_pairs, photo, save
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
@@ -212,3 +213,13 @@ def test_what_needs_an_extra_is_named(
     monkeypatch.setattr(extras, "_is_installed", lambda _: False)
     assert main(["data", "check", str(tmp_path / "set"), "-o", str(tmp_path / "s.png")]) == 0
     assert 'left out: 1 .heic (pip install "uformer[heic]")' in capsys.readouterr().out
+
+
+def test_images_of_instruments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, kind in enumerate(("int16", "uint32", "float64")):
+        values = np.random.default_rng(number).integers(0, 3000, (40, 48)).astype(kind)
+        tifffile.imwrite(tmp_path / f"{kind}.tif", values)
+    assert main(["data", "check", str(tmp_path), "--sheet", str(tmp_path / "sheet.png")]) == 0
+    said = capsys.readouterr().out
+    assert "3 images, 0 problems" in said
+    assert "channels: 1 (3)" in said

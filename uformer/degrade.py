@@ -21,13 +21,17 @@ from uformer.degradations.counts import CountNoise
 from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
+from uformer.image.any_stack import is_stack, opened_stack, rewrite, writing
 from uformer.image.formats import SUFFIXES, supports
-from uformer.image.image import Image, Pixels
+from uformer.image.image import Pixels
 from uformer.image.read import read
+from uformer.image.samples import Values
+from uformer.image.stack import Plane
 from uformer.image.value_range import FULL, ValueRange, check, choose, peak, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.announcer import range_used
+from uformer.restore.planes import Ranges, check_stack_output, reported
 from uformer.restore.unread import is_unread_image, summary
 from uformer.restore.walk import walk, written_name
 from uformer.values import option
@@ -278,34 +282,53 @@ def _degrade(
     if not supports(output.suffix):
         raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
     check_output(output, overwrite=overwrite, source=path)
-    image = read(path, notify=_notify)
-    # Noise in counts does not depend on a range.
-    used = FULL if isinstance(apply, CountNoise) else choose(asked, sampled(image.values), image.depth)
-    write(degrade_image(image, used, apply, rng), output, notify=_notify)
-    if (limits := used.reported(image.depth)) is not None:
+    if isinstance(apply, CountNoise):
+        asked = "full"  # noise in counts does not depend on a range
+    if is_stack(path):
+        limits = _degrade_stack(path, output, apply, asked, rng)
+    else:
+        image = read(path, notify=_notify)
+        used = choose(asked, sampled(image.values), image.depth)
+        degraded = image.with_values(degraded_values(image.values, image.depth, used, apply, rng))
+        write(degraded, output, notify=_notify)
+        limits = used.reported(image.depth)
+    if limits is not None:
         _notify(f"{path}: {range_used(limits)}")
+
+
+def _degrade_stack(path: Path, output: Path, apply: Apply, asked: str, rng: np.random.Generator) -> Ranges:
+    """Degrade all pages of a stack, and return what users are told about the ranges of its channels."""
+    check_stack_output(path, output, "keep")
+    with opened_stack(path) as stack:
+        depth = stack.depth
+        ranges = [choose(asked, stack.sample(number, asked), depth) for number in range(stack.channels)]
+
+        def change(values: Values, plane: Plane) -> Values:
+            return degraded_values(values, depth, ranges[plane.channel], apply, rng)
+
+        with writing(stack, output) as write_page:
+            rewrite(stack, write_page, change)
+        return reported(ranges, depth)
 
 
 def _notify(message: str) -> None:
     print(f"uformer: {message}", file=sys.stderr)
 
 
-def degrade_image(
-    image: Image,
-    used: ValueRange,
-    apply: Apply,
-    rng: np.random.Generator,
-) -> Image:
-    """The degraded image; `used` is the range of its values that the degradation sees as black to white.
+def degraded_values(
+    values: Values, depth: int, used: ValueRange, apply: Apply, rng: np.random.Generator
+) -> Values:
+    """The degraded values (H, W, C) of an image of some bit depth.
 
-    A gray image stays gray; it is degraded as the green channel of a colour image would be.
+    `used`: the range of them that the degradation sees as black to white. A gray image stays gray; it is
+    degraded as the green channel of a colour image would be.
     """
-    values = image.values
     if isinstance(apply, CountNoise):
-        return image.with_values(apply.within(FULL, peak(image.depth)).apply(values, rng)[0])
+        clean = values.astype(np.float32, copy=False)
+        return values + (apply.within(FULL, peak(depth)).apply(clean, rng)[0] - clean)
     unit = used.to_unit(values)
-    if image.channels == 3:
+    if values.shape[2] == 3:
         degraded = apply(unit, rng)
     else:
         degraded = apply(np.repeat(unit, 3, axis=2), rng)[..., 1:2].copy()
-    return image.with_values(used.from_unit(degraded, values))
+    return used.from_unit(degraded, values)

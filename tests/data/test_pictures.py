@@ -195,6 +195,6 @@ def test_float_counts_are_learned_from_as_they_are(tmp_path: Path) -> None:
         load(find(tmp_path), smallest=16, memory=MEMORY, asked="full")
     save(tmp_path / "clean" / "0.tif", counts.astype(np.uint16))
     with pytest.raises(
-        PictureError, match=r"^0: one image of the pair is float .*; store both in the same type"
+        PictureError, match=r"^0: one image of the pair has 8-bit .*; store both in the same type"
     ):
         load(find(tmp_path), smallest=16, memory=MEMORY)

@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import pyvips
+import tifffile
 
 from tests.evaluate.conftest import save_pairs, save_picture, save_sidd
 from tests.image.stacks import counts, save_imagej
@@ -168,7 +169,7 @@ def test_pairs_of_a_float_and_an_integer_file_need_the_same_units(tmp_path: Path
         kind = np.float32 if name == "degraded" else np.uint16
         PIL.Image.fromarray(values.astype(kind)).save(tmp_path / name / "a.tif")
     (case,) = find_cases(PROTOCOLS["pairs"], tmp_path)
-    with pytest.raises(PictureError, match="one image of the pair is float with values outside 0 to 1"):
+    with pytest.raises(PictureError, match="one image of the pair has 8-bit or 16-bit unsigned samples"):
         case.load()
 
 
@@ -210,3 +211,14 @@ def test_stacks_of_unequal_length_are_no_pair(tmp_path: Path) -> None:
     (case,) = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy", tmp_path / "truth")
     with pytest.raises(PictureError, match=r"noisy/a.tif: has 3 pages, but its clean image .*a.tif has 2"):
         case.load()
+
+
+def test_images_of_instruments_are_cases_too(tmp_path: Path) -> None:
+    values = counts(8, 10).astype(np.int16) - np.int16(1024)
+    for name, more in (("noisy", 5), ("truth", 0)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", values + np.int16(more))
+    (case,) = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy.tif", tmp_path / "truth.tif")
+    pair = case.load()
+    assert pair.depth == 32
+    assert np.array_equal(pair.clean[..., 0], values)
+    assert np.array_equal(pair.degraded - pair.clean, np.full((8, 10, 1), 5))

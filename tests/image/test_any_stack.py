@@ -20,7 +20,7 @@ def test_the_kind_of_the_input_is_that_of_the_output(tmp_path: Path, suffix: str
     else:
         save_ome(path, values, "zyx")
     assert is_stack(path)
-    assert (any_header(path).frames, any_header(path).stack, suffixes_for(path)[0]) == (3, True, suffix)
+    assert (any_header(path).frames, bool(any_header(path).stack), suffixes_for(path)[0]) == (3, True, suffix)
     with opened_stack(path) as stack, writing(stack, out) as write_page:
         assert not left_out(stack)
         for page in range(stack.count):

@@ -12,7 +12,7 @@ from tests.image.zarrs import save_ome
 from uformer.errors import PictureError
 from uformer.image import page_reader
 from uformer.image.any_stack import opened_stack
-from uformer.image.page_reader import PageReader, page_count
+from uformer.image.page_reader import PageReader, is_data, page_count
 from uformer.image.stack import Stack
 
 
@@ -62,3 +62,22 @@ def test_floats_and_alpha(tmp_path: Path) -> None:
     with PageReader() as reader:
         assert np.array_equal(reader.read(tmp_path / "counts.tif", 1)[..., 0], values[1] * 300 - 5)
         assert reader.read(tmp_path / "rgba.tif", 1).shape == (8, 10, 3)
+
+
+def test_samples_of_instruments(tmp_path: Path) -> None:
+    values = np.array([[1000, 5], [7, 3000]])
+    for kind in ("int16", "uint32", "float64"):
+        tifffile.imwrite(tmp_path / f"{kind}.tif", values.astype(kind))
+        with PageReader() as reader:
+            found = reader.read(tmp_path / f"{kind}.tif")
+        assert found.dtype == np.float32
+        assert np.array_equal(found[..., 0], values)
+        assert is_data(tmp_path / f"{kind}.tif")
+    tifffile.imwrite(tmp_path / "photo.tif", values.astype(np.uint16))
+    assert not any(is_data(tmp_path / name) for name in ("photo.tif", "none.tif"))
+    tifffile.imwrite(tmp_path / "huge.tif", np.full((8, 8), 1e300))
+    with (
+        PageReader() as reader,
+        pytest.raises(PictureError, match=r"huge.tif: has float samples that are not f"),
+    ):
+        reader.read(tmp_path / "huge.tif")

@@ -5,7 +5,7 @@ import pytest
 
 from uformer.errors import PictureError
 from uformer.image.image import Image
-from uformer.image.samples import quantised, scaled, turned
+from uformer.image.samples import from_own_values, own_values, quantised, scaled, turned, values_of
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -48,3 +48,22 @@ def test_samples_that_cannot_be_scaled_are_refused() -> None:
         scaled("a", np.zeros((1, 1, 1), np.int16), 1, 16)
     with pytest.raises(PictureError, match="not finite"):
         scaled("a", np.full((1, 1, 1), np.nan, np.float32), 1, 32)
+
+
+@pytest.mark.parametrize(
+    "kind", ["int8", "int16", "int32", "uint32", "int64", "uint64", "float16", "float64"]
+)
+def test_values_of_data_are_its_own_and_what_does_not_change_keeps_every_bit(kind: str) -> None:
+    info = np.finfo(kind) if kind.startswith("f") else np.iinfo(kind)
+    samples = np.array([info.min, 3, 100, info.max, info.max, info.max], kind)
+    values = own_values(samples)
+    assert values.dtype == (np.float32 if kind in ("int8", "int16", "float16") else np.float64)
+    assert np.array_equal(values_of(samples), values)
+    assert np.array_equal(from_own_values(values, samples), samples)  # also if no float holds them
+    values[1], values[2], values[3] = -7e30, 20.6, 7e30
+    found = from_own_values(values, samples)
+    assert found.dtype == samples.dtype
+    assert found[2] == (pytest.approx(20.6, rel=1e-3) if kind.startswith("f") else 21)
+    limits = (-7e30, 7e30) if kind == "float64" else (float(info.min), float(info.max))
+    assert [float(found[1]), float(found[3])] == pytest.approx(list(limits))
+    assert np.array_equal(found[[0, 4, 5]], samples[[0, 4, 5]])

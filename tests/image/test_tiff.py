@@ -341,26 +341,23 @@ NOT_READ: dict[str, tuple[dict[str, Any], str]] = {
         "12-bit samples are not supported; save them as 8-bit, 16-bit or 32-bit float",
     ),
     "24 bits": ({"bits": 24}, "24-bit samples are not supported"),
-    "32 bits": ({"bits": 32}, "32-bit samples are not supported"),
-    "64 bits": ({"bits": 64}, "64-bit samples are not supported"),
-    "signed of 8 bits": ({"tags": {339: (3, [2])}}, "8-bit signed or complex samples are not supported"),
-    "signed of 16 bits": (
-        {"bits": 16, "tags": {339: (3, [2])}},
-        "16-bit signed or complex samples are not supported",
-    ),
-    "float of 16 bits": ({"bits": 16, "tags": {339: (3, [3])}}, "16-bit float samples are not supported"),
+    "signed of 12 bits": ({"bits": 12, "tags": {339: (3, [2])}}, "12-bit signed samples are not supported"),
     "float of 24 bits": ({"bits": 24, "tags": {339: (3, [3])}}, "24-bit float samples are not supported"),
-    "float of 64 bits": ({"bits": 64, "tags": {339: (3, [3])}}, "64-bit float samples are not supported"),
-    "void of 32 bits": ({"bits": 32, "tags": {339: (3, [4])}}, "32-bit samples are not supported"),
     "complex whole numbers": (
         {"bits": 32, "tags": {339: (3, [5])}},
-        "32-bit signed or complex samples are not supported",
+        "32-bit complex or unknown samples are not supported",
     ),
-    "complex": ({"bits": 64, "tags": {339: (3, [6])}}, "64-bit signed or complex samples are not supported"),
-    "format of no number": ({"tags": {339: (3, [9])}}, "8-bit signed or complex samples are not supported"),
-    "float with white as 0": (
-        {"bits": 32, "photometric": 0, "tags": {339: (3, [3])}},
-        "32-bit float white-is-zero gray is not supported",
+    "complex": (
+        {"bits": 64, "tags": {339: (3, [6])}},
+        "64-bit complex or unknown samples are not supported",
+    ),
+    "format of no number": (
+        {"tags": {339: (3, [9])}},
+        "8-bit complex or unknown samples are not supported",
+    ),
+    "signed CMYK": (
+        {"photometric": 5, "samples": 4, "bits": 16, "tags": {339: (3, [2] * 4)}},
+        "16-bit signed CMYK is not supported",
     ),
     "RGB of 4 bits": (
         {"bits": 4, "photometric": 2, "samples": 3},

@@ -1,6 +1,7 @@
 """A stack is read page by page, and each plane knows its channel."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def test_planes_of_a_hyperstack_know_their_channels(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     values = save_imagej(path, counts(3, 2, 8, 10), "TCYX")
     assert is_tiff_stack(path)
-    assert (header(path).frames, header(path).stack) == (6, True)
+    assert (header(path).frames, header(path).stack) == (6, "has 6 pages")
     with opened_tiff(path) as stack:
         assert (stack.count, stack.height, stack.width, stack.depth, stack.channels) == (6, 8, 10, 16, 2)
         assert [plane.channel for plane in stack.planes] == [0, 1] * 3
@@ -89,7 +90,7 @@ def test_pages_that_cannot_be_restored_together(tmp_path: Path) -> None:
     ):
         pass
     tifffile.imwrite(tmp_path / "bits.tif", counts(3, 8, 10) > 250, photometric="minisblack")
-    with pytest.raises(PictureError, match="bits.tif: is a stack of bool pages; save them as 8-bit"):  # noqa: SIM117
+    with pytest.raises(PictureError, match="bits.tif: has samples of type bool; integers or floats"):  # noqa: SIM117
         with opened_tiff(tmp_path / "bits.tif"):
             pass
     tifffile.imwrite(tmp_path / "one.tif", counts(8, 10))
@@ -119,3 +120,46 @@ def test_a_stack_may_be_larger_than_what_is_read_at_once(tmp_path: Path) -> None
             header(tmp_path / name, limits=limits)
     with pytest.raises(PictureError, match="is larger than the limit of 300 bytes"):
         read(tmp_path / "a.tif", limits=few)
+
+
+KINDS = ["int8", "int16", "int32", "int64", "uint32", "uint64", "float16", "float64"]
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_of_instruments(
+    tmp_path: Path, kind: str, order: Literal["<", ">"], compression: str
+) -> None:
+    values = np.array([[100, 7, 3], [5, 6, 9]], kind) - np.array(0 if kind[0] == "u" else 50, kind)
+    tifffile.imwrite(tmp_path / "a.tif", values, byteorder=order, compression=compression)
+    assert header(tmp_path / "a.tif").stack == f"has {kind} samples"
+    with opened_tiff(tmp_path / "a.tif") as stack:
+        assert (stack.depth, stack.dtype, stack.count) == (32, np.dtype(kind), 1)
+        assert np.array_equal(stack.read(0)[..., 0], values)
+        assert np.array_equal(stack.values(stack.read(0), stack.planes[0])[..., 0], values)
+        assert stack.read_channels(0).dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["char", "short", "int", "uint"])
+def test_samples_of_instruments_in_lzw(tmp_path: Path, kind: str) -> None:
+    image = pyvips.Image.new_from_array(np.arange(80.0).reshape(8, 10)).cast(kind)
+    image.tiffsave(str(tmp_path / "a.tif"), compression="lzw", predictor="horizontal")
+    with opened_tiff(tmp_path / "a.tif") as stack:
+        assert np.array_equal(stack.read(0)[..., 0], np.arange(80).reshape(8, 10))
+
+
+def test_64_bits_that_no_library_decodes(tmp_path: Path) -> None:
+    pyvips.Image.black(8, 4).cast("double").tiffsave(str(tmp_path / "a.tif"), compression="lzw")
+    with (
+        pytest.raises(PictureError, match="save it uncompressed or with deflate"),
+        opened_tiff(tmp_path / "a.tif"),
+    ):
+        pass
+
+
+def test_float_with_white_as_zero_is_data(tmp_path: Path) -> None:
+    values = np.linspace(-1, 1, 80, dtype=np.float32).reshape(8, 10)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    with opened_tiff(tmp_path / "a.tif") as stack:
+        assert np.array_equal(stack.read(0)[..., 0], values)

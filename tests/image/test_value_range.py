@@ -152,3 +152,15 @@ def test_planes_are_read_only_if_the_range_depends_on_them(
     assert seen == [0, 2, 4][:read]
     if read:
         assert np.array_equal(sample.ravel(), stack[::2, ::2, ::2].ravel())
+
+
+def test_a_narrow_range_far_from_zero_keeps_its_counts() -> None:
+    """float32 has steps of 256 there."""
+    values = (4e9 + np.arange(1000.0)).reshape(50, 20, 1)
+    used = choose("auto", values, 32)
+    assert used.samples(32) == (4e9, 4e9 + 999)
+    unit = used.to_unit(values)
+    assert (unit.dtype, len(np.unique(unit))) == (np.float32, 1000)
+    assert np.array_equal(used.from_unit(unit, values), values)
+    brighter = used.from_unit(unit + np.float32(0.125), values)
+    np.testing.assert_allclose(brighter, values + 0.125 * used.width, rtol=0, atol=1e-3)

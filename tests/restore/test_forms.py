@@ -95,11 +95,12 @@ def test_tensor_shape_and_type_survive(shape: tuple[int, ...], dtype: torch.dtyp
     assert torch.equal(out, tensor)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "I", "F"])
 def test_pil_mode_survives(mode: str) -> None:
+    kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
     picture = (
-        PIL.Image.fromarray(some((5, 7), np.uint16))
-        if mode == "I;16"
+        PIL.Image.fromarray(some((5, 7), np.uint16).astype(kinds[mode]))
+        if mode in kinds
         else PIL.Image.new(mode, (7, 5), 77 if mode == "L" else None)
     )
     picture.info["dpi"] = (72, 72)
@@ -127,10 +128,9 @@ def test_sixteen_bits_survive_either_byte_order() -> None:
     assert np.asarray(through_pil(picture, same)).tolist() == [[20000, 65535]]
 
 
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_pil_modes_of_unknown_range_are_refused(mode: str) -> None:
-    with pytest.raises(PictureError, match=f"Pillow mode {mode} is not supported; convert to one of 1, L, "):
-        through_pil(PIL.Image.new(mode, (2, 2)), same)
+def test_an_unknown_pil_mode_is_refused() -> None:
+    with pytest.raises(PictureError, match="Pillow mode La is not supported; convert to one of 1, L, "):
+        through_pil(PIL.Image.new("La", (2, 2)), same)
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5,), (5, 7, 5), (2, 2, 2, 2)])
@@ -141,16 +141,36 @@ def test_no_picture_is_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [np.zeros((2, 2), np.int32), np.full((2, 2), np.nan), np.full((2, 2), 1e300), np.zeros((2, 2), bool)],
+    [np.full((2, 2), np.nan), np.full((2, 2), np.inf, np.float16), np.zeros((2, 2), bool)],
 )
 def test_pixels_that_mean_nothing_are_refused(bad: NDArray[Any]) -> None:
     with pytest.raises(PictureError, match="expected|finite"):
         to_values(bad)
 
 
+@pytest.mark.parametrize(
+    "kind", ["int8", "int16", "int32", "uint32", "int64", "uint64", "float16", "float64"]
+)
+def test_types_without_a_white_have_values_of_their_own(kind: str) -> None:
+    info = np.finfo(kind) if kind.startswith("f") else np.iinfo(kind)
+    array = np.array([[info.min, 5, info.max, 7]], kind)
+    seen: list[tuple[float, int]] = []
+
+    def raised(values: NDArray[Any], depth: int) -> NDArray[Any]:
+        seen.append((float(values[0, 1, 0]), depth))
+        return np.where([[[0], [1], [1], [0]]], values + 0.6, values)
+
+    found = through_array(array, raised)
+    assert seen == [(5, 32)]
+    assert found.dtype == array.dtype
+    more = 5.6 if kind.startswith("f") else 6
+    assert found[0, [0, 1, 3]].tolist() == [array[0, 0], pytest.approx(more, rel=1e-3), 7]
+    assert float(found[0, 2]) == pytest.approx(float(info.max))
+
+
 def test_levels_are_rounded_and_clipped() -> None:
     pixels = np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.2], np.float32)
-    assert from_values(pixels, np.dtype(np.uint8)).tolist() == [0, 0, 1, 255]
+    assert from_values(pixels, np.zeros(4, np.uint8)).tolist() == [0, 0, 1, 255]
 
 
 def test_default_output() -> None:

@@ -66,7 +66,7 @@ def test_a_mask_of_bool_and_a_file(tmp_path: Any) -> None:
         (3, "mask: expected a path, bytes, an array or an image, not int"),
         (np.zeros((2, 2, 5), np.uint8), r"mask: an array of shape \(2, 2, 5\) is not an image"),
         (np.zeros(4, np.uint8), r"mask: an array of shape \(4,\) is not an image"),
-        (np.full((2, 2), 200.0), "mask: float values range from 200 to 200"),
+        (np.full((2, 2), 200.0), "mask: values range from 200 to 200"),
         ("none.png", r"mask: .*none\.png"),
         (b"text", "mask: "),
     ],

@@ -117,7 +117,7 @@ def test_auto_refuses_a_stack_before_its_turn_and_stops_no_other(tmp_path: Path)
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 8, 10), np.uint8))
     stack = FileJob(tmp_path / "a.tif", tmp_path / "new" / "a.tif")
     seen = restore([stack, *jobs], restorer)
-    assert "is a stack, and auto looks at single images only" in str(seen.outcomes[0].error)
+    assert "pages, and auto looks at single photos only" in str(seen.outcomes[0].error)
     assert seen.names == ["00.png"]
     assert not stack.output.parent.exists()
     assert is_restored(jobs[0].output, jobs[0].source)

@@ -1,5 +1,6 @@
 """Every plane of a stack is restored; channels keep their own ranges, and pages share them."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -138,3 +139,34 @@ def test_a_zarr_becomes_a_zarr(run: Run, tmp_path: Path) -> None:
     code, _, err = run("a.ome.zarr/0", "-o", "a.ome.zarr", "--overwrite")
     assert (code, "a.ome.zarr: would replace or change the input" in err) == (1, True)
     assert (tmp_path / "a.ome.zarr/1/zarr.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "uint32", "int64", "float16", "float64"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_samples_of_instruments_keep_type_and_tags(
+    tmp_path: Path, seen: list[tuple[tuple[int, ...], ValueRange]], kind: str, compression: str
+) -> None:
+    values = np.random.default_rng(0).integers(0, 100, (2, 8, 10)).astype(kind)
+    options = {"compression": compression, "resolution": (10, 20), "description": "CT"}
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", metadata=None, **options)
+    restorer = StandIn()
+    restorer.options = dataclasses.replace(restorer.options, range="-100:300")
+    assert restore_stack(restorer, tmp_path / "a.tif", tmp_path / "out.tif") == [ValueRange(-100, 300)]
+    assert [used for _, used in seen] == [ValueRange(-100, 300)] * 2
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        restored, page = file.asarray(), file.pages.first
+        assert (page.description, page.resolution) == ("CT", (10, 20))
+        assert (page.compression == 1) == (compression is None)
+    assert restored.dtype == kind
+    assert np.array_equal(restored, values + values.dtype.type(4))  # a hundredth of the range
+
+
+def test_what_one_page_of_data_cannot_become(run: Run, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", counts(8, 10).astype(np.int16))
+    for words, said in (
+        (["-o", "out.png"], "has int16 samples, and is written as TIFF; name an output that ends in .tif"),
+        (["--task", "auto"], "has int16 samples, and auto looks at single photos only"),
+        (["--report"], "has int16 samples; --report and --keep-residual are for single photos only"),
+    ):
+        code, _, err = run("a.tif", *words)
+        assert (code, said in err) == (1, True)

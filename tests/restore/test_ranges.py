@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 
 from benchmarks.ranges import dim, stars, twelve
@@ -99,3 +101,31 @@ def test_weights_bring_the_range_they_were_trained_with() -> None:
     assert (restorer(counts) == 200).all()  # darker takes a quarter of the range
     wider = restorer.with_options(dataclasses.replace(restorer.options, range="0:800"))
     assert (wider(counts) == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "zero"),
+    [("int16", -1000), ("uint32", 4_000_000_000), ("int32", -(2**31) + 5000), ("float64", 1e12)],
+)
+def test_data_of_instruments_gets_better(denoiser: Restorer, tmp_path: Path, kind: str, zero: float) -> None:
+    """float32 has steps of 256 at four thousand millions, of which the range in use spans four."""
+    noisy, truth = (np.minimum(image, 9000) for image in dim())
+    path, output = tmp_path / "a.tif", tmp_path / "out.tif"
+    tifffile.imwrite(path, (noisy.astype(np.float64) + zero).astype(kind))
+    denoiser(path, output=output)
+    restored = tifffile.imread(output)
+    assert restored.dtype == kind
+    before, after = (
+        float(np.sqrt(np.mean((image - truth) ** 2))) for image in (noisy, restored.astype(np.float64) - zero)
+    )
+    assert after < 0.75 * before
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint32", "float64"])
+def test_answers_of_data_are_blended(kind: str) -> None:
+    counts = np.random.default_rng(0).integers(100, 2000, (40, 40)).astype(kind)
+    restorer, _ = make(darker)
+    restoration = restorer.infer(counts)
+    assert restoration.blend().dtype == kind
+    np.testing.assert_allclose(restoration.blend().astype(float), restorer(counts).astype(float), atol=2)
+    assert np.array_equal(restoration.blend(strength=0), counts)

@@ -44,14 +44,14 @@ def test_all_pages_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argumen
     [
         (
             ["-", "-o", "out.png"],
-            "standard input: is a stack of pages or channels, which is written as TIFF",
+            "standard input: has 6 pages, and is written as TIFF; name an output that ends in .tif, not .png",
         ),
-        (["-", "--task", "auto"], "standard input: is a stack, and auto looks at single images only"),
-        (["-", "--metadata", "strip"], "standard input: is a stack, whose metadata holds its axes"),
+        (["-", "--task", "auto"], "standard input: has 6 pages, and auto looks at single photos only"),
+        (["-", "--metadata", "strip"], "standard input: has 6 pages, and its tags hold axes and pixel size"),
         (["a.zarr", "-o", "-"], "a.zarr: is a Zarr, which is a folder; name an output that ends in .zarr"),
         (
             ["a.tif", "--task", "auto"],
-            "a.tif: is a stack, and auto looks at single images only",
+            "a.tif: has 6 pages, and auto looks at single photos only",
         ),
     ],
 )
@@ -69,5 +69,5 @@ def test_refusals_load_no_network(
     assert capsys.readouterr().err.startswith(f"uformer: error: {why}")
     assert not standard_output.getvalue()
     monkeypatch.setattr(once, "_network", lambda *_: pytest.fail("a network was loaded"))
-    with pytest.raises(ValueError, match="auto looks at single images only"):
+    with pytest.raises(ValueError, match="auto looks at single photos only"):
         once.restore("a.tif", "auto")

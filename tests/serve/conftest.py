@@ -17,7 +17,7 @@ import PIL.Image
 import pytest
 from fastapi.testclient import TestClient
 
-from uformer.image.image import Header, Image
+from uformer.image.image import Header, Image, Pixels
 from uformer.image.stored import StoredImage
 from uformer.image.value_range import ValueRange, choose
 from uformer.restore.masks import Mask
@@ -46,7 +46,7 @@ class Pace:
         self.loaded: list[RestoreOptions] = []
         self.seen: list[RestoreOptions] = []
         self.error: Exception | None = None
-        self.images: list[weakref.ref[Image | StoredImage]] = []
+        self.images: list[weakref.ref[Image | StoredImage | Pixels]] = []
 
 
 class StandIn:
@@ -85,6 +85,28 @@ class StandIn:
         )
         return image.with_pixels(np.maximum(image.pixels - np.float32(0.2) * share, 0))
 
+    @property
+    def range(self) -> str:
+        return self.options.range or "auto"
+
+    def range_of(self, sample: Pixels, depth: int, *, notify: Callable[[str], None]) -> ValueRange:
+        return choose(self.range, sample, depth)
+
+    def restore_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        used: ValueRange,
+        progress: Callable[[int, int], None],
+        notify: Callable[[str], None],
+    ) -> Pixels:
+        self._run(pixels, progress)
+        height, width, _ = pixels.shape
+        share = (
+            1 if self.mask is None else Mask(self.mask, height, width).window(0, height, 0, width)[..., None]
+        )
+        return used.from_unit(np.maximum(used.to_unit(pixels) - np.float32(0.2) * share, 0), pixels)
+
     def infer(
         self, image: StoredImage, *, progress: Callable[[int, int], None], notify: Callable[[str], None]
     ) -> Restoration:
@@ -97,7 +119,7 @@ class StandIn:
         answer.mask = self.mask
         return answer
 
-    def _run(self, image: Image | StoredImage, progress: Callable[[int, int], None]) -> None:
+    def _run(self, image: Image | StoredImage | Pixels, progress: Callable[[int, int], None]) -> None:
         pace = self._pace
         pace.seen.append(self.options)
         pace.images.append(weakref.ref(image))

@@ -1,14 +1,17 @@
 """The page in a real browser: using it, and what it shows when something goes wrong."""
 
 import base64
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import tifffile
 from playwright.sync_api import Browser, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
+from tests.serve.test_stacks import hyperstack
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 from uformer.cli import main
 from uformer.image.read import read
@@ -51,6 +54,25 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
         assert np.abs(levels(data) - levels(by_command)).max() <= 1, "the answer is held as float16"
         page.click("[aria-label='Remove ma photo.png']")
         wait_until(lambda: service.store.kept == 0)
+
+
+@browser_test
+@needs_chromium
+def test_a_stack_is_not_shown_but_restored(browser: Browser, build: Build) -> None:
+    data = hyperstack(3, 8, 10)
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.tif", data))
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator("#before")).to_have_js_property("naturalWidth", 800)  # words
+        expect(page.locator("#file-facts")).not_to_contain_text("800")
+        restore(page)
+        expect(page.locator("#file-facts")).to_contain_text(f"10 {TIMES} 8 · TIFF, 16-bit")
+        expect(page.locator("#file-facts")).to_contain_text("all 3 pages are restored")
+        expect(page.locator("#brush-group")).to_be_hidden()
+        name, restored = download(page)
+        assert name == "a.restored.tif"
+        with tifffile.TiffFile(io.BytesIO(restored)) as file:
+            assert (file.series[0].axes, file.series[0].shape) == ("CYX", (3, 8, 10))
 
 
 @browser_test

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import io
 import tracemalloc
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 import tifffile
 from fastapi import Request
 
-from tests.serve.conftest import png
+from tests.serve.conftest import header_of, png
 from uformer.serve import upload
 from uformer.serve.problems import Cancelled, Problem
-from uformer.serve.upload import Rules, check_header, uploaded
+from uformer.serve.upload import Rules, check_header, check_mask, uploaded
 
 GONE: dict[str, Any] = {"type": "http.disconnect"}
 
@@ -214,7 +215,10 @@ def test_header() -> None:
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize(("shape", "what"), [((3, 8, 10), "3 pages"), ((1, 8, 10, 6), "channels")])
+@pytest.mark.parametrize(
+    ("shape", "what"),
+    [((3, 8, 10), "has 3 pages"), ((1, 8, 10, 6), "has channels that are neither gray nor RGB")],
+)
 def test_stacks_are_refused_before_they_wait(shape: tuple[int, ...], what: str) -> None:
     file = io.BytesIO()
     tifffile.imwrite(
@@ -227,4 +231,15 @@ def test_stacks_are_refused_before_they_wait(shape: tuple[int, ...], what: str) 
     with pytest.raises(Problem) as refused:
         check_header(file.getvalue(), max_pixels=600)
     assert (refused.value.status, refused.value.kind) == (415, "stack")
-    assert f"is a stack of {what}" in refused.value.detail
+    assert refused.value.detail == f"the image {what}; send it to /v1/jobs"
+    assert check_header(file.getvalue(), max_pixels=600, stacks=True).stack == what
+    with pytest.raises(Problem, match=f"the mask {what}; send a single image"):
+        check_mask(file.getvalue(), header_of(10, 8), max_pixels=600)
+
+
+def test_thousands_of_pages_are_refused_before_they_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((4, 8, 10), np.uint8), photometric="minisblack", metadata=None)
+    monkeypatch.setattr(upload, "_ANY", dataclasses.replace(upload._ANY, max_pages=3))
+    with pytest.raises(Problem, match="more than 3 pages"):
+        check_header(file.getvalue(), max_pixels=600, stacks=True)

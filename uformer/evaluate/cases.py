@@ -16,14 +16,13 @@ from uformer.evaluate.protocols import Protocol
 from uformer.image import value_range
 from uformer.image.formats import TIFF
 from uformer.image.image import Image, Pixels
-from uformer.image.page_reader import PageReader, page_count
+from uformer.image.page_reader import PageReader, is_data, page_count
 from uformer.image.read import read, read_samples
 from uformer.image.samples import UNITS_DIFFER, units_differ, values_of
 from uformer.image.stack import Stack
 from uformer.image.value_range import MOST_OUTSIDE, share_outside
 from uformer.notices import Notify, warn
 from uformer.words import counted
-from uformer.zarr_folder import is_meant
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -228,7 +227,7 @@ def _of_stacks(pair: Pair, folders: tuple[Path, ...]) -> list[Case]:
         return []
     files = pair.degraded, pair.clean
     counts = [page_count(path) for path in files]
-    if max(counts) == 1 and not any(map(is_meant, files)):
+    if max(counts) == 1 and not any(map(is_data, files)):
         return []
     if counts[0] != counts[1]:
         return [Case("", pair.name, folders, functools.partial(_refused, pair, counts))]

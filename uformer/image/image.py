@@ -94,8 +94,12 @@ class Header:
     frames: int = 1
     """Images in the file: pages or frames; 2 for any AVIF sequence. `read` refuses more than one, except in
     HEIC, of which it reads the primary image."""
-    stack: bool = False
-    """Whether it is a Zarr, or a TIFF of several pages, or of channels that are neither gray nor RGB."""
+    stack: str = ""
+    """Why it is restored plane by plane ("has 5 pages", "has int16 samples"); empty for other images.
+
+    This concerns a Zarr, and a TIFF of several pages, of channels that are neither gray nor RGB, or of
+    samples without a white.
+    """
     converted: bool = False
     """Whether reading changes the colour space (CMYK or Lab to sRGB)."""
     notes: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ def header_of(file: Opened, gathered: tuple[Metadata, int] | None = None) -> Hea
         notes += file.external.notes
     if lost := left_out(file, metadata, turned=orientation != 1):
         notes.append(f"holds {', '.join(lost)}; left out")
-    depth = {"uchar": 8, "float": 32, "double": 32}.get(image.format, 16)
+    depth = {"uchar": 8, "float": 32}.get(image.format, 16)
     if space:
         depth = 8 if space == "CMYK" and image.format != "ushort" else 16
     return Header(
@@ -59,15 +59,39 @@ def header_of(file: Opened, gathered: tuple[Metadata, int] | None = None) -> Hea
         suffix=_output_suffix(file),
         orientation=orientation,
         frames=file.frames,
-        stack=file.format is formats.TIFF and (file.frames > 1 or tiff.has_channels(file.data)),
+        stack=_planes(file),
         converted=space is not None,
         whole=file.external is not None,
         notes=tuple(notes),
     )
 
 
+def _planes(file: Opened) -> str:
+    """Why an image is restored plane by plane, as in `Header.stack`."""
+    if file.format is not formats.TIFF:
+        return ""
+    if file.frames > 1:
+        return f"has {file.frames} pages"
+    if kind := tiff.data_type(file.data):
+        return f"has {kind} samples"
+    return "has channels that are neither gray nor RGB" if tiff.has_channels(file.data) else ""
+
+
+def refuse_data(file: Opened) -> None:
+    """Raise PictureError for a TIFF of samples without a white, of which `tiff_stack` reads the pixels."""
+    if file.format is formats.TIFF and (kind := tiff.data_type(file.data)):
+        raise PictureError(
+            f"{file.name}: has {kind} samples, which cannot be read here; `uformer restore` restores "
+            "them from file to file, or save them as 8-bit, 16-bit or 32-bit float"
+        )
+
+
 def refuse_several(file: Opened) -> None:
-    """Raise PictureError for an animation or a TIFF of several images; HEIC has a primary image."""
+    """Raise PictureError for an animation or a TIFF of several images; HEIC has a primary image.
+
+    So does a TIFF of `refuse_data`.
+    """
+    refuse_data(file)
     if file.frames == 1 or file.format is formats.HEIC:
         return
     if file.format is formats.TIFF:

@@ -187,6 +187,8 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
 
 def _loaded(picture_format: Format, data: Encoded, path: Path | None, *, strict: bool = False) -> Any:
     """The lazy pyvips image of a file, with TIFF colours corrected. Raises the errors of `vips.load`."""
+    if picture_format is formats.TIFF and tiff.data_type(data):
+        return tiff.placeholder(data)
     image = vips.load(picture_format.operation, data, path=path, strict=strict)
     return tiff.to_rgb(image, data) if picture_format is formats.TIFF else image
 

@@ -2,18 +2,22 @@
 
 import contextlib
 import mmap
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from uformer.errors import PictureError
-from uformer.image import formats, tiff_pages
+from uformer.image import formats, tiff, tiff_pages
 from uformer.image.any_stack import opened_stack
+from uformer.image.formats import Encoded
 from uformer.image.read import read_samples
 from uformer.image.samples import Samples
 from uformer.image.stack import Stack
 from uformer.image.zarr_stack import zarr_header
 from uformer.zarr_folder import is_meant
+
+T = TypeVar("T")
 
 _KEPT_OPEN = 2  # stacks: those of a pair
 
@@ -39,7 +43,7 @@ class PageReader:
         """
         if page is not None:
             return self.stack(path).read_channels(page)
-        if is_meant(path):  # opened apart, because several threads may read single images
+        if is_data(path):  # opened apart, because several threads may read single images
             with opened_stack(path) as stack:
                 return stack.read_channels(0)
         return read_samples(path)
@@ -63,16 +67,27 @@ class PageReader:
         closing.close()
 
 
+def is_data(path: Path) -> bool:
+    """Return whether an image is a Zarr or a TIFF of samples without a white, which are read as stacks."""
+    return is_meant(path) or bool(_of_tiff(path, tiff.data_type))
+
+
 def page_count(path: Path) -> int:
     """Return the number of images in a TIFF or Zarr; 1 for another file, and for one that cannot be read."""
     if is_meant(path):
         with contextlib.suppress(PictureError):
             return zarr_header(path).frames
         return 1
+    counts = _of_tiff(path, tiff_pages.count)
+    return 1 if counts is None else counts[0]
+
+
+def _of_tiff(path: Path, find: Callable[[Encoded], T]) -> T | None:
+    """Return what `find` finds in the bytes of a TIFF; None for another file and one that cannot be read."""
     if path.suffix.lower() not in formats.TIFF.suffixes:
-        return 1
+        return None
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return tiff_pages.count(data)[0] if formats.sniff(data[:16]) is formats.TIFF else 1
+            return find(data) if formats.sniff(data[:16]) is formats.TIFF else None
     except (OSError, ValueError):
-        return 1  # reading it will report that
+        return None  # reading it will report that

@@ -11,6 +11,7 @@ from uformer.image.interpret import (
     bits_of,
     header_of,
     is_lossless,
+    refuse_data,
     refuse_several,
     to_gray_or_rgb,
 )
@@ -61,11 +62,14 @@ def read_samples(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEF
     - There are no notices.
     - Of several pages or frames, the first is read.
     - The values of float TIFF stay as they are.
+
+    For TIFF of every type, use `PageReader`.
     """
     return examine(source, limits, _samples)
 
 
 def _samples(file: Opened) -> Samples:
+    refuse_data(file)
     image = file.image
     many = image.bands > 4 or (image.bands > 2 and image.interpretation in ("b-w", "grey16"))
     if not many or image.interpretation == "cmyk":

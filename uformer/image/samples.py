@@ -11,9 +11,12 @@ from uformer.image.image import Alpha, Image, Pixels
 Samples = NDArray[Any]
 """(H, W, C), as a file stores them."""
 
+Values = NDArray[Any]
+"""(H, W, C), float32; float64 for samples with more bits than float32 holds."""
+
 UNITS_DIFFER = (
-    "one image of the pair is float with values outside 0 to 1, and the other is not float; "
-    "store both in the same type"
+    "one image of the pair has 8-bit or 16-bit unsigned samples, and the other has another type with values "
+    "outside 0 to 1; store both in the same type"
 )
 
 _STRIP_ROWS = 16  # rows that are rounded at a time, to bound the memory and to stay in the cache
@@ -30,23 +33,47 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def values_of(samples: Samples, bits: int | None = None) -> Pixels:
-    """Samples as float32 values; floats stay as they are.
+def has_white(kind: np.dtype[Any]) -> bool:
+    """Whether the largest value of a type of samples means white."""
+    return kind in (np.uint8, np.uint16)
 
-    1 is the largest number of `bits` bits, by default the largest value of the integer type.
+
+def values_of(samples: Samples, bits: int | None = None) -> Values:
+    """Samples as values: `own_values`, or float32 in [0, 1] for types that have a white.
+
+    White is the largest number of `bits` bits, by default the largest value of the type.
     """
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float32, copy=False)
+    if not has_white(samples.dtype):
+        return own_values(samples)
     most = np.iinfo(samples.dtype).max if bits is None else (1 << bits) - 1
     values = samples.astype(np.float32)
     values /= np.float32(most)  # faster than a division that converts
     return values
 
 
-def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:
-    """Whether some images of a pair are float, others are not, and values lie outside [0, 1].
+def own_values(samples: Samples) -> Values:
+    """Samples as values in their own units, which hold every sample of up to 32 bits exactly."""
+    return samples.astype(np.result_type(samples.dtype, np.float32), copy=False)
 
-    Each image comes with whether it is float.
+
+def from_own_values(values: Values, old: Samples) -> Samples:
+    """Values in the units of `old` as samples of its type: rounded, and kept within its limits.
+
+    A sample whose value did not change keeps every bit, also one that no float holds.
+    """
+    kind, new = old.dtype, values.astype(np.float64)
+    if kind.kind == "f":
+        new = np.clip(new, np.finfo(kind).min, np.finfo(kind).max)
+    else:
+        most = np.nextafter(float(np.iinfo(kind).max) + 1, 0)  # float64 rounds the largest int64 up to 2^63
+        new = np.clip(np.rint(new), np.iinfo(kind).min, most)
+    return np.where(values == own_values(old), old, new.astype(kind))
+
+
+def units_differ(*images: tuple[NDArray[Any], bool]) -> bool:
+    """Whether only some images of a pair have a white, and values of the others lie outside [0, 1].
+
+    Each image comes with whether it is float, which has no white.
     """
     kinds = {is_float for _, is_float in images}
     return len(kinds) > 1 and any(
@@ -72,7 +99,7 @@ def scaled(
     """
     if samples.dtype in (np.float32, np.float64):
         return _from_float(name, samples, channels)
-    if samples.dtype not in (np.uint8, np.uint16):
+    if not has_white(samples.dtype):
         raise PictureError(f"{name}: has samples of type {samples.dtype}, expected uint8, uint16 or float")
     pixels = np.empty((*samples.shape[:2], channels), np.float32)
     plane = np.ascontiguousarray(samples[..., channels]) if samples.shape[2] > channels else None

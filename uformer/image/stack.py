@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from uformer.errors import PictureError
-from uformer.image.image import Pixels
-from uformer.image.samples import Samples, values_of
+from uformer.image.samples import Samples, Values, finite, from_own_values, has_white, values_of
 from uformer.image.value_range import sampled_planes
 
 WritePage = Callable[[int, Samples], None]
@@ -67,7 +66,7 @@ class Stack(ABC):
     @property
     def depth(self) -> int:
         """Bits per sample, as in `Image.depth`: 8 or 16, or 32 for all types whose white is not known."""
-        return 8 * self.dtype.itemsize if self.dtype in (np.uint8, np.uint16) else 32
+        return 8 * self.dtype.itemsize if has_white(self.dtype) else 32
 
     @property
     def channels(self) -> int:
@@ -91,33 +90,27 @@ class Stack(ABC):
         """Return the samples of a page without alpha, as `read_samples` does: uint8, uint16 or float32."""
         parts = [plane.samples for plane in self.planes if plane.page == 0]
         samples = self.read(page)[..., [index for part in parts for index in part]]
-        return np.ascontiguousarray(samples, np.float32 if self.depth == 32 else None)
+        return np.ascontiguousarray(finite(self.name, samples) if self.depth == 32 else samples)
 
-    def sample(self, channel: int, asked: str) -> Pixels:
+    def sample(self, channel: int, asked: str) -> Values:
         """Return values of a channel from which its range is found. `asked`: see `value_range.choose`."""
 
-        def read(plane: Plane, every: int) -> Pixels:
+        def read(plane: Plane, every: int) -> Values:
             return self.values(self.read(plane.page)[::every, ::every], plane)
 
         planes = [plane for plane in self.planes if plane.channel == channel]
         size = self.height, self.width
         return sampled_planes(planes, read, size=size, asked=asked, depth=self.depth)
 
-    def values(self, samples: Samples, plane: Plane) -> Pixels:
-        """Return the samples of a plane as values, (H, W, 1 or 3): scaled to [0, 1] if white is known."""
-        chosen = samples[..., list(plane.samples)]
-        return chosen.astype(np.float32) if self.depth == 32 else values_of(chosen)
+    def values(self, samples: Samples, plane: Plane) -> Values:
+        """Return the samples of a plane as values, (H, W, 1 or 3): as `values_of` does."""
+        return values_of(samples[..., list(plane.samples)])
 
-    def put(self, values: Pixels, plane: Plane, samples: Samples) -> None:
+    def put(self, values: Values, plane: Plane, samples: Samples) -> None:
         """Replace the samples of a plane by other values. What does not change keeps every bit."""
         chosen = list(plane.samples)
         if self.depth != 32:
             values = np.rint(np.clip(values, 0, 1) * np.float32(np.iinfo(self.dtype).max))
             samples[..., chosen] = values.astype(self.dtype)
-            return
-        old = samples[..., chosen]
-        new = values.astype(np.float64)  # holds every 32-bit integer
-        if self.dtype.kind != "f":
-            limits = np.iinfo(self.dtype)
-            new = np.clip(np.rint(new), limits.min, limits.max)
-        samples[..., chosen] = np.where(values == old.astype(np.float32), old, new.astype(self.dtype))
+        else:
+            samples[..., chosen] = from_own_values(values, samples[..., chosen])

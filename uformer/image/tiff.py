@@ -2,14 +2,14 @@
 
 libvips decodes kinds that it does not know as if they were RGB, so it only gets files of the kinds in the
 table below. Two need a correction after libvips has loaded them: extra channels that are not alpha, and
-YCbCr.
+YCbCr. It never decodes the data of instruments (`data_type`), which `tiff_stack` reads.
 """
 
 import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from uformer.image import damage, ycbcr
+from uformer.image import damage, vips, ycbcr
 from uformer.image.formats import Encoded
 from uformer.image.ifd import (
     BITS,
@@ -18,12 +18,14 @@ from uformer.image.ifd import (
     DOT_RANGE,
     EXTRA_SAMPLES,
     INK_SET,
+    LENGTH,
     NEW_SUBFILE_TYPE,
     NUMBER_OF_INKS,
     PHOTOMETRIC,
     PLANAR,
     SAMPLE_FORMAT,
     SAMPLES,
+    WIDTH,
     Directory,
     name_of,
 )
@@ -37,6 +39,12 @@ _JPEG = 7
 # None, fax (2 to 4), LZW, JPEG, deflate (8 and 32946), PackBits, WebP.
 _COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 50001}
 _ANY_SAMPLES = {(bits, _UNSIGNED) for bits in (1, 2, 4, 8, 16)} | {(32, _FLOAT)}
+_DATA = {
+    **{(bits, _SIGNED): f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{(bits, _UNSIGNED): f"uint{bits}" for bits in (32, 64)},
+    **{(bits, _FLOAT): f"float{bits}" for bits in (16, 64)},
+}
+"""Samples that instruments write, with the names of their types. No value of such a type means white."""
 _REFUSED = {
     4: "a transparency mask",
     9: "ICC L*a*b*",
@@ -66,9 +74,9 @@ class _Kind:
 
 _WHOLE = {(8, _UNSIGNED), (16, _UNSIGNED)}
 _KINDS = {
-    _WHITE_IS_ZERO: _Kind("white-is-zero gray", 1, {(bits, _UNSIGNED) for bits in (1, 2, 4, 8, 16)}, 1),
-    _BLACK_IS_ZERO: _Kind("gray", 1, _ANY_SAMPLES, float("inf")),
-    _RGB: _Kind("RGB", 3, _WHOLE | {(32, _FLOAT)}, float("inf")),
+    _WHITE_IS_ZERO: _Kind("white-is-zero gray", 1, _ANY_SAMPLES | {*_DATA}, 1),
+    _BLACK_IS_ZERO: _Kind("gray", 1, _ANY_SAMPLES | {*_DATA}, float("inf")),
+    _RGB: _Kind("RGB", 3, _WHOLE | {(32, _FLOAT)} | {*_DATA}, float("inf")),
     _PALETTE: _Kind("palette", 1, {(bits, _UNSIGNED) for bits in (1, 2, 4, 8)}, 1),
     _SEPARATED: _Kind("CMYK", 4, _WHOLE, 1),
     _YCBCR: _Kind("YCbCr", 3, {(8, _UNSIGNED)}, 0),
@@ -121,6 +129,22 @@ def has_channels(data: Encoded) -> bool:
         return layout.samples > 4
     two = layout.samples == 2 and layout.extras in ((), (_UNSPECIFIED,))
     return layout.photometric == _BLACK_IS_ZERO and (two or layout.samples > 4)
+
+
+def data_type(data: Encoded) -> str | None:
+    """The type of the samples of an accepted TIFF, such as int16, if no value of that type means white."""
+    layout = _layout(Directory(data))
+    kind = layout.bits, layout.sample_format
+    if layout.photometric == _WHITE_IS_ZERO and kind == (32, _FLOAT):  # which cannot be inverted
+        return "float32"
+    return _DATA.get(kind) if layout.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) else None
+
+
+def placeholder(data: Encoded) -> Any:
+    """A pyvips image of the size of a TIFF with a `data_type`, without its pixels."""
+    first = Directory(data)
+    sides = first.integer(WIDTH, 0), first.integer(LENGTH, 0)
+    return vips.blank(*sides, first.integer(SAMPLES, 1), wide=True).cast("float")
 
 
 def to_rgb(image: Any, data: Encoded) -> Any:
@@ -193,8 +217,8 @@ def _of_samples(photometric: int, bits: int, sample_format: int) -> str:
     """The reason to refuse samples of this size or format."""
     if (photometric, bits) == (_LAB, 8):
         return "8-bit Lab is not supported; convert it to RGB or to 16-bit Lab"
-    name = {_UNSIGNED: "", _FLOAT: " float"}.get(sample_format, " signed or complex")
-    if (bits, sample_format) in _ANY_SAMPLES:
+    name = {_UNSIGNED: "", _SIGNED: " signed", _FLOAT: " float"}.get(sample_format, " complex or unknown")
+    if (bits, sample_format) in _ANY_SAMPLES | {*_DATA}:
         what = f"{bits}-bit{name} {_KINDS[photometric].name}"
         return f"{what} is not supported; save it as 8-bit or 16-bit RGB or gray"
     return f"{bits}-bit{name} samples are not supported; save them as 8-bit, 16-bit or 32-bit float"

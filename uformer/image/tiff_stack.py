@@ -1,4 +1,4 @@
-"""A TIFF file of many planes: several pages (time, depth, channels), or pages with more channels than RGB.
+"""A TIFF file of planes: several pages (time, depth, channels), channels beyond RGB, or data of instruments.
 
 tifffile reads the pages one by one. `tiff_stack_writer` writes a file of the same pages.
 """
@@ -6,6 +6,7 @@ tifffile reads the pages one by one. `tiff_stack_writer` writes a file of the sa
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import struct
@@ -31,16 +32,22 @@ if TYPE_CHECKING:
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = 0, 1, 2, 3
 _GRAY = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE)
 _ALPHA = (1, 2)  # values of ExtraSamples
-_DECODED = {1, 8, 32773, 32946}
-"""Compressions that tifffile decodes by itself: none, deflate, PackBits. libvips decodes the others."""
+_NONE, _DEFLATE = 1, (8, 32946)  # compressions that tifffile decodes by itself; libvips decodes the others
+_LARGE_CHUNK = 2**26  # bytes; a larger strip or tile must belong to a large page
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
+
+DAMAGED = (
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError),
+    *(struct.error, zlib.error),
+)
+"""What tifffile raises for damaged files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TiffStack(Stack):
     """An open TIFF file of pages of one size and type."""
 
-    path: Path
+    source: Path | bytes
     file: tifffile.TiffFile
     indices: tuple[int, ...]
     """Positions of the images among all pages of the file; reduced copies and masks are left out."""
@@ -71,10 +78,11 @@ class TiffStack(Stack):
                 )
                 samples = np.asarray(flat).reshape(described.shape)
             elif _is_decoded_by_tifffile(described):
+                _check_deflate(described)
                 samples = described.asarray()
             else:
-                samples = _decoded_by_vips(self.path, self.indices[page])
-        except (vips.Error, zlib.error, struct.error, ValueError, OSError, IndexError, MemoryError) as error:
+                samples = _decoded_by_vips(self.source, self.indices[page])
+        except (vips.Error, OSError, MemoryError, *DAMAGED) as error:
             why = "does not fit into memory" if isinstance(error, MemoryError) else "is damaged or cut off"
             raise PictureError(f"{self.name}: page {page + 1} {why}") from None
         if samples.ndim == 3 and described.axes.startswith("S"):  # channels one after the other
@@ -88,7 +96,7 @@ def is_tiff_stack(source: str | os.PathLike[str] | bytes) -> bool:
         start = source[:16] if isinstance(source, bytes) else _start_of(source)
     except (OSError, ValueError):
         return False  # reading it will report that
-    return formats.sniff(start) is formats.TIFF and header(source).stack
+    return formats.sniff(start) is formats.TIFF and bool(header(source).stack)
 
 
 def _start_of(path: str | os.PathLike[str]) -> bytes:
@@ -97,26 +105,36 @@ def _start_of(path: str | os.PathLike[str]) -> bytes:
 
 
 @contextlib.contextmanager
-def opened_tiff(source: str | os.PathLike[str]) -> Iterator[TiffStack]:
-    """Open a TIFF file of several planes.
+def opened_tiff(source: str | os.PathLike[str] | bytes) -> Iterator[TiffStack]:
+    """Open a TIFF file of planes, from its path or its bytes.
 
     Raises PictureError if its header is refused, or if its pages differ in size or type.
     """
     import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
 
-    path = Path(source)
-    name = one_line(path, 4096)
-    head = header(path)
-    try:
-        with tifffile.TiffFile(path) as file:
-            yield _read_layout(name, path, file, head)
-    except tifffile.TiffFileError:
-        raise PictureError(f"{name}: cannot be read as TIFF: its directories are damaged") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {error.strerror or error}") from None
+    source = source if isinstance(source, bytes) else Path(source)
+    name = "image" if isinstance(source, bytes) else one_line(source, 4096)
+    head = header(source)
+    with contextlib.ExitStack() as closing:
+        try:
+            file = closing.enter_context(_file(source))
+            stack = _read_layout(name, source, file, head)
+        except PictureError:  # a subclass of ValueError
+            raise
+        except OSError as error:
+            raise PictureError(f"{name}: {error.strerror or error}") from None
+        except (tifffile.TiffFileError, *DAMAGED):
+            raise PictureError(f"{name}: cannot be read as TIFF: its directories are damaged") from None
+        yield stack
 
 
-def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -> TiffStack:
+def _file(source: Path | bytes) -> tifffile.TiffFile:
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    return tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def _read_layout(name: str, source: Path | bytes, file: tifffile.TiffFile, head: Header) -> TiffStack:
     import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
 
     pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
@@ -128,16 +146,15 @@ def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -
                 f"{name}: page {number} ({_described(page)}) differs from page 1 ({_described(first)}); only "
                 "pages of one size and type can be restored together, so save each page as a file of its own"
             )
+    if first.dtype is None or first.dtype.kind not in "uif":
+        raise PictureError(f"{name}: has samples of type {first.dtype}; integers or floats are expected")
     if first.photometric not in (*_GRAY, _RGB) or (first.photometric == _PALETTE and not file.is_imagej):
         colours = "in palette colours" if first.photometric == _PALETTE else "neither gray nor RGB"
         raise PictureError(f"{name}: is a stack {colours}; save it in gray or RGB first")
-    if first.photometric not in (_BLACK_IS_ZERO, _RGB) and not _is_decoded_by_tifffile(first):
+    decoded_by_vips = first.photometric in (_BLACK_IS_ZERO, _RGB) and first.dtype.itemsize < 8
+    if not (decoded_by_vips or _is_decoded_by_tifffile(first)):
         raise PictureError(
             f"{name}: is compressed in a way that cannot be read here; save it uncompressed or with deflate"
-        )
-    if first.dtype not in (np.uint8, np.uint16, np.float32):
-        raise PictureError(
-            f"{name}: is a stack of {first.dtype} pages; save them as 8-bit, 16-bit or 32-bit float"
         )
     virtual = None
     indices = tuple(index for index, _ in images)
@@ -147,10 +164,10 @@ def _read_layout(name: str, path: Path, file: tifffile.TiffFile, head: Header) -
         virtual, indices = first.dataoffsets[0], tuple(range(head.frames))
         if virtual + head.frames * first.nbytes > file.filehandle.size:
             raise PictureError(f"{name}: should hold {head.frames} images, but the file is cut off")
-    groups = _channels_of(path, len(indices) if virtual is not None else len(pages))
+    groups = _channels_of(source, len(indices) if virtual is not None else len(pages))
     return TiffStack(
         name=name,
-        path=path,
+        source=source,
         file=file,
         indices=indices,
         planes=planes_of([groups[index] for index in indices], _parts(first)),
@@ -180,13 +197,11 @@ def _parts(page: tifffile.TiffPage) -> list[tuple[int, ...]]:
     return [tuple(range(colours)), *further]
 
 
-def _channels_of(path: Path, count: int) -> list[int]:
+def _channels_of(source: Path | bytes, count: int) -> list[int]:
     """Return the channel of each page, by the axes that ImageJ or OME gives the file."""
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
     found: dict[int, tuple[int, int]] = {}
     # A file of its own: `series` may replace the pages of its file by TiffFrames, which have no tags.
-    with tifffile.TiffFile(path) as file:
+    with _file(source) as file:
         for number, series in enumerate(file.series):
             # Some writers leave pages out (None), or describe pages that lie in other files.
             pages = [
@@ -207,11 +222,25 @@ def _channels_of(path: Path, count: int) -> list[int]:
 
 
 def _is_decoded_by_tifffile(page: tifffile.TiffPage) -> bool:
-    return page.compression in _DECODED and page.predictor in (_NO_PREDICTOR, _HORIZONTAL)
+    return page.compression in (_NONE, *_DEFLATE) and page.predictor in (_NO_PREDICTOR, _HORIZONTAL)
 
 
-def _decoded_by_vips(path: Path, page: int) -> Samples:
+def _check_deflate(page: tifffile.TiffPage) -> None:
+    """Raise ValueError if a strip or tile unpacks to more than it should, which tifffile would not notice."""
+    most = math.prod(page.chunks) * page.dtype.itemsize if page.dtype else 0
+    if most > max(_LARGE_CHUNK, 4 * page.nbytes):
+        raise ValueError("strips or tiles larger than the page")
+    if page.compression not in _DEFLATE:
+        return
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        page.parent.filehandle.seek(offset)
+        if len(zlib.decompressobj().decompress(page.parent.filehandle.read(size), most + 1)) > most:
+            raise ValueError("a strip or tile that is too long")
+
+
+def _decoded_by_vips(source: Path | bytes, page: int) -> Samples:
     """Return the samples of a page whose compression tifffile does not decode by itself."""
-    with open(path, "rb") as file:
-        image = vips.load_open("tiff", file.fileno(), page=page)
-        return np.asarray(image.numpy())
+    if isinstance(source, bytes):
+        return np.asarray(vips.load("tiff", source, page=page).numpy())
+    with open(source, "rb") as file:
+        return np.asarray(vips.load_open("tiff", file.fileno(), page=page).numpy())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from uformer.errors import PictureError
 from uformer.files import atomic_file, one_line
 from uformer.image import ifd
 from uformer.image.samples import Samples
 from uformer.image.stack import WritePage
-from uformer.image.tiff_stack import TiffStack
+from uformer.image.tiff_stack import DAMAGED, TiffStack
 
 if TYPE_CHECKING:
     import tifffile
@@ -40,20 +40,29 @@ def writing_tiff(stack: TiffStack, path: Path) -> Iterator[WritePage]:
 
     Pages stay compressed (deflate) or uncompressed. Raises PictureError if the file cannot be written.
     """
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-    big = needs_bigtiff(stack)
     try:
-        with atomic_file(path) as file:
-            handle = tifffile.FileHandle(file, name=path.name)
-            with tifffile.TiffWriter(handle, bigtiff=big, byteorder=stack.file.byteorder) as writer:
-
-                def write_page(page: int, samples: Samples) -> None:
-                    _write_page(writer, stack, page, samples)
-
-                yield write_page
+        with atomic_file(path) as file, writing_to(stack, file) as write_page:
+            yield write_page
     except OSError as error:
         raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def writing_to(stack: TiffStack, file: IO[bytes]) -> Iterator[WritePage]:
+    """Return a function that writes the pages of `stack` with other samples to an open file."""
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    handle = tifffile.FileHandle(file, name="stack")  # tifffile needs a name
+    with tifffile.TiffWriter(handle, bigtiff=needs_bigtiff(stack), byteorder=stack.file.byteorder) as writer:
+
+        def write_page(page: int, samples: Samples) -> None:
+            try:
+                _write_page(writer, stack, page, samples)
+            except DAMAGED as error:
+                why = f"page {page + 1} has tags that cannot be written"
+                raise PictureError(f"{stack.name}: {why} ({one_line(error)})") from None
+
+        yield write_page
 
 
 def needs_bigtiff(stack: TiffStack) -> bool:
@@ -99,7 +108,7 @@ def _write_page(writer: tifffile.TiffWriter, stack: TiffStack, page: int, sample
         extrasamples=described.extrasamples or None,
         colormap=described.colormap,
         compression="adobe_deflate" if deflate else None,
-        predictor="horizontal" if deflate and samples.dtype.kind == "u" else None,
+        predictor="horizontal" if deflate and samples.dtype.kind in "ui" else None,
         tile=tile,
         subfiletype=int(described.subfiletype),
         description=description,

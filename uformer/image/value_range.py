@@ -5,7 +5,7 @@ almost black to it. Such data is scaled so that the range in use becomes [0, 1],
 What lies outside the range (hot pixels, bright stars) is added again unchanged.
 
 Values are pixels as `Image.values` has them: 1 is the largest value of an integer type, and float values are
-as in the file.
+as in the file. They are float32, or float64 for samples with more bits than float32 holds.
 """
 
 import math
@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples, values_of
+from uformer.image.samples import Samples, Values, values_of
 from uformer.notices import Notify, ignore
 
 T = TypeVar("T")
+Real = TypeVar("Real", np.float32, np.float64)
 
 FULL_SHARE = 0.25
 """Data that uses less of the range than this (14 of 16 bits) is scaled; a photo uses more."""
@@ -38,6 +40,7 @@ NOT_SAMPLED: Pixels = np.zeros((1, 1, 1), np.float32)
 MOST_PLANES = 64
 """Planes of a stack, evenly spread, from which their range is found."""
 
+_DIGITS = 6  # of the width of a range, to which its limits are told
 _TAIL = 1  # percent of the values on each side that do not decide about the range
 _REACH = 0.5  # how far the range extends beyond the other values, as a share of their width
 _SAMPLED = 2**20  # pixels from which a range is found
@@ -54,34 +57,33 @@ class ValueRange:
     def width(self) -> float:
         return self.high - self.low
 
-    def to_unit(self, values: Pixels) -> Pixels:
-        """Return the values scaled to [0, 1] and clipped; the same array if nothing changes."""
+    def to_unit(self, values: NDArray[Real]) -> Pixels:
+        """Return the values scaled to [0, 1] and clipped, as float32; the same array if nothing changes."""
         if self == FULL and values.min() >= 0 and values.max() <= 1:
-            return values
-        return np.clip(self._scaled(values), 0, 1)
+            return values.astype(np.float32, copy=False)
+        return np.clip((values - self.low) / self.width, 0, 1).astype(np.float32, copy=False)
 
-    def from_unit(self, restored: Pixels, values: Pixels) -> Pixels:
+    def from_unit(self, restored: Pixels, values: NDArray[Real]) -> NDArray[Real]:
         """Return restored pixels as values, plus what the values before had outside the range.
 
         Where a pixel is as it was, so is its value, to the last bit.
         """
         unit = self.to_unit(values)
-        return restored if unit is values else values + (self._unscaled(restored) - self._unscaled(unit))
+        if unit is values:
+            return restored.astype(values.dtype, copy=False)
+        return values + ((restored - unit) * self.width).astype(values.dtype, copy=False)
 
     def samples(self, depth: int) -> tuple[float, float]:
         """Return low and high in the units of a file with this bit depth."""
-        low, high = (float(f"{value * peak(depth):.6g}") for value in (self.low, self.high))
-        return (low, high) if depth == 32 else (round(low), round(high))
+        low, high = (value * peak(depth) for value in (self.low, self.high))
+        if depth != 32:
+            return round(low), round(high)
+        places = _DIGITS - 1 - math.floor(math.log10(high - low))
+        return round(low, places), round(high, places)
 
     def reported(self, depth: int) -> tuple[float, float] | None:
         """Return `samples` for what users are told: None for the full range."""
         return None if self == FULL else self.samples(depth)
-
-    def _scaled(self, values: Pixels) -> Pixels:
-        return (values - np.float32(self.low)) / np.float32(self.width)
-
-    def _unscaled(self, unit: Pixels) -> Pixels:
-        return unit * np.float32(self.width) + np.float32(self.low)
 
 
 FULL = ValueRange()
@@ -99,7 +101,7 @@ def check(asked: str) -> str:
     return asked
 
 
-def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
+def choose(asked: str, sample: Values, depth: int) -> ValueRange:
     """Return the range for an image of which `sample` has some values; see `sampled`.
 
     `asked`: auto, full, or LOW:HIGH in the units of the file. auto is the full range for 8 bits, and for
@@ -115,7 +117,7 @@ def choose(asked: str, sample: Pixels, depth: int) -> ValueRange:
     return FULL if used is None or (within and used.width > FULL_SHARE) else used
 
 
-def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> ValueRange:
+def choose_for(asked: str, sample: Values, depth: int, *, notify: Notify) -> ValueRange:
     """Return `choose`, and call `notify` if float values outside [0, 1] are kept as they are.
 
     Raises PictureError if the full range is requested for too many of them.
@@ -124,15 +126,15 @@ def choose_for(asked: str, sample: Pixels, depth: int, *, notify: Notify) -> Val
     if used == FULL and depth == 32 and (share := share_outside(sample)):
         if asked == "full" and share > MOST_OUTSIDE:
             raise PictureError(
-                f"the image has float samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
-                "of them outside 0 to 1; use --range auto, or scale them so that white is 1"
+                f"the image has samples from {sample.min():g} to {sample.max():g}, {share:.0%} "
+                "of them outside 0 to 1; use --range auto or LOW:HIGH, or scale them so that white is 1"
             )
         notify("the image has samples outside 0 to 1; the excess is kept unchanged")
     return used
 
 
 def depends_on_values(asked: str, depth: int) -> bool:
-    """Return whether `choose_for` looks at the values: for auto, and for floats, which have no limits."""
+    """Return whether `choose_for` looks at the values: for auto, and for types that have no white."""
     return depth == 32 or (asked == "auto" and depth != 8)
 
 
@@ -145,7 +147,7 @@ def range_of_samples(samples: Samples, asked: str) -> ValueRange:
     return choose_for(asked, values_of(sampled(samples)), depth, notify=ignore)
 
 
-def used_range(sample: Pixels) -> ValueRange | None:
+def used_range(sample: Values) -> ValueRange | None:
     """Return the range that most values use, with some room for the others; None if all are the same.
 
     A percentile alone would cut off the peaks of small objects, and the extremes would let one hot pixel
@@ -156,11 +158,12 @@ def used_range(sample: Pixels) -> ValueRange | None:
     room = _REACH * (high - low)
     if room > 0:
         least, most = max(least, low - room), min(most, high + room)
-    # A width near the precision of float32 would divide by almost nothing.
-    return ValueRange(least, most) if most - least > 1e-6 * max(abs(least), abs(most)) else None
+    # A width near the precision of the values would divide by almost nothing.
+    narrow = 8 * float(np.finfo(sample.dtype).eps) * max(abs(least), abs(most))
+    return ValueRange(least, most) if most - least > narrow else None
 
 
-def share_outside(sample: Pixels) -> float:
+def share_outside(sample: Values) -> float:
     """Return the share of the values outside [0, 1]."""
     return float(np.count_nonzero((sample < 0) | (sample > 1)) / sample.size)
 
@@ -170,7 +173,7 @@ def step(height: int, width: int) -> int:
     return max(math.isqrt(height * width // _SAMPLED), 1)
 
 
-def sampled(values: Pixels) -> Pixels:
+def sampled(values: Values) -> Values:
     """Return the values (H, W, C) from which a range is found."""
     every = step(*values.shape[:2])
     return values[::every, ::every]
@@ -178,12 +181,12 @@ def sampled(values: Pixels) -> Pixels:
 
 def sampled_planes(
     planes: Sequence[T],
-    read: Callable[[T, int], Pixels],
+    read: Callable[[T, int], Values],
     *,
     size: tuple[int, int],
     asked: str,
     depth: int,
-) -> Pixels:
+) -> Values:
     """Return the values (N, 1, C) from which the range that all planes of a stack share is found.
 
     `read`: returns every n-th row and column of a plane, (h, w, C). It is not called if the range does not

@@ -54,7 +54,12 @@ KEEP_ICC = int(pyvips.enums.ForeignKeep.ICC)
 
 
 def load(
-    operation: str, data: bytes | mmap.mmap | None, *, path: Path | None = None, strict: bool = False
+    operation: str,
+    data: bytes | mmap.mmap | None,
+    *,
+    path: Path | None = None,
+    strict: bool = False,
+    **options: Any,
 ) -> Any:
     """A lazy pyvips image of the encoded bytes, which are decoded row by row on demand.
 
@@ -62,7 +67,7 @@ def load(
     error too. Raises Error, here for a bad header, later for bad or missing pixels, and OSError if the file
     has disappeared.
     """
-    options = {"access": "sequential", "fail_on": "warning" if strict else "error"}
+    options = {"access": "sequential", "fail_on": "warning" if strict else "error", **options}
     if path is None or isinstance(data, bytes):
         return getattr(pyvips.Image, f"{operation}load_buffer")(data, **options)
     with open(path, "rb") as file:

@@ -96,7 +96,7 @@ def zarr_header(source: str | os.PathLike[str]) -> Header:
             depth=stack.depth,
             suffix=formats.ZARR.suffixes[0],
             frames=stack.count,
-            stack=True,
+            stack="is a Zarr",
         )
 
 

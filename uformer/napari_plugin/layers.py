@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.image.image import Pixels
+from uformer.image.samples import Values, has_white
 from uformer.image.value_range import ValueRange, choose_for, sampled_planes
 from uformer.notices import Notify
 from uformer.restore.forms import through_array, to_values
@@ -77,8 +77,8 @@ class Planes:
 
     @property
     def depth(self) -> int:
-        """Bits per sample, as the restorer counts them: 8, 16, and 32 for every other type."""
-        return {"uint8": 8, "uint16": 16}.get(self.dtype.name, 32)
+        """Bits per sample, as the restorer counts them: 8, 16, and 32 for types without a white."""
+        return 8 * self.dtype.itemsize if has_white(self.dtype) else 32
 
     @property
     def leading(self) -> Index:
@@ -96,12 +96,10 @@ class Planes:
         return list(np.ndindex(self.leading))
 
     def read(self, index: Index) -> NDArray[Any]:
-        """Return a plane, (H, W) or (H, W, C): uint8, uint16 or float. Other integers become float32."""
-        plane = np.asarray(self.data[index])
-        known = self.depth < 32 or self.dtype.kind == "f"
-        return plane.astype(self.dtype if known else np.float32, copy=False)
+        """Return a plane, (H, W) or (H, W, C)."""
+        return np.asarray(self.data[index]).astype(self.dtype, copy=False)
 
-    def values(self, index: Index) -> Pixels:
+    def values(self, index: Index) -> Values:
         """Return a plane without alpha as values (H, W, 1 or 3). Raises PictureError if one is not finite."""
         plane = self.read(index)
         with naming(self, index):
@@ -127,7 +125,7 @@ def numbers(index: Index) -> str:
 def find_range(planes: Planes, asked: str, notify: Notify) -> ValueRange:
     """Return the range of values that all planes share. `asked`: auto, full or LOW:HIGH; see `choose_for`."""
 
-    def read(index: Index, every: int) -> Pixels:
+    def read(index: Index, every: int) -> Values:
         return planes.values(index)[::every, ::every]
 
     size, depth = (planes.size[0], planes.size[1]), planes.depth
@@ -173,20 +171,10 @@ def restore_plane(
 ) -> NDArray[Any]:
     """Restore one plane."""
 
-    def run(values: Pixels, _depth: int) -> Pixels:
+    def run(values: Values, _depth: int) -> Values:
         return restorer.restore_pixels(values, used=used, progress=progress, notify=notify)
 
-    restored = through_array(planes.read(index), run, channels=restorer.config.in_channels)
-    return as_type(restored, planes.dtype)
-
-
-def as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return values as another type. Floats that become integers are rounded and kept within its limits."""
-    if values.dtype == dtype or dtype.kind == "f":
-        return values.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    largest = np.nextafter(float(limits.max) + 1, 0)  # float64 rounds the largest int64 up to 2^63
-    return np.clip(np.rint(values.astype(np.float64)), limits.min, largest).astype(dtype)
+    return through_array(planes.read(index), run, channels=restorer.config.in_channels)
 
 
 def label_of(task: str, weights: str | None) -> str:

@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from uformer.image.image import Pixels
-from uformer.image.value_range import FULL, ValueRange
+from uformer.image.value_range import FULL, Real, ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.auto import Auto
 from uformer.restore.options import Controls, RestoreOptions
@@ -79,12 +81,12 @@ class Chain(Restorer):
 
     def restore_pixels(
         self,
-        pixels: Pixels,
+        pixels: NDArray[Real],
         *,
         used: ValueRange = FULL,
         progress: Progress | None = None,
         notify: Notify = warn,
-    ) -> Pixels:
+    ) -> NDArray[Real]:
         restored = used.to_unit(pixels)
         for stage, counted in zip(self._stages, shares(progress, len(self._stages)), strict=True):
             restored = stage.restore_pixels(restored, progress=counted, notify=notify)

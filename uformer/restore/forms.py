@@ -1,6 +1,6 @@
-"""Converts arrays, tensors and Pillow images to values (H, W, C) in float32, and back to the same form.
+"""Converts arrays, tensors and Pillow images to values (H, W, C), and back to the same form.
 
-The values of integer types are scaled to [0, 1]. Float values stay as they are.
+The values of uint8 and uint16 are scaled to [0, 1]. Those of other types stay as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import RAW, can_write, output_suffix, read_only
-from uformer.image.image import Image, Pixels
+from uformer.image.image import Image
+from uformer.image.samples import Values, from_own_values, has_white
+from uformer.image.samples import values_of as values_of_samples
 from uformer.image.stored import StoredImage
 from uformer.output import check_output
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 Restore = Callable[[NDArray[Any], int], NDArray[Any]]
-"""Takes values (H, W, C) and their bit depth (8, 16, or 32 for float), and returns restored values.
+"""Takes values (H, W, C) and their bit depth (8, 16, or 32 without a white), and returns restored values.
 
 The values are as `to_values` returns them; with `samples`, they are of the type of the image, and the depth
 is the number of bits that samples use.
@@ -49,6 +51,8 @@ _PIL_MODES = {  # in -> out
     "I;16B": "I;16",
     "I;16L": "I;16",
     "I;16N": "I;16",
+    "I": "I",
+    "F": "F",
 }
 
 
@@ -67,7 +71,7 @@ def is_pil(value: object) -> TypeGuard[PIL.Image.Image]:
 def through_array(
     array: NDArray[Any], restore: Restore, *, channels: int = 3, samples: bool = False
 ) -> NDArray[Any]:
-    """Restore (H, W) or (H, W, C) of type uint8, uint16 or float.
+    """Restore (H, W) or (H, W, C) of any type of integers or floats.
 
     A second or fourth channel is alpha and stays unchanged. `channels`: the network's number of channels; an
     array with that number has no alpha. Raises PictureError for other shapes and types.
@@ -78,11 +82,9 @@ def through_array(
     if colours.shape[2] != channels and colours.shape[2] not in (1, 2, 3, 4):
         raise PictureError(f"the image has {colours.shape[2]} channels; expected 1 to 4, or {channels}")
     seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
-    depth = {1: 8, 2: 16}[array.dtype.itemsize] if array.dtype.kind == "u" else 32
-    values = colours[..., :seen]
-    restored = (
-        restore(values, depth) if samples else from_values(restore(to_values(values), depth), array.dtype)
-    )
+    depth = 8 * array.dtype.itemsize if has_white(array.dtype) else 32
+    old = colours[..., :seen]
+    restored = restore(old, depth) if samples else from_values(restore(to_values(old), depth), old)
     if seen < colours.shape[2]:
         restored = np.concatenate([restored, colours[..., seen:]], axis=2)
     return restored.reshape(*array.shape[:2], *([-1] if array.ndim == 3 else []))
@@ -114,8 +116,8 @@ def through_tensor(
 def through_pil(image: PIL.Image.Image, restore: Restore, *, samples: bool = False) -> PIL.Image.Image:
     """Restore a Pillow image.
 
-    Modes L, LA, RGB, RGBA and I;16 stay; other modes become one of these without loss of bit depth or alpha.
-    Raises PictureError for a mode whose range is unknown (I, F).
+    Modes L, LA, RGB, RGBA, I;16, I and F stay; other modes become one of these without loss of bit depth or
+    alpha. Raises PictureError for an unknown mode.
     """
     import PIL.Image  # noqa: PLC0415 - already imported: the caller passed a Pillow image
 
@@ -162,11 +164,11 @@ def through(
     )
 
 
-def values_of(picture: Any, *, channels: int = 3) -> list[tuple[Pixels, int]]:
+def values_of(picture: Any, *, channels: int = 3) -> list[tuple[Values, int]]:
     """Return values (H, W, C) and depth of each image of a batch, as `through` passes them on."""
-    found: list[tuple[Pixels, int]] = []
+    found: list[tuple[Values, int]] = []
 
-    def keep(values: Pixels, depth: int) -> Pixels:
+    def keep(values: Values, depth: int) -> Values:
         found.append((values, depth))
         return values
 
@@ -206,29 +208,30 @@ def size_of(picture: Any) -> tuple[int, int]:
     )
 
 
-def to_values(values: NDArray[Any]) -> Pixels:
-    """Convert uint8 and uint16 to float32 in [0, 1], and other floats to float32.
+def to_values(array: NDArray[Any]) -> Values:
+    """Return an array as `image.samples.values_of` does.
 
-    Raises PictureError for another type and for values that are not finite in float32.
+    Raises PictureError for types that are neither integers nor floats, and for values that are not finite.
     """
-    if values.dtype in (np.uint8, np.uint16):
-        return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
-    if not np.issubdtype(values.dtype, np.floating):
-        raise PictureError(f"pixels of type {values.dtype}; expected uint8, uint16 or float")
-    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinity
-        floats = values.astype(np.float32)
-    if not np.isfinite(floats).all():
+    if array.dtype.kind not in "uif" or array.dtype.itemsize > 8:
+        raise PictureError(f"pixels of type {array.dtype}; expected integers or floats of up to 64 bits")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise PictureError("the image has non-finite pixels (NaN or infinity)")
-    return floats
+    return values_of_samples(array)
 
 
-def from_values(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert float32 to another type; for integer types, clip to [0, 1] and round to the nearest."""
-    if np.issubdtype(dtype, np.floating):
-        return pixels.astype(dtype, copy=False)
-    clipped = np.clip(pixels, 0, 1)
-    clipped *= np.float32(np.iinfo(dtype).max)
-    return np.rint(clipped, out=clipped).astype(dtype)
+def from_values(values: Values, old: NDArray[Any]) -> NDArray[Any]:
+    """Return values as an array of the type of `old`, from which they were made.
+
+    With 8-bit and 16-bit unsigned types, they are clipped to [0, 1].
+    """
+    if old.dtype.kind == "f":
+        return values.astype(old.dtype, copy=False)
+    if not has_white(old.dtype):
+        return from_own_values(values, old)
+    clipped = np.clip(values, 0, 1)
+    clipped *= np.float32(np.iinfo(old.dtype).max)
+    return np.rint(clipped, out=clipped).astype(old.dtype)
 
 
 def default_output(path: Path) -> Path:

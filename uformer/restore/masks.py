@@ -95,8 +95,9 @@ def _of_array(array: NDArray[Any]) -> Pixels:
     shares = forms.to_values(colours[..., : 1 if colours.shape[2] < 3 else 3])
     if shares.min() < 0 or shares.max() > 1:
         raise PictureError(
-            f"float values range from {shares.min():g} to {shares.max():g}; expected 0 to 1 (divide by 255?)"
+            f"values range from {shares.min():g} to {shares.max():g}; expected 0 to 1 (divide by 255?)"
         )
+    shares = shares.astype(np.float32, copy=False)
     return shares[..., 0] if shares.shape[2] == 1 else _gray(shares)
 
 

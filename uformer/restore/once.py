@@ -30,7 +30,7 @@ def restore(
     """Restore one image and return it in the form in which it was passed.
 
     - `picture`: the path or the bytes of an image file, a numpy array (H, W) or (H, W, C), a torch tensor
-      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors are uint8, uint16 or float.
+      (C, H, W) or (B, C, H, W), or a Pillow image. Arrays and tensors hold integers or floats.
     - `task`: denoise, derain or deblur, or auto, which looks at the image and chooses (docs/auto.md).
     - `mask`: a gray image; only where it is white, the image is restored (see `Restorer.masked`).
     - `output`: for a path, the file to write. The default is NAME.restored.EXT beside the input.

@@ -33,7 +33,7 @@ from uformer.restore.diagnosis import Diagnosis
 from uformer.restore.large import restore_file, should_stream
 from uformer.restore.memory import SHARE_FOR_WAITING, decoded_size
 from uformer.restore.options import RestoreOptions
-from uformer.restore.planes import check_not_automatic, check_stack_output, reported, restore_stack
+from uformer.restore.planes import Ranges, check_not_automatic, check_stack_output, reported, restore_stack
 from uformer.restore.reporting.change_report import Recorder
 from uformer.restore.reporting.report_files import write_report
 from uformer.restore.residual_file import check_room_to_keep, residual_file
@@ -69,7 +69,7 @@ class Outcome:
     """What `--task auto` found."""
     report: str | None = None
     """The JSON file of the report, if one was written."""
-    range: tuple[float, float] | list[tuple[float, float] | None] | None = None
+    range: Ranges = None
     """The range of values that was scaled for the network, in the file's own units; None for all of it.
 
     For a stack of several channels, it is a list with the range of each.
@@ -321,13 +321,12 @@ class _Line:
         check_not_automatic(job.source, options)
         check_stack_output(job.source, job.output, self._metadata)
         if self._reports or self._keep:
+            why = any_header(job.source).stack
             raise PictureError(
-                f"{job.source}: is a stack; --report and --keep-residual work on single images only"
+                f"{job.source}: {why}; --report and --keep-residual are for single photos only"
             )
 
-    def _restore_stack(
-        self, restorer: Restorer, outcome: Outcome, depth: int
-    ) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+    def _restore_stack(self, restorer: Restorer, outcome: Outcome, depth: int) -> Ranges:
         """Restore all pages of a stack, and return the ranges as an outcome has them."""
         outcome.job.output.parent.mkdir(parents=True, exist_ok=True)
         ranges = restore_stack(

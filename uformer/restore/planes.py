@@ -6,28 +6,37 @@ for each page would make a time series flicker.
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from uformer.errors import PictureError
-from uformer.image.any_stack import is_stack, left_out, opened_stack, suffixes_for, writing
+from uformer.image.any_stack import (
+    AnyStack,
+    PageStarted,
+    any_header,
+    is_stack,
+    left_out,
+    opened_stack,
+    rewrite,
+    suffixes_for,
+    writing,
+)
 from uformer.image.formats import by_suffix
-from uformer.image.image import Image, Pixels
+from uformer.image.image import Image
 from uformer.image.prepare import check
 from uformer.image.read import read
-from uformer.image.stack import Stack
+from uformer.image.samples import Values
+from uformer.image.stack import Plane, Stack, WritePage
 from uformer.image.value_range import ValueRange
 from uformer.image.write import MetadataPolicy, write
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.options import RestoreOptions
 from uformer.restore.progress import Progress, shares
 
-PageStarted = Callable[[int, int], None]
-"""Called before each page with its number, from 1, and the number of all pages."""
+Ranges = tuple[float, float] | list[tuple[float, float] | None] | None
+"""What users are told about the ranges of channels, in the units of the file; None for the full range."""
 
 
 class PlaneRestorer(Protocol):
@@ -38,16 +47,16 @@ class PlaneRestorer(Protocol):
     @property
     def range(self) -> str: ...
 
-    def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange: ...
+    def range_of(self, sample: Values, depth: int, *, notify: Notify = warn) -> ValueRange: ...
 
     def restore_pixels(
         self,
-        pixels: Pixels,
+        pixels: Values,
         *,
         used: ValueRange = ...,
         progress: Progress | None = None,
         notify: Notify = warn,
-    ) -> Pixels: ...
+    ) -> Values: ...
 
     def restore_image(self, image: Image, *, progress: Progress | None = None) -> Image: ...
 
@@ -71,7 +80,8 @@ def restore_path(
 def check_not_automatic(source: str | os.PathLike[str], options: RestoreOptions) -> None:
     """Raise PictureError if the task shall be chosen for a stack."""
     if options.automatic and is_stack(source):
-        raise PictureError(f"{source}: is a stack, and auto looks at single images only; name the task")
+        why = any_header(source).stack
+        raise PictureError(f"{source}: {why}, and auto looks at single photos only; name the task")
 
 
 def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: MetadataPolicy) -> None:
@@ -79,7 +89,7 @@ def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: M
     suffix, *others = suffixes_for(source)
     if output.suffix.lower() not in (suffix, *others):
         raise PictureError(
-            f"{source}: is a stack of pages or channels, which is written as {by_suffix(suffix).name}; "
+            f"{source}: {any_header(source).stack}, and is written as {by_suffix(suffix).name}; "
             f"name an output that ends in {suffix}, not {output.suffix or output.name}"
         )
     inside, outside = (Path(os.path.realpath(path)) for path in (source, output))
@@ -87,8 +97,8 @@ def check_stack_output(source: str | os.PathLike[str], output: Path, metadata: M
         raise PictureError(f"{output}: would replace or change the input {source}; give another name")
     if metadata != "keep":
         raise PictureError(
-            f"{source}: is a stack, whose metadata holds its axes and pixel size; --metadata {metadata} is "
-            "not possible, use keep"
+            f"{source}: {any_header(source).stack}, and its tags hold axes and pixel size; "
+            f"--metadata {metadata} is not possible, use keep"
         )
 
 
@@ -112,28 +122,34 @@ def restore_stack(
     with opened_stack(source) as stack:
         if lost := left_out(stack):
             notify(f"{stack.name}: holds {', '.join(lost)}; left out")
-        ranges = _ranges(restorer, stack, notify)
         with writing(stack, output) as write_page:
-            counting = iter(shares(progress, len(stack.planes)))
-            for page, planes in itertools.groupby(stack.planes, key=attrgetter("page")):
-                if page_started is not None:
-                    page_started(page + 1, stack.count)
-                samples = stack.read(page).copy()
-                for plane in planes:
-                    restored = restorer.restore_pixels(
-                        stack.values(samples, plane),
-                        used=ranges[plane.channel],
-                        progress=next(counting),
-                        notify=notify,
-                    )
-                    stack.put(restored, plane, samples)
-                write_page(page, samples)
+            return restore_pages(
+                restorer, stack, write_page, progress=progress, page_started=page_started, notify=notify
+            )
+
+
+def restore_pages(
+    restorer: PlaneRestorer,
+    stack: AnyStack,
+    write_page: WritePage,
+    *,
+    progress: Progress | None = None,
+    page_started: PageStarted | None = None,
+    notify: Notify = warn,
+) -> list[ValueRange]:
+    """Restore all planes of an open stack, write its pages, and return the range of each channel."""
+    ranges = _ranges(restorer, stack, notify)
+    counting = iter(shares(progress, len(stack.planes)))
+
+    def restore(values: Values, plane: Plane) -> Values:
+        used = ranges[plane.channel]
+        return restorer.restore_pixels(values, used=used, progress=next(counting), notify=notify)
+
+    rewrite(stack, write_page, restore, page_started)
     return ranges
 
 
-def reported(
-    ranges: Sequence[ValueRange], depth: int
-) -> tuple[float, float] | list[tuple[float, float] | None] | None:
+def reported(ranges: Sequence[ValueRange], depth: int) -> Ranges:
     """Return what users are told about the ranges of the channels: one for all if they are the same."""
     found = [used.reported(depth) for used in ranges]
     return found[0] if len(set(found)) == 1 else found

@@ -6,13 +6,12 @@ converting the whole image first.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples, values_of
+from uformer.image.samples import Samples, has_white, values_of
 from uformer.image.value_range import FULL, ValueRange, peak
 from uformer.processors import available_processors
 from uformer.restore import forms
@@ -54,8 +53,8 @@ def blend_samples(
     """Return samples (H, W, C) with the controls applied to a residual, of the same type.
 
     `at`, `shifts`: see `blend_blocks`. `used`: the range of values that the network saw as [0, 1]. `depth`:
-    bits per sample; 32 for float. `as_floats`: return values in float32, not rounded to samples. `threads`:
-    by default one for each processor. `check`: see `Restoration.blend`.
+    bits per sample; 32 without a white. `as_floats`: return values in float32, not rounded to samples.
+    `threads`: by default one for each processor. `check`: see `Restoration.blend`.
     """
     out = np.empty(samples.shape, np.float32 if as_floats else samples.dtype)
     read, simple = reader(samples, residual, used, depth), _simple(samples, used)
@@ -68,10 +67,15 @@ def blend_samples(
                 check()
             place = slice(block.top, block.bottom), slice(block.left, block.right)
             for channel, plane in enumerate(pixels):  # faster than a transposed copy
-                values = plane
-                if not simple:
-                    values = used.from_unit(plane, values_of(samples[*place, channel], depth))
-                out[*place, channel] = _samples(values, out.dtype, may_change=simple)
+                old = samples[*place, channel]
+                values = plane if simple else used.from_unit(plane, values_of(old, depth))
+                if as_floats:
+                    out[*place, channel] = values
+                elif simple:  # `plane` is of no further use
+                    np.multiply(plane, np.float32(peak(depth)), out=plane)
+                    out[*place, channel] = np.rint(plane, out=plane)
+                else:
+                    out[*place, channel] = forms.from_values(values, old)
 
     tops = block_tops(len(samples))
     workers = min(threads or available_processors(), MOST_THREADS, len(tops))
@@ -118,12 +122,4 @@ def widened(half: NDArray[np.float16]) -> Pixels:
 
 def _simple(samples: Samples, used: ValueRange) -> bool:
     """Return whether the values are in [0, 1] as they are."""
-    return used == FULL and samples.dtype.kind == "u"
-
-
-def _samples(values: Pixels, kind: np.dtype[Any], *, may_change: bool) -> Samples:
-    """Return values as samples of a type. `may_change`: the values are pixels in [0, 1] of no further use."""
-    if not may_change or kind.kind == "f":
-        return forms.from_values(values, kind)
-    values *= np.float32(np.iinfo(kind).max)
-    return np.rint(values, out=values).astype(kind)
+    return used == FULL and has_white(samples.dtype)

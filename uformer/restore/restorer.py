@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Image, Pixels
 from uformer.image.read import read
-from uformer.image.value_range import FULL, ValueRange, choose_for, sampled
+from uformer.image.samples import Values
+from uformer.image.value_range import FULL, Real, ValueRange, choose_for, sampled
 from uformer.image.write import encode
 from uformer.notices import Notify, warn
 from uformer.restore import forms, memory
@@ -155,8 +157,8 @@ class Restorer:
 
         `picture` is one of these:
 
-        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of type uint8,
-          uint16 or float;
+        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of integers or
+          floats. White is the largest value of uint8 and uint16; other types are scaled by the range in use;
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file, TIFF stack or Zarr, all pages of which are restored. The result is
@@ -181,7 +183,7 @@ class Restorer:
             restored = restorer.restore_image(image, progress=progress)
             return encode(restored, image.suffix, quality=self.options.quality)
 
-        def run(values: Pixels, depth: int) -> Pixels:
+        def run(values: Values, depth: int) -> Values:
             used = restorer.range_of(sampled(values), depth)
             return restorer.restore_pixels(values, used=used, progress=progress)
 
@@ -209,7 +211,7 @@ class Restorer:
             options=self.options,
         )
 
-        def run(values: Pixels, depth: int) -> Pixels:
+        def run(values: Values, depth: int) -> Values:
             used = self.range_of(sampled(values), depth, notify=notify)
             planar = used.to_unit(values).transpose(2, 0, 1)
             spread = SpreadMap(*planar.shape[1:])
@@ -259,7 +261,7 @@ class Restorer:
         restored = self.restore_pixels(values, used=used, progress=progress, notify=notify)
         return image if restored is values else image.with_values(restored)
 
-    def range_of(self, sample: Pixels, depth: int, *, notify: Notify = warn) -> ValueRange:
+    def range_of(self, sample: Values, depth: int, *, notify: Notify = warn) -> ValueRange:
         """Return the range of values that is scaled to [0, 1] for the network, as the options select it.
 
         `sample`: from `value_range.sampled`. Raises PictureError as `choose_for` does.
@@ -272,13 +274,13 @@ class Restorer:
 
     def restore_pixels(
         self,
-        pixels: Pixels,
+        pixels: NDArray[Real],
         *,
         used: ValueRange = FULL,
         progress: Progress | None = None,
         notify: Notify = warn,
-    ) -> Pixels:
-        """Restore (H, W, C) float32 to the same shape.
+    ) -> NDArray[Real]:
+        """Restore (H, W, C) float32, or float64 for values that float32 does not hold, to the same shape.
 
         `used`: the range of values that the network sees as [0, 1]. What lies outside is kept. A gray image
         goes through a colour network and stays gray.
@@ -394,6 +396,6 @@ class Restorer:
                 yield first, rows[:-1]
 
 
-def rows_of(pixels: Pixels, used: ValueRange) -> Rows:
+def rows_of(pixels: Values, used: ValueRange) -> Rows:
     """Return a function that reads rows of an image (H, W, C), of which `used` is black to white."""
     return lambda first, last: used.to_unit(pixels[first:last]).transpose(2, 0, 1)

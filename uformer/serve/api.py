@@ -14,6 +14,7 @@ from uformer.serve.jobs import Job
 from uformer.serve.problems import GUARDED, refused_as, responses
 from uformer.serve.query import Asked, asked_options, only, option_names
 from uformer.serve.service import Service
+from uformer.serve.stacks import check_stack, check_wishes
 from uformer.serve.upload import FIELD, MASK, Rules, check_header, check_mask, uploaded
 
 _UPLOAD_ERRORS = (400, 406, 408, 413, 415, 422, 429, 503)
@@ -22,7 +23,8 @@ Metadata = Annotated[
     MetadataPolicy,
     Query(
         description="What happens to EXIF, XMP and IPTC. The default removes them, because they can reveal "
-        "where and by whom the photo was taken. The colour profile always stays."
+        "where and by whom the photo was taken. The colour profile always stays, and so do the tags of a "
+        "stack, whose default is keep."
     ),
 ]
 Format = Annotated[
@@ -52,6 +54,7 @@ def posts(service: Service) -> APIRouter:
         accept: str | None,
         seconds: float,
         hold: bool = False,
+        stacks: bool = False,
     ) -> Job:
         """Admit, read, check and queue an image. Raises Problem or Cancelled."""
         with refused_as(422, "options"):
@@ -61,7 +64,15 @@ def posts(service: Service) -> APIRouter:
             rules = Rules.of(settings, slot.add_bytes)
             files = await uploaded(request, rules, allowed=(MASK,))
             data, mask = files.pop(FIELD), files.pop(MASK, None)
-            header = await asyncio.to_thread(check_header, data, max_pixels=settings.max_pixels)
+            header = await asyncio.to_thread(
+                check_header, data, max_pixels=settings.max_pixels, stacks=stacks
+            )
+            if header.stack:
+                given = "metadata" in request.query_params
+                with refused_as(422, "options"):
+                    check_wishes(header, answer, metadata if given else None)
+                metadata = "keep"
+                await asyncio.to_thread(check_stack, data, settings)
             if mask is not None:
                 await asyncio.to_thread(check_mask, mask, header, max_pixels=settings.max_pixels)
             suffix = choose_suffix(answer, accept, header)
@@ -119,9 +130,14 @@ def posts(service: Service) -> APIRouter:
         answer: Format = "same",
         hold: Hold = False,
     ) -> Response:
-        """Starts a job and returns it; poll it until it is done. Use jobs for large images or progress."""
+        """Starts a job and returns it; poll it until it is done. Use jobs for large images or progress.
+
+        A TIFF of several pages, of channels that are not RGB, or of samples such as int16 is restored page by
+        page and returned as TIFF with its tags.
+        """
         service.store.check_room()
-        job = await take(request, asked, metadata, answer, None, settings.job_timeout, hold)
+        seconds = settings.job_timeout
+        job = await take(request, asked, metadata, answer, None, seconds, hold, stacks=True)
         service.store.add(job)
         shown = job.to_json(ahead=engine.ahead(job), root=settings.root_path)
         return JSONResponse(shown, 202, {"Location": f"{settings.root_path}/v1/jobs/{job.id}"})

@@ -37,7 +37,14 @@ _JOB_SCHEMA: dict[str, Any] = {
         "width": {"type": "integer"},
         "height": {"type": "integer"},
         "format": {"type": "string", "description": "Format of the upload."},
-        "depth": {"type": "integer", "description": "Bits per sample of the upload."},
+        "depth": {
+            "type": "integer",
+            "description": "Bits per sample of the upload: 8, 16, or 32 for all other types.",
+        },
+        "pages": {
+            "type": ["integer", "null"],
+            "description": "Number of pages of a TIFF that is restored page by page; null for other images.",
+        },
         "notes": {
             "type": "array",
             "items": {"type": "string"},
@@ -45,9 +52,10 @@ _JOB_SCHEMA: dict[str, Any] = {
         },
         "range": {
             "type": ["array", "null"],
-            "items": {"type": "number"},
+            "items": {"type": ["number", "array", "null"]},
             "description": "Lowest and highest value that the network sees as black and white, in the units "
-            "of the upload; null for all that its bit depth can hold.",
+            "of the upload; null for all that its bit depth can hold. For a stack of several channels with "
+            "different ranges, a list with such a pair or null for each channel.",
         },
         "tiles_done": {"type": "integer"},
         "tiles": {

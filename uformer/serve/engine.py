@@ -20,6 +20,7 @@ from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import Problem, refused_as
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
+from uformer.serve.stacks import NOT_HELD, restored_stack
 from uformer.weights import registry
 
 log = logging.getLogger("uformer.serve")
@@ -230,6 +231,8 @@ class _Worker:
     def restore(self, job: Job) -> bytes:
         """Return the restored file of a job."""
         data, mask = job.begin()
+        if job.header.stack:
+            return self._restore_stack(job, data, mask)
         with self.engine.metrics.restore_seconds.time():
             with refused_as(400, "not-a-picture"):
                 image = read(
@@ -266,6 +269,22 @@ class _Worker:
             self.engine.held.put(job, answer)
         return encoded
 
+    def _restore_stack(self, job: Job, data: bytes, mask: bytes | None) -> bytes:
+        """Return the restored TIFF of a job."""
+        if job.hold:
+            job.not_held = NOT_HELD
+        with self.engine.metrics.restore_seconds.time():
+            with refused_as(400, "not-a-picture"):
+                shares = None if mask is None else mask_values(mask, notify=_note)
+            with refused_as(422, "not-restored"):
+                restorer = self._restorers.get(self._here(job.options))
+                if shares is not None:
+                    restorer = restorer.masked(shares)
+                encoded, job.range = restored_stack(
+                    restorer, data, progress=job.progress, check=job.check, notify=_note
+                )
+        return encoded
+
     def _can_hold(self, job: Job, cost: int) -> bool:
         """Make room for the answer of a job, or record why it cannot be held."""
         if len(job.options.chain) > 1:
@@ -281,7 +300,7 @@ class _Worker:
         metrics = self.engine.metrics
         metrics.images.labels(outcome=outcome, weights=self.engine.catalogue.name(job.options)).inc()
         if outcome == "done":
-            metrics.pixels.inc(job.header.pixels)
+            metrics.pixels.inc(job.header.pixels * job.pages)
         else:
             self.engine.held.drop(job)
 

@@ -13,6 +13,7 @@ from uformer.image.formats import by_suffix
 from uformer.image.image import Header
 from uformer.image.write import MetadataPolicy
 from uformer.restore.options import RestoreOptions
+from uformer.restore.planes import Ranges
 from uformer.restore.restoration import Crop
 from uformer.serve.problems import BUG, Cancelled, Problem
 
@@ -57,7 +58,7 @@ class Job:
         self.future: Future[Ending] = Future()
         self.tiles_done, self.tiles = 0, 0
         self.created, self.started, self.finished = time.monotonic(), 0.0, 0.0
-        self.range: tuple[float, float] | None = None
+        self.range: Ranges = None
         self.fetched = False
         self.hold = hold
         self.held = False
@@ -151,9 +152,16 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What happens to the image besides restoring it."""
+        if self.header.stack:
+            return [f"all {self.header.frames} pages are restored" if self.pages > 1 else self.header.stack]
         several = "only the primary one of several images is restored"
         converted = "the colours are converted to sRGB"
         return [several] * (self.header.frames > 1) + [converted] * self.header.converted
+
+    @property
+    def pages(self) -> int:
+        """Number of images that are restored."""
+        return self.header.frames if self.header.stack else 1
 
     def to_json(self, *, ahead: int, root: str = "") -> dict[str, Any]:
         """Return the JSON that clients see.
@@ -173,6 +181,7 @@ class Job:
             "height": self.header.height,
             "format": by_suffix(self.header.suffix).name,
             "depth": self.header.depth,
+            "pages": self.pages if self.header.stack else None,
             "notes": self.notes,
             "range": self.range,
             "tiles_done": self.tiles_done,

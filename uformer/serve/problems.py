@@ -23,7 +23,7 @@ REASONS: Mapping[int, str] = {
     409: "The job has not finished yet, or other controls need a new run.",
     410: "The job was cancelled.",
     413: "The upload has too many bytes or pixels.",
-    415: "The content type or content encoding is not supported, or the image is a stack.",
+    415: "The content type or encoding is not supported, or a stack is not restored here (use /v1/jobs).",
     421: "The server does not answer to this host name.",
     422: "An option is unknown, out of range or cannot be met.",
     429: "The queue is full; Retry-After says when to try again.",

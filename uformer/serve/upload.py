@@ -35,7 +35,8 @@ FIELD, MASK = "picture", "mask"
 PATIENCE = 60  # seconds that an upload may pause
 HEAD_START = 10  # seconds before the average rate of an upload is checked
 _FORM_ROOM = 16 * 2**10  # bytes of a form beyond its image
-_ANY = Limits(max_pixels=2**62, max_side=2**31)  # this module checks the size, to respond with status 413
+_ANY = Limits(max_pixels=2**62, max_side=2**31, max_pages=10_000)
+"""Limits of a header. This module checks the size itself, to respond with status 413."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +99,20 @@ async def _uploaded(
     return files
 
 
-def check_header(data: bytes, *, max_pixels: int, what: str = "image") -> Header:
+def check_header(data: bytes, *, max_pixels: int, what: str = "image", stacks: bool = False) -> Header:
     """Return the header of an image file without decoding its pixels.
 
-    Raises Problem with status 400 if the file is not an image, 415 if it is a stack, and 413 if it has too
-    many pixels. `what`: the image in the words of these.
+    Raises Problem with status 400 if the file is not an image, 415 if it is a stack, unless `stacks` may
+    pass, and 413 if it has too many pixels. `what`: the image in the words of these.
     """
     try:
         found = header(data, limits=_ANY)
     except PictureError as error:
         detail = str(error) if what == "image" else f"{what}: {str(error).removeprefix('image: ')}"
         raise Problem(400, "not-a-picture", detail) from None
-    if found.stack:
-        many = f"{found.frames} pages" if found.frames > 1 else "channels that are not RGB"
-        detail = f"the {what} is a stack of {many}; this server restores single images, so send each as a"
-        raise Problem(415, "stack", f"{detail} file, or restore the stack with `uformer restore`")
+    if found.stack and not stacks:
+        how = "send it to /v1/jobs" if what == "image" else "send a single image of 8 or 16 bits"
+        raise Problem(415, "stack", f"the {what} {found.stack}; {how}")
     if found.pixels > max_pixels:
         size = f"{found.width} x {found.height} ({found.pixels:,} pixels)"
         raise Problem(413, "too-many-pixels", f"the {what} is {size}; the limit is {max_pixels:,} pixels")

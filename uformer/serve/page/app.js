@@ -150,7 +150,11 @@ async function show(photo) {
 
 // The engine converts formats that this browser cannot show.
 async function makeVisible(photo) {
-  if (photo.before === photo.url && !(await decodes(photo.url))) photo.before = URL.createObjectURL(await engine.preview(photo.file));
+  if (photo.before === photo.url && !(await decodes(photo.url))) {
+    const shown = await engine.preview(photo.file);
+    photo.card = shown.type === "image/svg+xml"; // words instead of a stack
+    photo.before = URL.createObjectURL(shown);
+  }
   const { result } = photo;
   if (result && !(await decodes(result.shown))) result.shown = URL.createObjectURL(await engine.preview(result.blob));
 }
@@ -212,8 +216,9 @@ function renderNotice(photo) {
   const failed = photo.state === "failed";
   $("notice").hidden = !failed;
   $("tools").hidden = $("zoom").hidden = failed;
-  $("compare").hidden = $("brush-group").hidden = !photo.result;
-  brush.show(photo.result && !failed ? photo : null);
+  const paintable = Boolean(photo.result) && !photo.facts?.pages; // the pages of a stack are not shown
+  $("compare").hidden = $("brush-group").hidden = !paintable;
+  brush.show(paintable && !failed ? photo : null);
   $("viewer").classList.toggle("busy", photo.busy || failed);
   if (!failed) return;
   const words = refusal(photo.problem);
@@ -254,7 +259,7 @@ function renderActions(photo) {
 
 function facts(photo) {
   const about = photo.facts;
-  const { width, height } = about ?? (photo === current ? viewer : {});
+  const { width, height } = about ?? (photo === current && !photo.card ? viewer : {});
   const parts = width ? [`${width} × ${height}`] : [];
   if (about) parts.push(`${about.format}, ${about.depth}-bit`);
   parts.push(bytes(photo.file.size));

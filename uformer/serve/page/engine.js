@@ -21,7 +21,8 @@
 // An answer has
 //   held                       whether `images` works, and `render` with other values than the first ones; an
 //                              engine that cannot keep an answer says false, and the page runs the network again
-//   facts                      { width, height, format, depth, seconds, notes: [sentences] }
+//   facts                      { width, height, format, depth, seconds, notes: [sentences], pages }; pages: their
+//                              number in a stack, whose pages are not shown; otherwise null or missing
 //   images()                   -> Promise of {before, after}: ImageBitmaps of the original and of the image
 //                              restored at full strength, upright and of equal size; the page blends them
 //                              (blend.js) to show the controls at once, and closes them
@@ -77,6 +78,7 @@ export async function run(file, { controls, output, mask, ...options }, onProgre
     if (job.state === "failed") throw job.problem;
     if (job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
     const blob = await (await call(`v1/jobs/${job.id}/result`, { signal })).blob();
+    if (job.pages) for (const each of [file, blob]) stacks.add(each);
     return new Answer(file, job, { query: queryOf({ ...controls, ...output }), blob, mask, plain: isNeutral(controls) && !mask });
   } catch (problem) {
     forget(job.id);
@@ -84,17 +86,33 @@ export async function run(file, { controls, output, mask, ...options }, onProgre
   }
 }
 
+const stacks = new WeakSet(); // files that the server restores page by page
+
 export async function preview(blob) {
-  const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob) });
-  return response.blob();
+  if (stacks.has(blob)) return card();
+  try {
+    const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob) });
+    return await response.blob();
+  } catch (problem) {
+    if (problem.type !== "urn:uformer:stack") throw problem;
+    stacks.add(blob);
+    return card();
+  }
+}
+
+// Words in place of a stack, whose pages this page does not show.
+function card() {
+  const words = ["A stack, or data of an instrument.", "It is not shown here. Restored, it can be downloaded as TIFF."];
+  const lines = words.map((line, at) => `<text x="400" y="${240 + 40 * at}" text-anchor="middle" font-family="sans-serif" font-size="20" fill="#fff">${line}</text>`);
+  return new Blob([`<svg xmlns="http://www.w3.org/2000/svg" width="800" height="500"><rect width="800" height="500" fill="#444"/>${lines.join("")}</svg>`], { type: "image/svg+xml" });
 }
 
 class Answer {
   // `first`: the result of the job: what it was asked for, its file, and whether it is restored at full strength.
   constructor(file, job, first) {
     Object.assign(this, { file, id: job.id, first, held: job.held });
-    const { width, height, format, depth, seconds, notes } = job;
-    this.facts = { width, height, format, depth, seconds, notes };
+    const { width, height, format, depth, seconds, notes, pages } = job;
+    this.facts = { width, height, format, depth, seconds, notes, pages };
     if (!this.held) this.close(); // the result is here, and nothing else can come of the job
   }
 
