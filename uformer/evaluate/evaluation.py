@@ -14,7 +14,7 @@ from uformer.evaluate.protocols import Scoring
 from uformer.evaluate.score import Score, score
 from uformer.image.image import Image, Metadata, Pixels
 from uformer.image.value_range import FULL, peak, sampled, share_outside
-from uformer.notices import Notify, warn
+from uformer.notices import Notify, ignore, warn
 from uformer.restore.restorer import Restorer
 
 Keep = Callable[[Case, Image], None]
