@@ -60,10 +60,10 @@ def child(tiles: int, arguments: list[str]) -> None:
 
     run, done = Network.run, 0
 
-    def few(self: Network, tile: Pixels, notify: Callable[[str], None]) -> Pixels:
+    def few(self: Network, batch: Pixels, notify: Callable[[str], None]) -> Pixels:
         nonlocal done
-        done += 1
-        return run(self, tile, notify) if done <= tiles else np.ascontiguousarray(tile)
+        done += len(batch)
+        return run(self, batch, notify) if done <= tiles else np.ascontiguousarray(batch)
 
     Network.run = few  # type: ignore[method-assign]
     sys.argv = ["uformer", *arguments]
