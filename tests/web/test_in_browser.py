@@ -50,6 +50,15 @@ CANCEL_AT_THE_FIRST_TILE = """() => {
 """In the page itself, because the photo may be finished before a test can click."""
 
 
+RECORD_LOCKS = """() => {
+  window.locks = [];
+  navigator.wakeLock.request = async (kind) => {
+    locks.push(kind);
+    return { release() { locks.push("released"); } };
+  };
+}"""
+
+
 def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
     """One visit: the first one online below another folder, then without a network."""
     with hosted(site) as port, Visit(browser, port, token="site/") as page:
@@ -66,7 +75,9 @@ def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
         page.click("#go")
         expect(page.locator("html[data-cancelled]")).to_have_count(1)
         expect(page.locator("#go")).to_be_visible()
+        page.evaluate(RECORD_LOCKS)
         restore(page)
+        assert page.evaluate("locks") == ["screen", "released"], "the computer stays awake meanwhile"
         name, made = download(page)
         assert name == "a photo.restored.png"
         original = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data)))).astype(int)
