@@ -28,10 +28,10 @@ def test_too_little_memory_is_an_error_only_if_it_was_asked_for() -> None:
 
 def test_accelerators_get_squares_unless_a_tile_was_asked_for() -> None:
     restorer, backend = make(lambda tiles: tiles)
-    for device, options, tile in (
-        ("cpu", {}, (400, 528)),
-        ("cuda:1", {}, (544, 544)),
-        ("cuda:1", {"tile": 520}, (400, 528)),
+    for device, asked, tile in (
+        ("cpu", None, (400, 528)),
+        ("cuda:1", None, (544, 544)),
+        ("cuda:1", 832, (400, 528)),
     ):
         backend.device = device
-        assert plan(restorer.network, RestoreOptions(**options), 384, 512, 832).tile == tile, device
+        assert plan(restorer.network, RestoreOptions(tile=asked), 384, 512, 832).tile == tile, device

@@ -108,10 +108,10 @@ def attend_fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[int,
     if bias.dim() == 4:
         q, k, v = (x.unflatten(0, maps).flatten(1, 2) for x in (q, k, v))  # (B, n h, N, d): windows as heads
         split, biases = 1, bias.flatten(0, 1).split(MOST_WINDOWS)
-    parts = zip(*(x.split(MOST_WINDOWS, split) for x in (q, k, v)), strict=True)
+    parts = (x.split(MOST_WINDOWS, split) for x in (q, k, v))
     out = [
-        F.scaled_dot_product_attention(*part, attn_mask=of_part, scale=1.0)
-        for part, of_part in zip(parts, biases, strict=False)
+        F.scaled_dot_product_attention(some_q, some_k, some_v, attn_mask=some_bias, scale=1.0)
+        for some_q, some_k, some_v, some_bias in zip(*parts, biases, strict=False)
     ]
     return (out[0] if len(out) == 1 else torch.cat(out, split)).reshape(shape)
 
