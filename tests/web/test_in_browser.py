@@ -17,8 +17,9 @@ from tests.web.conftest import ICC, hosted, photo
 from tests.web.test_modules import tiff
 from uformer.cli import main
 from uformer.errors import OptionError
-from uformer.web import command, npm
+from uformer.web import npm
 from uformer.web.assemble import RUNTIME
+from uformer.weights.registry import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [browser_test, needs_chromium]
@@ -159,7 +160,7 @@ def test_the_real_runtime_equals_the_library(
     The site has one network instead of three, because each takes a minute to export.
     """
     one = "uformer_t.denoise"
-    monkeypatch.setattr(command, "WEIGHTS", {one: command.WEIGHTS[one]})
+    monkeypatch.setattr("uformer.web.command.WEIGHTS", {one: WEIGHTS[one]})
     assert main(["web", str(tmp_path / "site"), "--runtime", str(runtime(tmp_path))]) == 0
     noisy = tmp_path / "noisy.png"
     PIL.Image.open(ROOT / "examples" / "night.png").crop((100, 100, 210, 200)).save(noisy)

@@ -101,7 +101,7 @@ def attend_plainly(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[in
 
 
 def attend_fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[int, int]) -> Tensor:
-    """The same as `attend_plainly`, in one kernel that never holds all scores."""
+    """The same as `attend_plainly`, in a kernel that never holds all scores, where PyTorch has one."""
     bias = bias.to(q.dtype)
     shape, split = q.shape, 0
     biases: Iterable[Tensor] = itertools.repeat(bias)

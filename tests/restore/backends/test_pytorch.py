@@ -11,9 +11,12 @@ from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
 from uformer.model.uformer import Uformer
 from uformer.restore.backends import pytorch
-from uformer.restore.backends.base import window_grain
+from uformer.restore.backends.base import Weights, window_grain
 from uformer.restore.backends.pytorch import TorchBackend, TorchRunner, choose_device, free_memory
 from uformer.restore.memory import torch_memory
+from uformer.restore.network import Network
+from uformer.restore.options import RestoreOptions
+from uformer.restore.restorer import Restorer
 
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)
 
@@ -38,6 +41,20 @@ def test_it_is_the_network() -> None:
     assert half.in_fp32().precision == "fp32"
     np.testing.assert_allclose(half.in_fp32()(tiles), expected, atol=1e-6)
     assert half.precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20 GiB",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "Native API failed. Native API returns: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)",
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 20 bytes",
+    ],
+)
+def test_libraries_say_in_many_words_that_memory_is_short(words: str) -> None:
+    assert pytorch.is_out_of_memory(RuntimeError(words))
+    assert not pytorch.is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
 
 
 def test_a_device_out_of_memory_is_a_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +107,23 @@ def test_batches_are_halved_until_they_fit_the_device(monkeypatch: pytest.Monkey
     with pytest.raises(MemoryError, match="Tried to allocate 20 GiB"):
         runner(tiles[:2])
     assert card.batches == [2, 1]
+
+
+def test_an_image_in_batches_is_the_same_as_tile_by_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    state = {key: value.numpy() for key, value in Uformer(SMALL).state_dict().items()}
+    options = RestoreOptions(backend="torch", device="cpu", tile=32, overlap=8)
+    pixels = np.random.default_rng(0).random((70, 100, 3), dtype=np.float32)
+    expected = Restorer(Network(Weights(SMALL, state), options.network), options).restore_pixels(pixels)
+
+    monkeypatch.setattr(pytorch, "free_memory", lambda _: 10**9)
+    restorer = Restorer(Network(Weights(SMALL, state), options.network), options)
+    card = Card(monkeypatch, room=5)
+    np.testing.assert_allclose(restorer.restore_pixels(pixels), expected, atol=1e-6)
+    assert card.batches[:3] == [8, 4, 4]
+    Card(monkeypatch, room=0)
+    with pytest.raises(PictureError, match="^out of memory with tiles of 32 pixels; try a smaller --tile"):
+        restorer.restore_pixels(pixels)
 
 
 def test_batches_are_for_devices_that_tell_their_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class TorchBackend:
 
         The first call loads the network, which serves all sizes.
         """
-        model = self._model
+        model = self._model  # first, because it takes memory
         batch = tiles_at_once(torch_memory(self._config), (height, width), free_memory(self.device))
         return TorchRunner(model, device=self.device, precision=self.precision, batch=batch)
 
@@ -118,10 +118,9 @@ class TorchRunner:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of torch (CUDA, MPS or CPU) means that the device is out of memory."""
-    return isinstance(error, MemoryError) or any(
-        words in str(error) for words in ("out of memory", "can't allocate memory")
-    )
+    """Return whether an error of torch (CUDA, MPS, XPU or CPU) means that the device is out of memory."""
+    known = ("out of memory", "can't allocate memory", "_ALLOC_FAILED", "OUT_OF_DEVICE_MEMORY")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in known)
 
 
 def free_memory(device: str) -> int | None:
