@@ -2,8 +2,8 @@
 
     python benchmarks/gpu.py [--device cuda] [--networks uformer_t uformer_s] [--minutes 4] [--json OUT.json]
 
-Inference restores batches of tiles: one of 832 x 832, which is what `uformer restore` does, and 1, 4 and 16
-of 256 x 256. The kinds are:
+Inference restores batches of tiles: 8 and 1 of 544 x 544 (`uformer restore` takes 8 if they fit the memory),
+1 of 832 x 832, and 16 and 1 of 256 x 256. The kinds are:
 
 - eager: as `uformer restore` runs the network, with attention in one kernel and channels-last convolutions
 - plain: attention as on a CPU, which stores the scores
@@ -63,12 +63,12 @@ def cases(device: torch.device, networks: list[str]) -> list[Case]:
         inference = [("fp32", kind, 1, 256) for kind in ("eager", "plain")]
         training = [("fp32", "eager", 1, 128)]
     else:
-        whole, batch = (1, 832), (16, 256)
-        inference = [("fp16", "eager", *tiles) for tiles in (whole, batch, (4, 256), (1, 256))]
+        batch, single = (8, 544), (1, 544)
+        inference = [("fp16", "eager", *tiles) for tiles in (batch, single, (1, 832), (16, 256), (1, 256))]
         inference += [
-            ("fp16", kind, *tiles) for kind in ("plain", "compiled", "graphs") for tiles in (whole, batch)
+            ("fp16", kind, *tiles) for kind in ("plain", "compiled", "graphs") for tiles in (batch, single)
         ]
-        inference += [(precision, "eager", *whole) for precision in ("bf16", "fp32")]
+        inference += [(precision, "eager", *batch) for precision in ("bf16", "fp32")]
         training = [
             (precision, kind, 64, 128) for precision in ("bf16", "fp32") for kind in ("eager", "compiled")
         ]

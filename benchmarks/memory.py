@@ -52,7 +52,7 @@ def run(arguments: list[str], tiles: int | None) -> tuple[int, float, float]:
     return os.waitstatus_to_exitcode(status), usage.ru_maxrss * unit / 1e6, time.perf_counter() - began
 
 
-def child(tiles: int, arguments: list[str]) -> None:
+def child(restored: int, arguments: list[str]) -> None:
     """Run the command with a network that restores this many tiles and returns the others unchanged."""
     from uformer.cli import main  # noqa: PLC0415 - the child starts with the parent's memory; keep it small
     from uformer.image.image import Pixels  # noqa: PLC0415
@@ -60,10 +60,10 @@ def child(tiles: int, arguments: list[str]) -> None:
 
     run, done = Network.run, 0
 
-    def few(self: Network, tile: Pixels, notify: Callable[[str], None]) -> Pixels:
+    def few(self: Network, tiles: Pixels, notify: Callable[[str], None]) -> Pixels:
         nonlocal done
-        done += 1
-        return run(self, tile, notify) if done <= tiles else np.ascontiguousarray(tile)
+        done += len(tiles)
+        return run(self, tiles, notify) if done <= restored else np.ascontiguousarray(tiles)
 
     Network.run = few  # type: ignore[method-assign]
     sys.argv = ["uformer", *arguments]

@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from uformer.model.attention import GlobalAttention, WindowAttention, attend_fused, attend_plainly, fuses
+from uformer.model.attention import (
+    MOST_WINDOWS,
+    GlobalAttention,
+    WindowAttention,
+    attend_fused,
+    attend_plainly,
+    fuses,
+)
 from uformer.model.windows import Windows
 from uformer.structure import BlockPlan
 
@@ -122,8 +129,13 @@ def test_global_attention_is_its_definition() -> None:
     torch.testing.assert_close(found, attention.proj(torch.cat(heads, dim=-1)), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("most", [MOST_WINDOWS, 5])
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_fused_kernel_computes_the_same(*, masked: bool) -> None:
+def test_the_fused_kernel_computes_the_same(
+    monkeypatch: pytest.MonkeyPatch, most: int, *, masked: bool
+) -> None:
+    """In one call, or in several where there are more windows than a kernel takes."""
+    monkeypatch.setattr("uformer.model.attention.MOST_WINDOWS", most)
     torch.manual_seed(0)
     b, n, heads, tokens, keys, d = 2, 3, 2, 4, 8, 5
     q = torch.randn(b * n, heads, tokens, d)

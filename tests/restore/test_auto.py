@@ -25,11 +25,11 @@ from uformer.restore.options import NetworkOptions, RestoreOptions
 class Averaging(Network):
     """Denoising returns the mean of a noisy tile; deraining takes bright streaks away."""
 
-    def run(self, tile: Pixels, notify: Notify) -> Pixels:
+    def run(self, tiles: Pixels, notify: Notify) -> Pixels:
         if self.options.task == "derain":
-            return np.minimum(tile, np.float32(0.6))
-        noisy = np.abs(tile[0] - tile[1]).mean() > 0.01
-        return np.full_like(tile, tile.mean()) if noisy else tile
+            return np.minimum(tiles, np.float32(0.6))
+        noisy = np.abs(tiles[:, 0] - tiles[:, 1]).mean() > 0.01
+        return np.full_like(tiles, tiles.mean()) if noisy else tiles
 
 
 @pytest.fixture(autouse=True)

@@ -34,8 +34,8 @@ FUNCTIONS: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 class Arithmetic(Network):
-    def run(self, tile: Pixels, notify: Notify) -> Pixels:
-        return FUNCTIONS[self.options.task](tile)
+    def run(self, tiles: Pixels, notify: Notify) -> Pixels:
+        return FUNCTIONS[self.options.task](tiles)
 
 
 def load(options: NetworkOptions) -> Network:

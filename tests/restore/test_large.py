@@ -35,12 +35,13 @@ RNG = np.random.default_rng(0)
 class Arithmetic(Network):
     """A function that depends on the position of a pixel in its tile."""
 
-    def run(self, tile: Pixels, notify: Notify) -> Pixels:
+    def run(self, tiles: Pixels, notify: Notify) -> Pixels:
+        height, width = tiles.shape[2:]
         ramp = (
-            np.linspace(0.8, 1.2, tile.shape[2], dtype=np.float32)
-            * np.linspace(1.1, 0.9, tile.shape[1], dtype=np.float32)[:, None]
+            np.linspace(0.8, 1.2, width, dtype=np.float32)
+            * np.linspace(1.1, 0.9, height, dtype=np.float32)[:, None]
         )
-        return np.sqrt(tile) * ramp
+        return np.sqrt(tiles) * ramp
 
 
 def restorer(**options: Any) -> Restorer:
@@ -165,11 +166,11 @@ def test_out_of_memory_in_the_middle_begins_again(tmp_path: Path, monkeypatch: p
     once, calls = Arithmetic.run, []
     monkeypatch.setattr(memory, "LARGEST_TILE", 128)
 
-    def hungry(self: Arithmetic, tile: Any, notify: Notify) -> Any:
-        calls.append(tile.shape)
-        if tile.shape[1] == 128 and len(calls) > 2:
+    def hungry(self: Arithmetic, tiles: Any, notify: Notify) -> Any:
+        calls.append(tiles.shape)
+        if tiles.shape[2] == 128 and len(calls) > 2:
             raise MemoryError
-        return once(self, tile, notify)
+        return once(self, tiles, notify)
 
     monkeypatch.setattr(Arithmetic, "run", hungry)
     with pytest.warns(UserWarning, match="out of memory with tiles of 128 pixels; retrying with 64"):
@@ -225,7 +226,7 @@ def test_a_whole_picture_fits_into_few_rows_of_memory(tmp_path: Path) -> None:
         with regions(tmp_path / "a.tif", folder=tmp_path) as picture:
             part = picture.part
             picture.part = lambda first, last: (asked.append(last - first), part(first, last))[1]  # type: ignore[method-assign,func-returns-value]
-            network.network.run = lambda tile, notify: tile  # type: ignore[method-assign]
+            network.network.run = lambda tiles, notify: tiles  # type: ignore[method-assign]
             for _ in large._restored(network, picture, [], FULL, None, ignore, None):
                 assert len(picture._held) <= 64 + regions_of._BACK
     assert max(asked) <= 64

@@ -21,6 +21,7 @@ from uformer.restore.memory import (
     openvino_memory,
     process_budget,
     room_for_others,
+    tiles_at_once,
     torch_memory,
 )
 
@@ -125,3 +126,11 @@ def test_other_networks_have_what_the_image_leaves() -> None:
     assert room - turned == NEEDS.kept(tile)
     all_of_them = room_for_others(NEEDS, 300, 400, tile, {tile}, 10**12) + NEEDS.kept(tile)
     assert all_of_them == NEEDS.kept((LARGEST_TILE, LARGEST_TILE)), "however large the budget"
+
+
+@pytest.mark.parametrize(
+    ("free", "tiles"), [(None, 1), (0, 1), (7, 1), (8, 2), (15, 3), (16, 4), (31, 7), (1000, 8)]
+)
+def test_tiles_fill_half_of_the_free_memory(free: int | None, tiles: int) -> None:
+    network = NetworkMemory(fixed=10**9, per_pixel=1000)
+    assert tiles_at_once(network, (10, 20), None if free is None else free * 100_000) == tiles

@@ -30,6 +30,7 @@ class Identity:
     """A runner that returns its tiles unchanged."""
 
     precision = "bf16"
+    batch = 1
 
     def __init__(self, scale: float = 1.0) -> None:
         self.scale = np.float32(scale)
@@ -44,6 +45,7 @@ class Identity:
 class Compiling:
     """A backend with a runner for each size and the memory of OpenVINO; `sizes`: the sizes that were made."""
 
+    device = "cpu"
     precision = "bf16"
     grain = window_grain(TINY)
 
@@ -68,7 +70,7 @@ def nothing_of_other_tests() -> None:
 
 
 def tile(height: int = 32, width: int = 32) -> Pixels:
-    return np.full((3, height, width), 0.5, np.float32)
+    return np.full((1, 3, height, width), 0.5, np.float32)
 
 
 def test_what_is_compiled_stays_within_the_memory_limit() -> None:
@@ -129,6 +131,41 @@ def test_a_result_that_is_not_finite_is_computed_again() -> None:
     assert notices == ["a tile has non-finite values in bf16; running it again in fp32"]
     with pytest.raises(PictureError, match="non-finite values; its weights may be damaged"):
         network.run(np.full_like(tile(), np.inf), ignore)
+
+
+def test_only_the_tiles_that_are_not_finite_are_computed_again() -> None:
+    notices: list[str] = []
+    network = network_of(Compiling(runner=Identity(1.5)))
+    tiles = np.concatenate([tile(), np.full_like(tile(), 3e38), tile()])
+    restored = network.run(tiles, notices.append)
+    assert restored[:, 0, 0, 0].tolist() == [0.75, np.float32(3e38), 0.75]
+    assert len(notices) == 1
+
+
+class Leaning(Identity):
+    """A runner that changes colours, and left differently from right."""
+
+    def __call__(self, tiles: Pixels) -> Pixels:
+        tint = np.array([1, 0.9, 0.8], np.float32)[:, None, None]
+        return tiles * tint * np.linspace(0.5, 1, tiles.shape[3], dtype=np.float32)
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_tile_of_a_batch_is_restored_as_if_it_were_alone(channels: int, *, ensemble: bool) -> None:
+    network = network_of(Compiling(runner=Leaning()))
+    tiles = np.random.default_rng(0).random((3, channels, 32, 64), dtype=np.float32)
+    tiles[1] = tiles[1, :1]  # without colour
+    restored = network.restore(tiles, ignore, ensemble=ensemble)
+    answer, spread = network.restore_with_spread(tiles, ignore, ensemble=ensemble)
+    for number in range(3):
+        alone = tiles[number : number + 1]
+        assert np.array_equal(restored[number], network.restore(alone, ignore, ensemble=ensemble)[0])
+        single_answer, single_spread = network.restore_with_spread(alone, ignore, ensemble=ensemble)
+        assert np.array_equal(answer[number], single_answer[0])
+        assert np.array_equal(spread[number], single_spread[0])
+    assert np.array_equal(restored[1, 0], restored[1, -1])
+    assert (channels == 1) == np.array_equal(restored[0, 0], restored[0, -1])
 
 
 def test_a_precision_that_is_not_there_is_said_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

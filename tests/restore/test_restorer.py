@@ -32,7 +32,9 @@ Tiles = NDArray[np.float32]
 class Arithmetic:
     """A backend that applies a function to its tiles and records their shapes."""
 
+    device = "cpu"
     precision = "fp16"
+    batch = 1
     memory: NetworkMemory | None = None
 
     def __init__(self, function: Callable[[Tiles], Tiles], config: UformerConfig = SMALL) -> None:
@@ -187,9 +189,22 @@ def test_the_tile_fits_into_half_of_the_free_memory(
     assert needing(NEEDS, tile=100).tile_for(2000, 3000) == (112, 112)
 
 
-def test_a_device_with_memory_of_its_own_takes_the_largest_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_with_memory_of_its_own_takes_large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory", lambda: 2**20)
     assert needing(None).tile_for(816, 816) == (memory.LARGEST_TILE,) * 2
+
+
+def test_tiles_go_in_batches_to_a_backend_that_wants_them() -> None:
+    singly, _ = make(lambda tiles: tiles * tiles, tile=32, overlap=8)
+    expected = singly(picture(100, 70))
+    restorer, backend = make(lambda tiles: tiles * tiles, tile=32, overlap=8)
+    backend.batch = 4
+    seen: list[tuple[int, int]] = []
+    out = restorer(picture(100, 70), progress=lambda *counts: seen.append(counts))
+    assert np.array_equal(out, expected)
+    total = seen[-1][1]
+    assert seen == [(done, total) for done in range(1, total + 1)]
+    assert [shape[0] for shape in backend.shapes] == [4] * (total // 4) + [total % 4] * (total % 4 > 0)
 
 
 def test_memory_bounds_the_tile() -> None:

@@ -11,6 +11,7 @@ from uformer.degradations.noise import gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.image.read import read
 from uformer.metrics import psnr
+from uformer.restore.tile_size import plan
 from uformer.weights.registry import TASKS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -86,7 +87,7 @@ def test_no_seam_at_the_borders_of_tiles(noisy: Pixels, restored: Pixels, tile: 
     restorer = uformer.Restorer.from_pretrained("uformer_t.denoise", backend="openvino", tile=tile)
     tiled = restorer.restore_pixels(noisy)
     assert psnr(tiled, restored, rounded=False) > 50
-    planned = restorer._plan(noisy.shape[0], noisy.shape[1], tile)
+    planned = plan(restorer.network, restorer.options, noisy.shape[0], noisy.shape[1], tile)
     for axis, tiles in enumerate((planned.rows, planned.columns)):
 
         def steepness(pixels: Pixels, axis: int = axis) -> NDArray[np.float32]:

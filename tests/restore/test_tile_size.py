@@ -6,7 +6,7 @@ from tests.restore.test_restorer import make
 from uformer.errors import OptionError
 from uformer.restore.memory import LARGEST_TILE, NetworkMemory
 from uformer.restore.options import RestoreOptions
-from uformer.restore.tile_size import largest_side, make_room, overlap_of
+from uformer.restore.tile_size import largest_side, make_room, overlap_of, plan
 
 
 def test_the_overlap_is_that_of_the_options_or_half_of_the_smallest_tile() -> None:
@@ -24,3 +24,14 @@ def test_too_little_memory_is_an_error_only_if_it_was_asked_for() -> None:
     with pytest.raises(OptionError, match="memory: 1MB is too little; this image needs at least"):
         largest_side(restorer.network, asked, 40, 70, 10**6)
     make_room(restorer.network, asked, 40, 70, (32, 32), 10**6)
+
+
+def test_accelerators_get_squares_unless_a_tile_was_asked_for() -> None:
+    restorer, backend = make(lambda tiles: tiles)
+    for device, asked, tile in (
+        ("cpu", None, (400, 528)),
+        ("cuda:1", None, (544, 544)),
+        ("cuda:1", 832, (400, 528)),
+    ):
+        backend.device = device
+        assert plan(restorer.network, RestoreOptions(tile=asked), 384, 512, 832).tile == tile, device

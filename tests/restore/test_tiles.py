@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uformer.errors import OptionError
-from uformer.restore.tiles import Rows, TilePlan, blend, cut, plan_axis, plan_freely, plan_tiles
+from uformer.restore.tiles import (
+    Rows,
+    TilePlan,
+    blend,
+    cut,
+    plan_axis,
+    plan_freely,
+    plan_squares,
+    plan_tiles,
+)
 
 Pixels = NDArray[np.float32]
 
@@ -179,3 +188,38 @@ def test_small_images_share_few_tile_sizes(multiple: int) -> None:
     assert all(min(each.padded - each.length for each in (plan.rows, plan.columns)) >= 16 for plan in plans)
     assert plan_freely(32, 48, largest=832, **shared).tile[0] <= max(64, multiple)
     assert max(plan_freely(100, 100, largest=multiple, **shared | {"overlap": 0}).tile) <= multiple
+
+
+SQUARES = {"overlap": 32, "multiple": 32, "align": 32, "margin": 8}
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_squares_have_few_sizes_and_cover_the_image(height: int, width: int) -> None:
+    plan = plan_squares(height, width, largest=832, **SQUARES)
+    assert plan.rows.tile == plan.columns.tile
+    assert plan.rows.tile in (64, 128, 192, 288, 544)
+    assert plan.rows.padded >= height + 16
+    assert plan.columns.padded >= width + 16
+
+
+@pytest.mark.parametrize(
+    ("sides", "tile", "count"),
+    [
+        ((30, 20), 64, 1),
+        ((256, 200), 288, 1),
+        ((512, 512), 544, 1),
+        ((512, 768), 288, 6),  # 498 thousand pixels; two of 544 have 592 thousand
+        ((3000, 4000), 544, 48),
+    ],
+)
+def test_squares_hold_the_image_or_leave_few_pixels(sides: tuple[int, int], tile: int, count: int) -> None:
+    plan = plan_squares(*sides, largest=832, **SQUARES)
+    assert (plan.tile, plan.count) == ((tile, tile), count)
+
+
+def test_squares_stay_below_the_largest_and_above_the_overlap() -> None:
+    assert plan_squares(3000, 4000, largest=272, **SQUARES).tile == (192, 192)
+    assert plan_squares(3000, 4000, largest=40, **SQUARES | {"overlap": 16}).tile == (64, 64)
+    assert plan_squares(100, 100, largest=832, **SQUARES | {"overlap": 200}).tile == (288, 288)
+    with pytest.raises(OptionError, match="overlap: 900 is too large"):
+        plan_squares(3000, 4000, largest=832, **SQUARES | {"overlap": 900})

@@ -24,7 +24,8 @@ from uformer.image.image import Image
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
-from uformer.restore.restorer import MARGIN, Restorer
+from uformer.restore.restorer import Restorer
+from uformer.restore.tile_size import MARGIN
 from uformer.values import option
 from uformer.weights import registry
 from uformer.weights.create import weights_file

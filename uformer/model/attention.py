@@ -4,11 +4,19 @@ Legend: B batch, H W height and width of a map, C channels, N tokens of a window
 K keys (N, or 2N where decoder and encoder are joined), h heads, d = C / h.
 """
 
+import itertools
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uformer.structure import BlockPlan, relative_position_index
+
+MOST_WINDOWS = 65535
+"""Windows (or windows times heads) for one call of PyTorch's attention: CUDA's kernels start a block for each
+along the second or third side of a grid, and fail with more (https://github.com/pytorch/pytorch/issues/142228).
+"""
 
 
 class WindowAttention(nn.Module):
@@ -93,14 +101,19 @@ def attend_plainly(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[in
 
 
 def attend_fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, maps: tuple[int, int]) -> Tensor:
-    """The same as `attend_plainly`, in one kernel that never holds all scores."""
+    """The same as `attend_plainly`, in a kernel that never holds all scores, where PyTorch has one."""
     bias = bias.to(q.dtype)
-    if bias.dim() == 3:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
-    shape = q.shape
-    q, k, v = (x.unflatten(0, maps).flatten(1, 2) for x in (q, k, v))  # (B, n h, N, d): windows become heads
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.flatten(0, 1), scale=1.0)
-    return out.reshape(shape)
+    shape, split = q.shape, 0
+    biases: Iterable[Tensor] = itertools.repeat(bias)
+    if bias.dim() == 4:
+        q, k, v = (x.unflatten(0, maps).flatten(1, 2) for x in (q, k, v))  # (B, n h, N, d): windows as heads
+        split, biases = 1, bias.flatten(0, 1).split(MOST_WINDOWS)
+    parts = (x.split(MOST_WINDOWS, split) for x in (q, k, v))
+    out = [
+        F.scaled_dot_product_attention(some_q, some_k, some_v, attn_mask=some_bias, scale=1.0)
+        for some_q, some_k, some_v, some_bias in zip(*parts, biases, strict=False)
+    ]
+    return (out[0] if len(out) == 1 else torch.cat(out, split)).reshape(shape)
 
 
 class GlobalAttention(nn.Module):

@@ -27,6 +27,8 @@ LARGEST_TILE = 832
 """Side in pixels; larger tiles were no faster."""
 LARGEST_OF_A_BAND = 640
 """Side in pixels for an image that is read by regions, whose memory is mainly a row of tiles."""
+MOST_TILES = 8
+"""Tiles that a device restores at once; the process holds them before and after."""
 
 _IMAGE = 40
 """Bytes per pixel of an image in memory: three float32 colours twice, encoded and decoded samples, alpha."""
@@ -155,6 +157,15 @@ def largest_tile(
         if needed(network, height, width, (side, side), budget) <= budget:
             return side
     return None
+
+
+def tiles_at_once(network: NetworkMemory, tile: Size, free: int | None) -> int:
+    """Return the number of tiles that a device with `free` bytes of its own takes at once.
+
+    The network may take half of the free memory. None for `free` means that the driver does not say it.
+    """
+    fitting = int((free or 0) * SHARE) // (tile[0] * tile[1] * network.per_pixel)
+    return min(max(fitting, 1), MOST_TILES)
 
 
 def room_for_others(

@@ -103,55 +103,59 @@ class Network:
         """The tile sizes for which this network is compiled."""
         return self._compiled.sizes
 
-    def restore(self, tile: Pixels, notify: Notify, *, ensemble: bool = False) -> Pixels:
-        """Restore a tile (C, h, w) to the same shape, whatever its channels; see `run`.
+    def restore(self, tiles: Pixels, notify: Notify, *, ensemble: bool = False) -> Pixels:
+        """Restore tiles (B, C, h, w) to the same shape, whatever their channels; see `run`.
 
-        A tile without colour stays without colour. `ensemble`: return the mean over all VIEWS of the tile.
+        A tile without colour stays without colour. `ensemble`: return the mean over all VIEWS of each tile.
         """
-        return self._moments(tile, notify, VIEWS).mean if ensemble else self._answer(tile, notify)
+        return self._moments(tiles, notify, VIEWS).mean if ensemble else self._answer(tiles, notify)
 
     def restore_with_spread(
-        self, tile: Pixels, notify: Notify, *, ensemble: bool = False
+        self, tiles: Pixels, notify: Notify, *, ensemble: bool = False
     ) -> tuple[Pixels, Pixels]:
-        """Return what `restore` returns, and the spread (1, h, w) of the answers to several views.
+        """Return what `restore` returns, and the spread (B, 1, h, w) of the answers to several views.
 
         The network runs for all VIEWS with `ensemble`, otherwise for the first FEW.
         """
-        moments = self._moments(tile, notify, VIEWS if ensemble else VIEWS[:FEW])
+        moments = self._moments(tiles, notify, VIEWS if ensemble else VIEWS[:FEW])
         return moments.mean if ensemble else moments.first, moments.spread
 
-    def _moments(self, tile: Pixels, notify: Notify, views: Sequence[View]) -> Moments:
-        moments = Moments(self._answer(tile, notify))
+    def _moments(self, tiles: Pixels, notify: Notify, views: Sequence[View]) -> Moments:
+        moments = Moments(self._answer(tiles, notify))
         for view in views[1:]:
-            moments.add(view.undo(self._answer(view.of(tile), notify)))
+            moments.add(view.undo(self._answer(view.of(tiles), notify)))
         return moments
 
-    def _answer(self, tile: Pixels, notify: Notify) -> Pixels:
-        """Return the answer to one view of a tile, with the channels of the tile."""
-        channels = self.config.in_channels
-        if len(tile) == channels:
-            restored = self.run(tile, notify)
-            neutral = len(tile) > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape))
-            return np.repeat(restored.mean(axis=0, keepdims=True), len(tile), axis=0) if neutral else restored
+    def _answer(self, tiles: Pixels, notify: Notify) -> Pixels:
+        """Return the answers to one view of the tiles, with the channels of the tiles."""
+        channels, given = self.config.in_channels, tiles.shape[1]
+        if given == channels:
+            restored = self.run(tiles, notify)
+            for tile, answer in zip(tiles, restored, strict=True):
+                if given > 1 and np.array_equal(tile, np.broadcast_to(tile[:1], tile.shape)):
+                    answer[...] = answer.mean(axis=0, keepdims=True)
+            return restored
         if channels == 1:
-            return np.concatenate([self.run(plane[None], notify) for plane in tile])
-        return self.run(np.repeat(tile, channels, axis=0), notify).mean(axis=0, keepdims=True)
+            planes = [self.run(tiles[:, channel : channel + 1], notify) for channel in range(given)]
+            return np.concatenate(planes, axis=1)
+        return self.run(np.repeat(tiles, channels, axis=1), notify).mean(axis=1, keepdims=True)
 
-    def run(self, tile: Pixels, notify: Notify) -> Pixels:
-        """Restore a tile (C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.
+    def run(self, tiles: Pixels, notify: Notify) -> Pixels:
+        """Restore tiles (B, C, h, w), float32 in [0, 1], to the same shape, not clipped; C is the network's.
 
-        A tile with a non-finite result is run again in fp32. Raises PictureError if the result is still not
+        Tiles with non-finite results are run again in fp32. Raises PictureError if a result is still not
         finite, MemoryError if the device has too little memory.
         """
-        runner = self.for_size(*tile.shape[1:])
+        runner = self.for_size(*tiles.shape[2:])
         if self._notice is not None:
             notify(self._notice)
             self._notice = None
-        batch = np.ascontiguousarray(tile[None])
-        restored = runner(batch)
+        tiles = np.ascontiguousarray(tiles)
+        restored = runner(tiles)
         if not np.isfinite(restored).all() and runner.precision != "fp32":
             notify(f"a tile has non-finite values in {runner.precision}; running it again in fp32")
-            restored = runner.in_fp32()(batch)
+            broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
+            restored[broken] = runner.in_fp32()(tiles[broken])
         if not np.isfinite(restored).all():
             raise PictureError("the network returns non-finite values; its weights may be damaged")
-        return restored[0]
+        return restored

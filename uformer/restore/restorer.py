@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,12 +27,10 @@ from uformer.restore.options import AUTO, Controls, RestoreOptions, make_options
 from uformer.restore.planes import restore_path
 from uformer.restore.progress import Progress
 from uformer.restore.restoration import Held, Restoration, SpreadMap
-from uformer.restore.tile_size import largest_side, make_room, overlap_of
-from uformer.restore.tiles import Bands, Rows, SpreadTo, TilePlan, blend, cut, plan_freely, plan_tiles
+from uformer.restore.tile_size import largest_side, make_room, plan
+from uformer.restore.tiles import Bands, Rows, SpreadTo, TilePlan, blend, cut
 from uformer.restore.tones import decided
 from uformer.restore.views import views_of
-
-MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
 
 
 class Restorer:
@@ -340,7 +339,7 @@ class Restorer:
             )
         largest = self.options.tile or self._largest(height, width)
         while True:
-            tiles = self._plan(height, width, largest)
+            tiles = plan(self.network, self.options, height, width, largest)
             make_room(self.network, self.options, height, width, tiles.tile, self.memory_budget)
             try:
                 bands = blend(self._run(cut(read, tiles), tiles, progress, notify), tiles)
@@ -359,32 +358,29 @@ class Restorer:
 
     def tile_for(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the tiles for an image of this size, unless memory runs out."""
-        return self._plan(height, width, self.options.tile or self._largest(height, width)).tile
+        largest = self.options.tile or self._largest(height, width)
+        return plan(self.network, self.options, height, width, largest).tile
 
     def _largest(self, height: int, width: int) -> int:
         return largest_side(self.network, self.options, height, width, self.memory_budget)
 
-    def _plan(self, height: int, width: int, largest: int) -> TilePlan:
-        overlap = overlap_of(self.config, self.options)
-        shared = {"overlap": overlap, "multiple": self.grain, "align": self.grain, "margin": MARGIN}
-        if self.options.tile is None:
-            return plan_freely(height, width, largest=largest, **shared)
-        if self.options.overlap is None:
-            largest = max(largest, overlap + self.grain)
-        return plan_tiles(height, width, tile=largest, **shared)
-
     def _run(
         self, tiles: Iterator[Pixels], planned: TilePlan, progress: Progress | None, notify: Notify
     ) -> Iterator[Pixels]:
-        for done, tile in enumerate(tiles, start=1):
-            if self.spread_to is None:
-                restored = self.network.restore(tile, notify, ensemble=self.options.ensemble)
-            else:  # the spread is blended like one more channel
-                answer = self.network.restore_with_spread(tile, notify, ensemble=self.options.ensemble)
-                restored = np.concatenate(answer)
-            if progress:
-                progress(done, planned.count)
-            yield restored
+        done, at_once = 0, self.network.for_size(*planned.tile).batch
+        while batch := list(itertools.islice(tiles, at_once)):
+            for restored in self._restored(np.stack(batch), notify):
+                done += 1
+                if progress:
+                    progress(done, planned.count)
+                yield restored
+
+    def _restored(self, tiles: Pixels, notify: Notify) -> Pixels:
+        ensemble = self.options.ensemble
+        if self.spread_to is None:
+            return self.network.restore(tiles, notify, ensemble=ensemble)
+        answer = self.network.restore_with_spread(tiles, notify, ensemble=ensemble)
+        return np.concatenate(answer, axis=1)  # the spread is blended like one more channel
 
     def _without_spread(self, bands: Bands) -> Bands:
         """Pass the last channel on to whoever receives the spread, and yield the others."""

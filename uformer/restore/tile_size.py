@@ -1,4 +1,4 @@
-"""Chooses the side of the tiles of an image, by the options and the memory limit."""
+"""Chooses the tiles of an image, by the options, the device and the memory limit."""
 
 import math
 
@@ -7,8 +7,10 @@ from uformer.errors import OptionError
 from uformer.restore import memory
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
+from uformer.restore.tiles import TilePlan, plan_freely, plan_squares, plan_tiles
 
 OVERLAP = 32  # pixels
+MARGIN = 8  # pixels around an image: enough for a flat image to stay within one 8-bit level (docs/memory.md)
 
 
 def overlap_of(config: UformerConfig, options: RestoreOptions) -> int:
@@ -34,6 +36,21 @@ def largest_side(network: Network, options: RestoreOptions, height: int, width: 
             f"memory: {options.memory} is too little; this image needs at least {math.ceil(enough / 1e6)}MB"
         )
     return side or smallest
+
+
+def plan(network: Network, options: RestoreOptions, height: int, width: int, largest: int) -> TilePlan:
+    """Return the tiles of an image. `largest`: their largest side, or the one that the options name.
+
+    On an accelerator, images of different sizes share a few tile sizes.
+    """
+    overlap, grain = overlap_of(network.config, options), network.backend.grain
+    shared = {"overlap": overlap, "multiple": grain, "align": grain, "margin": MARGIN}
+    if options.tile is None:
+        freely = plan_freely if network.backend.device == "cpu" else plan_squares
+        return freely(height, width, largest=largest, **shared)
+    if options.overlap is None:
+        largest = max(largest, overlap + grain)
+    return plan_tiles(height, width, tile=largest, **shared)
 
 
 def make_room(

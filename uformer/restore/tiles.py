@@ -37,6 +37,9 @@ _SMALL_SIDES = (64, 128, 192)
 """Sides of the square tiles for images that fit in one of them. Few sizes, because compiling the network for
 another size takes as long as restoring dozens of small images."""
 
+_SQUARE_SIDES = (288, 544)
+"""Sides of the square tiles for larger images: 256 and 512, plus 32 for the margins or an overlap."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -176,6 +179,31 @@ def plan_freely(
             if max(plan.tile) <= side <= largest:
                 return TilePlan(*(replace(each, tile=side) for each in (plan.rows, plan.columns)))
     return plan
+
+
+def plan_squares(
+    height: int, width: int, *, largest: int, overlap: int, multiple: int, align: int = 1, margin: int = 0
+) -> TilePlan:
+    """Return square tiles of one of few sizes, which images of any size share.
+
+    They have the smallest side with which one tile covers the image. If none does, they have the one of
+    `_SQUARE_SIDES` that leaves the fewest pixels to compute, and the larger one wins a tie. Arguments and
+    errors: see `plan_axis`.
+    """
+
+    def squares(side: int) -> TilePlan:
+        plan = plan_tiles(
+            height, width, tile=side, overlap=overlap, multiple=multiple, align=align, margin=margin
+        )
+        return TilePlan(*(replace(axis, tile=side) for axis in (plan.rows, plan.columns)))
+
+    sides = [_up(side, multiple) for side in (*_SMALL_SIDES, *_SQUARE_SIDES)]
+    fitting = [side for side in sides if overlap + align <= side <= largest] or [_up(largest, multiple)]
+    for side in fitting:
+        if max(height, width) + 2 * margin <= side:
+            return squares(side)
+    plans = [squares(side) for side in reversed(fitting[-len(_SQUARE_SIDES) :])]
+    return min(plans, key=lambda plan: plan.count * plan.rows.tile**2)
 
 
 def cut(read: Rows, plan: TilePlan) -> Iterator[Pixels]:

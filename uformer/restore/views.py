@@ -15,13 +15,13 @@ class View:
     quarters: int
 
     def of(self, tile: Pixels) -> Pixels:
-        """Return a tile (C, h, w) as this view shows it."""
-        return np.rot90(tile[:, :, ::-1] if self.flipped else tile, self.quarters, axes=(1, 2))
+        """Return a tile (..., h, w) as this view shows it."""
+        return np.rot90(tile[..., ::-1] if self.flipped else tile, self.quarters, axes=(-2, -1))
 
     def undo(self, tile: Pixels) -> Pixels:
         """Return the tile of which this is the view."""
-        turned = np.rot90(tile, -self.quarters, axes=(1, 2))
-        return turned[:, :, ::-1] if self.flipped else turned
+        turned = np.rot90(tile, -self.quarters, axes=(-2, -1))
+        return turned[..., ::-1] if self.flipped else turned
 
 
 VIEWS = tuple(View(flipped, quarters) for quarters in (0, 2, 1, 3) for flipped in (False, True))
@@ -35,7 +35,7 @@ def views_of(*, ensemble: bool) -> int:
 
 
 class Moments:
-    """Mean and spread of the answers to several views, which are added one by one."""
+    """Mean and spread of the answers (..., C, h, w) to several views, which are added one by one."""
 
     def __init__(self, first: Pixels) -> None:
         self.first = first
@@ -57,8 +57,8 @@ class Moments:
 
     @property
     def spread(self) -> Pixels:
-        """The standard deviation (1, h, w), as root mean square of the channels."""
+        """The standard deviation (..., 1, h, w), as root mean square of the channels."""
         mean = self._sum / np.float32(self._count)
         variances = self._squares / np.float32(self._count) - mean * mean
-        spread: Pixels = np.sqrt(np.maximum(variances.mean(axis=0, keepdims=True), 0))
+        spread: Pixels = np.sqrt(np.maximum(variances.mean(axis=-3, keepdims=True), 0))
         return spread

@@ -25,9 +25,9 @@ from uformer.restore.restorer import Restorer
 class Leaning(Network):
     """Its answer depends on the direction: darker to the right."""
 
-    def run(self, tile: Pixels, notify: Notify) -> Pixels:
-        slope = np.linspace(0.02, 0.1, tile.shape[2], dtype=np.float32)
-        return np.maximum(tile - slope, 0)
+    def run(self, tiles: Pixels, notify: Notify) -> Pixels:
+        slope = np.linspace(0.02, 0.1, tiles.shape[3], dtype=np.float32)
+        return np.maximum(tiles - slope, 0)
 
 
 @pytest.fixture(autouse=True)

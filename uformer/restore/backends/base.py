@@ -36,6 +36,11 @@ class Runner(Protocol):
     precision: str
     """See `Backend.precision`."""
 
+    @property
+    def batch(self) -> int:
+        """The number of tiles to pass in one call. More are possible, but not faster."""
+        ...
+
     def __call__(self, tiles: Tiles) -> Tiles:
         """Restore (B, C, h, w) float32 in [0, 1] to (B, C, h, w) float32, not clipped.
 
@@ -50,6 +55,11 @@ class Runner(Protocol):
 
 class Backend(Protocol):
     """A network on a device, in a precision. It knows its memory needs before it loads anything large."""
+
+    @property
+    def device(self) -> str:
+        """The device, as options name it, such as cpu or cuda:1; never "auto"."""
+        ...
 
     @property
     def precision(self) -> str:

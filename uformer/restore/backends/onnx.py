@@ -42,12 +42,14 @@ class OnnxBackend:
 
     precision: str
     """The precision of the file: fp32, fp16 or int8."""
+    batch = 1
 
     def __init__(
         self, path: PathLike, *, device: str = "cpu", precision: str = "auto", threads: int | None = None
     ) -> None:
         ort = require("onnxruntime", "onnx")
         model = _read(path)
+        self.device = device
         self.config, self.facts = _describe(path, model)
         self.precision = self.facts.get("precision", "fp32")
         if precision not in ("auto", self.precision):

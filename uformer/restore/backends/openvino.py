@@ -77,6 +77,7 @@ class OpenVINORunner:
 
     precision: str
     """The numeric precision: fp32, bf16 or fp16; never "auto"."""
+    batch = 1
 
     def __init__(
         self,

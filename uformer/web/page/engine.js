@@ -44,8 +44,32 @@ export async function describe() {
 
 export async function run(file, { mask, ...options }, onProgress, signal) { // `render` applies the mask
   const id = ++number;
-  const facts = await ask("run", { id, file, options, limit: MOST_PIXELS }, { onProgress, signal });
-  return new Answer(id, facts);
+  const rest = stayAwake();
+  try {
+    const facts = await ask("run", { id, file, options, limit: MOST_PIXELS }, { onProgress, signal });
+    return new Answer(id, facts);
+  } finally {
+    rest();
+  }
+}
+
+// Keeps the computer awake, because a photo can take longer than it waits for a touch. Returns the function that
+// ends it. Browsers end it themselves when the page is hidden, and refuse it when the battery is low.
+function stayAwake() {
+  let lock = null;
+  let over = false;
+  const ask = async () => {
+    if (document.hidden) return;
+    lock = await navigator.wakeLock?.request("screen").catch(() => null);
+    if (over) lock?.release();
+  };
+  document.addEventListener("visibilitychange", ask);
+  ask();
+  return () => {
+    over = true;
+    document.removeEventListener("visibilitychange", ask);
+    lock?.release();
+  };
 }
 
 // The page asks for a preview of what this browser cannot show: the file says why.
