@@ -26,15 +26,18 @@ def torchrun(*words: str, nodes: int = 1, endpoint: str = "localhost:0") -> subp
     return start([*launcher, "-m", "uformer", *words], module="torch.distributed.run")
 
 
-def by_hand(*words: str) -> list[subprocess.Popen[str]]:
-    """Start two processes without a launcher."""
+def by_hand(*words: str, module: str = "uformer") -> list[subprocess.Popen[str]]:
+    """Start two processes without a launcher, whose start alone takes seconds."""
     together = {
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "localhost",
         "MASTER_PORT": str(free_port()),
         "LOCAL_WORLD_SIZE": "2",
     }
-    return [start(list(words), environment={**together, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
+    return [
+        start(list(words), module=module, environment={**together, "RANK": rank, "LOCAL_RANK": rank})
+        for rank in "01"
+    ]
 
 
 def start(

@@ -1,10 +1,12 @@
 """What each of two processes runs for test_processes: a list of `uformer` calls, read from a file."""
 
+import contextlib
 import errno
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from uformer.cli import main
@@ -23,18 +25,20 @@ def without_what_is_shown(replace: Callable[[object, str, object], object]) -> N
     replace(devices, "fast_bf16", lambda: True)
 
 
-def run(calls: list[list[str]]) -> list[int]:
-    codes = []
+def run(calls: list[list[str]]) -> None:
+    """Run the calls, and print the exit code of each on a line."""
     for words in calls:
+        out = Path(words[words.index("--out") + 1]).name
         try:
-            if any(word.endswith("/full_log") for word in words):
+            if out == "full_log":
                 _refuse_lines()
-            if any(word.endswith("/full") for word in words):
-                _fill_disks()
-            codes.append(main(words))
+            if out == "lost" and os.environ["RANK"] == "1":
+                _kill_at_step(7)
+            with _full_disk() if out == "full" else contextlib.nullcontext():
+                code = main(words)
         except SystemExit as ended:
-            codes.append(int(str(ended.code)))
-    return codes
+            code = int(str(ended.code))
+        print("code", code, flush=True)
 
 
 def _refuse_lines() -> None:
@@ -50,18 +54,38 @@ def _refuse_lines() -> None:
     RunFolder.append_log = full  # type: ignore[assignment, method-assign]
 
 
-def _fill_disks() -> None:
-    """Make every later save of a state fail."""
+@contextlib.contextmanager
+def _full_disk() -> Iterator[None]:
+    """Make every save of a state fail."""
     import torch
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    torch.save = full  # type: ignore[assignment]
+    save, torch.save = torch.save, full  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.save = save
+
+
+def _kill_at_step(step: int) -> None:
+    """Make this process kill itself after that many steps."""
+    from uformer.signals import Interrupt
+    from uformer.train.processes import Processes
+
+    asked, seen = Processes.asked_to_stop, 0
+
+    def count(processes: Processes, interrupt: Interrupt) -> bool:
+        nonlocal seen
+        seen += 1
+        if seen == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return asked(processes, interrupt)
+
+    Processes.asked_to_stop = count  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
     without_what_is_shown(setattr)
-    codes = run(json.loads(Path(sys.argv[1]).read_text()))
-    # One write per line: print writes the newline by itself, and the lines of two processes could mix.
-    os.write(1, f"codes {json.dumps(codes)}\n".encode())
+    run(json.loads(Path(sys.argv[1]).read_text()))

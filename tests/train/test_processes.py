@@ -31,6 +31,7 @@ SETTINGS = (
     "optimizer=adamw",
     "patch=16",
 )
+STEADY = "warmup=0", "decay=0"  # so that a step does not depend on how many follow
 FULL = "sharding=full", "network.gradient_checkpointing=true"
 # Tolerance of weights: Adam divides by the root of a small number, which amplifies rounding.
 ABOUT = 5e-5
@@ -107,23 +108,14 @@ def _run_all(folder: Path) -> None:
         words(folder / "three", "batch=3", "accumulate=1"),
         words(folder / "full_log"),
         words(folder / "full"),
+        words(folder / "lost", *STEADY, "steps=100000", "save_every=5"),
     ]
     (folder / "calls.json").write_text(json.dumps(calls))
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--rdzv-backend",
-        "c10d",
-        "--rdzv-endpoint",
-    ]
-    command = [*launcher, "localhost:0", "-m", "tests.train.several", str(folder / "calls.json")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    (folder / "said").write_text(done.stdout + done.stderr)
+    processes = by_hand(str(folder / "calls.json"), module="tests.train.several")
+    for rank, process in enumerate(processes):
+        out, err = process.communicate(timeout=250)
+        (folder / f"said{rank}").write_text(out + err)
+    assert [process.returncode for process in processes] == [0, -signal.SIGKILL], err
     for name in ("two_one", "sharded_one"):
         assert main(resume(folder / name, *half)) == 0
     assert main(words(folder / "one_one", "steps=3")) == 0
@@ -164,11 +156,13 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
 
 
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
-    lines = (runs / "said").read_text().splitlines()
-    codes = [json.loads(line.removeprefix("codes ")) for line in lines if line.startswith("codes ")]
-    assert codes == [[0] * 10 + [2, 1, 0, 2, 1, 1]] * 2
+    said = [(runs / f"said{rank}").read_text().splitlines() for rank in (0, 1)]
+    codes = [[int(line.removeprefix("code ")) for line in lines if line.startswith("code ")] for lines in said]
+    ended = [0] * 10 + [2, 1, 0, 2, 1, 1]
+    assert codes == [[*ended, 1], ended]
+    lines = said[0] + said[1]
     errors = [line for line in lines if line.startswith("uformer: error")]
-    assert len(errors) == 5, lines
+    assert len(errors) == 6, lines
     assert "two exists; resume the run with --resume" in errors[0]
     assert "the loss or its gradient is not finite" in errors[1]
     assert "batch: 3 must be a multiple of 1 (accumulate) x 2 (processes)" in errors[2]
@@ -178,24 +172,16 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     assert "Traceback" not in "".join(lines)
 
 
-def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(runs: Path) -> None:
     """Without a launcher, the remaining process notices by itself."""
-    out = tmp_path / "run"
-    settings = "warmup=0", "decay=0"  # so that a step does not depend on how many follow
-    first, second = by_hand(*words(out, *settings, "steps=100000", "save_every=5"))
-    wait_for(has(out / "log.jsonl", '"step": 7'), first)
-    second.send_signal(signal.SIGKILL)
-    code, err = finish(first, seconds=30)
-    finish(second)
-    assert code == 1
-    (line,) = [line for line in err.splitlines() if line.startswith("uformer")]
+    out = runs / "lost"
+    line = (runs / "said0").read_text().splitlines()[-1]
     assert line.startswith("uformer: error: another process of this run ended; the last saved state is kept;")
     assert line.endswith(f"resume with: uformer train --resume --out {out}")
-    assert "Traceback" not in err
     steps = RunFolder(out).load_state()["step"] + 2
     assert main(resume(out, f"steps={steps}")) == 0
-    assert main(words(tmp_path / "whole", *settings, f"steps={steps}")) == 0
-    assert distance(out, tmp_path / "whole") < 1e-3
+    assert main(words(runs / "whole", *STEADY, f"steps={steps}")) == 0
+    assert distance(out, runs / "whole") < 1e-3
 
 
 @pytest.mark.slow
