@@ -2,6 +2,7 @@
 
 import { Brush } from "./brush.js";
 import * as engine from "./engine.js";
+import { follow } from "./focus.js";
 import { NAMES, takePhotos } from "./intake.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
@@ -57,9 +58,8 @@ async function addSample({ dataset }) {
 function remove(photo) {
   const at = photos.indexOf(photo);
   photos.splice(at, 1);
-  work.remove(photo);
   if (photo === current) select(photos[Math.min(at, photos.length - 1)] ?? null);
-  else render();
+  work.remove(photo);
 }
 
 takePhotos({ picker: $("picker"), camera: $("camera"), add, reads: () => can?.reads ?? Object.keys(NAMES), say });
@@ -195,13 +195,18 @@ function say(text, visible = false) {
 }
 
 function render() {
+  const focused = document.activeElement;
   const photo = current;
   $("welcome").hidden = Boolean(photo);
-  $("viewer").hidden = $("strip").hidden = !photo;
+  $("viewer").hidden = $("tools").hidden = $("strip").hidden = !photo;
   renderStrip($("items"), photos, current, { onSelect: select, onRemove: remove });
   renderProgress();
-  if (!photo) return;
-  $("file-name").textContent = photo.name;
+  if (photo) renderPhoto(photo);
+  follow(focused);
+}
+
+function renderPhoto(photo) {
+  $("file-name").textContent = $("file-name").title = photo.name;
   $("file-facts").textContent = facts(photo);
   panel.show(photo, photos.length > 1);
   renderNotice(photo);
@@ -211,7 +216,6 @@ function render() {
 function renderNotice(photo) {
   const failed = photo.state === "failed";
   $("notice").hidden = !failed;
-  $("tools").hidden = $("zoom").hidden = failed;
   $("compare").hidden = $("brush-group").hidden = !photo.result;
   brush.show(photo.result && !failed ? photo : null);
   $("viewer").classList.toggle("busy", photo.busy || failed);
@@ -228,7 +232,8 @@ function renderActions(photo) {
   const todo = open();
   const again = todo.length > 0 && todo.every((each) => each.result);
   $("go").hidden = working || !todo.length;
-  $("go").textContent = ["Restore", todo.length > 1 && `${todo.length} photos`, again && "again"].filter(Boolean).join(" ");
+  const many = todo.length > 1 ? `${todo.length} photos` : todo[0] !== photo && "1 other photo";
+  $("go").textContent = ["Restore", many, again && "again"].filter(Boolean).join(" ");
   $("go").className = photo.result && photo.current ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
   const { result, trouble } = photo;
@@ -267,7 +272,8 @@ function renderProgress() {
   $("progress").hidden = !photo;
   if (!photo) return;
   const { state, progress } = photo;
-  const several = work.line.length || photo !== current ? `${photo.name}: ` : "";
+  $("progress-name").textContent = $("progress-name").title = photo.name;
+  $("progress-name").hidden = !work.line.length && photo === current;
   const share = progress.share ?? null;
   let words = "Preparing";
   let eta = progress.seconds ? `${duration(progress.seconds)} left` : "";
@@ -276,7 +282,7 @@ function renderProgress() {
   else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${progress.seconds} s`; }
   else if (state === "waiting") words = progress.ahead ? `Waiting, ${progress.ahead} ahead of this one` : "Waiting";
   else if (progress.tiles) words = `${progress.done} of ${progress.tiles} ${progress.tiles === 1 ? "tile" : "tiles"}`;
-  $("progress-words").textContent = several + words;
+  $("progress-words").textContent = words;
   $("progress-eta").textContent = eta || (work.line.length ? `${work.line.length} more` : "");
   $("bar").classList.toggle("unknown", share === null);
   $("bar").firstElementChild.style.transform = share === null ? "" : `scaleX(${share})`;
@@ -286,6 +292,9 @@ function renderProgress() {
     if (quarter && quarter < 100) say(`${photo.name}: ${quarter}%`);
   } else if (state === "waiting" || state === "busy") say(`${photo.name}: ${words}`);
 }
+
+// What is scrolled to stays clear of the buttons below.
+new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--action", `${target.offsetHeight}px`)).observe($("action"));
 
 // Zoom and comparison
 
