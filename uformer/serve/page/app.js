@@ -2,6 +2,7 @@
 
 import { Brush } from "./brush.js";
 import * as engine from "./engine.js";
+import { follow } from "./focus.js";
 import { NAMES, takePhotos } from "./intake.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
@@ -57,9 +58,8 @@ async function addSample({ dataset }) {
 function remove(photo) {
   const at = photos.indexOf(photo);
   photos.splice(at, 1);
-  work.remove(photo);
   if (photo === current) select(photos[Math.min(at, photos.length - 1)] ?? null);
-  else render();
+  work.remove(photo);
 }
 
 takePhotos({ picker: $("picker"), camera: $("camera"), add, reads: () => can?.reads ?? Object.keys(NAMES), say });
@@ -199,13 +199,18 @@ function say(text, visible = false) {
 }
 
 function render() {
+  const focused = document.activeElement;
   const photo = current;
   $("welcome").hidden = Boolean(photo);
-  $("viewer").hidden = $("strip").hidden = !photo;
+  $("viewer").hidden = $("tools").hidden = $("strip").hidden = !photo;
   renderStrip($("items"), photos, current, { onSelect: select, onRemove: remove });
   renderProgress();
-  if (!photo) return;
-  $("file-name").textContent = photo.name;
+  if (photo) renderPhoto(photo);
+  follow(focused);
+}
+
+function renderPhoto(photo) {
+  $("file-name").textContent = $("file-name").title = photo.name;
   $("file-facts").textContent = facts(photo);
   panel.show(photo, photos.length > 1);
   renderNotice(photo);
@@ -215,7 +220,6 @@ function render() {
 function renderNotice(photo) {
   const failed = photo.state === "failed";
   $("notice").hidden = !failed;
-  $("tools").hidden = $("zoom").hidden = failed;
   const paintable = Boolean(photo.result) && !photo.facts?.pages; // the pages of a stack are not shown
   $("compare").hidden = $("brush-group").hidden = !paintable;
   brush.show(paintable && !failed ? photo : null);
@@ -233,7 +237,8 @@ function renderActions(photo) {
   const todo = open();
   const again = todo.length > 0 && todo.every((each) => each.result);
   $("go").hidden = working || !todo.length;
-  $("go").textContent = ["Restore", todo.length > 1 && `${todo.length} photos`, again && "again"].filter(Boolean).join(" ");
+  const many = todo.length > 1 ? `${todo.length} photos` : todo[0] !== photo && "1 other photo";
+  $("go").textContent = ["Restore", many, again && "again"].filter(Boolean).join(" ");
   $("go").className = photo.result && photo.current ? "quiet wide" : "primary wide";
   $("cancel").hidden = !working;
   const { result, trouble } = photo;
@@ -272,7 +277,8 @@ function renderProgress() {
   $("progress").hidden = !photo;
   if (!photo) return;
   const { state, progress } = photo;
-  const several = work.line.length || photo !== current ? `${photo.name}: ` : "";
+  $("progress-name").textContent = $("progress-name").title = photo.name;
+  $("progress-name").hidden = !work.line.length && photo === current;
   const share = progress.share ?? null;
   let words = "Preparing";
   let eta = progress.seconds ? `${duration(progress.seconds)} left` : "";
@@ -281,7 +287,7 @@ function renderProgress() {
   else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${progress.seconds} s`; }
   else if (state === "waiting") words = progress.ahead ? `Waiting, ${progress.ahead} ahead of this one` : "Waiting";
   else if (progress.tiles) words = `${progress.done} of ${progress.tiles} ${progress.tiles === 1 ? "tile" : "tiles"}`;
-  $("progress-words").textContent = several + words;
+  $("progress-words").textContent = words;
   $("progress-eta").textContent = eta || (work.line.length ? `${work.line.length} more` : "");
   $("bar").classList.toggle("unknown", share === null);
   $("bar").firstElementChild.style.transform = share === null ? "" : `scaleX(${share})`;
@@ -291,6 +297,9 @@ function renderProgress() {
     if (quarter && quarter < 100) say(`${photo.name}: ${quarter}%`);
   } else if (state === "waiting" || state === "busy") say(`${photo.name}: ${words}`);
 }
+
+// What is scrolled to stays clear of the buttons below.
+new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--action", `${target.offsetHeight}px`)).observe($("action"));
 
 // Zoom and comparison
 

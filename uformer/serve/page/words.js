@@ -1,7 +1,7 @@
 // Text for people: sizes, times, and a title and help for every error.
 
 export function bytes(count) {
-  const units = ["bytes", "kB", "MB", "GB"];
+  const units = [count === 1 ? "byte" : "bytes", "kB", "MB", "GB"];
   let unit = 0;
   while (count >= 1000 && unit < 3) { count /= 1000; unit += 1; }
   return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;

@@ -43,9 +43,9 @@ export class Work {
       photo.problem = cancelled ? null : problem;
     }
     this.active = null;
+    this.pump(); // before the change is shown, so that nothing looks idle between two photos
     this.onChange();
     if (photo.state === "failed" || photo.result) this.onEnd(photo);
-    this.pump();
   }
 
   // Runs the network, then makes the file.
