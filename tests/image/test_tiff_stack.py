@@ -182,7 +182,7 @@ def test_float_with_white_as_zero_is_data(tmp_path: Path) -> None:
         assert np.array_equal(stack.read(0)[..., 0], values)
 
 
-def test_damage_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_damage_is_refused_in_one_line() -> None:
     """tifffile raises nearly anything, follows loops of directories for ever, and unpacks without a limit."""
     values = counts(3, 8, 10)
     whole = save_as(values)
@@ -190,12 +190,12 @@ def test_damage_is_refused_in_one_line(tmp_path: Path) -> None:
         offsets = [page.offset for page in file.pages]
         tags = file.pages[1].tags
         links = [page.offset + 2 + 12 * len(page.tags) for page in file.pages]
-        width, strip, length = (tags[name] for name in ("ImageWidth", "StripOffsets", "StripByteCounts"))
+        width = tags["ImageWidth"]
     loop = bytearray(whole)
     struct.pack_into("<I", loop, links[2], offsets[1])
     assert "its directories form a loop" in refused(bytes(loop))
     odd = bytearray(whole)
-    struct.pack_into("<HI", odd, width.offset + 2, 3, 2)  # two widths
+    struct.pack_into("<H", odd, width.offset + 2, 2)  # a text
     assert "cannot be read as TIFF: its directories are damaged" in refused(bytes(odd))
     bomb = zlib.compress(bytes(10**6))
     packed = bytearray(save_as(values, compression="zlib", rowsperstrip=8))
@@ -204,8 +204,7 @@ def test_damage_is_refused_in_one_line(tmp_path: Path) -> None:
         strip, length = tags["StripOffsets"], tags["StripByteCounts"]
     struct.pack_into("<I", packed, strip.valueoffset, len(packed))
     struct.pack_into("<I", packed, length.valueoffset, len(bomb))
-    with (
-        opened_tiff(bytes(packed) + bomb) as stack,
-        pytest.raises(PictureError, match="image: page 2 is damaged"),
-    ):
-        stack.read(1)
+    with opened_tiff(bytes(packed) + bomb) as stack:
+        with pytest.raises(PictureError, match="image: page 2 is damaged or cut off"):
+            stack.read(1)
+        assert np.array_equal(stack.read(2)[..., 0], values[2])
