@@ -1,7 +1,10 @@
 """A stack is read page by page, and each plane knows its channel."""
 
+import io
+import struct
+import zlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +15,20 @@ from tests.image.stacks import counts, save_imagej, save_ome
 from uformer.errors import PictureError
 from uformer.image.read import Limits, header, read
 from uformer.image.tiff_stack import is_tiff_stack, opened_tiff
+
+
+def save_as(values: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file, values, photometric="minisblack", metadata=None, contiguous=False, byteorder="<", **options
+    )
+    return file.getvalue()
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(PictureError) as refusal, opened_tiff(data):
+        pass
+    return str(refusal.value)
 
 
 def test_planes_of_a_hyperstack_know_their_channels(tmp_path: Path) -> None:
@@ -163,3 +180,29 @@ def test_float_with_white_as_zero_is_data(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
     with opened_tiff(tmp_path / "a.tif") as stack:
         assert np.array_equal(stack.read(0)[..., 0], values)
+
+
+def test_damage_is_refused_in_one_line(tmp_path: Path) -> None:
+    """tifffile raises nearly anything, follows loops of directories for ever, and unpacks without a limit."""
+    values = counts(3, 8, 10)
+    whole = save_as(values)
+    with tifffile.TiffFile(io.BytesIO(whole)) as file:
+        offsets = [page.offset for page in file.pages]
+        links = [page.offset + 2 + 12 * len(page.tags) for page in file.pages]
+    loop = bytearray(whole)
+    struct.pack_into("<I", loop, links[2], offsets[1])
+    assert "its directories form a loop" in refused(bytes(loop))
+    save_ome(tmp_path / "a.ome.tif", values, "ZYX")
+    odd = (tmp_path / "a.ome.tif").read_bytes().replace(b"SizeX=", b"SizeQ=")
+    assert "cannot be read as TIFF: its directories are damaged" in refused(odd)
+    bomb = zlib.compress(bytes(10**6))
+    packed = bytearray(save_as(values, compression="zlib", rowsperstrip=8))
+    with tifffile.TiffFile(io.BytesIO(bytes(packed))) as file:
+        tags = file.pages[1].tags
+        strip, length = tags["StripOffsets"], tags["StripByteCounts"]
+    struct.pack_into("<I", packed, strip.valueoffset, len(packed))
+    struct.pack_into("<I", packed, length.valueoffset, len(bomb))
+    with opened_tiff(bytes(packed) + bomb) as stack:
+        with pytest.raises(PictureError, match="image: page 2 is damaged or cut off"):
+            stack.read(1)
+        assert np.array_equal(stack.read(2)[..., 0], values[2])

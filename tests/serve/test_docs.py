@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import tifffile
 
 from tests.serve.conftest import Build, levels, png, served
+from tests.serve.test_stacks import hyperstack
 from uformer.serve.problems import REASONS
 from uformer.serve.settings import Settings
 
@@ -33,12 +35,13 @@ def run(command: list[str], folder: Path) -> None:
     assert "urn:uformer" not in done.stdout
 
 
-@pytest.mark.parametrize("block", [*blocks("bash", "curl "), *blocks("python", "urlopen")], ids=range(6))
+@pytest.mark.parametrize("block", [*blocks("bash", "curl "), *blocks("python", "urlopen")], ids=range(7))
 def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
     if "curl " in block and shutil.which("curl") is None:
         pytest.skip("no curl")
     (tmp_path / "photo.jpg").write_bytes(png(64, 48, suffix="JPEG"))
     (tmp_path / "sky.png").write_bytes(png(64, 48, "L"))
+    (tmp_path / "stack.tif").write_bytes(hyperstack(3, 8, 10))
     outputs = re.findall(r"clean\.\w+", block)
     with served(build()) as (_, port):
         text = block.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
@@ -48,6 +51,8 @@ def test_examples_run(block: str, build: Build, tmp_path: Path) -> None:
         )
     for name in outputs:
         assert levels((tmp_path / name).read_bytes()).shape == (48, 64, 3)
+    if "restored.tif" in block:
+        assert tifffile.imread(tmp_path / "restored.tif").shape == (3, 8, 10)
 
 
 def test_every_refusal_is_in_the_table() -> None:

@@ -52,3 +52,13 @@ def test_scores_of_other_images_do_not_count() -> None:
 def test_without_held_out_images_there_is_no_outcome() -> None:
     assert outcome([{"step": 1, "loss": 0.1}]) is None
     assert logged_baselines([]) == {}
+
+
+def test_a_loss_of_single_noisy_images_compares_nothing() -> None:
+    found = outcome([{"step": 0, "start_held_out_loss": 0.0309}, {"step": 9, "held_out_loss": 0.0291}])
+    assert found is not None
+    assert found.line() == (
+        "result: loss 0.0291 on the held-out images after 9 steps (0.0309 with the weights it started from); "
+        "a lower loss does not mean better images here; --validation with a few clean images scores them"
+    )
+    assert found.warnings() == []

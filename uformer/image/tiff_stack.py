@@ -135,9 +135,7 @@ def _file(source: Path | bytes) -> tifffile.TiffFile:
 
 
 def _read_layout(name: str, source: Path | bytes, file: tifffile.TiffFile, head: Header) -> TiffStack:
-    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
-
-    pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
+    pages = _pages(name, file)
     images = [(index, page) for index, page in enumerate(pages) if not (page.is_reduced or page.is_mask)]
     first = images[0][1]
     for number, (_, page) in enumerate(images, start=1):
@@ -176,6 +174,21 @@ def _read_layout(name: str, source: Path | bytes, file: tifffile.TiffFile, head:
         dtype=np.dtype(first.dtype).newbyteorder("="),
         virtual=virtual,
     )
+
+
+def _pages(name: str, file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """Return all pages of a file. tifffile would follow a loop of directories for ever."""
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    found: list[tifffile.TiffPage] = []
+    offsets: set[int] = set()
+    for page in file.pages:
+        if page.offset in offsets:
+            raise PictureError(f"{name}: cannot be read as TIFF: its directories form a loop")
+        offsets.add(page.offset)
+        if isinstance(page, tifffile.TiffPage):
+            found.append(page)
+    return found
 
 
 def _kind(page: tifffile.TiffPage) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ class Settings:
     max_bytes: int = 128_000_000
     """Largest upload in bytes, an image and its mask together."""
     max_pixels: int = 50_000_000
-    """Largest image or mask in pixels, width times height."""
+    """Largest image or mask in pixels, width times height; for a stack, times its planes."""
     queue: int = 8
     """Images that may wait, beyond the one in progress on each device."""
     min_rate: int = 4096
@@ -44,7 +44,8 @@ class Settings:
     keep: float = 600
     """Seconds that the result of a finished job is kept in memory."""
     max_kept: int = 512 * 2**20
-    """Bytes of results that are kept. Beyond it, new jobs are refused until results are deleted or expire."""
+    """Bytes of results that are kept. Beyond it, new jobs are refused until results are deleted or expire. It is
+    also the largest stack, uncompressed."""
     hold_memory: str = "25%"
     """Memory for the answers of jobs that clients ask to hold: 500MB, 2GB, or a percentage of the memory
     limit, of which it is a part; 0 for none."""

@@ -236,10 +236,15 @@ def _tell(folder: "RunFolder") -> None:
     achieved = outcome(folder.read_log())
     if achieved is None:
         print("result: not scored, because no images were held out; uformer eval compares the weights")
-        return
-    print(achieved.line())
-    for warning in achieved.warnings():
-        print(f"uformer: warning: {warning}", file=sys.stderr)
+    else:
+        print(achieved.line())
+        for warning in achieved.warnings():
+            print(f"uformer: warning: {warning}", file=sys.stderr)
+    if achieved is None or achieved.kind != "psnr":
+        from uformer.train.advice import advice_after  # noqa: PLC0415 - imports yaml, which --list does not need
+
+        for line in advice_after(folder):
+            print(line)
 
 
 def _next(weights: Path) -> str:

@@ -12,7 +12,8 @@ KINDS = ("psnr", "held_out_loss")
 _NOISY_TARGETS = (
     "the targets of this loss are noisy; compare images, or score with --validation, before you trust it"
 )
-"""A lower loss is no proof: noise2void has lowered it and lost 1.6 dB (docs/self-supervised.md)."""
+_NO_PROOF = "a lower loss does not mean better images here; --validation with a few clean images scores them"
+"""noise2void has lowered its loss and lost 1.6 dB (docs/self-supervised.md)."""
 
 _NOTHING = 0.005
 """A difference in dB, or relative to the loss, that counts as none."""
@@ -35,14 +36,17 @@ class RunOutcome:
 
     def line(self) -> str:
         """Return what to tell the user."""
+        best = shown_score(self.kind, self.best)
+        text = f"result: {best} on the held-out images after {counted(self.step, 'step')}"
+        if self.kind != "psnr" and self.input is None:  # of single noisy images
+            start = "" if self.start is None else f" ({self.start:.4g} with the weights it started from)"
+            return f"{text}{start}; {_NO_PROOF}"
         against = [("the images as they came", self.input), ("the weights it started from", self.start)]
         compared = [
             f"{self._difference(baseline)} {name} ({shown_score(self.kind, baseline)})"
             for name, baseline in against
             if baseline is not None
         ]
-        best = shown_score(self.kind, self.best)
-        text = f"result: {best} on the held-out images after {counted(self.step, 'step')}"
         text = f"{text}: {', '.join(compared)}" if compared else text
         return text if self.kind == "psnr" else f"{text}; {_NOISY_TARGETS}"
 

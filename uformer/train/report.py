@@ -14,6 +14,7 @@ from rich.table import Column
 
 from uformer.files import one_line
 from uformer.layout import parameter_count
+from uformer.train.advice import advice_before
 from uformer.train.duration import spoken
 from uformer.train.folder import RunFolder
 from uformer.train.forecast import forecast
@@ -82,6 +83,8 @@ def introduction(
     ]
     if learner.step:
         lines.append(f"resuming after step {learner.step}")
+    elif "start_psnr" not in baselines:
+        lines += advice_before(folder)
     if processes.count == 1:  # several processes would have to measure together
         lines.append(str(forecast(prepared, learner)))
     if recipe.name in UNPUBLISHED:
