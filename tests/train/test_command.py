@@ -1,5 +1,6 @@
 """`uformer train` from the command line: killed, interrupted, out of disk space, out of memory."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.data.pictures import make_pairs
@@ -233,11 +233,10 @@ def test_a_worker_that_is_killed_is_one_line(
 
         def append_and_kill(self: RunFolder, line: dict[str, Any]) -> None:
             append(self, line)
-            patch.undo()
-            (worker,) = (
-                child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
-            )
-            worker.kill()
+            if "loss" in line:
+                patch.undo()
+                (worker,) = multiprocessing.active_children()
+                worker.kill()
 
         patch.setattr(RunFolder, "append_log", append_and_kill)
         assert main(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1")) == 1

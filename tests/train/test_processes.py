@@ -1,10 +1,7 @@
 """Two processes (gloo, CPUs) against one: the same figures and weights, and how runs end."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
