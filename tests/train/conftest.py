@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from tests.train.several import without_what_is_shown
+
 
 @contextlib.contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
@@ -23,3 +25,14 @@ def no_file_beyond(size: int) -> Iterator[None]:
 @pytest.fixture
 def small_files() -> Callable[[int], AbstractContextManager[None]]:
     return no_file_beyond
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Make the test's runs draw their curves."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_shown(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "drawn" not in request.fixturenames:
+        without_what_is_shown(monkeypatch.setattr)

@@ -16,12 +16,18 @@ from uformer.errors import TrainingError
 def without_what_is_shown(replace: Callable[[object, str, object], object]) -> None:
     """Leave out what takes longer than the steps of such runs: the curves and the loader's throughput.
 
-    Also allow bf16 on any CPU. `replace` is `setattr`, or a version of it that is undone after the test.
+    `replace` is `setattr`, or a version of it that is undone after the test.
     """
-    from uformer.train import devices, loop, report
+    from uformer.train import loop, report
 
     replace(loop, "draw_curves", lambda *_, **__: None)
     replace(report, "rate_of_one", lambda *_: 1.0)
+
+
+def with_bf16(replace: Callable[[object, str, object], object]) -> None:
+    """Allow bf16 on any CPU."""
+    from uformer.train import devices
+
     replace(devices, "fast_bf16", lambda: True)
 
 
@@ -88,4 +94,5 @@ def _kill_at_step(step: int) -> None:
 
 if __name__ == "__main__":
     without_what_is_shown(setattr)
+    with_bf16(setattr)
     run(json.loads(Path(sys.argv[1]).read_text()))

@@ -1,5 +1,6 @@
 """`uformer train` from the command line: killed, interrupted, out of disk space, out of memory."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,8 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
 from tests.data.pictures import make_pairs
@@ -109,7 +110,9 @@ def test_a_missing_extra_says_how_to_install_it(
     assert 'matplotlib is not installed; run: pip install "uformer[train]"' in capsys.readouterr().err
 
 
-def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_path: Path) -> None:
+def test_killed_or_interrupted_it_goes_on_to_the_same_weights(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = ("warmup=0", "decay=0", "ema=0.9")  # so that a step does not depend on how many follow
     out = tmp_path / "killed"
     folder = RunFolder(out)
@@ -122,11 +125,18 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_weights(pairs: Path, tmp_p
     checkpoint.read(folder.last)
 
     words = ["train", "--resume", "--out", str(out), "--device", "cpu"]
-    process = start(words)
-    wait_for(lambda: folder.load_state()["step"] > killed, process)
-    process.send_signal(signal.SIGINT)
-    code, err = finish(process)
-    assert code == 130
+    with monkeypatch.context() as patch:
+        append = RunFolder.append_log
+
+        def append_and_interrupt(self: RunFolder, line: dict[str, Any]) -> None:
+            append(self, line)
+            if folder.load_state()["step"] > killed:
+                patch.undo()
+                signal.raise_signal(signal.SIGINT)
+
+        patch.setattr(RunFolder, "append_log", append_and_interrupt)
+        assert main(words) == 130
+    err = capsys.readouterr().err
     assert (
         err.splitlines()[-1]
         == f"uformer: interrupted; the run is saved; resume with: uformer train --resume --out {out}"
@@ -180,6 +190,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_state(
     assert RunFolder(out).load_state()["step"] % 10 == 0
 
 
+@pytest.mark.usefixtures("drawn")
 def test_debug_takes_no_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,17 +223,24 @@ def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
     assert "this run has finished (4 steps)" in capsys.readouterr().err
 
 
-def test_a_worker_that_is_killed_is_one_line(pairs: Path, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_one_line(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The kernel kills a worker like this if memory is short."""
     out = tmp_path / "run"
-    process = start(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1"))
-    wait_for(lambda: any("loss" in line for line in RunFolder(out).read_log()), process)
-    (worker,) = [
-        child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
-    ]
-    worker.kill()
-    code, err = finish(process)
-    assert code == 1
+    with monkeypatch.context() as patch:
+        append = RunFolder.append_log
+
+        def append_and_kill(self: RunFolder, line: dict[str, Any]) -> None:
+            append(self, line)
+            if "loss" in line:
+                patch.undo()
+                (worker,) = multiprocessing.active_children()
+                worker.kill()
+
+        patch.setattr(RunFolder, "append_log", append_and_kill)
+        assert main(arguments(pairs, out, "steps=100000", "workers=1", "log_every=1")) == 1
+    err = capfd.readouterr().err
     assert "Traceback" not in err
     (line,) = (line for line in err.splitlines() if line.startswith("uformer: error: "))
     assert "a loader process was killed" in line

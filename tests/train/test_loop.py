@@ -142,6 +142,7 @@ def test_it_learns(pairs: Path, tmp_path: Path) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_what_is_in_the_folder(pairs: Path, tmp_path: Path) -> None:
     run = make(tiny("validate_every=3"), pairs, tmp_path / "run")
     assert run.train()
@@ -241,8 +242,7 @@ class Slowest(Processes):
         return self.agreed[-1]
 
 
-def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "draw_curves", lambda *_, **__: None)  # it takes longer than the training
+def test_a_budget_of_minutes_ends_it(pairs: Path, tmp_path: Path) -> None:
     settings = ("steps=1000000", "validate_every=1000000", "log_every=1", "minutes=12")
     run = make(tiny(*settings), pairs, tmp_path / "run")
     assert run.train(Slowest())

@@ -1,10 +1,7 @@
 """Two processes (gloo, CPUs) against one: the same figures and weights, and how runs end."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +77,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         several.without_what_is_shown(patch.setattr)
+        several.with_bf16(patch.setattr)
         _run_all(folder)
     return folder
 
@@ -157,7 +155,9 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -
 
 def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     said = [(runs / f"said{rank}").read_text().splitlines() for rank in (0, 1)]
-    codes = [[int(line.removeprefix("code ")) for line in lines if line.startswith("code ")] for lines in said]
+    codes = [
+        [int(line.removeprefix("code ")) for line in lines if line.startswith("code ")] for lines in said
+    ]
     ended = [0] * 10 + [2, 1, 0, 2, 1, 1]
     assert codes == [[*ended, 1], ended]
     lines = said[0] + said[1]
