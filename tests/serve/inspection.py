@@ -67,7 +67,7 @@ _FAULTS = r"""(() => {
   }
 
   // Controls: covered, smaller than 24 pixels, or without a name
-  const places = [scrollX, scrollY, ...[...document.querySelectorAll("*")].filter((each) => each.scrollTop || each.scrollLeft).map((each) => [each, each.scrollTop, each.scrollLeft])];
+  const scrolled = [document.documentElement, ...document.querySelectorAll(".panel, .notice, .strip ul")].map((each) => [each, each.scrollTop, each.scrollLeft]);
   for (const each of document.querySelectorAll("button, a[href], input, select, summary, [tabindex='0']")) {
     const target = each.matches("[type=radio]") ? each.labels[0] : each;
     if (!target.checkVisibility({ visibilityProperty: true }) || each.closest("dialog:not([open])") || each.matches(".skip, .viewer, [type=file]")) continue;
@@ -79,8 +79,7 @@ _FAULTS = r"""(() => {
     if (!each.matches("[type=checkbox], .brand") && Math.min(box.width, box.height) < 24) found.push(`small: ${name(each)}, ${Math.round(box.width)} x ${Math.round(box.height)}`);
     if (!(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)) found.push(`nameless: ${name(each)}`);
   }
-  scrollTo(places[0], places[1]);
-  for (const [each, top, left] of places.slice(2)) Object.assign(each, { scrollTop: top, scrollLeft: left });
+  for (const [each, top, left] of scrolled) Object.assign(each, { scrollTop: top, scrollLeft: left });
   return found;
 })()"""
 
