@@ -8,7 +8,8 @@ _FAULTS = r"""(() => {
   const name = (each) => `<${each.tagName.toLowerCase()}${each.id && `#${each.id}`}${each.className?.trim?.() && `.${each.className.trim().replace(/\s+/g, ".")}`}>`;
   const seen = (each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && each.getClientRects().length > 0;
   const ancestors = (each) => { const all = []; for (; each; each = each.parentElement) all.push(each); return all; };
-  if (document.scrollingElement.scrollWidth > innerWidth) found.push(`the page is ${document.scrollingElement.scrollWidth} wide, the window ${innerWidth}`);
+  const { scrollWidth, clientWidth } = document.documentElement; // innerWidth grows with the page on a phone
+  if (scrollWidth > clientWidth) found.push(`the page is ${scrollWidth} wide, the window ${clientWidth}`);
   for (const each of document.querySelectorAll("main, main *")) {
     if (each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX === "auto" && !each.matches(".strip ul, .api *")) found.push(`wider than its place: what is in ${name(each)}`);
   }
@@ -54,7 +55,7 @@ _FAULTS = r"""(() => {
       if (overflowX === "visible") continue;
       if (box.left < outer.left - 1 || box.right > outer.right + 1 || box.top < outer.top - 2 || box.bottom > outer.bottom + 2) found.push(`cut: ${said} by ${name(parent)}`);
     }
-    if (!whole && (box.left < -1 || box.right > innerWidth + 1)) found.push(`beyond the window: ${said}`);
+    if (!whole && (box.left < -1 || box.right > clientWidth + 1)) found.push(`beyond the window: ${said}`);
     const ratio = each.closest(":disabled") || each.closest(".samples button") ? 21 : contrast(each);
     if (ratio < 4.5) found.push(`contrast ${ratio.toFixed(2)}: ${said}`);
   }
@@ -66,7 +67,7 @@ _FAULTS = r"""(() => {
   }
 
   // Controls: covered, smaller than 24 pixels, or without a name
-  const places = [scrollX, scrollY, ...[...document.querySelectorAll("*")].filter((each) => each.scrollTop || each.scrollLeft).map((each) => [each, each.scrollTop, each.scrollLeft])];
+  const scrolled = [document.documentElement, ...document.querySelectorAll(".panel, .notice, .strip ul")].map((each) => [each, each.scrollTop, each.scrollLeft]);
   for (const each of document.querySelectorAll("button, a[href], input, select, summary, [tabindex='0']")) {
     const target = each.matches("[type=radio]") ? each.labels[0] : each;
     if (!target.checkVisibility({ visibilityProperty: true }) || each.closest("dialog:not([open])") || each.matches(".skip, .viewer, [type=file]")) continue;
@@ -78,8 +79,7 @@ _FAULTS = r"""(() => {
     if (!each.matches("[type=checkbox], .brand") && Math.min(box.width, box.height) < 24) found.push(`small: ${name(each)}, ${Math.round(box.width)} x ${Math.round(box.height)}`);
     if (!(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)) found.push(`nameless: ${name(each)}`);
   }
-  scrollTo(places[0], places[1]);
-  for (const [each, top, left] of places.slice(2)) Object.assign(each, { scrollTop: top, scrollLeft: left });
+  for (const [each, top, left] of scrolled) Object.assign(each, { scrollTop: top, scrollLeft: left });
   return found;
 })()"""
 

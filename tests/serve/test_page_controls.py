@@ -8,6 +8,7 @@ import numpy as np
 from playwright.sync_api import Browser, Dialog, Error, Page, Route, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, served
+from tests.serve.inspection import faults
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 
 
@@ -271,15 +272,7 @@ def test_the_brush_on_a_phone(browser: Browser, build: Build) -> None:
         restore(page)
         page.evaluate("scrollTo(0, 0)")
         page.tap("#brush")
-        covered = page.evaluate(
-            """() => [...document.querySelectorAll('#brushes button, #brushes label, #tools button')]
-                .filter((each) => each.offsetParent).filter((each) => {
-                    const box = each.getBoundingClientRect();
-                    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-                    return !(each.contains(top) || top.disabled) || box.x < 0 || box.right > innerWidth;
-                }).map((each) => each.outerHTML)"""
-        )
-        assert covered == []
+        assert faults(page) == []
         box = page.locator("#viewer").bounding_box()
         assert box is not None
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.serve.conftest import levels
+from tests.serve.inspection import faults
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 from tests.web.conftest import ICC, hosted, photo
 from tests.web.test_modules import tiff
@@ -91,6 +92,7 @@ def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
         name, made = download(page)
         restored = PIL.Image.open(io.BytesIO(made))
         assert (name, restored.size, restored.info["icc_profile"]) == ("b.restored.jpg", (40, 60), ICC)
+        assert faults(page) == []
         page.click("#brush")
         page.locator("#viewer").press("Space")
         page.locator("#viewer").press("Space")
@@ -111,6 +113,7 @@ def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
             expect(page.locator("#notice-title")).to_have_text(title)
             expect(page.locator("#notice-text")).to_contain_text(text)
             expect(page.locator("#notice-text")).not_to_contain_text("server")
+        assert faults(page) == []
         page.goto(f"http://127.0.0.1:{port}/site/?engine=webgpu")
         ready(page)
         drop(page, ("c.png", photo("PNG")))
@@ -120,6 +123,8 @@ def test_restore_offline_and_cancel(browser: Browser, site: Path) -> None:
             "The graphics card computes wrong values (off by 0.1"
         )
         expect(page.locator("#file-facts")).to_contain_text("Restored by the processor")
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert faults(page) == []
 
 
 def test_it_works_without_a_service_worker(browser: Browser, site: Path) -> None:

@@ -298,7 +298,7 @@ function renderProgress() {
   } else if (state === "waiting" || state === "busy") say(`${photo.name}: ${words}`);
 }
 
-// What is scrolled to stays clear of the buttons below.
+// What is scrolled to stays clear of the bar with the buttons; see style.css.
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--action", `${target.offsetHeight}px`)).observe($("action"));
 
 // Zoom and comparison
