@@ -31,6 +31,7 @@ NEEDS_TORCH = (
         f"uformer.train.{name}"
         for name in (
             *(
+                "advice",
                 "average",
                 "comparison",
                 "curves",

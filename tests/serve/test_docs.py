@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from tests.serve.conftest import Build, levels, png, served
-from tests.serve.test_stacks import hyperstack
+from tests.serve.test_stack_jobs import hyperstack
 from uformer.serve.problems import REASONS
 from uformer.serve.settings import Settings
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
 from tests.serve.inspection import faults
-from tests.serve.test_stacks import hyperstack
+from tests.serve.test_stack_jobs import hyperstack
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 from uformer.cli import main
 from uformer.image.read import read

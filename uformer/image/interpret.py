@@ -87,9 +87,9 @@ def refuse_data(file: Opened) -> None:
 
 
 def refuse_several(file: Opened) -> None:
-    """Raise PictureError for an animation or a TIFF of several images; HEIC has a primary image.
+    """Raise PictureError for an animation, and for a TIFF of several images or of `refuse_data`.
 
-    So does a TIFF of `refuse_data`.
+    HEIC has a primary image.
     """
     refuse_data(file)
     if file.frames == 1 or file.format is formats.HEIC:

@@ -78,7 +78,7 @@ class TiffStack(Stack):
                 )
                 samples = np.asarray(flat).reshape(described.shape)
             elif _is_decoded_by_tifffile(described):
-                _check_deflate(described)
+                _check_chunks(described)
                 samples = described.asarray()
             else:
                 samples = _decoded_by_vips(self.source, self.indices[page])
@@ -238,7 +238,7 @@ def _is_decoded_by_tifffile(page: tifffile.TiffPage) -> bool:
     return page.compression in (_NONE, *_DEFLATE) and page.predictor in (_NO_PREDICTOR, _HORIZONTAL)
 
 
-def _check_deflate(page: tifffile.TiffPage) -> None:
+def _check_chunks(page: tifffile.TiffPage) -> None:
     """Raise ValueError if a strip or tile unpacks to more than it should, which tifffile would not notice."""
     most = math.prod(page.chunks) * page.dtype.itemsize if page.dtype else 0
     if most > max(_LARGE_CHUNK, 4 * page.nbytes):

@@ -156,8 +156,7 @@ class Restorer:
 
         `picture` is one of these:
 
-        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of integers or
-          floats. White is the largest value of uint8 and uint16; other types are scaled by the range in use;
+        - a numpy array (H, W) or (H, W, C), or a torch tensor (C, H, W) or (B, C, H, W), of any numbers;
         - a Pillow image;
         - the bytes of an image file, which become bytes of the same format;
         - the path of an image file, TIFF stack or Zarr, all pages of which are restored. The result is

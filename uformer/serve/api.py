@@ -14,7 +14,7 @@ from uformer.serve.jobs import Job
 from uformer.serve.problems import GUARDED, refused_as, responses
 from uformer.serve.query import Asked, asked_options, only, option_names
 from uformer.serve.service import Service
-from uformer.serve.stacks import check_stack, check_wishes
+from uformer.serve.stack_jobs import check_stack, check_wishes
 from uformer.serve.upload import FIELD, MASK, Rules, check_header, check_mask, uploaded
 
 _UPLOAD_ERRORS = (400, 406, 408, 413, 415, 422, 429, 503)

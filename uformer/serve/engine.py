@@ -20,7 +20,7 @@ from uformer.serve.jobs import Ending, Job
 from uformer.serve.problems import Problem, refused_as
 from uformer.serve.prometheus import Metrics
 from uformer.serve.settings import Settings
-from uformer.serve.stacks import NOT_HELD, restored_stack
+from uformer.serve.stack_jobs import NOT_HELD, restored_stack
 from uformer.weights import registry
 
 log = logging.getLogger("uformer.serve")

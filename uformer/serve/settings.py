@@ -44,8 +44,8 @@ class Settings:
     keep: float = 600
     """Seconds that the result of a finished job is kept in memory."""
     max_kept: int = 512 * 2**20
-    """Bytes of results that are kept. Beyond it, new jobs are refused until results are deleted or expire. It is
-    also the largest stack, uncompressed."""
+    """Bytes of results that are kept, and of the largest stack, uncompressed. Beyond it, new jobs are refused
+    until results are deleted or expire."""
     hold_memory: str = "25%"
     """Memory for the answers of jobs that clients ask to hold: 500MB, 2GB, or a percentage of the memory
     limit, of which it is a part; 0 for none."""

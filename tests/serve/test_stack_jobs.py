@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from tests.image.stacks import counts
 from tests.serve.conftest import Build, Pace, client_of, png, wait_until
 from uformer.serve.settings import Settings
-from uformer.serve.stacks import check_stack
+from uformer.serve.stack_jobs import check_stack
 
 TIFF = {"Content-Type": "image/tiff"}
 
