@@ -133,12 +133,12 @@ async function select(photo) {
 
 async function show(photo) {
   try {
-    await viewer.show(photo.before, photo.result?.shown, photo.name);
+    await viewer.show(photo.before, seen(photo), photo.name);
   } catch {
     if (photo.state === "failed") { render(); return; }
     try {
       await makeVisible(photo);
-      if (photo === current) await viewer.show(photo.before, photo.result?.shown, photo.name);
+      if (photo === current) await viewer.show(photo.before, seen(photo), photo.name);
     } catch (problem) {
       if (photo === current) viewer.clear();
       Object.assign(photo, { state: "failed", problem: problem?.type ? problem : { type: "urn:uformer:not-a-picture", detail: "" } });
@@ -148,6 +148,9 @@ async function show(photo) {
   render();
 }
 
+// Returns the address of the restored photo, if there is one to show.
+function seen(photo) { return photo.card ? undefined : photo.result?.shown; }
+
 // The engine converts formats that this browser cannot show.
 async function makeVisible(photo) {
   if (photo.before === photo.url && !(await decodes(photo.url))) {
@@ -156,7 +159,7 @@ async function makeVisible(photo) {
     photo.before = URL.createObjectURL(shown);
   }
   const { result } = photo;
-  if (result && !(await decodes(result.shown))) result.shown = URL.createObjectURL(await engine.preview(result.blob));
+  if (result && !photo.card && !(await decodes(result.shown))) result.shown = URL.createObjectURL(await engine.preview(result.blob));
 }
 
 async function decodes(url) {

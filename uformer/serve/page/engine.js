@@ -32,7 +32,8 @@
 //                              mask: null, or { values, width, height, version } as `copy` in mask.js returns: 255
 //                              restores, and masks of one version are equal
 //   close()                    forgets the photo; the answer cannot be used afterwards
-// preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show
+// preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show; an SVG has words
+//                              in place of a stack
 // onTokenNeeded(ask)           `ask(wrong)` returns a promise of the token that a person enters
 //
 // A failure is thrown as {type: "urn:uformer:...", detail, status}, see words.js; an aborted signal as
@@ -78,7 +79,6 @@ export async function run(file, { controls, output, mask, ...options }, onProgre
     if (job.state === "failed") throw job.problem;
     if (job.state === "cancelled") throw { type: "urn:uformer:no-such-job", detail: "" };
     const blob = await (await call(`v1/jobs/${job.id}/result`, { signal })).blob();
-    if (job.pages) for (const each of [file, blob]) stacks.add(each);
     return new Answer(file, job, { query: queryOf({ ...controls, ...output }), blob, mask, plain: isNeutral(controls) && !mask });
   } catch (problem) {
     forget(job.id);
@@ -86,16 +86,12 @@ export async function run(file, { controls, output, mask, ...options }, onProgre
   }
 }
 
-const stacks = new WeakSet(); // files that the server restores page by page
-
 export async function preview(blob) {
-  if (stacks.has(blob)) return card();
   try {
     const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob) });
     return await response.blob();
   } catch (problem) {
     if (problem.type !== "urn:uformer:stack") throw problem;
-    stacks.add(blob);
     return card();
   }
 }
