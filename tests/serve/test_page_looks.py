@@ -1,5 +1,7 @@
-"""How the page looks in every state: nothing is cut off, faint or covered, nothing jumps, and the keyboard keeps
-its place. tests/serve/inspection.py says what counts as a fault."""
+"""How the page looks in every state: nothing is faint, cut off or covered, and nothing jumps.
+
+tests/serve/inspection.py says what counts as a fault.
+"""
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -41,9 +43,8 @@ def test_every_state_in_every_window(browser: Browser, build: Build, pace: Pace)
         assert page.evaluate(moving) == ["pulse"], "the visitor prefers reduced motion"
         pace.go.set()
         expect(page.locator(".badge[data-state=done]")).to_have_count(2)
-        assert page.evaluate("[scrollY, document.getElementById('panel').scrollTop]") == [0, 0], (
-            "it scrolls itself"
-        )
+        scrolled = page.evaluate("[scrollY, document.getElementById('panel').scrollTop]")
+        assert scrolled == [0, 0], "new controls appear below those in view"
         look(page, "done")
         page.click("[data-view=beside]")
         for name in ("strength", "luma", "chroma", "detail", "grain", "shadows"):

@@ -92,6 +92,8 @@ def download(page: Page) -> tuple[str, bytes]:
 
 
 def restore(page: Page) -> None:
-    """Click the button that restores, and wait for the file."""
+    """Click the button that restores, and wait for the file, not for an older one."""
     page.click("#go")
+    expect(page.locator("#go")).to_be_hidden()
+    expect(page.locator("#progress")).to_be_hidden()
     page.wait_for_selector("#download[href]")
