@@ -255,6 +255,9 @@ def test_a_brush_paints_where_the_photo_stays(browser: Browser, build: Build, pa
 
         page.click(".tasks label:has([value=derain])")  # a new run takes the mask with it
         restore(page)
+        expect(page.locator("#download-with")).to_contain_text(
+            "Rain removed"
+        )  # until then, the last file stays
         below = made_anew(page)
         assert (below[75:85, 115:130] == 0).all()
         assert (below[:, :60] == 51).all()
