@@ -188,7 +188,7 @@ def test_damage_is_refused_in_one_line(tmp_path: Path) -> None:
     whole = save_as(values)
     with tifffile.TiffFile(io.BytesIO(whole)) as file:
         offsets = [page.offset for page in file.pages]
-        links = [page.offset + 2 + 12 * len(page.tags) for page in file.pages]
+        links = [page.offset + 2 + 12 * len(page.aspage().tags) for page in file.pages]
     loop = bytearray(whole)
     struct.pack_into("<I", loop, links[2], offsets[1])
     assert "its directories form a loop" in refused(bytes(loop))
@@ -198,7 +198,7 @@ def test_damage_is_refused_in_one_line(tmp_path: Path) -> None:
     bomb = zlib.compress(bytes(10**6))
     packed = bytearray(save_as(values, compression="zlib", rowsperstrip=8))
     with tifffile.TiffFile(io.BytesIO(bytes(packed))) as file:
-        tags = file.pages[1].tags
+        tags = file.pages[1].aspage().tags
         strip, length = tags["StripOffsets"], tags["StripByteCounts"]
     struct.pack_into("<I", packed, strip.valueoffset, len(packed))
     struct.pack_into("<I", packed, length.valueoffset, len(bomb))

@@ -1,10 +1,10 @@
 """A restorer without a network, for layers."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.restore.stand_in import StandIn
-from uformer.image.image import Pixels
-from uformer.image.value_range import FULL, ValueRange
+from uformer.image.value_range import FULL, Real, ValueRange
 from uformer.notices import Notify, warn
 from uformer.restore.progress import Progress
 
@@ -18,12 +18,12 @@ class Halving(StandIn):
 
     def restore_pixels(
         self,
-        pixels: Pixels,
+        pixels: NDArray[Real],
         *,
         used: ValueRange = FULL,
         progress: Progress | None = None,
         notify: Notify = warn,
-    ) -> Pixels:
+    ) -> NDArray[Real]:
         self.ranges.append(used)
         for done in (1, 2):
             if progress:

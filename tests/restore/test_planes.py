@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_samples_of_instruments_keep_type_and_tags(
     tmp_path: Path, seen: list[tuple[tuple[int, ...], ValueRange]], kind: str, compression: str
 ) -> None:
     values = np.random.default_rng(0).integers(0, 100, (2, 8, 10)).astype(kind)
-    options = {"compression": compression, "resolution": (10, 20), "description": "CT"}
+    options: dict[str, Any] = {"compression": compression, "resolution": (10, 20), "description": "CT"}
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", metadata=None, **options)
     restorer = StandIn()
     restorer.options = dataclasses.replace(restorer.options, range="-100:300")

@@ -54,7 +54,7 @@ def _refuse_lines() -> None:
     before = RunFolder.append_log
 
     def full(folder: RunFolder, _line: object) -> None:
-        RunFolder.append_log = before  # type: ignore[method-assign]
+        RunFolder.append_log = before  # type: ignore[method-assign, assignment]
         raise TrainingError(f"{folder.log}: the disk is full")
 
     RunFolder.append_log = full  # type: ignore[assignment, method-assign]
@@ -89,7 +89,7 @@ def _kill_at_step(step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return asked(processes, interrupt)
 
-    Processes.asked_to_stop = count  # type: ignore[method-assign]
+    Processes.asked_to_stop = count  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":
