@@ -54,7 +54,7 @@ def _refuse_lines() -> None:
     before = RunFolder.append_log
 
     def full(folder: RunFolder, _line: object) -> None:
-        RunFolder.append_log = before  # type: ignore[method-assign, assignment]
+        RunFolder.append_log = before  # type: ignore[method-assign]
         raise TrainingError(f"{folder.log}: the disk is full")
 
     RunFolder.append_log = full  # type: ignore[assignment, method-assign]
