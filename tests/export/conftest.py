@@ -1,6 +1,7 @@
 """A small network and its exported files. They are made once per session, because each takes seconds."""
 
 import contextlib
+import importlib.util
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ from uformer.cli import main
 from uformer.export import onnx_model, torch_program
 from uformer.model.uformer import Uformer
 from uformer.weights import checkpoint
+
+needs_nncf = pytest.mark.skipif(
+    importlib.util.find_spec("nncf") is None, reason='needs pip install "uformer[int8]"'
+)
+"""Does not import nncf, as pytest.importorskip does: then its telemetry would be on in this process."""
 
 
 @pytest.fixture(scope="session")

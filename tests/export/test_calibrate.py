@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tests.export.conftest import needs_nncf
 from tests.networks import TINY
 from uformer.errors import OptionError, PictureError
 from uformer.export.calibrate import (
@@ -91,8 +92,8 @@ def test_without_nncf_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch)
         quantize(None, [])
 
 
+@needs_nncf
 @pytest.mark.slow
 def test_nncf_has_no_telemetry() -> None:
-    pytest.importorskip("nncf")
     load_nncf()
     assert sys.modules.get("openvino_telemetry") is None

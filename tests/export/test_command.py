@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import torch
 
-from tests.export.conftest import exported, reused_graph
+from tests.export.conftest import exported, needs_nncf, reused_graph
 from uformer.cli import main
 from uformer.errors import CheckpointError
 from uformer.export import command, onnx_model
@@ -81,10 +81,10 @@ def test_openvino_in_half_size(folder: Path, openvino_file: tuple[Path, str]) ->
     assert ", fp16, " in printed
 
 
+@needs_nncf
 @pytest.mark.slow  # NNCF is in the extra `slow`
 @pytest.mark.parametrize("name", ["int8.onnx", "int8.xml"])
 def test_int8_reports_its_loss(folder: Path, pictures: Path, name: str) -> None:
-    pytest.importorskip("nncf")
     kind = "onnx" if name.endswith(".onnx") else "openvino"
     path, printed = exported(
         folder, name, "--format", kind, "--precision", "int8", "--calibrate", str(pictures)
