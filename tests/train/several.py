@@ -89,7 +89,7 @@ def _kill_at_step(step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return asked(processes, interrupt)
 
-    Processes.asked_to_stop = count  # type: ignore[method-assign, assignment]
+    Processes.asked_to_stop = count  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":
