@@ -22,7 +22,7 @@ REACH = 3
 """Pixels on each side of a pixel that influence it, through `detail`."""
 CHUNK = 64
 """Rows of a block: a multiple of the cells of the tone lock, as are the columns, and at least its reach."""
-COLUMNS = 512
+COLUMNS = 1536
 """Columns of a block. With fewer, threads wait for each other, because each step holds Python's lock for a
 moment; with more, a block outgrows the processor's cache."""
 
