@@ -78,12 +78,7 @@ class StandIn:
         notify: Callable[[str], None],
     ) -> Image:
         self._run(image, progress)
-        share = (
-            1
-            if self.mask is None
-            else Mask(self.mask, image.height, image.width).window(0, image.height, 0, image.width)[..., None]
-        )
-        return image.with_pixels(np.maximum(image.pixels - np.float32(0.2) * share, 0))
+        return image.with_pixels(self._darker(image.pixels))
 
     @property
     def range(self) -> str:
@@ -101,11 +96,15 @@ class StandIn:
         notify: Callable[[str], None],
     ) -> Pixels:
         self._run(pixels, progress)
+        return used.from_unit(self._darker(used.to_unit(pixels)), pixels)
+
+    def _darker(self, pixels: Pixels) -> Pixels:
+        """Darken pixels (H, W, C) by 0.2, where the mask lets it."""
         height, width, _ = pixels.shape
         share = (
             1 if self.mask is None else Mask(self.mask, height, width).window(0, height, 0, width)[..., None]
         )
-        return used.from_unit(np.maximum(used.to_unit(pixels) - np.float32(0.2) * share, 0), pixels)
+        return np.maximum(pixels - np.float32(0.2) * share, 0)
 
     def infer(
         self, image: StoredImage, *, progress: Callable[[int, int], None], notify: Callable[[str], None]

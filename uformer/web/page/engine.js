@@ -58,16 +58,16 @@ export async function run(file, { mask, ...options }, onProgress, signal) { // `
 function stayAwake() {
   let lock = null;
   let over = false;
-  const ask = async () => {
+  const hold = async () => {
     if (document.hidden) return;
     lock = await navigator.wakeLock?.request("screen").catch(() => null);
     if (over) lock?.release();
   };
-  document.addEventListener("visibilitychange", ask);
-  ask();
+  document.addEventListener("visibilitychange", hold);
+  hold();
   return () => {
     over = true;
-    document.removeEventListener("visibilitychange", ask);
+    document.removeEventListener("visibilitychange", hold);
     lock?.release();
   };
 }
