@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
 from tests.serve.inspection import faults
-from tests.serve.test_stack_jobs import hyperstack
+from tests.serve.test_stack_jobs import hyperstack, stack
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 from uformer.cli import main
 from uformer.image.read import read
@@ -59,21 +59,56 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
 
 @browser_test
 @needs_chromium
-def test_a_stack_is_not_shown_but_restored(browser: Browser, build: Build) -> None:
-    data = hyperstack(3, 8, 10)
+def test_a_stack_is_restored_but_neither_shown_nor_uploaded_for_that(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port) as page:
-        drop(page, ("a.tif", data))
-        expect(page.locator("#notice")).to_be_hidden()
-        expect(page.locator("#before")).to_have_js_property("naturalWidth", 800)  # words
-        expect(page.locator("#file-facts")).not_to_contain_text("800")
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url))
+        drop(page, ("a.tif", hyperstack(3, 8, 10)))
+        expect(page.locator("#notice-title")).to_have_text("This file is not shown here")
+        expect(page.locator("#notice-buttons")).to_be_hidden()
+        expect(page.locator(".thumb .kind")).to_have_text("tif")
         restore(page)
         expect(page.locator("#file-facts")).to_contain_text(f"10 {TIMES} 8 · TIFF, 16-bit")
         expect(page.locator("#file-facts")).to_contain_text("all 3 pages are restored")
+        expect(page.locator("#notice")).to_be_visible()
         expect(page.locator("#brush-group")).to_be_hidden()
+        assert not [url for url in sent if "/v1/restore" in url]
         name, restored = download(page)
         assert name == "a.restored.tif"
         with tifffile.TiffFile(io.BytesIO(restored)) as file:
             assert (file.series[0].axes, file.series[0].shape) == ("CYX", (3, 8, 10))
+        drop(page, ("b.tif", stack(np.zeros((8, 10), np.int16))))  # only the server recognises it
+        expect(page.locator("#file-name")).to_have_text("b.tif")
+        expect(page.locator("#notice-title")).to_have_text("This file is not shown here")
+        assert len([url for url in sent if "/v1/restore" in url]) == 1
+
+
+@browser_test
+@needs_chromium
+def test_which_files_the_page_takes_for_stacks(browser: Browser, build: Build) -> None:
+    one, two = np.zeros((8, 10), np.uint8), np.zeros((2, 8, 10), np.uint8)
+    copy = bytearray(stack(one, subfiletype=1))
+    entries = int.from_bytes(copy[8:10], "little")
+    copy[10 + 12 * entries : 14 + 12 * entries] = copy[4:8]  # the next directory is the first one again
+    stacks = [stack(two, byteorder=order, bigtiff=big) for order in "<>" for big in (False, True)]
+    others = [stack(one), with_companion(1), with_companion(4), stack(two)[:100], bytes(copy), png(), b""]
+    ask = """async (files) => {
+        const { isStack } = await import("./page/tiff.js");
+        const blob = (data) => new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]);
+        return Promise.all(files.map((data) => isStack(blob(data))));
+    }"""
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        found = page.evaluate(ask, [base64.b64encode(data).decode() for data in stacks + others])
+    assert found == [True] * len(stacks) + [False] * len(others)
+
+
+def with_companion(kind: int) -> bytes:
+    """Return a TIFF of an image and a page that belongs to it; `kind`: its NewSubfileType."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for each in (0, kind):
+            writer.write(np.zeros((8, 16), np.bool_), photometric="minisblack", metadata=None, subfiletype=each)
+    return file.getvalue()
 
 
 @browser_test
@@ -348,6 +383,7 @@ def test_text_contrasts_with_its_background() -> None:
             ("ink", "raised"),
             ("bad", "card"),
         ]
-        for one, other in behind:
+        edges = [("edge", paper) for paper in ("paper", "card", "press")]
+        for one, other in behind + edges:
             light, dark = sorted((_luminance(theme[one]), _luminance(theme[other])), reverse=True)
-            assert (light + 0.05) / (dark + 0.05) >= 4.5, (one, other)
+            assert (light + 0.05) / (dark + 0.05) >= (3 if one == "edge" else 4.5), (one, other)

@@ -1,7 +1,7 @@
 // Keeps the place of the keyboard: when the control that has the focus disappears, another one gets it.
 
 const NEXT = {
-  "go": ["#bar"], "again": ["#bar"], "bar": ["#download", "#go"], "cancel": ["#download", "#go"], "neutral": ["#strength"],
+  "go": ["#bar"], "again": ["#bar"], "bar": ["#download", "#go"], "cancel": ["#download", "#go"], "retry": ["#download"], "neutral": ["#strength"],
   "brush-undo": ["#brush-invert"], "brush-clear": ["#brush-invert"],
 };
 const ELSEWHERE = ["[aria-current=true]", "[data-choose]"]; // the photo that is shown; the button to choose photos
