@@ -91,7 +91,7 @@ def test_asking_for_a_token(browser: Browser, build: Build) -> None:
         expect(page.locator("#token-wrong")).to_be_visible()
         look(page, "wrong token")
         page.click("#ask button[value='']")
-        expect(page.locator("#away-text")).to_contain_text("The token is wrong")
+        expect(page.locator("#away-text")).to_contain_text("This server needs a token")
         look(page, "no token")
 
 

@@ -258,7 +258,7 @@ function renderActions(photo) {
   $("retry").hidden = !trouble || trouble.status === 422; // other settings are needed
   if (trouble) { const { title, text } = refusal(trouble); $("trouble").textContent = `${title}. ${text}`; }
   const restored = photos.filter((each) => each.result);
-  $("download-all").hidden = working || restored.length < 2 || restored.some((each) => each.needsRun);
+  $("download-all").hidden = working || Boolean(trouble) || restored.length < 2 || restored.some((each) => each.needsRun);
   $("download-all").disabled = Boolean(packing);
   $("download-all").textContent = packing || `Download all ${restored.length} (ZIP)`;
 }
