@@ -1,21 +1,17 @@
 """The page in a real browser: using it, and what it shows when something goes wrong."""
 
 import base64
-import io
 import re
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
-import tifffile
 from playwright.sync_api import Browser, expect
 
 from tests.serve.conftest import Build, Pace, levels, png, send, served, wait_until
 from tests.serve.inspection import faults
-from tests.serve.test_stack_jobs import hyperstack, stack
 from tests.serve.visits import Visit, browser_test, download, drop, needs_chromium, restore
 from uformer.cli import main
-from uformer.image.read import read
 from uformer.restore.options import RestoreOptions
 from uformer.serve import static
 from uformer.serve.service import Service
@@ -59,60 +55,6 @@ def test_drop_restore_compare_download(browser: Browser, tmp_path: Path) -> None
 
 @browser_test
 @needs_chromium
-def test_a_stack_is_restored_but_neither_shown_nor_uploaded_for_that(browser: Browser, build: Build) -> None:
-    with served(build()) as (_, port), Visit(browser, port) as page:
-        sent: list[str] = []
-        page.on("request", lambda request: sent.append(request.url))
-        drop(page, ("a.tif", hyperstack(3, 8, 10)))
-        expect(page.locator("#notice-title")).to_have_text("This file is not shown here")
-        expect(page.locator("#notice-buttons")).to_be_hidden()
-        expect(page.locator(".thumb .kind")).to_have_text("tif")
-        restore(page)
-        expect(page.locator("#file-facts")).to_contain_text(f"10 {TIMES} 8 · TIFF, 16-bit")
-        expect(page.locator("#file-facts")).to_contain_text("all 3 pages are restored")
-        expect(page.locator("#notice")).to_be_visible()
-        expect(page.locator("#brush-group")).to_be_hidden()
-        assert not [url for url in sent if "/v1/restore" in url]
-        name, restored = download(page)
-        assert name == "a.restored.tif"
-        with tifffile.TiffFile(io.BytesIO(restored)) as file:
-            assert (file.series[0].axes, file.series[0].shape) == ("CYX", (3, 8, 10))
-        drop(page, ("b.tif", stack(np.zeros((8, 10), np.int16))))  # only the server recognises it
-        expect(page.locator("#file-name")).to_have_text("b.tif")
-        expect(page.locator("#notice-title")).to_have_text("This file is not shown here")
-        assert len([url for url in sent if "/v1/restore" in url]) == 1
-
-
-@browser_test
-@needs_chromium
-def test_which_files_the_page_takes_for_stacks(browser: Browser, build: Build) -> None:
-    one, two = np.zeros((8, 10), np.uint8), np.zeros((2, 8, 10), np.uint8)
-    copy = bytearray(stack(one, subfiletype=1))
-    entries = int.from_bytes(copy[8:10], "little")
-    copy[10 + 12 * entries : 14 + 12 * entries] = copy[4:8]  # the next directory is the first one again
-    stacks = [stack(two, byteorder=order, bigtiff=big) for order in "<>" for big in (False, True)]
-    others = [stack(one), with_companion(1), with_companion(4), stack(two)[:100], bytes(copy), png(), b""]
-    ask = """async (files) => {
-        const { isStack } = await import("./page/tiff.js");
-        const blob = (data) => new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]);
-        return Promise.all(files.map((data) => isStack(blob(data))));
-    }"""
-    with served(build()) as (_, port), Visit(browser, port) as page:
-        found = page.evaluate(ask, [base64.b64encode(data).decode() for data in stacks + others])
-    assert found == [True] * len(stacks) + [False] * len(others)
-
-
-def with_companion(kind: int) -> bytes:
-    """Return a TIFF of an image and a page that belongs to it; `kind`: its NewSubfileType."""
-    file = io.BytesIO()
-    with tifffile.TiffWriter(file) as writer:
-        for each in (0, kind):
-            writer.write(np.zeros((8, 16), np.bool_), photometric="minisblack", metadata=None, subfiletype=each)
-    return file.getvalue()
-
-
-@browser_test
-@needs_chromium
 def test_the_photo_is_shown_pixel_by_pixel(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port, width=1000, height=700) as page:
         drop(page, ("a.png", png(240, 160)))
@@ -144,23 +86,6 @@ def test_the_photo_is_shown_pixel_by_pixel(browser: Browser, build: Build) -> No
         for key, value in (("Home", "0"), ("ArrowRight", "2"), ("PageUp", "12"), ("End", "100")):
             page.keyboard.press(key)
             expect(page.locator("#divider")).to_have_attribute("aria-valuenow", value)
-
-
-@browser_test
-@needs_chromium
-def test_formats_that_a_browser_cannot_show(browser: Browser, build: Build, tmp_path: Path) -> None:
-    samples = np.random.default_rng(0).integers(20_000, 65_536, (30, 40), dtype=np.uint16)
-    PIL.Image.fromarray(samples).save(tmp_path / "deep.TIFF")
-    with served(build()) as (_, port), Visit(browser, port) as page:
-        drop(page, ("deep.TIFF", (tmp_path / "deep.TIFF").read_bytes()), kind="image/tiff")
-        expect(page.locator("#file-facts")).to_contain_text(f"40 {TIMES} 30")
-        restore(page)
-        expect(page.locator("#file-facts")).to_contain_text("TIFF, 16-bit")
-        expect(page.locator("#after")).to_have_js_property("naturalWidth", 40)
-        name, data = download(page)
-    assert name == "deep.restored.TIFF"
-    restored = read(data)
-    assert (restored.suffix, restored.depth, restored.channels) == (".tif", 16, 1)
 
 
 @browser_test
