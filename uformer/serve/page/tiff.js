@@ -9,15 +9,15 @@ const MOST = 100; // directories that are read
 // Returns whether a file holds several images. A file that cannot be read as TIFF holds none.
 export async function isStack(file) {
   try {
-    return (await images(file, 2)) === 2;
+    return (await countImages(file)) > 1;
   } catch (error) {
     if (error instanceof RangeError) return false; // cut off
     throw error;
   }
 }
 
-// Returns the number of images, counting no further than `enough`.
-async function images(file, enough) {
+// Returns the number of images, but not more than 2.
+async function countImages(file) {
   const part = async (at, length) => new DataView(await file.slice(at, at + length).arrayBuffer());
   const start = await part(0, 16);
   const little = start.getUint16(0) === 0x4949; // "II"
@@ -25,19 +25,19 @@ async function images(file, enough) {
   const version = start.getUint16(2, little);
   if (version !== 42 && version !== 43) return 0;
   const big = version === 43; // BigTIFF has wider fields
+  const [counter, entry, offset, valueAt] = big ? [8, 20, 8, 12] : [2, 12, 4, 8]; // bytes
   const wide = (view, at) => (big ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
   let count = 0;
-  let at = wide(start, big ? 8 : 4);
-  for (let read = 0; at && count < enough && read < MOST; read += 1) {
-    const first = await part(at, big ? 8 : 2);
-    const entries = big ? wide(first, 0) : first.getUint16(0, little);
-    const directory = await part(at + first.byteLength, entries * (big ? 20 : 12) + (big ? 8 : 4));
-    const tag = directory.getUint16(0, little);
-    const value = directory.getUint16(2, little) === SHORT
-      ? directory.getUint16(big ? 12 : 8, little) : directory.getUint32(big ? 12 : 8, little);
+  let at = wide(start, offset);
+  for (let read = 0; at && count < 2 && read < MOST; read += 1) {
+    const header = await part(at, counter);
+    const length = entry * (big ? wide(header, 0) : header.getUint16(0, little));
+    const directory = await part(at + counter, length + offset);
+    const [tag, kind] = [directory.getUint16(0, little), directory.getUint16(2, little)];
+    const value = kind === SHORT ? directory.getUint16(valueAt, little) : directory.getUint32(valueAt, little);
     const belongs = tag === NEW_SUBFILE_TYPE ? value & (REDUCED | MASK) : tag === OLD_SUBFILE_TYPE && value === OLD_REDUCED;
     if (!belongs) count += 1;
-    at = wide(directory, entries * (big ? 20 : 12));
+    at = wide(directory, length);
   }
   return count;
 }
