@@ -24,10 +24,11 @@
     const opacity = Number(style.opacity);
     return below.map((rgb) => { const colour = channels(style.backgroundColor); return over({ ...colour, a: photo ? 0 : colour.a * opacity }, rgb); });
   };
-  const contrast = (each, part) => {
-    const ink = channels(getComputedStyle(each, part).color);
+  // Returns the least contrast of a colour of an element with what lies behind it.
+  const contrast = (each, colour, papers = behind(each)) => {
+    const ink = channels(colour);
     ink.a *= ancestors(each).reduce((product, parent) => product * Number(getComputedStyle(parent).opacity), 1);
-    return Math.min(...behind(each).map((paper) => {
+    return Math.min(...papers.map((paper) => {
       const [light, dark] = [luminance(over(ink, paper)), luminance(paper)].sort((one, other) => other - one);
       return (light + 0.05) / (dark + 0.05);
     }));
@@ -52,12 +53,16 @@
       if (box.left < outer.left - 1 || box.right > outer.right + 1 || box.top < outer.top - 2 || box.bottom > outer.bottom + 2) found.push(`cut: ${said} by ${name(parent)}`);
     }
     if (!whole && (box.left < -1 || box.right > clientWidth + 1)) found.push(`beyond the window: ${said}`);
-    const ratio = each.closest(":disabled") || each.closest(".samples button") ? 21 : contrast(each);
+    const ratio = each.closest(":disabled") || each.closest(".samples button") ? 21 : contrast(each, getComputedStyle(each).color);
     if (ratio < 4.5) found.push(`contrast ${ratio.toFixed(2)}: ${said}`);
   }
 
   for (const each of document.querySelectorAll("[placeholder]")) {
-    if (seen(each) && contrast(each, "::placeholder") < 4.5) found.push(`contrast of the placeholder: ${name(each)}`);
+    if (seen(each) && contrast(each, getComputedStyle(each, "::placeholder").color) < 4.5) found.push(`contrast of the placeholder: ${name(each)}`);
+  }
+  for (const each of document.querySelectorAll("select, input:not([type=range], [type=radio], [type=checkbox], [type=file])")) { // WCAG 1.4.11
+    const ratio = contrast(each, getComputedStyle(each).borderTopColor, behind(each.parentElement));
+    if (seen(each) && !each.disabled && ratio < 3) found.push(`contrast ${ratio.toFixed(2)} of the border: ${name(each)}`);
   }
 
   // Controls: covered, smaller than 24 pixels, or without a name

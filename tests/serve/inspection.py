@@ -1,6 +1,7 @@
 """Looks for what a designer would reject in what the page shows, which the browser computes.
 
-That is text that is cut off or faint, and controls that are covered, small or without a name.
+That is text that is cut off or faint, faint borders of fields, and controls that are covered, small or
+without a name.
 """
 
 from pathlib import Path

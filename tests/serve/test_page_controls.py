@@ -71,6 +71,28 @@ def test_controls_act_at_once_and_without_a_run(browser: Browser, build: Build, 
 
 @browser_test
 @needs_chromium
+def test_a_file_that_could_not_be_made_can_be_tried_again(browser: Browser, build: Build) -> None:
+    with served(build()) as (_, port), Visit(browser, port) as page:
+        drop(page, ("a.png", png()))
+        restore(page)
+        expect(page.locator("#retry")).to_be_hidden()
+        page.route("**/result?*", lambda route: route.abort())
+        page.locator("#luma").fill("30")
+        expect(page.locator("#trouble")).to_contain_text("The server cannot be reached.")
+        expect(page.locator("#download-word")).to_have_text("Download the last result")
+        page.unroute("**/result?*")
+        page.click("#retry")
+        expect(page.locator("#download-with")).to_contain_text("Noise removed, brightness 30% · PNG")
+        expect(page.locator(".thumb")).to_be_focused()  # the button has gone, and there is no file yet
+        expect(page.locator("#trouble")).to_be_hidden()
+        page.route("**/result?*", lambda route: route.fulfill(status=422))
+        page.locator("#luma").fill("20")
+        expect(page.locator("#trouble")).to_be_visible()
+        expect(page.locator("#retry")).to_be_hidden()  # only other settings help
+
+
+@browser_test
+@needs_chromium
 def test_settings_of_one_photo_zip_and_leaving(browser: Browser, build: Build, pace: Pace) -> None:
     asked: list[str] = []
 
@@ -148,7 +170,7 @@ def test_below_a_path_of_a_proxy_and_what_goes_wrong_there(browser: Browser, bui
                 route.fulfill(response=route.fetch(url=route.request.url.replace("/photos/tool/", "/")))
 
         page.click("#ask button[value='']")
-        expect(page.locator("#away-text")).to_contain_text("The token is wrong")
+        expect(page.locator("#away-text")).to_contain_text("This server needs a token")
         page.route("**/photos/tool/**", forward)
         page.goto(f"http://127.0.0.1:{port}/photos/tool/")
         for given in ("guess", "s3cret"):

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.serve.conftest import Build, Pace, png, served
 from tests.serve.inspection import faults
+from tests.serve.test_stack_jobs import hyperstack
 from tests.serve.visits import Visit, browser_test, drop, needs_chromium, restore
 
 SIZES = ((1280, 800, "light"), (1024, 640, "dark"), (360, 740, "light"), (640, 360, "dark"))
@@ -46,6 +47,8 @@ def test_every_state_in_every_window(browser: Browser, build: Build, pace: Pace)
         scrolled = page.evaluate("[scrollY, document.getElementById('panel').scrollTop]")
         assert scrolled == [0, 0], "new controls appear below those in view"
         look(page, "done")
+        facts = page.locator("#file-facts").text_content() or ""
+        assert "240\xa0\xd7\xa0160\xa0· PNG,\xa08-bit" in facts, "lines break between facts only"
         page.click("[data-view=beside]")
         for name in ("strength", "luma", "chroma", "detail", "grain", "shadows"):
             page.locator(f"#{name}").fill("40")
@@ -68,11 +71,30 @@ def test_every_state_in_every_window(browser: Browser, build: Build, pace: Pace)
         page.locator(".thumb").last.click()
         expect(page.locator("#notice-title")).to_have_text("Photos of this kind cannot be read here")
         look(page, "refused file")
+        drop(page, ("d.tif", hyperstack(2, 8, 10)))
+        expect(page.locator("#notice-title")).to_have_text("This file is not shown here")
+        look(page, "stack")
+        page.locator(".remove").last.click()
         enlarge(page)
         look(page, "refused file, text of twice the size")
         page.locator(".thumb").first.click()
         expect(page.locator("#notice")).to_be_hidden()
         look(page, "done, text of twice the size")
+
+
+@browser_test
+@needs_chromium
+def test_asking_for_a_token(browser: Browser, build: Build) -> None:
+    with served(build(token="s3cret")) as (_, port), Visit(browser, port) as page:
+        expect(page.locator("#ask")).to_be_visible()
+        look(page, "a token is needed")
+        page.fill("#token", "guess")
+        page.click("#ask button[value=ok]")
+        expect(page.locator("#token-wrong")).to_be_visible()
+        look(page, "wrong token")
+        page.click("#ask button[value='']")
+        expect(page.locator("#away-text")).to_contain_text("This server needs a token")
+        look(page, "no token")
 
 
 @browser_test

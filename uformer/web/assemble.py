@@ -35,7 +35,7 @@ RUNTIME_FILES = (
 """The build that has both WebGPU and threads in WebAssembly."""
 
 PAGE_SUFFIXES = {".html", ".js", ".css", ".svg", ".jpg", ".png", ".webmanifest"}
-SERVER_ONLY = {"docs.html", "docs.js", "http.js"}
+SERVER_ONLY = {"docs.html", "docs.js", "http.js", "tiff.js"}
 """Files of the page that only the server uses."""
 LARGE = ("models/", "runtime/")
 """Folders whose files browsers store for offline use once the page runs, not before."""

@@ -65,7 +65,7 @@ def _in_colours(shares: Pixels) -> Pixels:
 def _legend(most: float) -> Pixels:
     """Return the colours of the trust map with the spreads that they stand for."""
     bar = _in_colours(np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(_LINE - 8, axis=0))
-    return _beside([_text("Spread: 0"), bar, _text(f"{most:g} levels of 255 or more")])
+    return _beside([_text("Spread: 0"), bar, _text(f"{most:g} or more (of 255 levels)")])
 
 
 def _labelled(title: str, panel: Pixels) -> Pixels:

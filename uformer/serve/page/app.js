@@ -10,7 +10,7 @@ import { Photo } from "./photo.js";
 import { guardLeaving, saveAll } from "./saving.js";
 import { DEFAULTS, described, same } from "./settings.js";
 import { renderStrip } from "./strip.js";
-import { bytes, duration, pixels, refusal, refusedKind } from "./words.js";
+import { bytes, duration, pixels, refusal, refusedKind, unbroken } from "./words.js";
 import { Viewer } from "./viewer.js";
 import { Work } from "./work.js";
 import "./look.js";
@@ -99,6 +99,7 @@ function settled() {
 $("panel").addEventListener("submit", (event) => { event.preventDefault(); start(); });
 $("cancel").addEventListener("click", () => { work.cancelAll(); say("Cancelled."); });
 $("again").addEventListener("click", () => current && work.add(current));
+$("retry").addEventListener("click", () => work.refresh(current));
 $("drop-it").addEventListener("click", () => current && remove(current));
 $("download").addEventListener("click", () => { current.result.saved = true; });
 $("download-all").addEventListener("click", async () => {
@@ -133,33 +134,27 @@ async function select(photo) {
 
 async function show(photo) {
   try {
-    await viewer.show(photo.before, seen(photo), photo.name);
+    await viewer.show(photo.before, photo.result?.shown, photo.name);
   } catch {
-    if (photo.state === "failed") { render(); return; }
+    if (photo.state === "failed" || photo.unseen) { render(); return; }
     try {
       await makeVisible(photo);
-      if (photo === current) await viewer.show(photo.before, seen(photo), photo.name);
+      if (photo === current) await viewer.show(photo.before, photo.result?.shown, photo.name);
     } catch (problem) {
       if (photo === current) viewer.clear();
-      Object.assign(photo, { state: "failed", problem: problem?.type ? problem : { type: "urn:uformer:not-a-picture", detail: "" } });
+      if (problem?.type === "urn:uformer:stack") photo.unseen = { type: problem.type };
+      else Object.assign(photo, { state: "failed", problem: problem?.type ? problem : { type: "urn:uformer:not-a-picture", detail: "" } });
     }
   }
   if (photo === current && photo.current) live.load(photo.answer);
   render();
 }
 
-// Returns the address of the restored photo, if there is one to show.
-function seen(photo) { return photo.card ? undefined : photo.result?.shown; }
-
 // The engine converts formats that this browser cannot show.
 async function makeVisible(photo) {
-  if (photo.before === photo.url && !(await decodes(photo.url))) {
-    const shown = await engine.preview(photo.file);
-    photo.card = shown.type === "image/svg+xml"; // words instead of a stack
-    photo.before = URL.createObjectURL(shown);
-  }
+  if (photo.before === photo.url && !(await decodes(photo.url))) photo.before = URL.createObjectURL(await engine.preview(photo.file));
   const { result } = photo;
-  if (result && !photo.card && !(await decodes(result.shown))) result.shown = URL.createObjectURL(await engine.preview(result.blob));
+  if (result && !(await decodes(result.shown))) result.shown = URL.createObjectURL(await engine.preview(result.blob));
 }
 
 async function decodes(url) {
@@ -222,15 +217,17 @@ function renderPhoto(photo) {
 
 function renderNotice(photo) {
   const failed = photo.state === "failed";
-  $("notice").hidden = !failed;
+  const problem = failed ? photo.problem : photo.unseen;
+  $("notice").hidden = !problem;
   const paintable = Boolean(photo.result) && !photo.facts?.pages; // the pages of a stack are not shown
   $("compare").hidden = $("brush-group").hidden = !paintable;
   brush.show(paintable && !failed ? photo : null);
   $("viewer").classList.toggle("busy", photo.busy || failed);
-  if (!failed) return;
-  const words = refusal(photo.problem);
+  if (!problem) return;
+  const words = refusal(problem);
   $("notice-title").textContent = words.title;
   $("notice-text").textContent = words.text;
+  $("notice-buttons").hidden = !failed;
   $("again").hidden = words.final;
   $("drop-it").className = words.final ? "primary" : "quiet";
 }
@@ -252,27 +249,28 @@ function renderActions(photo) {
     $("download").classList.toggle("quiet", photo.needsRun || Boolean(trouble));
     $("download").classList.toggle("primary", !photo.needsRun && !trouble);
     $("download").classList.toggle("waits", waits);
-    $("download-with").textContent = waits ? "Applying the changes" : `${words[0].toUpperCase()}${words.slice(1)} · ${photo.format}, ${bytes(result.blob.size)}`;
+    $("download-with").textContent = waits ? "Applying the changes" : `${words[0].toUpperCase()}${words.slice(1)}\u00a0· ${unbroken(`${photo.format}, ${bytes(result.blob.size)}`)}`;
     $("download-word").textContent = photo.current || waits ? "Download" : "Download the last result";
     if (waits) for (const name of ["href", "download"]) $("download").removeAttribute(name);
     else Object.assign($("download"), { href: result.url, download: photo.target });
   }
   $("trouble").hidden = !trouble;
+  $("retry").hidden = !trouble || trouble.status === 422; // other settings are needed
   if (trouble) { const { title, text } = refusal(trouble); $("trouble").textContent = `${title}. ${text}`; }
   const restored = photos.filter((each) => each.result);
-  $("download-all").hidden = working || restored.length < 2 || restored.some((each) => each.needsRun);
+  $("download-all").hidden = working || Boolean(trouble) || restored.length < 2 || restored.some((each) => each.needsRun);
   $("download-all").disabled = Boolean(packing);
   $("download-all").textContent = packing || `Download all ${restored.length} (ZIP)`;
 }
 
 function facts(photo) {
   const about = photo.facts;
-  const { width, height } = about ?? (photo === current && !photo.card ? viewer : {});
+  const { width, height } = about ?? (photo === current ? viewer : {});
   const parts = width ? [`${width} × ${height}`] : [];
   if (about) parts.push(`${about.format}, ${about.depth}-bit`);
   parts.push(bytes(photo.file.size));
   if (photo.result && about?.seconds >= 1.5) parts.push(`restored in ${duration(about.seconds)}`);
-  return [...parts, ...(about?.notes ?? [])].join(" · ");
+  return [...parts.map(unbroken), ...(about?.notes ?? [])].join("\u00a0· ");
 }
 
 function renderProgress() {

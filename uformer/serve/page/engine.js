@@ -32,8 +32,8 @@
 //                              mask: null, or { values, width, height, version } as `copy` in mask.js returns: 255
 //                              restores, and masks of one version are equal
 //   close()                    forgets the photo; the answer cannot be used afterwards
-// preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show; an SVG has words
-//                              in place of a stack
+// preview(blob) -> Promise of a Blob that shows the image of a file that this browser cannot show. Throws the type
+//                              "urn:uformer:stack" for a file that can be restored, but has no single image to show
 // onTokenNeeded(ask)           `ask(wrong)` returns a promise of the token that a person enters
 //
 // A failure is thrown as {type: "urn:uformer:...", detail, status}, see words.js; an aborted signal as
@@ -43,6 +43,7 @@
 import { NEUTRAL, isNeutral } from "./blend.js";
 import { call, onTokenNeeded, upload } from "./http.js";
 import { grayPng } from "./png.js";
+import { isStack } from "./tiff.js";
 
 export { onTokenNeeded };
 
@@ -87,21 +88,13 @@ export async function run(file, { controls, output, mask, ...options }, onProgre
 }
 
 export async function preview(blob) {
-  try {
-    const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob) });
-    return await response.blob();
-  } catch (problem) {
-    if (problem.type !== "urn:uformer:stack") throw problem;
-    return card();
-  }
+  if (isTiff(blob) && await isStack(blob)) throw { type: "urn:uformer:stack", detail: "" };
+  const response = await call("v1/restore?strength=0&format=png&metadata=strip", { method: "POST", body: blob, headers: typeOf(blob) });
+  return response.blob();
 }
 
-// Words in place of a stack, whose pages this page does not show.
-function card() {
-  const words = ["A stack, or data of an instrument.", "It is not shown here. Restored, it can be downloaded as TIFF."];
-  const lines = words.map((line, at) => `<text x="400" y="${240 + 40 * at}" text-anchor="middle" font-family="sans-serif" font-size="20" fill="#fff">${line}</text>`);
-  return new Blob([`<svg xmlns="http://www.w3.org/2000/svg" width="800" height="500"><rect width="800" height="500" fill="#444"/>${lines.join("")}</svg>`], { type: "image/svg+xml" });
-}
+// Camera raw files are TIFF inside, with several images, but no stacks.
+function isTiff(blob) { return blob.type === "image/tiff" || /\.tiff?$/i.test(blob.name ?? ""); }
 
 class Answer {
   // `first`: the result of the job: what it was asked for, its file, and whether it is restored at full strength.

@@ -6,7 +6,9 @@ const NEXT = {
 };
 const ELSEWHERE = ["[aria-current=true]", "[data-choose]"]; // the photo that is shown; the button to choose photos
 
-function usable(each) { return each.isConnected && !each.disabled && each.checkVisibility({ visibilityProperty: true }); }
+function usable(each) {
+  return each.isConnected && !each.disabled && !each.matches("a:not([href])") && each.checkVisibility({ visibilityProperty: true });
+}
 
 // `last`: the element that had the focus before the page changed.
 export function follow(last) {

@@ -18,6 +18,7 @@ export class Photo {
     this.state = "ready"; // waiting, a state of engine.js, done or failed
     this.progress = {};
     this.problem = null;
+    this.unseen = null; // the problem with showing a photo that can be restored all the same
     this.own = null; // settings of this photo alone
     this.mask = null; // what the brush painted
     this.answer = null; // the engine's answer, and the options that it was asked with

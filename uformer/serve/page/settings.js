@@ -1,6 +1,7 @@
 // The settings of a photo: what the network runs with, the controls applied afterwards, and the file to save.
 
 import { NEUTRAL } from "./blend.js";
+import { unbroken } from "./words.js";
 
 export const DEFAULTS = {
   run: { task: "denoise", weights: "", precision: "", tile: "", overlap: "", ensemble: "" },
@@ -36,5 +37,5 @@ export function isLossy(output, facts) { const suffix = suffixOf(output, facts);
 export function described({ run, controls }, masked) {
   const changed = Object.keys(CONTROLS).filter((name) => controls[name] !== NEUTRAL[name]);
   const parts = changed.map((name) => `${CONTROLS[name]} ${Math.round(100 * controls[name])}%`);
-  return [run.weights || TASKS[run.task] || run.task, ...parts, ...(masked ? ["painted mask"] : [])].join(", ");
+  return [run.weights || TASKS[run.task] || run.task, ...parts, ...(masked ? ["painted mask"] : [])].map(unbroken).join(", ");
 }

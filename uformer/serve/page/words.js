@@ -1,14 +1,17 @@
 // Text for people: sizes, times, and a title and help for every error.
 
+// Returns words that stay on one line.
+export function unbroken(words) { return words.replaceAll(" ", "\u00a0"); }
+
 export function bytes(count) {
   const units = [count === 1 ? "byte" : "bytes", "kB", "MB", "GB"];
   let unit = 0;
   while (count >= 1000 && unit < 3) { count /= 1000; unit += 1; }
-  return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
+  return unbroken(`${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`);
 }
 
 export function pixels(count) {
-  return count >= 1e6 ? `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} megapixels` : `${count.toLocaleString("en")} pixels`;
+  return unbroken(count >= 1e6 ? `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} megapixels` : `${count.toLocaleString("en")} pixels`);
 }
 
 export function duration(seconds) {
@@ -26,6 +29,7 @@ const TITLES = {
   "upload-stopped": "The upload was too slow",
   "too-many-pixels": "This photo is too large",
   "media-type": "This file type is not supported",
+  "stack": "This file is not shown here",
   "options": "These settings cannot be used",
   "not-restored": "This photo could not be restored",
   "not-acceptable": "This format is not available",
@@ -35,7 +39,7 @@ const TITLES = {
   "not-ready": "The server is not ready",
   "out-of-memory": "There is too little memory for this photo",
   "too-slow": "This took too long",
-  "token": "The token is wrong",
+  "token": "This server needs a token",
   "host": "The server does not answer to this address",
   "origin": "The server does not trust this address",
   "no-such-job": "The server no longer has this photo",
@@ -51,13 +55,14 @@ const HELP = {
   "upload-stopped": "Try again with a better connection, or save a smaller file.",
   "too-many-pixels": "Crop or resize the photo, or ask the operator of this server to raise the limit.",
   "media-type": "PNG, JPEG, WebP, TIFF and AVIF work.",
+  "stack": "It holds a stack of pages, or data of an instrument. You can restore it and download it as TIFF.",
   "queue-full": "Other photos are ahead of yours. Try again in a little while.",
   "uploads-full": "Other photos are being uploaded. Try again in a little while.",
   "results-full": "Many finished photos are waiting to be downloaded. Try again in a little while.",
   "not-ready": "Try again in a moment.",
   "out-of-memory": "Try again later, or set a smaller tile under More options.",
   "too-slow": "Try a smaller photo.",
-  "token": "Ask the operator of the server for the token, then try again.",
+  "token": "Ask the operator of the server for it, then try again.",
   "no-such-job": "The server was restarted, or the photo waited too long. Try again.",
   "internal": "Your photo is not the cause. The server’s log has the details.",
   "unreachable": "Is it still running? This page still has your photos. Try again once the server is back.",
