@@ -5,6 +5,7 @@ import { Problem } from "./containers.js";
 const STEP = 997; // between the samples of a probe's answer, see uformer/export/browser.py
 const TOLERANCE = 2 / 255;
 const MOST_THREADS = 8;
+const NEVER = new Promise(() => {});
 const TILES = { webgpu: 384, wasm: 256 };
 
 export class Network {
@@ -13,7 +14,7 @@ export class Network {
 
   // `base`: address of the site. `site`: site.json. `wanted`: "webgpu", "wasm" or "" for the best.
   constructor(base, site, wanted) {
-    Object.assign(this, { base, site, wanted, provider: null, model: null, session: null });
+    Object.assign(this, { base, site, wanted, provider: null, model: null, session: null, lost: NEVER });
   }
 
   get tile() { return TILES[this.provider]; }
@@ -38,8 +39,10 @@ export class Network {
     const data = await download(new URL(model.file, this.base), model.bytes, progress);
     const old = this.session; // one network at a time: memory
     Object.assign(this, { model: null, session: null });
-    await old?.release();
-    this.session = await this.patiently(() => this.checked(model, data));
+    this.session = await this.patiently(async () => {
+      await old?.release();
+      return this.checked(model, data);
+    });
     this.model = model;
   }
 
@@ -58,6 +61,7 @@ export class Network {
     const options = { executionProviders: [this.provider], logSeverityLevel: 4 };
     const session = await this.runtime.InferenceSession.create(data, options);
     if (this.provider === "wasm") return session;
+    this.lost = (await this.runtime.env.webgpu.device).lost;
     const restored = await this.infer(session, probe(multiple), multiple, multiple);
     const errors = answer.map((wanted, at) => Math.abs(restored[at * STEP] - wanted));
     if (!errors.every(Number.isFinite)) throw unusable("computes values that are not finite");
@@ -78,11 +82,12 @@ export class Network {
   async patiently(work) {
     if (this.provider === "wasm") return work();
     let timer;
+    const lost = this.lost.then(() => { throw unusable("stopped working"); });
     const late = new Promise((_, reject) => {
       if (!this.wanted) timer = setTimeout(reject, Network.patience, unusable(`does not answer within ${Network.patience / 1000} seconds`));
     });
     try {
-      return await Promise.race([work(), late]);
+      return await Promise.race([lost, work(), late]);
     } catch (error) {
       throw error instanceof Problem ? error : unusable(`cannot be used (${firstLine(error)})`);
     } finally {
