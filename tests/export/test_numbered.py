@@ -24,7 +24,9 @@ def test_numbers_become_the_parameters_that_they_count() -> None:
         "scale": np.array([0.25], np.float32),
         "shape": np.array([numbered.FIRST], np.int64),
     }
-    graph = helper.make_graph([], "test", [], [], [numpy_helper.from_array(*each[::-1]) for each in constants.items()])
+    graph = helper.make_graph(
+        [], "test", [], [], [numpy_helper.from_array(*each[::-1]) for each in constants.items()]
+    )
     made = numbered.with_weights(helper.make_model(graph), model)
     found = {each.name: numpy_helper.to_array(each) for each in made.graph.initializer}
     weights = first.detach().numpy().ravel()
@@ -32,7 +34,9 @@ def test_numbers_become_the_parameters_that_they_count() -> None:
     assert np.array_equal(found["gathered"], weights[[5, 5, 2]])
     assert np.array_equal(found["scale"], constants["scale"])
     assert np.array_equal(found["shape"], constants["shape"])
-    assert np.array_equal(numpy_helper.to_array(graph.initializer[0]), constants["turned"]), "a copy is filled"
+    assert np.array_equal(numpy_helper.to_array(graph.initializer[0]), constants["turned"]), (
+        "a copy is filled"
+    )
 
 
 def test_too_many_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,25 +18,29 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.networks import KINDS, build
 from tests.serve.conftest import levels
-from tests.serve.visits import CHROMIUM, Visit, browser_test, download, drop, needs_chromium, restore
+from tests.serve.visits import CHROMIUM, Visit, browser_test, download, drop, needs_chromium
 from tests.web.conftest import hosted, in_node, needs_node
 from tests.web.test_in_browser import ready, runtime
 from uformer.export import browser as export
 from uformer.export import onnx_model
 from uformer.restore.tiles import blend, cut, plan_tiles
-from uformer.weights import checkpoint
 from uformer.web import npm
 from uformer.web.assemble import RUNTIME, RUNTIME_FILES, SiteModel, write_site
+from uformer.weights import checkpoint
 
 ADAPTER = "--enable-unsafe-webgpu"
 """The flag of Chromium that offers SwiftShader, which computes WebGPU on the processor."""
 
 CARDS = """
 import { writeFileSync } from "node:fs";
-import { Network } from "./network.js";
+import { Network, probe } from "./network.js";
 
 writeFileSync("ort.webgpu.min.mjs", `
-export class Tensor { constructor(type, data, dims) { this.data = data; } getData() { return this.data; } dispose() {} }
+export class Tensor {
+  constructor(type, data) { this.data = data; }
+  getData() { return this.data; }
+  dispose() {}
+}
 export const InferenceSession = { create: async (data, { executionProviders: [provider] }) => {
   if (provider === "webgpu" && globalThis.card.refuses) throw new Error("no adapter\\\\nat line 1");
   return {
@@ -48,22 +52,24 @@ export const InferenceSession = { create: async (data, { executionProviders: [pr
       if (turn === "crashes") throw new Error("device lost");
       if (turn === "is lost") { globalThis.lose({ reason: "unknown" }); await new Promise(() => {}); }
       const change = { lies: 0.1, "returns NaN": NaN }[turn] ?? 0;
-      return { restored: new Tensor("float32", data.map((value, at) => value + (at % 7 ? 0 : change)), image.dims) };
+      return { restored: new Tensor("float32", data.map((value, at) => value + (at % 7 ? 0 : change))) };
     },
   };
 } };
-export const env = { wasm: {}, webgpu: { device: { lost: new Promise((resolve) => { globalThis.lose = resolve; }) } } };
+const lost = new Promise((resolve) => { globalThis.lose = resolve; });
+export const env = { wasm: {}, webgpu: { device: { lost } } };
 `);
 globalThis.self = { crossOriginIsolated: false };
 globalThis.fetch = async () => new Response(new Uint8Array(1));
-Object.defineProperty(globalThis, "navigator", { value: { gpu: { requestAdapter: async () => given.card.adapter } } });
+const gpu = { requestAdapter: async () => given.card.adapter };
+Object.defineProperty(globalThis, "navigator", { value: { gpu } });
 globalThis.card = given.card;
 globalThis.runs = 0;
 Network.patience = 50;
 
 const side = 32;
-const samples = Float32Array.from({ length: 3 * side * side }, (_, at) => ((31 * at * at + 17 * at) % 256) / 255);
-const model = { task: "denoise", file: "a.onnx", bytes: 1, multiple: side, answer: [...samples].filter((_, at) => at % 997 === 0) };
+const wanted = [...probe(side)].filter((_, at) => at % 997 === 0);
+const model = { task: "denoise", file: "a.onnx", bytes: 1, multiple: side, answer: wanted };
 const base = new URL("./", import.meta.url);
 const network = new Network(base, { runtime: { folder: "." }, models: [model] }, given.card.wanted ?? "");
 let problem = null;
@@ -106,7 +112,10 @@ def test_a_card_that_fails_is_named(tmp_path: Path, card: dict[str, Any], words:
 
 @needs_node
 def test_a_good_card_is_used_and_a_software_renderer_only_on_request(tmp_path: Path) -> None:
-    card, processor = "Restored by the graphics card (WebGPU)", "Restored by the processor (WebAssembly, one thread)"
+    card, processor = (
+        "Restored by the graphics card (WebGPU)",
+        "Restored by the processor (WebAssembly, one thread)",
+    )
     software = {"info": {"isFallbackAdapter": True}}
     assert after(tmp_path) == [None, card]
     assert after(tmp_path, adapter=software) == [None, processor]
@@ -177,7 +186,9 @@ def test_webgpu_equals_onnxruntime(browser: Browser, tmp_path: Path) -> None:
             if page.evaluate("navigator.gpu?.requestAdapter() ?? null") is None:
                 pytest.skip(f"this Chromium offers no WebGPU adapter with {ADAPTER}")
             restored(page)
-            expect(page.locator(facts)).to_have_text(re.compile(r"in \d+ s · Restored by the graphics card \(WebGPU\)$"))
+            expect(page.locator(facts)).to_have_text(
+                re.compile(r"in \d+ s · Restored by the graphics card \(WebGPU\)$")
+            )
             kill_graphics_process(other)
             restored(page)
             expect(page.locator(facts)).to_contain_text("The graphics card stopped working, so the processor")
@@ -185,8 +196,12 @@ def test_webgpu_equals_onnxruntime(browser: Browser, tmp_path: Path) -> None:
         with Visit(other, port, token="site/") as page:
             ready(page)
             restored(page)
-            expect(page.locator(facts)).to_have_text(re.compile(r"s · Restored by the processor \(WebAssembly, .*$"))
+            expect(page.locator(facts)).to_have_text(
+                re.compile(r"s · Restored by the processor \(WebAssembly, .*$")
+            )
     with hosted(tmp_path) as port, Visit(browser, port, token="site/?engine=webgpu") as page:
         ready(page)
         restored(page)
-        expect(page.locator(facts)).to_contain_text("The graphics card cannot be used (no available backend found")
+        expect(page.locator(facts)).to_contain_text(
+            "The graphics card cannot be used (no available backend found"
+        )

@@ -45,7 +45,8 @@ const network = async (values) => values.map((value, at) => value * (0.5 + (at %
 const steps = [];
 const next = async (done, all) => { steps.push([done, all]); };
 const finished = (first, planes, count) => { rows.push([first, count, planes.map((plane) => [...plane])]); };
-await restoreTiles(Uint8ClampedArray.from(pixels), width, height, { tile: 128, multiple: 128 }, network, next, finished);
+const plan = { tile: 128, multiple: 128 };
+await restoreTiles(Uint8ClampedArray.from(pixels), width, height, plan, network, next, finished);
 
 const refused = {};
 for (const [name, data] of Object.entries(given.refused)) {
