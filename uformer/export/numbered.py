@@ -1,4 +1,4 @@
-"""One ONNX graph for all weights of a configuration, because torch's exporter takes most of a minute.
+"""One ONNX graph for all weights of a configuration, because torch's exporter is slow.
 
 The exporter transposes matrices and gathers position biases, so names do not say where each parameter is in
 the graph. Therefore this module exports a network in which every parameter is a number of its own, counted

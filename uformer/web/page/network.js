@@ -5,7 +5,6 @@ import { Problem } from "./containers.js";
 const STEP = 997; // between the samples of a probe's answer, see uformer/export/browser.py
 const TOLERANCE = 2 / 255;
 const MOST_THREADS = 8;
-const NEVER = new Promise(() => {});
 const TILES = { webgpu: 384, wasm: 256 };
 
 export class Network {
@@ -14,7 +13,7 @@ export class Network {
 
   // `base`: address of the site. `site`: site.json. `wanted`: "webgpu", "wasm" or "" for the best.
   constructor(base, site, wanted) {
-    Object.assign(this, { base, site, wanted, provider: null, model: null, session: null, lost: NEVER });
+    Object.assign(this, { base, site, wanted, provider: null, model: null, session: null, lost: false, onLost: null });
   }
 
   get tile() { return TILES[this.provider]; }
@@ -39,7 +38,7 @@ export class Network {
     const data = await download(new URL(model.file, this.base), model.bytes, progress);
     const old = this.session; // one network at a time: memory
     Object.assign(this, { model: null, session: null });
-    this.session = await this.patiently(async () => {
+    this.session = await this.guarded(async () => {
       await old?.release();
       return this.checked(model, data);
     });
@@ -61,7 +60,7 @@ export class Network {
     const options = { executionProviders: [this.provider], logSeverityLevel: 4 };
     const session = await this.runtime.InferenceSession.create(data, options);
     if (this.provider === "wasm") return session;
-    this.lost = (await this.runtime.env.webgpu.device).lost;
+    (await this.runtime.env.webgpu.device).lost.then(() => { this.lost = true; this.onLost?.(); });
     const restored = await this.infer(session, probe(multiple), multiple, multiple);
     const errors = answer.map((wanted, at) => Math.abs(restored[at * STEP] - wanted));
     if (!errors.every(Number.isFinite)) throw unusable("computes values that are not finite");
@@ -72,30 +71,39 @@ export class Network {
 
   // Returns the planes of a tile restored with the network that was loaded last, not clipped.
   async run(values, rows, columns) {
-    const restored = await this.patiently(() => this.infer(this.session, values, rows, columns));
+    const restored = await this.guarded(() => this.infer(this.session, values, rows, columns));
     if (restored.every(Number.isFinite)) return restored;
     if (this.provider === "webgpu") throw unusable("computes values that are not finite");
     throw new Problem("not-restored", "the network returns values that are not finite");
   }
 
-  // Waits for work. A graphics card has limited time, except where the address of the page asks for it.
-  async patiently(work) {
+  // Returns what `work` returns. What goes wrong on a graphics card becomes the problem "graphics-card".
+  async guarded(work) {
     if (this.provider === "wasm") return work();
-    let timer;
-    const lost = this.lost.then(() => { throw unusable("stopped working"); });
-    const late = new Promise((_, reject) => {
-      if (!this.wanted) timer = setTimeout(reject, Network.patience, unusable(`does not answer within ${Network.patience / 1000} seconds`));
-    });
     try {
-      return await Promise.race([lost, work(), late]);
+      return await work();
     } catch (error) {
       throw error instanceof Problem ? error : unusable(`cannot be used (${firstLine(error)})`);
+    }
+  }
+
+  // Runs a session. A graphics card has limited time, except where the address of the page asks for it.
+  async infer(session, values, rows, columns) {
+    if (this.lost) throw unusable("stopped working");
+    const limited = this.provider === "webgpu" && !this.wanted;
+    let timer;
+    const failed = new Promise((_, reject) => {
+      this.onLost = () => reject(unusable("stopped working"));
+      if (limited) timer = setTimeout(reject, Network.patience, unusable(`does not answer within ${Network.patience / 1000} seconds`));
+    });
+    try {
+      return await Promise.race([failed, this.answer(session, values, rows, columns)]);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async infer(session, values, rows, columns) {
+  async answer(session, values, rows, columns) {
     const image = new this.runtime.Tensor("float32", values, [1, 3, rows, columns]);
     const { restored } = await session.run({ image });
     const answer = Float32Array.from(await restored.getData());
