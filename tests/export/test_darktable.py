@@ -197,7 +197,7 @@ def test_the_shipped_weights_at_full_size_agree_with_our_own_output(tmp_path: Pa
     said, session = installed(package, tmp_path)
     assert said["attributes"]["input_sizes"] == [768]
     photo = np.asarray(PIL.Image.open(ROOT / "examples" / "night.png").convert("RGB"))
-    image = np.pad(photo, ((0, 0), (0, 188), (0, 0)), mode="reflect").astype(np.float32) / 255
+    image = np.pad(photo, ((0, 0), (0, 188), (0, 0)), mode="reflect").astype(np.float32) / np.float32(255)
     found = encoded(np.clip(by_darktable(session, decoded(image), 768), 0, 1))
     ours = Restorer.from_pretrained("uformer_t.denoise", precision="fp32")(image)
     assert psnr(found, ours, rounded=False) > 42

@@ -1,11 +1,13 @@
 """One graph for all weights of a configuration."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from tests.networks import TINY, build
@@ -18,15 +20,14 @@ def test_numbers_become_the_parameters_that_they_count() -> None:
     model = build(TINY)
     first = next(iter(model.parameters()))  # (4, 3, 3, 3)
     numbers = numbered.FIRST + np.arange(first.numel(), dtype=np.float32)
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "turned": numbers.reshape(4, 27).T,
         "gathered": numbers[[5, 5, 2]],
         "scale": np.array([0.25], np.float32),
         "shape": np.array([numbered.FIRST], np.int64),
     }
-    graph = helper.make_graph(
-        [], "test", [], [], [numpy_helper.from_array(*each[::-1]) for each in constants.items()]
-    )
+    stored = [numpy_helper.from_array(values, name) for name, values in constants.items()]
+    graph = helper.make_graph([], "test", [], [], stored)
     made = numbered.with_weights(helper.make_model(graph), model)
     found = {each.name: numpy_helper.to_array(each) for each in made.graph.initializer}
     weights = first.detach().numpy().ravel()

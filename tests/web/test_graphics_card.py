@@ -142,8 +142,8 @@ def small_network(folder: Path) -> SiteModel:
     )
     network = build(config)
     with torch.no_grad():  # so that the output is an image again, as that of weights that ship
-        network.output_proj.conv.weight *= 0.005
-        network.output_proj.conv.bias *= 0.005
+        for parameter in network.output_proj.parameters():
+            parameter.mul_(0.005)
     checkpoint.save(folder / "small.safetensors", network, notes={"licence": "CC0 1.0"})
     made = export.write(folder / "small.onnx", folder / "small.safetensors")
     data = (folder / "small.onnx").read_bytes()
