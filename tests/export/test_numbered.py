@@ -50,7 +50,9 @@ def test_too_many_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 @torch.inference_mode()
 def test_the_graph_equals_the_direct_export(onnx_file: tuple[Path, str], network: Uformer) -> None:
     direct = onnx.load(onnx_file[0])
-    made = numbered.with_weights(numbered.numbered_graph(network.config), network)
+    graph = numbered.numbered_graph(network.config)
+    assert numbered.numbered_graph(network.config) is graph, "other weights use the same graph"
+    made = numbered.with_weights(graph, network)
     assert list(made.graph.node) == list(direct.graph.node)
     assert len(made.graph.initializer) == len(direct.graph.initializer)
     for found, wanted in zip(made.graph.initializer, direct.graph.initializer, strict=True):

@@ -164,7 +164,7 @@ def test_the_real_runtime_equals_the_library(
 ) -> None:
     """`uformer web` with onnxruntime-web from npm, in WebAssembly: within one level of 8 bits.
 
-    The site has one network instead of three, because each takes a minute to export.
+    The site has one network instead of three, because comparing each with the original takes time.
     """
     one = "uformer_t.denoise"
     monkeypatch.setattr("uformer.web.command.WEIGHTS", {one: WEIGHTS[one]})
