@@ -26,6 +26,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
 NEEDS_TORCH = (
     "uformer.model",
     "uformer.restore.backends.pytorch",
+    "uformer.export.numbered",
     "uformer.export.torch_program",
     *(
         f"uformer.train.{name}"

@@ -25,7 +25,7 @@ def test_the_file_agrees_with_the_network(
         4 * len(each.raw_data) for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT
     )
     assert stored < 0.2 * path.stat().st_size
-    answer = onnx_model.load(path)(browser.probe(3)).ravel()[:: browser.STEP]
+    answer = onnx_model.load(path)(browser.probe(3, made.about.config.multiple)).ravel()[:: browser.STEP]
     np.testing.assert_allclose(answer, made.answer, atol=1 / 255)
     load = onnx_model.load
     monkeypatch.setattr(onnx_model, "load", lambda file: lambda images: load(file)(images) + 0.1)
@@ -35,5 +35,5 @@ def test_the_file_agrees_with_the_network(
 
 @needs_node
 def test_javascript_computes_the_same_probe(tmp_path: Path) -> None:
-    script = 'import { probe } from "./network.js"; answer([...probe()]);'
-    assert np.array_equal(np.float32(in_node(tmp_path, script, None)), browser.probe(3).ravel())
+    script = 'import { probe } from "./network.js"; answer([...probe(128)]);'
+    assert np.array_equal(np.float32(in_node(tmp_path, script, None)), browser.probe(3, 128).ravel())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import PIL.Image
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from uformer.restore.restorer import Restorer
 from uformer.weights import checkpoint, registry
 from uformer.weights.provenance import Provenance
 
+ROOT = Path(__file__).parents[2]
 Image = NDArray[np.float32]
 
 
@@ -189,11 +191,13 @@ def test_gray_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a minute of computing, and more on a busy machine
 def test_the_shipped_weights_at_full_size_agree_with_our_own_output(tmp_path: Path) -> None:
+    """On a photograph taken at night, extended by reflection to the width of two tiles."""
     package = tmp_path / "denoise-uformer-t.dtmodel"
     assert main(["export", "uformer_t.denoise", "--format", "darktable", "--out", str(package)]) == 0
     said, session = installed(package, tmp_path)
     assert said["attributes"]["input_sizes"] == [768]
-    image = noisy(600, 700)
+    photo = np.asarray(PIL.Image.open(ROOT / "examples" / "night.png").convert("RGB"))
+    image = np.pad(photo, ((0, 0), (0, 188), (0, 0)), mode="reflect").astype(np.float32) / np.float32(255)
     found = encoded(np.clip(by_darktable(session, decoded(image), 768), 0, 1))
     ours = Restorer.from_pretrained("uformer_t.denoise", precision="fp32")(image)
     assert psnr(found, ours, rounded=False) > 42

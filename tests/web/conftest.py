@@ -39,7 +39,7 @@ const InferenceSession = { create: async (data, { executionProviders: [provider]
   async release() {},
 }) };
 export { InferenceSession, Tensor };
-export const env = { wasm: {}, webgpu: {} };
+export const env = { wasm: {}, webgpu: { device: { lost: new Promise(() => {}) } } };
 //# sourceMappingURL=gone.map
 """
 KINDS = {"denoise": 0, "derain": 1, "deblur": 2}
@@ -51,7 +51,8 @@ def stand_ins() -> tuple[list[SiteModel], dict[str, bytes]]:
     at = np.arange(3 * 128 * 128, dtype=np.int64)
     answer = [float(each) for each in (((31 * at * at + 17 * at) % 256) / 255 - 0.2)[::997]]
     models = [
-        SiteModel(task, f"tiny.{task}", "CC0 1.0", bytes([kind, 7]), answer) for task, kind in KINDS.items()
+        SiteModel(task, f"tiny.{task}", "CC0 1.0", bytes([kind, 7]), 128, answer)
+        for task, kind in KINDS.items()
     ]
     return models, dict.fromkeys(RUNTIME_FILES, b"export {};\n") | {RUNTIME_FILES[0]: STAND_IN.encode()}
 

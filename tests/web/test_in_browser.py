@@ -1,7 +1,9 @@
 """The static site in a real browser, with a stand-in for onnxruntime-web, and with the real one (slow)."""
 
+import contextlib
 import io
 import os
+import re
 import time
 from pathlib import Path
 
@@ -162,7 +164,7 @@ def test_the_real_runtime_equals_the_library(
 ) -> None:
     """`uformer web` with onnxruntime-web from npm, in WebAssembly: within one level of 8 bits.
 
-    The site has one network instead of three, because each takes a minute to export.
+    The site has one network instead of three, because comparing each with the original takes time.
     """
     one = "uformer_t.denoise"
     monkeypatch.setattr("uformer.web.command.WEIGHTS", {one: WEIGHTS[one]})
@@ -181,3 +183,38 @@ def test_the_real_runtime_equals_the_library(
         assert error.max() <= 1
         assert error.mean() < 0.05
         expect(page.locator("#file-facts")).to_contain_text("Restored by the processor (WebAssembly")
+
+
+def peak_memory(browser: Browser) -> int:
+    """Return the most bytes of memory that a process of the browser has held, as Linux counts them."""
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    peaks = [0]
+    for each in processes:
+        with contextlib.suppress(OSError):  # no Linux, or it has just ended
+            status = Path(f"/proc/{each['id']}/status").read_text()
+            peaks += [1024 * int(size) for size in re.findall(r"VmHWM:\s+(\d+) kB", status)]
+    return max(peaks)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_twelve_megapixels(browser: Browser, site: Path) -> None:
+    """A photo of a usual camera, with the stand-in: the page cuts 252 tiles and stays usable."""
+    y, x = np.mgrid[:3000, :4000]
+    pixels = np.stack([y % 256, x % 256, (x + y) % 256], axis=-1).clip(60, 250).astype(np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    with hosted(site) as port, Visit(browser, port, token="site/?engine=wasm") as page:
+        ready(page)
+        drop(page, ("large.png", file.getvalue()))
+        page.check("[name=task][value=deblur]", force=True)
+        page.click("#go")
+        expect(page.locator("#progress-words")).to_contain_text("of 252", timeout=120_000)
+        page.wait_for_selector("#download[href], #notice:not([hidden])", timeout=300_000)
+        restored = levels(download(page)[1])
+        assert np.abs(restored - (pixels.astype(int) - 51)).max() <= 1
+        page.locator("#strength").fill("50")
+        expect(page.locator("#download-with")).to_contain_text("strength 50%", timeout=120_000)
+        assert np.abs(levels(download(page)[1]) - restored - 26).max() <= 1
+        assert faults(page) == []
+        assert peak_memory(browser) < 1.2e9

@@ -33,7 +33,7 @@ import { decode, encode, turned } from "./codec.js";
 import { upright } from "./exif.js";
 
 const axes = given.lengths.map((length) => {
-  const axis = planAxis(length, { tile: 256 });
+  const axis = planAxis(length, { tile: 256, multiple: 128 });
   const last = axis.starts.at(-1);
   const source = [...sourceOf(axis, 0), ...sourceOf(axis, last)];
   return { ...axis, weights: weightsOf(axis).map((each) => [...each]), source };
@@ -45,7 +45,8 @@ const network = async (values) => values.map((value, at) => value * (0.5 + (at %
 const steps = [];
 const next = async (done, all) => { steps.push([done, all]); };
 const finished = (first, planes, count) => { rows.push([first, count, planes.map((plane) => [...plane])]); };
-await restoreTiles(Uint8ClampedArray.from(pixels), width, height, { tile: 128 }, network, next, finished);
+const plan = { tile: 128, multiple: 128 };
+await restoreTiles(Uint8ClampedArray.from(pixels), width, height, plan, network, next, finished);
 
 const refused = {};
 for (const [name, data] of Object.entries(given.refused)) {

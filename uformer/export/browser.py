@@ -11,8 +11,6 @@ from uformer.files import require
 from uformer.weights import checkpoint
 from uformer.weights.provenance import Provenance
 
-SIDE = 128
-"""Side of the probe in pixels."""
 STEP = 997
 """Every STEP-th sample of the answer is kept."""
 
@@ -37,22 +35,22 @@ def write(path: Path, weights: Path) -> BrowserModel:
 
     It accepts tiles of any size. Its weights are stored in float16, and it computes in float32.
     """
-    from uformer.export import half_weights, onnx_model, torch_program  # noqa: PLC0415 - optional packages
+    from uformer.export import half_weights, numbered, onnx_model, torch_program  # noqa: PLC0415 - optional
 
     about = Provenance.of(weights)
     model = checkpoint.load(weights)
-    graph = onnx_model.from_program(torch_program.trace(model))
+    graph = numbered.with_weights(numbered.numbered_graph(about.config), model)
     half_weights.store_half(graph)
     onnx_model.write(path, graph, metadata(about, "fp16"))
     network = torch_program.in_torch(model)
     agreements = compare(onnx_model.load(path), network, examples(about.config))
     check(agreements, tolerance=TOLERANCES["fp16"])
-    answer = network(probe(about.config.in_channels))
+    answer = network(probe(about.config.in_channels, about.config.multiple))
     return BrowserModel(about, tuple(agreements), tuple(float(each) for each in answer.ravel()[::STEP]))
 
 
-def probe(channels: int) -> Pictures:
-    """Return an image (1, C, SIDE, SIDE) that JavaScript can compute as well, bit for bit."""
-    at = np.arange(channels * SIDE * SIDE, dtype=np.int64)
+def probe(channels: int, side: int) -> Pictures:
+    """Return an image (1, C, side, side) that JavaScript can compute as well, bit for bit."""
+    at = np.arange(channels * side * side, dtype=np.int64)
     levels = (31 * at * at + 17 * at) % 256
-    return (levels.astype(np.float32) / np.float32(255)).reshape(1, channels, SIDE, SIDE)
+    return (levels.astype(np.float32) / np.float32(255)).reshape(1, channels, side, side)

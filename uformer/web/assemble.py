@@ -46,13 +46,16 @@ _CONTENTS = {*AT_TOP, "site.json", ".nojekyll", "page", "models", "runtime"}
 
 @dataclass(frozen=True)
 class SiteModel:
-    """The network for one task. `answer`: samples of its output, by which a browser checks its GPU."""
+    """The network for one task."""
 
     task: str
     name: str
     licence: str
     data: bytes
+    multiple: int
+    """Sides of tiles are multiples of this many pixels."""
     answer: Sequence[float]
+    """Samples of the output for a tile of that side, by which a browser checks its graphics card."""
 
     @property
     def path(self) -> str:
@@ -155,6 +158,7 @@ def _described(models: Sequence[SiteModel], runtime: str) -> dict[str, Any]:
                 "licence": model.licence,
                 "file": model.path,
                 "bytes": len(model.data),
+                "multiple": model.multiple,
                 "answer": [round(float(each), 6) for each in model.answer],
             }
             for model in models

@@ -50,4 +50,4 @@ def _model(name: str) -> SiteModel:
         data = path.read_bytes()
     largest = max(made.agreements, key=lambda each: each.largest)
     print(f"{name}: {len(data) / 1e6:.1f} MB, {largest}")
-    return SiteModel(shipped.task, name, shipped.licence, data, made.answer)
+    return SiteModel(shipped.task, name, shipped.licence, data, made.about.config.multiple, made.answer)

@@ -148,6 +148,10 @@ def test_devices_are_checked() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(OptionError, match="device: 'cuda:7' is not available"):
             choose_device("cuda:7")
+    if not torch.backends.mps.is_available():  # torch then lists all its kinds of devices
+        with pytest.raises(OptionError, match="`uformer devices` lists those that are$") as raised:
+            choose_device("mps")
+        assert len(str(raised.value)) < 280
     with pytest.raises(OptionError, match="device: 'toaster' is not one of auto, cpu,"):
         choose_device("toaster")
     with pytest.raises(OptionError, match="device: 'npu' is not one of auto, cpu, cuda, mps, xpu"):

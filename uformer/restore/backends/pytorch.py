@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
-from uformer.files import require
+from uformer.files import one_line, require
 from uformer.restore.backends.accelerators import KINDS, parse_device
 from uformer.restore.backends.base import reason, window_grain
 from uformer.restore.memory import tiles_at_once, torch_memory
@@ -155,7 +155,10 @@ def choose_device(device: str) -> str:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise OptionError(f"device: {device!r} is not available ({str(error).splitlines()[0]})") from None
+        why = one_line(str(error).partition("\n")[0])
+        raise OptionError(
+            f"device: {device!r} is not available ({why}); `uformer devices` lists those that are"
+        ) from None
     return device
 
 

@@ -6,6 +6,7 @@ import { Problem, split } from "./containers.js";
 const BASE = new URL("../", import.meta.url);
 const READS = ["png", "jpg", "jpeg", "webp"];
 const MOST_PIXELS = 60e6;
+const CARD = "urn:uformer:graphics-card"; // the problem that the graphics card cannot be used
 const RELOADED = "uformer-reloaded"; // whether this tab was reloaded for the sake of threads
 
 // What the page says about a problem, where its own words speak of a server.
@@ -24,6 +25,8 @@ const prepared = prepareOffline();
 const calls = new Map();
 let worker = null;
 let number = 0;
+let wanted = new URLSearchParams(location.search).get("engine") ?? ""; // what computes: "webgpu", "wasm" or the best
+let doubts = []; // why the graphics card is no longer used, in a sentence
 
 await isolated();
 
@@ -45,9 +48,13 @@ export async function describe() {
 export async function run(file, { mask, ...options }, onProgress, signal) { // `render` applies the mask
   const id = ++number;
   const rest = stayAwake();
+  const restore = () => ask("run", { id, file, options, limit: MOST_PIXELS }, { onProgress, signal });
   try {
-    const facts = await ask("run", { id, file, options, limit: MOST_PIXELS }, { onProgress, signal });
-    return new Answer(id, facts);
+    const facts = await restore().catch((problem) => {
+      if (problem.type !== CARD) throw problem;
+      return restore();
+    });
+    return new Answer(id, { ...facts, notes: [...doubts, ...facts.notes] });
   } finally {
     rest();
   }
@@ -104,7 +111,7 @@ function ask(act, values, { onProgress, signal } = {}) {
   worker ??= started();
   return new Promise((resolve, reject) => {
     const call = ++number;
-    calls.set(call, { resolve, reject, onProgress, id: values.id });
+    calls.set(call, { act, resolve, reject, onProgress, id: values.id });
     signal?.addEventListener("abort", () => {
       worker?.postMessage({ act: "cancel", id: values.id }); // it stops after the present tile
       reject(new DOMException("cancelled", "AbortError"));
@@ -120,6 +127,12 @@ function started() {
       for (const each of calls.values()) if (each.id === id) each.onProgress?.(progress);
       return;
     }
+    if (problem?.type === CARD) {
+      wanted = "wasm";
+      doubts = [problem.detail];
+      end(made, (act) => (act === "run" ? problem : new Problem("no-such-job", "")));
+      return;
+    }
     const { resolve, reject } = calls.get(call) ?? {};
     calls.delete(call);
     if (problem) reject?.(problem.name ? new DOMException("cancelled", problem.name) : inWords(problem));
@@ -127,13 +140,19 @@ function started() {
   };
   made.onerror = (event) => {
     event.preventDefault();
-    worker = null; // the next photo gets a new one
-    made.terminate();
-    for (const { reject } of calls.values()) reject(inWords(new Problem("out-of-memory", event.message || "the worker ended")));
-    calls.clear();
+    end(made, () => new Problem("out-of-memory", event.message || "the worker ended"));
   };
-  made.postMessage({ act: "start", base: BASE.href, site, wanted: new URLSearchParams(location.search).get("engine") ?? "" });
+  made.postMessage({ act: "start", base: BASE.href, site, wanted });
   return made;
+}
+
+// Ends a worker; the next call gets a new one. `problem(act)`: what becomes of the calls that wait for this one.
+function end(made, problem) {
+  worker = null;
+  made.terminate();
+  const waiting = [...calls.values()];
+  calls.clear();
+  for (const { act, reject } of waiting) reject(inWords(problem(act)));
 }
 
 function inWords({ type, detail, status = 0 }) { return { type, detail, status, words: WORDS[type.replace("urn:uformer:", "")] }; }

@@ -2,19 +2,23 @@
 
 import { Problem } from "./containers.js";
 
-const SIDE = 128; // of the probe, see uformer/export/browser.py
-const STEP = 997;
+const STEP = 997; // between the samples of a probe's answer, see uformer/export/browser.py
 const TOLERANCE = 2 / 255;
 const MOST_THREADS = 8;
 const TILES = { webgpu: 384, wasm: 256 };
 
 export class Network {
+  // How long a graphics card may take for the probe or a tile, in milliseconds. WebAssembly takes seconds.
+  static patience = 60_000;
+
   // `base`: address of the site. `site`: site.json. `wanted`: "webgpu", "wasm" or "" for the best.
   constructor(base, site, wanted) {
-    Object.assign(this, { base, site, wanted, provider: null, notes: [], task: "", session: null });
+    Object.assign(this, { base, site, wanted, provider: null, model: null, session: null, lost: false, onLost: null });
   }
 
   get tile() { return TILES[this.provider]; }
+
+  get multiple() { return this.model.multiple; }
 
   // Says what computes, in a sentence.
   get described() {
@@ -23,18 +27,22 @@ export class Network {
     return `Restored by the processor (WebAssembly, ${threads === 1 ? "one thread" : `${threads} threads`})`;
   }
 
-  // Loads the runtime and the weights for a task. `progress(share)`: of the weights' download.
+  // Loads the runtime and the weights for a task. `progress(share)`: of the weights' download. Throws the problem
+  // "graphics-card" if the graphics card answers wrongly, late or not at all, and so does `run`. Its runtime may
+  // be unusable then, so the engine starts another worker, which uses WebAssembly.
   async load(task, progress) {
     this.runtime ??= await this.start();
-    if (this.task === task) return;
+    if (this.model?.task === task) return;
     const model = this.site.models.find((each) => each.task === task);
     if (!model) throw new Problem("options", `this site has no weights for ${task}`);
     const data = await download(new URL(model.file, this.base), model.bytes, progress);
     const old = this.session; // one network at a time: memory
-    Object.assign(this, { task: "", session: null });
-    await old?.release();
-    this.session = await this.checked(model, data);
-    this.task = task;
+    Object.assign(this, { model: null, session: null });
+    this.session = await this.guarded(async () => {
+      await old?.release();
+      return this.checked(model, data);
+    });
+    this.model = model;
   }
 
   async start() {
@@ -47,38 +55,55 @@ export class Network {
     return runtime;
   }
 
-  // Returns a session. A graphics card that answers wrongly, or not at all, is not used again.
-  async checked(model, data) {
-    if (this.provider === "webgpu") {
-      try {
-        const session = await this.create(data);
-        const answer = await this.infer(session, probe(), SIDE, SIDE);
-        const error = model.answer.reduce((most, wanted, at) => Math.max(most, Math.abs(answer[at * STEP] - wanted)), 0);
-        if (error <= TOLERANCE) return session;
-        this.notes.push(`The graphics card computes wrong values (off by ${error.toPrecision(2)}), so the processor does the work`);
-        await session.release();
-      } catch (error) {
-        this.notes.push(`The graphics card cannot be used (${firstLine(error)}), so the processor does the work`);
-      }
-      this.provider = "wasm";
-    }
-    return this.create(data);
-  }
-
-  create(data) {
-    return this.runtime.InferenceSession.create(data, { executionProviders: [this.provider], logSeverityLevel: 4 });
+  // Returns a session; that of a graphics card has restored the probe.
+  async checked({ multiple, answer }, data) {
+    const options = { executionProviders: [this.provider], logSeverityLevel: 4 };
+    const session = await this.runtime.InferenceSession.create(data, options);
+    if (this.provider === "wasm") return session;
+    (await this.runtime.env.webgpu.device).lost.then(() => { this.lost = true; this.onLost?.(); });
+    const restored = await this.infer(session, probe(multiple), multiple, multiple);
+    const errors = answer.map((wanted, at) => Math.abs(restored[at * STEP] - wanted));
+    if (!errors.every(Number.isFinite)) throw unusable("computes values that are not finite");
+    const error = Math.max(...errors);
+    if (error > TOLERANCE) throw unusable(`computes wrong values (off by ${error.toPrecision(2)})`);
+    return session;
   }
 
   // Returns the planes of a tile restored with the network that was loaded last, not clipped.
   async run(values, rows, columns) {
-    const restored = await this.infer(this.session, values, rows, columns);
-    if (restored.some((each) => !Number.isFinite(each))) {
-      throw new Problem("not-restored", "the network returns values that are not finite");
-    }
-    return restored;
+    const restored = await this.guarded(() => this.infer(this.session, values, rows, columns));
+    if (restored.every(Number.isFinite)) return restored;
+    if (this.provider === "webgpu") throw unusable("computes values that are not finite");
+    throw new Problem("not-restored", "the network returns values that are not finite");
   }
 
+  // Returns what `work` returns. What goes wrong on a graphics card becomes the problem "graphics-card".
+  async guarded(work) {
+    if (this.provider === "wasm") return work();
+    try {
+      return await work();
+    } catch (error) {
+      throw error instanceof Problem ? error : unusable(`cannot be used (${firstLine(error)})`);
+    }
+  }
+
+  // Runs a session. A graphics card has limited time, except where the address of the page asks for it.
   async infer(session, values, rows, columns) {
+    if (this.lost) throw unusable("stopped working");
+    const limited = this.provider === "webgpu" && !this.wanted;
+    let timer;
+    const failed = new Promise((_, reject) => {
+      this.onLost = () => reject(unusable("stopped working"));
+      if (limited) timer = setTimeout(reject, Network.patience, unusable(`does not answer within ${Network.patience / 1000} seconds`));
+    });
+    try {
+      return await Promise.race([failed, this.answer(session, values, rows, columns)]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async answer(session, values, rows, columns) {
     const image = new this.runtime.Tensor("float32", values, [1, 3, rows, columns]);
     const { restored } = await session.run({ image });
     const answer = Float32Array.from(await restored.getData());
@@ -114,8 +139,10 @@ async function download(address, size, progress) {
   return data;
 }
 
-export function probe() {
-  return Float32Array.from({ length: 3 * SIDE * SIDE }, (_, at) => ((31 * at * at + 17 * at) % 256) / 255);
+export function probe(side) {
+  return Float32Array.from({ length: 3 * side * side }, (_, at) => ((31 * at * at + 17 * at) % 256) / 255);
 }
+
+function unusable(why) { return new Problem("graphics-card", `The graphics card ${why}, so the processor does the work`); }
 
 function firstLine(error) { return String(error?.message ?? error).split("\n")[0].slice(0, 160); }

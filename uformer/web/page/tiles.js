@@ -3,16 +3,15 @@
 
 export const OVERLAP = 32;
 const MARGIN = 8; // pixels of reflection around an image
-const MULTIPLE = 128; // sides of tiles
 const ALIGN = 32; // starts of tiles
 
 // Returns how tiles cover `length` pixels: { length, tile, starts, padded }. `starts` count from MARGIN pixels
-// before the image. An axis that fits in one tile gets one, no longer than needed.
-export function planAxis(length, { tile, overlap = OVERLAP }) {
-  const side = up(tile, MULTIPLE);
+// before the image. An axis that fits in one tile gets one, no longer than needed. Sides are multiples of `multiple`.
+export function planAxis(length, { tile, overlap = OVERLAP, multiple }) {
+  const side = up(tile, multiple);
   const step = Math.max(Math.floor((side - overlap) / ALIGN) * ALIGN, ALIGN);
   const extended = length + 2 * MARGIN;
-  if (extended <= side) return { length, tile: up(extended, MULTIPLE), starts: [0], padded: up(extended, MULTIPLE) };
+  if (extended <= side) return { length, tile: up(extended, multiple), starts: [0], padded: up(extended, multiple) };
   const last = up(extended - side, ALIGN);
   const count = Math.ceil(last / step) + 1;
   const starts = Array.from({ length: count }, (_, number) => halfToEven((last * number) / (count - 1) / ALIGN) * ALIGN);

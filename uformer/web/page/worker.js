@@ -35,8 +35,8 @@ const acts = {
     const answer = await restored(id, photo, task, options, report);
     remember(id, answer);
     const { width, height, parts } = answer;
-    const notes = [...network.notes, network.described];
-    return { width, height, format: parts.format, depth: 8, seconds: (performance.now() - started) / 1000, notes };
+    const seconds = (performance.now() - started) / 1000;
+    return { width, height, format: parts.format, depth: 8, seconds, notes: [network.described] };
   },
 
   async images({ id }) {
@@ -69,7 +69,7 @@ onmessage = async ({ data: { act, call, ...values } }) => {
 // Runs the network on all tiles. Returns the answer, with its tones locked where the task asks for it.
 async function restored(id, { pixels: before, width, height, parts }, task, options, report) {
   const change = new Int16Array(3 * width * height);
-  const plan = { tile: Number(options.tile) || network.tile, overlap: Number(options.overlap || OVERLAP) };
+  const plan = { tile: Number(options.tile) || network.tile, overlap: Number(options.overlap || OVERLAP), multiple: network.multiple };
   let first = 0;
   const next = async (done, all) => {
     await new Promise((resolve) => { setTimeout(resolve); }); // lets a message arrive
