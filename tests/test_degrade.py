@@ -385,6 +385,18 @@ def test_stacks_and_data_of_instruments(tmp_path: Path, capsys: pytest.CaptureFi
     assert "has uint32 samples, and is written as TIFF; name an output that e" in capsys.readouterr().err
 
 
+def test_data_without_a_white_is_not_clipped_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in restoring: what lies outside the full range has no place there."""
+    counts = np.random.default_rng(0).normal(-50, 10, (2, 64, 80)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "stack.tif", counts, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "image.tif", counts[0])
+    for name in ("stack.tif", "image.tif"):
+        assert call(tmp_path / name, tmp_path / "out.tif", *FUNCTION, "--range", "full") == 1
+        said = capsys.readouterr().err
+        assert f"{tmp_path / name}: the image has samples from -" in said
+        assert "100% of them outside 0 to 1; use --range auto or LOW:HIGH" in said
+
+
 def test_a_zarr_stays_a_zarr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -25,7 +25,7 @@ from uformer.image.image import Pixels
 from uformer.image.read import read
 from uformer.image.samples import Values
 from uformer.image.stack import Plane
-from uformer.image.value_range import FULL, ValueRange, check, choose, peak, sampled
+from uformer.image.value_range import FULL, ValueRange, check, choose_for, peak, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.announcer import range_used
@@ -267,13 +267,11 @@ def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[st
 
 def _degrade(job: FileJob, apply: Apply, asked: str, rng: np.random.Generator) -> None:
     """Degrade an image, and print the range of values that was scaled, if one was."""
-    if isinstance(apply, CountNoise):
-        asked = "full"  # noise in counts does not depend on a range
     if is_stack(job.source):
         limits = _degrade_stack(job, apply, asked, rng)
     else:
         image = read(job.source, notify=_notify)
-        used = choose(asked, sampled(image.values), image.depth)
+        used = _range(job, sampled(image.values), image.depth, apply, asked)
         degraded = image.with_values(degraded_values(image.values, image.depth, used, apply, rng))
         write(degraded, job.output, notify=_notify)
         limits = used.reported(image.depth)
@@ -288,7 +286,8 @@ def _degrade_stack(job: FileJob, apply: Apply, asked: str, rng: np.random.Genera
         if lost := left_out(stack):
             _notify(f"{stack.name}: holds {', '.join(lost)}; left out")
         depth = stack.depth
-        ranges = [choose(asked, stack.sample(number, asked), depth) for number in range(stack.channels)]
+        samples = (stack.sample(number, asked) for number in range(stack.channels))
+        ranges = [_range(job, sample, depth, apply, asked) for sample in samples]
 
         def change(values: Values, plane: Plane) -> Values:
             return degraded_values(values, depth, ranges[plane.channel], apply, rng)
@@ -296,6 +295,16 @@ def _degrade_stack(job: FileJob, apply: Apply, asked: str, rng: np.random.Genera
         with writing(stack, job.output) as write_page:
             rewrite(stack, write_page, change)
         return reported(ranges, depth)
+
+
+def _range(job: FileJob, sample: Values, depth: int, apply: Apply, asked: str) -> ValueRange:
+    """Return the range of values that is degraded, as restoring finds it. Raises PictureError."""
+    if isinstance(apply, CountNoise):
+        return FULL  # it does not depend on a range
+    try:
+        return choose_for(asked, sample, depth, notify=lambda note: _notify(f"{job.source}: {note}"))
+    except PictureError as error:
+        raise PictureError(f"{job.source}: {error}") from None
 
 
 def _notify(message: str) -> None:

@@ -51,7 +51,8 @@ def _written(path: Path) -> Iterator[IO[bytes]]:
         with atomic_file(path) as file:
             yield file
     except OSError as error:
-        raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
+        why = error.strerror or "the disk is full"  # numpy counts the bytes that it could not write
+        raise PictureError(f"{one_line(path, 4096)}: cannot be written: {why}") from None
 
 
 @contextlib.contextmanager
