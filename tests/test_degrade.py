@@ -324,12 +324,12 @@ def test_heic_and_raw_are_read_and_what_cannot_be_read_is_named(
     (folder / "b.dng").write_bytes(dng(ramp(32, 32)))
     save(folder / "c.jpg", photo(16, 16))
     (folder / "c.heic").write_bytes((folder / "a.heic").read_bytes())
-    (folder / "d.gif").write_bytes(b"GIF89a")
+    (folder / "d.bmp").write_bytes(b"BM")
     assert call(folder, out, *FUNCTION) == 1
     said = capsys.readouterr()
     assert "3 of 4 images" in said.out
     assert "c.jpg is already the output of" in said.err
-    assert "uformer: left out: 1 .gif" in said.err
+    assert "uformer: left out: 1 .bmp" in said.err
     assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.tif", "c.jpg"]
     assert call(folder / "a.heic", out, *FUNCTION, "--overwrite") == 0
     assert capsys.readouterr().out == f"{out / 'a.jpg'}\n"

@@ -56,7 +56,7 @@ class Opened:
         Raises PictureError if they need too much memory or time.
         """
         size = image.width * image.height
-        copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 4 if self.external else 1
+        copies = 2 if self.format in (formats.GIF, formats.WEBP, formats.AVIF) else 4 if self.external else 1
         per_pixel = image.bands * _BYTES.get(image.format, 8) * copies + 4 * min(image.bands, 3)
         per_pixel += 2 * image.bands * bool(vips.integer(self.image, "interlaced", 0))
         if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
@@ -152,7 +152,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
             raise PictureError(f"{name}: cannot be read as {title}: {reason}")
         try:
             other = None
-            if picture_format in formats.READ_ONLY:
+            if not picture_format.operation:
                 other = stack.enter_context(external(data, picture_format, limits.max_seconds))
                 image = other.placeholder()
                 if camera and (exif := raw_exif.exif(data)):

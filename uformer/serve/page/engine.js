@@ -46,7 +46,7 @@ import { grayPng } from "./png.js";
 
 export { onTokenNeeded };
 
-const SENT_AS = new Set(["image/png", "image/jpeg", "image/webp", "image/tiff", "image/avif", "image/heic", "image/heif"]);
+const SENT_AS = new Set(["image/png", "image/jpeg", "image/webp", "image/tiff", "image/avif", "image/gif", "image/heic", "image/heif"]);
 const BITMAPS = { imageOrientation: "from-image" };
 
 export async function describe() {
