@@ -218,8 +218,8 @@ def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded
 def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded:
     if zarr_folder.is_meant(path):
         raise PictureError(
-            f"{name}: is a Zarr, which only `uformer restore`, `degrade`, `train`, `data check` and `eval pairs` "
-            "read"
+            f"{name}: is a Zarr, which only `uformer restore`, `degrade`, `train`, `data check` and "
+            "`eval pairs` read"
         )
     if not stat.S_ISREG(path.stat().st_mode):
         raise PictureError(f"{name}: is not a file")
