@@ -40,6 +40,7 @@ from uformer.evaluate.pairing import pictures_in
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.results import failure_line
 from uformer.image.image import Image
+from uformer.image.samples import Samples
 from uformer.notices import Notify, warn
 from uformer.weights import registry
 
@@ -222,8 +223,9 @@ def measure(
     """Print a row and add it to the figures. Returns False if an image failed, and names it on stderr."""
     biases: list[float] = []
 
-    def note_bias(sample: Case, restored: Image) -> None:
-        biases.append(abs(float(np.mean(restored.pixels - sample.load().clean))) * 255)
+    def note_bias(sample: Case, restored: Image | Samples) -> None:
+        if isinstance(restored, Image):  # as all images of the rows are
+            biases.append(abs(float(np.mean(restored.pixels - sample.load().clean))) * 255)
 
     found = evaluate(restorer, samples, scoring, keep=note_bias)
     for failure in found.failures:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +224,16 @@ def test_images_of_instruments(tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "3 images, 0 problems" in said
     assert "channels: 1 (3)" in said
+
+
+def test_pairs_with_large_counts_are_scored_with_all_their_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = np.random.default_rng(0).integers(0, 300, (40, 48))
+    for name, more in (("degraded", 3), ("clean", 0)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", (counts + 2**30 + more).astype(np.uint32))
+    options = ["--range", f"{2**30}:{2**30 + 303}", "--sheet", str(tmp_path / "sheet.png")]
+    assert main(["data", "check", str(tmp_path), *options]) == 0
+    score = 20 * math.log10(303 / 3)
+    assert f"PSNR of the degraded images: {score:.2f} to {score:.2f} dB" in capsys.readouterr().out

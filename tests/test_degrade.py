@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from tests.data.pictures import lock, photo, save
 from tests.image.cameras import dng, heic, needs_heic, needs_raw, ramp
+from tests.image.zarrs import save_ome
 from uformer.cli import main
 from uformer.degrade import FUNCTIONS, describe
 from uformer.image.image import Image
@@ -286,7 +288,7 @@ def test_files_that_cannot_be(clean: Path, tmp_path: Path, capsys: pytest.Captur
     assert call(tmp_path, tmp_path / "inside", "--task", "derain") == 2
     err = capsys.readouterr().err
     assert err.count("uformer: error: ") == err.count("\n") == 11
-    assert "newfolder: expected a file name with a suffix, such as " in err
+    assert f"newfolder: expected a file name with a suffix, such as {tmp_path / 'newfolder'}.png" in err
     assert "no output given" in err
     assert f"uformer: error: {clean}/x: cannot be written: Not a directory" in err
     assert clean.read_bytes() == before
@@ -322,12 +324,12 @@ def test_heic_and_raw_are_read_and_what_cannot_be_read_is_named(
     (folder / "b.dng").write_bytes(dng(ramp(32, 32)))
     save(folder / "c.jpg", photo(16, 16))
     (folder / "c.heic").write_bytes((folder / "a.heic").read_bytes())
-    (folder / "d.gif").write_bytes(b"GIF89a")
+    (folder / "d.bmp").write_bytes(b"BM")
     assert call(folder, out, *FUNCTION) == 1
     said = capsys.readouterr()
     assert "3 of 4 images" in said.out
     assert "c.jpg is already the output of" in said.err
-    assert "uformer: left out: 1 .gif" in said.err
+    assert "uformer: left out: 1 .bmp" in said.err
     assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.tif", "c.jpg"]
     assert call(folder / "a.heic", out, *FUNCTION, "--overwrite") == 0
     assert capsys.readouterr().out == f"{out / 'a.jpg'}\n"
@@ -372,5 +374,62 @@ def test_stacks_and_data_of_instruments(tmp_path: Path, capsys: pytest.CaptureFi
     assert counts.dtype == np.uint32
     assert counts.mean() == pytest.approx(1000, abs=5)
     assert counts.astype(float).var() == pytest.approx(4 * 900, rel=0.08)
+    large = np.full((64, 80), 2**30 + 1, np.uint32)  # float32 would round it and the noise to 64 counts
+    tifffile.imwrite(tmp_path / "large.tif", large)
+    noise = f"poisson:gain=4,read=3,offset={2**30}"
+    assert call(tmp_path / "large.tif", tmp_path / "counts.tif", "--noise", noise, "--overwrite") == 0
+    added = tifffile.imread(tmp_path / "counts.tif").astype(float) - 2**30
+    assert added.mean() == pytest.approx(1, abs=0.2)
+    assert added.var() == pytest.approx(4 + 9, rel=0.08)
     assert call(tmp_path / "flat.tif", tmp_path / "out.png", *FUNCTION) == 1
     assert "has uint32 samples, and is written as TIFF; name an output that e" in capsys.readouterr().err
+
+
+def test_data_without_a_white_is_not_clipped_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in restoring: what lies outside the full range has no place there."""
+    counts = np.random.default_rng(0).normal(-50, 10, (2, 64, 80)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "stack.tif", counts, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "image.tif", counts[0])
+    for name in ("stack.tif", "image.tif"):
+        assert call(tmp_path / name, tmp_path / "out.tif", *FUNCTION, "--range", "full") == 1
+        said = capsys.readouterr().err
+        assert f"{tmp_path / name}: the image has samples from -" in said
+        assert "100% of them outside 0 to 1; use --range auto or LOW:HIGH" in said
+
+
+def test_a_zarr_stays_a_zarr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    counts = np.random.default_rng(0).integers(1000, 1300, (2, 64, 80)).astype(np.uint16)
+    save_ome(folder / "cells.ome.zarr", counts, "zyx", chunks=(1, 64, 64))
+    zarr.open_group(folder / "cells.ome.zarr").create_group("labels")
+    save(folder / "photo.png", photo(16, 16))
+    noise = ["--noise", "poisson:gain=4,offset=100"]
+    assert call(folder / "cells.ome.zarr", tmp_path / "noisy.zarr", *noise) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'noisy.zarr'}\n"
+    assert "cells.ome.zarr: holds labels; left out" in said.err
+    metadata = [
+        zarr.open_group(path).attrs["ome"] for path in (folder / "cells.ome.zarr", tmp_path / "noisy.zarr")
+    ]
+    assert metadata[0] == metadata[1]
+    noisy = zarr.open_array(tmp_path / "noisy.zarr/0")
+    assert (noisy.dtype.name, noisy.chunks) == ("uint16", (1, 64, 64))
+    added = np.asarray(noisy) - counts.astype(float)
+    assert added.var() == pytest.approx(4 * 1050, rel=0.08)
+    lower = np.asarray(zarr.open_array(tmp_path / "noisy.zarr/1"))
+    assert lower.mean() == pytest.approx(np.asarray(noisy).mean(), abs=1), "made from the full size"
+    assert call(folder / "cells.ome.zarr", tmp_path / "noisy.zarr", *noise) == 2
+    assert "noisy.zarr exists; add --overwrite" in capsys.readouterr().err
+    assert call(folder / "cells.ome.zarr", tmp_path / "noisy.zarr", *FUNCTION, "--overwrite") == 0
+    assert "cells.ome.zarr: range 1000 to 1299" in capsys.readouterr().err
+    assert call(folder / "cells.ome.zarr", tmp_path / "noisy.tif", *noise) == 1
+    assert "is a Zarr, and is written as Zarr; name an output that ends in .zarr" in capsys.readouterr().err
+    assert call(folder, tmp_path / "out", *noise) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cells.ome.zarr", "photo.png"]
+    assert call(folder, tmp_path / "out", *noise) == 0
+    assert "2 already existed" in capsys.readouterr().out
+    assert call(folder / "cells.ome.zarr", tmp_path / "out2.png", *noise) == 1
+    (tmp_path / "place").mkdir()
+    assert call(folder / "cells.ome.zarr", tmp_path / "place", *noise) == 0
+    assert (tmp_path / "place" / "cells.ome.zarr" / "0").is_dir()

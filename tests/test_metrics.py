@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from uformer.metrics import psnr, ssim
+from uformer.metrics import Window, psnr, ssim
 
 
 def pair(
@@ -133,6 +133,16 @@ def test_ssim_leaves_out_the_border_and_rounds() -> None:
     assert ssim(framed, clean, border=2) == ssim(restored[2:-2, 2:-2], clean[2:-2, 2:-2])
     assert ssim(clean, clean, rounded=False) == pytest.approx(1, abs=1e-12)
     assert ssim(restored, clean) == ssim(np.rint(restored * 255) / 255, clean, rounded=False)
+
+
+@pytest.mark.parametrize("window", ["gaussian", "uniform", "matlab"])
+def test_ssim_of_large_counts_keeps_its_digits(window: Window) -> None:
+    restored, clean = (300 * np.round(image, 2) for image in pair())
+    at = [
+        ssim(restored + offset, clean + offset, window=window, data_range=300, depth=32)
+        for offset in (2.0**14, 2.0**30)
+    ]
+    assert at[1] == pytest.approx(at[0], abs=1e-4)
 
 
 def test_a_picture_smaller_than_the_window_has_no_ssim() -> None:

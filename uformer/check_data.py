@@ -21,7 +21,7 @@ from uformer.errors import OptionError, PictureError
 from uformer.files import one_line
 from uformer.image.image import Image, Pixels
 from uformer.image.page_reader import PageReader
-from uformer.image.samples import values_of
+from uformer.image.samples import depth_of, values_of
 from uformer.image.value_range import check as check_range
 from uformer.image.write import supports, write
 from uformer.metrics import psnr
@@ -142,7 +142,7 @@ def check(sources: Sequence[Source], *, shown: int, asked: str = "auto") -> Find
             except PictureError as error:
                 found.problems.append(str(error))
                 continue
-            depth = 8 * samples[-1].dtype.itemsize
+            depth = depth_of(samples[-1].dtype)
             images = [used.to_unit(values_of(each)) for each in samples]
             _look(source, images, depth, found)
             if index in kept:

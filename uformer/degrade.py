@@ -1,9 +1,7 @@
 """`uformer degrade`: add noise, rain or blur to clean images, for tests or training."""
 
-import errno
 import inspect
 import json
-import os
 import re
 import sys
 import textwrap
@@ -21,20 +19,22 @@ from uformer.degradations.counts import CountNoise
 from uformer.degradations.noise import camera_noise, gaussian_noise, hot_pixels, poisson_gaussian_noise
 from uformer.degradations.rain import rain
 from uformer.errors import OptionError, PictureError
-from uformer.image.any_stack import is_stack, opened_stack, rewrite, writing
-from uformer.image.formats import SUFFIXES, supports
+from uformer.image.any_stack import is_stack, left_out, opened_stack, rewrite, writing
+from uformer.image.formats import SUFFIXES
 from uformer.image.image import Pixels
 from uformer.image.read import read
 from uformer.image.samples import Values
 from uformer.image.stack import Plane
-from uformer.image.value_range import FULL, ValueRange, check, choose, peak, sampled
+from uformer.image.value_range import FULL, ValueRange, check, choose_for, peak, sampled
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.announcer import range_used
 from uformer.restore.planes import Ranges, check_stack_output, reported
 from uformer.restore.unread import is_unread_image, summary
 from uformer.restore.walk import walk, written_name
+from uformer.restore.worklist import FileJob, one_job
 from uformer.values import option
+from uformer.zarr_folder import is_meant
 
 FUNCTIONS: dict[str, Callable[..., Pixels]] = {
     "gaussian_noise": gaussian_noise,
@@ -110,12 +110,10 @@ def degrade(
     apply, asked = _choose(task, function, noise, settings or []), check(value_range)
     if noise is not None and asked != "auto":
         raise OptionError(f"--range {asked}: leave it out with --noise, which is in the units of the file")
-    if not os.path.lexists(picture):
-        raise PictureError(f"{picture}: {os.strerror(errno.ENOENT)}")
-    if not picture.is_dir():
-        output = output / written_name(picture) if output.is_dir() else output
-        _degrade(picture, output, apply, asked, np.random.default_rng(seed), overwrite=overwrite)
-        print(output)
+    if not picture.is_dir() or is_meant(picture):
+        job = one_job(str(picture), str(output), overwrite=overwrite)
+        _degrade(job, apply, asked, np.random.default_rng(seed))
+        print(job.output)
         return 0
     check_output_folder(output)
     if output.resolve().is_relative_to(picture.resolve()):
@@ -154,7 +152,8 @@ def _degrade_folder(
         rng = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode("utf-8", "surrogateescape"))])
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            _degrade(folder / name, place, apply, asked, rng, overwrite=overwrite)
+            check_output(place, overwrite=overwrite, source=folder / name)
+            _degrade(FileJob(folder / name, place), apply, asked, rng)
         except (PictureError, OptionError) as error:
             failures += 1
             print(f"uformer: error: {error}", file=sys.stderr)
@@ -266,49 +265,46 @@ def _parameters(function: Callable[..., Pixels], settings: list[str]) -> dict[st
     return values
 
 
-def _degrade(
-    path: Path,
-    output: Path,
-    apply: Apply,
-    asked: str,
-    rng: np.random.Generator,
-    *,
-    overwrite: bool,
-) -> None:
-    if not output.suffix:
-        raise OptionError(
-            f"{output}: expected a file name with a suffix, such as {output}.png, or an existing folder"
-        )
-    if not supports(output.suffix):
-        raise OptionError(f"{output}: unknown format {output.suffix!r}; use .png, .jpg, .webp, .tif or .avif")
-    check_output(output, overwrite=overwrite, source=path)
-    if isinstance(apply, CountNoise):
-        asked = "full"  # noise in counts does not depend on a range
-    if is_stack(path):
-        limits = _degrade_stack(path, output, apply, asked, rng)
+def _degrade(job: FileJob, apply: Apply, asked: str, rng: np.random.Generator) -> None:
+    """Degrade an image, and print the range of values that was scaled, if one was."""
+    if is_stack(job.source):
+        limits = _degrade_stack(job, apply, asked, rng)
     else:
-        image = read(path, notify=_notify)
-        used = choose(asked, sampled(image.values), image.depth)
+        image = read(job.source, notify=_notify)
+        used = _range(job, sampled(image.values), image.depth, apply, asked)
         degraded = image.with_values(degraded_values(image.values, image.depth, used, apply, rng))
-        write(degraded, output, notify=_notify)
+        write(degraded, job.output, notify=_notify)
         limits = used.reported(image.depth)
     if limits is not None:
-        _notify(f"{path}: {range_used(limits)}")
+        _notify(f"{job.source}: {range_used(limits)}")
 
 
-def _degrade_stack(path: Path, output: Path, apply: Apply, asked: str, rng: np.random.Generator) -> Ranges:
+def _degrade_stack(job: FileJob, apply: Apply, asked: str, rng: np.random.Generator) -> Ranges:
     """Degrade all pages of a stack, and return what users are told about the ranges of its channels."""
-    check_stack_output(path, output, "keep")
-    with opened_stack(path) as stack:
+    check_stack_output(job.source, job.output, "keep")
+    with opened_stack(job.source) as stack:
+        if lost := left_out(stack):
+            _notify(f"{stack.name}: holds {', '.join(lost)}; left out")
         depth = stack.depth
-        ranges = [choose(asked, stack.sample(number, asked), depth) for number in range(stack.channels)]
+        samples = (stack.sample(number, asked) for number in range(stack.channels))
+        ranges = [_range(job, sample, depth, apply, asked) for sample in samples]
 
         def change(values: Values, plane: Plane) -> Values:
             return degraded_values(values, depth, ranges[plane.channel], apply, rng)
 
-        with writing(stack, output) as write_page:
+        with writing(stack, job.output) as write_page:
             rewrite(stack, write_page, change)
         return reported(ranges, depth)
+
+
+def _range(job: FileJob, sample: Values, depth: int, apply: Apply, asked: str) -> ValueRange:
+    """Return the range of values that is degraded, as restoring finds it. Raises PictureError."""
+    if isinstance(apply, CountNoise):
+        return FULL  # it does not depend on a range
+    try:
+        return choose_for(asked, sample, depth, notify=lambda note: _notify(f"{job.source}: {note}"))
+    except PictureError as error:
+        raise PictureError(f"{job.source}: {error}") from None
 
 
 def _notify(message: str) -> None:
@@ -324,8 +320,8 @@ def degraded_values(
     degraded as the green channel of a colour image would be.
     """
     if isinstance(apply, CountNoise):
-        clean = values.astype(np.float32, copy=False)
-        return values + (apply.within(FULL, peak(depth)).apply(clean, rng)[0] - clean)
+        noisy: Values = apply.within(FULL, peak(depth)).apply(values, rng)[0]
+        return noisy
     unit = used.to_unit(values)
     if values.shape[2] == 3:
         degraded = apply(unit, rng)

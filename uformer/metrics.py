@@ -142,10 +142,13 @@ def ssim_map(a: Array, b: Array, *, window: Window, data_range: float) -> Array:
             f"{len(weights)} x {len(weights)}"
         )
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    middle = b.mean()
+    a, b = a - middle, b - middle  # else the squares of large counts would leave no digits for the variance
     mean_a, mean_b = _filter(a, weights, mix), _filter(b, weights, mix)
     # The sum of the variances of both images.
     variance = scale * (_filter(a * a + b * b, weights, mix) - mean_a**2 - mean_b**2)
     covariance = scale * (_filter(a * b, weights, mix) - mean_a * mean_b)
+    mean_a, mean_b = mean_a + middle, mean_b + middle
     return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
         (mean_a**2 + mean_b**2 + c1) * (variance + c2)
     )

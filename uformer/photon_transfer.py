@@ -107,7 +107,7 @@ def estimate(
     if read_variance is None and means.max() - means.min() < (_SPREAD - 1) * abs(means.max()):
         if offset is None:
             raise PictureError(
-                f"the scene has only one level ({means.mean():.4g} counts), so no line can be fitted; "
+                f"the scene has only one level ({means.mean():.6g} counts), so no line can be fitted; "
                 "add --dark with images without light, or --offset"
             )
         read_variance = 0.0

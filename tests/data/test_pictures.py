@@ -184,6 +184,21 @@ def test_the_range_can_be_fixed(tmp_path: Path) -> None:
     assert np.array_equal(found.centre(0, 40, degradation=None, seed=0)[1], used.to_unit(counts))
 
 
+@pytest.mark.parametrize(("kind", "offset"), [("uint32", 2**30), ("float64", 2**40), ("int16", -500)])
+def test_counts_that_float32_does_not_hold_are_learned_from(tmp_path: Path, kind: str, offset: int) -> None:
+    counts = np.random.default_rng(0).integers(0, 300, (20, 24))
+    for name in ("degraded", "clean"):
+        save(tmp_path / name / "0.tif", (counts + offset).astype(kind))
+    asked = f"{offset}:{offset + 300}"
+    found, _ = load(find(tmp_path), smallest=16, memory=MEMORY, asked=asked)
+    degraded, clean = found.centre(0, 20, degradation=None, seed=0)
+    assert degraded.dtype == clean.dtype == np.float32
+    assert np.allclose(degraded[..., 0], counts[:, 2:22] / 300, atol=1e-6)
+    patch, _ = Patches(pictures=found, side=20, seed=0, augment=False)[0]
+    assert patch.dtype == np.float32
+    assert np.isin(np.rint(patch * 300), counts).all()
+
+
 def test_float_counts_are_learned_from_as_they_are(tmp_path: Path) -> None:
     counts = np.random.default_rng(0).normal(250, 50, (20, 24)).astype(np.float32)
     for name, image in (("degraded", counts), ("clean", counts + 1)):

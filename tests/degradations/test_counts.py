@@ -41,6 +41,8 @@ def test_gray_stays_gray_and_what_is_below_the_offset_stays() -> None:
 
 def test_text_and_back() -> None:
     assert CountNoise.parse(str(NOISE)) == NOISE
+    large = CountNoise(gain=2.0, offset=2**30 + 1)
+    assert CountNoise.parse(str(large)) == large
     assert CountNoise.parse("poisson:gain=0.5") == CountNoise(gain=0.5)
     for text in ("", "poisson", "poisson:read=3", "gauss:gain=1", "poisson:gain=x", "poisson:gain=1,sigma=2"):
         with pytest.raises(OptionError, match="must have the form poisson:gain="):

@@ -214,9 +214,14 @@ def test_stacks_of_unequal_length_are_no_pair(tmp_path: Path) -> None:
 
 
 def test_images_of_instruments_are_cases_too(tmp_path: Path) -> None:
-    values = counts(8, 10).astype(np.int16) - np.int16(1024)
-    for name, more in (("noisy", 5), ("truth", 0)):
-        tifffile.imwrite(tmp_path / f"{name}.tif", values + np.int16(more))
+    for kind, offset in (("int16", -1024), ("uint32", 2**30), ("float64", 2.0**40)):
+        values = (counts(8, 10) + np.array(offset)).astype(kind)
+        for name, more in (("noisy", 5), ("truth", 0)):
+            tifffile.imwrite(tmp_path / f"{name}.tif", values + np.array(more, kind))
+        check_pair_of_instruments(tmp_path, values)
+
+
+def check_pair_of_instruments(tmp_path: Path, values: np.ndarray) -> None:
     (case,) = find_cases(PROTOCOLS["pairs"], tmp_path / "noisy.tif", tmp_path / "truth.tif")
     pair = case.load()
     assert pair.depth == 32

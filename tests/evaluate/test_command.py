@@ -482,6 +482,21 @@ def test_all_pages_of_stacks_are_scored_and_saved(run: Run, tmp_path: Path) -> N
     assert np.array_equal(saved.values[..., 0], values[1] + 3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "offset"), [("int16", -1024), ("uint32", 2**30), ("int64", -(2**40)), ("float64", 2**40)]
+)
+def test_large_counts_keep_their_digits_and_type(run: Run, tmp_path: Path, kind: str, offset: int) -> None:
+    """float32 holds whole numbers up to 2^24 only."""
+    values = (counts(2, 12, 14).astype(np.int64) + offset).astype(kind)
+    for name, more in (("noisy.tif", 3), ("clean.tif", 0)):
+        tifffile.imwrite(tmp_path / name, values + np.array(more, kind), photometric="minisblack")
+    code, out, _ = run("pairs", "noisy.tif", "clean.tif", "--data-range", "300", "--save", "kept")
+    assert (code, f"{20 * math.log10(300 / 3):.2f}" in out) == (0, True)
+    saved = tifffile.imread(tmp_path / "kept/noisy, page 2.tif")
+    assert saved.dtype == kind
+    assert np.array_equal(saved, values[1] + 3)
+
+
 def test_a_data_range_that_cannot_be(run: Run, tmp_path: Path) -> None:
     save_pairs(tmp_path / "data", {"a": (1, 2)})
     for value, why in (("0", "must be auto or more than 0"), ("much", "--data-range")):

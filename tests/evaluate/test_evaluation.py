@@ -14,6 +14,7 @@ from uformer.evaluate.evaluation import Evaluation, Measured, evaluate, mean
 from uformer.evaluate.protocols import PROTOCOLS, Scoring
 from uformer.evaluate.score import Score
 from uformer.image.image import Image, Pixels
+from uformer.image.samples import Samples
 from uformer.image.value_range import FULL, ValueRange
 from uformer.metrics import psnr
 from uformer.restore.backends.base import Weights
@@ -47,7 +48,7 @@ def test_the_restored_image_is_the_restorers_output(tmp_path: Path) -> None:
     save_picture(tmp_path / "clean/a.png", seed=2)
     restorer = tiny_restorer(tile=16, overlap=4)
     samples = find_cases(PROTOCOLS["pairs"], tmp_path)
-    kept: list[Image] = []
+    kept: list[Image | Samples] = []
     (numbers,) = evaluate(
         restorer, samples, Scoring(), keep=lambda _, restored: kept.append(restored)
     ).measured
@@ -56,6 +57,7 @@ def test_the_restored_image_is_the_restorers_output(tmp_path: Path) -> None:
     assert numbers.degraded.psnr == psnr(degraded, clean)
     assert numbers.restored.psnr == psnr(restorer.restore_pixels(degraded), clean) != numbers.degraded.psnr
     assert numbers.tiles == 12
+    assert isinstance(kept[0], Image)
     assert np.array_equal(kept[0].pixels, restorer.restore_pixels(degraded))
 
 
@@ -99,7 +101,7 @@ def test_bad_images_are_named_and_do_not_stop_the_others(tmp_path: Path) -> None
 def test_an_image_that_cannot_be_saved_has_no_scores(tmp_path: Path) -> None:
     save_pairs(tmp_path, {"a": (1, 2)})
 
-    def keep(_sample: Case, _restored: Image) -> None:
+    def keep(_sample: Case, _restored: object) -> None:
         raise PictureError("disk full")
 
     found = evaluate(tiny_restorer(), find_cases(PROTOCOLS["pairs"], tmp_path), Scoring(), keep=keep)

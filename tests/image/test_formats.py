@@ -17,7 +17,8 @@ from uformer.image import formats
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", formats.HEIC),
         (b"\0\0\0\x14ftypheic\0\0\0\0mif1avif", formats.HEIC),  # the brand lies behind the end of the box
         (b"RIFF\x10\0\0\0WAVEfmt ", None),
-        (b"GIF89a", None),
+        (b"GIF89a", formats.GIF),
+        (b"GIF", None),
         (b"", None),
     ],
 )
@@ -44,7 +45,6 @@ def test_unknown_suffix() -> None:
 @pytest.mark.parametrize(
     ("start", "said"),
     [
-        (b"GIF89a", "is a GIF image"),
         (b"BM\x36\0\0\0", "is a BMP image"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL image"),
         (b"\xff\x0a\xfa", "is a JPEG XL image"),

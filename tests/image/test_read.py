@@ -305,6 +305,21 @@ def test_bomb_is_refused_from_its_header() -> None:
     one_line(error)
 
 
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_gif(interlace: int) -> None:
+    palette = PIL.Image.fromarray(RGB).quantize(40)
+    image = read(save(palette, "GIF", interlace=interlace))
+    assert (image.suffix, image.depth, image.lossless, image.alpha) == (".png", 8, True, None)
+    assert np.array_equal(np.rint(image.pixels * 255), np.asarray(palette.convert("RGB")))
+    gray = PIL.Image.fromarray(SMOOTH[..., 0].copy())
+    assert np.array_equal(np.rint(read(save(gray, "GIF")).pixels[..., 0] * 255), np.asarray(gray))
+    clear = read(save(palette, "GIF", transparency=3)).alpha
+    assert clear is not None
+    assert np.array_equal(clear == 0, np.asarray(palette) == 3)
+    with pytest.raises(PictureError, match="cannot be read as GIF: premature end of data"):
+        read(save(palette, "GIF")[:-9])
+
+
 def test_avif_that_claims_to_be_large_is_refused() -> None:
     data = pillow(RGB, "AVIF")
     sides = struct.pack(">II", 20, 12)
@@ -343,7 +358,7 @@ def test_cut_off(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"this is text\n", b"GIF89a" + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG"],
+    [b"this is text\n", b"BM" + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG"],
 )
 def test_not_a_picture(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
@@ -384,6 +399,7 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
         ("WEBP", "is an animation of 3 frames; only a still image can be restored, so save each"),
         ("TIFF", "holds 3 images, and only one can be read here; `uformer restore`"),
         ("AVIF", "is an animation; only a still image can be restored, so save each"),
+        ("GIF", "is an animation of 3 frames; only a still image can be restored, so save each"),
     ],
 )
 def test_several_frames_or_pages_are_refused(form: str, said: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from tests.image.stacks import counts, save_imagej, save_ome
+from uformer.errors import PictureError
 from uformer.image.tiff_stack import TiffStack, opened_tiff
 from uformer.image.tiff_stack_writer import needs_bigtiff, writing_tiff
 
@@ -98,3 +99,15 @@ def test_bigtiff_stays_bigtiff(tmp_path: Path) -> None:
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
         assert file.is_bigtiff
         assert np.array_equal(file.asarray(), values)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_imagej(tmp_path / "a.tif", counts(3, 8, 10), "TYX")
+
+    def write(*_: object, **__: object) -> None:
+        raise OSError("640 requested and 512 written")  # what numpy says
+
+    monkeypatch.setattr(tifffile.TiffWriter, "write", write)
+    with pytest.raises(PictureError, match=r"out\.tif: cannot be written: the disk is full$"):
+        copied(tmp_path / "a.tif", tmp_path / "out.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]

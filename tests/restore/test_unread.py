@@ -28,11 +28,11 @@ def fill(folder: Path) -> None:
     for name, data in (
         ("b.HEIC", b"?"),
         ("c.heic", b"?"),
-        ("d.gif", b"GIF89a"),
+        ("d.bmp", b"BM"),
         ("unnamed", b"\xff\xd8\xff\xe0"),
         ("e.dat", b"8BPS\0\1"),
         ("notes.txt", b"hello"),
-        (".hidden.gif", b"GIF89a"),
+        (".hidden.bmp", b"BM"),
         ("page.html", b"<html><svg></svg>"),
     ):
         (folder / name).write_bytes(data)
@@ -45,7 +45,7 @@ def test_a_folder_names_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert err.splitlines()[-2:] == [
         "uformer: 1 of 1 image restored into in.restored",
-        f"uformer: left out: 2 .heic ({MISSING}), 1 without a suffix, 1 .dat, 1 .gif",
+        f"uformer: left out: 2 .heic ({MISSING}), 1 without a suffix, 1 .bmp, 1 .dat",
     ]
     assert tree(tmp_path / "in.restored") == ["a.png"]
     assert run("in", "--quiet", "--overwrite")[2] == ""
@@ -57,10 +57,10 @@ def test_json_has_a_record_for_each(run: Run, tmp_path: Path) -> None:
     _, out, _ = run("in", "--json")
     records = {each["input"]: each for each in map(json.loads, out.splitlines())}
     left_out = {name for name, each in records.items() if each["status"] == "left_out"}
-    assert left_out == {f"in/{name}" for name in ("b.HEIC", "c.heic", "d.gif", "unnamed", "e.dat")}
+    assert left_out == {f"in/{name}" for name in ("b.HEIC", "c.heic", "d.bmp", "unnamed", "e.dat")}
     assert records["in/b.HEIC"]["error"] == f"in/b.HEIC: HEIC needs an extra; run: {MISSING}"
     assert records["in/b.HEIC"]["output"] is None
-    assert "convert the image" in records["in/d.gif"]["error"]
+    assert "convert the image" in records["in/d.bmp"]["error"]
 
 
 @pytest.mark.usefixtures("without_heic")
@@ -108,7 +108,8 @@ def test_one_file_and_outputs_beside_it(run: Run, tmp_path: Path) -> None:
 def test_what_is_taken_and_why_not(tmp_path: Path) -> None:
     assert can_read(".PNG")
     assert not can_read(".Heic")
-    assert not can_read(".gif")
+    assert can_read(".gif")
+    assert not can_read(".bmp")
     assert reason(Path("a.heic")).endswith(MISSING)
     assert "suffix" in reason(tmp_path / "a")
     assert not is_unread_image(tmp_path / "not there")

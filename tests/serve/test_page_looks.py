@@ -67,7 +67,7 @@ def test_every_state_in_every_window(browser: Browser, build: Build, pace: Pace)
         page.locator("#luma").fill("10")
         expect(page.locator("#trouble")).to_be_visible()
         look(page, "refused settings")
-        drop(page, ("b.heic", b"no photo"), ("c.gif", b"GIF89a"), kind="")
+        drop(page, ("b.heic", b"no photo"), ("c.bmp", b"BM"), kind="")
         page.locator(".thumb").last.click()
         expect(page.locator("#notice-title")).to_have_text("Photos of this kind cannot be read here")
         look(page, "refused file")
@@ -121,7 +121,7 @@ def test_nothing_jumps(browser: Browser, build: Build) -> None:
             page.keyboard.press("+")
         expect(page.locator("#level")).to_have_text("3200%")
         assert (place(), place("level")) == (strip, level), "when the zoom changes"
-        drop(page, ("b.gif", b"GIF89a"), kind="image/gif")
+        drop(page, ("b.bmp", b"BM"), kind="image/bmp")
         expect(page.locator("#notice")).to_be_visible()
         assert place() == strip, "when a file is refused"
         page.locator(".remove").first.click()

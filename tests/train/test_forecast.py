@@ -24,6 +24,7 @@ def test_a_long_run_proposes_a_short_one() -> None:
         "one part of a step); for a run of 30 minutes, add --set minutes=30"
     )
     assert "minutes=30" not in str(dataclasses.replace(LONG, steps=10, scorings=0))
+    assert "a step takes about 1,234 s" in str(dataclasses.replace(LONG, step=1234))
 
 
 def test_a_time_limit_is_told_in_minutes_with_the_steps_that_fit() -> None:

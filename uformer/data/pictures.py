@@ -15,7 +15,7 @@ from uformer.data.store import Store, decode, wait_for
 from uformer.degradations.counts import CountNoise
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
-from uformer.image.samples import UNITS_DIFFER, Samples, units_differ, values_of
+from uformer.image.samples import UNITS_DIFFER, Samples, Values, depth_of, has_white, units_differ, values_of
 from uformer.image.value_range import ValueRange, peak, range_of_samples
 
 _GRAY, _COLOUR = 1, 3
@@ -78,8 +78,8 @@ class PictureSet:
         return self.store.range_of(place, self.range)
 
     def depth(self, index: int) -> int:
-        """Return the bits per sample of a clean image: 8, 16, or 32 for float."""
-        return 8 * self.store[self.clean[index]].dtype.itemsize
+        """Return the bits per sample of a clean image: 8, 16, or 32 for types without a white."""
+        return depth_of(self.store[self.clean[index]].dtype)
 
     def degrading(self, index: int, degradation: Degrader) -> tuple[ValueRange, Degrader]:
         """Return the range of values that becomes [0, 1] in a clean image, and the degradation within it.
@@ -174,7 +174,7 @@ def load(
         raise PictureError(f"no images are left to learn from; {'; '.join(notes)}")
     for index in kept:
         samples = [store[place] for place in ((count + index, index) if pairs else (index,))]
-        if any(each.dtype.kind == "f" for each in samples):
+        if any(not has_white(each.dtype) for each in samples):
             range_of_pair(sources[index].name, samples, asked)  # raises now what training would raise later
     named, clean = tuple(sources[index].name for index in kept), tuple(kept)
     counted = _channels(store, sources, kept)
@@ -196,7 +196,7 @@ def range_of_pair(name: str, samples: Sequence[Samples], asked: str) -> ValueRan
     Raises PictureError, with the name, if float values are outside the range, or if the units of a pair
     differ.
     """
-    if units_differ(*((each, each.dtype.kind == "f") for each in samples)):
+    if units_differ(*((each, not has_white(each.dtype)) for each in samples)):
         raise PictureError(f"{name}: {UNITS_DIFFER}")
     try:
         return range_of_samples(samples[0], asked)
@@ -206,7 +206,7 @@ def range_of_pair(name: str, samples: Sequence[Samples], asked: str) -> ValueRan
 
 def cut(
     image: Samples, top: int, left: int, height: int, width: int, *, channels: int, margin: int = 0
-) -> Pixels:
+) -> Values:
     """Return a crop of an image with a margin on all sides, as `values_of` its samples.
 
     The shape is (height + 2 margin, width + 2 margin, channels). Beyond the borders the image is reflected. A

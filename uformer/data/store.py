@@ -25,7 +25,7 @@ _ALIGNMENT = 64  # bytes
 
 
 class Store:
-    """Images (H, W, C), uint8, uint16 or float32, by position.
+    """Images (H, W, C), in the types of their files, by position.
 
     Raises PictureError for a file that could not be read. A store that is backed by a file is pickled by
     path, so the loader's worker processes share its pages.

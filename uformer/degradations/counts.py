@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from uformer.errors import OptionError
-from uformer.image.image import Pixels
-from uformer.image.value_range import FULL, ValueRange
+from uformer.image.value_range import FULL, Real, ValueRange
 
 _FORM = "poisson:gain=...,read=...,offset=..."
 _SIGMAS = 3  # that the noise adds to a range of values on each side
@@ -40,7 +40,8 @@ class CountNoise:
             raise OptionError(f"noise: {self} needs a gain of more than 0 and a read noise of at least 0")
 
     def __str__(self) -> str:
-        return f"poisson:gain={self.gain:.4g},read={self.read:.4g},offset={self.offset:.6g}"
+        offset = f"{self.offset:.6g}" if abs(self.offset) < 1e6 else f"{self.offset:.0f}"
+        return f"poisson:gain={self.gain:.4g},read={self.read:.4g},offset={offset}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -80,13 +81,14 @@ class CountNoise:
         offset = (self.offset - used.low * largest) / width
         return CountNoise(gain=self.gain / width, read=self.read / width, offset=offset)
 
-    def apply(self, clean: Pixels, rng: Generator, /) -> tuple[Pixels, Pixels]:
-        """Return (noisy, clean), not clipped. If all channels are equal, their noise is too."""
+    def apply(self, clean: NDArray[Real], rng: Generator, /) -> tuple[NDArray[Real], NDArray[Real]]:
+        """Return (noisy, clean), not clipped. If all channels are equal, their noise is too.
+
+        Values that only float64 holds get their noise in float64.
+        """
         same = bool((clean == clean[..., :1]).all())
         seen = clean[..., :1] if same else clean
         electrons = (seen - self.offset) / self.gain
         lit = np.clip(electrons, 0, _MOST_PHOTONS)  # what lies outside gets no shot noise
-        counted = (electrons - lit + rng.poisson(lit)).astype(np.float32)
-        noise = self.read * rng.standard_normal(seen.shape, dtype=np.float32)
-        noisy = self.offset + self.gain * counted + noise
-        return (np.repeat(noisy, clean.shape[2], axis=2) if same else noisy), clean
+        noise = self.gain * (rng.poisson(lit) - lit) + self.read * rng.standard_normal(seen.shape, np.float32)
+        return clean + noise.astype(clean.dtype), clean

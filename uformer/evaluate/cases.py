@@ -18,7 +18,7 @@ from uformer.image.formats import TIFF
 from uformer.image.image import Image, Pixels
 from uformer.image.page_reader import PageReader, is_data, page_count
 from uformer.image.read import read, read_samples
-from uformer.image.samples import UNITS_DIFFER, units_differ, values_of
+from uformer.image.samples import UNITS_DIFFER, Samples, Values, depth_of, has_white, units_differ, values_of
 from uformer.image.stack import Stack
 from uformer.image.value_range import MOST_OUTSIDE, share_outside
 from uformer.notices import Notify, warn
@@ -32,17 +32,18 @@ class LoadedPair:
     They are in [0, 1], except for values outside that a pair of float files holds.
     """
 
-    degraded: Pixels
-    clean: Pixels
+    degraded: Values
+    clean: Values
     depth: int = 8
-    """Bits per sample of the degraded file: 8, 16, or 32 for float."""
-    source: Image | None = None
-    """The degraded file's image, if the restored one is saved like it."""
-    samples: tuple[Pixels, Pixels] | None = None
+    """Bits per sample of the degraded file: 8, 16, or 32 for types without a white."""
+    source: Image | Samples | None = None
+    """What the restored image is saved like: the degraded image, or its samples if they are a page of a type
+    without a white."""
+    samples: tuple[Values, Values] | None = None
     """For a page of a pair of stacks: values of its channel in both, from which the ranges of all pages are
     found."""
 
-    def sampled(self) -> tuple[Pixels, Pixels]:
+    def sampled(self) -> tuple[Values, Values]:
         """Return values of the degraded and of the clean image, from which their ranges are found."""
         return self.samples or (value_range.sampled(self.degraded), value_range.sampled(self.clean))
 
@@ -142,7 +143,7 @@ def read_channels(path: Path, channels: int, notify: Notify = warn) -> tuple[Pix
         image = read(path, notify=notify)
         return image.values, image.depth, image
     samples = read_samples(path)
-    return values_of(samples), 8 * samples.dtype.itemsize, None
+    return values_of(samples), depth_of(samples.dtype), None
 
 
 def _of_clean(folder: Path, protocol: Protocol) -> Iterable[Case]:
@@ -203,18 +204,18 @@ def _load_in_own_depth(pair: Pair, channels: int = 3, notify: Notify = warn, /) 
     return _compared(pair, seen, truth)
 
 
-Read = tuple[Pixels, int, Image | None]
-"""What `read_channels` returns."""
+Read = tuple[Values, int, Image | Samples | None]
+"""Values, bits per sample, and what a restored image is saved like; see `LoadedPair`."""
 
 
 def _compared(
-    pair: Pair, seen: Read, truth: Read, samples: tuple[Pixels, Pixels] | None = None
+    pair: Pair, seen: Read, truth: Read, samples: tuple[Values, Values] | None = None
 ) -> LoadedPair:
     """Return a pair that was read. Gray becomes RGB only if the other image is RGB. Raises PictureError."""
     (degraded, depth, source), (clean, clean_depth, _) = seen, truth
     if source is not None and degraded.shape[2] != clean.shape[2]:
         degraded, clean = (np.repeat(each, 3 // each.shape[2], axis=2) for each in (degraded, clean))
-        source = source if source.channels == 3 else None
+        source = None if isinstance(source, Image) and source.channels == 1 else source
     _check_shapes(pair, degraded, clean)
     if units_differ((degraded, depth == 32), (clean, clean_depth == 32)):
         raise PictureError(f"{pair.degraded}: {UNITS_DIFFER}")
@@ -251,7 +252,7 @@ class _Pages:
     def __init__(self, pair: Pair, count: int) -> None:
         self._pair, self._count = pair, count
         self._reader = PageReader()
-        self._samples: dict[int, tuple[Pixels, Pixels]] = {}
+        self._samples: dict[int, tuple[Values, Values]] = {}
 
     def load(self, page: int, channels: int = 3, _notify: Notify = warn, /) -> LoadedPair:
         try:
@@ -267,7 +268,8 @@ class _Pages:
 
 
 def _read_page(stack: Stack, page: int, channels: int) -> Read:
-    values = values_of(stack.read_channels(page))
+    samples = stack.read_channels(page)
+    values = values_of(samples)
     if channels not in (1, 3):
         return values, stack.depth, None
     if len(stack.planes) > stack.count:
@@ -275,6 +277,8 @@ def _read_page(stack: Stack, page: int, channels: int) -> Read:
             f"{stack.name}: its pages have {values.shape[2]} channels; "
             "for scores, save each channel as a page"
         )
+    if not has_white(samples.dtype):
+        return values, stack.depth, samples
     shown = Image(pixels=np.zeros_like(values), depth=stack.depth, suffix=TIFF.suffixes[0])
     return values, stack.depth, shown
 

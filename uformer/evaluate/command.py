@@ -21,6 +21,8 @@ from uformer.evaluate.protocols import Protocol, find
 from uformer.evaluate.results import Setting
 from uformer.files import sha256_of
 from uformer.image.image import Image
+from uformer.image.samples import Samples
+from uformer.image.tiff_stack_writer import write_tiff
 from uformer.image.write import write
 from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
@@ -291,8 +293,11 @@ def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
         overwrite=overwrite,
     )
 
-    def keep(sample: Case, restored: Image) -> None:
-        write(restored, paths[sample])
+    def keep(sample: Case, restored: Image | Samples) -> None:
+        if isinstance(restored, Image):
+            write(restored, paths[sample])
+        else:
+            write_tiff(restored, paths[sample])
 
     return keep
 

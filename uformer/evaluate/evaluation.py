@@ -12,13 +12,14 @@ from uformer.errors import PictureError
 from uformer.evaluate.cases import Case, LoadedPair
 from uformer.evaluate.protocols import Scoring
 from uformer.evaluate.score import Score, score
-from uformer.image.image import Image, Metadata, Pixels
+from uformer.image.image import Image, Metadata
+from uformer.image.samples import Samples, Values, from_own_values
 from uformer.image.value_range import FULL, peak, sampled, share_outside
 from uformer.notices import Notify, ignore, warn
 from uformer.restore.restorer import Restorer
 
-Keep = Callable[[Case, Image], None]
-"""Called with each restored image."""
+Keep = Callable[[Case, Image | Samples], None]
+"""Called with each restored image, or with its samples if their type has no white."""
 Advance = Callable[[], None]
 
 
@@ -129,12 +130,14 @@ def _measure(
         for image in (pair.degraded, restored)
     )
     if keep:
-        keep(sample, _image_of(restored, pair))
+        keep(sample, _saved(restored, pair))
     return Measured(sample.subset, sample.name, before, after, tiles, shown_range)
 
 
-def _image_of(restored: Pixels, pair: LoadedPair) -> Image:
-    """Return the image to save: like the degraded file if there is one, otherwise of 8 bits."""
+def _saved(restored: Values, pair: LoadedPair) -> Image | Samples:
+    """Return what is saved: like the degraded file if there is one, otherwise of 8 bits."""
+    if isinstance(pair.source, np.ndarray):
+        return from_own_values(restored, pair.source)
     if pair.source is None:
         return Image(pixels=np.clip(restored, 0, 1), depth=min(pair.depth, 16))
     colours = Metadata(icc=pair.source.metadata.icc, resolution=pair.source.metadata.resolution)

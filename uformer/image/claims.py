@@ -30,7 +30,7 @@ _HEADERS = 64  # bytes granted to every file, so that a small truncated file is 
 
 # Bits; VP8 codes the two prediction modes of 16 x 16 pixels with fixed probabilities (RFC 6386, 11.2).
 _MACROBLOCK = 3.4
-_BLANK_CANVAS = 2**22  # pixels that an animation may claim whatever the size of its first frame
+_BLANK_CANVAS = 2**22  # pixels that an animation or a GIF may claim whatever the size of its first frame
 _MOST_BLANK = 16  # a larger animation may claim this multiple of the pixels of its first frame
 
 _AVIF_PIXELS = 2**28  # of an image or tile; libheif refuses more, without a usable message
@@ -38,9 +38,10 @@ _MOST_BOXES = 4096
 
 _YCBCR = 6
 _FAX, _JPEG, _WEBP = {2, 3, 4}, 7, 50001
+_LZW = 2731  # a 12-bit code stands for at most 4,096 bytes, a shorter code for fewer
 _TIFF_EXPANSION = {
     1: 1,  # none
-    5: 2731,  # LZW: a 12-bit code stands for at most 4,096 bytes, a shorter code for fewer
+    5: _LZW,
     8: 1032,  # deflate
     32946: 1032,
     32773: 64,  # PackBits: two bytes stand for at most 128
@@ -103,6 +104,11 @@ def _lossy(data: Encoded, first: int, width: int, height: int) -> tuple[int, int
 def _too_many_macroblocks(data: Encoded, width: int, height: int) -> tuple[int, int] | None:
     blocks = -(-width // 16) * -(-height // 16)
     return (width, height) if blocks * _MACROBLOCK / 8 > len(data) + _HEADERS else None
+
+
+def _gif(data: Encoded) -> tuple[int, int] | None:
+    width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
+    return (width, height) if width * height > max(_BLANK_CANVAS, _LZW * len(data)) else None
 
 
 def _sides(data: Encoded, at: int) -> tuple[int, int]:
@@ -168,6 +174,7 @@ def _avif_sides(data: Encoded) -> Iterator[tuple[int, int]]:
 
 
 _CHECKS: dict[str, Callable[[Encoded], tuple[int, int] | None]] = {
+    formats.GIF.name: _gif,
     formats.JPEG.name: _jpeg,
     formats.WEBP.name: _webp,
     formats.TIFF.name: _tiff,

@@ -23,13 +23,14 @@ def missing(picture_format: Format) -> str | None:
 
 def with_extra(suffix: str) -> Format | None:
     """The format of a suffix that needs an extra to be read; None for any other suffix."""
-    return formats.ZARR if suffix.lower() in formats.ZARR.suffixes else formats.read_only(suffix)
+    found = formats.ZARR if suffix.lower() in formats.ZARR.suffixes else formats.read_only(suffix)
+    return found if found and found.name in _EXTRAS else None
 
 
 def can_read(suffix: str) -> bool:
     """Whether images with this suffix (".heic", any case) can be read with the installed extras."""
     found = with_extra(suffix)
-    return formats.supports(suffix) if found is None else missing(found) is None
+    return formats.is_known(suffix) if found is None else missing(found) is None
 
 
 def _is_installed(module: str) -> bool:

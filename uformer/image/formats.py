@@ -71,7 +71,11 @@ AVIF = Format(
     lossless_options={"compression": "av1", "lossless": True, "effort": 2},
 )  # fmt: skip
 
-# Read-only formats. libvips does not decode them: see `external`.
+# Read-only formats. libvips decodes GIF, but not HEIC and camera raw: see `external`.
+GIF = Format(
+    name="GIF", suffixes=(".gif",), operation="gif", bits=8, lossless=True, gray=False, alpha=True,
+    max_side=0, options={}, becomes=".png",
+)  # fmt: skip
 HEIC = Format(
     name="HEIC", suffixes=(".heic", ".heif", ".hif"), operation="", bits=16, gray=False, alpha=True,
     max_side=0, options={}, becomes=".jpg",
@@ -106,8 +110,8 @@ FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """Every suffix that can be read and written without an extra, in lower case."""
 
-READ_ONLY = (HEIC, RAW)
-"""Formats that need an extra to be read, and are not written (but see DNG)."""
+READ_ONLY = (GIF, HEIC, RAW)
+"""Formats that are not written (but see DNG). HEIC and camera raw need an extra to be read."""
 
 NONE_OF_OURS = "not a PNG, JPEG, WebP, TIFF or AVIF image"
 
@@ -115,7 +119,6 @@ _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"hei", b"hev", b"mif1", b"msf1")
 
 _OTHERS = (
-    (0, b"GIF8", "GIF"),
     (0, b"BM", "BMP"),
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -147,7 +150,6 @@ _OTHERS = (
 """Position and value of the bytes that mark other files that people try, and their names."""
 
 _IMAGES = {
-    "GIF",
     "BMP",
     "JPEG XL",
     "JPEG 2000",
@@ -214,6 +216,8 @@ def sniff(data: bytes) -> Format | None:
         return JPEG
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return WEBP
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return GIF
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return TIFF
     if data[4:8] == b"ftyp":

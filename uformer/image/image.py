@@ -81,7 +81,7 @@ class Header:
     """Width and height of the upright image, in pixels."""
     height: int
     channels: int
-    """Colour channels: 1 (gray) or 3. Gray images in formats without gray (WebP, AVIF) count as 3."""
+    """Colour channels: 1 (gray) or 3. Gray images in formats without gray (WebP, AVIF, GIF) count as 3."""
     alpha: bool
     depth: int
     """Bits per sample, as in Image.depth."""

@@ -56,7 +56,7 @@ class Opened:
         Raises PictureError if they need too much memory or time.
         """
         size = image.width * image.height
-        copies = 2 if self.format in (formats.WEBP, formats.AVIF) else 4 if self.external else 1
+        copies = 2 if self.format in (formats.GIF, formats.WEBP, formats.AVIF) else 4 if self.external else 1
         per_pixel = image.bands * _BYTES.get(image.format, 8) * copies + 4 * min(image.bands, 3)
         per_pixel += 2 * image.bands * bool(vips.integer(self.image, "interlaced", 0))
         if size * per_pixel > _MAY_SURPRISE and size * per_pixel > (available := available_memory()):
@@ -152,7 +152,7 @@ def opened(source: Source, limits: Limits, *, mapped: bool = False, strict: bool
             raise PictureError(f"{name}: cannot be read as {title}: {reason}")
         try:
             other = None
-            if picture_format in formats.READ_ONLY:
+            if not picture_format.operation:
                 other = stack.enter_context(external(data, picture_format, limits.max_seconds))
                 image = other.placeholder()
                 if camera and (exif := raw_exif.exif(data)):
@@ -218,7 +218,8 @@ def _load(source: Source, limits: Limits, *, mapped: bool) -> tuple[str, Encoded
 def _contents(name: str, path: Path, limits: Limits, *, mapped: bool) -> Encoded:
     if zarr_folder.is_meant(path):
         raise PictureError(
-            f"{name}: is a Zarr, which only `uformer restore`, `train`, `data check` and `eval pairs` read"
+            f"{name}: is a Zarr, which only `uformer restore`, `degrade`, `train`, `data check` and "
+            "`eval pairs` read"
         )
     if not stat.S_ISREG(path.stat().st_mode):
         raise PictureError(f"{name}: is not a file")

@@ -23,7 +23,7 @@ _KEPT_OPEN = 2  # stacks: those of a pair
 
 
 class PageReader:
-    """Reads samples, (H, W, C) uint8, uint16 or float32. The last stacks stay open for their next pages."""
+    """Reads samples, (H, W, C) of the file's type. The last stacks stay open for their next pages."""
 
     def __init__(self) -> None:
         self._opened: dict[Path, tuple[contextlib.ExitStack, Stack]] = {}
@@ -37,7 +37,7 @@ class PageReader:
         self.close()
 
     def read(self, path: Path, page: int | None = None) -> Samples:
-        """Return the samples of an image file, or of a page of a stack, as `read_samples` does.
+        """Return the samples of an image file as `read_samples` does, or those of a page of a stack.
 
         Raises PictureError.
         """

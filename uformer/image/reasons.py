@@ -57,6 +57,10 @@ def _webp(data: Encoded) -> str | None:
     return CUT_OFF if int.from_bytes(data[4:8], "little") + 8 > len(data) else None
 
 
+def _gif(data: Encoded) -> str | None:
+    return None if data[-1:] == b";" else CUT_OFF
+
+
 def _avif(data: Encoded) -> str | None:
     position = 0
     for _ in range(_MOST_CHUNKS):
@@ -72,6 +76,7 @@ def _avif(data: Encoded) -> str | None:
 
 _CHECKS: dict[str, Callable[[Encoded], str | None]] = {
     formats.PNG.name: _png,
+    formats.GIF.name: _gif,
     formats.JPEG.name: _jpeg,
     formats.WEBP.name: _webp,
     formats.TIFF.name: damage.cause,

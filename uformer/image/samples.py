@@ -38,6 +38,11 @@ def has_white(kind: np.dtype[Any]) -> bool:
     return kind in (np.uint8, np.uint16)
 
 
+def depth_of(kind: np.dtype[Any]) -> int:
+    """The bits per sample of a type, as in `Image.depth`: 32 for all types whose white is not known."""
+    return 8 * kind.itemsize if has_white(kind) else 32
+
+
 def values_of(samples: Samples, bits: int | None = None) -> Values:
     """Samples as values: `own_values`, or float32 in [0, 1] for types that have a white.
 

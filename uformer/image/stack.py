@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from uformer.errors import PictureError
-from uformer.image.samples import Samples, Values, finite, from_own_values, has_white, values_of
+from uformer.image.samples import Samples, Values, depth_of, from_own_values, values_of
 from uformer.image.value_range import sampled_planes
 
 WritePage = Callable[[int, Samples], None]
@@ -66,7 +66,7 @@ class Stack(ABC):
     @property
     def depth(self) -> int:
         """Bits per sample, as in `Image.depth`: 8 or 16, or 32 for all types whose white is not known."""
-        return 8 * self.dtype.itemsize if has_white(self.dtype) else 32
+        return depth_of(self.dtype)
 
     @property
     def channels(self) -> int:
@@ -87,10 +87,10 @@ class Stack(ABC):
         return samples.astype(self.dtype, copy=False)
 
     def read_channels(self, page: int) -> Samples:
-        """Return the samples of a page without alpha, as `read_samples` does: uint8, uint16 or float32."""
+        """Return the samples of a page without alpha, (H, W, C) of the file's type. Raises PictureError."""
         parts = [plane.samples for plane in self.planes if plane.page == 0]
-        samples = self.read(page)[..., [index for part in parts for index in part]]
-        return np.ascontiguousarray(finite(self.name, samples) if self.depth == 32 else samples)
+        chosen = [index for part in parts for index in part]
+        return np.ascontiguousarray(self.read(page)[..., chosen])
 
     def sample(self, channel: int, asked: str) -> Values:
         """Return values of a channel from which its range is found. `asked`: see `value_range.choose`."""

@@ -40,11 +40,19 @@ def writing_tiff(stack: TiffStack, path: Path) -> Iterator[WritePage]:
 
     Pages stay compressed (deflate) or uncompressed. Raises PictureError if the file cannot be written.
     """
+    with _written(path) as file, writing_to(stack, file) as write_page:
+        yield write_page
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    """Return a file that appears whole; a failure becomes a PictureError."""
     try:
-        with atomic_file(path) as file, writing_to(stack, file) as write_page:
-            yield write_page
+        with atomic_file(path) as file:
+            yield file
     except OSError as error:
-        raise PictureError(f"{one_line(path, 4096)}: cannot be written: {error.strerror or error}") from None
+        why = error.strerror or "the disk is full"  # numpy counts the bytes that it could not write
+        raise PictureError(f"{one_line(path, 4096)}: cannot be written: {why}") from None
 
 
 @contextlib.contextmanager
@@ -63,6 +71,24 @@ def writing_to(stack: TiffStack, file: IO[bytes]) -> Iterator[WritePage]:
                 raise PictureError(f"{stack.name}: {why} ({one_line(error)})") from None
 
         yield write_page
+
+
+def write_tiff(samples: Samples, path: Path) -> None:
+    """Write the samples of one page, (H, W, 1 or 3) of any type, as a TIFF that appears whole.
+
+    Raises PictureError if the file cannot be written.
+    """
+    import tifffile  # noqa: PLC0415 - takes 50 ms, and only stacks need it
+
+    colour = samples.shape[2] == 3
+    with _written(path) as file:
+        tifffile.imwrite(
+            tifffile.FileHandle(file, name="page"),
+            samples if colour else samples[..., 0],
+            photometric="rgb" if colour else "minisblack",
+            compression="adobe_deflate",
+            metadata=None,
+        )
 
 
 def needs_bigtiff(stack: TiffStack) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
-from uformer.image.samples import Samples, Values, values_of
+from uformer.image.samples import Samples, Values, depth_of, values_of
 from uformer.notices import Notify, ignore
 
 T = TypeVar("T")
@@ -139,11 +139,11 @@ def depends_on_values(asked: str, depth: int) -> bool:
 
 
 def range_of_samples(samples: Samples, asked: str) -> ValueRange:
-    """Return the range of an image (H, W, C), uint8, uint16 or float32, as restoring it finds it.
+    """Return the range of the samples (H, W, C) of an image, as restoring it finds it.
 
     Raises PictureError as `choose_for` does.
     """
-    depth = 8 * samples.dtype.itemsize
+    depth = depth_of(samples.dtype)
     return choose_for(asked, values_of(sampled(samples)), depth, notify=ignore)
 
 

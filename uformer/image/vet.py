@@ -52,7 +52,8 @@ def objection(data: Encoded, picture_format: Format, limits: Limits) -> str | No
         "TIFF": _tiff,
         "AVIF": _avif,
         "HEIC": _avif,
-        "camera raw": _raw,
+        "GIF": _nothing,
+        "camera raw": _nothing,
     }[picture_format.name]
     return check(data, limits) or claims.too_many(data, picture_format, limits.max_pixels)
 
@@ -117,7 +118,8 @@ def _tiff(data: Encoded, limits: Limits) -> str | None:
     )
 
 
-def _raw(data: Encoded, limits: Limits) -> str | None:  # noqa: ARG001 - a separate process runs LibRaw
+def _nothing(data: Encoded, limits: Limits) -> str | None:  # noqa: ARG001
+    """Accept a GIF, which `claims` checks, and camera raw, which a separate process decodes."""
     return None
 
 

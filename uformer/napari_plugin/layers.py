@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uformer.errors import PictureError
-from uformer.image.samples import Values, has_white
+from uformer.image.samples import Values, depth_of
 from uformer.image.value_range import ValueRange, choose_for, sampled_planes
 from uformer.notices import Notify
 from uformer.restore.forms import through_array, to_values
@@ -78,7 +78,7 @@ class Planes:
     @property
     def depth(self) -> int:
         """Bits per sample, as the restorer counts them: 8, 16, and 32 for types without a white."""
-        return 8 * self.dtype.itemsize if has_white(self.dtype) else 32
+        return depth_of(self.dtype)
 
     @property
     def leading(self) -> Index:

@@ -59,7 +59,7 @@ def restore(
     Parameters
     ----------
     images
-        Image files (PNG, JPEG, WebP, TIFF, AVIF; HEIC, camera raw and Zarr with an extra), folders, or
+        Image files (PNG, JPEG, WebP, TIFF, AVIF, GIF; HEIC, camera raw and Zarr with an extra), folders, or
         patterns such as "photos/**/*.jpg"; or - for standard input.
     output
         For one image: the file to write, whose suffix selects the format (.dng for camera raw only), or - for

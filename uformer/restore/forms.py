@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from uformer.errors import OptionError, PictureError
 from uformer.image.formats import RAW, can_write, output_suffix, read_only
 from uformer.image.image import Image
-from uformer.image.samples import Values, from_own_values, has_white
+from uformer.image.samples import Values, depth_of, from_own_values, has_white
 from uformer.image.samples import values_of as values_of_samples
 from uformer.image.stored import StoredImage
 from uformer.output import check_output
@@ -82,7 +82,7 @@ def through_array(
     if colours.shape[2] != channels and colours.shape[2] not in (1, 2, 3, 4):
         raise PictureError(f"the image has {colours.shape[2]} channels; expected 1 to 4, or {channels}")
     seen = colours.shape[2] if colours.shape[2] in (1, 3, channels) else colours.shape[2] - 1
-    depth = 8 * array.dtype.itemsize if has_white(array.dtype) else 32
+    depth = depth_of(array.dtype)
     old = colours[..., :seen]
     restored = restore(old, depth) if samples else from_values(restore(to_values(old), depth), old)
     if seen < colours.shape[2]:
@@ -259,6 +259,8 @@ def check_suffix(output: Path) -> None:
     """Raise OptionError for an output whose suffix is unknown or belongs to a read-only format."""
     if can_write(output.suffix):
         return
+    if not output.suffix:
+        raise OptionError(f"{output}: expected a file name with a suffix, such as {output}.png")
     if found := read_only(output.suffix):
         dng = " (for camera raw also .dng)" if found is RAW else ""
         raise OptionError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from uformer.image import extras, formats
 
 _UNSUPPORTED = {
-    ".apng", ".bmp", ".bpg", ".dcm", ".dds", ".dib", ".dpx", ".exr", ".fit", ".fits", ".fts", ".gif",
+    ".apng", ".bmp", ".bpg", ".dcm", ".dds", ".dib", ".dpx", ".exr", ".fit", ".fits", ".fts",
     ".hdp", ".hdr", ".icns", ".ico", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpf", ".jpx", ".jxl",
     ".jxr", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".qoi", ".svg", ".tga",
     ".wdp", ".xcf",
@@ -42,7 +42,7 @@ def reason(path: Path) -> str:
 
 
 def summary(paths: Iterable[Path]) -> str:
-    """Return `left out: 2 .heic (pip install "uformer[heic]"), 1 .gif`, for example; empty without paths."""
+    """Return `left out: 2 .heic (pip install "uformer[heic]"), 1 .bmp`, for example; empty without paths."""
     counts = Counter(path.suffix.lower() for path in paths)
     parts = []
     for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):

@@ -28,7 +28,7 @@ MEDIA_TYPES = {
 }
 """The media type of each format, by suffix."""
 
-_READ_ONLY = ("image/heic", "image/heif")
+_READ_ONLY = ("image/gif", "image/heic", "image/heif")
 """Media types that are accepted but never sent. Camera raw has no media type and is sent as image/*."""
 
 FIELD, MASK = "picture", "mask"

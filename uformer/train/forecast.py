@@ -44,7 +44,8 @@ class Forecast:
 
     def __str__(self) -> str:
         """The line that a run prints."""
-        each = f"a step takes about {self.step:.2g} s"
+        seconds = f"{self.step:.2g}" if self.step < 99.5 else f"{self.step:,.0f}"  # 2g writes 2e+02
+        each = f"a step takes about {seconds} s"
         of = " of processor time" if self.clock == "cpu" else ""
         if self.minutes and 60 * self.minutes <= self.whole:
             fitting = max(self.steps * 60 * self.minutes / self.whole, 1)

@@ -47,7 +47,7 @@ import { isStack } from "./tiff.js";
 
 export { onTokenNeeded };
 
-const SENT_AS = new Set(["image/png", "image/jpeg", "image/webp", "image/tiff", "image/avif", "image/heic", "image/heif"]);
+const SENT_AS = new Set(["image/png", "image/jpeg", "image/webp", "image/tiff", "image/avif", "image/gif", "image/heic", "image/heif"]);
 const BITMAPS = { imageOrientation: "from-image" };
 
 export async function describe() {

@@ -4,7 +4,7 @@ import { FORMATS } from "./settings.js";
 
 const MOST = 500; // photos of one drop
 
-export const NAMES = { ...FORMATS, heic: "HEIC", dng: "camera raw" };
+export const NAMES = { ...FORMATS, gif: "GIF", heic: "HEIC", dng: "camera raw" };
 
 // Calls `add([{file, folder}])` for photos that arrive. `reads()` returns the suffixes that can be read.
 export function takePhotos({ picker, camera, add, reads, say }) {
