@@ -288,6 +288,7 @@ def free(*axes: int) -> dict[int, Dim]:
 
 NEAR_OTHERS = {
     "2021",
+    "2022",
     "two levels",
     "cross first",
     "concat_cross",
@@ -296,7 +297,10 @@ NEAR_OTHERS = {
     "no shift",
     "cross",
 }
-"""Kinds that treat sizes, windows and masks (the difficulties of export) like another kind."""
+"""Kinds that treat sizes, windows and masks (the difficulties of export) like another kind.
+
+tests/export exports the kind 2022.
+"""
 
 EACH_KIND = [pytest.param(kind, marks=pytest.mark.slow if kind in NEAR_OTHERS else ()) for kind in KINDS]
 
