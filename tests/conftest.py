@@ -1,4 +1,4 @@
-"""Settings for all tests: threads, working Ctrl-C, property tests in CI, processes; and a browser."""
+"""Settings for all tests: compiling, threads, Ctrl-C, property tests in CI, processes; and a browser."""
 
 import os
 
@@ -6,12 +6,17 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
 import pytest
+
+# pip installs packages without compiling them. Python stores what it compiles, so that only one process does.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A background job of a script ignores Ctrl-C, and the commands that the tests start would inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

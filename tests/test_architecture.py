@@ -65,6 +65,15 @@ SHARED_NAMES: dict[str, str] = {
 """Names that several modules or rooms share, and why they may."""
 
 
+@pytest.fixture(scope="module")
+def nodes() -> dict[str, list[ast.AST]]:
+    """The nodes of each module's syntax tree, the module itself first."""
+    return {
+        name: list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for name, path in zip(NAMES, MODULES, strict=True)
+    }
+
+
 def loaded_after(code: str, *, without: tuple[str, ...] = ()) -> set[str]:
     """The top-level modules that `code` loads in a new interpreter, where importing `without` fails."""
     script = f"""
@@ -171,15 +180,15 @@ def test_all_but_the_network_imports_without_torch() -> None:
     loaded_after(f"import importlib\nfor name in {free!r}: importlib.import_module(name)", without=("torch",))
 
 
-def test_imports_are_declared() -> None:
+def test_imports_are_declared(nodes: dict[str, list[ast.AST]]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [
         line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines
     ]
     declared = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in project["dependencies"] + extras}
     imported: set[str] = set()
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for found in nodes.values():
+        for node in found:
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -190,19 +199,22 @@ def test_imports_are_declared() -> None:
     assert imported - set(sys.stdlib_module_names) - {"uformer"} - declared - callers == set()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_file_is_read_in_one_sitting(name: str) -> None:
-    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= 400
+def test_a_file_is_read_in_one_sitting() -> None:
+    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in NAMES}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("__init__.py")])
-def test_module_has_its_tests(name: str) -> None:
+def test_each_module_has_its_tests() -> None:
+    mirrors = {name: mirror(name) for name in NAMES if not name.endswith("__init__.py")}
+    missing = {name for name, tests in mirrors.items() if not tests.exists()}
+    assert missing - set(TESTED_ELSEWHERE) == set(), "tests/ has no file for them"
+    assert set(TESTED_ELSEWHERE) - missing == set(), "they have tests now; take them off the list"
+
+
+def mirror(name: str) -> Path:
+    """Where a module's tests are."""
     inside = Path(name).relative_to("uformer")
-    mirror = ROOT / "tests" / inside.with_name(f"test_{inside.name}")
-    if name in TESTED_ELSEWHERE:
-        assert not mirror.exists(), f"{name} has its tests now; take it off the list"
-    else:
-        assert mirror.exists(), f"{mirror.relative_to(ROOT)} is missing"
+    return ROOT / "tests" / inside.with_name(f"test_{inside.name}")
 
 
 def test_lists_name_what_exists() -> None:
@@ -229,21 +241,22 @@ def test_no_two_modules_share_a_name() -> None:
     assert {name: paths for name, paths in found.items() if name not in SHARED_NAMES} == {}
 
 
-def test_no_two_public_classes_share_a_name() -> None:
+def test_no_two_public_classes_share_a_name(nodes: dict[str, list[ast.AST]]) -> None:
     classes = {
         f"{name}:{node.lineno}": node.name
-        for name, path in zip(NAMES, MODULES, strict=True)
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for name, (module, *_) in nodes.items()
+        if isinstance(module, ast.Module)
+        for node in module.body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
     assert shared(classes) == {}
 
 
-def test_no_module_imports_a_private_name_of_another() -> None:
+def test_no_module_imports_a_private_name_of_another(nodes: dict[str, list[ast.AST]]) -> None:
     found = [
         f"{name}:{node.lineno}: {alias.name}"
-        for name, path in zip(NAMES, MODULES, strict=True)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name, of_module in nodes.items()
+        for node in of_module
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uformer")
         for alias in node.names
         if alias.name.startswith("_") and alias.name != "__version__"
@@ -251,11 +264,11 @@ def test_no_module_imports_a_private_name_of_another() -> None:
     assert not found
 
 
-def test_no_imports_run_in_a_circle() -> None:
+def test_no_imports_run_in_a_circle(nodes: dict[str, list[ast.AST]]) -> None:
     """Imports inside functions count too."""
     imports: dict[str, set[str]] = {dotted(path): set() for path in MODULES}
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, found in zip(MODULES, nodes.values(), strict=True):
+        for node in found:
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.Import):
@@ -271,12 +284,12 @@ def dotted(path: Path) -> str:
     return str(path.with_suffix("").relative_to(ROOT)).replace("/", ".").removesuffix(".__init__")
 
 
-def test_nothing_hangs_on_an_assert() -> None:
+def test_nothing_hangs_on_an_assert(nodes: dict[str, list[ast.AST]]) -> None:
     """`python -O` removes assert statements."""
     found = [
         f"{name}:{node.lineno}"
-        for name, path in zip(NAMES, MODULES, strict=True)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name, of_module in nodes.items()
+        for node in of_module
         if isinstance(node, ast.Assert)
     ]
     assert not found

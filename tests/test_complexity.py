@@ -35,7 +35,14 @@ def test_is_what_torch_counts(config: UformerConfig, height: int, width: int) ->
         assert stage.cost.total == theirs[f"Uformer.{stage.name}"]
 
 
-@pytest.mark.parametrize("name", ["uformer_t", "uformer_b", "uformer_32_cross", "uformer_32_concat_cross"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uformer_t",
+        "uformer_32_concat_cross",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("uformer_b", "uformer_32_cross")),
+    ],
+)
 def test_is_what_torch_counts_of_variants(name: str) -> None:
     assert multiply_adds(variant(name), 128, 200).total == counted(variant(name), 128, 200)["Global"]
 

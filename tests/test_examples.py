@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import uformer
+from tests.train.several import without_what_is_shown
 from uformer.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +82,7 @@ def test_the_tour_runs_with_one_step_of_training(
     monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
     monkeypatch.setenv("STEPS", "1")
     monkeypatch.setattr("uformer.train.report.forecast", lambda prepared, learner: "not measured")  # 4 s
+    without_what_is_shown(monkeypatch.setattr)
     monkeypatch.chdir(ROOT / "examples")
     names: dict[str, Any] = {}
     cells = code_of(ROOT / "examples" / "uformer.ipynb")

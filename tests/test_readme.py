@@ -17,6 +17,7 @@ import pytest
 import pyvips
 from numpy.typing import NDArray
 
+from tests.train.several import without_what_is_shown
 from uformer.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -148,6 +149,7 @@ def test_restore_command_gives_a_cleaner_picture(workplace: Path) -> None:
 )
 def test_command_line_runs(line: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
+    without_what_is_shown(monkeypatch.setattr)
     words = line.split()[1:]
     assert main(words + (TINY_RUN if line.startswith("uformer train") and "--data" in line else [])) == 0
     if line == "uformer restore photo.jpg":

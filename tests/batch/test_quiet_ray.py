@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-from uformer.batch.quiet_ray import only_ours
-
 SCRIPT = """
 import os, sys
 from uformer.batch.quiet_ray import only_ours
@@ -25,6 +23,8 @@ def test_only_ours() -> None:
 
 
 def test_a_stand_in_for_standard_error_stays() -> None:
+    from uformer.batch.quiet_ray import only_ours  # imports Ray, which takes seconds
+
     before = sys.stderr, os.fstat(2)
     with only_ours():
         assert sys.stderr is before[0] or sys.stderr.fileno() != 2

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import psutil
 import pyarrow.parquet as pq
@@ -23,9 +23,7 @@ import pytest
 
 from tests.batch.pictures import contents, folder_of, network
 from tests.networks import TINY
-from uformer.batch import ray as module
 from uformer.batch.ledger import MOST_DEATHS, Ledger
-from uformer.batch.ray import Cluster, connected, room, work
 from uformer.batch.records import Item, Record
 from uformer.batch.work import Take
 from uformer.cli import main
@@ -49,11 +47,19 @@ onlinux = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def engine() -> ModuleType:
+    """Return uformer.batch.ray. Only a process that runs these tests imports Ray, which takes seconds."""
+    from uformer.batch import ray
+
+    return ray
+
+
 class Workers:
     """Stands in for a worker that dies on some images."""
 
-    def __init__(self, kills: set[str]) -> None:
-        self.kills, self.ledger, self.begun = kills, Ledger(), list[str]()
+    def __init__(self, engine: ModuleType, kills: set[str]) -> None:
+        self.engine, self.kills, self.ledger, self.begun = engine, kills, Ledger(), list[str]()
 
     def work(self, items: list[Item], take: Take) -> None:
         for item in items:
@@ -70,28 +76,30 @@ class Workers:
             left = [item for item in items if item.input not in records]
             with contextlib.suppress(ConnectionError):
                 ledger = self.ledger
-                worker: Any = self
-                work(worker, left, functools.partial(ledger.finish, 0), before=before, note=ledger.note)
+                finish = functools.partial(ledger.finish, 0)
+                self.engine.work(self, left, finish, before=before, note=ledger.note)
                 return self.ledger.begin(0)[1]
         raise AssertionError("a picture that kills stops the job for ever")
 
 
-def test_a_picture_that_kills_is_given_up_and_no_other() -> None:
-    workers = Workers({"c"})
+def test_a_picture_that_kills_is_given_up_and_no_other(engine: ModuleType) -> None:
+    workers = Workers(engine, {"c"})
     records = workers.shard("abcd")
     assert [name for name in "abcd" if records[name].error is None] == ["a", "b", "d"]
     assert "its worker died 3 times" in (records["c"].error or "")
     assert workers.begun == ["a", "b", "c", *"c" * MOST_DEATHS, "d"], "what is done is not done again"
 
 
-def test_a_shard_of_pictures_that_kill_ends() -> None:
-    assert all(record.error for record in Workers({"a", "b"}).shard("ab").values())
+def test_a_shard_of_pictures_that_kill_ends(engine: ModuleType) -> None:
+    assert all(record.error for record in Workers(engine, {"a", "b"}).shard("ab").values())
 
 
-def test_a_worker_plans_with_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_plans_with_its_share_of_the_machine(
+    engine: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     for memory, budget in ((None, 125), ("10%", 100)):
-        restorer = module._make_restorer(RestoreOptions(memory=memory), [Weights(TINY, {})], 1)
+        restorer = engine._make_restorer(RestoreOptions(memory=memory), [Weights(TINY, {})], 1)
         restorer.network.free_memory = 1000
         assert restorer.memory_budget == budget
 
@@ -104,54 +112,60 @@ def test_a_worker_plans_with_its_share_of_the_machine(monkeypatch: pytest.Monkey
         ({"num_gpus": -1.0}, "num-gpus: -1.0 must not be negative"),
     ],
 )
-def test_values_out_of_range(options: dict, said: str) -> None:
+def test_values_out_of_range(engine: ModuleType, options: dict[str, float], said: str) -> None:
     with pytest.raises(OptionError, match=said):
-        Cluster(**options)
+        engine.Cluster(**options)
 
 
 @pytest.mark.parametrize(
     ("nodes", "cluster", "expected"),
     [
-        ([{"CPU": 2.0}], Cluster(), (1, 2)),
-        ([{"CPU": 2.0}], Cluster(workers=2), (2, 1)),
-        ([{"CPU": 16.0}, {"CPU": 8.0}, {"GPU": 1.0}], Cluster(), (6, 4)),
-        ([{"CPU": 7.0}, {"CPU": 7.0}], Cluster(num_cpus=4), (2, 4)),
-        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}], Cluster(num_gpus=0.5), (4, 4)),
-        ([{"CPU": 16.0, "GPU": 1.0}], Cluster(num_gpus=0.1, num_cpus=1), (10, 1)),
+        ([{"CPU": 2.0}], {}, (1, 2)),
+        ([{"CPU": 2.0}], {"workers": 2}, (2, 1)),
+        ([{"CPU": 16.0}, {"CPU": 8.0}, {"GPU": 1.0}], {}, (6, 4)),
+        ([{"CPU": 7.0}, {"CPU": 7.0}], {"num_cpus": 4}, (2, 4)),
+        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}], {"num_gpus": 0.5}, (4, 4)),
+        ([{"CPU": 16.0, "GPU": 1.0}], {"num_gpus": 0.1, "num_cpus": 1}, (10, 1)),
     ],
 )
-def test_room(nodes: list[dict[str, float]], cluster: Cluster, expected: tuple[int, int]) -> None:
-    assert room(nodes, cluster) == expected
+def test_room(
+    engine: ModuleType,
+    nodes: list[dict[str, float]],
+    cluster: dict[str, float],
+    expected: tuple[int, int],
+) -> None:
+    assert engine.room(nodes, engine.Cluster(**cluster)) == expected
 
 
 @pytest.mark.parametrize(
     ("nodes", "cluster"),
     [
-        ([], Cluster()),
-        ([{"CPU": 2.0}], Cluster(num_cpus=3)),
-        ([{"CPU": 2.0}], Cluster(num_gpus=1)),
-        ([{"CPU": 3.0}, {"CPU": 3.0}], Cluster(workers=3, num_cpus=2)),
+        ([], {}),
+        ([{"CPU": 2.0}], {"num_cpus": 3}),
+        ([{"CPU": 2.0}], {"num_gpus": 1}),
+        ([{"CPU": 3.0}, {"CPU": 3.0}], {"workers": 3, "num_cpus": 2}),
     ],
 )
-def test_no_room(nodes: list[dict[str, float]], cluster: Cluster) -> None:
+def test_no_room(engine: ModuleType, nodes: list[dict[str, float]], cluster: dict[str, float]) -> None:
     with pytest.raises(OptionError, match="have no room for"):
-        room(nodes, cluster)
+        engine.room(nodes, engine.Cluster(**cluster))
 
 
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:http", "127.0.0.1:99999"]
 )
-def test_an_address_where_nobody_is(address: str) -> None:
+def test_an_address_where_nobody_is(engine: ModuleType, address: str) -> None:
     began = time.monotonic()
-    with pytest.raises(OptionError, match="address: "), connected(Cluster(address=address)):
+    cluster = engine.Cluster(address=address)
+    with pytest.raises(OptionError, match="address: "), engine.connected(cluster):
         raise AssertionError
     assert time.monotonic() - began < 60
 
 
-def test_a_workers_refusal_is_what_is_said() -> None:
+def test_a_workers_refusal_is_what_is_said(engine: ModuleType) -> None:
     refusal = OptionError("precision: this CPU does not support fp16")
-    assert module._reason(RuntimeError("ray"), refusal) is refusal
-    assert str(module._reason(RuntimeError("\na\nb"), None)) == "Ray stopped the job: a"
+    assert engine._reason(RuntimeError("ray"), refusal) is refusal
+    assert str(engine._reason(RuntimeError("\na\nb"), None)) == "Ray stopped the job: a"
 
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import scipy.ndimage
-import skimage.metrics
+import skimage
 
 from uformer.errors import PictureError
 from uformer.evaluate.align import align, aligned_scores

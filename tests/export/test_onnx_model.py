@@ -52,6 +52,11 @@ def test_metadata(onnx_file: tuple[Path, str], network: Uformer) -> None:
     assert json.loads(facts["config"])["window_size"] == 4
 
 
+def test_no_window_is_padded(onnx_file: tuple[Path, str]) -> None:
+    """The exported network pads the image to whole windows."""
+    assert "Pad" not in {node.op_type for node in onnx.load(onnx_file[0]).graph.node}
+
+
 def test_no_path_of_the_machine_that_made_it(onnx_file: tuple[Path, str]) -> None:
     data = onnx_file[0].read_bytes()
     assert str(Path(__file__).parents[2]).encode() not in data

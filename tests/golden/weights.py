@@ -1,5 +1,6 @@
 """Deterministic weights and inputs of the golden cases: a tensor's name is its seed, so none is stored."""
 
+import functools
 import json
 import math
 import zlib
@@ -15,6 +16,7 @@ Array = NDArray[np.float32]
 CASES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("cases.json").read_text())
 
 
+@functools.cache
 def state_dict(name: str) -> dict[str, Array]:
     """The case's weights under the original authors' keys, float32."""
     return draw(CASES[name]["shapes"], zero_bias=CASES[name]["zero_bias"])

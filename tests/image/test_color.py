@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import skimage.color
+import skimage
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -21,7 +21,7 @@ SETTINGS = (
     "ema=0.9",
     "clip=0.5",
     "accumulate=2",
-    "steps=6",
+    "steps=4",
     "log_every=1",
     "validate_every=1000",
     "batch=4",
@@ -83,21 +83,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run_all(folder: Path) -> None:
-    half = "steps=6", "minutes=0"
-    assert main(words(folder / "one", "validate_every=3")) == 0
-    assert main(words(folder / "muon", "optimizer=muon")) == 0
+    half = "steps=4", "minutes=0"
+    assert main(words(folder / "one", "validate_every=2")) == 0
+    assert main(words(folder / "muon", "optimizer=muon", "steps=2")) == 0
     for name in ("one_two", "one_sharded"):
-        assert main(words(folder / name, "steps=3")) == 0
+        assert main(words(folder / name, "steps=2")) == 0
     stretched = [*resume(folder / "one_two", *half), "--set", "accumulate=1"]
     calls: list[list[str]] = [
-        words(folder / "two", "validate_every=3"),
-        [word for word in words(folder / "sharded", "validate_every=3", *FULL) if word != "--quiet"],
-        words(folder / "two_muon", "optimizer=muon"),
-        words(folder / "sharded_muon", "optimizer=muon", "sharding=full"),
-        words(folder / "sharded_bf16", "precision=bf16", "sharding=full", "steps=3"),
-        words(folder / "two_bf16", "precision=bf16", "steps=3"),
-        words(folder / "two_one", "steps=3"),
-        words(folder / "sharded_one", "steps=3", "sharding=full"),
+        words(folder / "two", "validate_every=2"),
+        [word for word in words(folder / "sharded", "validate_every=2", *FULL) if word != "--quiet"],
+        words(folder / "two_muon", "optimizer=muon", "steps=2"),
+        words(folder / "sharded_muon", "optimizer=muon", "sharding=full", "steps=2"),
+        words(folder / "sharded_bf16", "precision=bf16", "sharding=full", "steps=2"),
+        words(folder / "two_bf16", "precision=bf16", "steps=2"),
+        words(folder / "two_one", "steps=2"),
+        words(folder / "sharded_one", "steps=2", "sharding=full"),
         stretched,
         resume(folder / "one_sharded", *half, "sharding=full"),
         words(folder / "two"),
@@ -116,14 +116,14 @@ def _run_all(folder: Path) -> None:
     assert [process.returncode for process in processes] == [0, -signal.SIGKILL], err
     for name in ("two_one", "sharded_one"):
         assert main(resume(folder / name, *half)) == 0
-    assert main(words(folder / "one_one", "steps=3")) == 0
+    assert main(words(folder / "one_one", "steps=2")) == 0
     assert main(resume(folder / "one_one", *half)) == 0
 
 
 @pytest.mark.parametrize("name", ["two", "sharded"])
 def test_two_processes_learn_what_one_does(runs: Path, name: str) -> None:
     """Same losses, weights, average and optimizers, in parts and clipped; sharded with checkpointing too."""
-    assert len(losses(runs / "one")) == 6
+    assert len(losses(runs / "one")) == 4
     assert losses(runs / name) == pytest.approx(losses(runs / "one"), rel=1e-5)
     assert distance(runs / name, runs / "one") < ABOUT
     assert distance(runs / name, runs / "one", "model") < ABOUT
@@ -147,7 +147,7 @@ def test_sharded_goes_with_bf16(runs: Path) -> None:
 
 @pytest.mark.parametrize("name", ["two_one", "one_two", "sharded_one", "one_sharded"])
 def test_a_run_goes_on_with_another_number_of_processes(runs: Path, name: str) -> None:
-    assert RunFolder(runs / name).load_state()["step"] == 6
+    assert RunFolder(runs / name).load_state()["step"] == 4
     assert losses(runs / name) == pytest.approx(losses(runs / "one_one"), rel=1e-5)
     assert distance(runs / name, runs / "one_one") < ABOUT
     equal_optimizers(runs / name, runs / "one_one")
@@ -168,7 +168,7 @@ def test_what_is_wrong_is_said_once_and_ends_all(runs: Path) -> None:
     assert "batch: 3 must be a multiple of 1 (accumulate) x 2 (processes)" in errors[2]
     assert "full_log/log.jsonl: the disk is full" in errors[3]
     assert "full/state/state.pt: No space left on device" in errors[4]
-    assert sum("6 steps, batch 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
+    assert sum("4 steps, batch 4, 2 x cpu, fp32, sharded" in line for line in lines) == 1
     assert "Traceback" not in "".join(lines)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.networks import TINY, build
@@ -31,10 +30,16 @@ def group() -> Iterator[None]:
     dist.destroy_process_group()
 
 
+def is_sharded(value: object) -> bool:
+    from torch.distributed.tensor import DTensor  # takes a second, so not in each process that collects
+
+    return isinstance(value, DTensor)
+
+
 def test_a_state_goes_there_and_back(group: None) -> None:
     plain, shared = build(TINY), build(TINY)
     shard((shared,), "cpu", 1)
-    assert all(isinstance(value, DTensor) for value in shared.parameters())
+    assert all(is_sharded(value) for value in shared.parameters())
     load(shared, plain.state_dict())
     assert same_values(whole(shared.state_dict()), dict(plain.state_dict()))
     assert same_values(dict(whole_network(shared).state_dict()), dict(plain.state_dict()))
@@ -59,9 +64,7 @@ def test_so_does_an_optimizer_s(group: None) -> None:
         before = mine.state_dict()
         load_optimizer(theirs, before)
         assert any(
-            isinstance(value, DTensor)
-            for values in theirs.state_dict()["state"].values()
-            for value in values.values()
+            is_sharded(value) for values in theirs.state_dict()["state"].values() for value in values.values()
         )
         assert same_values(whole(theirs.state_dict()), before)
 
