@@ -17,7 +17,7 @@ from uformer.restore.backends.quiet import ov  # noqa: E402
 LARGE_WINDOWS = UformerConfig(embed_dim=8, depths=(2, 2, 2), num_heads=(1, 2, 4), modulator=True)
 
 
-def difference(model: Uformer, height: int, width: int) -> float:
+def difference(model: Uformer, height: int, width: int, *, for_avx2: bool = False) -> float:
     """The largest difference from torch's output in float32, against an output of at least 1."""
     image = np.random.default_rng(height * width).random(
         (1, model.config.in_channels, height, width), dtype=np.float32
@@ -25,7 +25,7 @@ def difference(model: Uformer, height: int, width: int) -> float:
     with torch.inference_mode():
         expected: NDArray[np.float32] = model(torch.from_numpy(image), multiple=model.config.stride).numpy()
     state = {key: value.numpy() for key, value in model.state_dict().items()}
-    graph = openvino_graph.build(model.config, state, height=height, width=width)
+    graph = openvino_graph.build(model.config, state, height=height, width=width, for_avx2=for_avx2)
     restored = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(image)[0]
     assert restored.shape == expected.shape
     return float(np.abs(restored - expected).max() / max(1, np.abs(expected).max()))
@@ -43,6 +43,13 @@ def test_equals_torch_at_any_size(rows: int, columns: int) -> None:
         difference(build(LARGE_WINDOWS), rows * LARGE_WINDOWS.multiple, columns * LARGE_WINDOWS.multiple)
         < 1e-5
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (20, 12)])
+def test_for_avx2_equals_torch(kind: str, height: int, width: int) -> None:
+    """Its GELU is a polynomial; everything else is the same."""
+    assert difference(build(KINDS[kind]), height, width, for_avx2=True) < 1e-4
 
 
 SPECIAL = {"2022", "two levels", "cross", "concat_cross interleaved"}
@@ -86,7 +93,9 @@ def test_equals_torch_for_any_configuration(config: UformerConfig, rows: int, co
 @pytest.mark.parametrize("name", ["uformer_t", "uformer_16_concat_cross"])
 def test_equals_torch_at_full_depth(name: str) -> None:
     torch.manual_seed(0)
-    assert difference(Uformer(VARIANTS[name]).eval(), 128, 256) < 1e-5
+    model = Uformer(VARIANTS[name]).eval()
+    assert difference(model, 128, 256) < 1e-5
+    assert difference(model, 128, 256, for_avx2=True) < 1e-5
 
 
 def test_half_precision_weights_are_read() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import pkgutil
+import platform
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -163,9 +164,9 @@ class OpenVINORunner:
             except RuntimeError:
                 pass  # from another OpenVINO
         height, width = self._size
-        compiled = _core().compile_model(
-            openvino_graph.build(self._config, self._state, height=height, width=width), self._name, options
-        )
+        for_avx2 = self._device == "cpu" and self.precision == "fp32" and _is_avx2()
+        graph = openvino_graph.build(self._config, self._state, height=height, width=width, for_avx2=for_avx2)
+        compiled = _core().compile_model(graph, self._name, options)
         if folder is not None and key is not None:
             stream = io.BytesIO()
             compiled.export_model(stream)
@@ -175,10 +176,9 @@ class OpenVINORunner:
     def _cache_key(self, options: Mapping[str, Any]) -> str | None:
         """Return a hash of everything the compiled graph depends on; None if that cannot be read."""
         try:
-            sources = [
-                pkgutil.get_data(__package__, "openvino_graph.py"),
-                pkgutil.get_data("uformer", "structure.py"),
-            ]
+            modules = "openvino_graph.py", "openvino_gelu.py", "openvino_wide.py"
+            sources = [pkgutil.get_data(__package__, module) for module in modules]
+            sources.append(pkgutil.get_data("uformer", "structure.py"))
         except OSError:
             return None
         full_name = _core().get_property(self._name, "FULL_DEVICE_NAME")
@@ -226,6 +226,11 @@ def _capabilities(device: str) -> list[str]:
     except RuntimeError:
         pass
     raise OptionError(f"device: OpenVINO finds no {device} on this machine; install its driver")
+
+
+def _is_avx2() -> bool:
+    """Return whether the CPU is an x86 without AVX-512, for which OpenVINO offers no bfloat16."""
+    return platform.machine().lower() in ("x86_64", "amd64") and "BF16" not in _capabilities("cpu")
 
 
 @functools.cache
