@@ -46,10 +46,9 @@ def test_equals_torch_at_any_size(rows: int, columns: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("height", "width"), [(24, 32), (20, 12)])
-def test_for_avx2_equals_torch(kind: str, height: int, width: int) -> None:
+def test_for_avx2_equals_torch(kind: str) -> None:
     """Its GELU is a polynomial; everything else is the same."""
-    assert difference(build(KINDS[kind]), height, width, for_avx2=True) < 1e-4
+    assert difference(build(KINDS[kind]), 20, 12, for_avx2=True) < 1e-4
 
 
 SPECIAL = {"2022", "two levels", "cross", "concat_cross interleaved"}
