@@ -14,7 +14,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-# pip installs packages without compiling them. Python stores what it compiles, so that only one process does.
+# The README's command lets pip compile nothing. Python stores what it compiles, or each process that a test
+# starts would compile all its modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
