@@ -60,8 +60,8 @@ def build(
 ) -> Any:
     """Build an openvino.Model from (1, C, height, width) float32 in [0, 1] to the same shape, not clipped.
 
-    `state`: the tensors of `checkpoint.read`. `for_avx2`: whether the graph is for a CPU with AVX2 but without
-    AVX-512, in float32. Raises ValueError if height or width is not a multiple of `config.stride`.
+    `state`: the tensors of `checkpoint.read`. `for_avx2`: whether the graph is for a CPU with AVX2 but
+    without AVX-512, in float32. Raises ValueError if height or width is not a multiple of `config.stride`.
     """
     if height < 1 or width < 1 or height % config.stride or width % config.stride:
         raise ValueError(f"size {height} x {width}: both sides must be multiples of {config.stride}")
