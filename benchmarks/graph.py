@@ -2,9 +2,9 @@
 
     python benchmarks/graph.py [--size 544x800] [--runs 8] [--weights uformer_t.denoise]
 
-Both graphs restore the same image (`examples/night.png`, repeated to the size) in turn, on one thread. For
-each, it prints how long it takes to compile, and the least processor time of a run, which other work on the
-machine changes little. Then it prints how much their outputs differ.
+Both graphs restore the same image (`examples/night.png`, repeated to the size) in turn, on one thread. The
+script prints the processor time that each takes to compile, and the least that a run takes; other work on the
+machine changes it less than elapsed time. Then it prints how much the outputs differ.
 """
 
 import argparse

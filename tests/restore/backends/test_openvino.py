@@ -396,7 +396,7 @@ class Core:
             "GPU": ["FP32"],
             "NPU": ["FP16"],
             "NPU.1": ["FP16"],
-            "CPU": ["FP32"],
+            "CPU": ["FP32", "BF16"],  # has the same graph as other devices
         }
         return offered[device] if name == "OPTIMIZATION_CAPABILITIES" else device
 

@@ -17,8 +17,8 @@ and 0.34 s, and torch itself 0.94 s.
   part of their bias. This is as fast as one mask per window, which takes 64 MiB for each head, block and copy
   at a tile of 512.
 - The scale of q and the affine part of a LayerNorm are folded into the next product.
-- For CPUs with AVX2 but without AVX-512 (`for_avx2`), GELU is a polynomial and the heads come first. With
-  uformer_t on 544 x 800 pixels, this takes 14% less time (2026-11-26). Elsewhere it was not measured.
+- For CPUs with AVX2 but without AVX-512 (`for_avx2`), GELU is a polynomial and the heads of attention come
+  first (benchmarks/README.md has the figures). On other CPUs, this was not measured.
 - ScaledDotProductAttention was no faster. 1 x 1 convolutions (with the residual) in place of the
   products were no faster either.
 """
