@@ -105,8 +105,8 @@ class Recipe:
     regularizer: float = 2.0
     """gamma of neighbor2neighbor: the weight of its regularisation term at the end of the run."""
     charbonnier_eps: float = 1e-3
-    """eps of the Charbonnier loss, sqrt((restored - clean)^2 + eps^2), and of `decibels`, in which patches above
-    a PSNR of -20 log10(eps) count less."""
+    """eps of the Charbonnier loss, sqrt((restored - clean)^2 + eps^2), and of `decibels`, in which patches
+    above a PSNR of -20 log10(eps) count less."""
     ema: float = 0.0
     """Decay of the moving average of the weights, which is scored and saved. 0: the weights themselves."""
     clip: float = 0.0
