@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from uformer.train.losses import charbonnier, squares
+from uformer.train.losses import charbonnier, decibels, squares
 
 
 def test_charbonnier_is_the_papers_formula() -> None:
@@ -24,3 +24,19 @@ def test_squares_leave_out_what_has_no_target() -> None:
     assert loss.item() == pytest.approx(0.36 / 2)
     assert restored.grad is not None
     assert restored.grad.tolist() == pytest.approx([0, 0, -0.6])
+
+
+def test_decibels_are_the_mean_psnr_of_the_patches() -> None:
+    clean = torch.zeros(2, 3, 4, 4)
+    restored = torch.stack([torch.full((3, 4, 4), 0.1), torch.full((3, 4, 4), 0.001)])
+    assert decibels(restored, clean, eps=1e-9).item() == pytest.approx(-(20 + 60) / 2, abs=1e-3)
+
+
+def test_decibels_weigh_patches_alike_up_to_eps() -> None:
+    """The gradient with respect to a relative change of the error is the same for weak and strong noise."""
+    errors = torch.tensor([0.1, 0.01, 0.0001], requires_grad=True)
+    decibels(errors[:, None, None, None], torch.zeros(3, 1, 1, 1), eps=1e-3).backward()
+    assert errors.grad is not None
+    strong, weak, tiny = (errors.grad * errors.detach()).tolist()
+    assert weak == pytest.approx(strong, rel=0.02)
+    assert tiny < strong / 50

@@ -160,6 +160,7 @@ def test_settings_that_contradict_are_refused() -> None:
         ("noise2void", "degradation=noise", "must be none"),
         ("noise2noise", "drawn=0.1", "must be 0"),
         ("neighbor2neighbor", "mirrored=0.1", "must be 0, because a mirrored pixel"),
+        ("noise2void", "loss=decibels", "must be squares, which leaves out"),
     ):
         with pytest.raises(Exception, match=said):
             override(find(name), [setting])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
-from uformer.train.losses import charbonnier, squares
+from uformer.train.losses import charbonnier, decibels, squares
 from uformer.train.recipe import Recipe
 
 Network = Callable[[Tensor], Tensor]
@@ -22,6 +22,8 @@ def objective(network: Network, degraded: Tensor, target: Tensor, recipe: Recipe
     restored = network(degraded).float()
     if recipe.loss == "squares":
         return squares(restored, target)
+    if recipe.loss == "decibels":
+        return decibels(restored, target, eps=recipe.charbonnier_eps)
     return charbonnier(restored, target, eps=recipe.charbonnier_eps)
 
 

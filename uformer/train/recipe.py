@@ -97,12 +97,16 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     weight_decay: float = 0.02
-    loss: Literal["charbonnier", "squares"] = "charbonnier"
-    """`squares` is the mean squared difference, whose best prediction from noisy targets is their mean."""
+    loss: Literal["charbonnier", "squares", "decibels"] = "charbonnier"
+    """`squares` is the mean squared difference, whose best prediction from noisy targets is their mean.
+
+    `decibels` is the negative PSNR of each patch, so patches with weak noise or rain count as much as others.
+    """
     regularizer: float = 2.0
     """gamma of neighbor2neighbor: the weight of its regularisation term at the end of the run."""
     charbonnier_eps: float = 1e-3
-    """eps of the Charbonnier loss, sqrt((restored - clean)^2 + eps^2)."""
+    """eps of the Charbonnier loss, sqrt((restored - clean)^2 + eps^2), and of `decibels`, in which patches
+    above a PSNR of -20 log10(eps) count less."""
     ema: float = 0.0
     """Decay of the moving average of the weights, which is scored and saved. 0: the weights themselves."""
     clip: float = 0.0
@@ -171,6 +175,10 @@ class Recipe:
             self._check("degradation", self.degradation == "none", needed)
             for name in ("drawn", "structured", "dry", "gray"):
                 self._check(name, getattr(self, name) == 0, f"0: {self.supervision} makes no images noisy")
+        if self.supervision == "noise2void":
+            self._check(
+                "loss", self.loss == "squares", "squares, which leaves out the pixels without a target"
+            )
         if self.supervision == "neighbor2neighbor":
             self._check("mirrored", self.mirrored == 0, "0, because a mirrored pixel would be its own target")
         self._check("ema", 0 <= self.ema < 1, "in [0, 1)")
