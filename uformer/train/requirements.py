@@ -14,6 +14,7 @@ from uformer.config import variant
 from uformer.layout import parameter_count
 from uformer.train.duration import spoken
 from uformer.train.recipe import Recipe
+from uformer.weights import registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,16 @@ GPU = Machine(
     source="the last run of docs/models/uformer_t.deblur.md",
 )
 
+
+def _score(task: str, row: str) -> str:
+    return f"{registry.for_task(task).scores[row]:.2f}"
+
+
 RESULTS: Mapping[str, str] = types.MappingProxyType(
     {
-        "denoise": "CBSD68, sigma 25: 20.54 to 30.74 dB (bundled weights)",
-        "derain": "Rain100L, on Y: 26.84 to 34.23 dB (bundled weights)",
-        "deblur": "GoPro, 2 images: 32.30 to 32.98 dB (bundled weights)",
+        "denoise": f"CBSD68, sigma 25: 20.54 to {_score('denoise', 'CBSD68 sigma 25')} dB (bundled weights)",
+        "derain": f"Rain100L, on Y: 26.84 to {_score('derain', 'rain100l')} dB (bundled weights)",
+        "deblur": f"GoPro, 2 images: 32.30 to {_score('deblur', 'gopro')} dB (bundled weights)",
         "noise2noise": "few photons, tiny network: 28.49 to 38.60 dB",
         "noise2void": "few photons, tiny network: 28.49 to 36.36 dB",
         "neighbor2neighbor": "few photons, tiny network: 28.49 to 32.93 dB",
