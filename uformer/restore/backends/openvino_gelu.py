@@ -8,6 +8,7 @@ x or 0 where |x| is 4.5 or more. It differs from GELU by less than 1e-4; the usu
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -36,14 +37,15 @@ def polynomial_gelu(x: Node) -> Node:
     return ops.multiply(x, ops.clamp(share, 0, 1))
 
 
-def _coefficients() -> list[float]:
+@functools.cache
+def _coefficients() -> tuple[float, ...]:
     """Return those of the polynomial of x² that approximates (Φ(x) - 1/2) / x, the constant one first."""
 
     def ratio(square: float) -> float:
         return math.erf(math.sqrt(square / 2)) / (2 * math.sqrt(square))
 
     fitted = Chebyshev.interpolate(np.vectorize(ratio), _DEGREE, domain=[0, _EDGE**2])
-    return [float(value) for value in fitted.convert(kind=Polynomial, domain=[-1, 1]).coef]
+    return tuple(float(value) for value in fitted.convert(kind=Polynomial, domain=[-1, 1]).coef)
 
 
 def _scalar(value: float) -> Node:
