@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from uformer.signals import Interrupt, stops_like_ctrl_c
+from uformer.signals import Interrupt, deferred, stops_like_ctrl_c
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,6 +53,32 @@ def test_another_thread_may_use_it() -> None:
     thread.start()
     thread.join()
     assert entered
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_waits_for_the_end_of_the_block(number: signal.Signals) -> None:
+    before, done = signal.getsignal(number), list[str]()
+
+    def work() -> None:
+        with deferred():
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)
+            done.append("all of it")
+
+    with stops_like_ctrl_c():
+        outside = signal.getsignal(number)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert signal.getsignal(number) is outside
+    assert signal.getsignal(number) is before
+    assert done == ["all of it"]
+
+
+def test_an_error_inside_the_block_is_raised_and_the_handlers_are_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError, match="inside"), deferred():
+        raise ValueError("inside")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -38,6 +38,31 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Inside the block, Ctrl-C, SIGTERM and SIGHUP have to wait; their handlers run at its end.
+
+    For a few statements that belong together, such as counting an image and printing its line.
+    """
+    if not _in_main_thread():
+        yield
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in before.items() if callable(handler)}
+    waiting: list[int] = []
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, _frame: waiting.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            handlers[number](number, None)
+
+
 class Interrupt:
     """Inside the block, the first SIGINT or SIGTERM sets `asked`; the second raises KeyboardInterrupt."""
 

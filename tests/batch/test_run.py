@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from tests.batch.pictures import picture
 from uformer.batch import places
+from uformer.batch.manifest import Manifest
 from uformer.batch.records import Item, Record
 from uformer.batch.run import BatchJob, run
 from uformer.batch.work import Task
@@ -117,6 +120,21 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job: BatchJob, capsys: pytest.CaptureF
     assert again.seen == ["b.png", "c.png"]
     assert len(rows(job)) == 3
     assert not any("parts" in name for name in places.files_below(job.out))
+
+
+def test_ctrl_c_does_not_part_a_record_from_its_count(
+    job: BatchJob, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Manifest.add
+
+    def add_and_interrupt(manifest: Manifest, record: Record) -> None:
+        add(manifest, record)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(Manifest, "add", add_and_interrupt)
+    assert run(job, Engine()) == 130
+    assert "; 1 of 3 images finished" in capsys.readouterr().err
 
 
 def test_a_kill_loses_rows_and_no_picture(job: BatchJob) -> None:

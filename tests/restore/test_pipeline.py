@@ -1,6 +1,8 @@
 """Reading, restoring and writing at once: in order, within the budget, despite bad images."""
 
 import itertools
+import os
+import signal
 import threading
 import time
 import warnings
@@ -26,6 +28,7 @@ from uformer.restore.options import RestoreOptions
 from uformer.restore.pipeline import Outcome, describe, run
 from uformer.restore.restorer import Restorer
 from uformer.restore.worklist import FileJob
+from uformer.signals import stops_like_ctrl_c
 
 
 class Seen:
@@ -195,9 +198,30 @@ def test_an_interruption_leaves_whole_files_and_begins_nothing_new(tmp_path: Pat
     written = [job for job in jobs if job.output.exists()]
     assert 2 <= len(written) < len(jobs)
     assert all(is_restored(job.output, job.source) for job in written)
-    assert {outcome.job for outcome in seen.outcomes} == set(written)
+    assert sorted(outcome.job.source.name for outcome in seen.outcomes) == [
+        job.source.name for job in written
+    ]
     assert not [name for name in tree(tmp_path) if ".uformer" in name]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("uformer-")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_outcome_that_is_being_reported_is_reported_whole(tmp_path: Path, number: signal.Signals) -> None:
+    began: list[str] = []
+    ended: list[str] = []
+
+    class Signalled(Seen):
+        def finished(self, outcome: Outcome) -> None:
+            began.append(outcome.job.source.name)
+            if len(began) == 2:
+                os.kill(os.getpid(), number)
+                time.sleep(0.05)
+            ended.append(outcome.job.source.name)
+
+    with stops_like_ctrl_c(), pytest.raises(KeyboardInterrupt):
+        run(save_jobs(tmp_path, 16), lambda: StandIn(seconds=0.05), Signalled())
+    assert began == ended == tree(tmp_path / "out" / "deep")
+    assert 2 <= len(ended) < 16
 
 
 def test_reading_and_writing_go_on_beside_the_network(

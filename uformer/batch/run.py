@@ -25,7 +25,7 @@ from uformer.output import check_output_folder
 from uformer.restore.chain import make_restorer
 from uformer.restore.unread import summary
 from uformer.restore.worklist import ignores_case
-from uformer.signals import stops_like_ctrl_c
+from uformer.signals import deferred, stops_like_ctrl_c
 from uformer.words import counted
 
 MANIFEST, FAILURES = "manifest.parquet", "failures.jsonl"
@@ -81,8 +81,9 @@ def run(job: BatchJob, engine: Engine) -> int:
                 for record in todo.failures:
                     manifest.add(record)
                 for record in engine(todo.items) if todo.items else ():
-                    manifest.add(record)
-                    tally.add(record)
+                    with deferred():  # a record that is in the manifest counts
+                        manifest.add(record)
+                        tally.add(record)
         except KeyboardInterrupt:
             manifest.flush()
             done = todo.done + tally.restored + tally.found

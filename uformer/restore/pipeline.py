@@ -41,6 +41,7 @@ from uformer.restore.restoration import Restoration
 from uformer.restore.restorer import Restorer
 from uformer.restore.views import views_of
 from uformer.restore.worklist import FileJob
+from uformer.signals import deferred
 from uformer.zarr_folder import size_of
 
 READERS, WRITERS = 4, 8
@@ -129,8 +130,9 @@ def run(
         if error is not None and (error is line.checked.exception() or not isinstance(error, Exception)):
             raise error  # it concerns all images, not only this one
         outcome.error = describe(_error_of(restoring.result()) if error is None else error)
-        watcher.finished(outcome)
-        going.popleft()
+        with deferred():  # an outcome that is reported in part would be reported again below
+            going.popleft()
+            watcher.finished(outcome)
 
     try:
         for number, job in enumerate(jobs):
