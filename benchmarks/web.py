@@ -3,7 +3,7 @@
     uformer web site
     python benchmarks/web.py site                    # WebAssembly
     python benchmarks/web.py site --engine webgpu --flags=--enable-unsafe-webgpu
-    python benchmarks/web.py site --sizes            # the parts of the site, as they are and compressed
+    python benchmarks/web.py site --sizes            # the sizes of the parts of the site
 
 Restores a photo twice, because the first time includes loading, and prints both times.
 Needs playwright, and Chromium at $CHROMIUM or on the path.
@@ -11,7 +11,6 @@ Needs playwright, and Chromium at $CHROMIUM or on the path.
 
 import argparse
 import functools
-import gzip
 import http.server
 import os
 import shutil
@@ -21,7 +20,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 PHOTO = Path(__file__).parents[1] / "examples" / "night.png"
 
 
@@ -39,16 +39,14 @@ def restore(page: Page, photo: Path, seconds: float) -> float:
 
 
 def print_sizes(site: Path) -> None:
-    totals: dict[str, list[int]] = {}
+    totals: dict[str, int] = {}
     for path in site.rglob("*"):
         if path.is_file():
             folder = path.relative_to(site).parts[0]
-            part = totals.setdefault(folder if folder in ("models", "runtime") else "page", [0, 0])
-            data = path.read_bytes()
-            part[0] += len(data)
-            part[1] += len(gzip.compress(data))
-    for name, (size, compressed) in sorted(totals.items()):
-        print(f"{name}: {size / 1e6:.1f} MB, {compressed / 1e6:.1f} MB compressed (gzip)")
+            part = folder if folder in ("models", "runtime") else "page"
+            totals[part] = totals.get(part, 0) + path.stat().st_size
+    for name, size in sorted(totals.items()):
+        print(f"{name}: {size / 1e6:.1f} MB")
 
 
 def main() -> None:

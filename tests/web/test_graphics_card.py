@@ -68,9 +68,11 @@ Network.patience = 50;
 
 const side = 32;
 const wanted = [...probe(side)].filter((_, at) => at % 997 === 0);
-const model = { task: "denoise", file: "a.onnx", bytes: 1, multiple: side, answer: wanted };
+const model = { task: "denoise", file: "network", multiple: side, answer: wanted };
 const base = new URL("./", import.meta.url);
-const network = new Network(base, { runtime: { folder: "." }, models: [model] }, given.card.wanted ?? "");
+const packed = { network: [1, 1], binary: [1, 1] };
+const site = { runtime: { folder: ".", binary: "binary" }, models: [model], packed };
+const network = new Network(base, site, given.card.wanted ?? "");
 let problem = null;
 try {
   await network.load("denoise", () => {});

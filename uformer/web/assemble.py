@@ -5,9 +5,12 @@
     models/    one ONNX file for each task
     runtime/   onnxruntime-web
 
-The names of the large files contain their hashes, so browsers never fetch an unchanged one again.
+The networks and the runtime's WebAssembly are compressed with gzip, and the page unpacks them, because many
+web servers send such files as they are. The names of the large files contain their hashes, so browsers never
+fetch an unchanged one again.
 """
 
+import gzip
 import hashlib
 import importlib.resources
 import json
@@ -59,7 +62,7 @@ class SiteModel:
 
     @property
     def path(self) -> str:
-        return f"models/{self.task}.{_hash(self.data)}.onnx"
+        return f"models/{self.task}.{_hash(self.data)}.onnx.gz"
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
@@ -111,13 +114,27 @@ def _files(models: Sequence[SiteModel], runtime: Mapping[str, bytes]) -> dict[st
     code, helper, binary = (_without_map(runtime[name]) for name in RUNTIME_FILES)
     # The runtime asks for its two other files by names of its own, so the hash is that of a folder.
     at = f"runtime/{_hash(code + helper + binary)}"
-    files |= {
-        f"{at}/{Path(name).name}": data
-        for name, data in zip(RUNTIME_FILES, (code, helper, binary), strict=True)
-    }
-    files |= {model.path: model.data for model in models}
+    code_path, helper_path, binary_path = (f"{at}/{Path(name).name}" for name in RUNTIME_FILES)
+    files |= {code_path: code, helper_path: helper}
+    binary_path += ".gz"
+    unpacked = {binary_path: binary} | {model.path: model.data for model in models}
+    packed = {name: gzip.compress(data, mtime=0) for name, data in unpacked.items()}
+    files |= packed
     files["index.html"] = with_manifest(files["index.html"])
-    files["site.json"] = _json(_described(models, at))
+    files["site.json"] = _json(
+        {
+            "version": __version__,
+            "runtime": {
+                "folder": at,
+                "binary": binary_path,
+                "name": RUNTIME.name,
+                "version": RUNTIME.version,
+                "licence": "MIT",
+            },
+            "models": [_described(model) for model in models],
+            "packed": {name: [len(data), len(unpacked[name])] for name, data in packed.items()},
+        }
+    )
     files[".nojekyll"] = b""  # GitHub Pages then serves the files as they are
     stored = [name for name in files if name not in ("service-worker.js", ".nojekyll")]
     offline = {
@@ -146,23 +163,15 @@ def with_manifest(page: bytes) -> bytes:
     return page.replace(b"</head>", b'<link rel="manifest" href="site.webmanifest">\n</head>', 1)
 
 
-def _described(models: Sequence[SiteModel], runtime: str) -> dict[str, Any]:
-    """Return what the engine has to know of the site."""
+def _described(model: SiteModel) -> dict[str, Any]:
+    """Return what the engine has to know of a network."""
     return {
-        "version": __version__,
-        "runtime": {"folder": runtime, "name": RUNTIME.name, "version": RUNTIME.version, "licence": "MIT"},
-        "models": [
-            {
-                "task": model.task,
-                "name": model.name,
-                "licence": model.licence,
-                "file": model.path,
-                "bytes": len(model.data),
-                "multiple": model.multiple,
-                "answer": [round(float(each), 6) for each in model.answer],
-            }
-            for model in models
-        ],
+        "task": model.task,
+        "name": model.name,
+        "licence": model.licence,
+        "file": model.path,
+        "multiple": model.multiple,
+        "answer": [round(float(each), 6) for each in model.answer],
     }
 
 

@@ -35,7 +35,7 @@ export class Network {
     if (this.model?.task === task) return;
     const model = this.site.models.find((each) => each.task === task);
     if (!model) throw new Problem("options", `this site has no weights for ${task}`);
-    const data = await download(new URL(model.file, this.base), model.bytes, progress);
+    const data = await this.download(model.file, progress);
     const old = this.session; // one network at a time: memory
     Object.assign(this, { model: null, session: null });
     this.session = await this.guarded(async () => {
@@ -49,6 +49,7 @@ export class Network {
     const folder = new URL(`${this.site.runtime.folder}/`, this.base);
     const runtime = await import(new URL("ort.webgpu.min.mjs", folder).href);
     runtime.env.wasm.wasmPaths = folder.href;
+    runtime.env.wasm.wasmBinary = await this.download(this.site.runtime.binary, () => {});
     runtime.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
     runtime.env.logLevel = "fatal";
     this.provider = this.wanted || ((await hasGraphicsCard()) ? "webgpu" : "wasm");
@@ -103,6 +104,30 @@ export class Network {
     }
   }
 
+  // Returns a compressed file of the site, unpacked. `progress(share)`: of its download.
+  async download(file, progress) {
+    const [packed, unpacked] = this.site.packed[file];
+    let response;
+    try {
+      response = await fetch(new URL(file, this.base));
+    } catch {
+      throw new Problem("unreachable", "the network cannot be downloaded, and it is not stored here yet");
+    }
+    if (!response.ok) throw new Problem("not-ready", `${file}: the site responds with status ${response.status}`);
+    const parts = [];
+    let at = 0;
+    for (const reader = response.body.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      at += value.length;
+      progress(Math.min(at / packed, 1));
+    }
+    const data = await unpack(new Blob(parts)).catch(() => null);
+    if (data?.length !== unpacked) throw new Problem("not-ready", `${file}: the download is incomplete; reload the page`);
+    return data;
+  }
+
   async answer(session, values, rows, columns) {
     const image = new this.runtime.Tensor("float32", values, [1, 3, rows, columns]);
     const { restored } = await session.run({ image });
@@ -118,25 +143,12 @@ async function hasGraphicsCard() {
   return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
 
-async function download(address, size, progress) {
-  let response;
-  try {
-    response = await fetch(address);
-  } catch {
-    throw new Problem("unreachable", "the weights cannot be downloaded, and they are not stored here yet");
-  }
-  if (!response.ok) throw new Problem("not-ready", `${address.pathname}: the site responds with status ${response.status}`);
-  const data = new Uint8Array(size);
-  let at = 0;
-  for (const reader = response.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    if (at + value.length <= size) data.set(value, at);
-    at += value.length;
-    progress(Math.min(at / size, 1));
-  }
-  if (at !== size) throw new Problem("not-ready", `the weights have ${at} bytes instead of ${size}; reload the page`);
-  return data;
+// Browsers have already unpacked a file if the web server said that it is compressed.
+async function unpack(blob) {
+  const [first, second] = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  const packed = first === 0x1f && second === 0x8b; // gzip
+  const stream = packed ? blob.stream().pipeThrough(new DecompressionStream("gzip")) : blob.stream();
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 export function probe(side) {
