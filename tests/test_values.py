@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from uformer import values
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
+from uformer.values import memory_in_bytes
 
 Choice = Literal["add", "screen"]
 KINDS = [
@@ -168,3 +169,33 @@ def test_unknown_names_have_a_nearest_or_all() -> None:
         str(values.unknown("window", ["network.window_size"]))
         == "unknown setting 'window'; known: network.window_size"
     )
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("2GB", 2 * 10**9),
+        ("500MB", 5 * 10**8),
+        ("1.5GiB", 3 * 2**29),
+        (" 3 gb ", 3 * 10**9),
+        ("4g", 4 * 10**9),
+        ("512KiB", 2**19),
+        ("123456", 123456),
+        ("50%", 500),
+        ("100%", 1000),
+    ],
+)
+def test_amounts_of_memory(amount: str, expected: int) -> None:
+    assert memory_in_bytes(amount, free=1000) == expected
+
+
+@pytest.mark.parametrize("amount", ["", "0", "0GB", "-1", "2 PB", "two", "101%", "1e9"])
+def test_what_is_no_amount_of_memory(amount: str) -> None:
+    with pytest.raises(OptionError, match="memory: .* is not an amount such as 500MB, 2GB, 1.5GiB or 50%"):
+        memory_in_bytes(amount, free=1000)
+
+
+@pytest.mark.parametrize("amount", ["50%", "x"])
+def test_a_percentage_needs_something_to_be_a_part_of(amount: str) -> None:
+    with pytest.raises(OptionError, match="max-bytes: .* is not an amount such as 500MB, 2GB or 1.5GiB$"):
+        memory_in_bytes(amount, free=None, name="max-bytes")

@@ -22,7 +22,7 @@ from cyclopts import (
 )
 
 from uformer.errors import ExportError, OptionError, PictureError, TrainingError, UformerError, UnknownOption
-from uformer.values import typed
+from uformer.values import memory_in_bytes, typed
 from uformer.version import __version__
 
 COMMANDS = {
@@ -76,6 +76,9 @@ COMMANDS = {
 
 _SHARES = ("--strength", "--luma", "--chroma", "--detail", "--grain", "--shadows")
 """Options that may be percentages."""
+
+_AMOUNTS = ("--max-bytes", "--max-kept")
+"""Options that may be amounts of memory."""
 
 EXAMPLES = """\
 Common uses:
@@ -178,6 +181,8 @@ def _value(kind: Any, words: Sequence[Token]) -> Any:
     """
     if words[0].keyword in _SHARES and words[0].value.endswith("%"):
         return typed(words[0].value.removesuffix("%"), float, text=True) / 100
+    if words[0].keyword in _AMOUNTS:
+        return memory_in_bytes(words[0].value, free=None, name=words[0].keyword)
     for number in (int, float):
         if kind in (number, number | None):
             return typed(words[0].value, number, text=True)

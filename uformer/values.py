@@ -20,6 +20,8 @@ from uformer.errors import OptionError
 
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _NONE = ("none", "None", "null")
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?P<percent>%)|(?P<unit>[kmgt]?)(?P<binary>i?)b?)", re.IGNORECASE)
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -62,6 +64,21 @@ def parse_size(text: str, name: str) -> tuple[int, int]:
     if not found:
         raise OptionError(f"{name} {text!r}: must be HEIGHTxWIDTH in pixels, such as 256x256")
     return int(found[1]), int(found[2])
+
+
+def memory_in_bytes(amount: str, *, free: int | None, name: str = "memory") -> int:
+    """Return an amount of memory in bytes: 500MB (10^6), 1.5GiB (2^30), 2g, 100000, or 50% of `free` bytes.
+
+    Raises OptionError for anything else, and for a percentage if `free` is None; it begins with `name`.
+    """
+    found = _AMOUNT.fullmatch(amount.strip())
+    most = 0 if free is None else 100
+    if found is None or not float(found[1]) or (found["percent"] and float(found[1]) > most):
+        examples = "500MB, 2GB or 1.5GiB" if free is None else "500MB, 2GB, 1.5GiB or 50%"
+        raise OptionError(f"{name}: {amount!r} is not an amount such as {examples}")
+    if found["percent"]:
+        return int(float(found[1]) / 100 * (free or 0))
+    return int(float(found[1]) * (1024 if found["binary"] else 1000) ** _UNITS[found["unit"].lower()])
 
 
 def plain(value: object) -> object:

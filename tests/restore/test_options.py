@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from uformer.errors import OptionError
-from uformer.restore.options import NetworkOptions, RestoreOptions, make_options, memory_in_bytes
+from uformer.restore.options import NetworkOptions, RestoreOptions, make_options
 
 
 @pytest.mark.parametrize(
@@ -52,25 +52,6 @@ def test_weights_may_be_a_path() -> None:
 def test_the_edges_are_allowed() -> None:
     options = RestoreOptions(tile=1, overlap=0, strength=0.0, backend="torch", precision="bf16")
     assert (options.tile, options.overlap, options.strength) == (1, 0, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("amount", "expected"),
-    [
-        ("2GB", 2 * 10**9),
-        ("500MB", 5 * 10**8),
-        ("1.5GiB", 3 * 2**29),
-        (" 3 gb ", 3 * 10**9),
-        ("4g", 4 * 10**9),
-        ("512KiB", 2**19),
-        ("123456", 123456),
-        ("50%", 500),
-        ("100%", 1000),
-    ],
-)
-def test_amounts_of_memory(amount: str, expected: int) -> None:
-    assert memory_in_bytes(amount, free=1000) == expected
-    assert RestoreOptions(memory=amount).memory == amount
 
 
 def test_the_part_that_chooses_a_network() -> None:

@@ -21,8 +21,9 @@ from uformer.restore import network as module
 from uformer.restore.backends.base import Weights, window_grain
 from uformer.restore.memory import NetworkMemory
 from uformer.restore.network import Network
-from uformer.restore.options import RestoreOptions, memory_in_bytes
+from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
+from uformer.values import memory_in_bytes
 
 # Tiles are multiples of 16.
 SMALL = UformerConfig(embed_dim=4, depths=(1,) * 9, num_heads=(1,) * 9, window_size=2)

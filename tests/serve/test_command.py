@@ -1,5 +1,6 @@
 """`uformer serve` as a process."""
 
+import json
 import os
 import re
 import signal
@@ -84,11 +85,14 @@ def test_sigterm_in_the_middle_of_an_image(weights: str, tmp_path: Path) -> None
     ] == [], "something was left on disk"
 
 
-def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
-    with started("--weights", weights, UFORMER_TOKEN="s3cret") as (process, port, printed):
+def test_ctrl_c_an_amount_and_a_token_from_the_environment(weights: str) -> None:
+    options = "--weights", weights, "--max-bytes", "1.5MB"
+    with started(*options, UFORMER_TOKEN="s3cret") as (process, port, printed):
         assert "s3cret" not in printed, "a log would contain the token"
         assert send(port, "GET", "/v1/models")[0] == 401
-        assert send(port, "GET", "/v1/models", headers={"Authorization": "Bearer s3cret"})[0] == 200
+        status, models = send(port, "GET", "/v1/models", headers={"Authorization": "Bearer s3cret"})[:2]
+        assert status == 200
+        assert json.loads(models)["limits"]["max_bytes"] == 1_500_000
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
 
@@ -98,6 +102,8 @@ def test_ctrl_c_and_a_token_from_the_environment(weights: str) -> None:
     [
         (["--host", "0.0.0.0"], 2, "--insecure"),
         (["--port", "70000"], 2, "port: 70000"),
+        (["--max-bytes", "much"], 2, "--max-bytes: 'much' is not an amount such as 500MB"),
+        (["--max-kept", "50%"], 2, "--max-kept: '50%' is not an amount such as 500MB"),
         (["--weights", "nothing.safetensors"], 2, "nothing.safetensors"),
         (["--task", "dehaze"], 2, "known: denoise"),
         (["--host", "256.0.0.1", "--insecure"], 1, "cannot listen"),

@@ -172,6 +172,18 @@ def test_every_error_has_a_title_and_help(browser: Browser, build: Build, pace: 
 
 @browser_test
 @needs_chromium
+def test_the_page_says_when_no_answer_is_held(browser: Browser, build: Build) -> None:
+    words = "each change of a setting takes a new run"
+    for memory, says in (("0", True), ("25%", False)):
+        with served(build(hold_memory=memory)) as (_, port), Visit(browser, port) as page:
+            drop(page, ("a.png", png()))
+            page.click("#go")
+            page.wait_for_selector("#download:not([hidden])")
+            assert (words in (page.locator("#file-facts").text_content() or "")) is says
+
+
+@browser_test
+@needs_chromium
 def test_paste_choose_samples_and_theme(browser: Browser, build: Build) -> None:
     with served(build()) as (_, port), Visit(browser, port) as page:
         given = base64.b64encode(png()).decode()

@@ -14,7 +14,9 @@ def test_models_and_limits(client: TestClient) -> None:
     assert {model["name"] for model in answer["models"]} == set(registry.WEIGHTS)
     assert [model["name"] for model in answer["models"] if model["default"]] == ["uformer_t.denoise"]
     assert answer["limits"]["max_pixels"] == 50_000_000
-    assert "image/avif" in answer["media_types"]
+    assert {"image/avif", "image/heic", "image/*"} <= {*answer["media_types"]}
+    body = client.get("/openapi.json").json()["paths"]["/v1/restore"]["post"]["requestBody"]
+    assert body["content"].keys() == {*answer["media_types"], "multipart/form-data"}
     assert answer["suffixes"][:3] == [".png", ".jpg", ".jpeg"]
     assert (".heic" in answer["suffixes"]) is extras.can_read(".heic")
 

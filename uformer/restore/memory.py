@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uformer.config import UformerConfig
 from uformer.image.image import Header
 from uformer.layout import parameter_count
-from uformer.restore.options import memory_in_bytes
+from uformer.values import memory_in_bytes
 
 Size = tuple[int, int]
 """Height and width of a tile, in pixels."""

@@ -1,13 +1,12 @@
 """The options of a restoration, declared once for the library, the command line and the HTTP API."""
 
 import dataclasses
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from uformer.errors import OptionError
 from uformer.image import value_range
-from uformer.values import set_types
+from uformer.values import memory_in_bytes, set_types
 
 BackendName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -196,20 +195,3 @@ def make_options(values: dict[str, Any]) -> RestoreOptions:
         if name not in known:
             raise OptionError(f"unknown option {name!r}; known: {', '.join(known)}")
     return RestoreOptions(**values)
-
-
-_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?P<percent>%)|(?P<unit>[kmgt]?)(?P<binary>i?)b?)", re.IGNORECASE)
-
-
-def memory_in_bytes(amount: str, *, free: int, name: str = "memory") -> int:
-    """Return an amount of memory in bytes: 500MB (10^6), 1.5GiB (2^30), 2g, 100000, or 50% of `free` bytes.
-
-    Raises OptionError for anything else; it begins with `name`.
-    """
-    found = _AMOUNT.fullmatch(amount.strip())
-    if found is None or not float(found[1]) or (found["percent"] and float(found[1]) > 100):
-        raise OptionError(f"{name}: {amount!r} is not an amount such as 500MB, 2GB, 1.5GiB or 50%")
-    if found["percent"]:
-        return int(float(found[1]) / 100 * free)
-    return int(float(found[1]) * (1024 if found["binary"] else 1000) ** _UNITS[found["unit"].lower()])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from uformer.serve.jobs import FINISHED
-from uformer.serve.upload import FIELD, MASK, MEDIA_TYPES
+from uformer.serve.upload import FIELD, MASK, MEDIA_TYPES, UPLOAD_TYPES
 
 _FILE = {"type": "string", "format": "binary"}
 _BINARY = {"schema": _FILE}
@@ -17,7 +17,7 @@ _MASK_FILE = {
 def _body(needed: str, files: dict[str, Any]) -> dict[str, Any]:
     """Return the description of a body: the image file of a field, or a form with several."""
     form = {"schema": {"type": "object", "required": [needed], "properties": files}}
-    content = {**dict.fromkeys(MEDIA_TYPES.values(), _BINARY), "multipart/form-data": form}
+    content = {**dict.fromkeys(UPLOAD_TYPES, _BINARY), "multipart/form-data": form}
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -8,8 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from uformer.errors import OptionError
-from uformer.restore.options import memory_in_bytes
-from uformer.values import set_types
+from uformer.values import memory_in_bytes, set_types
 
 _PATHS = ("v1", "docs", "page")
 
@@ -30,7 +29,7 @@ class Settings:
     insecure: bool = False
     """Listen beyond this machine without a token: everyone on the network may use the server."""
     max_bytes: int = 128_000_000
-    """Largest upload in bytes, an image and its mask together."""
+    """Largest upload, an image and its mask together: bytes, or an amount such as 500MB or 2GB."""
     max_pixels: int = 50_000_000
     """Largest image or mask in pixels, width times height; for a stack, times its planes."""
     queue: int = 8
@@ -44,8 +43,8 @@ class Settings:
     keep: float = 600
     """Seconds that the result of a finished job is kept in memory."""
     max_kept: int = 512 * 2**20
-    """Bytes of results that are kept, and of the largest stack, uncompressed. Beyond it, new jobs are refused
-    until results are deleted or expire."""
+    """Memory for results that are kept, and largest stack, uncompressed: bytes, or an amount such as 500MB or
+    2GB. Beyond it, new jobs are refused until results are deleted or expire."""
     hold_memory: str = "25%"
     """Memory for the answers of jobs that clients ask to hold: 500MB, 2GB, or a percentage of the memory
     limit, of which it is a part; 0 for none."""

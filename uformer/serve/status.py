@@ -9,7 +9,7 @@ from uformer.image import extras, formats
 from uformer.serve.problems import GUARDED, Problem, responses
 from uformer.serve.prometheus import CONTENT_TYPE
 from uformer.serve.service import Service
-from uformer.serve.upload import MEDIA_TYPES
+from uformer.serve.upload import UPLOAD_TYPES
 
 
 def status(service: Service) -> APIRouter:
@@ -30,7 +30,7 @@ def status(service: Service) -> APIRouter:
         return {
             "models": service.catalogue.describe(),
             "limits": limits,
-            "media_types": list(MEDIA_TYPES.values()),
+            "media_types": list(UPLOAD_TYPES),
             "suffixes": readable,
         }
 

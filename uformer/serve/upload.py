@@ -28,8 +28,8 @@ MEDIA_TYPES = {
 }
 """The media type of each format, by suffix."""
 
-_READ_ONLY = ("image/gif", "image/heic", "image/heif")
-"""Media types that are accepted but never sent. Camera raw has no media type and is sent as image/*."""
+UPLOAD_TYPES = (*MEDIA_TYPES.values(), "image/gif", "image/heic", "image/heif", "image/*")
+"""The media types of uploads. Camera raw has none and is sent as image/*."""
 
 FIELD, MASK = "picture", "mask"
 PATIENCE = 60  # seconds that an upload may pause
@@ -85,11 +85,11 @@ async def _uploaded(
         raise Problem(415, "content-encoding", "send the image file as it is, without Content-Encoding")
     if kind == "multipart/form-data":
         files = await _from_form(request, rules, needed, allowed)
-    elif kind in (*MEDIA_TYPES.values(), *_READ_ONLY, "image/*"):
+    elif kind in UPLOAD_TYPES:
         files = {needed: b"".join([chunk async for chunk in _chunks(request, rules.max_bytes, rules)])}
     else:
         found = f"Content-Type is {kind[:64]!r}" if kind else "Content-Type is missing"
-        types = ", ".join(MEDIA_TYPES.values())
+        types = ", ".join(UPLOAD_TYPES)
         detail = f"{found}; use one of {types}, or multipart/form-data with a field {needed!r}"
         raise Problem(415, "media-type", detail)
     for name, data in files.items():

@@ -100,7 +100,8 @@ class Answer {
   // `first`: the result of the job: what it was asked for, its file, and whether it is restored at full strength.
   constructor(file, job, first) {
     Object.assign(this, { file, id: job.id, first, held: job.held });
-    const { width, height, format, depth, seconds, notes, pages } = job;
+    const { width, height, format, depth, seconds, pages } = job;
+    const notes = job.not_held ? [...job.notes, "each change of a setting takes a new run"] : job.notes;
     this.facts = { width, height, format, depth, seconds, notes, pages };
     if (!this.held) this.close(); // the result is here, and nothing else can come of the job
   }
