@@ -65,3 +65,25 @@ def test_systems_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processors.available_processors() == 8
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert processors.available_processors() == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "there", "faster"),
+    [
+        ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx avx2 fma f16c", False, False),
+        ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512f avx512_bf16", True, True),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512f avx512_bf16", True, False),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile", True, True),
+        ("Features\t: fp asimd i8mm bf16", True, True),
+        ("Features\t: fp asimd", False, False),
+    ],
+)
+def test_bf16(tmp_path: Path, lines: str, there: bool, faster: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{lines}\n")
+    assert processors.has_bf16(tmp_path / "cpuinfo") == there
+    assert processors.bf16_is_faster(tmp_path / "cpuinfo") == faster
+
+
+def test_where_the_system_does_not_tell_bf16_counts_as_fast(tmp_path: Path) -> None:
+    assert processors.has_bf16(tmp_path / "nowhere")
+    assert processors.bf16_is_faster(tmp_path / "nowhere")

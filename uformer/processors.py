@@ -1,4 +1,4 @@
-"""The processors that this process can use."""
+"""The processors that this process can use, and what they compute fast."""
 
 import math
 import os
@@ -7,6 +7,9 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_GROUP = Path("/proc/self/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux lists the maker and the instructions of the CPU."""
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, ARM
 
 
 def available_processors() -> int:
@@ -26,6 +29,30 @@ def thread_limit() -> int | None:
     """Number of threads for libraries that see all processors of the machine; None if all are available."""
     count = available_processors()
     return count if count < (os.cpu_count() or 1) else None
+
+
+def has_bf16(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether this CPU has bf16 instructions. True without /proc/cpuinfo (any system but Linux)."""
+    words = _words(cpuinfo)
+    return words is None or not _BF16_FLAGS.isdisjoint(words)
+
+
+def bf16_is_faster(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether this CPU computes networks faster in bf16 than in fp32. True without /proc/cpuinfo.
+
+    Intel's AVX-512 BF16 without AMX, which virtual machines often show, is slower than fp32
+    (benchmarks/README.md).
+    """
+    words = _words(cpuinfo)
+    return words is None or (has_bf16(cpuinfo) and ("GenuineIntel" not in words or "amx_bf16" in words))
+
+
+def _words(cpuinfo: Path) -> set[str] | None:
+    """Return the words of a cpuinfo file, or None if there is none."""
+    try:
+        return set(cpuinfo.read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return None
 
 
 def _limits() -> Iterator[float]:

@@ -28,7 +28,7 @@ def with_bf16(replace: Callable[[object, str, object], object]) -> None:
     """Allow bf16 on any CPU."""
     from uformer.train import devices
 
-    replace(devices, "fast_bf16", lambda: True)
+    replace(devices, "has_bf16", lambda: True)
 
 
 def run(calls: list[list[str]]) -> None:

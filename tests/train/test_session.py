@@ -290,7 +290,7 @@ def test_the_seed_is_the_run(pairs: Path, tmp_path: Path) -> None:
 def test_bf16_that_the_cpu_lacks_is_said_in_a_line(
     pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(devices, "fast_bf16", lambda: False)
+    monkeypatch.setattr(devices, "has_bf16", lambda: False)
     assert main(arguments(pairs, out, "precision=bf16", "steps=1")) == 0
     told = capsys.readouterr().err
     assert sum("this CPU has no bf16 instructions" in line for line in told.splitlines()) == 1

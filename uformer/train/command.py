@@ -12,6 +12,7 @@ from rich.table import Table
 from uformer.console import console_for
 from uformer.errors import OptionError
 from uformer.files import require
+from uformer.processors import CPUINFO, bf16_is_faster
 from uformer.train import recipes
 from uformer.train.duration import spoken
 from uformer.train.outcome import outcome
@@ -195,7 +196,7 @@ def _for_device(
     asked = "steps" in keys or any(key.partition(".")[0] == "network" for key in keys)
     if name not in recipes.EVENING or asked or devices.choose_device(device, processes).type != "cpu":
         return recipe, ""
-    bf16 = devices.CPUINFO.exists() and devices.fast_bf16()
+    bf16 = CPUINFO.exists() and bf16_is_faster()
     short = (
         "small batches" if "minutes" in keys else "three hours, small batches; --set minutes=N changes that"
     )

@@ -1,19 +1,17 @@
 """Choose the device, the precision and the parts of a batch (`accumulate`) that suit the machine."""
 
 import dataclasses
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from uformer.errors import OptionError
+from uformer.processors import has_bf16
 from uformer.restore.backends.pytorch import torch_kinds
 from uformer.train.processes import Processes
 from uformer.train.recipe import Recipe
 
 Precision = Literal["fp32", "bf16", "fp16"]
-
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, ARM
 
 
 def choose_device(name: str, processes: Processes) -> torch.device:
@@ -55,22 +53,9 @@ def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
         )
     if recipe.precision == "fp16" and recipe.sharding == "full":
         raise OptionError("sharding: full does not work with precision fp16; use bf16 or fp32")
-    if recipe.precision == "bf16" and device.type == "cpu" and not fast_bf16():
+    if recipe.precision == "bf16" and device.type == "cpu" and not has_bf16():
         return "fp32"
     return recipe.precision
-
-
-CPUINFO = Path("/proc/cpuinfo")
-"""Where Linux lists the instructions of the CPU."""
-
-
-def fast_bf16(cpuinfo: Path = CPUINFO) -> bool:
-    """Whether this CPU has bf16 instructions. True without /proc/cpuinfo (any system but Linux)."""
-    try:
-        words = cpuinfo.read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return True
-    return not _BF16_FLAGS.isdisjoint(words)
 
 
 def with_parts(recipe: Recipe, device: torch.device, *, processes: int = 1) -> Recipe:

@@ -151,9 +151,12 @@ def test_precision_is_what_was_chosen(make: Make) -> None:
     assert make(precision="fp32").precision == "fp32"
 
 
-@pytest.mark.parametrize(("native", "chosen"), [("bf16", "bf16"), ("f32", "fp32"), ("f16", "fp32")])
-def test_auto_is_bf16_only_where_the_cpu_has_it(
-    monkeypatch: pytest.MonkeyPatch, native: str, chosen: str
+@pytest.mark.parametrize(
+    ("native", "faster", "chosen"),
+    [("bf16", True, "bf16"), ("bf16", False, "fp32"), ("f32", True, "fp32"), ("f16", True, "fp32")],
+)
+def test_auto_is_bf16_only_where_the_cpu_is_faster_in_it(
+    monkeypatch: pytest.MonkeyPatch, native: str, faster: bool, chosen: str
 ) -> None:
     class Core:
         def get_property(self, _: str, name: str) -> Any:
@@ -162,6 +165,7 @@ def test_auto_is_bf16_only_where_the_cpu_has_it(
             )
 
     monkeypatch.setattr(openvino, "_core", Core)
+    monkeypatch.setattr(openvino, "bf16_is_faster", lambda: faster)
     assert choose_precision("auto") == chosen
     assert choose_precision("fp16") == "fp16"
 

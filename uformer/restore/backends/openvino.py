@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError, PictureError
+from uformer.processors import bf16_is_faster
 from uformer.restore.backends import cache, drivers, openvino_graph
 from uformer.restore.backends.accelerators import parse_device
 from uformer.restore.backends.base import reason, window_grain
@@ -196,7 +197,7 @@ class OpenVINORunner:
 def choose_precision(precision: Precision, device: str = "cpu") -> Literal["fp32", "bf16", "fp16"]:
     """Return the precision to use.
 
-    "auto" is bf16 on a CPU that has instructions for it, fp16 on any other device that supports it, and
+    "auto" is bf16 on a CPU that computes faster in it, fp16 on any other device that supports it, and
     otherwise fp32. Raises OptionError for a device that is not available or a precision that it does not
     support.
     """
@@ -206,7 +207,7 @@ def choose_precision(precision: Precision, device: str = "cpu") -> Literal["fp32
             return "fp16" if "FP16" in offered else "fp32"
         # The plugin defaults to bf16 only on CPUs with native bf16. It lists BF16 for slower CPUs too.
         native = _core().get_property("CPU", "INFERENCE_PRECISION_HINT") == ov.Type.bf16
-        return "bf16" if native else "fp32"
+        return "bf16" if native and bf16_is_faster() else "fp32"
     if precision not in _HINTS:
         raise OptionError(f"precision: {precision!r} is not one of auto, {', '.join(_HINTS)}")
     if _CAPABILITIES[precision] not in offered:

@@ -18,7 +18,7 @@ and 0.34 s, and torch itself 0.94 s.
   at a tile of 512.
 - The scale of q and the affine part of a LayerNorm are folded into the next product.
 - For CPUs with AVX2 but without AVX-512 (`for_avx2`), GELU is a polynomial and the heads of attention come
-  first (benchmarks/README.md has the figures). On other CPUs, this was not measured.
+  first. With AVX-512 in float32, that takes longer (benchmarks/README.md has the figures).
 - ScaledDotProductAttention was no faster. 1 x 1 convolutions (with the residual) in place of the
   products were no faster either.
 """
