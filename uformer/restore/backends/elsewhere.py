@@ -1,6 +1,6 @@
 """Runs work on a device in a separate process, because a driver may crash or hang.
 
-The two processes share a folder: the caller writes job.json (and weights.safetensors), the other process
+The two processes share a folder: the caller writes job.json (and a file of weights), the other process
 (`device_process`) writes answer.json and tile.npy. Whatever a driver prints cannot disturb them.
 """
 
@@ -57,7 +57,10 @@ def restore_golden(
     with tempfile.TemporaryDirectory(prefix="uformer-check-") as name:
         folder = Path(name)
         path = weights.file
-        if path is None:
+        if weights.exported is not None:
+            path = folder / "weights.onnx"
+            path.write_bytes(weights.exported)
+        elif path is None:
             path = folder / "weights.safetensors"
             checkpoint.write(path, weights.config, weights.state)
         named = dataclasses.replace(options, weights=str(path.resolve()))
