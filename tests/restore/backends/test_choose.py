@@ -1,5 +1,6 @@
 """The choice of the backend, and the reading of weights from files."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
+from tests.restore.backends.graphs import FACTS, darker
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import choose as module
@@ -70,6 +72,25 @@ def test_cuda_belongs_to_torch_unless_only_onnxruntime_serves_it(
     if torch_sees_it is None:
         monkeypatch.setitem(sys.modules, "torch", None)
     assert choose(WEIGHTS, NetworkOptions(device="cuda", backend=backend)).name == name
+
+
+def test_an_export_in_fp16_has_a_twin_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def with_exported(weights: Weights, precision: str, _notify: object) -> Weights:
+        if weights.exported is not None:
+            return weights
+        given.append(precision)
+        model = darker(FACTS | {"precision": precision}).SerializeToString()
+        return dataclasses.replace(weights, exported=model)
+
+    monkeypatch.setattr(module, "with_exported", with_exported)
+    exported = with_exported(WEIGHTS, "fp16", None)
+    for weights in (WEIGHTS, exported):
+        backend = choose(weights, NetworkOptions(backend="onnx", precision="fp16")).make()
+        runner = backend.for_size(8, 8)
+        assert (backend.precision, runner.in_fp32().precision) == ("fp16", "fp32")
+    assert given == ["fp16", "fp16", "fp32", "fp32"]
 
 
 def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:

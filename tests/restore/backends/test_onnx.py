@@ -56,6 +56,16 @@ def test_the_content_of_a_file_instead_of_its_path(save: Save) -> None:
         OnnxBackend(b"garbage" * 100)
 
 
+def test_the_twin_in_fp32_is_made_once(save: Save) -> None:
+    half = save(darker(FACTS | {"precision": "fp16"}), "half.onnx")
+    twins = [OnnxBackend(save(), threads=1)]
+    backend = OnnxBackend(half, threads=1, in_fp32=twins.pop)
+    assert backend.in_fp32() is backend.in_fp32()
+    assert (backend.precision, backend.in_fp32().precision) == ("fp16", "fp32")
+    alone = OnnxBackend(half, threads=1)
+    assert alone.in_fp32() is alone, "the precision of a file is fixed"
+
+
 def test_chosen_by_the_suffix(save: Save) -> None:
     assert is_onnx("a/b.ONNX")
     assert not is_onnx("a.onnx/b.safetensors")

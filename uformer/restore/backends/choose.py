@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -85,8 +86,15 @@ def choose(weights: Weights, options: NetworkOptions) -> Choice:
     def make_onnx() -> Backend:
         if file is not None:
             return onnx.OnnxBackend(file, device=device, precision=options.precision, threads=threads)
-        content = cast(bytes, with_exported(weights, options.precision, ignore).exported)
-        return onnx.OnnxBackend(content, device=device, threads=threads)
+        return of_exported(with_exported(weights, options.precision, ignore))
+
+    def of_exported(exported: Weights) -> onnx.OnnxBackend:
+        return onnx.OnnxBackend(
+            cast(bytes, exported.exported), device=device, threads=threads, in_fp32=in_fp32
+        )
+
+    def in_fp32() -> onnx.OnnxBackend:
+        return of_exported(with_exported(dataclasses.replace(weights, exported=None), "fp32", ignore))
 
     def make_torch() -> Backend:
         from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,9 @@ class OnnxBackend:
     """The network in an .onnx file from `uformer export`, for tiles of any size.
 
     `source`: the file, or its content. `device`: cpu, or a device for which onnxruntime has an execution
-    provider. Operators that the provider does not support run on the CPU. Raises OptionError if onnxruntime
-    or its provider is not installed or the file has another precision than requested, CheckpointError for a
-    file that cannot be used.
+    provider. Operators that the provider does not support run on the CPU. `in_fp32`: makes the same network
+    in float32, if that is possible. Raises OptionError if onnxruntime or its provider is not installed or the
+    file has another precision than requested, CheckpointError for a file that cannot be used.
     """
 
     precision: str
@@ -52,6 +53,7 @@ class OnnxBackend:
         device: str = "cpu",
         precision: str = "auto",
         threads: int | None = None,
+        in_fp32: Callable[[], OnnxBackend] | None = None,
     ) -> None:
         ort = require("onnxruntime", "onnx")
         if isinstance(source, bytes):
@@ -71,7 +73,7 @@ class OnnxBackend:
         self.grain = self.config.multiple  # the file itself pads to this by reflection
         self.memory: NetworkMemory | None = onnx_memory(self.config, size) if device == "cpu" else None
         providers = _providers(ort, device)
-        self._path, self._errors = path, errors(ort)
+        self._path, self._errors, self._in_fp32 = path, errors(ort), in_fp32
         ort.disable_telemetry_events()  # Windows builds send telemetry
         options = ort.SessionOptions()
         options.log_severity_level = FATAL
@@ -130,8 +132,12 @@ class OnnxBackend:
         return self
 
     def in_fp32(self) -> OnnxBackend:
-        """Return the same object: the precision of a file is fixed when it is exported."""
-        return self
+        """Return the same network in float32; for a file, the same object, because its precision is fixed."""
+        return self if self.precision == "fp32" else self._twin
+
+    @functools.cached_property
+    def _twin(self) -> OnnxBackend:
+        return self if self._in_fp32 is None else self._in_fp32()
 
 
 def read_config(path: PathLike) -> UformerConfig:
