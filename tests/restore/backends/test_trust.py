@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
-from uformer.errors import OptionError
+from uformer.errors import OptionError, UformerError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import cache, drivers, elsewhere, pytorch, trust
 from uformer.restore.backends.base import Weights
@@ -137,14 +137,15 @@ def test_without_a_cache_every_run_checks(monkeypatch: pytest.MonkeyPatch) -> No
     assert device.checks == 2
 
 
-def test_a_device_that_is_not_there_is_an_error_and_is_not_remembered(
+def test_a_device_that_is_not_there_and_an_interruption_are_errors_and_not_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    device = Device(OptionError("device: OpenVINO finds no npu"))
-    for _ in range(2):
-        with pytest.raises(OptionError, match="finds no npu"):
-            decide(monkeypatch, device)
-    assert device.checks == 2
+    for error in (OptionError("device: OpenVINO finds no npu"), UformerError("interrupted")):
+        device = Device(error)
+        for _ in range(2):
+            with pytest.raises(UformerError, match=str(error)):
+                decide(monkeypatch, device)
+        assert device.checks == 2
 
 
 @pytest.mark.parametrize("options", [{}, {"device": "cpu"}, {"backend": "torch"}])

@@ -85,23 +85,11 @@ def _run(job: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
     printed = folder / "printed.txt"
     with open(printed, "wb") as output:
         try:
-            process = subprocess.Popen(  # noqa: S603 - this Python and this package, no shell
-                child.command(PROGRAM, str(folder)),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=child.environment(),
-            )
+            code = child.run(child.command(PROGRAM, str(folder)), output, seconds=seconds)
         except OSError as error:
             raise DeviceError(f"could not be checked in a separate process ({error.strerror})") from None
-        try:
-            code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise DeviceError(f"did not answer within {seconds:g} s") from None
-        finally:
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)  # a process that waits inside a driver cannot be killed
     if code < 0:
         raise DeviceError(f"crashed ({signal.Signals(-code).name})")
     if code:

@@ -11,7 +11,6 @@ import dataclasses
 import importlib.util
 import pkgutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -95,22 +94,16 @@ def _export(weights: Weights, precision: str, notify: Notify) -> bytes:
     _check_packages()
     notify("exporting the weights to ONNX for onnxruntime; this takes about a minute, once")
     with tempfile.TemporaryDirectory(prefix="uformer-export-") as name:
-        source, target = Path(name) / "weights.safetensors", Path(name) / "weights.onnx"
-        checkpoint.write(source, weights.config, weights.state)
-        options = ("--out", str(target), "--precision", precision)
-        run = subprocess.run(  # noqa: S603 - this Python and this package, no shell
-            child.command(PROGRAM, "export", str(source), *options),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=child.environment(),
-            check=False,
+        source, target, printed = (
+            Path(name) / each for each in ("weights.safetensors", "weights.onnx", "printed.txt")
         )
-        if run.returncode:
-            raise ExportError(
-                f"the weights cannot be exported for onnxruntime: {_reason(run.returncode, run.stderr)}"
-            )
+        checkpoint.write(source, weights.config, weights.state)
+        words = ("export", str(source), "--out", str(target), "--precision", precision)
+        with open(printed, "wb") as output:
+            code = child.run(child.command(PROGRAM, *words), output)
+        if code:
+            text = printed.read_text(encoding="utf-8", errors="replace")
+            raise ExportError(f"the weights cannot be exported for onnxruntime: {_reason(code, text)}")
         return target.read_bytes()
 
 
