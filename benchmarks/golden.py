@@ -39,13 +39,16 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     device = parser.parse_args().device
     weights = read_weights(NetworkOptions())
+    kind = parse_device(device).kind
+    exported = with_exported(weights, "auto", print) if kind in KINDS["onnx"] else weights
     for backend in BACKENDS:
-        if parse_device(device).kind in KINDS[backend]:
-            ready = with_exported(weights, "auto", print) if backend == "onnx" else weights
+        if kind in KINDS[backend]:
             with tempfile.TemporaryDirectory() as cache:
                 os.environ["UFORMER_CACHE"] = cache
                 start = time.perf_counter()
-                wrong = check(ready, NetworkOptions(backend=backend, device=device))
+                wrong = check(
+                    exported if backend == "onnx" else weights, NetworkOptions(backend=backend, device=device)
+                )
                 seconds = time.perf_counter() - start
             print(f"check of {device} by {backend}: {wrong or 'passed'}, {seconds:.1f} s", flush=True)
 
@@ -55,7 +58,7 @@ def main() -> None:
         print(f"{task}: changes the tile by {change}", flush=True)
 
     expected = reference(weights, NetworkOptions())
-    for precision in HALF if parse_device(device).kind in KINDS["torch"] else ():
+    for precision in HALF if kind in KINDS["torch"] else ():
         options = NetworkOptions(backend="torch", device=device, precision=precision)
         run = elsewhere.restore_golden(weights, options)
         print(f"denoise by torch on {device} in {precision}: {levels(run.tile, expected)}", flush=True)
