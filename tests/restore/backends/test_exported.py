@@ -213,9 +213,8 @@ def test_a_device_of_onnxruntime_restores_with_weights_of_any_file(
 def test_shipped_weights_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = tmp_path / "night.png"
     with PIL.Image.open(ROOT / "examples/night.png") as whole:
-        whole.crop((0, 0, 240, 112)).save(
-            photo
-        )  # with its margin, one tile of the same size for both backends
+        # With its margin, it is one tile of 128 x 128 pixels for both backends.
+        whole.crop((0, 0, 112, 112)).save(photo)
 
     def restored(backend: str) -> tuple[Pixels, str]:
         output = tmp_path / "restored.png"
