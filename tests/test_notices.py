@@ -25,3 +25,9 @@ def test_direct_and_ignored() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         notices.ignore("one line")
+
+
+def test_on_standard_error_as_a_command_does(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        notices.to_stderr(quiet=quiet)("one line")
+    assert capsys.readouterr() == ("", "uformer: one line\n")

@@ -1,9 +1,9 @@
 """`uformer devices`, with stand-ins for the processes that ask the drivers."""
 
+import dataclasses
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.networks import TINY
@@ -86,10 +86,38 @@ def test_an_exported_file_is_for_the_devices_of_onnxruntime(monkeypatch: pytest.
 
     found = [row("cpu", "openvino", "A"), row("cuda", "onnx", "B")]
     show_devices._time_all(found, Weights(TINY, {}, Path("a.onnx")), NetworkOptions(weights="a.onnx"))
-    assert found[0]["check"] == "not run"
+    assert found[0]["check"] == "not run: only onnxruntime runs .onnx files"
     assert found[1]["check"].startswith("it returned wrong values")
-    monkeypatch.setattr(
-        elsewhere, "restore_golden", lambda *_, **__: Run(np.zeros(3, np.float32), "fp32", None)
-    )
-    show_devices._time_all(found[1:], Weights(TINY, {}), NetworkOptions())
-    assert found[1]["check"] == "not run: needs --weights FILE.onnx"
+
+
+def test_other_weights_are_exported_once_for_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bytes | None] = []
+
+    def with_exported(weights: Weights, precision: str, _notify: object) -> Weights:
+        assert precision == "auto"
+        calls.append(weights.exported)
+        return dataclasses.replace(weights, exported=b"a graph")
+
+    used = {}
+
+    def restore(weights: Weights, options: NetworkOptions, **_: object) -> Run:
+        used[options.backend, options.device] = weights.exported
+        return Run(RIGHT, "fp32", None)
+
+    monkeypatch.setattr(show_devices, "with_exported", with_exported)
+    monkeypatch.setattr(elsewhere, "restore_golden", restore)
+    found = [row("cpu", "onnx", "A"), row("cpu", "openvino", "A"), row("qnn", "onnx", "B")]
+    show_devices._time_all(found, Weights(TINY, {}), NetworkOptions())
+    assert [each["check"] for each in found] == ["passed"] * 3
+    assert used == {("onnx", "cpu"): b"a graph", ("openvino", "cpu"): None, ("onnx", "qnn"): b"a graph"}
+    assert calls == [None, b"a graph"], "the second call exports nothing"
+
+
+def test_an_export_that_is_not_possible_is_the_check_of_its_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_exported(*_: object) -> Weights:
+        raise OptionError("torch is not installed")
+
+    monkeypatch.setattr(show_devices, "with_exported", with_exported)
+    found = [row("qnn", "onnx", "B"), row("cpu", "openvino", "A")]
+    show_devices._time_all(found, Weights(TINY, {}), NetworkOptions())
+    assert [each["check"] for each in found] == ["torch is not installed", "passed"]

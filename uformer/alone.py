@@ -7,6 +7,11 @@ from pathlib import Path
 
 from uformer.errors import OptionError
 
+
+class Busy(OptionError):  # noqa: N818 - a kind of OptionError, whose name says Error
+    """Somebody else holds the lock."""
+
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -17,7 +22,7 @@ except ImportError:  # Windows
 def alone(path: Path, refusal: str) -> Iterator[None]:
     """Hold the lock on `path` inside the block; at the end, remove the file, and its folder if that is empty.
 
-    Raises OptionError(refusal) if somebody else holds the lock, and OSError if the file cannot be created.
+    Raises Busy(refusal) if somebody else holds the lock, and OSError if the file cannot be created.
     Where there are no locks (Windows, some network disks), nothing is refused.
     """
     if fcntl is None:
@@ -48,7 +53,7 @@ def _locked(path: Path, refusal: str) -> int:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
-            raise OptionError(refusal) from None
+            raise Busy(refusal) from None
         except OSError:
             return file  # the disk does not support locks
         with contextlib.suppress(FileNotFoundError):

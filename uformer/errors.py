@@ -26,4 +26,4 @@ class TrainingError(UformerError, RuntimeError):
 
 
 class ExportError(UformerError, RuntimeError):
-    """An exported file that computes something else than the network; it is deleted."""
+    """An export that failed, or whose file computes something else than the network and was deleted."""

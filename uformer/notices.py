@@ -6,6 +6,7 @@ other threads.
 """
 
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -19,6 +20,15 @@ def warn(message: str) -> None:
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "uformer":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
+
+
+def to_stderr(*, quiet: bool) -> Notify:
+    """Return a function that prints a notice on standard error as a command does, or nothing if `quiet`."""
+    return ignore if quiet else _print
+
+
+def _print(message: str) -> None:
+    print(f"uformer: {message}", file=sys.stderr, flush=True)
 
 
 def ignore(_message: str) -> None:

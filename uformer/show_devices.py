@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from uformer.console import console_for
-from uformer.errors import OptionError
+from uformer.errors import OptionError, UformerError
+from uformer.notices import to_stderr
 from uformer.restore.backends import elsewhere
 from uformer.restore.backends.accelerators import KINDS
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import read_weights
 from uformer.restore.backends.elsewhere import DeviceError
+from uformer.restore.backends.exported import with_exported
 from uformer.restore.backends.golden import Tile
 from uformer.restore.backends.trust import judged, reference
 from uformer.restore.options import BackendName, NetworkOptions
@@ -39,8 +41,8 @@ def devices(
         Also restore a fixed image of 512x512 pixels on each device: take the time, and compare the result
         with the CPU's.
     weights
-        Weights to use for --time: a name, a .safetensors file, or an .onnx file, which onnxruntime's devices
-        need.
+        Weights to use for --time: a name, a .safetensors file, or an .onnx file, which only onnxruntime runs.
+        Other weights are exported for onnxruntime once.
     as_json
         Print JSON instead of a table.
     """
@@ -76,16 +78,20 @@ def _found() -> tuple[list[dict[str, Any]], list[str]]:
 def _time_all(found: list[dict[str, Any]], weights: Weights, options: NetworkOptions) -> None:
     """Add precision, seconds_per_megapixel and check to each device."""
     expected: Tile | None = None
+    for_onnx = weights
     for each in found:
         each |= {"precision": None, "seconds_per_megapixel": None}
-        if (each["backend"] == "onnx") != (weights.file is not None):
-            each["check"] = "not run: needs --weights FILE.onnx" if weights.file is None else "not run"
+        backend: BackendName = each["backend"]
+        if weights.file is not None and backend != "onnx":
+            each["check"] = "not run: only onnxruntime runs .onnx files"
             continue
-        backend: BackendName = "auto" if weights.file else each["backend"]
         here = dataclasses.replace(options, device=each["device"], backend=backend)
         try:
-            run = elsewhere.restore_golden(weights, here, side=TIMED_SIDE, timed=True)
-        except OptionError as error:
+            if backend == "onnx":
+                for_onnx = with_exported(for_onnx, "auto", to_stderr(quiet=False))
+            used = for_onnx if backend == "onnx" else weights
+            run = elsewhere.restore_golden(used, here, side=TIMED_SIDE, timed=True)
+        except UformerError as error:
             each["check"] = str(error)
             continue
         except DeviceError as error:

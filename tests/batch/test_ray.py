@@ -4,6 +4,7 @@ The outputs have the bytes of `uformer restore`.
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 import shutil
@@ -25,9 +26,10 @@ from tests.batch.pictures import contents, folder_of, network
 from tests.networks import TINY
 from uformer.batch.ledger import MOST_DEATHS, Ledger
 from uformer.batch.records import Item, Record
-from uformer.batch.work import Take
+from uformer.batch.work import Take, Task
 from uformer.cli import main
 from uformer.errors import OptionError
+from uformer.restore import network as network_module
 from uformer.restore.backends.base import Weights
 from uformer.restore.options import RestoreOptions
 
@@ -166,6 +168,24 @@ def test_a_workers_refusal_is_what_is_said(engine: ModuleType) -> None:
     refusal = OptionError("precision: this CPU does not support fp16")
     assert engine._reason(RuntimeError("ray"), refusal) is refusal
     assert str(engine._reason(RuntimeError("\na\nb"), None)) == "Ray stopped the job: a"
+
+
+def test_workers_get_weights_that_are_exported(engine: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[Weights]] = []
+    monkeypatch.setattr(
+        network_module, "with_exported", lambda weights, *_: dataclasses.replace(weights, exported=b"a graph")
+    )
+    monkeypatch.setattr(engine, "connected", lambda _: contextlib.nullcontext((1, 1)))
+
+    def restore(_items: object, _task: object, weights: list[Weights], *_: object) -> list[Record]:
+        given.append(weights)
+        return []
+
+    monkeypatch.setattr(engine, "restore", restore)
+    for backend in ("onnx", "openvino"):
+        task = Task(options=RestoreOptions(tasks="derain,denoise", backend=backend))
+        list(engine.engine(task, engine.Cluster(), pytest.fail)([]))
+    assert [[each.exported for each in weights] for weights in given] == [[b"a graph"] * 2, [None] * 2]
 
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -443,7 +443,7 @@ def test_a_missing_extra_says_how_to_get_it(
 def test_the_list_needs_no_folder(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Restorer, "from_options", lambda *_: pytest.fail("not needed"))
+    monkeypatch.setattr(Restorer, "from_options", lambda *_, **__: pytest.fail("not needed"))
     assert main(["eval", "--list"]) == 0
     assert "realblur-j" in capsys.readouterr().out
 

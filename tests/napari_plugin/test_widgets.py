@@ -47,7 +47,7 @@ def finish(monkeypatch: pytest.MonkeyPatch) -> Iterator[Finish]:
     from qtpy.QtWidgets import QApplication
 
     application = QApplication.instance() or QApplication([])
-    monkeypatch.setattr(Restorer, "from_options", lambda _: Halving())
+    monkeypatch.setattr(Restorer, "from_options", lambda *_, **__: Halving())
     notification_manager.records.clear()
 
     def run(form: Any, cancel: bool = False) -> str:
@@ -121,7 +121,7 @@ def test_errors_are_one_notification(finish: Finish, monkeypatch: pytest.MonkeyP
     assert (form.row.line.value, len(form.viewer.layers)) == ("failed", 1)
 
     for error in (PictureError("it is broken"), OSError(5, "Input/output error", "stack.zarr")):
-        monkeypatch.setattr(Restorer, "from_options", lambda _, error=error: raises(error))
+        monkeypatch.setattr(Restorer, "from_options", lambda *_, error=error, **__: raises(error))
         assert finish(form).endswith(f"ERROR: {error}")
 
 

@@ -16,7 +16,7 @@ Run = Callable[..., tuple[int, str, str]]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run `uformer restore ...` in an empty folder, with the stand-in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Restorer, "from_options", lambda _: StandIn())
+    monkeypatch.setattr(Restorer, "from_options", lambda *_, **__: StandIn())
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(["restore", *arguments])

@@ -34,7 +34,7 @@ class Averaging(Network):
 
 @pytest.fixture(autouse=True)
 def averaging(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(options: NetworkOptions) -> Network:
+    def load(options: NetworkOptions, **_: object) -> Network:
         assert options.task in ("denoise", "derain")
         return Averaging(Weights(SMALL, {}), options)
 

@@ -190,7 +190,7 @@ def test_a_closed_folder_is_known_before_one_picture_is_restored(
 ) -> None:
     save_picture(tmp_path / "a.png")
     monkeypatch.setattr("uformer.output.why_closed", lambda _folder: "Read-only file system")
-    monkeypatch.setattr(Restorer, "from_options", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(Restorer, "from_options", lambda *_, **__: pytest.fail("too late"))
     for output in ([], ["-o", "out.png"]):
         code, _, err = run("a.png", *output)
         assert (code, err.count("\n")) == (2, 1)
@@ -283,7 +283,7 @@ def test_controls_and_mask(
     monkeypatch.setattr(
         Restorer,
         "from_options",
-        lambda options: make(darker, **{**dataclasses.asdict(options.controls), "tones": "free"})[0],
+        lambda options, **_: make(darker, **{**dataclasses.asdict(options.controls), "tones": "free"})[0],
     )
     save_picture(tmp_path / "a.png")
     mask = np.zeros((10, 15), np.uint8)

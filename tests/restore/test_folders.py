@@ -195,7 +195,7 @@ from uformer.restore.restorer import Restorer
 def note(_):
     Path("begun").touch()
 
-Restorer.from_options = lambda options: StandIn(seconds={seconds}, before=note)
+Restorer.from_options = lambda options, **_: StandIn(seconds={seconds}, before=note)
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -274,7 +274,7 @@ def test_killed_at_once_nothing_is_half_written(tmp_path: Path, run: Run) -> Non
 def test_options_reach_the_restorer(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[RestoreOptions] = []
 
-    def make(options: RestoreOptions) -> Restorer:
+    def make(options: RestoreOptions, **_: object) -> Restorer:
         given.append(options)
         return StandIn()
 

@@ -1,5 +1,6 @@
 """A network is loaded once, keeps compiled graphs within the memory limit, and checks its results."""
 
+import dataclasses
 import pickle
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.networks import TINY
 from uformer.errors import OptionError, PictureError
 from uformer.image.image import Pixels
 from uformer.layout import parameter_shapes
-from uformer.notices import ignore
+from uformer.notices import Notify, ignore
 from uformer.restore import memory
 from uformer.restore import network as module
 from uformer.restore.backends import choose, openvino
@@ -186,6 +187,32 @@ def test_a_device_that_fails_its_check_is_replaced_by_the_cpu(monkeypatch: pytes
         assert np.array_equal(network.run(tile(), notices.append), tile())
     assert notices == [failed], "said once, with the first tile"
     assert isinstance(network.backend, Compiling)
+
+
+def test_weights_are_exported_for_onnxruntime_before_the_device_is_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_device = choose.Choice("onnx", "coreml", Compiling)
+    checked: list[bytes | None] = []
+
+    def with_exported(weights: Weights, precision: str, notify: Notify) -> Weights:
+        notify(f"exporting in {precision}")
+        return dataclasses.replace(weights, exported=b"a graph")
+
+    def trusted(weights: Weights, *_: object) -> tuple[choose.Choice, None]:
+        checked.append(weights.exported)
+        return on_device, None
+
+    monkeypatch.setattr(module, "with_exported", with_exported)
+    monkeypatch.setattr(module, "trusted", trusted)
+    notices: list[str] = []
+    options = NetworkOptions(device="coreml", precision="fp16")
+    network = Network(Weights(TINY, {}), options, notify=notices.append)
+    assert (network.backend_name, notices) == ("onnx", [])
+    for _ in range(2):
+        assert np.array_equal(network.run(tile(), notices.append), tile())
+    assert (checked, notices) == ([b"a graph"], ["exporting in fp16"])
+    assert Network(Weights(TINY, {}), NetworkOptions(backend="openvino")).ready_weights().exported is None
 
 
 def test_threads_hold_for_libvips_and_torch() -> None:

@@ -3,10 +3,11 @@
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,8 @@ import tifffile
 
 from tests.image.suspects import save_suspects
 from tests.restore.stand_in import StandIn, is_restored, save_picture, tree
-from uformer.errors import CheckpointError, OptionError, PictureError
+from uformer import child
+from uformer.errors import CheckpointError, OptionError, PictureError, UformerError
 from uformer.image.image import Image
 from uformer.image.read import read as image_read
 from uformer.image.value_range import ValueRange
@@ -67,6 +69,30 @@ def restore(jobs: Sequence[FileJob], restorer: Restorer | None = None, **options
     seen = Seen()
     run(jobs, lambda: restorer or StandIn(), seen, **options)
     return seen
+
+
+def test_a_run_that_is_stopped_ends_the_process_that_exports_weights(tmp_path: Path) -> None:
+    (job,) = save_jobs(tmp_path, 1)
+    ended: list[Exception] = []
+
+    def make() -> Restorer:
+        try:
+            with open(tmp_path / "printed", "wb") as printed:
+                child.run([sys.executable, "-c", "import time; time.sleep(60)"], printed)
+        except UformerError as error:
+            ended.append(error)
+            raise
+        raise AssertionError
+
+    def jobs() -> Iterator[FileJob]:
+        yield job
+        while not child._running:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs(), make, Seen())
+    assert [str(error) for error in ended] == ["interrupted"]
 
 
 def test_alpha_into_jpeg_is_refused_before_the_network_runs(tmp_path: Path) -> None:

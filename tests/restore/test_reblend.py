@@ -29,7 +29,7 @@ def test_other_controls_without_a_network(
     assert run(source, "-o", tmp_path / "expected.png", "--luma", "50%") == 0
     assert run(source, "-o", tmp_path / "other.png", "--keep-residual", "--luma", "0.5") == 0
 
-    def load(_: object) -> Network:
+    def load(*_: object, **__: object) -> Network:
         raise AssertionError("the network is not needed")
 
     monkeypatch.setattr(Network, "load", load)

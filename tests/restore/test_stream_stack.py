@@ -19,7 +19,7 @@ from uformer.restore.restorer import Restorer
 def streams(folder: Path, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
     """Put a stack of two channels into a.tif and on standard input, and return standard output."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(Restorer, "from_options", lambda _: StandIn())
+    monkeypatch.setattr(Restorer, "from_options", lambda *_, **__: StandIn())
     monkeypatch.setattr(StandIn, "restore_pixels", lambda _self, pixels, **_: pixels + np.float32(1 / 65535))
     save_imagej(folder / "a.tif", counts(3, 2, 8, 10), "TCYX")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((folder / "a.tif").read_bytes())))
@@ -64,7 +64,7 @@ def test_refusals_load_no_network(
 ) -> None:
     standard_output = streams(tmp_path, monkeypatch)
     save_ome(tmp_path / "a.zarr", counts(2, 8, 10), "zyx")
-    monkeypatch.setattr(Restorer, "from_options", lambda _: pytest.fail("a network was loaded"))
+    monkeypatch.setattr(Restorer, "from_options", lambda *_, **__: pytest.fail("a network was loaded"))
     assert main(["restore", *arguments]) == 1
     assert capsys.readouterr().err.startswith(f"uformer: error: {why}")
     assert not standard_output.getvalue()

@@ -5,7 +5,13 @@ import contextlib
 import sys
 from typing import Any
 
+import pytest
+
 from tests.serve.conftest import HEADERS, Build, Pace, client_of, png, send, served, wait_until
+from uformer.errors import OptionError
+from uformer.restore import network
+from uformer.restore.options import RestoreOptions
+from uformer.serve.service import load_restorer
 
 
 def test_gauges_and_idle(build: Build, pace: Pace) -> None:
@@ -43,6 +49,17 @@ def test_no_connection_goes_anywhere_else(build: Build) -> None:
         watching = False
     assert reached
     assert {each[0] if isinstance(each, tuple) else each for each in reached} == {"127.0.0.1"}
+
+
+def test_a_restorer_is_loaded_with_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the first request would wait for the check of a device and the export of weights."""
+
+    def trusted(*_: object) -> None:
+        raise OptionError("torch is not installed")
+
+    monkeypatch.setattr(network, "trusted", trusted)
+    with pytest.raises(OptionError, match="torch is not installed"):
+        load_restorer(RestoreOptions(), share=1.0)
 
 
 def test_results_expire_without_requests(build: Build) -> None:

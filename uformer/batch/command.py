@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from uformer.errors import OptionError
 from uformer.files import Times, require
 from uformer.image.write import MetadataPolicy
+from uformer.notices import to_stderr
 from uformer.restore.masks import mask_values
 from uformer.restore.options import RestoreOptions
 
@@ -91,10 +92,11 @@ def batch(
         overwrite=overwrite,
         quiet=quiet,
     )
+    notify = to_stderr(quiet=quiet)
     if engine == "local":
-        return run.run(job, run.here(task))
+        return run.run(job, run.here(task, notify))
     from uformer.batch import ray  # noqa: PLC0415
 
     cluster = ray.Cluster(address=address, workers=workers, num_cpus=num_cpus, num_gpus=num_gpus or 0.0)
     with ray.only_ours():
-        return run.run(job, ray.engine(task, cluster))
+        return run.run(job, ray.engine(task, cluster, notify))

@@ -28,9 +28,9 @@ from uformer.batch.remaining import shards
 from uformer.batch.work import Task, Worker
 from uformer.errors import OptionError, UformerError
 from uformer.files import one_line
+from uformer.notices import Notify
 from uformer.processors import available_processors
 from uformer.restore.backends.base import Weights
-from uformer.restore.backends.choose import read_weights
 from uformer.restore.chain import joined
 from uformer.restore.network import Network
 from uformer.restore.options import RestoreOptions
@@ -143,14 +143,18 @@ def room(nodes: Sequence[Mapping[str, float]], cluster: Cluster) -> tuple[int, i
     return cluster.workers or count, cores
 
 
-def engine(task: Task, cluster: Cluster) -> Callable[[Sequence[Item]], Iterator[Record]]:
-    """Return the engine for a cluster, which it joins or starts once there is work."""
+def engine(task: Task, cluster: Cluster, notify: Notify) -> Callable[[Sequence[Item]], Iterator[Record]]:
+    """Return the engine for a cluster, which it joins or starts once there is work. `notify`: see `Network`.
+
+    Weights for onnxruntime are exported here, so that the workers need not do it.
+    """
     options = task.options
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        weights = [read_weights(each) for each in options.chain]
-        for loaded, each in zip(weights, options.chain, strict=True):
-            Restorer(Network(loaded, each.network), each)  # raises errors of the options now
+        networks = [Network.load(each.network, notify=notify) for each in options.chain]
+        for network, each in zip(networks, options.chain, strict=True):
+            Restorer(network, each)  # raises errors of the options now
+        weights = [network.ready_weights() for network in networks]
         with connected(cluster) as (workers, threads):
             yield from restore(items, task, weights, workers, threads, cluster.num_gpus)
 

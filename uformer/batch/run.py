@@ -21,6 +21,7 @@ from uformer.batch.work import Task, Worker
 from uformer.errors import OptionError, PictureError, UformerError
 from uformer.files import one_line
 from uformer.image.formats import can_write
+from uformer.notices import Notify
 from uformer.output import check_output_folder
 from uformer.restore.chain import make_restorer
 from uformer.restore.unread import summary
@@ -206,11 +207,11 @@ def _write_failures(place: str, failures: Sequence[tuple[str, str]]) -> None:
     places.write_bytes(place, ("\n".join(lines) + "\n").encode("utf-8", errors="backslashreplace"))
 
 
-def here(task: Task) -> Engine:
-    """Return the engine that works in this process."""
+def here(task: Task, notify: Notify) -> Engine:
+    """Return the engine that works in this process. `notify`: see `Network`."""
 
     def engine(items: Sequence[Item]) -> Iterator[Record]:
-        worker = Worker(make_restorer(task.options), task)
+        worker = Worker(make_restorer(task.options, notify=notify), task)
         for shard in shards(items, 1):
             records: list[Record] = []
             try:

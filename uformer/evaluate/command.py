@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from uformer.image.image import Image
 from uformer.image.samples import Samples
 from uformer.image.tiff_stack_writer import write_tiff
 from uformer.image.write import write
+from uformer.notices import to_stderr
 from uformer.output import check_output, check_output_folder
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
@@ -112,13 +112,13 @@ def eval_command(
         for sample in _first(samples, subset, limit)
     ]
     options = _with_weights(options, chosen)
-    restorer = Restorer.from_options(options)
+    notify = to_stderr(quiet=quiet)
+    restorer = Restorer.from_options(options, notify=notify)
     _check_channels(restorer, chosen, save)
     keep = None if save is None else _keeper(save, taken, overwrite=overwrite)
     if other_count := results.count_warning(chosen, found):
         _warn(other_count, quiet=quiet)
     setting = _setting(restorer, options, found, limit)
-    notify = functools.partial(_notify, quiet=quiet)
     with _progress(chosen.name, len(taken), quiet=quiet) as advance:
         evaluation = evaluate(
             restorer, taken, chosen.scoring, data_range=peak, keep=keep, advance=advance, notify=notify
@@ -167,7 +167,8 @@ def _submit(
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder; {protocol.how_to_get()}")
     submission = submit.plan_submission(protocol, folder)
-    restorer = Restorer.from_options(options)
+    notify = to_stderr(quiet=quiet)
+    restorer = Restorer.from_options(options, notify=notify)
     _check_channels(restorer, protocol, None)
     _check_save(
         save,
@@ -187,7 +188,6 @@ def _submit(
         if str(options.weights).endswith(".safetensors")
         else str(options.weights)
     )
-    notify = functools.partial(_notify, quiet=quiet)
     with _progress(protocol.name, submission.crops, quiet=quiet) as advance:
         failures = submit.submit(
             restorer, protocol, folder, save, method=method, advance=advance, notify=notify
@@ -300,12 +300,6 @@ def _keeper(save: Path, samples: list[Case], *, overwrite: bool) -> Keep:
             write_tiff(restored, paths[sample])
 
     return keep
-
-
-def _notify(message: str, *, quiet: bool) -> None:
-    """Print a notice about an image on standard error."""
-    if not quiet:
-        print(f"uformer: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -220,7 +220,7 @@ class RestoreForm:
 
         def work(monitor: Monitor, notify: Notify) -> Any:
             monitor.show(0, "loading the network")
-            restorer = Restorer.from_options(options)
+            restorer = Restorer.from_options(options, notify=notify)
             restored = restore_planes(restorer, planes, indices, monitor, notify)
             return restored.reshape(planes.size if only else planes.data.shape)
 

@@ -18,9 +18,12 @@ from uformer.restore.restorer import Restorer
 from uformer.restore.tiles import Bands, Rows, SpreadTo
 
 
-def make_restorer(options: RestoreOptions) -> Restorer:
-    """Return a restorer for `task`, or for all `tasks`. Errors: see `Restorer.from_pretrained`."""
-    return joined([Restorer.from_options(each) for each in options.chain], options)
+def make_restorer(options: RestoreOptions, *, notify: Notify = warn) -> Restorer:
+    """Return a restorer for `task`, or for all `tasks`. Errors: see `Restorer.from_pretrained`.
+
+    `notify`: see `Network`.
+    """
+    return joined([Restorer.from_options(each, notify=notify) for each in options.chain], options)
 
 
 def joined(restorers: Sequence[Restorer], options: RestoreOptions) -> Restorer:

@@ -16,7 +16,7 @@ from uformer.image.formats import by_suffix
 from uformer.image.prepare import check
 from uformer.image.read import DEFAULT_LIMITS, read
 from uformer.image.write import MetadataPolicy, encode, write
-from uformer.notices import ignore
+from uformer.notices import ignore, to_stderr
 from uformer.restore import pipeline
 from uformer.restore.announcer import Announcer, range_used
 from uformer.restore.chain import make_restorer
@@ -105,7 +105,7 @@ def restore(
         )
 
     def make() -> Restorer:
-        restorer = make_restorer(options)
+        restorer = make_restorer(options, notify=to_stderr(quiet=quiet))
         return restorer if shares is None else restorer.masked(shares)
 
     with stops_like_ctrl_c():

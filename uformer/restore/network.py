@@ -11,9 +11,10 @@ import numpy as np
 from uformer.errors import PictureError
 from uformer.image import vips
 from uformer.image.image import Pixels
-from uformer.notices import Notify
+from uformer.notices import Notify, warn
 from uformer.restore.backends.base import Backend, Runner, Weights
 from uformer.restore.backends.choose import choose, read_weights
+from uformer.restore.backends.exported import with_exported
 from uformer.restore.backends.trust import trusted
 from uformer.restore.compiled import Compiled
 from uformer.restore.memory import Size
@@ -26,17 +27,22 @@ class Network:
     """A network that is loaded once and restores many images, whatever the options of each call.
 
     The backend's library is imported and the device is checked on first use. A pickled copy chooses its
-    backend in the process that unpickles it, and starts with an empty cache of compiled graphs.
+    backend in the process that unpickles it, and starts with an empty cache of compiled graphs. `notify` is
+    told of work that delays the first use: the export of weights for onnxruntime.
 
     `options.threads` also applies to libvips and, on a CPU, to torch; there it holds for the whole process.
     Raises OptionError for options that contradict each other or the weights.
     """
 
-    def __init__(self, weights: Weights, options: NetworkOptions = NetworkOptions()) -> None:
+    def __init__(
+        self, weights: Weights, options: NetworkOptions = NetworkOptions(), *, notify: Notify = warn
+    ) -> None:
         self.config = weights.config
         self.options = options
         self._weights = weights
         self._choice = choose(weights, options)
+        self._name = self._choice.name
+        self._notify = notify
         self._notice: str | None = None
         if options.threads is not None:
             vips.use_threads(options.threads)
@@ -46,12 +52,13 @@ class Network:
         return type(self), (self._weights, self.options)
 
     @classmethod
-    def load(cls, options: NetworkOptions = NetworkOptions()) -> Network:
+    def load(cls, options: NetworkOptions = NetworkOptions(), *, notify: Notify = warn) -> Network:
         """Load the weights that the options name, or those that ship for their task.
 
-        Raises OptionError for an unknown name or task, CheckpointError for a file that is not a checkpoint.
+        `notify`: see the class. Raises OptionError for an unknown name or task, CheckpointError for a file
+        that is not a checkpoint.
         """
-        return cls(read_weights(options), options)
+        return cls(read_weights(options), options, notify=notify)
 
     @property
     def range(self) -> str:
@@ -60,18 +67,30 @@ class Network:
 
     @property
     def backend_name(self) -> str:
-        """The inference backend: openvino, torch, or onnx for an .onnx file."""
-        return self._choice.name
+        """The inference backend: openvino, torch or onnx."""
+        return self._name
+
+    def ready_weights(self) -> Weights:
+        """Return the weights in the form that the backend takes: exported, if onnxruntime runs them.
+
+        Errors: see `with_exported`.
+        """
+        if self._choice.name != "onnx":
+            return self._weights
+        return with_exported(self._weights, self.options.precision, self._notify)
 
     @functools.cached_property
     def backend(self) -> Backend:
-        """The backend, made on first use.
+        """The backend, made on first use; the weights are exported if onnxruntime needs that.
 
         It runs on the CPU if the device fails its check (`trust`); the first tile that is restored gives a
-        notice of that. Raises OptionError if the device or precision is not available.
+        notice of that. Raises OptionError if the device or precision is not available, or a package for the
+        export is missing, and ExportError if the export fails.
         """
-        self._choice, self._notice = trusted(self._weights, self.options, self._choice)
-        return self._choice.make()
+        weights = self.ready_weights()
+        choice, self._notice = trusted(weights, self.options, choose(weights, self.options))
+        self._name = choice.name
+        return choice.make()
 
     @functools.cached_property
     def free_memory(self) -> int:

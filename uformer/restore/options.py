@@ -8,7 +8,7 @@ from uformer.errors import OptionError
 from uformer.image import value_range
 from uformer.values import memory_in_bytes, set_types
 
-BackendName = Literal["auto", "openvino", "torch"]
+BackendName = Literal["auto", "openvino", "torch", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Tones = Literal["auto", "lock", "free"]
 
@@ -29,11 +29,13 @@ class NetworkOptions:
     """Weights to use instead of the task's own: a name, a .safetensors or .onnx file, the folder of a
     training run, or org/name on the Hugging Face Hub."""
     backend: BackendName = "auto"
-    """Inference backend: openvino (without PyTorch) or torch. auto selects the one for the device; without
-    a device, torch if it is installed and sees a GPU, otherwise openvino."""
+    """Inference backend: openvino (without PyTorch), torch, or onnx (onnxruntime; it runs .onnx files, and
+    exports other weights on first use). auto selects the one for the device; without a device, torch if it is
+    installed and sees a GPU, otherwise openvino."""
     device: str = "auto"
-    """Device: cpu, gpu or npu (OpenVINO), cuda, mps or xpu (PyTorch), cuda:1 for the second one; for .onnx
-    files, one of onnxruntime's. auto selects a GPU of PyTorch or the CPU; `uformer devices` lists yours."""
+    """Device: cpu, gpu or npu (OpenVINO), cuda, mps or xpu (PyTorch), cuda, tensorrt, coreml, directml,
+    migraphx or qnn (onnxruntime), cuda:1 for the second one. auto selects a GPU of PyTorch or the CPU;
+    `uformer devices` lists yours."""
     precision: Precision = "auto"
     """Numeric precision. auto selects the fastest within one 8-bit level of fp32."""
     threads: int | None = None

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from uformer import child
 from uformer.errors import PictureError, UformerError
 from uformer.files import Times, keep_time, one_line
 from uformer.image.any_stack import any_header
@@ -222,6 +223,7 @@ class _Line:
     def stop(self) -> None:
         """Start nothing new, write the images that are restored, and wait for that."""
         self._stopped.set()
+        child.end_all()  # a device that is being checked, or weights that are being exported
         self._budget.close()
         self._readers.shutdown(cancel_futures=True)
         self._network.shutdown(cancel_futures=True)

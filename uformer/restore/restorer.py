@@ -73,16 +73,17 @@ class Restorer:
         return cls.from_options(make_options(options))
 
     @classmethod
-    def from_options(cls, options: RestoreOptions) -> Restorer:
+    def from_options(cls, options: RestoreOptions, *, notify: Notify = warn) -> Restorer:
         """Return a restorer with the network that the options select. Errors: see `from_pretrained`.
 
-        For several tasks and `auto`, use `uformer.restore`, or one restorer for each task.
+        `notify`: see `Network`. For several tasks and `auto`, use `uformer.restore`, or one restorer for each
+        task.
         """
         if options.chain != (options,):
             raise OptionError(
                 f"tasks: {options.tasks or AUTO!r} is not possible here; set task to a single task"
             )
-        return cls(Network.load(options.network), options)
+        return cls(Network.load(options.network, notify=notify), options)
 
     def with_options(self, options: RestoreOptions) -> Restorer:
         """Return a restorer with other options and the same network, which is not loaded again.

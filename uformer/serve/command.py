@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from uformer import child
 from uformer.allocator import share_arenas
 from uformer.files import require
 from uformer.restore.options import RestoreOptions
@@ -58,6 +59,7 @@ def serve(
         )
         server.run(sockets=[listener])
     code = INTERRUPTED if server.interrupted else 0
+    child.end_all()  # a device that is being checked, or weights that are being exported
     if service.engine.busy:  # in the middle of a tile, which can take longer than a stopping server has
         end_now(code)
     return code

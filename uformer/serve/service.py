@@ -22,8 +22,13 @@ _SWEEP = 5  # seconds between two sweeps
 
 
 def load_restorer(options: RestoreOptions, *, share: float) -> Restorer:
-    """Return a restorer. `share`: part of the default memory limit that held answers leave."""
-    return Restorer(Network.load(options.network), options, share=share)
+    """Return a restorer. `share`: part of the default memory limit that held answers leave.
+
+    The device is checked now, and weights are exported now if it needs that, so that no request waits for it.
+    """
+    restorer = Restorer(Network.load(options.network), options, share=share)
+    _ = restorer.precision  # makes the backend
+    return restorer
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,9 @@ def test_other_texts_are_refused(text: str, said: str) -> None:
         ("xpu", "auto", False, "torch"),
         ("cuda", "auto", False, "torch"),
         ("npu", "auto", False, "openvino"),
+        ("coreml", "auto", False, "onnx"),
+        ("cuda", "onnx", False, "onnx"),
+        ("auto", "onnx", True, "onnx"),
         ("auto", "torch", False, "torch"),
         ("gpu", "openvino", False, "openvino"),
         ("auto", "auto", True, "onnx"),
@@ -65,8 +68,9 @@ def test_the_backend(kind: str, asked: str, backend: str | None, *, exported: bo
             False,
             "the openvino backend runs on cpu, gpu or npu, not on 'mps'; use --backend torch",
         ),
-        ("xpu", "auto", True, "onnxruntime runs .onnx files on cpu, cuda, .* or qnn, not on 'xpu'$"),
-        ("coreml", "auto", False, "device: 'coreml' runs .onnx files only; write one with `uformer export"),
+        ("xpu", "auto", True, "device: .onnx files run on cpu, cuda, .* or qnn, not on 'xpu'$"),
+        ("npu", "onnx", False, "the onnx backend runs on cpu, cuda, .* not on 'npu'; use --backend openvino"),
+        ("qnn", "torch", False, "not on 'qnn'; use --backend onnx"),
     ],
 )
 def test_a_backend_that_does_not_fit(kind: str, asked: str, said: str, *, exported: bool) -> None:

@@ -1,5 +1,7 @@
 """The choice of the backend, and the reading of weights from files."""
 
+import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +9,14 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
+from tests.restore.backends.graphs import FACTS, darker
 from uformer.errors import CheckpointError, OptionError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import choose as module
 from uformer.restore.backends import onnx, pytorch
 from uformer.restore.backends.base import Weights
 from uformer.restore.backends.choose import choose, read_config, read_weights
-from uformer.restore.options import NetworkOptions
+from uformer.restore.options import BackendName, NetworkOptions
 from uformer.weights import checkpoint
 
 WEIGHTS = Weights(TINY, {})
@@ -32,6 +35,8 @@ EXPORTED = Weights(TINY, {}, Path("a.onnx"))
         ({"backend": "torch", "device": "cpu"}, True, "torch"),
         ({"device": "gpu:1"}, True, "openvino"),
         ({"device": "xpu"}, False, "torch"),
+        ({"backend": "onnx"}, True, "onnx"),
+        ({"device": "tensorrt:1"}, False, "onnx"),
     ],
 )
 def test_the_choice(
@@ -41,6 +46,51 @@ def test_the_choice(
     assert choose(WEIGHTS, NetworkOptions(**options)).name == name
     if options in ({}, {"device": "cpu"}):
         assert choose(EXPORTED, NetworkOptions(**options)).name == "onnx"
+        assert choose(EXPORTED, NetworkOptions(**{**options, "backend": "onnx"})).name == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("installed", "torch_sees_it", "backend", "name"),
+    [
+        (["onnxruntime 1.23"], False, "auto", "torch"),
+        (["onnxruntime-gpu 1.23"], True, "auto", "torch"),
+        (["onnxruntime-gpu 1.23"], False, "auto", "onnx"),
+        (["onnxruntime-gpu 1.23"], None, "auto", "onnx"),
+        (["onnxruntime-gpu 1.23"], False, "torch", "torch"),
+    ],
+)
+def test_cuda_belongs_to_torch_unless_only_onnxruntime_serves_it(
+    monkeypatch: pytest.MonkeyPatch,
+    installed: list[str],
+    torch_sees_it: bool | None,
+    backend: BackendName,
+    name: str,
+) -> None:
+    """`torch_sees_it`: None stands for a missing torch."""
+    monkeypatch.setattr(module, "library_versions", lambda _: installed)
+    monkeypatch.setattr(pytorch, "torch_kinds", lambda: {"cuda": torch_sees_it})
+    if torch_sees_it is None:
+        monkeypatch.setitem(sys.modules, "torch", None)
+    assert choose(WEIGHTS, NetworkOptions(device="cuda", backend=backend)).name == name
+
+
+def test_an_export_in_fp16_has_a_twin_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def with_exported(weights: Weights, precision: str, _notify: object) -> Weights:
+        if weights.exported is not None:
+            return weights
+        given.append(precision)
+        model = darker(FACTS | {"precision": precision}).SerializeToString()
+        return dataclasses.replace(weights, exported=model)
+
+    monkeypatch.setattr(module, "with_exported", with_exported)
+    exported = with_exported(WEIGHTS, "fp16", None)
+    for weights in (WEIGHTS, exported):
+        backend = choose(weights, NetworkOptions(backend="onnx", precision="fp16")).make()
+        runner = backend.for_size(8, 8)
+        assert (backend.precision, runner.in_fp32().precision) == ("fp16", "fp32")
+    assert given == ["fp16", "fp16", "fp32", "fp32"]
 
 
 def test_without_torch_the_choice_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +124,7 @@ def test_options_that_contradict_each_other() -> None:
         choose(WEIGHTS, NetworkOptions(backend="openvino", device="cuda"))
     with pytest.raises(OptionError, match="^backend: 'torch' cannot run a.onnx"):
         choose(EXPORTED, NetworkOptions(backend="torch"))
-    with pytest.raises(OptionError, match="^device: onnxruntime runs .onnx files on cpu, .* not on 'npu'$"):
+    with pytest.raises(OptionError, match="^device: .onnx files run on cpu, .* not on 'npu'$"):
         choose(EXPORTED, NetworkOptions(device="npu"))
 
 

@@ -1,5 +1,6 @@
 """Work in a separate process: whatever a driver does there, the caller gets a result or one line."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def test_an_error_of_the_user_stays_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     driver(monkeypatch, tmp_path, answer)
     with pytest.raises(OptionError, match="^no such device$"):
         list_devices("openvino")
+
+
+def test_exported_weights_are_passed_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = """
+folder = pathlib.Path(sys.argv[1])
+file = pathlib.Path(json.loads((folder / "job.json").read_text())["options"]["weights"])
+answer = {"refused": f"{file.parent == folder} {file.name}: {file.read_text()}"}
+(folder / "answer.json").write_text(json.dumps(answer))
+"""
+    driver(monkeypatch, tmp_path, program)
+    exported = dataclasses.replace(WEIGHTS, exported=b"a graph")
+    with pytest.raises(OptionError, match="^True weights.onnx: a graph$"):
+        restore_golden(exported, NetworkOptions(device="coreml"))
 
 
 def test_the_real_process_restores_the_tile_and_takes_the_time() -> None:

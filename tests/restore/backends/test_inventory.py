@@ -71,3 +71,4 @@ def test_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     found = devices_of("onnx")
     assert [(each["device"], each["backend"]) for each in found] == [("cpu", "onnx"), ("coreml", "onnx")]
+    assert [each["precisions"] for each in found] == [("fp32", "fp16")] * 2

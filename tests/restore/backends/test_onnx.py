@@ -13,40 +13,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.networks import TINY
+from tests.restore.backends.graphs import FACTS, darker
 from uformer.cli import main
 from uformer.errors import CheckpointError, OptionError
-from uformer.restore.backends.onnx import FORMAT, OnnxBackend, is_onnx, read_config
+from uformer.restore.backends.onnx import OnnxBackend, is_onnx, read_config
 from uformer.restore.memory import onnx_memory
 from uformer.restore.options import RestoreOptions
 from uformer.restore.restorer import Restorer
 
-FACTS = {"format": FORMAT, "config": TINY.to_json(), "precision": "fp32"}
-
 Save = Callable[..., Path]
-
-
-def darker(
-    facts: dict[str, str] | None = None,
-    *,
-    op: str = "Mul",
-    output: str = "restored",
-    dtype: int = TensorProto.FLOAT,
-) -> Any:
-    """A model that halves its input."""
-    shape: list[str | int | None] = ["batch", 3, "height", "width"]
-    half = helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])
-    node = helper.make_node(op, ["image", "half"], [output])
-    image, restored = (
-        helper.make_tensor_value_info("image", dtype, shape),
-        helper.make_tensor_value_info(output, dtype, shape),
-    )
-    model = helper.make_model(
-        helper.make_graph([node], "darker", [image], [restored], [half]),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=10,
-    )
-    helper.set_model_props(model, FACTS if facts is None else facts)
-    return model
 
 
 @pytest.fixture
@@ -70,6 +45,25 @@ def test_tiles_of_any_size(save: Save) -> None:
         assert np.array_equal(restored, tiles / 2)
     strided = np.random.default_rng(0).random((1, 8, 8, 3), dtype=np.float32).transpose(0, 3, 1, 2)
     assert np.array_equal(backend(strided), strided / 2)
+
+
+def test_the_content_of_a_file_instead_of_its_path(save: Save) -> None:
+    path = save()
+    backend = OnnxBackend(path.read_bytes(), threads=1)
+    assert backend.memory == OnnxBackend(path, threads=1).memory
+    assert backend(np.ones((1, 3, 8, 8), np.float32)).max() == 0.5
+    with pytest.raises(CheckpointError, match="^the exported weights: not an ONNX file, or damaged$"):
+        OnnxBackend(b"garbage" * 100)
+
+
+def test_the_twin_in_fp32_is_made_once(save: Save) -> None:
+    half = save(darker(FACTS | {"precision": "fp16"}), "half.onnx")
+    twins = [OnnxBackend(save(), threads=1)]
+    backend = OnnxBackend(half, threads=1, in_fp32=twins.pop)
+    assert backend.in_fp32() is backend.in_fp32()
+    assert (backend.precision, backend.in_fp32().precision) == ("fp16", "fp32")
+    alone = OnnxBackend(half, threads=1)
+    assert alone.in_fp32() is alone, "the precision of a file is fixed"
 
 
 def test_chosen_by_the_suffix(save: Save) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
-from uformer.errors import OptionError
+from uformer.errors import OptionError, UformerError
 from uformer.layout import parameter_shapes
 from uformer.restore.backends import cache, drivers, elsewhere, pytorch, trust
 from uformer.restore.backends.base import Weights
@@ -22,6 +22,7 @@ from uformer.restore.options import NetworkOptions
 WEIGHTS = Weights(TINY, {key: np.zeros(shape, np.float32) for key, shape in parameter_shapes(TINY).items()})
 """A network that returns its input."""
 NPU = NetworkOptions(device="npu")
+COREML = NetworkOptions(device="coreml")
 RIGHT = golden_tile(3)
 
 
@@ -86,6 +87,16 @@ def test_a_device_that_lies_crashes_or_hangs_is_replaced_by_the_cpu(
     assert device.checks == 1, "a crash is remembered too, for a day"
 
 
+def test_exported_weights_fall_back_to_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = dataclasses.replace(WEIGHTS, exported=b"a graph")
+    choice, warning = decide(monkeypatch, Device(RIGHT), COREML, exported)
+    assert (choice.name, choice.device, warning) == ("onnx", "coreml", None)
+    other = dataclasses.replace(exported, exported=b"a wrong graph")
+    choice, warning = decide(monkeypatch, Device(-RIGHT), COREML, other)
+    assert (choice.name, choice.device) == ("openvino", "cpu")
+    assert (warning or "").startswith("the device coreml failed its check: it returned wrong values")
+
+
 def test_whatever_changes_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(RIGHT)
     changed = Weights(TINY, {**WEIGHTS.state, "output_proj.conv.bias": np.ones(3, np.float32)})
@@ -94,15 +105,17 @@ def test_whatever_changes_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> N
         (dataclasses.replace(NPU, device="gpu"), WEIGHTS),
         (dataclasses.replace(NPU, precision="fp16"), WEIGHTS),
         (NPU, changed),
+        (COREML, dataclasses.replace(WEIGHTS, exported=b"a graph")),
+        (COREML, dataclasses.replace(WEIGHTS, exported=b"another graph")),
     ):
         decide(monkeypatch, device, options, weights)
-    assert device.checks == 4
+    assert device.checks == 6
     for name in ("driver_versions", "library_versions"):
         monkeypatch.setattr(drivers, name, lambda *_: ["new"])
         decide(monkeypatch, device)
-    assert device.checks == 6
+    assert device.checks == 8
     decide(monkeypatch, device)
-    assert device.checks == 6
+    assert device.checks == 8
 
 
 @pytest.mark.parametrize(("answer", "days"), [(RIGHT, 90), (-RIGHT, 1)])
@@ -124,14 +137,15 @@ def test_without_a_cache_every_run_checks(monkeypatch: pytest.MonkeyPatch) -> No
     assert device.checks == 2
 
 
-def test_a_device_that_is_not_there_is_an_error_and_is_not_remembered(
+def test_a_device_that_is_not_there_and_an_interruption_are_errors_and_not_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    device = Device(OptionError("device: OpenVINO finds no npu"))
-    for _ in range(2):
-        with pytest.raises(OptionError, match="finds no npu"):
-            decide(monkeypatch, device)
-    assert device.checks == 2
+    for error in (OptionError("device: OpenVINO finds no npu"), UformerError("interrupted")):
+        device = Device(error)
+        for _ in range(2):
+            with pytest.raises(UformerError, match=str(error)):
+                decide(monkeypatch, device)
+        assert device.checks == 2
 
 
 @pytest.mark.parametrize("options", [{}, {"device": "cpu"}, {"backend": "torch"}])

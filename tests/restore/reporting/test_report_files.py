@@ -32,7 +32,7 @@ class Leaning(Network):
 
 @pytest.fixture(autouse=True)
 def leaning(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(options: NetworkOptions) -> Network:
+    def load(options: NetworkOptions, **_: object) -> Network:
         return Leaning(Weights(SMALL, {}), options)
 
     monkeypatch.setattr(Network, "load", load)

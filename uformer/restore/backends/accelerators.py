@@ -59,28 +59,26 @@ def parse_device(text: str) -> DeviceName:
 def backend_for(device: DeviceName, *, asked: str = "auto", exported: bool = False) -> str | None:
     """Return the backend for a device; None if the device leaves the choice open.
 
-    `asked`: the backend that the options name. `exported`: the weights are an .onnx file. Raises OptionError
-    if the backend or the weights do not fit the device.
+    `asked`: the backend that the options name. `exported`: the weights are an .onnx file. If several backends
+    run on the device, it is the first of torch, OpenVINO and onnxruntime. Raises OptionError if the backend
+    or the weights do not fit the device.
     """
     named = "onnx" if exported else None if asked == "auto" else asked
     if named is not None:
         if device.kind == "auto" or device.kind in KINDS[named]:
             return named
-        raise OptionError(_misfit(device, named))
+        raise OptionError(_misfit(device, named, exported=exported))
     if device.kind in ("auto", "cpu"):
         return None
-    for backend in ("torch", "openvino"):
-        if device.kind in KINDS[backend]:
-            return backend
-    raise OptionError(
-        f"device: {str(device)!r} runs .onnx files only; "
-        "write one with `uformer export NAME` and pass it with --weights NAME.onnx"
-    )
+    return _backends_of(device)[0]
 
 
-def _misfit(device: DeviceName, backend: str) -> str:
-    others = [other for other in ("torch", "openvino") if device.kind in KINDS[other]]
+def _backends_of(device: DeviceName) -> list[str]:
+    return [backend for backend in ("torch", "openvino", "onnx") if device.kind in KINDS[backend]]
+
+
+def _misfit(device: DeviceName, backend: str, *, exported: bool) -> str:
     *first, last = KINDS[backend]
-    advice = f"; use --backend {others[0]}" if others and backend != "onnx" else ""
-    here = "onnxruntime runs .onnx files" if backend == "onnx" else f"the {backend} backend runs"
+    here = ".onnx files run" if exported else f"the {backend} backend runs"
+    advice = "" if exported else f"; use --backend {_backends_of(device)[0]}"
     return f"device: {here} on {', '.join(first)} or {last}, not on {str(device)!r}{advice}"

@@ -26,6 +26,8 @@ class Weights:
     """Tensors by key; empty if `file` holds them."""
     file: Path | None = None
     """An exported file, which also holds the graph. Each process that runs it reads it itself."""
+    exported: bytes | None = None
+    """The content of an .onnx file with the same network; see the module `exported`."""
     range: str = "auto"
     """How training scaled values to [0, 1]: auto, full or LOW:HIGH. Restoring does the same by default."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from typing import cast
 
 from uformer.config import UformerConfig
 from uformer.errors import OptionError
+from uformer.notices import ignore
 from uformer.processors import thread_limit
 from uformer.restore.backends import onnx
 from uformer.restore.backends.accelerators import backend_for, parse_device
 from uformer.restore.backends.base import Backend, Weights
 from uformer.restore.backends.drivers import library_versions
+from uformer.restore.backends.exported import with_exported
 from uformer.restore.options import NetworkOptions
 from uformer.weights import checkpoint, registry
 from uformer.weights.create import weights_file
@@ -70,16 +73,28 @@ def choose(weights: Weights, options: NetworkOptions) -> Choice:
     of threads; else they choose. Raises OptionError for options that contradict each other or the weights.
     """
     file, threads = weights.file, options.threads or thread_limit()
-    if file is not None and options.backend != "auto":
+    if file is not None and options.backend not in ("auto", "onnx"):
         raise OptionError(f"backend: {options.backend!r} cannot run {file}; .onnx files run in onnxruntime")
     named = parse_device(options.device)
     backend = backend_for(named, asked=options.backend, exported=file is not None)
     if backend is None:
         backend = "torch" if named.kind == "auto" and _gpu_in_sight() else "openvino"
+    elif named.kind == "cuda" and options.backend == "auto" and backend == "torch" and _cuda_without_torch():
+        backend = "onnx"
     device = "cpu" if named.kind == "auto" and backend != "torch" else str(named)
 
     def make_onnx() -> Backend:
-        return onnx.OnnxBackend(cast(Path, file), device=device, precision=options.precision, threads=threads)
+        if file is not None:
+            return onnx.OnnxBackend(file, device=device, precision=options.precision, threads=threads)
+        return of_exported(with_exported(weights, options.precision, ignore))
+
+    def of_exported(exported: Weights) -> onnx.OnnxBackend:
+        return onnx.OnnxBackend(
+            cast(bytes, exported.exported), device=device, threads=threads, in_fp32=in_fp32
+        )
+
+    def in_fp32() -> onnx.OnnxBackend:
+        return of_exported(with_exported(dataclasses.replace(weights, exported=None), "fp32", ignore))
 
     def make_torch() -> Backend:
         from uformer.restore.backends.pytorch import TorchBackend  # noqa: PLC0415 - torch is optional
@@ -113,6 +128,17 @@ def _gpu_in_sight() -> bool:
     from uformer.restore.backends.pytorch import choose_device  # noqa: PLC0415 - torch is optional
 
     return choose_device("auto") != "cpu"
+
+
+def _cuda_without_torch() -> bool:
+    """Return whether onnxruntime is the one for CUDA, and torch is missing or sees no GPU."""
+    if not any(text.startswith("onnxruntime-gpu ") for text in library_versions("onnx")):
+        return False
+    if importlib.util.find_spec("torch") is None:
+        return True
+    from uformer.restore.backends.pytorch import torch_kinds  # noqa: PLC0415 - torch is optional
+
+    return not torch_kinds()["cuda"]
 
 
 def _any_exists(*paths: str) -> bool:

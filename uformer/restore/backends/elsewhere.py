@@ -1,6 +1,6 @@
 """Runs work on a device in a separate process, because a driver may crash or hang.
 
-The two processes share a folder: the caller writes job.json (and weights.safetensors), the other process
+The two processes share a folder: the caller writes job.json (and a file of weights), the other process
 (`device_process`) writes answer.json and tile.npy. Whatever a driver prints cannot disturb them.
 """
 
@@ -57,7 +57,10 @@ def restore_golden(
     with tempfile.TemporaryDirectory(prefix="uformer-check-") as name:
         folder = Path(name)
         path = weights.file
-        if path is None:
+        if weights.exported is not None:
+            path = folder / "weights.onnx"
+            path.write_bytes(weights.exported)
+        elif path is None:
             path = folder / "weights.safetensors"
             checkpoint.write(path, weights.config, weights.state)
         named = dataclasses.replace(options, weights=str(path.resolve()))
@@ -82,23 +85,11 @@ def _run(job: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
     printed = folder / "printed.txt"
     with open(printed, "wb") as output:
         try:
-            process = subprocess.Popen(  # noqa: S603 - this Python and this package, no shell
-                child.command(PROGRAM, str(folder)),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=child.environment(),
-            )
+            code = child.run(child.command(PROGRAM, str(folder)), output, seconds=seconds)
         except OSError as error:
             raise DeviceError(f"could not be checked in a separate process ({error.strerror})") from None
-        try:
-            code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise DeviceError(f"did not answer within {seconds:g} s") from None
-        finally:
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)  # a process that waits inside a driver cannot be killed
     if code < 0:
         raise DeviceError(f"crashed ({signal.Signals(-code).name})")
     if code:

@@ -95,11 +95,10 @@ def _torch_runtime(torch: Any, kind: str) -> str | None:
 def _of_onnxruntime() -> Iterator[FoundDevice]:
     ort = require("onnxruntime", "onnx")
     kinds = {provider: kind for kind, provider in PROVIDERS.items()} | {"CPUExecutionProvider": "cpu"}
-    of_file = ("as exported",)
     for provider in reversed(ort.get_available_providers()):  # the CPU is the last one
         if provider in kinds:
             kind = kinds[provider]
-            yield FoundDevice(kind, "onnx", cpu_name() if kind == "cpu" else provider, of_file)
+            yield FoundDevice(kind, "onnx", cpu_name() if kind == "cpu" else provider, ("fp32", "fp16"))
 
 
 def _text(value: Any) -> str | None:

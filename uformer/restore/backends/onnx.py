@@ -1,9 +1,10 @@
-"""The ONNX backend: runs files from `uformer export` in onnxruntime, without torch."""
+"""The ONNX backend: runs what `uformer export` writes in onnxruntime, without torch."""
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,9 @@ def is_onnx(path: PathLike) -> bool:
 class OnnxBackend:
     """The network in an .onnx file from `uformer export`, for tiles of any size.
 
-    `device`: cpu, or a device for which onnxruntime has an execution provider. Operators that the provider
-    does not support run on the CPU. Raises OptionError if onnxruntime or its provider is not installed or the
+    `source`: the file, or its content. `device`: cpu, or a device for which onnxruntime has an execution
+    provider. Operators that the provider does not support run on the CPU. `in_fp32`: makes the same network
+    in float32, if that is possible. Raises OptionError if onnxruntime or its provider is not installed or the
     file has another precision than requested, CheckpointError for a file that cannot be used.
     """
 
@@ -45,10 +47,21 @@ class OnnxBackend:
     batch = 1
 
     def __init__(
-        self, path: PathLike, *, device: str = "cpu", precision: str = "auto", threads: int | None = None
+        self,
+        source: PathLike | bytes,
+        *,
+        device: str = "cpu",
+        precision: str = "auto",
+        threads: int | None = None,
+        in_fp32: Callable[[], OnnxBackend] | None = None,
     ) -> None:
         ort = require("onnxruntime", "onnx")
-        model = _read(path)
+        if isinstance(source, bytes):
+            path: PathLike = "the exported weights"
+            model, size = _parse(path, source), len(source)
+        else:
+            path = source
+            model, size = _read(path), os.path.getsize(path)
         self.device = device
         self.config, self.facts = _describe(path, model)
         self.precision = self.facts.get("precision", "fp32")
@@ -58,11 +71,9 @@ class OnnxBackend:
                 f" export it again with --precision {precision}"
             )
         self.grain = self.config.multiple  # the file itself pads to this by reflection
-        self.memory: NetworkMemory | None = (
-            onnx_memory(self.config, os.path.getsize(path)) if device == "cpu" else None
-        )
+        self.memory: NetworkMemory | None = onnx_memory(self.config, size) if device == "cpu" else None
         providers = _providers(ort, device)
-        self._path, self._errors = path, errors(ort)
+        self._path, self._errors, self._in_fp32 = path, errors(ort), in_fp32
         ort.disable_telemetry_events()  # Windows builds send telemetry
         options = ort.SessionOptions()
         options.log_severity_level = FATAL
@@ -121,8 +132,12 @@ class OnnxBackend:
         return self
 
     def in_fp32(self) -> OnnxBackend:
-        """Return the same object: the precision of a file is fixed when it is exported."""
-        return self
+        """Return the same network in float32; for a file, the same object, because its precision is fixed."""
+        return self if self.precision == "fp32" else self._twin
+
+    @functools.cached_property
+    def _twin(self) -> OnnxBackend:
+        return self if self._in_fp32 is None else self._in_fp32()
 
 
 def read_config(path: PathLike) -> UformerConfig:
@@ -143,14 +158,20 @@ def read_facts(path: PathLike) -> tuple[UformerConfig, dict[str, str]]:
 
 def _read(path: PathLike) -> onnx.ModelProto:
     check_file(path)
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return _parse(path, content)
+
+
+def _parse(path: PathLike, content: bytes) -> onnx.ModelProto:
     library = require("onnx", "onnx")
     protobuf = require("google.protobuf.message", "onnx")
     try:
-        model: onnx.ModelProto = library.load_model_from_string(Path(path).read_bytes())
+        model: onnx.ModelProto = library.load_model_from_string(content)
     except (protobuf.DecodeError, ValueError):
         raise CheckpointError(f"{path}: not an ONNX file, or damaged") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     if any(tensor.data_location == library.TensorProto.EXTERNAL for tensor in _tensors(model)):
         raise CheckpointError(f"{path}: stores weights in external files, which are not supported")
     return model

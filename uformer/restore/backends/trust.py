@@ -8,6 +8,7 @@ The result is remembered.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -94,6 +95,7 @@ def _key(backend: str, options: NetworkOptions, weights: Weights) -> str:
         "drivers": drivers.driver_versions(),
         "config": weights.config.to_json(),
         "file": None if weights.file is None else sha256_of(weights.file),
+        "exported": None if weights.exported is None else hashlib.sha256(weights.exported).hexdigest(),
     }
     return cache.key_of(about, weights.state)
 
