@@ -68,6 +68,27 @@ def test_systems_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "environment", "threads"),
+    [(None, {}, 2), (1, {}, 1), (4, {}, 2), (1, {"OMP_NUM_THREADS": "2"}, 2)],
+)
+def test_torch_keeps_to_the_available_processors(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, environment: dict[str, str], threads: int
+) -> None:
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(processors, "thread_limit", lambda: limit)
+    try:
+        torch.set_num_threads(2)
+        processors.limit_torch(torch)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
     ("lines", "there", "faster"),
     [
         ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx avx2 fma f16c", False, False),

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_GROUP = Path("/proc/self/cgroup")
@@ -29,6 +30,16 @@ def thread_limit() -> int | None:
     """Number of threads for libraries that see all processors of the machine; None if all are available."""
     count = available_processors()
     return count if count < (os.cpu_count() or 1) else None
+
+
+def limit_torch(torch: Any) -> None:
+    """Keep `torch`, the module, to the available processors: it does not know the limit of a container.
+
+    OMP_NUM_THREADS wins.
+    """
+    limit = thread_limit()
+    if limit is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(limit, torch.get_num_threads()))
 
 
 def has_bf16(cpuinfo: Path = CPUINFO) -> bool:

@@ -11,6 +11,7 @@ import torch
 from tests.train import several
 from tests.train.launch import by_hand, finish, free_port, has, torchrun, wait_for
 from tests.train.runs import as_options
+from uformer import processors
 from uformer.cli import main
 from uformer.errors import OptionError, TrainingError
 from uformer.signals import Interrupt
@@ -221,6 +222,18 @@ def test_one_alone_agrees_with_itself() -> None:
         with pytest.raises(OptionError, match="wrong"):
             run(wrong)
     assert alone.on_first(divmod, 7, 2) == (3, 1)
+
+
+def test_a_run_keeps_to_the_limit_of_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(processors, "thread_limit", lambda: 1)
+    try:
+        torch.set_num_threads(2)
+        Processes.join("cpu")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 class Second(Processes):

@@ -16,6 +16,7 @@ from uformer.export.facts import NAMES, ExportPrecision, metadata
 from uformer.export.verify import TOLERANCES, Pictures, Run, check, compare, examples
 from uformer.files import atomic_path, require
 from uformer.output import check_output
+from uformer.processors import limit_torch
 from uformer.signals import stops_like_ctrl_c
 from uformer.values import parse_size
 from uformer.weights import checkpoint
@@ -92,6 +93,7 @@ def export(
     pairs = [] if calibrate is None else calibration_pairs(calibrate, about.config, about.range)
     from uformer.export import torch_program  # noqa: PLC0415 - torch is optional
 
+    limit_torch(require("torch", "export"))
     model = checkpoint.load(path)
     with stops_like_ctrl_c(), _writing(target) as temporary:
         run = _write(format_, temporary, model, about, precision, pairs, shape=size, name=target.stem)

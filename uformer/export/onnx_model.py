@@ -16,6 +16,7 @@ from onnx.checker import check_model
 
 from uformer.errors import ExportError
 from uformer.export.facts import NAMES
+from uformer.processors import thread_limit
 from uformer.restore.backends.onnx import FATAL, errors
 
 ERRORS = errors(onnxruntime)
@@ -66,6 +67,7 @@ def load(model: Path | bytes) -> Any:
     """Return a model, or a file written by `write`, as a function of arrays."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
+    options.intra_op_num_threads = thread_limit() or 0  # 0 leaves the choice to onnxruntime
     session = onnxruntime.InferenceSession(
         model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
     )

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from uformer.errors import OptionError, PictureError, TrainingError, UformerError
+from uformer.processors import limit_torch
 from uformer.signals import Interrupt
 
 STEP_LIMIT = datetime.timedelta(minutes=10)
@@ -49,6 +50,7 @@ class Processes:
         `device` is the command line's. Raises TrainingError if the others cannot be reached, and OptionError
         if an environment variable is not a number.
         """
+        limit_torch(torch)
         if _number_in_environment("WORLD_SIZE", 1) < 2:
             return cls()
         local_index = _number_in_environment("LOCAL_RANK", 0)

@@ -5,7 +5,9 @@ import tempfile
 from pathlib import Path
 
 from uformer.export import browser
+from uformer.files import require
 from uformer.output import check_output_folder
+from uformer.processors import limit_torch
 from uformer.signals import stops_like_ctrl_c
 from uformer.web import npm
 from uformer.web.assemble import RUNTIME, RUNTIME_FILES, SiteModel, check_folder, write_site
@@ -31,6 +33,7 @@ def web(out: Path, *, runtime: Path | None = None, overwrite: bool = False) -> N
     check_folder(out, overwrite=overwrite)
     check_output_folder(out)
     browser.require_packages()
+    limit_torch(require("torch", "export"))
     with stops_like_ctrl_c():
         archive = npm.archive_of(RUNTIME, runtime)
         files = npm.files_in(archive, RUNTIME_FILES)
