@@ -45,7 +45,7 @@ def limit_torch(torch: Any) -> None:
 def has_bf16(cpuinfo: Path = CPUINFO) -> bool:
     """Whether this CPU has bf16 instructions. True without /proc/cpuinfo (any system but Linux)."""
     words = _words(cpuinfo)
-    return words is None or not _BF16_FLAGS.isdisjoint(words)
+    return words is None or bool(words & _BF16_FLAGS)
 
 
 def bf16_is_faster(cpuinfo: Path = CPUINFO) -> bool:
@@ -55,7 +55,10 @@ def bf16_is_faster(cpuinfo: Path = CPUINFO) -> bool:
     (benchmarks/README.md).
     """
     words = _words(cpuinfo)
-    return words is None or (has_bf16(cpuinfo) and ("GenuineIntel" not in words or "amx_bf16" in words))
+    if words is None:
+        return True
+    fast = {"amx_bf16"} if "GenuineIntel" in words else _BF16_FLAGS
+    return bool(words & fast)
 
 
 def _words(cpuinfo: Path) -> set[str] | None:
