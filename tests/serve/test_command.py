@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.networks import TINY, build
-from tests.serve.conftest import png, send
+from tests.serve.conftest import png, send, wait_until
 from uformer.cli import main
 from uformer.serve import command
 from uformer.serve.command import page_url
@@ -31,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """Start `uformer serve`; yield the process, its port and the line that it printed."""
+    """Start `uformer serve`; when it is ready, yield its process, its port and the line that it printed."""
     line = [sys.executable, "-m", "uformer", "serve", "--port", "0", *arguments]
     process = subprocess.Popen(
         line,
@@ -46,9 +45,9 @@ def started(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         printed = process.stdout.readline()
         found = re.search(r"http://[^/]+:(\d+)/", printed)
         assert found, process.communicate(timeout=10)
-        with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=20) as answer:
-            assert answer.status == 200
-        yield process, int(found[1]), printed
+        port = int(found[1])
+        wait_until(lambda: send(port, "GET", "/readyz")[0] == 200)
+        yield process, port, printed
     finally:
         process.kill()
         process.wait(20)

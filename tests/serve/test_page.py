@@ -161,6 +161,13 @@ def test_every_error_has_a_title_and_help(browser: Browser, build: Build, pace: 
         slot.release()
         pace.go.set()
         page.wait_for_selector("#download:not([hidden])")
+        service.engine._not_ready = "the weights are being loaded"
+        page.click(".tasks label:has([value=deblur])")
+        page.click("#go")
+        waiting = "The server is not ready: the weights are being loaded"
+        expect(page.locator("#progress-words")).to_have_text(waiting)
+        service.engine._not_ready = None
+        expect(page.locator("#progress")).to_be_hidden()
         pace.error = RuntimeError("a bug")
         page.click(".tasks label:has([value=derain])")
         page.click("#go")

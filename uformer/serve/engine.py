@@ -105,7 +105,7 @@ class Engine:
     def check_ready(self) -> None:
         """Raise Problem if the server accepts no images now."""
         if self.not_ready is not None:
-            raise Problem(503, "not-ready", self.not_ready, retry_after=5)
+            raise Problem(503, "not-ready", self.not_ready, retry_after=5 if self._draining else 1)
 
     def start(self) -> None:
         """Load the default weights and, unless they are the operator's own, those of every task.

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from uformer.image import extras, formats
-from uformer.serve.problems import GUARDED, Problem, responses
+from uformer.serve.problems import GUARDED, responses
 from uformer.serve.prometheus import CONTENT_TYPE
 from uformer.serve.service import Service
 from uformer.serve.upload import UPLOAD_TYPES
@@ -42,8 +42,7 @@ def status(service: Service) -> APIRouter:
         "/readyz", summary="Check whether the server accepts images", responses=responses(*GUARDED, 503)
     )
     async def readyz() -> dict[str, str]:
-        if engine.not_ready is not None:
-            raise Problem(503, "not-ready", engine.not_ready, retry_after=1)
+        engine.check_ready()
         return {"status": "ready"}
 
     @routes.get(

@@ -285,7 +285,10 @@ function renderProgress() {
   let eta = progress.seconds ? `${duration(progress.seconds)} left` : "";
   if (state === "uploading") words = "Uploading";
   else if (state === "loading") words = "Loading the network";
-  else if (state === "busy") { words = "The server is busy"; eta = `retrying in ${progress.seconds} s`; }
+  else if (state === "busy" || state === "not-ready") {
+    words = state === "busy" ? "The server is busy" : `The server is not ready: ${progress.why}`;
+    eta = `retrying in ${progress.seconds} s`;
+  }
   else if (state === "waiting") words = progress.ahead ? `Waiting, ${progress.ahead} ahead of this one` : "Waiting";
   else if (progress.tiles) words = `${progress.done} of ${progress.tiles} ${progress.tiles === 1 ? "tile" : "tiles"}`;
   $("progress-words").textContent = words;
@@ -296,7 +299,7 @@ function renderProgress() {
   if (progress.tiles) {
     const quarter = Math.floor((4 * progress.done) / progress.tiles) * 25;
     if (quarter && quarter < 100) say(`${photo.name}: ${quarter}%`);
-  } else if (state === "waiting" || state === "busy") say(`${photo.name}: ${words}`);
+  } else if (["waiting", "busy", "not-ready"].includes(state)) say(`${photo.name}: ${words}`);
 }
 
 // What is scrolled to stays clear of the bar with the buttons; see style.css.

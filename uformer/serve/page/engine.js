@@ -15,9 +15,9 @@
 //   options: { task, weights, precision, tile, overlap, ensemble, controls, output, mask }; those that are not
 //     set, or "", have their default. controls, output, mask: what `render` will be asked for first, which may
 //     save work
-//   onProgress({ state, share, done, tiles, seconds, ahead }): state is "preparing", "uploading", "loading",
-//     "busy", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if known;
-//     seconds: those left, if known
+//   onProgress({ state, share, done, tiles, seconds, ahead, why }): state is "preparing", "uploading", "loading",
+//     "busy", "not-ready", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if
+//     known; seconds: those left, if known; why: the reason why the engine is not ready
 // An answer has
 //   held                       whether `images` works, and `render` with other values than the first ones; an
 //                              engine that cannot keep an answer says false, and the page runs the network again
@@ -143,7 +143,7 @@ async function formOf(file, mask) {
   return form;
 }
 
-// Uploads the photo. If the server is busy, waits as long as it asks for and tries again.
+// Uploads the photo. If the server is busy or not ready, waits as long as it asks for and tries again.
 async function begin(body, headers, query, onProgress, signal) {
   for (let tries = 0; ; tries += 1) {
     onProgress({ state: "uploading", share: 0 });
@@ -151,9 +151,10 @@ async function begin(body, headers, query, onProgress, signal) {
       const response = await upload(`v1/jobs?${query}`, body, headers, (share) => onProgress({ state: "uploading", share }), signal);
       return await response.json();
     } catch (problem) {
-      if (problem.status !== 429 || tries > 60) throw problem;
+      const state = problem.status === 429 ? "busy" : problem.type === "urn:uformer:not-ready" ? "not-ready" : null;
+      if (!state || tries > 60) throw problem;
       for (let left = Math.max(problem.retryAfter, 1); left > 0; left -= 1) {
-        onProgress({ state: "busy", seconds: left });
+        onProgress({ state, seconds: left, why: problem.detail });
         await sleep(1000, signal);
       }
     }
