@@ -236,7 +236,7 @@ def send(
     port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
     """Send one request on a new connection; return the status and the body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request(method, path, body, {**(HEADERS if body else {}), **(headers or {})})
         answer = connection.getresponse()

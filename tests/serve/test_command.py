@@ -74,7 +74,7 @@ def test_sigterm_in_the_middle_of_an_image(weights: str, tmp_path: Path) -> None
         while b"uformer_running 1" not in send(port, "GET", "/metrics")[1]:
             assert asking.is_alive(), answers
         process.send_signal(signal.SIGTERM)
-        asking.join(60)
+        asking.join(120)
         assert process.wait(20) == 0
         assert answers[0][0] == 200
         assert process.stderr is not None
