@@ -68,7 +68,7 @@ def test_sigterm_in_the_middle_of_an_image(weights: str, tmp_path: Path) -> None
         assert printed.startswith(f"http://127.0.0.1:{port}/ ")
         answers: list[tuple[int, bytes]] = []
         asking = threading.Thread(
-            target=lambda: answers.append(send(port, "POST", "/v1/restore", png(300, 300)))
+            target=lambda: answers.append(send(port, "POST", "/v1/restore", png(200, 200)))
         )
         asking.start()
         while b"uformer_running 1" not in send(port, "GET", "/metrics")[1]:
