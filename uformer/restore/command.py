@@ -95,7 +95,7 @@ def restore(
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
         )
-    shares = None if mask is None else mask_values(mask)
+    shares = None if mask is None else mask_values(mask, notify=to_stderr(quiet=quiet))
 
     if residual is not None:
         if beside or records:
