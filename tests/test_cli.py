@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -36,6 +37,21 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_version() -> None:
     done = call("--version")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, uformer.__version__, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("restore none.png 2>&-", ""),
+        ("restore - <&-", "uformer: error: -: standard input is closed\n"),
+        ("restore examples/night.png -o - >&-", "uformer: error: -: standard output is closed\n"),
+        ("models <&- >&-", ""),
+    ],
+)
+def test_closed_streams(arguments: str, error: str) -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m uformer {arguments}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout, done.stderr) == ("", error)
 
 
 @pytest.mark.slow  # how fast it is depends on the machine; test_starting_loads_nothing_heavy does not

@@ -18,6 +18,7 @@ def main() -> int:
     runs, Python itself starts, which no package can influence, and `uformer` is imported, which is why that
     import is kept to a few milliseconds.
     """
+    _open_closed_streams()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
@@ -28,6 +29,17 @@ def main() -> int:
     signal.signal(signal.SIGINT, before)
     second_ctrl_c_ends()
     return leave(run())
+
+
+def _open_closed_streams() -> None:
+    """Connect each standard stream that the caller closed (`2>&-`) to the null device.
+
+    Python sets such a stream to None, and the next file to be opened gets its number. What libraries print
+    would then go into that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open until the process ends
 
 
 def _leave(_number: int, _frame: "FrameType | None") -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import uformer.batch
@@ -52,6 +53,19 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert (out, err.count("\n")) == ("", 1)
     assert said in err
     assert not contents(tmp_path / "out")
+
+
+def test_notices_of_the_mask_are_lines_of_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = tmp_path / "mask.jpg"
+    PIL.Image.new("CMYK", (8, 8)).save(mask)
+    arguments = ["batch", str(folder_of(tmp_path / "in", 1)), str(tmp_path / "out"), "--mask", str(mask)]
+    assert main([*arguments, "--weights", "nobody"]) == 2
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == f"uformer: {mask}: is CMYK; converted to sRGB"
+    assert main([*arguments, "--weights", "nobody", "--quiet"]) == 2
+    assert "CMYK" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,17 @@ def test_the_depth_is_passed_on(dtype: Any, depth: int) -> None:
     assert seen == [depth]
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize(
+    "subclass", [np.matrix, lambda array: np.ma.masked_array(array, array > 20)], ids=["matrix", "masked"]
+)
+def test_a_subclass_becomes_a_plain_array(subclass: Any) -> None:
+    array = some((5, 7), np.uint8)
+    out = through_array(subclass(array), lambda values, depth: same(values + 0, depth))
+    assert type(out) is np.ndarray
+    assert np.array_equal(out, array)
+
+
 def test_floats_of_any_range_stay_as_they_are() -> None:
     array = np.array([[-500.0, 0.5], [1.0, 70000.0]])
     assert np.array_equal(through_array(array, same), array)
@@ -95,6 +106,20 @@ def test_tensor_shape_and_type_survive(shape: tuple[int, ...], dtype: torch.dtyp
     assert torch.equal(out, tensor)
 
 
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(3, 5, 7).to(torch.float8_e4m3fn),
+        torch.zeros(3, 5, 7).to_sparse(),
+        torch.zeros(3, 5, 7, device="meta"),
+    ],
+    ids=["float8", "sparse", "meta"],
+)
+def test_a_tensor_that_numpy_cannot_hold_is_refused(tensor: torch.Tensor) -> None:
+    with pytest.raises(PictureError, match=r"a tensor of torch\.float.* cannot be read; expected a dense"):
+        through_tensor(tensor, same)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "I", "F"])
 def test_pil_mode_survives(mode: str) -> None:
     kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
@@ -112,6 +137,13 @@ def test_pil_mode_survives(mode: str) -> None:
 @pytest.mark.parametrize(("mode", "out"), [("P", "RGB"), ("1", "L"), ("CMYK", "RGB")])
 def test_other_pil_modes_become_plain_ones(mode: str, out: str) -> None:
     assert through_pil(PIL.Image.new(mode, (7, 5)), same).mode == out
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("CMYK", False), ("LAB", False), ("YCbCr", True), ("RGB", True)])
+def test_the_profile_of_other_colours_is_dropped(mode: str, kept: bool) -> None:
+    picture = PIL.Image.new(mode, (7, 5))
+    picture.info["icc_profile"] = b"profile"
+    assert ("icc_profile" in through_pil(picture, same).info) is kept
 
 
 def test_a_transparent_colour_becomes_alpha() -> None:

@@ -31,7 +31,12 @@ def png() -> bytes:
         np.stack([LEVELS, 255 - LEVELS], axis=2),
         PIL.Image.fromarray(LEVELS),
         PIL.Image.fromarray(LEVELS).convert("RGB"),
+        PIL.Image.fromarray(LEVELS.astype(np.uint16) * 257),
+        PIL.Image.fromarray(VALUES),
         torch.from_numpy(LEVELS),
+        torch.from_numpy(LEVELS)[None],
+        torch.from_numpy(LEVELS).repeat(3, 1, 1),
+        np.ma.masked_array(VALUES, VALUES > 0.5),
         png(),
     ],
     ids=[
@@ -44,7 +49,12 @@ def png() -> bytes:
         "alpha",
         "pil",
         "rgb",
+        "16-bit pil",
+        "float pil",
         "tensor",
+        "tensor of 1 channel",
+        "tensor of colours",
+        "masked array",
         "file",
     ],
 )
@@ -52,6 +62,11 @@ def test_the_forms_of_a_mask(mask: Any) -> None:
     values = mask_values(mask)
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, VALUES, atol=1e-6)
+
+
+def test_a_mask_of_bfloat16() -> None:
+    half = torch.full((2, 3), 0.5)
+    assert np.array_equal(mask_values(half.bfloat16()), half.numpy())
 
 
 def test_a_mask_of_bool_and_a_file(tmp_path: Any) -> None:
@@ -66,6 +81,9 @@ def test_a_mask_of_bool_and_a_file(tmp_path: Any) -> None:
         (3, "mask: expected a path, bytes, an array or an image, not int"),
         (np.zeros((2, 2, 5), np.uint8), r"mask: an array of shape \(2, 2, 5\) is not an image"),
         (np.zeros(4, np.uint8), r"mask: an array of shape \(4,\) is not an image"),
+        (PIL.Image.new("RGBa", (2, 2)), "mask: Pillow mode RGBa is not supported"),
+        (PIL.Image.new("I", (2, 2), 65535), "mask: values range from 65535 to 65535; expected 0 to 1"),
+        (torch.zeros(2, 2).to(torch.float8_e4m3fn), "mask: a tensor of torch"),
         (np.full((2, 2), 200.0), "mask: values range from 200 to 200"),
         ("none.png", r"mask: .*none\.png"),
         (b"text", "mask: "),

@@ -27,6 +27,11 @@ def save(path: Path, bias: float = 0.0) -> Path:
     return path
 
 
+def test_times_have_two_choices() -> None:
+    with pytest.raises(OptionError, match="times: 'kept' must be one of now, keep"):
+        uformer.restore(GRAY, times="kept")  # type: ignore[arg-type]
+
+
 def test_a_weights_file_that_has_changed_is_loaded_again(tmp_path: Path) -> None:
     levels = []
     for bias in (0.0, 0.25):

@@ -42,6 +42,16 @@ def test_other_controls_without_a_network(
     assert "full.png.residual.npz: belongs to another image" in capsys.readouterr().err
 
 
+def test_notices_are_lines_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = save_picture(tmp_path / "a.jpg", "CMYK", size=(80, 60))
+    assert run(source, "-o", tmp_path / "full.jpg", "--keep-residual", "--quiet") == 0
+    arguments = (source, "--residual", tmp_path / "full.jpg.residual.npz", "--mask", source, "--overwrite")
+    assert blend(*arguments, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    assert blend(*arguments) == 0
+    assert capsys.readouterr().err == f"uformer: {source}: is CMYK; converted to sRGB\n" * 2
+
+
 def blend(*arguments: object) -> int:
     from uformer.cli import main
 

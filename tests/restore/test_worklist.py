@@ -277,6 +277,20 @@ def test_one_picture_that_is_none() -> None:
         one_job("in/notes.txt", None, overwrite=False)
 
 
+def test_an_image_of_another_format_is_named(here: Path) -> None:
+    (here / "a.bmp").write_bytes(b"BM" + bytes(30))
+    (here / "a.jfif").write_bytes(b"\xff\xd8\xff" + bytes(30))  # restored if its output is named
+    with pytest.raises(
+        PictureError, match="^a.bmp: is a BMP image, not a PNG, .*; convert it to one of these"
+    ):
+        one_job("a.bmp", None, overwrite=False)
+    with pytest.raises(OptionError, match=r"a.jfif: the suffix '.jfif' is not one of .*; name the output"):
+        one_job("a.jfif", None, overwrite=False)
+    failures = dict(make("a.bmp", "a.jfif").failures)
+    assert failures[Path("a.bmp")].startswith("is a BMP image")
+    assert failures[Path("a.jfif")].startswith("the suffix '.jfif' is not one of")
+
+
 def test_a_closed_folder_is_known_before_any_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(here / "out/sub/b.tif")
     said = {Path("out/sub"): "Permission denied"}  # root may write anywhere

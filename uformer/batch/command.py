@@ -81,7 +81,8 @@ def batch(
         require(module, "batch")
     from uformer.batch import run, work  # noqa: PLC0415 - needs the packages checked above
 
-    shares = None if mask is None else mask_values(mask)
+    notify = to_stderr(quiet=quiet)
+    shares = None if mask is None else mask_values(mask, notify=notify)
     task = work.Task(options=options, mask=shares, metadata=metadata, times=times)
     job = run.BatchJob(
         source=source,
@@ -92,7 +93,6 @@ def batch(
         overwrite=overwrite,
         quiet=quiet,
     )
-    notify = to_stderr(quiet=quiet)
     if engine == "local":
         return run.run(job, run.here(task, notify))
     from uformer.batch import ray  # noqa: PLC0415

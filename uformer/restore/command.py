@@ -95,7 +95,7 @@ def restore(
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "backslashreplace"
         )
-    shares = None if mask is None else mask_values(mask)
+    shares = None if mask is None else mask_values(mask, notify=to_stderr(quiet=quiet))
 
     if residual is not None:
         if beside or records:
@@ -189,6 +189,10 @@ def _through_streams(
         raise OptionError("-: standard input and output take exactly one image, without --json")
     (source,) = images
     path = None if output in (None, "-") else Path(output or "")
+    if source == "-" and sys.__stdin__ is None:
+        raise OptionError("-: standard input is closed")
+    if path is None and sys.__stdout__ is None:
+        raise OptionError("-: standard output is closed")
     if path is not None:
         check_picture_output(path, None, overwrite=overwrite)
     bars = Bars(1, shown=not quiet and sys.stderr.isatty())

@@ -74,8 +74,10 @@ def through_array(
     """Restore (H, W) or (H, W, C) of any type of integers or floats.
 
     A second or fourth channel is alpha and stays unchanged. `channels`: the network's number of channels; an
-    array with that number has no alpha. Raises PictureError for other shapes and types.
+    array with that number has no alpha. A masked array or np.matrix becomes a plain array. Raises
+    PictureError for other shapes and types.
     """
+    array = np.asarray(array)  # subclasses of ndarray index and compute in other ways
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise PictureError(f"an array of shape {array.shape} is not an image; expected (H, W) or (H, W, C)")
     colours = array if array.ndim == 3 else array[..., None]
@@ -100,9 +102,7 @@ def through_tensor(
         raise PictureError(
             f"a tensor of shape {tuple(tensor.shape)} is not an image; expected (C, H, W) or (B, C, H, W)"
         )
-    values = tensor.detach().cpu()
-    half = values.dtype == torch.bfloat16  # numpy has no bfloat16
-    arrays = (values.float() if half else values).numpy().reshape(-1, *tensor.shape[-3:])
+    arrays = array_of_tensor(tensor).reshape(-1, *tensor.shape[-3:])
     restored = [
         through_array(array.transpose(1, 2, 0), restore, channels=channels, samples=samples).transpose(
             2, 0, 1
@@ -113,14 +113,28 @@ def through_tensor(
     return stacked.to(device=tensor.device, dtype=tensor.dtype)
 
 
-def through_pil(image: PIL.Image.Image, restore: Restore, *, samples: bool = False) -> PIL.Image.Image:
-    """Restore a Pillow image.
+def array_of_tensor(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return the values of a tensor as an array; bfloat16, which numpy does not have, becomes float32.
 
-    Modes L, LA, RGB, RGBA, I;16, I and F stay; other modes become one of these without loss of bit depth or
-    alpha. Raises PictureError for an unknown mode.
+    Raises PictureError for a tensor that is sparse or has no data, and for float8.
     """
-    import PIL.Image  # noqa: PLC0415 - already imported: the caller passed a Pillow image
+    import torch  # noqa: PLC0415 - already imported: the caller passed a tensor
 
+    try:
+        values = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return values.numpy(force=True)
+    except (TypeError, NotImplementedError):
+        raise PictureError(
+            f"a tensor of {tensor.dtype} ({tensor.layout}, device {tensor.device}) cannot be read;"
+            " expected a dense tensor of integers or floats of 8 to 64 bits, without float8"
+        ) from None
+
+
+def array_of_pil(image: PIL.Image.Image) -> NDArray[Any]:
+    """Return the samples of a Pillow image, (H, W) or (H, W, C), in the mode that `_PIL_MODES` gives.
+
+    A transparent colour becomes alpha. Raises PictureError for an unknown mode.
+    """
     if image.mode not in _PIL_MODES:
         known = ", ".join(_PIL_MODES)
         raise PictureError(f"Pillow mode {image.mode} is not supported; convert to one of {known}")
@@ -128,9 +142,22 @@ def through_pil(image: PIL.Image.Image, restore: Restore, *, samples: bool = Fal
     if "transparency" in image.info and mode in ("L", "RGB"):  # one colour is transparent
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
     array = np.asarray(image if mode in (image.mode, "I;16") else image.convert(mode))
-    array = array.astype(np.uint16) if mode == "I;16" else array
-    restored = PIL.Image.fromarray(np.ascontiguousarray(through_array(array, restore, samples=samples)))
-    restored.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    return array.astype(np.uint16) if mode == "I;16" else array
+
+
+def through_pil(image: PIL.Image.Image, restore: Restore, *, samples: bool = False) -> PIL.Image.Image:
+    """Restore a Pillow image.
+
+    Modes L, LA, RGB, RGBA, I;16, I and F stay; other modes become one of these without loss of bit depth or
+    alpha. The colour profile of CMYK or LAB is dropped, because it does not fit RGB. Raises PictureError for
+    an unknown mode.
+    """
+    import PIL.Image  # noqa: PLC0415 - already imported: the caller passed a Pillow image
+
+    array = through_array(array_of_pil(image), restore, samples=samples)
+    restored = PIL.Image.fromarray(np.ascontiguousarray(array))
+    dropped = {"transparency"} | ({"icc_profile"} if image.mode in ("CMYK", "LAB") else set())
+    restored.info = {key: value for key, value in image.info.items() if key not in dropped}
     return restored
 
 

@@ -63,9 +63,9 @@ def check_ratio(mask: tuple[int, int], image: tuple[int, int]) -> None:
 def mask_values(mask: Any, *, notify: Notify = warn) -> Pixels:
     """Return a mask as (H, W) float32 in [0, 1].
 
-    `mask`: the path or the bytes of an image file, a Pillow image, or an array or tensor as `Restorer` takes
-    them, also of bool. Colours count by their luma; alpha is ignored. `notify`: see `read`. Raises
-    PictureError for anything else.
+    `mask`: the path or the bytes of an image file, a Pillow image, an array (H, W) or (H, W, C), or a tensor
+    (H, W) or (C, H, W), also of bool; floats are in [0, 1]. Colours count by their luma; alpha is ignored.
+    `notify`: see `read`. Raises PictureError for anything else.
     """
     try:
         if isinstance(mask, str | os.PathLike):
@@ -75,15 +75,17 @@ def mask_values(mask: Any, *, notify: Notify = warn) -> Pixels:
         if isinstance(mask, np.ndarray):
             return _of_array(mask)
         if forms.is_pil(mask):
-            return _of_array(np.asarray(mask.convert("L")))
+            return _of_array(forms.array_of_pil(mask))
         if forms.is_tensor(mask):
-            return _of_array(mask.detach().cpu().numpy())
+            array = forms.array_of_tensor(mask)
+            return _of_array(array.transpose(1, 2, 0) if array.ndim == 3 else array)  # from (C, H, W)
     except PictureError as error:
         raise PictureError(f"mask: {str(error).removeprefix('image: ')}") from None
     raise PictureError(f"mask: expected a path, bytes, an array or an image, not {type(mask).__name__}")
 
 
 def _of_array(array: NDArray[Any]) -> Pixels:
+    array = np.asarray(array)  # not a subclass, as in `through_array`
     if (
         array.ndim not in (2, 3)
         or 0 in array.shape

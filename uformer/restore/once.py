@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from uformer.errors import OptionError
 from uformer.files import Times, keep_time
@@ -51,6 +51,8 @@ def restore(
         if path.exists():
             chosen = dataclasses.replace(chosen, weights=str(path))
             file = path.stat().st_mtime_ns, path.stat().st_size
+    if times not in get_args(Times):
+        raise OptionError(f"times: {times!r} must be one of {', '.join(get_args(Times))}")
     if times == "keep" and not isinstance(picture, str | os.PathLike):
         raise OptionError("times: needs the path of an image file; other images have no time")
     if isinstance(picture, str | os.PathLike):

@@ -10,7 +10,7 @@ from uformer.image.image import Pixels
 from uformer.image.prepare import check
 from uformer.image.read import read
 from uformer.image.write import MetadataPolicy, write
-from uformer.notices import ignore
+from uformer.notices import ignore, to_stderr
 from uformer.restore.options import Controls, RestoreOptions
 from uformer.restore.restoration import Restoration
 from uformer.restore.worklist import is_one_picture, one_job
@@ -45,12 +45,13 @@ def blend_again(
                 f"--residual: the network does not run, so --{field.name} has no effect; omit it"
             )
     job = one_job(images[0], output, overwrite=overwrite)
-    image = read(job.source)
+    notify = to_stderr(quiet=quiet)
+    image = read(job.source, notify=notify)
     check(image, by_suffix(job.output.suffix), metadata, notify=ignore)
     restoration = Restoration.load(residual, image)
     restoration.threads = options.threads
     restored = restoration.blend(mask=mask, **dataclasses.asdict(options.controls))
-    write(restored, job.output, metadata=metadata, quality=options.quality)
+    write(restored, job.output, metadata=metadata, quality=options.quality, notify=notify)
     if times == "keep":
         keep_time(job.source, job.output)
     if not quiet:

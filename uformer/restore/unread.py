@@ -21,13 +21,26 @@ def is_unread_image(path: Path) -> bool:
     """Return whether a file that was not selected is an image, judged by its suffix or its contents."""
     if path.suffix.lower() in _UNSUPPORTED or extras.with_extra(path.suffix):
         return True
+    return formats.is_image(_head(path))
+
+
+def refused_by_contents(path: Path) -> str | None:
+    """Return why a file cannot be read whatever its name, judged by its contents; None if it may be read."""
+    head = _head(path)
+    if formats.sniff(head) is not None or formats.describe(head) == formats.NONE_OF_OURS:
+        return None
+    return formats.describe(head)
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file; none if it cannot be read."""
     try:
         if not path.is_file():
-            return False
+            return b""
         with open(path, "rb") as file:
-            return formats.is_image(file.read(_HEAD))
+            return file.read(_HEAD)
     except OSError:
-        return False
+        return b""
 
 
 def reason(path: Path) -> str:

@@ -23,7 +23,7 @@ from uformer.errors import OptionError, PictureError
 from uformer.image.formats import SUFFIXES, can_write, is_known
 from uformer.output import check_output, nearest, what_lies_at, why_closed
 from uformer.restore.forms import check_suffix
-from uformer.restore.unread import is_unread_image, summary
+from uformer.restore.unread import is_unread_image, refused_by_contents, summary
 from uformer.restore.walk import (
     Found,
     identity,
@@ -75,7 +75,8 @@ def is_one_picture(arguments: Sequence[str]) -> bool:
 def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
     """Return the job for one image file.
 
-    Raises PictureError if there is no such file, OptionError if the output cannot be named or written.
+    Raises PictureError if there is no such file or its format is not read, OptionError if the output cannot
+    be named or written.
     """
     source = Path(argument)
     if not source.name:
@@ -83,6 +84,8 @@ def one_job(argument: str, output: str | None, *, overwrite: bool) -> FileJob:
     if not os.path.lexists(source):
         raise PictureError(f"{source}: {os.strerror(errno.ENOENT)}")
     if output is None and not is_known(source.suffix):
+        if why := refused_by_contents(source):  # naming an output would not help
+            raise PictureError(f"{source}: {why}")
         raise OptionError(
             f"{source}: the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)};"
             " name the output with -o"
@@ -189,7 +192,8 @@ def _jobs(argument: str, out: Path | None, result: WorkList, *, alone: bool) -> 
     elif not os.path.lexists(source):
         result.failures.append((source, os.strerror(errno.ENOENT)))
     elif not is_known(source.suffix) and not is_meant(source):
-        result.failures.append((source, f"the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)}"))
+        unknown = f"the suffix {source.suffix!r} is not one of {', '.join(SUFFIXES)}"
+        result.failures.append((source, refused_by_contents(source) or unknown))
     else:
         yield FileJob(source, out / written_name(source) if out else source.with_name(output_name(source)))
 
