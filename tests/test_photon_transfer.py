@@ -29,6 +29,18 @@ def test_with_dark_images_all_three_are_found() -> None:
     assert (found.pairs, found.levels, found.separate) == (2, 80, True)
 
 
+@pytest.mark.parametrize(("photons", "read"), [(150, 3.0), (1000, 6.0), (30, 3.0)])
+def test_small_bright_spots_on_a_dark_background(photons: int, read: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = CountNoise(gain=2.0, read=read, offset=100.0)
+    away = np.square(np.arange(256) % 32 - 16)  # from the middle of a spot, one every 32 pixels
+    spots = np.exp(-np.add.outer(away, away) / 5.0)[..., None].astype(np.float32)
+    scenes = [100 + 2 * photons * spots, np.full_like(spots, 100)]
+    lit, unlit = ([noise.apply(scene, rng)[0].astype(np.float64) for _ in range(6)] for scene in scenes)
+    for found in (estimate(iter(lit), unlit), estimate(iter(lit))):
+        assert found.noise.gain == pytest.approx(2, rel=0.05)
+
+
 def test_without_them_the_variance_is_found() -> None:
     found = estimate(iter(takes(4)))
     assert found.noise.gain == pytest.approx(2, rel=0.05)
@@ -61,6 +73,14 @@ def test_too_few_or_unlike_images() -> None:
         estimate(iter(takes(1)))
     with pytest.raises(PictureError, match="differ in size"):
         estimate(iter([takes(1)[0], takes(1)[0][:50]]))
+
+
+def test_pages_of_several_channels_are_no_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = np.stack(takes(4))[..., 0].astype(np.uint16).reshape(2, 2, 200, 200)
+    path = tmp_path / "two.tif"
+    tifffile.imwrite(path, pages, imagej=True, metadata={"axes": "TCYX"})
+    assert main(["photon-transfer", str(path)]) == 1
+    assert "two.tif: its pages show 2 channels, and each has its own noise" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

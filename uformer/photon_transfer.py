@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from uformer.degradations.counts import CountNoise
 from uformer.errors import OptionError, PictureError
 from uformer.image.page_reader import PageReader, page_count
+from uformer.image.stack import Stack
 
 Array = NDArray[np.float64]
 
@@ -29,6 +30,7 @@ _SAMPLED = 2**21  # pixels of a pair that are used
 _REJECT = 4.0  # standard deviations from which a difference is motion or a defective pixel
 _BELOW_SATURATION = 0.9  # share of the largest value
 _SPREAD = 1.2  # ratio of the brightest to the darkest level from which a line can be fitted
+_GROWTH = 3.0  # or ratio of the largest to the smallest variance: dim signals differ little above the offset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ def estimate(
     if dark is not None:
         dark_means, dark_variances, _ = _levels(iter(dark), "dark images")
         offset, read_variance = float(np.median(dark_means)), float(np.median(dark_variances))
-    if read_variance is None and means.max() - means.min() < (_SPREAD - 1) * abs(means.max()):
+    if read_variance is None and _is_one_level(means, variances):
         if offset is None:
             raise PictureError(
                 f"the scene has only one level ({means.mean():.6g} counts), so no line can be fitted; "
@@ -126,13 +128,31 @@ def estimate(
     return Transfer(noise=noise, levels=len(means), pairs=pairs, separate=separate)
 
 
+def _is_one_level(means: Array, variances: Array) -> bool:
+    """Return whether neither the signal nor its noise differs enough for a line to be fitted."""
+    alike = float(np.ptp(means)) < (_SPREAD - 1) * abs(float(means.max()))
+    return alike and float(variances.max()) <= _GROWTH * float(variances.min())
+
+
 def _takes(paths: Sequence[Path]) -> Iterator[Array]:
     """Yield all images of files and stacks in the units of the files."""
     with PageReader() as reader:
         for path in paths:
             count = page_count(path)
+            if count > 1:
+                _check_channels(reader.stack(path))
             for page in range(count):
                 yield reader.read(path, page if count > 1 else None).astype(np.float64)
+
+
+def _check_channels(stack: Stack) -> None:
+    """Raise PictureError if the pages show several channels, because a pair would then be of two channels."""
+    channels = len({plane.channel for plane in stack.planes if plane.samples[0] == 0})
+    if channels > 1:
+        raise PictureError(
+            f"{stack.name}: its pages show {channels} channels, and each has its own noise; "
+            "save the exposures of one channel as a stack"
+        )
 
 
 def _levels(takes: Iterator[Array], name: str) -> tuple[Array, Array, int]:
@@ -148,7 +168,10 @@ def _levels(takes: Iterator[Array], name: str) -> tuple[Array, Array, int]:
         else:
             before = take
     if not found:
-        raise PictureError(f"photon transfer needs at least two {name}: a stack, or two files")
+        raise PictureError(
+            f"photon transfer needs at least two {name}, and found {0 if before is None else 1}: "
+            "give a stack, or two files"
+        )
     means, variances = (np.concatenate(each) for each in zip(*found, strict=True))
     return means, variances, len(found)
 
@@ -156,35 +179,55 @@ def _levels(takes: Iterator[Array], name: str) -> tuple[Array, Array, int]:
 def _of_pair(first: Array, second: Array) -> tuple[Array, Array]:
     """Return means and variances of one exposure at levels of the signal with equally many pixels.
 
-    Sum and difference of two exposures are uncorrelated, so sorting by their sum does not select noise.
+    The neighbours of a pixel choose its level, because their noise says nothing about its own. Levels by the
+    pixel's own value would put dark pixels with much noise among brighter ones, and the slope would be low.
     """
-    total, difference = (first + second).ravel(), (second - first).ravel()
+    total, difference = first + second, second - first
+    around = _of_neighbours(total)
     largest = max(first.max(), second.max())
+    inside = np.ones(total.shape, bool)
     if np.count_nonzero(np.maximum(first, second) >= largest) > 0.001 * first.size and np.ptp(total) > 0:
-        inside = total < 2 * _BELOW_SATURATION * largest  # the noise just below saturation is cut off too
-        total, difference = total[inside], difference[inside]
-    every = max(total.size // _SAMPLED, 1)
-    total, difference = total[::every], difference[::every]
-    count = max(min(_LEVELS, total.size // _PER_LEVEL), 1)
-    if total.size < 2:
+        # the noise just below saturation is cut off too
+        inside = np.maximum(total, around) < 2 * _BELOW_SATURATION * largest
+    if np.count_nonzero(inside) < 2:
         raise PictureError("photon transfer needs images that are not saturated")
-    order = np.argsort(total, kind="stable")
-    parts = np.array_split(order, count)
-    levels = [(total[part].mean() / 2, _variance(difference[part]) / 2) for part in parts]
+    every = max(np.count_nonzero(inside) // _SAMPLED, 1)
+    total, difference, around = (each[inside][::every] for each in (total, difference, around))
+    count = max(min(_LEVELS, total.size // _PER_LEVEL), 1)
+    parts = np.array_split(np.argsort(around, kind="stable"), count)
+    levels = [_level(total[part], difference[part], around[part]) for part in parts]
     means, variances = (np.array(each) for each in zip(*levels, strict=True))
     return means, variances
 
 
-def _variance(differences: Array) -> float:
-    """Return the variance without outliers, which are motion and defective pixels."""
-    kept = differences
+def _of_neighbours(image: Array) -> Array:
+    """Return the mean of each pixel's eight neighbours (H, W, C); at the border, the image is mirrored."""
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    shifted = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    return np.mean(shifted, axis=0)
+
+
+def _level(total: Array, difference: Array, around: Array) -> tuple[float, float]:
+    """Return the mean and the variance of one exposure, without outliers.
+
+    A large difference is motion. A pixel far from its neighbours is defective.
+    """
+    kept = np.flatnonzero(_usual(total - around))
+    kept = kept[_usual(difference[kept])]
+    return float(total[kept].mean()) / 2, float(difference[kept].var()) / 2
+
+
+def _usual(values: Array) -> NDArray[np.bool_]:
+    """Return which values are not outliers."""
+    kept = np.ones(values.shape, bool)
     for _ in range(5):
-        middle, width = float(np.median(kept)), float(kept.std())
-        inside = kept[np.abs(kept - middle) <= _REJECT * width]
-        if len(inside) == len(kept):
+        middle, width = float(np.median(values[kept])), float(values[kept].std())
+        inside = kept & (np.abs(values - middle) <= _REJECT * width)
+        if np.array_equal(inside, kept):
             break
         kept = inside
-    return float(kept.var())
+    return kept
 
 
 def _slope(signal: Array, variances: Array, read_variance: float) -> float:

@@ -48,7 +48,8 @@ def test_small_and_unreadable_pictures_are_left_out_and_named(tmp_path: Path) ->
 
 def test_an_error_if_no_picture_is_left(tmp_path: Path) -> None:
     with pytest.raises(
-        PictureError, match=r"no images are left .*; skipped images smaller than 41 x 41: 3 \(0, 1, 2\)"
+        PictureError,
+        match=r"no images are left .*; skipped images smaller than 41 x 41: 3 \(0, 1, 2\); .*--set patch=N",
     ):
         load(find(make_pairs(tmp_path)), smallest=41, memory=MEMORY)
 

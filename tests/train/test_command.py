@@ -204,7 +204,9 @@ def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A job that returns to the queue can use the same line, even if it was killed before its first save."""
-    RunFolder(tmp_path / "run").create({"recipe": debug().to_values()})
+    folder = RunFolder(tmp_path / "run")
+    folder.create({"recipe": debug().to_values()})
+    folder.append_log({"step": 0, "input_psnr": 20.0})  # a run logs this before it saves
     words = [
         "train",
         "debug",
@@ -218,7 +220,7 @@ def test_resume_with_a_recipe_begins_a_run_that_is_not_there(
     ]
     assert main([*words, "steps=2"]) == 0
     assert main([*words, "steps=4"]) == 0
-    assert RunFolder(tmp_path / "run").load_state()["step"] == 4
+    assert folder.load_state()["step"] == 4
     assert main([*words, "steps=4"]) == 2
     assert "this run has finished (4 steps)" in capsys.readouterr().err
 

@@ -27,8 +27,17 @@ def folder(tmp_path: Path) -> RunFolder:
 def test_a_run_that_ended_before_its_first_save_is_in_nobodys_way(folder: RunFolder) -> None:
     folder.last.write_bytes(b"weights of step 0")
     (folder.state.parent / ".state.pt.1234").write_bytes(b"half of a state")
+    folder.board.mkdir()
+    folder.append_log({"step": 0, "input_psnr": 20.0})
     folder.create({"recipe": tiny().to_values()})
+    assert folder.read_log() == []
     (folder.path / "mine.txt").write_text("mine")
+    with pytest.raises(OptionError, match="a exists; give another folder with --out"):
+        folder.check_free()
+
+
+def test_a_run_whose_state_was_removed_is_not_overwritten(folder: RunFolder) -> None:
+    folder.append_log({"step": 50, "loss": 0.1})
     with pytest.raises(OptionError, match="a exists; give another folder with --out"):
         folder.check_free()
 

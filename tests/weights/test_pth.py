@@ -84,6 +84,14 @@ def test_precisions(tmp_path: Path, dtype: torch.dtype, suffix: str) -> None:
     np.testing.assert_array_equal(found["a.weight"], state_dict(dtype)["a.weight"].float().numpy())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_indices_that_were_cast_with_the_weights(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = state_dict(dtype)
+    torch.save({key: value.to(dtype) for key, value in state.items()}, tmp_path / "a.pth")
+    found = pth.read(tmp_path / "a.pth")["a.relative_position_index"]
+    np.testing.assert_array_equal(found, state["a.relative_position_index"].numpy())
+
+
 def test_parameters_and_strided_tensors(tmp_path: Path) -> None:
     value = torch.rand(3, 4)
     torch.save({"a": torch.nn.Parameter(value), "b": value.T}, tmp_path / "a.pth")

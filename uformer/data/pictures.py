@@ -171,7 +171,8 @@ def load(
         names = [sources[index].name for index in small]
         notes.append(f"skipped images smaller than {smallest} x {smallest}: {_first(names)}")
     if not kept:
-        raise PictureError(f"no images are left to learn from; {'; '.join(notes)}")
+        how = "; use larger images, or smaller patches (--set patch=N)" if small else ""
+        raise PictureError(f"no images are left to learn from; {'; '.join(notes)}{how}")
     for index in kept:
         samples = [store[place] for place in ((count + index, index) if pairs else (index,))]
         if any(not has_white(each.dtype) for each in samples):

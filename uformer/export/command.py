@@ -122,7 +122,7 @@ def _check(
     overwrite: bool,
 ) -> None:
     if target.suffix.lower() != SUFFIXES[format_]:
-        raise OptionError(f"--out {target}: the name of a {format_} file must end in {SUFFIXES[format_]}")
+        raise OptionError(f"--out {target}: must end in {SUFFIXES[format_]} for --format {format_}")
     if precision == "int8" and format_ in ("torch", "darktable"):
         raise OptionError(f"--precision int8: not available for {format_}; use --format onnx or openvino")
     if precision == "int8" and shape is not None:

@@ -7,6 +7,7 @@ best.safetensors   the weights that restored the held-out images best
 state/state.pt     everything needed to resume
 samples/           degraded, restored and clean images, drawn during training
 curves.png         loss, PSNR and learning rate so far
+tensorboard/       logs for TensorBoard, if it is installed
 cache/             decoded images, if they do not fit into memory; removed when the run ends
 .lock              locked while a process trains in this folder
 """
@@ -51,6 +52,7 @@ class RunFolder:
         self.state = path / "state" / "state.pt"
         self.samples = path / "samples"
         self.curves = path / "curves.png"
+        self.board = path / "tensorboard"
         self.cache = path / "cache"
         self.lock = path / ".lock"
 
@@ -90,6 +92,7 @@ class RunFolder:
         with self.writing():
             self.state.parent.mkdir(parents=True, exist_ok=True)
             self.samples.mkdir(exist_ok=True)
+            self.log.unlink(missing_ok=True)  # the scores at the start of a run that was never saved
         self.write_config(config)
 
     def _never_saved(self) -> bool:
@@ -98,7 +101,9 @@ class RunFolder:
         if self.config in there:
             with contextlib.suppress(OptionError):
                 read_config(self.config)
-                there -= {self.config, self.last, self.state.parent, self.samples}
+                there -= {self.config, self.last, self.state.parent, self.samples, self.board}
+                if all(line["step"] == 0 for line in self.read_log()):
+                    there -= {self.log}
         nested = [
             path
             for folder in (self.state.parent, self.samples)

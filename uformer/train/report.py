@@ -193,7 +193,7 @@ class Reporter:
             return None
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - needs tensorboard
 
-        return SummaryWriter(str(self.folder.path / "tensorboard"))
+        return SummaryWriter(str(self.folder.board))
 
     def _to_board(self, line: dict[str, Any]) -> None:
         if self.board is not None:

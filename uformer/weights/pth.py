@@ -198,7 +198,11 @@ def _arrays(loaded: object, torch: ModuleType, *, limit: int) -> Arrays:
         raise CheckpointError("its tensors claim far more numbers than the file holds")
     floats = [value for key, value in loaded.items() if not key.endswith(INDEX)]
     dtype = torch.float16 if all(value.dtype == torch.float16 for value in floats) else torch.float32
-    return {key: _array(key, value, None if key.endswith(INDEX) else dtype) for key, value in loaded.items()}
+    arrays = {}
+    for key, value in loaded.items():
+        integers = key.endswith(INDEX) and not value.dtype.is_floating_point
+        arrays[key] = _array(key, value, None if integers else dtype)
+    return arrays
 
 
 def _unwrapped(loaded: object, torch: ModuleType) -> object:
