@@ -28,6 +28,8 @@ CLEAN, DRY = NoiseFigures(0.5, 0.3, 0.2, 0.5), RainFigures(1.5, 0.02, 0.5)
         (NoiseFigures(1.8, 1.4, 0.9, 0.87), DRY, "denoise"),  # a camera
         (NoiseFigures(2.4, 2.3, 0.9, 0.7), DRY, "nothing"),
         (CLEAN, RainFigures(9, 0.5, 0.85), "derain"),
+        (CLEAN, RainFigures(3.1, 0.38, 0.69), "derain"),  # weak rain in a photograph
+        (CLEAN, RainFigures(1.5, 0.38, 0.69), "nothing"),
         (CLEAN, RainFigures(9, 0.02, 0.85), "nothing"),  # a fence
         (CLEAN, RainFigures(9, 0.5, 0.3), "nothing"),  # grain
         (NoiseFigures(20, 20, 1, 0), RainFigures(9, 0.5, 0.85), "denoise"),

@@ -31,7 +31,7 @@ CLEAR_SHARE = 0.3
 """Least share that clear noise in luma has of the contrast in flat parts; texture keeps more of its own."""
 WEAK_COLOUR, WEAK_SHARE, WEAK_SMOOTH = 0.9, 0.7, 0.8
 """Least figures of a camera's weak noise: colour, share of the contrast, and smoothness of the colour."""
-RAIN, EVEN, ALIGNED = 3.5, 0.2, 0.65
+RAIN, EVEN, ALIGNED = 2.0, 0.2, 0.65
 """Least figures of rain: strength, evenness over the image, and how far its streaks have one direction."""
 
 
