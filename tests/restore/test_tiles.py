@@ -143,6 +143,14 @@ def test_a_free_plan_picks_each_side_for_itself() -> None:
     assert (tiles.tile, tiles.count) == ((640, 512), 8)
 
 
+def test_a_large_image_gets_the_sides_with_the_fewest_pixels() -> None:
+    shared = {"largest": 832, "overlap": 32, "multiple": 32, "align": 32, "margin": 8}
+    tiles = plan_freely(2160, 3840, **shared)
+    assert (tiles.tile, tiles.count) == ((768, 800), 15)
+    small = {plan_freely(1000 + more, 1500, **shared).tile for more in range(0, 500, 10)}
+    assert len(small) <= 4, "images of different sizes share graphs"
+
+
 def test_small_picture_is_one_tile_no_larger_than_needed() -> None:
     tiles = plan_tiles(100, 250, tile=512, overlap=64, multiple=128)
     assert (tiles.rows.tile, tiles.columns.tile, tiles.count) == (128, 256, 1)

@@ -33,6 +33,9 @@ SpreadTo = Callable[[int, Pixels], None]
 _SIDE_STEP = 128
 """Pixels between the tile sides that `plan_freely` tries: each pair of sides is another graph to compile."""
 
+_LARGE = 2**22
+"""Pixels of an image whose tiles take far longer than another graph: `plan_freely` tries all sides."""
+
 _SMALL_SIDES = (64, 128, 192)
 """Sides of the square tiles for images that fit in one of them. Few sizes, because compiling the network for
 another size takes as long as restoring dozens of small images."""
@@ -155,18 +158,18 @@ def plan_freely(
 ) -> TilePlan:
     """Return the tiles with the fewest pixels to compute.
 
-    Their sides are between half of `largest` and `largest`. Each axis is chosen on its own, and the larger
-    tile wins a tie. For example, 1080 pixels are covered by two tiles of 640 (1280 pixels) rather than three
+    Their sides are between half of `largest` and `largest`, all of them for a large image and few for a small
+    one, so that images of different sizes share graphs. Each axis is chosen on its own, and the larger tile
+    wins a tie. For example, 1080 pixels are covered by two tiles of 640 (1280 pixels) rather than three
     of 512 (1536). An image that fits in a square of one of `_SMALL_SIDES` is padded to it. Arguments and
     errors: see `plan_axis`.
     """
 
+    step = multiple if height * width > _LARGE else _up(_SIDE_STEP, multiple)
+
     def axis(length: int) -> Axis:
-        sides = range(
-            _up(largest, multiple),
-            max(largest // 2, min(overlap + align, largest) - 1),
-            -_up(_SIDE_STEP, multiple),
-        )
+        least = max(largest // 2, min(overlap + align, largest) - 1)
+        sides = range(_up(largest, multiple), least, -step)
         axes = [
             plan_axis(length, tile=side, overlap=overlap, multiple=multiple, align=align, margin=margin)
             for side in sides
