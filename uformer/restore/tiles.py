@@ -164,7 +164,6 @@ def plan_freely(
     of 512 (1536). An image that fits in a square of one of `_SMALL_SIDES` is padded to it. Arguments and
     errors: see `plan_axis`.
     """
-
     step = multiple if height * width > _LARGE else _up(_SIDE_STEP, multiple)
 
     def axis(length: int) -> Axis:
