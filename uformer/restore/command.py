@@ -189,6 +189,7 @@ def _through_streams(
         raise OptionError("-: standard input and output take exactly one image, without --json")
     (source,) = images
     path = None if output in (None, "-") else Path(output or "")
+    # A stream that the caller closed is None here; `sys.stdin` and `sys.stdout` lead to the null device then.
     if source == "-" and sys.__stdin__ is None:
         raise OptionError("-: standard input is closed")
     if path is None and sys.__stdout__ is None:

@@ -33,7 +33,7 @@ SpreadTo = Callable[[int, Pixels], None]
 _SIDE_STEP = 128
 """Pixels between the tile sides that `plan_freely` tries: each pair of sides is another graph to compile."""
 
-_LARGE = 2**22
+LARGE = 2**22
 """Pixels of an image whose tiles take far longer than another graph: `plan_freely` tries all sides."""
 
 _SMALL_SIDES = (64, 128, 192)
@@ -164,7 +164,7 @@ def plan_freely(
     of 512 (1536). An image that fits in a square of one of `_SMALL_SIDES` is padded to it. Arguments and
     errors: see `plan_axis`.
     """
-    step = multiple if height * width > _LARGE else _up(_SIDE_STEP, multiple)
+    step = multiple if height * width > LARGE else _up(_SIDE_STEP, multiple)
 
     def axis(length: int) -> Axis:
         least = max(largest // 2, min(overlap + align, largest) - 1)

@@ -27,9 +27,8 @@ def is_unread_image(path: Path) -> bool:
 def refused_by_contents(path: Path) -> str | None:
     """Return why a file cannot be read whatever its name, judged by its contents; None if it may be read."""
     head = _head(path)
-    if formats.sniff(head) is not None or formats.describe(head) == formats.NONE_OF_OURS:
-        return None
-    return formats.describe(head)
+    why = formats.describe(head)
+    return None if formats.sniff(head) is not None or why == formats.NONE_OF_OURS else why
 
 
 def _head(path: Path) -> bytes:

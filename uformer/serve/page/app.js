@@ -285,8 +285,8 @@ function renderProgress() {
   let eta = progress.seconds ? `${duration(progress.seconds)} left` : "";
   if (state === "uploading") words = "Uploading";
   else if (state === "loading") words = "Loading the network";
-  else if (state === "busy" || state === "not-ready") {
-    words = state === "busy" ? "The server is busy" : `The server is not ready: ${progress.why}`;
+  else if (state === "busy") {
+    words = progress.notReady ? `The server is not ready: ${progress.notReady}` : "The server is busy";
     eta = `retrying in ${progress.seconds} s`;
   }
   else if (state === "waiting") words = progress.ahead ? `Waiting, ${progress.ahead} ahead of this one` : "Waiting";
@@ -299,7 +299,7 @@ function renderProgress() {
   if (progress.tiles) {
     const quarter = Math.floor((4 * progress.done) / progress.tiles) * 25;
     if (quarter && quarter < 100) say(`${photo.name}: ${quarter}%`);
-  } else if (["waiting", "busy", "not-ready"].includes(state)) say(`${photo.name}: ${words}`);
+  } else if (state === "waiting" || state === "busy") say(`${photo.name}: ${words}`);
 }
 
 // What is scrolled to stays clear of the bar with the buttons; see style.css.

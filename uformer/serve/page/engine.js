@@ -15,9 +15,9 @@
 //   options: { task, weights, precision, tile, overlap, ensemble, controls, output, mask }; those that are not
 //     set, or "", have their default. controls, output, mask: what `render` will be asked for first, which may
 //     save work
-//   onProgress({ state, share, done, tiles, seconds, ahead, why }): state is "preparing", "uploading", "loading",
-//     "busy", "not-ready", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if
-//     known; seconds: those left, if known; why: the reason why the engine is not ready
+//   onProgress({ state, share, done, tiles, seconds, ahead, notReady }): state is "preparing", "uploading", "loading",
+//     "busy", "waiting" or "running"; share (0 to 1), tiles, done and ahead (photos in the queue) if known;
+//     seconds: those left, if known; notReady: why the server takes no photos yet, if it is "busy" for that reason
 // An answer has
 //   held                       whether `images` works, and `render` with other values than the first ones; an
 //                              engine that cannot keep an answer says false, and the page runs the network again
@@ -151,10 +151,10 @@ async function begin(body, headers, query, onProgress, signal) {
       const response = await upload(`v1/jobs?${query}`, body, headers, (share) => onProgress({ state: "uploading", share }), signal);
       return await response.json();
     } catch (problem) {
-      const state = problem.status === 429 ? "busy" : problem.type === "urn:uformer:not-ready" ? "not-ready" : null;
-      if (!state || tries > 60) throw problem;
+      const notReady = problem.type === "urn:uformer:not-ready" ? problem.detail : "";
+      if ((problem.status !== 429 && !notReady) || tries > 60) throw problem;
       for (let left = Math.max(problem.retryAfter, 1); left > 0; left -= 1) {
-        onProgress({ state, seconds: left, why: problem.detail });
+        onProgress({ state: "busy", seconds: left, notReady });
         await sleep(1000, signal);
       }
     }

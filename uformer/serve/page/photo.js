@@ -4,7 +4,7 @@ import { FORMATS, outputOf, runOptions, same } from "./settings.js";
 
 const SUFFIXES = { "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/tiff": "tif", "image/avif": "avif" };
 const LIKE = { jpeg: "jpg", tiff: "tif" };
-const BUSY = new Set(["waiting", "preparing", "uploading", "loading", "busy", "not-ready", "running"]);
+const BUSY = new Set(["waiting", "preparing", "uploading", "loading", "busy", "running"]);
 
 let number = 0;
 

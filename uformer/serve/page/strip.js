@@ -2,7 +2,7 @@
 
 const BADGES = { done: "✓", failed: "!", changed: "↻" };
 const STATES = {
-  ready: "not restored yet", waiting: "waiting", uploading: "uploading", busy: "waiting", "not-ready": "waiting", preparing: "preparing",
+  ready: "not restored yet", waiting: "waiting", uploading: "uploading", busy: "waiting", preparing: "preparing",
   loading: "loading", running: "restoring", done: "restored", changed: "settings changed since it was restored", failed: "failed",
 };
 
