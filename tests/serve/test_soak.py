@@ -30,3 +30,10 @@ def test_memory_stays_flat(
     assert status == 0, printed
     assert "200 " in printed
     assert "left " in printed
+
+
+def test_a_leak_counts_and_a_single_peak_does_not() -> None:
+    plateau = [220, 225, 228, 248, 252, 252, 252, 252, 252, 251, 268]
+    assert soak.growth(plateau) < 15
+    leak = [220 * (1 + 0.035 * reading) for reading in range(11)]  # 35% from the first reading to the last
+    assert soak.growth(leak) > 15
