@@ -81,9 +81,7 @@ def soak(client: "Client", requests: int, first: int, clients: int, limit: float
 
 
 def growth(memory: Sequence[float]) -> float:
-    """Return by how many percent memory grows, from the highest of the first three readings to the lowest of
-    the last three.
-    """
+    """Return the growth in percent from the highest of the first three readings to the least of the last."""
     return 100 * (min(memory[-3:]) / max(memory[:3]) - 1)
 
 
