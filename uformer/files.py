@@ -150,6 +150,16 @@ def one_line(text: object, limit: int = 160) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def check_folder(folder: Path, what_now: str = "", *, shown: str = "") -> None:
+    """Raise OptionError unless `folder` is a folder. The message ends with `what_now`.
+
+    `shown`: how the message names the folder; by default, its path.
+    """
+    if not folder.is_dir():
+        problem = "is not a folder, but a file" if folder.exists() else "no such folder"
+        raise OptionError("; ".join(filter(None, (f"{shown or folder}: {problem}", what_now))))
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import a module that an extra installs. Raises OptionError with the command that installs it."""
     try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uformer.errors import OptionError
+from uformer.files import check_folder
 from uformer.image.formats import SUFFIXES
 from uformer.restore.walk import Found, walk
 from uformer.zarr_folder import is_meant
@@ -30,10 +31,9 @@ def is_run(folder: Path) -> bool:
 def pictures_below(folder: Path, *, enter: Callable[[Path], bool] = lambda _: True) -> Found:
     """Walk a folder like `walk`, and also leave out run folders and contact sheets.
 
-    Raises OptionError if the folder does not exist.
+    Raises OptionError if `folder` is not a folder.
     """
-    if not folder.is_dir():
-        raise OptionError(f"{folder}: no such folder")
+    check_folder(folder)
     if is_meant(folder):
         raise OptionError(f"{folder}: is a Zarr, which counts as one image; name the folder that it lies in")
     runs: list[Path] = []
