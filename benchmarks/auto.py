@@ -7,7 +7,8 @@ DATA holds any of these folders: nam/, sidd/, rain100l/ and gopro/ (each with de
 cbsd68 and draws structures that look like rain over it. For each row it prints
 
 - how often each task was chosen;
-- how smooth the colour is that denoising takes from the flattest parts, from the least to the most;
+- how strong (in levels of 255) and how smooth the colour is that denoising takes from the flattest parts,
+  each from the least to the most;
 - the mean PSNR of the inputs, with auto, and with the weights for that kind of damage (the specialist);
 - the worst gain of an image with auto. A clean image that is changed at all has no PSNR to lose, so its PSNR
   after the change is printed instead.
@@ -35,7 +36,7 @@ from uformer.metrics import psnr
 from uformer.notices import ignore
 from uformer.restore.auto import Auto
 from uformer.restore.chain import make_restorer
-from uformer.restore.diagnosis import Diagnosis, find_crops, noise_figures
+from uformer.restore.diagnosis import Diagnosis, NoiseFigures, find_crops, noise_figures
 from uformer.restore.options import Controls, RestoreOptions
 from uformer.restore.restorer import rows_of
 
@@ -79,7 +80,7 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
     choices: Counter[str] = Counter()
     scores: list[tuple[float, float, float]] = []
     changed: list[float] = []
-    smooth: list[float] = []
+    figures: list[NoiseFigures] = []
     specialist = None if row.right == "nothing" else Restorer.from_pretrained(task=row.right)
     for number, (degraded, clean) in enumerate(row.pairs(data)):
         if number == most:
@@ -89,7 +90,7 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
         suited = auto.telling(found.append).suited(rows_of(degraded, FULL), degraded.shape)
         seconds.append(time.process_time() - start)
         choices[found[0].finding] += 1
-        smooth.append(smoothness(auto.choices[0], degraded))
+        figures.append(figures_of(auto.choices[0], degraded))
         if clean is None:
             continue
         before, truth = centre(degraded, side), centre(clean, side)
@@ -102,7 +103,9 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
         after = best if same else suited.restore_pixels(before, notify=ignore)
         scores.append((psnr(before, truth), psnr(after, truth), psnr(best, truth)))
     counts = ", ".join(f"{name} {count}" for name, count in choices.most_common())
-    line = f"{row.title:26} {counts:32} smooth {min(smooth):.2f} to {max(smooth):.2f}"
+    colour, smooth = [each.colour for each in figures], [each.smooth for each in figures]
+    line = f"{row.title:26} {counts:32} colour {min(colour):.2f} to {max(colour):.2f}"
+    line += f", smooth {min(smooth):.2f} to {max(smooth):.2f}"
     if scores:
         given, auto_mean, best_mean = np.mean(scores, axis=0)
         worst = min(after - before for before, after, _ in scores)
@@ -113,13 +116,13 @@ def measure(row: Row, auto: Auto, data: Path, most: int, side: int, seconds: lis
     return choices[row.right], choices.total()
 
 
-def smoothness(denoise: Restorer, pixels: Pixels) -> float:
-    """Return how smooth the colour is that denoising takes from the flattest parts, as the rule sees it."""
+def figures_of(denoise: Restorer, pixels: Pixels) -> NoiseFigures:
+    """Return what denoising takes from the flattest parts, as the rule sees it."""
     plain = denoise.with_options(denoise.options.with_controls(Controls(tones="free")))
     crops, _ = find_crops(rows_of(pixels, FULL), pixels.shape)
     restored = (plain.restore_pixels(crop.transpose(1, 2, 0), notify=ignore) for crop in crops)
     changes = [image.transpose(2, 0, 1) - crop for image, crop in zip(restored, crops, strict=True)]
-    return noise_figures(crops, changes).smooth
+    return noise_figures(crops, changes)
 
 
 def centre(pixels: Pixels, side: int) -> Pixels:

@@ -81,7 +81,7 @@ def soak(client: "Client", requests: int, first: int, clients: int, limit: float
 
 
 def growth(memory: Sequence[float]) -> float:
-    """Return the growth in percent from the highest of the first three readings to the least of the last."""
+    """Return the percentage by which the last three readings all exceed the first three."""
     return 100 * (min(memory[-3:]) / max(memory[:3]) - 1)
 
 

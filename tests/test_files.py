@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uformer.errors import OptionError
-from uformer.files import atomic_file, atomic_path, check_folder, keep_time, one_line, require, sha256_of
+from uformer.files import atomic_file, atomic_path, keep_time, one_line, require, require_folder, sha256_of
 from uformer.staging import sweep
 
 ROOT = Path(__file__).parents[1]
@@ -274,9 +274,9 @@ def test_a_file_gets_the_time_of_another(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_file_in_place_of_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
-    check_folder(tmp_path)
+    require_folder(tmp_path)
     with pytest.raises(OptionError, match=r"/nowhere: no such folder; do this$"):
-        check_folder(tmp_path / "nowhere", "do this")
+        require_folder(tmp_path / "nowhere", "do this")
     (tmp_path / "a.png").touch()
-    with pytest.raises(OptionError, match=r"^--data a\.png: is not a folder, but a file$"):
-        check_folder(tmp_path / "a.png", shown="--data a.png")
+    with pytest.raises(OptionError, match=r"^--data a\.png: is a file; give a folder$"):
+        require_folder(tmp_path / "a.png", shown="--data a.png")

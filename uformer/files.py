@@ -150,14 +150,14 @@ def one_line(text: object, limit: int = 160) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def check_folder(folder: Path, what_now: str = "", *, shown: str = "") -> None:
-    """Raise OptionError unless `folder` is a folder. The message ends with `what_now`.
+def require_folder(folder: Path, advice: str = "", *, shown: str = "") -> None:
+    """Raise OptionError unless `folder` is a folder. The message ends with `advice`.
 
     `shown`: how the message names the folder; by default, its path.
     """
     if not folder.is_dir():
-        problem = "is not a folder, but a file" if folder.exists() else "no such folder"
-        raise OptionError("; ".join(filter(None, (f"{shown or folder}: {problem}", what_now))))
+        problem = "is a file; give a folder" if folder.exists() else "no such folder"
+        raise OptionError(f"{shown or folder}: {problem}" + (advice and f"; {advice}"))
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uformer.errors import OptionError
-from uformer.files import check_folder
+from uformer.files import require_folder
 from uformer.image.formats import SUFFIXES
 from uformer.restore.walk import Found, walk
 from uformer.zarr_folder import is_meant
@@ -33,7 +33,7 @@ def pictures_below(folder: Path, *, enter: Callable[[Path], bool] = lambda _: Tr
 
     Raises OptionError if `folder` is not a folder.
     """
-    check_folder(folder)
+    require_folder(folder)
     if is_meant(folder):
         raise OptionError(f"{folder}: is a Zarr, which counts as one image; name the folder that it lies in")
     runs: list[Path] = []

@@ -13,7 +13,7 @@ from uformer.errors import OptionError, PictureError
 from uformer.evaluate import matlab, pairing
 from uformer.evaluate.pairing import Pair
 from uformer.evaluate.protocols import Protocol
-from uformer.files import check_folder
+from uformer.files import require_folder
 from uformer.image import value_range
 from uformer.image.formats import TIFF
 from uformer.image.image import Image, Pixels
@@ -83,7 +83,7 @@ def find_cases(protocol: Protocol, folder: Path, clean: Path | None = None) -> l
     folder or a .mat file cannot be read.
     """
     if clean is None or not pairing.is_image(folder):
-        check_folder(folder, protocol.how_to_get())
+        require_folder(folder, protocol.how_to_get())
     if clean is not None:
         if protocol.kind != "pairs":
             raise OptionError(f"{clean}: {protocol.name} takes one folder; {protocol.how_to_get()}")

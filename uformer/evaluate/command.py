@@ -18,7 +18,7 @@ from uformer.evaluate.cases import Case, find_cases
 from uformer.evaluate.evaluation import Advance, Failure, Keep, evaluate
 from uformer.evaluate.protocols import Protocol, find
 from uformer.evaluate.results import Setting
-from uformer.files import check_folder, sha256_of
+from uformer.files import require_folder, sha256_of
 from uformer.image.image import Image
 from uformer.image.samples import Samples
 from uformer.image.tiff_stack_writer import write_tiff
@@ -164,7 +164,7 @@ def _submit(
             f"{protocol.name} takes one folder, and --save FOLDER for the files to submit; "
             f"{protocol.how_to_get()}"
         )
-    check_folder(folder, protocol.how_to_get())
+    require_folder(folder, protocol.how_to_get())
     submission = submit.plan_submission(protocol, folder)
     notify = to_stderr(quiet=quiet)
     restorer = Restorer.from_options(options, notify=notify)

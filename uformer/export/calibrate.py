@@ -15,7 +15,7 @@ from uformer.data.eligible import paired, pictures_below
 from uformer.data.pairs import CLEAN, DEGRADED, find_pairs
 from uformer.errors import OptionError
 from uformer.export.verify import Pictures, Run
-from uformer.files import check_folder, require
+from uformer.files import require, require_folder
 from uformer.image.read import read
 from uformer.image.value_range import choose, sampled
 from uformer.metrics import psnr
@@ -65,7 +65,7 @@ def calibration_pairs(folder: Path, config: UformerConfig, asked: str = "auto") 
     if both := paired(folder):
         found = [(pair.degraded, pair.clean) for pair in find_pairs(*both)]
     else:
-        check_folder(folder, shown=f"--calibrate {folder}")
+        require_folder(folder, shown=f"--calibrate {folder}")
         found = [(folder / path, None) for path in pictures_below(folder).pictures]
     if not found:
         raise OptionError(f"--calibrate {folder}: the folder contains no images")

@@ -94,8 +94,7 @@ def test_equals_torch_at_full_depth(name: str) -> None:
     torch.manual_seed(0)
     model = Uformer(VARIANTS[name]).eval()
     assert difference(model, 128, 128) < 1e-5
-    if name == "uformer_t":
-        assert difference(model, 128, 128, for_avx2=True) < 1e-5
+    assert difference(model, 128, 128, for_avx2=True) < 1e-5
 
 
 def test_half_precision_weights_are_read() -> None:
